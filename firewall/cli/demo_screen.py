@@ -1,0 +1,135 @@
+"""What the demo shows: a story in steps, for a terminal of any width, and plain text where it is piped."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from firewall.cli.demo_calls import DISPATCH_CENTRE, SCANNER, TRUNK
+
+Json = dict[str, Any]
+
+_CONTEXT_LINES = 1
+_MAX_WIDTH = 110
+
+
+class Screen:
+    """Prints the demo's story. Everything from files and calls is shown as it is, never read as markup."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        if not sys.stdout.isatty():
+            self._console.width = _MAX_WIDTH
+        self._console.width = min(self._console.width, _MAX_WIDTH)
+        self._steps = 0
+
+    def title(self, text: str) -> None:
+        """Begin."""
+        self._console.print(Text(text, style="bold"))
+
+    def step(self, text: str) -> None:
+        """Begin the next step of the story."""
+        self._steps += 1
+        self._console.print()
+        self._console.print(Text(f"{self._steps}. {text}", style="bold cyan"))
+
+    def say(self, text: str, style: str = "") -> None:
+        """Say a sentence."""
+        self._console.print(Padding(Text(text, style=style), (0, 0, 0, 3), expand=False))
+
+    def network(self) -> None:
+        """Show who is where."""
+        self.say(f"carrier {TRUNK} ──┬── f0 [ firewall ] f1 ── {DISPATCH_CENTRE} dispatch centre")
+        self.say(f"scanner {SCANNER} ┘")
+
+    def policy_lines(self, policy: Path, line: int) -> None:
+        """Quote the policy where a rule stands, with the line marked."""
+        lines = policy.read_text().splitlines()
+        end = line
+        while end < len(lines) and lines[end].startswith("    "):
+            end += 1
+        for number in range(max(1, line - _CONTEXT_LINES), end + 1):
+            marked = number == line
+            text = Text(
+                f"{'>' if marked else ' '} {number:3} │ {lines[number - 1]}", style="bold red" if marked else "dim"
+            )
+            self._console.print(Padding(text, (0, 0, 0, 3), expand=False))
+
+    def alarm(self, message: str, delay_s: float) -> None:
+        """Show the alarm as it stands in the log."""
+        self.say(f"ALARM, {1000 * delay_s:.0f} ms after the message reached the firewall:", "bold red")
+        self.say(message, "red")
+
+    def ladder(self, decisions: Sequence[Json]) -> None:
+        """Show a call, message by message, as a ladder: caller, firewall, dispatch centre."""
+        self._console.print()
+        self.say(f"{'caller':<12}{'firewall':^34}{'dispatch centre':>16}", "dim")
+        for decision in decisions:
+            self.say(*_rung(decision))
+
+    def finding(self, finding: Json) -> None:
+        """Show a finding of lint."""
+        place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part) is not None)
+        self.say(f"{place}: {finding['severity']}[{finding['code']}] {finding['name']}", "bold red")
+        self.say(finding["message"])
+        if finding.get("witness"):
+            self.say(f"witness: {finding['witness']}")
+        if finding.get("help"):
+            self.say(f"help: {finding['help']}", "green")
+
+    def difference(self, old: Path, new: Path) -> None:
+        """Show what was mended, as a diff."""
+        lines = difflib.unified_diff(old.read_text().splitlines(), new.read_text().splitlines(), lineterm="", n=1)
+        styles = {"+": "green", "-": "red"}
+        for line in list(lines)[2:]:
+            self.say(line, styles.get(line[:1], "dim"))
+
+    def counts(self, heading: str, rows: Sequence[tuple[str, str, bool]]) -> None:
+        """Show what became of the calls: what, how many got through, whether that is as it should be."""
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
+        for what, became, good in rows:
+            table.add_row(what, Text(became, style="green" if good else "bold red"))
+        self.say(heading)
+        self._console.print(Padding(table, (0, 0, 0, 5), expand=False))
+
+    def before_and_after(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Show the two rounds side by side."""
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+        for heading in ("", "broken policy", "mended policy"):
+            table.add_column(heading)
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
+
+    def kept(self, folder: Path, files: Sequence[tuple[str, str]]) -> None:
+        """Name the files that stay."""
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
+        for name, what in files:
+            table.add_row(str(folder / name), Text(what, style="dim"))
+        self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
+
+
+def _rung(decision: Json) -> tuple[str, str]:
+    """Return one message of a ladder, and its style."""
+    sip, verdict = decision["sip"] or {}, decision["decision"]
+    name = sip.get("method") if sip.get("request_line") else f"{sip.get('code')} {sip.get('reason')}"
+    from_caller = decision["src_ip"] != DISPATCH_CENTRE
+    passed = verdict["verdict"] == "allow" or not verdict["enforced"]
+    if passed and from_caller:
+        return f"  │{f' {name} ':─^58}▶│", "green"
+    if passed:
+        return f"  │◀{f' {name} ':─^58}│", "green"
+    by = (
+        f'{verdict["verdict"]}: rule "{verdict["rule"]}"'
+        if verdict["rule"]
+        else f"{verdict['verdict']}: {verdict['reason']}"
+    )
+    if from_caller:
+        return f"  │{f' {name} ':─^26}▶✗  {by}", "red"
+    return f"  │  {by:>24}  ✗◀{f' {name} ':─^30}│", "red"

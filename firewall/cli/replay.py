@@ -1,0 +1,75 @@
+"""``sosgate replay``: which calls would these rules have blocked?"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from firewall.cli.policy_file import read_policy
+from firewall.replay.document import replay_document
+from firewall.replay.driver import replay as replay_captures
+from firewall.replay.log import open_log
+from firewall.replay.source import check_captures
+from firewall.replay.table import print_replay
+
+EXIT_HURT = 1
+
+
+class ReplayFormat(StrEnum):
+    """How findings are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def replay(
+    captures: Annotated[
+        list[str], typer.Argument(metavar="PCAP...", help="pcap or pcapng files, gzip too; - is standard input.")
+    ],
+    policy: Annotated[str, typer.Option("--policy", "-p", help="The policy to replay the traffic under.")],
+    against: Annotated[
+        str | None, typer.Option(help="A second policy: also show which messages it decides differently.")
+    ] = None,
+    log: Annotated[
+        str | None, typer.Option(help="Write the decision log here, as the daemon would have (JSON Lines).")
+    ] = None,
+    output: Annotated[ReplayFormat, typer.Option("--format", help="How to print the findings.")] = ReplayFormat.TABLE,
+    continuous: Annotated[
+        bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
+    ] = False,
+) -> None:
+    """Run the engine on recorded traffic. Exit code 1 when the rules hurt an emergency call, the guard notwithstanding."""
+    rules = read_policy(policy)
+    other = read_policy(against) if against is not None else None
+    size_bytes = check_captures(captures)
+    with open_log(log) if log is not None else nullcontext() as write, reading_progress(size_bytes) as progress:
+        report = replay_captures(captures, rules, against=other, continuous=continuous, log=write, progress=progress)
+    if output is ReplayFormat.JSON:
+        sys.stdout.write(json.dumps(replay_document(report), indent=2) + "\n")
+    else:
+        print_replay(report, Console())
+    if report.policy.hurt:
+        raise typer.Exit(EXIT_HURT)
+
+
+@contextmanager
+def reading_progress(size_bytes: int) -> Iterator[Callable[[int], None] | None]:
+    """Show on a terminal's stderr how far the reading has come; show nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal or not size_bytes:
+        yield None
+        return
+    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=size_bytes)
+
+        def advance(read_bytes: int) -> None:
+            bar.advance(task, read_bytes)
+
+        yield advance

@@ -1,0 +1,21 @@
+"""``sosgate run``: the daemon."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firewall.cli.policy_file import read_policy
+from firewall.live.daemon import Settings, run_daemon
+
+
+def run(
+    policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy file; read again at SIGHUP.")],
+    log: Annotated[
+        Path | None, typer.Option("--log", help="The decision log (JSON Lines); reopened at SIGHUP.")
+    ] = None,
+    control: Annotated[Path | None, typer.Option("--control", help="The control socket for sosgate ctl.")] = None,
+) -> None:
+    """Run the firewall in this network namespace, until SIGTERM or Ctrl-C."""
+    run_daemon(Settings(load=partial(read_policy, str(policy)), log=log, control=control))

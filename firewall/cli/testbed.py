@@ -1,0 +1,65 @@
+"""``sosgate testbed``: the three network namespaces, for hand work."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from firewall.live.testbed import NAMESPACES, NamespaceStatus, down, statuses, up
+
+
+class Action(StrEnum):
+    """What to do with the testbed."""
+
+    UP = "up"
+    DOWN = "down"
+    STATUS = "status"
+
+
+class Format(StrEnum):
+    """How ``status`` is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def testbed(
+    action: Annotated[Action, typer.Argument(help="Make it, remove it, or show what is there.")],
+    output: Annotated[Format, typer.Option("--format", help="How status is printed.")] = Format.TABLE,  # noqa: PT028 (the command is called testbed; it is no test)
+) -> None:
+    """Make, remove or show the testbed: carrier ── c0·f0 [fw] f1·p0 ── psap, as network namespaces."""
+    match action:
+        case Action.UP:
+            up()
+            typer.echo(
+                f"the testbed is up: namespaces {', '.join(NAMESPACES)}; "
+                "run programs in one with: ip netns exec fw COMMAND"
+            )
+        case Action.DOWN:
+            removed = down()
+            typer.echo(f"removed: {', '.join(removed)}" if removed else "there was no testbed")
+        case Action.STATUS:
+            _show(statuses(), output)
+
+
+def _show(found: tuple[NamespaceStatus, ...], output: Format) -> None:
+    if output is Format.JSON:
+        typer.echo(json.dumps({"namespaces": [asdict(status) for status in found]}, indent=2))
+        return
+    table = Table(title="carrier ── c0·f0 [fw] f1·p0 ── psap", title_justify="left")
+    for heading in ("namespace", "state", "interfaces", "addresses", "processes"):
+        table.add_column(heading)
+    colours = {"up": "green", "down": "dim", "foreign": "red"}
+    for status in found:
+        table.add_row(
+            status.name,
+            f"[{colours[status.state]}]{status.state}[/]",
+            " ".join(status.interfaces),
+            "\n".join(status.addresses),
+            " ".join(map(str, status.processes)),
+        )
+    Console().print(table)

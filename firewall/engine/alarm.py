@@ -1,0 +1,84 @@
+"""Alarms: the sentence a person must read at once, and how often it is said."""
+
+from firewall.engine.decide import Decision, decision_line
+from firewall.engine.record import Alarm, AlarmCode, AlarmFields
+from firewall.engine.recording import printable, summary
+from firewall.engine.timestamp import timestamp
+from firewall.ruleset.emergency import wire_text
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
+
+_REMEMBERED = 10_000
+
+Subject = tuple[str, ...]
+
+
+class AlarmMemory:
+    """Which alarms were raised, so that a retransmission does not repeat one; bounded."""
+
+    def __init__(self) -> None:
+        self._raised: dict[Subject, None] = {}
+
+    def first(self, *subject: str) -> bool:
+        """Tell whether an alarm about this subject is the first one, and remember it."""
+        if subject in self._raised:
+            return False
+        if len(self._raised) >= _REMEMBERED:
+            del self._raised[next(iter(self._raised))]
+        self._raised[subject] = None
+        return True
+
+
+def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int) -> Alarm:
+    """Return the alarm for an emergency message that was blocked, or would have been but for the guard."""
+    rule = decision.rule
+    mark = facts.emergency
+    what = "emergency call blocked"
+    if guarded:
+        what = "emergency call would have been blocked, the guard let it pass"
+    elif mark is not None and mark.emergency_class == "test":
+        what = "emergency test call blocked"
+    datagram = facts.datagram
+    message = facts.message
+    call_id = message.call_id if message is not None else None
+    sentence = (
+        f"{what}: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
+        f"to {datagram.dst_ip}:{datagram.dst_port}; "
+        f"{decision.verdict} by {_culprit(decision, policy)}; Call-ID {printable(call_id or 'none')}"
+    )
+    return Alarm(
+        timestamp=timestamp(now_ns),
+        alarm=AlarmFields(
+            code="emergency_guarded" if guarded else "emergency_blocked",
+            message=sentence,
+            rule=rule.name if rule else None,
+            file=policy.file,
+            line=decision_line(decision, policy),
+            call_id=wire_text(call_id) if call_id is not None else None,
+            reason=decision.reason,
+        ),
+        emergency=mark,
+        in_iface=datagram.in_iface,
+        pcap_cnt=datagram.frame_number,
+        src_ip=datagram.src_ip,
+        src_port=datagram.src_port,
+        dest_ip=datagram.dst_ip,
+        dest_port=datagram.dst_port,
+        proto=datagram.transport,
+    )
+
+
+def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:
+    """Return an alarm that is about the firewall itself."""
+    return Alarm(timestamp=timestamp(now_ns), alarm=AlarmFields(code=code, message=sentence))
+
+
+def _culprit(decision: Decision, policy: Policy) -> str:
+    """Name what decided, with the place to mend."""
+    rule = decision.rule
+    if rule is not None:
+        banned = "the ban of " if decision.reason == "banned" else ""
+        return f'{banned}rule "{rule.name}" ({policy.file}:{rule.place.line})'
+    if decision.reason == "default":
+        return f"the policy's default ({policy.file}:{policy.default_place.line})"
+    return f"the exception policy ({policy.file}), reason {decision.reason}"

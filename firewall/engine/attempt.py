@@ -1,0 +1,125 @@
+"""One emergency call attempt: how far it came, from the messages that passed and those that did not.
+
+An attempt begins with an INVITE or MESSAGE of an emergency call outside a dialog, and has one Call-ID; a second INVITE
+with credentials (RFC 3261 §22.2) belongs to it. Outcomes and problems are NENA's words where one fits.
+"""
+
+from dataclasses import dataclass
+
+from firewall.engine.record import Attribution, EmergencyCall, HurtBy, Outcome
+from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import EmergencyMark
+from firewall.sip.message import Message, Request, Response
+
+_CHALLENGES = frozenset({401, 407})
+ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One emergency call attempt as far as it has come. Instants are engine time in nanoseconds, None until known."""
+
+    first: Datagram
+    flow_id: int
+    mark: EmergencyMark
+    began_ns: int
+    method: str
+    ringing_ns: int | None = None
+    answered_ns: int | None = None
+    ended_ns: int | None = None
+    final_status: int | None = None
+    hurt_by: HurtBy | None = None
+    attribution: Attribution | None = None
+    initial_blocked: bool = False
+    guarded: bool = False
+    outcome: Outcome | None = None
+
+    def passed(self, message: Message, now_ns: int) -> Outcome | None:
+        """Take note of a message that was let through; return the outcome when it is known by it, else None."""
+        outcome = (
+            self._request_passed(message) if isinstance(message, Request) else self._response_passed(message, now_ns)
+        )
+        if outcome is None or self.outcome is not None:
+            return None
+        self.ended_ns = now_ns
+        self.outcome = "impaired" if outcome == "completed" and self.hurt_by is not None else outcome
+        return self.outcome
+
+    def _request_passed(self, request: Request) -> Outcome | None:
+        if request.method == "BYE" and self.answered_ns is not None:
+            return "completed"
+        if request.method == self.method and request.to_tag is None and self.outcome == "failed_downstream":
+            self.outcome = None  # the caller tries again, with credentials or elsewhere
+        return None
+
+    def _response_passed(self, response: Response, now_ns: int) -> Outcome | None:
+        status = response.status_code
+        if response.cseq_method != self.method or self.answered_ns is not None:
+            return None
+        if status < 200:
+            if status != 100 and self.ringing_ns is None:
+                self.ringing_ns = now_ns
+            return None
+        self.final_status = status
+        if status < 300:
+            self.answered_ns = now_ns
+            return "completed" if self.method == "MESSAGE" else None
+        if status == 487:
+            return "abandoned"
+        return None if status in _CHALLENGES or status < 400 else "failed_downstream"
+
+    def expired(self) -> Outcome | None:
+        """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
+        if self.outcome is not None or self.initial_blocked:
+            return None
+        if self.answered_ns is None:
+            self.outcome = "failed_downstream"
+        else:
+            self.outcome = "completed" if self.hurt_by is None else "impaired"
+        return self.outcome
+
+
+def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> EmergencyCall:
+    """Return the log's record of an attempt with this outcome at this instant."""
+    first = attempt.first
+    return EmergencyCall(
+        timestamp=at,
+        flow_id=attempt.flow_id,
+        in_iface=first.in_iface,
+        pcap_cnt=frame_number,
+        src_ip=first.src_ip,
+        src_port=first.src_port,
+        dest_ip=first.dst_ip,
+        dest_port=first.dst_port,
+        proto=first.transport,
+        call_id=call_id,
+        emergency=attempt.mark,
+        outcome=outcome,
+        problem=_problem(attempt, outcome),
+        attribution=attempt.attribution or _own_doing(outcome),
+        hurt_by=attempt.hurt_by,
+        guarded=attempt.guarded,
+        started=timestamp(attempt.began_ns),
+        ringing_s=seconds_between(attempt.began_ns, attempt.ringing_ns),
+        answered_s=seconds_between(attempt.began_ns, attempt.answered_ns),
+        ended_s=seconds_between(attempt.began_ns, attempt.ended_ns),
+        final_status=attempt.final_status,
+    )
+
+
+def _problem(attempt: Attempt, outcome: Outcome) -> str | None:
+    """NENA-STA-010.3's BCFDiscrepancyReport words for what the firewall did."""
+    if attempt.hurt_by is None or outcome not in ("blocked", "impaired"):
+        return None
+    return "InitialTrafficBlocked" if attempt.initial_blocked else "MidTrafficBlocked"
+
+
+def _own_doing(outcome: Outcome) -> Attribution | None:
+    match outcome:
+        case "failed_downstream":
+            return "downstream"
+        case "abandoned":
+            return "caller"
+        case _:
+            return None

@@ -1,0 +1,131 @@
+"""The decision on one message: the rules (first match decides), what the message belongs to, the exceptions."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from firewall.engine.call import Follows
+from firewall.engine.limits import Bans, Buckets, Key
+from firewall.engine.record import ShadowVerdict
+from firewall.ruleset.expression import Field
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.fields import reader_of
+from firewall.ruleset.policy import Policy, Rule, Verdict
+from firewall.sip.message import Request
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What happens to a message and why. ``rule`` is None where no rule decided."""
+
+    verdict: Verdict
+    reason: str
+    rule: Rule | None = None
+    shadow: tuple[ShadowVerdict, ...] = ()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a message and the firewall stand, beside the facts the rules see.
+
+    ``follows``: what the message belongs to. ``stray``: a response or an in-dialog request of a call nobody knows.
+    ``untracked``: its call is unknown and the table of calls has no place left. ``takeover``: an earlier run was here
+    not long ago. ``log_failing``: records are being lost.
+    """
+
+    follows: Follows | None = None
+    stray: bool = False
+    untracked: bool = False
+    takeover: bool = False
+    log_failing: bool = False
+
+
+class Rules:
+    """A policy's rules with the state they keep: token buckets and bans."""
+
+    def __init__(self, policy: Policy, earlier: "Rules | None" = None) -> None:
+        """Take over the buckets of unchanged limits, and all bans, from the rules that ``policy`` replaces."""
+        self.policy = policy
+        self.bans: Bans = earlier.bans if earlier else Bans()
+        kept: dict[str, Buckets] = earlier._buckets if earlier else {}
+        self._buckets: dict[str, Buckets] = {}
+        self._key_readers: dict[str, Callable[[Facts], Key]] = {}
+        for rule in policy.rules:
+            if rule.limit is not None:
+                old = kept.get(rule.name)
+                self._buckets[rule.name] = old if old and old.limit == rule.limit else Buckets(rule.limit)
+                self._key_readers[rule.name] = _key_reader(rule.limit.per)
+
+    def decide(self, facts: Facts, standing: Standing, wall_ns: int, now_ns: int) -> Decision:
+        """Decide on one message. ``wall_ns`` is the time of day (schedules); ``now_ns`` never goes back (limits)."""
+        banned_by = self.bans.rule_for(facts.datagram.src_ip, now_ns) if len(self.bans) else None
+        if banned_by is not None:
+            return Decision("drop", "banned", banned_by)
+        if standing.follows == "reject_ack":
+            return Decision("drop", "reject_ack")
+        shadow: tuple[ShadowVerdict, ...] = ()
+        for rule in self.policy.rules:
+            if not self._matches(rule, facts, wall_ns, now_ns):
+                continue
+            if rule.shadow:
+                shadow = (*shadow, ShadowVerdict(rule.name, rule.action, rule.place.line or 0))
+                continue
+            if rule.ban_ns is not None:
+                self.bans.add(facts.datagram.src_ip, rule, now_ns + rule.ban_ns)
+            return self._excepted(Decision(_action(rule, facts), "rule", rule, shadow), facts, standing)
+        return self._excepted(self._without_rule(facts, standing, shadow), facts, standing)
+
+    def _matches(self, rule: Rule, facts: Facts, wall_ns: int, now_ns: int) -> bool:
+        if not rule.matches(facts):
+            return False
+        if rule.schedule is not None and not rule.schedule.active(wall_ns):
+            return False
+        if rule.limit is None:
+            return True
+        return self._buckets[rule.name].above(self._key_readers[rule.name](facts), now_ns)
+
+    def _without_rule(self, facts: Facts, standing: Standing, shadow: tuple[ShadowVerdict, ...]) -> Decision:
+        exceptions = self.policy.exceptions
+        if standing.follows is not None:
+            return Decision("allow", standing.follows, None, shadow)
+        if facts.malformed is not None:
+            return Decision(exceptions.malformed, facts.malformed, None, shadow)
+        if facts.message is None:
+            return Decision("allow", "keep_alive", None, shadow)
+        if standing.stray and standing.takeover:
+            return Decision("allow", "takeover", None, shadow)
+        if standing.stray and standing.untracked and exceptions.table_full == "allow":
+            return Decision("allow", "table_full", None, shadow)
+        return Decision(self.policy.default, "default", None, shadow)
+
+    def _excepted(self, decision: Decision, facts: Facts, standing: Standing) -> Decision:
+        """Let the exception policies have the last word on what would pass, but never on an emergency call."""
+        if decision.verdict != "allow" or facts.emergency is not None:
+            return decision
+        exceptions = self.policy.exceptions
+        dropped: Literal["log_unwritable", "table_full"] | None = None
+        if standing.log_failing and exceptions.log_unwritable == "drop":
+            dropped = "log_unwritable"
+        elif standing.untracked and exceptions.table_full == "drop":
+            dropped = "table_full"
+        return Decision("drop", dropped, None, decision.shadow) if dropped else decision
+
+
+def _action(rule: Rule, facts: Facts) -> Verdict:
+    """Return the rule's action; what nobody may answer (RFC 3261 §17: a response, an ACK) is dropped, not rejected."""
+    if rule.action == "reject" and (not isinstance(facts.message, Request) or facts.message.method == "ACK"):
+        return "drop"
+    return rule.action
+
+
+def decision_line(decision: Decision, policy: Policy) -> int | None:
+    """Return the line of the policy that a decision comes from, None where no line decided."""
+    if decision.rule is not None:
+        return decision.rule.place.line
+    return policy.default_place.line if decision.reason == "default" else None
+
+
+def _key_reader(per: tuple[str, ...]) -> Callable[[Facts], Key]:
+    readers = [reader_of(Field(name)) for name in per]
+    if len(readers) == 1:
+        return readers[0]
+    return lambda facts: tuple(value for read in readers for value in (*read(facts), None))

@@ -1,0 +1,48 @@
+"""Dialog states as a proxy sees them: one transition table (RFC 3261 §12, §13, §15)."""
+
+from typing import Literal
+
+from firewall.ruleset.facts import DialogState
+from firewall.sip.message import Message, Request
+
+Trigger = Literal["provisional", "success", "failure", "end"]
+
+DialogId = tuple[str, str]
+"""Both tags, sorted: the same whichever side sends."""
+
+# What is not in the table changes nothing.
+TRANSITIONS: dict[tuple[DialogState, Trigger], DialogState] = {
+    ("none", "provisional"): "early",  # RFC 3261 §12.1: a 101-199 with a To tag
+    ("none", "success"): "confirmed",  # §12.1: a 2xx
+    ("early", "success"): "confirmed",
+    ("early", "failure"): "terminated",  # §12.3: a non-2xx final response to the request that began it
+    ("early", "end"): "terminated",  # §15: BYE on an early dialog
+    ("confirmed", "end"): "terminated",  # §15.1: BYE ends the dialog when it is sent
+}
+
+# RFC 3261 §12.1 (INVITE), RFC 6665 §4.4.1 (SUBSCRIBE, NOTIFY), RFC 3515 §2.4.6 (REFER): what begins a dialog.
+DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "NOTIFY", "REFER"})
+
+
+def dialog_id(message: Message) -> DialogId | None:
+    """Return the dialog a message names, None unless it has both tags."""
+    from_tag, to_tag = message.from_tag, message.to_tag
+    if from_tag is None or to_tag is None:
+        return None
+    return (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
+
+
+def trigger_of(message: Message) -> Trigger | None:
+    """Return what a forwarded message does to the dialog it names, None when it does nothing."""
+    if isinstance(message, Request):
+        return "end" if message.method == "BYE" else None
+    if message.cseq_method not in DIALOG_METHODS or message.status_code == 100:
+        return None
+    if message.status_code < 200:
+        return "provisional"
+    return "success" if message.status_code < 300 else "failure"
+
+
+def next_state(state: DialogState, trigger: Trigger | None) -> DialogState:
+    """Return the state after a trigger (``TRANSITIONS``)."""
+    return state if trigger is None else TRANSITIONS.get((state, trigger), state)

@@ -1,0 +1,251 @@
+"""The engine: every message's way from bytes to a recorded decision (DESIGN section 3).
+
+Sans-IO: ``handle(event, now_ns)`` takes one event and returns all that must be done, in order. It is told the time.
+Live, replay and tests drive this same class.
+"""
+
+from hashlib import blake2b
+from typing import assert_never
+
+from firewall.engine.alarm import AlarmMemory, emergency_alarm, plain_alarm
+from firewall.engine.call import SECOND_NS, Call
+from firewall.engine.decide import Decision, Rules
+from firewall.engine.events import (
+    DatagramReceived,
+    DeadlineReached,
+    Event,
+    ForwardFailed,
+    LogFailed,
+    LogRecovered,
+    PolicyRefused,
+    PolicyReplaced,
+    Started,
+    Stopped,
+)
+from firewall.engine.ledger import Ledger
+from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
+from firewall.engine.outputs import Forward, Output, Reply, Write
+from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
+from firewall.engine.recording import decision_record, printable, summary
+from firewall.engine.status import CallStatus, call_status
+from firewall.engine.timestamp import timestamp
+from firewall.net.datagram import Datagram
+from firewall.ruleset.emergency import recognise_bytes
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import Request
+from firewall.sip.response import build_response, response_target
+
+_CLOCK_STEP_NS = SECOND_NS
+
+
+class Engine:
+    """The firewall's decisions and all the state behind them.
+
+    ``strict`` (tests, lint) lets a defect of ours raise; without it the defect becomes a decision with reason
+    ``internal_error`` and an alarm, because one message must not stop the calls of others.
+    """
+
+    def __init__(self, policy: Policy, *, strict: bool = True) -> None:
+        self.policy = policy
+        self._strict = strict
+        self._observer = Observer(policy)
+        self._rules = Rules(policy)
+        self._ledger = Ledger()
+        self._alarms = AlarmMemory()
+        self._now_ns = 0
+        self._clock_offset_ns = 0
+        self._counts = {"allow": 0, "drop": 0, "reject": 0}
+
+    def handle(self, event: Event, now_ns: int) -> list[Output]:
+        """Take one event at an instant (ns since the epoch); return everything to be done, in order."""
+        engine_ns = self._engine_time(now_ns)
+        outputs = self._expire(engine_ns)
+        match event:
+            case DatagramReceived(datagram):
+                outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
+            case DeadlineReached():
+                pass
+            case Started(takeover):
+                self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
+                outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
+            case PolicyReplaced(policy):
+                self._adopt(policy)
+                outputs.append(self._policy_write("applied", now_ns))
+            case PolicyRefused(error, place):
+                fields = PolicyFields("refused", None, place.file if place else None, None, None, error)
+                outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
+            case ForwardFailed(datagram, error):
+                outputs += self._forward_failed(datagram, error, now_ns, engine_ns)
+            case LogFailed(error):
+                self._observer.log_failing = True
+                sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
+                outputs.append(Write(plain_alarm("log_unwritable", sentence, now_ns)))
+            case LogRecovered(lost_records):
+                self._observer.log_failing = False
+                sentence = f"the decision log can be written again; {lost_records} records were lost"
+                outputs.append(Write(plain_alarm("log_recovered", sentence, now_ns)))
+            case Stopped():
+                outputs += self._ledger.stopped(self._observer.calls.all(), now_ns)
+                outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
+            case _:
+                assert_never(event)
+        return outputs
+
+    def next_deadline(self) -> int | None:
+        """Return the instant at which ``DeadlineReached`` is due (ns since the epoch), None when nothing waits."""
+        deadline_ns = self._observer.calls.next_deadline()
+        return None if deadline_ns is None else deadline_ns - self._clock_offset_ns
+
+    def facts(self, datagram: Datagram, now_ns: int) -> Facts:
+        """Return what the rules would see of a datagram; nothing is remembered of it."""
+        return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
+
+    def calls(self) -> list[CallStatus]:
+        """Return the calls in progress, oldest first."""
+        return [call_status(call) for call in self._observer.calls.all() if "terminated" not in call.dialogs.values()]
+
+    def stats(self) -> StatsFields:
+        """Return the counts since the start."""
+        return StatsFields(
+            messages=sum(self._counts.values()),
+            allowed=self._counts["allow"],
+            dropped=self._counts["drop"],
+            rejected=self._counts["reject"],
+            emergency_calls=self._ledger.attempts,
+            emergency_calls_hurt=self._ledger.hurt,
+            calls_tracked=len(self._observer.calls),
+            bans=len(self._rules.bans),
+        )
+
+    def _engine_time(self, now_ns: int) -> int:
+        """Return an instant that never goes back: small reorderings stand still, a clock set back is followed.
+
+        Without the second, limits would not refill until the wall clock is again where it was.
+        """
+        engine_ns = now_ns + self._clock_offset_ns
+        if engine_ns < self._now_ns - _CLOCK_STEP_NS:
+            self._clock_offset_ns = self._now_ns - now_ns
+        self._now_ns = max(self._now_ns, now_ns + self._clock_offset_ns)
+        return self._now_ns
+
+    def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
+        if self._strict:
+            return self._datagram(datagram, now_ns, engine_ns)
+        try:
+            return self._datagram(datagram, now_ns, engine_ns)
+        except Exception as defect:  # noqa: BLE001 - the one place where a defect of ours must not stop other calls
+            return self._internal_error(datagram, defect, now_ns)
+
+    def _datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
+        reading = self._observer.read(datagram, engine_ns)
+        decision = self._rules.decide(reading.facts, reading.standing, now_ns, engine_ns)
+        self._counts[decision.verdict] += 1
+        return self._act(reading, decision, now_ns, engine_ns)
+
+    def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
+        facts = reading.facts
+        emergency = facts.emergency is not None
+        is_block = decision.verdict != "allow" and decision.reason != "reject_ack"
+        override = "guard" if emergency and is_block and self.policy.emergency.guard == "enforce" else None
+        passes = decision.verdict == "allow" or override is not None
+        outputs: list[Output] = [
+            Write(decision_record(facts, decision, self.policy, override, now_ns), urgent=emergency)
+        ]
+        call = self._observer.call_for(reading, engine_ns) if passes or emergency else reading.call
+        if emergency:
+            self._observer.remember_caller(facts, engine_ns)
+            if call is not None:
+                self._ledger.seen(call, facts, engine_ns)
+            if is_block:
+                outputs += self._hurt(call, facts, decision, now_ns, guarded=override is not None)
+        if passes:
+            if call is not None:
+                self._observer.forwarded(call, reading, decision, engine_ns)
+                outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
+            outputs.append(Forward(facts.datagram))
+        elif decision.verdict == "reject":
+            outputs += self._reject(call, facts, decision, engine_ns)
+        return outputs
+
+    def _hurt(self, call: Call | None, facts: Facts, decision: Decision, now_ns: int, *, guarded: bool) -> list[Output]:
+        """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
+        outputs: list[Output] = []
+        message = facts.message
+        subject = (message.call_id if message is not None else None) or facts.datagram.src_ip
+        if self._alarms.first(subject, decision.rule.name if decision.rule else "", decision.reason):
+            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, now_ns=now_ns)
+            outputs.append(Write(alarm, urgent=True))
+        if call is not None:
+            outputs += self._ledger.blocked(call, facts, decision, self.policy, now_ns, guarded=guarded)
+        return outputs
+
+    def _reject(self, call: Call | None, facts: Facts, decision: Decision, engine_ns: int) -> list[Output]:
+        request, datagram, rule = facts.message, facts.datagram, decision.rule
+        if not isinstance(request, Request) or rule is None:
+            return []
+        # RFC 3261 §8.2.7: a stateless answer has the same To tag for every retransmission.
+        to_tag = blake2b(
+            f"{request.call_id} {request.from_tag} {request.cseq_number}".encode("utf-8", "surrogateescape"),
+            digest_size=8,
+        ).hexdigest()
+        if request.method == "INVITE":
+            self._observer.rejected(call, request, engine_ns)
+        dst_ip, dst_port = response_target(request, datagram.src_ip, datagram.src_port)
+        payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
+        return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload))]
+
+    def _forward_failed(self, datagram: Datagram, error: str, now_ns: int, engine_ns: int) -> list[Output]:
+        """An allowed message that the machine would not send is lost all the same: say so."""
+        reading = self._observer.read(datagram, engine_ns)
+        facts, call = reading.facts, reading.call
+        mark = facts.emergency
+        subject = datagram.dst_ip if mark is None or call is None else call.call_id
+        outputs: list[Output] = []
+        if self._alarms.first("forward_failed", subject, error):
+            what = "a message of an emergency call" if mark is not None else "an allowed message"
+            sentence = (
+                f"{what} could not be sent on: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
+                f"to {datagram.dst_ip}:{datagram.dst_port}: {printable(error)}"
+            )
+            outputs.append(Write(plain_alarm("forward_failed", sentence, now_ns), urgent=mark is not None))
+        if mark is not None and call is not None:
+            outputs += self._ledger.lost(call, facts, self.policy, now_ns)
+        return outputs
+
+    def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
+        mark = recognise_bytes(datagram.payload)
+        verdict = self.policy.exceptions.internal_error if mark is None else "allow"
+        self._counts[verdict] += 1
+        facts = Facts(datagram, emergency=mark)
+        record = decision_record(facts, Decision(verdict, "internal_error"), self.policy, None, now_ns)
+        outputs: list[Output] = [Write(record, urgent=mark is not None)]
+        sentence = (
+            f"defect of sosgate on a message from {datagram.src_ip}: {type(defect).__name__}: {printable(str(defect))}"
+        )
+        if self._alarms.first("internal_error", type(defect).__name__, str(defect)):
+            outputs.append(Write(plain_alarm("internal_error", sentence, now_ns), urgent=True))
+        return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
+
+    def _expire(self, engine_ns: int) -> list[Output]:
+        outputs: list[Output] = []
+        for call in self._observer.calls.expire(engine_ns):
+            outputs += self._ledger.expired(call, call.deadline_ns - self._clock_offset_ns)
+        return outputs
+
+    def _adopt(self, policy: Policy) -> None:
+        self.policy = policy
+        self._rules = Rules(policy, self._rules)
+        self._observer.adopt(policy)
+
+    def _policy_write(self, action: str, now_ns: int, *, takeover: bool = False) -> Write:
+        policy = self.policy
+        fields = PolicyFields(
+            "loaded" if action == "loaded" else "applied",
+            policy.name,
+            policy.file,
+            policy.sha256,
+            len(policy.rules),
+            takeover=takeover,
+        )
+        return Write(PolicyChange(timestamp(now_ns), fields))

@@ -1,0 +1,85 @@
+"""What the world tells the engine: the closed list of inputs of ``Engine.handle``."""
+
+from dataclasses import dataclass
+
+from firewall.errors import Place
+from firewall.net.datagram import Datagram
+from firewall.ruleset.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The firewall begins its work.
+
+    ``takeover``: an earlier run was here before (it crashed, or was upgraded), so calls may be in progress that this
+    engine has not seen begin; for ``TAKEOVER_NS`` it lets their in-dialog messages follow (reason ``takeover``).
+    """
+
+    takeover: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramReceived:
+    """A datagram taken for signalling arrived."""
+
+    datagram: Datagram
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The instant that ``next_deadline()`` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReplaced:
+    """A new policy takes the place of the old one, calls in progress stay known."""
+
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRefused:
+    """A new policy was unusable; the old one stays. ``error`` is the sentence shown to the operator."""
+
+    error: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardFailed:
+    """The machine would not send a message that was allowed. ``error`` is the kernel's word for it."""
+
+    datagram: Datagram
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFailed:
+    """A record could not be written. ``error`` is the kernel's word for it."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecovered:
+    """The log can be written again; ``lost_records`` were lost meanwhile."""
+
+    lost_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
+
+
+Event = (
+    Started
+    | DatagramReceived
+    | DeadlineReached
+    | PolicyReplaced
+    | PolicyRefused
+    | ForwardFailed
+    | LogFailed
+    | LogRecovered
+    | Stopped
+)

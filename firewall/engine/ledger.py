@@ -1,0 +1,120 @@
+"""The emergency-call ledger: every attempt of an emergency call and what became of it (DESIGN section 8)."""
+
+from firewall.engine.attempt import ATTEMPT_METHODS, Attempt, ledger_record
+from firewall.engine.call import Call
+from firewall.engine.decide import Decision, decision_line
+from firewall.engine.outputs import Write
+from firewall.engine.record import Attribution, HurtBy, Outcome
+from firewall.engine.recording import datagram_flow_id, summary
+from firewall.engine.timestamp import timestamp
+from firewall.ruleset.emergency import wire_text
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import Request
+
+
+class Ledger:
+    """Every emergency call attempt, told to the log when it is hurt and when its outcome is known."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.hurt = 0
+
+    def seen(self, call: Call, facts: Facts, now_ns: int) -> None:
+        """Open an attempt with the request that begins it, whatever becomes of the request."""
+        request, mark = facts.message, facts.emergency
+        if call.attempt is not None or mark is None or mark.emergency_class == "registration":
+            return
+        if isinstance(request, Request) and request.method in ATTEMPT_METHODS and request.to_tag is None:
+            flow = datagram_flow_id(facts.datagram)
+            call.attempt = Attempt(facts.datagram, flow, mark, now_ns, request.method)
+            if request.from_tag is not None:
+                call.tags.add(request.from_tag)
+            self.attempts += 1
+
+    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Write]:
+        """Take note of a message that was let through; tell the outcome when it is known by it."""
+        attempt = call.attempt
+        if attempt is None or facts.message is None:
+            return []
+        outcome = attempt.passed(facts.message, now_ns)
+        if outcome is None:
+            return []
+        return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+
+    def blocked(
+        self,
+        call: Call,
+        facts: Facts,
+        decision: Decision,
+        policy: Policy,
+        wall_ns: int,
+        *,
+        guarded: bool,
+    ) -> list[Write]:
+        """Take note of a message that was blocked, or would have been but for the guard; tell it at once."""
+        attempt = call.attempt
+        if attempt is None:
+            return []
+        if guarded:
+            attempt.guarded = True
+            return []
+        hurt_by = HurtBy(
+            message=summary(facts),
+            verdict=decision.verdict,
+            rule=decision.rule.name if decision.rule else None,
+            file=policy.file,
+            line=decision_line(decision, policy),
+            reason=decision.reason,
+        )
+        return self._hurt(call, attempt, facts, hurt_by, _attribution(decision), wall_ns)
+
+    def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int) -> list[Write]:
+        """Take note of an allowed message that the machine would not send on."""
+        attempt = call.attempt
+        if attempt is None:
+            return []
+        hurt_by = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
+        return self._hurt(call, attempt, facts, hurt_by, "exception", wall_ns)
+
+    def expired(self, call: Call, wall_ns: int) -> list[Write]:
+        """Tell the outcome of a call of which nothing more is expected."""
+        attempt = call.attempt
+        outcome = attempt.expired() if attempt is not None else None
+        if attempt is None or outcome is None:
+            return []
+        return [_write(call, attempt, outcome, timestamp(wall_ns), None)]
+
+    def stopped(self, calls: list[Call], wall_ns: int) -> list[Write]:
+        """Tell how the calls stand that are still open when the firewall stops."""
+        at = timestamp(wall_ns)
+        return [
+            _write(call, call.attempt, "in_progress", at, None)
+            for call in calls
+            if call.attempt is not None and call.attempt.outcome is None and not call.attempt.initial_blocked
+        ]
+
+    def _hurt(
+        self, call: Call, attempt: Attempt, facts: Facts, hurt_by: HurtBy, attribution: Attribution, wall_ns: int
+    ) -> list[Write]:
+        if attempt.hurt_by is not None:
+            return []
+        self.hurt += 1
+        request = facts.message
+        attempt.hurt_by = hurt_by
+        attempt.attribution = attribution
+        attempt.initial_blocked = (
+            isinstance(request, Request) and request.method in ATTEMPT_METHODS and request.to_tag is None
+        )
+        outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
+        return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+
+
+def _attribution(decision: Decision) -> Attribution:
+    if decision.rule is None:
+        return "policy" if decision.reason == "default" else "exception"
+    return "limit" if decision.rule.limit is not None else "policy"
+
+
+def _write(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> Write:
+    return Write(ledger_record(wire_text(call.call_id), attempt, outcome, at, frame_number), urgent=True)

@@ -1,0 +1,61 @@
+"""Rate limits and bans: the state behind ``limit:`` and ``ban:`` of a rule, bounded."""
+
+from firewall.ruleset.policy import Limit, Rule
+
+MAX_KEYS = 65_536
+"""Buckets of one limit, and banned addresses: beyond it the one longest unused is forgotten."""
+
+Key = tuple[object, ...]
+
+
+class Buckets:
+    """The token buckets of one limit, one for each key.
+
+    Exact integer arithmetic, in nanoseconds times ``count``: a bucket is the instant at which it would be full again
+    (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371), so live and replay cannot differ.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._full_at: dict[Key, int] = {}
+
+    def above(self, key: Key, now_ns: int) -> bool:
+        """Take one token for a message; True when there was none: the message is above the limit."""
+        limit = self.limit
+        now = now_ns * limit.count
+        full_at = max(self._full_at.pop(key, now), now)
+        is_above = full_at - now > (limit.burst - 1) * limit.period_ns
+        if not is_above:
+            full_at += limit.period_ns
+        if len(self._full_at) >= MAX_KEYS:
+            del self._full_at[next(iter(self._full_at))]
+        self._full_at[key] = full_at  # taken out and put in again: the order of the keys is that of their last use
+        return is_above
+
+
+class Bans:
+    """The banned source addresses, each with the rule that banned it and the end of its ban."""
+
+    def __init__(self) -> None:
+        self._banned: dict[str, tuple[int, Rule]] = {}
+
+    def __len__(self) -> int:
+        return len(self._banned)
+
+    def add(self, src_ip: str, rule: Rule, until_ns: int) -> None:
+        """Ban an address until an instant; a later ban takes the place of an earlier one."""
+        self._banned.pop(src_ip, None)
+        if len(self._banned) >= MAX_KEYS:
+            del self._banned[next(iter(self._banned))]
+        self._banned[src_ip] = (until_ns, rule)
+
+    def rule_for(self, src_ip: str, now_ns: int) -> Rule | None:
+        """Return the rule that banned this address, None when it is not banned (any more)."""
+        entry = self._banned.get(src_ip)
+        if entry is None:
+            return None
+        until_ns, rule = entry
+        if until_ns <= now_ns:
+            del self._banned[src_ip]
+            return None
+        return rule

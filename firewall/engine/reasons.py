@@ -1,0 +1,174 @@
+"""Every reason code a decision or an anomaly can carry, with its words: the only list.
+
+The decision log carries the code; ``sosgate explain CODE``, docs/reasons.md and the tests read this table. A code is
+never used again for something else.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["decision", "malformed", "anomaly"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One code: where it stands (a decision's reason, a parse failure, an anomaly), its title and its page."""
+
+    code: str
+    kind: Kind
+    title: str
+    text: str
+
+
+def _table(*reasons: Reason) -> dict[str, Reason]:
+    return {reason.code: reason for reason in reasons}
+
+
+REASONS: dict[str, Reason] = _table(
+    Reason(
+        "rule",
+        "decision",
+        "A rule matched",
+        "The first rule whose `when` matched, within its schedule and above its limit, decided. `rule` and "
+        "`line` name it.",
+    ),
+    Reason(
+        "banned",
+        "decision",
+        "The source is banned",
+        "An earlier message from this address matched a rule with `ban`; `rule` and `line` name that rule. "
+        "The ban ends by itself.",
+    ),
+    Reason(
+        "response",
+        "decision",
+        "Response to an allowed request",
+        "No rule matched; the response has the Call-ID, CSeq and branch of a request that was allowed (RFC "
+        "3261 §17.1.3).",
+    ),
+    Reason(
+        "in_dialog",
+        "decision",
+        "Request inside an allowed dialog",
+        "No rule matched; the request has the Call-ID and both tags of a dialog that was allowed (RFC 3261 §12).",
+    ),
+    Reason(
+        "cancel",
+        "decision",
+        "CANCEL of an allowed request",
+        "No rule matched; the CANCEL has the Call-ID, CSeq number and branch of a request that was allowed "
+        "(RFC 3261 §9.1).",
+    ),
+    Reason(
+        "takeover",
+        "decision",
+        "In-dialog message after a restart",
+        "No rule matched and the call is unknown, but an earlier run of the firewall was here: calls that "
+        "began before or during "
+        "its absence must not be cut. For one hour after such a start, requests with a To tag and responses follow.",
+    ),
+    Reason(
+        "default",
+        "decision",
+        "No rule matched",
+        "Neither a rule matched nor does the message belong to something already allowed: the policy's "
+        "`default` decided.",
+    ),
+    Reason(
+        "reject_ack",
+        "decision",
+        "ACK to a response of the firewall's own",
+        "The firewall itself rejected this INVITE; the caller's ACK ends here (RFC 3261 §17.1.1.3). Nothing "
+        "is lost by it.",
+    ),
+    Reason(
+        "keep_alive",
+        "decision",
+        "Keep-alive without a message",
+        "No rule matched; an empty datagram or one of line ends only keeps a binding open (RFC 5626 §3.5.1). "
+        "It is let through.",
+    ),
+    Reason(
+        "table_full",
+        "decision",
+        "The table of calls is full",
+        "The call cannot be tracked, because the table of calls is full: `exceptions.table_full` decided. "
+        "Emergency calls always "
+        "find a place; the oldest ordinary call makes room.",
+    ),
+    Reason(
+        "log_unwritable",
+        "decision",
+        "The decision log cannot be written",
+        "The disk is full or failing, and `exceptions.log_unwritable` is `drop`: what cannot be recorded "
+        "does not pass. "
+        "Emergency calls always pass.",
+    ),
+    Reason(
+        "internal_error",
+        "decision",
+        "A defect of sosgate",
+        "sosgate failed on this message. `exceptions.internal_error` decided; the alarm names the defect. "
+        "Please report it.",
+    ),
+    Reason(
+        "not_sip",
+        "malformed",
+        "No SIP message",
+        "A datagram on a signalling port has no request line or status line (RFC 3261 §7). No rule matched: "
+        "`exceptions.malformed` decided.",
+    ),
+    Reason(
+        "message_too_large",
+        "malformed",
+        "Message over the size limit",
+        "The message is longer than 65 535 bytes. No rule matched: `exceptions.malformed` decided.",
+    ),
+    Reason(
+        "start_line_too_long",
+        "malformed",
+        "Start line over the size limit",
+        "The request or status line is longer than 8 192 characters. No rule matched: `exceptions.malformed` decided.",
+    ),
+    Reason(
+        "too_many_headers",
+        "malformed",
+        "Too many header lines",
+        "The message has more than 512 header lines. No rule matched: `exceptions.malformed` decided.",
+    ),
+    *(
+        Reason(
+            f"missing_{header.lower().replace('-', '_')}",
+            "anomaly",
+            f"No {header} header",
+            f"RFC 3261 §8.1.1 asks every message for {header}. The message is read all the same; "
+            "without it a transaction or dialog may not be recognised.",
+        )
+        for header in ("Via", "From", "To", "Call-ID", "CSeq")
+    ),
+    Reason(
+        "cseq_method_mismatch",
+        "anomaly",
+        "CSeq names another method",
+        "RFC 3261 §8.1.1.5: the method in CSeq must be the request's. Attack tools make them differ.",
+    ),
+    Reason(
+        "content_length_invalid",
+        "anomaly",
+        "Content-Length is no single number",
+        "RFC 3261 §20.14. Two different values are a known way to smuggle a second message; the body is taken to the "
+        "datagram's end.",
+    ),
+    Reason(
+        "content_length_beyond_end",
+        "anomaly",
+        "Content-Length goes beyond the datagram",
+        "RFC 3261 §18.3. The message was cut or its author counted wrongly; the body is taken to the datagram's end.",
+    ),
+    Reason(
+        "content_length_short",
+        "anomaly",
+        "Bytes after the body",
+        "RFC 3261 §18.3: what is beyond Content-Length is no part of the message. It is forwarded unchanged.",
+    ),
+)

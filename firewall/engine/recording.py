@@ -1,0 +1,120 @@
+"""From values of the engine to records of the log: the fields of a message, a flow's id, a message in a few words."""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+from firewall.engine.decide import Decision, decision_line
+from firewall.engine.record import DecisionFields, DialogFields, SipDecision, SipFields
+from firewall.engine.timestamp import timestamp
+from firewall.net.datagram import Datagram
+from firewall.ruleset.emergency import wire_text
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import Message, Request
+
+_SUMMARY_CHARACTERS = 120
+_LENGTH = re.compile(r"\d{1,10}", re.ASCII)
+
+
+@lru_cache(maxsize=65_536)
+def flow_id(ip_a: str, port_a: int, ip_b: str, port_b: int) -> int:
+    """Return the number of the flow between two endpoints, the same in both directions and in every run (51 bits)."""
+    ends = sorted((f"{ip_a} {port_a}", f"{ip_b} {port_b}"))
+    return int.from_bytes(blake2b(" ".join(ends).encode(), digest_size=8).digest(), "big") >> 13
+
+
+def datagram_flow_id(datagram: Datagram) -> int:
+    """Return the flow id of a datagram."""
+    return flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
+
+
+def decision_record(facts: Facts, decision: Decision, policy: Policy, override: str | None, now_ns: int) -> SipDecision:
+    """Return the log's record of one message and its decision."""
+    datagram, message, rule = facts.datagram, facts.message, decision.rule
+    return SipDecision(
+        timestamp(now_ns),
+        datagram_flow_id(datagram),
+        datagram.in_iface,
+        datagram.frame_number,
+        datagram.src_ip,
+        datagram.src_port,
+        datagram.dst_ip,
+        datagram.dst_port,
+        datagram.transport,
+        _sip_fields(message) if message is not None else None,
+        DecisionFields(
+            decision.verdict,
+            override is None,
+            rule.name if rule else None,
+            policy.name,
+            policy.sha256,
+            decision_line(decision, policy),
+            decision.reason,
+            decision.shadow,
+            override,
+        ),
+        facts.emergency,
+        _dialog_fields(message, facts) if message is not None else None,
+        message.anomalies if message is not None else (),
+    )
+
+
+def summary(facts: Facts) -> str:
+    """Return a message in a few printable words: ``INVITE sip:911@psap.example``, ``180 Ringing (INVITE)``."""
+    match facts.message:
+        case None:
+            text = f"unreadable datagram of {len(facts.datagram.payload)} bytes"
+        case Request() as request:
+            text = f"{request.method} {request.request_uri}"
+        case response:
+            text = f"{response.status_code} {response.reason_phrase} ({response.cseq_method})"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return text that is safe on a terminal: control characters and broken UTF-8 escaped, length bounded."""
+    shown = "".join(char if char.isprintable() else _escaped(char) for char in text)
+    return shown if len(shown) <= _SUMMARY_CHARACTERS else shown[: _SUMMARY_CHARACTERS - 1] + "…"
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def _sip_fields(message: Message) -> SipFields:
+    content_length = message.header("content-length")
+    common = (
+        _header(message, "from"),
+        _header(message, "to"),
+        _header(message, "call-id"),
+        _header(message, "cseq"),
+        wire_text(message.via_branch) if message.via_branch else None,
+        _header(message, "user-agent"),
+        _header(message, "content-type"),
+        int(content_length) if content_length and _LENGTH.fullmatch(content_length) else None,
+    )
+    start_line = wire_text(message.start_line)
+    if isinstance(message, Request):
+        method, uri = wire_text(message.method), wire_text(message.request_uri)
+        return SipFields(method, uri, message.version, start_line, None, None, None, *common)
+    code, reason = str(message.status_code), wire_text(message.reason_phrase)
+    return SipFields(None, None, message.version, None, code, reason, start_line, *common)
+
+
+def _header(message: Message, name: str) -> str | None:
+    value = message.header(name)
+    return wire_text(value) if value is not None else None
+
+
+def _dialog_fields(message: Message, facts: Facts) -> DialogFields | None:
+    call_id = message.call_id
+    if call_id is None:
+        return None
+    from_tag, to_tag = message.from_tag, message.to_tag
+    return DialogFields(
+        wire_text(call_id),
+        wire_text(from_tag) if from_tag else None,
+        wire_text(to_tag) if to_tag else None,
+        facts.dialog_state,
+    )

@@ -1,0 +1,320 @@
+"""The daemon: sockets, kernel rules, log, control socket and signals around one engine, in this network namespace.
+
+Everything set up is taken down at a clean stop, and when start-up fails half-way. After a crash the nftables table
+stays: it is what carries out ``on_daemon_down``; the next start takes it over.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from firewall import __version__
+from firewall.engine.engine import Engine
+from firewall.engine.events import PolicyRefused, PolicyReplaced, Started, Stopped
+from firewall.errors import MachineError, OperatorError, SosgateError
+from firewall.live import nftables, routing
+from firewall.live.console import Console
+from firewall.live.control import ControlServer
+from firewall.live.driver import Driver, present_ns
+from firewall.live.listener import Arrival, Listener, open_listeners
+from firewall.live.log_file import LogFile, Syncer, last_record_at
+from firewall.live.sd_notify import Notifier
+from firewall.live.sender import Sender
+from firewall.live.status import LogStatus, PolicyStatus, Status
+from firewall.ruleset.policy import Policy
+
+LOG_RECENT = timedelta(days=1)
+
+# An abstract socket address belongs to the network namespace and vanishes with the process, however it ends.
+_LOCK_ADDRESS = "\0sosgate"
+_DRAIN_S = 2.0
+_SETTLE_S = 0.02
+_INTERFACES_EVERY_S = 5.0
+_LONGEST_TIMER_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line decides. ``load`` reads the policy file anew at SIGHUP; it raises ``SosgateError``."""
+
+    load: Callable[[], Policy]
+    log: Path | None = None
+    control: Path | None = None
+
+
+def run_daemon(settings: Settings) -> None:
+    """Run the firewall until SIGTERM or SIGINT.
+
+    Raises:
+        OperatorError: the policy cannot be used.
+        MachineError: the machine refused something that is needed.
+    """
+    policy = settings.load()
+    console = Console()
+    try:
+        asyncio.run(_Daemon(settings, policy, console).run())
+    finally:
+        console.close()
+
+
+class _Daemon:
+    def __init__(self, settings: Settings, policy: Policy, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._notifier = Notifier(os.environ)
+        self._started = datetime.now(UTC)
+        self._started_monotonic = time.monotonic()
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._takeover = False
+        self._listeners: list[Listener] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ns: int | None = None
+        self._policy = policy
+        self._log: LogFile | None = None
+        self._syncer: Syncer | None = None
+        self._sender: Sender
+        self._driver: Driver
+
+    async def run(self) -> None:
+        """Start, serve, stop."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._survive)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        async with contextlib.AsyncExitStack() as undo:
+            await self._start(loop, undo)
+            background = [
+                asyncio.create_task(work()) for work in (self._watch_reload, self._keep_alive, self._watch_links)
+            ]
+            gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
+            await self._stop.wait()
+            self._notifier.stopping()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
+        """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
+        policy = self._policy
+        undo.callback(_lock().close)
+        script = nftables.render_ruleset(policy)
+        left_over = nftables.table_exists()
+        self._takeover = left_over or _recently_written(self._settings.log)
+        self._listeners = open_listeners(nftables.PROXY_PORT)
+        for listener in self._listeners:
+            undo.callback(listener.close)
+        if self._settings.log is not None:
+            self._log = LogFile(self._settings.log)
+            undo.callback(self._log.close)
+            self._syncer = Syncer(loop, self._log, self._sync_failed)
+            undo.callback(self._syncer.close)
+        self._driver = Driver(Engine(policy), self._console, self._log, self._syncer)
+        self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
+        if self._settings.control is not None:
+            control = ControlServer(self._settings.control, {"status": self._status, "calls": self._calls})
+            await control.start()
+            undo.push_async_callback(control.stop)
+        # pyroute2's synchronous calls run an event loop of their own, so they need a thread of their own.
+        versions = tuple(listener.version for listener in self._listeners)
+        added = await asyncio.to_thread(routing.set_up_routes, versions)
+        try:
+            # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
+            await asyncio.to_thread(nftables.apply_ruleset, script)
+        except MachineError:
+            await asyncio.to_thread(routing.remove_routes, added)
+            raise
+        undo.push_async_callback(self._take_down)
+        self._driver.tell(Started(takeover=self._takeover))
+        for listener in self._listeners:
+            loop.add_reader(listener.fileno(), self._readable)
+        self._arm_timer()
+        self._announce(left_over)
+
+    async def _take_down(self) -> None:
+        """Stop without losing a message unseen: no new ones, then those that wait, then the record of the end."""
+        loop = asyncio.get_running_loop()
+        failures: list[MachineError] = []
+        try:
+            await asyncio.to_thread(nftables.remove_table)
+        except MachineError as error:
+            failures.append(error)
+        until = loop.time() + _DRAIN_S
+        await asyncio.sleep(_SETTLE_S)
+        while self._read_batch() and loop.time() < until:
+            await asyncio.sleep(0)
+        for listener in self._listeners:
+            loop.remove_reader(listener.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._sender.waiting:  # it gives up by itself
+            await asyncio.sleep(_SETTLE_S)
+        self._sender.close()
+        self._driver.tell(Stopped())
+        try:
+            await asyncio.to_thread(routing.remove_routes)
+        except MachineError as error:
+            failures.append(error)
+        for failure in failures:
+            self._console.say(str(failure))
+        if failures:
+            raise failures[0]
+        self._console.say("stopped; its nftables table and routes are removed")
+
+    def _readable(self) -> None:
+        self._read_batch()
+        self._arm_timer()
+
+    def _read_batch(self) -> bool:
+        """Take what waits on the sockets, in order of receipt; True when there may be more."""
+        arrivals: list[Arrival] = []
+        for listener in self._listeners:
+            arrivals += listener.receive()
+        if len(arrivals) > 1:
+            arrivals.sort(key=_time_of)
+        self._driver.arrived(arrivals)
+        return bool(arrivals)
+
+    def _arm_timer(self) -> None:
+        deadline_ns = self._driver.engine.next_deadline()
+        if deadline_ns == self._timer_at_ns and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at_ns = deadline_ns
+        if deadline_ns is not None:
+            delay_s = min(_LONGEST_TIMER_S, max(0.001, (deadline_ns - time.time_ns()) / 1e9))
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._deadline)
+
+    def _deadline(self) -> None:
+        self._timer = None
+        # Datagrams that already wait were received before this instant: they come first, as they would in a capture.
+        if not self._read_batch():
+            self._driver.reach(present_ns())
+        self._arm_timer()
+
+    async def _watch_reload(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._notifier.reloading()
+            await self._do_reload()
+            self._notifier.ready(self._summary())
+
+    async def _do_reload(self) -> None:
+        """Reopen the log, then load the policy anew; the old one stays when the new one cannot be used."""
+        if self._log is not None:
+            try:
+                self._log.reopen()
+            except MachineError as error:
+                self._console.say(f"{error}; the old file is written on")
+        try:
+            policy = await asyncio.to_thread(self._settings.load)
+            script = nftables.render_ruleset(policy)
+            await asyncio.to_thread(nftables.apply_ruleset, script)
+        except SosgateError as error:
+            place = error.place if isinstance(error, OperatorError) else None
+            self._driver.tell(PolicyRefused(str(error), place))
+            self._console.say(f"policy refused, the old one stays in force: {error}")
+            return
+        self._policy = policy
+        self._driver.tell(PolicyReplaced(policy))
+        self._arm_timer()
+        self._console.say(f"new policy in force: {self._summary()}")
+        self._warn_of_missing_interfaces()
+
+    async def _keep_alive(self) -> None:
+        if self._notifier.watchdog_s is not None:
+            while True:
+                self._notifier.watchdog()
+                await asyncio.sleep(self._notifier.watchdog_s / 2)
+
+    async def _watch_links(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERFACES_EVERY_S)
+            for listener in self._listeners:
+                listener.forget_interfaces()
+
+    def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        self._console.say(
+            f"ALARM internal_error: a bug in sosgate: {context.get('message')}: {context.get('exception')}"
+        )
+
+    def _sync_failed(self, error: str) -> None:
+        self._driver.sync_failed(error)
+
+    def _announce(self, left_over: bool) -> None:
+        taken = " (took over what a killed run had left)" if left_over else ""
+        self._console.say(f"{self._summary()}, ready{taken}")
+        self._warn_of_missing_interfaces()
+        self._notifier.ready(self._summary())
+
+    def _summary(self) -> str:
+        interfaces = nftables.zone_interfaces(self._policy)
+        where = "every interface" if interfaces is None else ", ".join(interfaces)
+        count = len(self._policy.rules)
+        return f"policy {self._policy.name} ({self._policy.file}, {count} rule{'' if count == 1 else 's'}) on {where}"
+
+    def _warn_of_missing_interfaces(self) -> None:
+        present = set(routing.interface_names().values())
+        for name in nftables.zone_interfaces(self._policy) or ():
+            if name not in present:
+                self._console.say(
+                    f'warning: there is no interface "{name}" here; its traffic is looked at once there is'
+                )
+
+    def _status(self) -> Status:
+        policy, log, driver = self._policy, self._log, self._driver
+        return Status(
+            version=__version__,
+            policy=PolicyStatus(policy.name, policy.file, policy.sha256, len(policy.rules)),
+            started=self._started.isoformat(timespec="milliseconds"),
+            uptime_s=round(time.monotonic() - self._started_monotonic, 3),
+            pid=os.getpid(),
+            takeover=self._takeover,
+            interfaces=nftables.zone_interfaces(policy),
+            stats=driver.engine.stats(),
+            log=LogStatus(
+                path=str(log.path) if log else None,
+                lost_records=driver.records_lost + (log.lost_records if log else 0),
+                failing=driver.log_failing,
+                error=log.error if log else None,
+            ),
+            receive_drops=sum(listener.dropped() for listener in self._listeners),
+            waiting_to_send=self._sender.waiting,
+            internal_errors=driver.internal_errors,
+        )
+
+    def _calls(self) -> object:
+        return self._driver.engine.calls()
+
+
+def _time_of(arrival: Arrival) -> int:
+    return arrival.time_ns
+
+
+def _lock() -> socket.socket:
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        lock.bind(_LOCK_ADDRESS)
+    except OSError:
+        lock.close()
+        raise MachineError(
+            "start", "sosgate", "another sosgate is running in this network namespace", needs="stop it first"
+        ) from None
+    return lock
+
+
+def _recently_written(log: Path | None) -> bool:
+    at = last_record_at(log) if log is not None else None
+    return at is not None and datetime.now(UTC) - at < LOG_RECENT

@@ -1,0 +1,226 @@
+"""The transparent UDP socket that receives what was addressed to others (kernel documentation: networking/tproxy).
+
+One per IP version. Every datagram comes with its original destination, its interface, its remaining hops, its traffic
+class and the kernel's receive timestamp, which is also the one that tcpdump records.
+"""
+
+import errno
+import os
+import socket
+import struct
+import time
+
+import msgspec
+
+from firewall.errors import MachineError
+from firewall.live.routing import interface_names
+from firewall.net.datagram import Datagram
+
+RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
+DATAGRAMS_PER_WAKE_UP = 64
+
+# <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>: what Python's socket module has no names for.
+IP_TRANSPARENT = 19
+IPV6_TRANSPARENT = 75
+_IP_PKTINFO = 8
+_IP_TTL = 2
+_IP_RECVTTL = 12
+_IP_RECVORIGDSTADDR = 20
+_IPV6_RECVORIGDSTADDR = 74
+_SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("=9I")
+
+_SOL_IP = 0
+_SOL_IPV6 = 41
+_TIMESPEC = struct.Struct("@ll")
+_INT = struct.Struct("@i")
+_ANCILLARY_BYTES = 512
+_LARGEST_DATAGRAM_BYTES = 65536
+_ENDPOINTS_CACHED = 65536
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """One datagram as it came in. ``time_ns``: Unix time of receipt, in whole microseconds as captures have it."""
+
+    time_ns: int
+    datagram: Datagram
+    hops: int
+    traffic_class: int
+
+
+class Listener:
+    """The transparent socket of one IP version.
+
+    Raises:
+        MachineError: the socket cannot be made here.
+    """
+
+    def __init__(self, version: int, port: int) -> None:
+        self.version = version
+        self._socket = _transparent_socket(version, port)
+        self._buffer = bytearray(_LARGEST_DATAGRAM_BYTES)
+        self._view = memoryview(self._buffer)
+        self._interfaces: dict[int, str] = {}
+        self._endpoints: dict[bytes, tuple[str, int]] = {}
+
+    def fileno(self) -> int:
+        """Return the descriptor, for the event loop."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    def forget_interfaces(self) -> None:
+        """Look names up anew: an interface may have been renamed."""
+        self._interfaces.clear()
+
+    def dropped(self) -> int:
+        """Return how many datagrams the kernel dropped because this socket's buffer was full."""
+        meminfo = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        return int(_MEMINFO.unpack(meminfo)[8])
+
+    def receive(self, limit: int = DATAGRAMS_PER_WAKE_UP) -> list[Arrival]:
+        """Return up to ``limit`` datagrams that are waiting, in order of receipt; none when none is."""
+        arrivals: list[Arrival] = []
+        for _ in range(limit):
+            try:
+                size, ancillary, _, source = self._socket.recvmsg_into([self._buffer], _ANCILLARY_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                break  # an ICMP error of an earlier datagram; reading it has cleared it
+            arrival = self._arrival(bytes(self._view[:size]), ancillary, source)
+            if arrival is not None:
+                arrivals.append(arrival)
+        return arrivals
+
+    def _arrival(
+        self, payload: bytes, ancillary: list[tuple[int, int, bytes]], source: tuple[str, int]
+    ) -> Arrival | None:
+        time_ns = 0
+        destination: tuple[str, int] | None = None
+        in_iface: str | None = None
+        hops = 64
+        traffic_class = 0
+        for level, kind, data in ancillary:
+            match level, kind:
+                case socket.SOL_SOCKET, 35:
+                    seconds, nanoseconds = _TIMESPEC.unpack(data)
+                    time_ns = seconds * 1_000_000_000 + nanoseconds // 1000 * 1000
+                case (0, 20) | (41, 74):
+                    destination = self._endpoints.get(data) or self._endpoint(data)
+                case 0, 8:
+                    in_iface = self._interface(_INT.unpack_from(data)[0])
+                case 41, socket.IPV6_PKTINFO:
+                    in_iface = self._interface(_INT.unpack_from(data, 16)[0])
+                case (0, 2) | (41, socket.IPV6_HOPLIMIT):
+                    hops = _INT.unpack(data)[0]
+                case 0, socket.IP_TOS:
+                    traffic_class = data[0]
+                case 41, socket.IPV6_TCLASS:
+                    traffic_class = _INT.unpack(data)[0]
+        if destination is None:
+            return None  # not intercepted: somebody on this machine sent to the proxy port itself
+        datagram = Datagram(source[0], source[1], destination[0], destination[1], payload, "UDP", in_iface)
+        return Arrival(time_ns or time.time_ns() // 1000 * 1000, datagram, hops, traffic_class)
+
+    def _endpoint(self, sockaddr: bytes) -> tuple[str, int]:
+        """Read a struct sockaddr_in or sockaddr_in6, and remember it."""
+        (port,) = struct.unpack_from("!H", sockaddr, 2)
+        if self.version == 4:
+            endpoint = socket.inet_ntop(socket.AF_INET, sockaddr[4:8]), port
+        else:
+            endpoint = socket.inet_ntop(socket.AF_INET6, sockaddr[8:24]), port
+        if len(self._endpoints) >= _ENDPOINTS_CACHED:
+            self._endpoints.clear()
+        self._endpoints[sockaddr] = endpoint
+        return endpoint
+
+    def _interface(self, index: int) -> str | None:
+        if index not in self._interfaces:
+            self._interfaces = interface_names()
+        return self._interfaces.get(index)
+
+
+def open_listeners(port: int) -> list[Listener]:
+    """Open a listener for each IP version this machine has.
+
+    Raises:
+        MachineError: a socket cannot be made here.
+    """
+    listeners = [Listener(4, port)]
+    try:
+        if _has_ipv6():
+            listeners.append(Listener(6, port))
+    except MachineError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return False
+        raise
+    return True
+
+
+def _transparent_socket(version: int, port: int) -> socket.socket:
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    everywhere = "0.0.0.0" if version == 4 else "::"  # noqa: S104 (only what tproxy hands over arrives here)
+    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        _set_receive_buffer(opened)
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if version == 4:
+            opened.setsockopt(_SOL_IP, IP_TRANSPARENT, 1)
+            opened.setsockopt(_SOL_IP, _IP_RECVORIGDSTADDR, 1)
+            opened.setsockopt(_SOL_IP, _IP_PKTINFO, 1)
+            opened.setsockopt(_SOL_IP, _IP_RECVTTL, 1)
+            opened.setsockopt(_SOL_IP, socket.IP_RECVTOS, 1)
+        else:
+            opened.setsockopt(_SOL_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.setsockopt(_SOL_IPV6, IPV6_TRANSPARENT, 1)
+            opened.setsockopt(_SOL_IPV6, _IPV6_RECVORIGDSTADDR, 1)
+            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVTCLASS, 1)
+        _refuse_port_in_use(family, everywhere, port)
+        # A peer may send from the proxy port's number too; its sending socket must not collide with this one.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((everywhere, port))
+    except OSError as error:
+        opened.close()
+        needs = None
+        if error.errno == errno.EADDRINUSE:
+            needs = f'another program has UDP port {port}: "ss -lunp sport = :{port}" names it'
+        elif error.errno in (errno.EPERM, errno.EACCES):
+            needs = "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace"
+        raise MachineError(
+            "open",
+            f"the transparent IPv{version} socket on UDP port {port}",
+            os.strerror(error.errno or 0),
+            needs=needs,
+        ) from None
+    return opened
+
+
+def _refuse_port_in_use(family: int, address: str, port: int) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        if family == socket.AF_INET6:
+            probe.setsockopt(_SOL_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind((address, port))
+
+
+def _set_receive_buffer(opened: socket.socket) -> None:
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+    except PermissionError:  # root of a user namespace only: as much as the machine gives everyone
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

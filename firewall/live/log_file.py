@@ -1,0 +1,190 @@
+"""The decision log on disk: JSON Lines, appended, handed to the kernel before the message they tell of is forwarded.
+
+A log that cannot be written never stops traffic: its records are counted as lost, and every record tries anew.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from firewall.errors import MachineError
+
+LOG_MODE = 0o640
+_TAIL_BYTES = 256 * 1024
+
+
+class LogFile:
+    """One append-only log.
+
+    A record that was cut short, because the disk was full, is finished by the next write before anything else
+    follows, so that no line is ever joined to another.
+
+    Raises:
+        MachineError: the file cannot be opened for appending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lost_records = 0
+        self.error: str | None = None
+        self._unfinished = b""
+        self._descriptor = self._open()
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last record could not be written."""
+        return self.error is not None
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines, each with its newline. A failure is told by ``error`` and ``lost_records``."""
+        data = self._unfinished + lines
+        written = 0
+        while written < len(data):
+            try:
+                written += os.write(self._descriptor, data[written:] if written else data)
+            except InterruptedError:
+                continue
+            except OSError as error:
+                self.error = os.strerror(error.errno or 0)
+                self._keep_what_is_torn(data, written)
+                return
+        self._unfinished = b""
+        self.error = None
+
+    def sync(self) -> str | None:
+        """Wait until everything written is on the disk; return the kernel's word when it is not. Thread-safe."""
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EROFS, errno.EBADF):
+                return None  # a pipe or a device, or reopened this moment: there is nothing to sync
+            return os.strerror(error.errno or 0)
+        return None
+
+    def reopen(self) -> None:
+        """Open the path anew, after a rotation; keeps the old file when that fails.
+
+        Raises:
+            MachineError: the file cannot be opened.
+        """
+        opened = self._open()
+        if self._unfinished:
+            self.lost_records += 1
+            self._unfinished = b""
+        with contextlib.suppress(OSError):
+            os.fdatasync(self._descriptor)
+        # The descriptor keeps its number, so that a sync under way in another thread hits one file or the other.
+        os.dup2(opened, self._descriptor, inheritable=False)
+        os.close(opened)
+
+    def take_lost(self) -> int:
+        """Return how many records were lost since the last call."""
+        lost, self.lost_records = self.lost_records, 0
+        return lost
+
+    def close(self) -> None:
+        """Sync and close."""
+        with contextlib.suppress(OSError):
+            os.fdatasync(self._descriptor)
+        os.close(self._descriptor)
+
+    def _keep_what_is_torn(self, data: bytes, written: int) -> None:
+        """After a failed write: keep the rest of a line that is half in the file, count the lines that are not."""
+        rest = data[written:]
+        if written and not data[:written].endswith(b"\n"):
+            head, newline, rest = rest.partition(b"\n")
+            self._unfinished = head + newline
+        elif written or not self._unfinished:
+            self._unfinished = b""
+        else:
+            rest = data[len(self._unfinished) :]
+        self.lost_records += rest.count(b"\n")
+
+    def _open(self) -> int:
+        try:
+            # Without O_NONBLOCK a pipe that nobody reads would stop the traffic.
+            descriptor = os.open(
+                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, LOG_MODE
+            )
+        except OSError as error:
+            raise MachineError("open", f"the log {self.path}", os.strerror(error.errno or 0)) from None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and not _ends_with_newline(self.path):
+            with contextlib.suppress(OSError):
+                os.write(descriptor, b"\n")  # a line that a killed run left half-written
+        return descriptor
+
+
+class Syncer:
+    """Group commit: brings urgent records to the disk in a thread, one sync at a time, the next one right behind it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: LogFile, on_error: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._log = log
+        self._on_error = on_error
+        self._wanted = False
+        self._running = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log sync")
+
+    def request(self) -> None:
+        """Ask that what is written by now be synced as soon as the disk allows."""
+        self._wanted = True
+        if not self._running:
+            self._start()
+
+    def close(self) -> None:
+        """Wait for the sync under way."""
+        self._wanted = False
+        self._thread.shutdown(wait=True)
+
+    def _start(self) -> None:
+        self._wanted = False
+        self._running = True
+        self._loop.run_in_executor(self._thread, self._log.sync).add_done_callback(self._done)
+
+    def _done(self, future: "asyncio.Future[str | None]") -> None:
+        self._running = False
+        error = future.result()
+        if error is not None:
+            self._on_error(error)
+        if self._wanted:
+            self._start()
+
+
+def last_record_at(path: Path) -> datetime | None:
+    """Return the timestamp of the last whole record of a decision log; None when there is none to be read."""
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return None
+    for line in reversed(tail.splitlines()):
+        try:
+            record = msgspec.json.decode(line)
+            at = datetime.fromisoformat(record["timestamp"])
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError):
+            continue
+        return at if at.tzinfo is not None else at.astimezone()
+    return None
+
+
+def _ends_with_newline(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except OSError:
+        return True

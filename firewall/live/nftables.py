@@ -1,0 +1,206 @@
+"""The kernel's share of the firewall: the nftables table ``inet sosgate``, rendered whole, applied in one transaction.
+
+While the daemon listens, ``tproxy`` hands it every signalling datagram that would have been forwarded. With no
+listener ``tproxy`` breaks its rule, the packet goes on to the forward chain, and there each zone's
+``on_daemon_down`` decides. So what the forward chain sees of signalling is only ever seen when the daemon is down.
+"""
+
+import re
+import shutil
+import subprocess
+
+from firewall.errors import MachineError, OperatorError
+from firewall.net.address import Network, address_text, family
+from firewall.net.signalling import MESSAGE_PREFIXES
+from firewall.ruleset.policy import Policy, Zone
+
+TABLE = "sosgate"
+PROXY_PORT = 15060
+INTERCEPT_MARK = 0x505
+
+_NFT_TIMEOUT_S = 20
+# What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
+_INTERFACE_NAME = re.compile(r'[^\s"*\\/{}]{1,15}')
+
+
+def zone_interfaces(policy: Policy) -> tuple[str, ...] | None:
+    """Return the interfaces whose packets are looked at, sorted; None: every interface (a zone names none)."""
+    if not policy.zones or any(not zone.interfaces for zone in policy.zones):
+        return None
+    return tuple(sorted({name for zone in policy.zones for name in zone.interfaces}))
+
+
+def render_ruleset(policy: Policy, *, proxy_port: int = PROXY_PORT, mark: int = INTERCEPT_MARK) -> str:
+    """Return the nft script that replaces the whole table ``inet sosgate`` in one transaction.
+
+    Raises:
+        OperatorError: a zone names an interface that cannot be one.
+    """
+    _check_interface_names(policy)
+    ports = ", ".join(str(port) for port in sorted(policy.signalling_ports))
+    prefixes = ", ".join(f"0x{prefix.hex()}" for prefix in MESSAGE_PREFIXES)
+    interfaces = zone_interfaces(policy)
+    elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {_names(interfaces)}"
+    zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
+    # The empty declaration before the delete lets the same script work whether or not the table is there.
+    return f"""\
+table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+  set signalling_ports {{
+    type inet_service
+    elements = {{ {ports} }}
+  }}
+  chain prerouting {{
+    type filter hook prerouting priority mangle; policy accept;
+    {elsewhere} accept
+    meta l4proto != udp accept
+    fib daddr type != unicast accept
+    ip6 saddr fe80::/10 accept
+    ip6 daddr fe80::/10 accept
+    udp dport @signalling_ports goto intercept
+    udp sport @signalling_ports goto intercept
+    @th,64,32 {{ {prefixes} }} goto intercept
+  }}
+  chain intercept {{
+    meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} accept
+    meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} accept
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    {elsewhere} accept
+    meta l4proto != udp accept
+    udp dport @signalling_ports goto daemon_down
+    udp sport @signalling_ports goto daemon_down
+    @th,64,32 {{ {prefixes} }} goto daemon_down
+  }}
+  chain daemon_down {{
+{zones}
+  }}
+}}
+"""
+
+
+def apply_ruleset(script: str) -> None:
+    """Apply an nft script as one transaction: all of it or nothing.
+
+    Raises:
+        MachineError: nft is missing, or the kernel refused.
+    """
+    _nft(["-f", "-"], "set up", script)
+
+
+def remove_table() -> None:
+    """Remove the table if it is there.
+
+    Raises:
+        MachineError: nft is missing, or the kernel refused.
+    """
+    _nft(["-f", "-"], "remove", f"table inet {TABLE}\ndelete table inet {TABLE}\n")
+
+
+def table_exists() -> bool:
+    """Tell whether a table of ours is there, perhaps left by a run that was killed.
+
+    Raises:
+        MachineError: nft is missing, or the kernel refused.
+    """
+    listed = _nft(["list", "tables"], "read", "")
+    return f"table inet {TABLE}" in listed.splitlines()
+
+
+def _nft(arguments: list[str], operation: str, script: str) -> str:
+    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+    if program is None:
+        raise MachineError(operation, "the nftables table", "nft is not installed", needs="install nftables")
+    try:
+        done = subprocess.run(  # noqa: S603 (a fixed program; the script is rendered above)
+            [program, *arguments], input=script, capture_output=True, text=True, timeout=_NFT_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MachineError(operation, f"the nftables table inet {TABLE}", str(error)) from None
+    if done.returncode == 0:
+        return done.stdout
+    cause = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")
+    cause = re.sub(r"^\S*?: *Error: *|^Error: *", "", cause).strip()
+    needs = "CAP_NET_ADMIN is needed in this network namespace" if "not permitted" in cause else None
+    raise MachineError(operation, f"the nftables table inet {TABLE}", cause, needs=needs)
+
+
+def _check_interface_names(policy: Policy) -> None:
+    for zone in policy.zones:
+        for name in zone.interfaces:
+            if not _INTERFACE_NAME.fullmatch(name) or len(name.encode()) > 15:
+                raise OperatorError(
+                    f'zone "{zone.name}": "{name}" cannot be an interface name',
+                    place=zone.place,
+                    next_step="names are at most 15 bytes, without spaces, quotes, slashes or wildcards",
+                )
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return "{ " + ", ".join(f'"{name}"' for name in names) + " }"
+
+
+def _daemon_down_rules(policy: Policy) -> list[str]:
+    """Return one rule per zone and family, then what becomes of signalling that is in no zone.
+
+    That follows its interface: it is dropped where every zone that lives there says ``block``.
+    """
+    rules = [rule for zone in policy.zones for rule in _zone_rules(zone)]
+    blocked = _interfaces_of_blocking_zones_only(policy)
+    if blocked is None:
+        rules.append('counter drop comment "in no zone"')
+    elif blocked:
+        rules.append(f'iifname {_names(blocked)} counter drop comment "in no zone"')
+    rules.append('counter accept comment "in no zone"')
+    return rules
+
+
+def _zone_rules(zone: Zone) -> list[str]:
+    verdict = "counter drop" if zone.on_daemon_down == "block" else "counter accept"
+    interface = f"iifname {_names(tuple(sorted(set(zone.interfaces))))} " if zone.interfaces else ""
+    comment = f'comment "zone {_plain(zone.name)}"'
+    if not zone.networks:
+        return [f"{interface}{verdict} {comment}"]
+    rules = []
+    for version, keyword in ((4, "ip"), (6, "ip6")):
+        ranges = _ranges([network for network in zone.networks if family(network.first) == version])
+        if ranges:
+            rules.append(f"{interface}{keyword} saddr {{ {', '.join(ranges)} }} {verdict} {comment}")
+    return rules
+
+
+def _plain(name: str) -> str:
+    """Return a zone's name as nft can quote it, short enough for a comment (128 bytes)."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:64]
+
+
+def _ranges(networks: list[Network]) -> list[str]:
+    """Return the networks as nft intervals; overlapping and touching ones merged, since nft refuses overlaps."""
+    merged: list[tuple[int, int]] = []
+    for network in sorted(networks):
+        if merged and network.first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], network.last))
+        else:
+            merged.append((network.first, network.last))
+    return [
+        address_text(first) if first == last else f"{address_text(first)}-{address_text(last)}"
+        for first, last in merged
+    ]
+
+
+def _interfaces_of_blocking_zones_only(policy: Policy) -> tuple[str, ...] | None:
+    """Return the interfaces on which every zone says ``block``; None when every zone there is says so."""
+    if policy.zones and all(zone.on_daemon_down == "block" for zone in policy.zones):
+        return None
+    everywhere = [zone for zone in policy.zones if not zone.interfaces]
+    return tuple(
+        name
+        for name in zone_interfaces(policy) or ()
+        if all(
+            zone.on_daemon_down == "block"
+            for zone in (*policy.zones, *everywhere)
+            if name in zone.interfaces or not zone.interfaces
+        )
+    )

@@ -1,0 +1,112 @@
+"""Policy routing: marked packets are delivered to this machine, whoever they are addressed to.
+
+One rule (``fwmark 0x505 lookup 505``) and one route (``local default dev lo table 505``) for each family. Only exactly
+these are ever added or removed; what others keep in the same table stays.
+"""
+
+import errno
+import os
+import socket
+from typing import Literal
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from firewall.errors import MachineError
+from firewall.live.nftables import INTERCEPT_MARK
+
+ROUTE_TABLE = 505
+RULE_PRIORITY = 505
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+Added = tuple[Literal["rule", "route"], int]
+EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
+
+_GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
+
+
+def set_up_routes(families: tuple[int, ...]) -> list[Added]:
+    """Add rule and route for each IP version in ``families``; what an earlier run left is taken over as it is.
+
+    Returns what was not there before. When one cannot be added, those added before it are removed again.
+
+    Raises:
+        MachineError: the kernel refused.
+    """
+    added: list[Added] = []
+    try:
+        with IPRoute() as netlink:
+            loopback = netlink.link_lookup(ifname="lo")[0]
+            try:
+                for kind, version in EVERYTHING:
+                    if version in families and _change(netlink, "add", kind, version, loopback):
+                        added.append((kind, version))
+            except (NetlinkError, OSError):
+                for kind, version in reversed(added):
+                    _change(netlink, "del", kind, version, loopback)
+                raise
+    except (NetlinkError, OSError) as error:
+        raise _refusal("set up", error) from None
+    return added
+
+
+def remove_routes(only: list[Added] | None = None) -> None:
+    """Remove our rule and route of both families, or ``only`` some of them, as far as they are there.
+
+    Raises:
+        MachineError: the kernel refused.
+    """
+    try:
+        with IPRoute() as netlink:
+            loopback = netlink.link_lookup(ifname="lo")[0]
+            for kind, version in EVERYTHING if only is None else only:
+                _change(netlink, "del", kind, version, loopback)
+    except (NetlinkError, OSError) as error:
+        raise _refusal("remove", error) from None
+
+
+def interface_names() -> dict[int, str]:
+    """Return the interfaces of this network namespace, index to name."""
+    return dict(socket.if_nameindex())
+
+
+def _change(netlink: IPRoute, command: str, kind: str, version: int, loopback: int) -> bool:
+    """Add or remove one rule or route; False when there was nothing to do."""
+    try:
+        if kind == "rule":
+            netlink.rule(
+                command,
+                family=_FAMILIES[version],
+                fwmark=INTERCEPT_MARK,
+                table=ROUTE_TABLE,
+                priority=RULE_PRIORITY,
+            )
+        else:
+            netlink.route(
+                command,
+                family=_FAMILIES[version],
+                dst=_ANYWHERE[version],
+                type="local",
+                scope="host",
+                oif=loopback,
+                table=ROUTE_TABLE,
+            )
+    except NetlinkError as error:
+        if command == "add" and error.code == errno.EEXIST:
+            return False
+        if command == "del" and error.code in _GONE:
+            return False
+        raise
+    return True
+
+
+def _refusal(operation: str, error: NetlinkError | OSError) -> MachineError:
+    code = error.code if isinstance(error, NetlinkError) else error.errno
+    cause = os.strerror(code) if code else str(error)
+    needs = None
+    if code == errno.EPERM:
+        needs = "CAP_NET_ADMIN is needed in this network namespace"
+    elif code == errno.ENETDOWN:
+        needs = 'the loopback interface is down here: "ip link set lo up"'
+    return MachineError(operation, f"the policy route of table {ROUTE_TABLE}", cause, needs=needs)

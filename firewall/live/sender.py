@@ -1,0 +1,225 @@
+"""Sending from the peer's own address: one unconnected transparent UDP socket for each source address and port.
+
+A datagram leaves as a router would send it: one hop fewer, traffic class kept, in fragments where it is too long.
+"""
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
+from firewall.net.datagram import Datagram
+
+SOURCES_MAX = 4096
+WAITING_MAX = 4096
+WAITING_S = 0.5  # T1 of RFC 3261 §17.1.1.1: later the peer sends it again anyway
+DEFAULT_HOPS = 64
+
+_RETRY_S = 0.001
+_SEND_BUFFER_BYTES = 2 * 1024 * 1024
+_DESCRIPTORS_KEPT_FREE = 256
+_SO_SNDBUFFORCE = 32
+_IP_MTU_DISCOVER = 10
+_IPV6_MTU_DISCOVER = 23
+_PMTUDISC_DONT = 0
+_LATER = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
+
+Source = tuple[str, int]
+OnFailed = Callable[[Datagram, str], None]
+
+
+class _SourceSocket:
+    """The socket of one source, with what was last set on it."""
+
+    __slots__ = ("hops", "sendto", "socket", "traffic_class", "version")
+
+    def __init__(self, source: Source) -> None:
+        self.version = 6 if ":" in source[0] else 4
+        self.hops = -1
+        self.traffic_class = 0
+        family = socket.AF_INET6 if self.version == 6 else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # it never receives
+            try:
+                self.socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
+            except PermissionError:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            if self.version == 4:
+                self.socket.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
+                self.socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+            else:
+                self.socket.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+                self.socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+            self.socket.bind(source)
+        except OSError:
+            self.socket.close()
+            raise
+        self.sendto = self.socket.sendto
+
+    def set_hops(self, hops: int) -> None:
+        if self.version == 4:
+            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+        else:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+        self.hops = hops
+
+    def set_traffic_class(self, traffic_class: int) -> None:
+        if self.version == 4:
+            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class)
+        else:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class)
+        self.traffic_class = traffic_class
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    datagram: Datagram
+    hops: int
+    traffic_class: int
+    give_up_at: float
+
+
+class Sender:
+    """Sends datagrams from their own source; what the machine will not take is told to ``on_failed``, never lost.
+
+    A full send buffer is waited for, up to ``WAITING_S`` and ``WAITING_MAX`` datagrams; order per source is kept.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_failed: OnFailed) -> None:
+        self._loop = loop
+        self._on_failed = on_failed
+        self._sources: OrderedDict[Source, _SourceSocket] = OrderedDict()
+        self._sources_max = _raise_descriptor_limit()
+        self._waiting: dict[Source, deque[_Waiting]] = {}
+        self._waiting_count = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many datagrams wait for room in a send buffer."""
+        return self._waiting_count
+
+    def forward(self, datagram: Datagram, hops: int, traffic_class: int) -> None:
+        """Send a datagram on, as a router: ``hops`` is what it came with."""
+        if hops <= 1:
+            # Without this a routing loop would circle for ever: each turn through here would be a new packet.
+            self._on_failed(datagram, "no hop left (TTL exceeded), as in a routing loop")
+            return
+        self.send(datagram, hops - 1, traffic_class)
+
+    def send(self, datagram: Datagram, hops: int = DEFAULT_HOPS, traffic_class: int = 0) -> None:
+        """Send a datagram from ``src_ip:src_port`` to ``dst_ip:dst_port``."""
+        source = (datagram.src_ip, datagram.src_port)
+        if self._waiting_count and source in self._waiting:
+            self._wait(source, datagram, hops, traffic_class)
+            return
+        try:
+            self._send_now(source, datagram, hops, traffic_class)
+        except OSError as error:
+            if error.errno in _LATER:
+                self._wait(source, datagram, hops, traffic_class)
+            else:
+                self._on_failed(datagram, _words(error))
+
+    def close(self) -> None:
+        """Close every socket; what still waits is told as failed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for queue in self._waiting.values():
+            for waiting in queue:
+                self._on_failed(waiting.datagram, "the firewall stopped before the send buffer had room")
+        self._waiting.clear()
+        self._waiting_count = 0
+        for source_socket in self._sources.values():
+            source_socket.socket.close()
+        self._sources.clear()
+
+    def _send_now(self, source: Source, datagram: Datagram, hops: int, traffic_class: int) -> None:
+        source_socket = self._sources.get(source)
+        if source_socket is None:
+            source_socket = self._open(source)
+        else:
+            self._sources.move_to_end(source)
+        if source_socket.hops != hops:
+            source_socket.set_hops(hops)
+        if source_socket.traffic_class != traffic_class:
+            source_socket.set_traffic_class(traffic_class)
+        destination = (datagram.dst_ip, datagram.dst_port)
+        try:
+            source_socket.sendto(datagram.payload, destination)
+        except ConnectionRefusedError:
+            # The ICMP error of an earlier datagram is told at the next send; this one has not been tried yet.
+            source_socket.sendto(datagram.payload, destination)
+
+    def _open(self, source: Source) -> _SourceSocket:
+        if len(self._sources) >= self._sources_max:
+            self._close_oldest(1)
+        try:
+            opened = _SourceSocket(source)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._sources:
+                raise
+            self._close_oldest(max(1, len(self._sources) // 2))
+            opened = _SourceSocket(source)
+        self._sources[source] = opened
+        return opened
+
+    def _close_oldest(self, count: int) -> None:
+        for _ in range(count):
+            _, oldest = self._sources.popitem(last=False)
+            oldest.socket.close()
+
+    def _wait(self, source: Source, datagram: Datagram, hops: int, traffic_class: int) -> None:
+        if self._waiting_count >= WAITING_MAX:
+            self._on_failed(datagram, f"the send buffer is full and {WAITING_MAX} datagrams wait already")
+            return
+        give_up_at = self._loop.time() + WAITING_S
+        self._waiting.setdefault(source, deque()).append(_Waiting(datagram, hops, traffic_class, give_up_at))
+        self._waiting_count += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(_RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        for source in list(self._waiting):
+            queue = self._waiting[source]
+            while queue:
+                waiting = queue[0]
+                failure = None
+                try:
+                    self._send_now(source, waiting.datagram, waiting.hops, waiting.traffic_class)
+                except OSError as error:
+                    if error.errno in _LATER and self._loop.time() < waiting.give_up_at:
+                        break
+                    failure = _words(error)
+                queue.popleft()
+                self._waiting_count -= 1
+                if failure is not None:
+                    self._on_failed(waiting.datagram, failure)
+            if not queue:
+                del self._waiting[source]
+        if self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(_RETRY_S, self._retry)
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as allowed; return how many sockets may be kept."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SOURCES_MAX + _DESCRIPTORS_KEPT_FREE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return SOURCES_MAX
+    return max(16, min(SOURCES_MAX, soft - _DESCRIPTORS_KEPT_FREE))

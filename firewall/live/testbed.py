@@ -1,0 +1,289 @@
+"""The testbed: three network namespaces, ``carrier ── c0·f0 [fw] f1·p0 ── psap``, for hand work, demo and tests.
+
+Everything lives in the namespaces themselves (the veth pairs too), with documentation addresses (RFC 5737, RFC 3849).
+A namespace of ours is known by the alias of its loopback interface, so that ``down`` never removes another's.
+"""
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pyroute2 import IPRoute, netns
+from pyroute2.netlink.exceptions import NetlinkError
+
+from firewall.errors import MachineError, OperatorError
+
+MARKER = "sosgate testbed"
+NAMESPACES = ("carrier", "fw", "psap")
+
+_NAMESPACE_DIRECTORY = Path("/run/netns")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One end of a cable, in the namespace it is in. ``addresses`` with their prefix length."""
+
+    namespace: str
+    interface: str
+    peer: str
+    addresses: tuple[str, ...]
+
+
+LINKS = (
+    Link("fw", "f0", "c0", ("192.0.2.1/24", "2001:db8:1::1/64")),
+    Link("carrier", "c0", "f0", ("192.0.2.10/24", "2001:db8:1::10/64", "203.0.113.66/32")),
+    Link("fw", "f1", "p0", ("198.51.100.1/24", "2001:db8:2::1/64")),
+    Link("psap", "p0", "f1", ("198.51.100.10/24", "2001:db8:2::10/64")),
+)
+# namespace, destination, next hop or interface
+_ROUTES = (
+    ("carrier", "0.0.0.0/0", "192.0.2.1"),
+    ("carrier", "::/0", "2001:db8:1::1"),
+    ("psap", "0.0.0.0/0", "198.51.100.1"),
+    ("psap", "::/0", "2001:db8:2::1"),
+    ("fw", "203.0.113.0/24", "f0"),
+)
+_CABLES = (("fw", "f0", "carrier", "c0"), ("fw", "f1", "psap", "p0"))
+_SYSCTLS = {
+    # Addresses are usable at once: no duplicate address detection.
+    "*": {"ipv6/conf/all/accept_dad": "0", "ipv6/conf/default/accept_dad": "0", "ipv6/conf/default/dad_transmits": "0"},
+    "fw": {"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStatus:
+    """One namespace of the testbed as it is now. ``state``: ours and there, not there, or somebody else's."""
+
+    name: str
+    state: Literal["up", "down", "foreign"]
+    interfaces: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    processes: tuple[int, ...] = ()
+
+
+def up(prefix: str = "") -> None:
+    """Make the testbed; does nothing when it is there already. ``prefix`` goes before the namespaces' names.
+
+    When one step fails, what was made before it is removed again.
+
+    Raises:
+        OperatorError: a namespace of that name exists and is not ours, or only a part of the testbed is there.
+        MachineError: the kernel refused.
+    """
+    states = {status.name: status.state for status in statuses(prefix)}
+    _refuse_foreign(states)
+    if all(state == "up" for state in states.values()):
+        return
+    if any(state == "up" for state in states.values()):
+        there = ", ".join(name for name, state in states.items() if state == "up")
+        raise OperatorError(
+            f"a part of the testbed is there already ({there})", next_step='run "sosgate testbed down" first'
+        )
+    made: list[str] = []
+    try:
+        _ensure_namespace_directory()
+        for name in NAMESPACES:
+            netns.create(prefix + name)
+            made.append(prefix + name)
+            _mark(prefix + name)
+        for name in NAMESPACES:
+            _write_sysctls(prefix, name)
+        for namespace, interface, peer_namespace, peer in _CABLES:
+            _add_cable(prefix + namespace, interface, prefix + peer_namespace, peer)
+        for link in LINKS:
+            _add_addresses(prefix, link)
+        for namespace, destination, via in _ROUTES:
+            _add_route(prefix + namespace, destination, via)
+    except BaseException as error:
+        for name in reversed(made):
+            netns.remove(name)
+        if isinstance(error, NetlinkError | OSError):
+            raise _refusal("make", error) from None
+        raise
+
+
+def down(prefix: str = "") -> tuple[str, ...]:
+    """Remove the testbed, as far as it is there, and return the names of the namespaces removed.
+
+    Raises:
+        OperatorError: a namespace of that name exists and is not ours. Nothing is removed then.
+        MachineError: the kernel refused.
+    """
+    current = statuses(prefix)
+    _refuse_foreign({status.name: status.state for status in current})
+    there = [status.name for status in current if status.state == "up"]
+    try:
+        if (prefix + "fw") in there:
+            # The cables go first: a namespace in which a program still runs would keep them.
+            _remove_cables(prefix + "fw")
+        for name in there:
+            netns.remove(name)
+    except (NetlinkError, OSError) as error:
+        raise _refusal("remove", error) from None
+    return tuple(there)
+
+
+def statuses(prefix: str = "") -> tuple[NamespaceStatus, ...]:
+    """Return what is there of the testbed.
+
+    Raises:
+        MachineError: the kernel would not say.
+    """
+    try:
+        return tuple(_status(prefix + name) for name in NAMESPACES)
+    except (NetlinkError, OSError) as error:
+        raise _refusal("read", error) from None
+
+
+def in_namespace(name: str, function: Callable[[], _T]) -> _T:
+    """Call ``function`` in a thread of its own that has entered the named namespace, and return its result."""
+    result: list[_T] = []
+    failure: list[BaseException] = []
+
+    def enter_and_call() -> None:
+        try:
+            _enter(name)
+            result.append(function())
+        except BaseException as error:  # noqa: BLE001 (handed to the caller, below)
+            failure.append(error)
+
+    thread = threading.Thread(target=enter_and_call, name=f"in {name}")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+def _enter(name: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(_NAMESPACE_DIRECTORY / name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        clone_newnet = 0x40000000
+        if libc.setns(descriptor, clone_newnet) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), name)
+    finally:
+        os.close(descriptor)
+
+
+def _status(name: str) -> NamespaceStatus:
+    if not (_NAMESPACE_DIRECTORY / name).exists():
+        return NamespaceStatus(name, "down")
+    try:
+        with IPRoute(netns=name) as netlink:
+            links = {link["index"]: link for link in netlink.get_links()}
+            addresses = tuple(
+                f"{address.get('address')}/{address['prefixlen']}"
+                for address in netlink.get_addr()
+                if links[address["index"]].get("ifname") != "lo" and not str(address.get("address")).startswith("fe80")
+            )
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EPERM):
+            return NamespaceStatus(name, "foreign")  # a plain file, or one that this user may not enter
+        raise
+    names = tuple(sorted(str(link.get("ifname")) for link in links.values()))
+    ours = any(link.get("ifname") == "lo" and link.get("ifalias") == MARKER for link in links.values())
+    return NamespaceStatus(name, "up" if ours else "foreign", names, addresses, _processes_in(name))
+
+
+def _processes_in(name: str) -> tuple[int, ...]:
+    inode = (_NAMESPACE_DIRECTORY / name).stat().st_ino
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "ns" / "net").stat().st_ino == inode:
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # it ended, or is not ours to look at
+    return tuple(sorted(found))
+
+
+def _refuse_foreign(states: dict[str, Literal["up", "down", "foreign"]]) -> None:
+    foreign = [name for name, state in states.items() if state == "foreign"]
+    if foreign:
+        raise OperatorError(
+            f'a network namespace "{foreign[0]}" exists that sosgate did not make; it is left alone',
+            next_step=f'rename or remove it first ("ip netns del {foreign[0]}")',
+        )
+
+
+def _ensure_namespace_directory() -> None:
+    """Make /run/netns; inside ``unshare -Urnm`` /run is another user's, so a tmpfs of our own is mounted over it."""
+    try:
+        _NAMESPACE_DIRECTORY.mkdir(parents=True, exist_ok=True)
+        if os.access(_NAMESPACE_DIRECTORY, os.W_OK):
+            return
+        target = _NAMESPACE_DIRECTORY
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        target = _NAMESPACE_DIRECTORY.parent
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", 0, b"mode=755") != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(target))
+    _NAMESPACE_DIRECTORY.mkdir(parents=True, exist_ok=True)
+
+
+def _mark(name: str) -> None:
+    with IPRoute(netns=name) as netlink:
+        loopback = netlink.link_lookup(ifname="lo")[0]
+        netlink.link("set", index=loopback, state="up", IFLA_IFALIAS=MARKER)
+
+
+def _write_sysctls(prefix: str, name: str) -> None:
+    settings = {**_SYSCTLS["*"], **_SYSCTLS.get(name, {})}
+
+    def write() -> None:
+        for key, value in settings.items():
+            (Path("/proc/sys/net") / key).write_text(value)
+
+    in_namespace(prefix + name, write)
+
+
+def _add_cable(namespace: str, interface: str, peer_namespace: str, peer: str) -> None:
+    with IPRoute(netns=namespace) as netlink:
+        netlink.link("add", ifname=interface, kind="veth", peer={"ifname": peer, "net_ns_fd": peer_namespace})
+
+
+def _add_addresses(prefix: str, link: Link) -> None:
+    with IPRoute(netns=prefix + link.namespace) as netlink:
+        index = netlink.link_lookup(ifname=link.interface)[0]
+        for text in link.addresses:
+            address, _, length = text.partition("/")
+            netlink.addr("add", index=index, address=address, prefixlen=int(length))
+        netlink.link("set", index=index, state="up")
+
+
+def _add_route(namespace: str, destination: str, via: str) -> None:
+    with IPRoute(netns=namespace) as netlink:
+        if "." in via or ":" in via:
+            netlink.route("add", dst=destination, gateway=via)
+        else:
+            netlink.route("add", dst=destination, oif=netlink.link_lookup(ifname=via)[0], scope="link")
+
+
+def _remove_cables(namespace: str) -> None:
+    with IPRoute(netns=namespace) as netlink:
+        for link in LINKS:
+            if link.namespace == "fw":
+                for index in netlink.link_lookup(ifname=link.interface):
+                    netlink.link("del", index=index)
+
+
+def _refusal(operation: str, error: NetlinkError | OSError) -> MachineError:
+    code = error.code if isinstance(error, NetlinkError) else error.errno
+    cause = os.strerror(code) if isinstance(code, int) and code else str(error)
+    needs = None
+    if code in (errno.EPERM, errno.EACCES):
+        needs = 'root is needed, or run it inside "unshare -Urnm" as an ordinary user'
+    return MachineError(operation, "the testbed's network namespaces", cause, needs=needs)

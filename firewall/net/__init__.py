@@ -1,0 +1,1 @@
+"""Bytes below SIP and the values made of them. Pure functions: no socket, no file, no clock."""

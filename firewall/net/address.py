@@ -1,0 +1,73 @@
+"""IP addresses as integers, so that networks are intervals (RFC 4291, RFC 4632).
+
+Both families share one 128-bit number line: an IPv4 address stands at its IPv4-mapped place
+(``::ffff:a.b.c.d``, RFC 4291 §2.5.5.2), which no packet on a wire carries as an IPv6 address.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+IPV4_MAPPED = 0xFFFF_0000_0000
+_IPV4_LAST = IPV4_MAPPED + 0xFFFF_FFFF
+
+
+@lru_cache(maxsize=65536)
+def address_number(text: str) -> int:
+    """Return the place of a textual IPv4 or IPv6 address on the 128-bit line.
+
+    Raises:
+        ValueError: ``text`` is not an address.
+    """
+    address = ipaddress.ip_address(text)
+    return int(address) + IPV4_MAPPED if address.version == 4 else int(address)
+
+
+def address_text(number: int) -> str:
+    """Return the usual text of an address (RFC 5952 for IPv6); the inverse of ``address_number``."""
+    if family(number) == 4:
+        return str(ipaddress.IPv4Address(number - IPV4_MAPPED))
+    return str(ipaddress.IPv6Address(number))
+
+
+def family(number: int) -> Literal[4, 6]:
+    """Return 4 or 6: the family of an address number."""
+    return 4 if IPV4_MAPPED <= number <= _IPV4_LAST else 6
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Network:
+    """A closed interval of addresses, ``first <= address <= last``, both of one family."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Network":
+        """Read ``192.0.2.0/24``, ``2001:db8::/32`` or a single address.
+
+        Raises:
+            ValueError: not a network, or host bits are set (``192.0.2.1/24``), said in words.
+        """
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            try:
+                widened = ipaddress.ip_network(text, strict=False)
+            except ValueError:
+                raise ValueError(f'"{text}" is not an IPv4 or IPv6 network') from None
+            raise ValueError(f'"{text}" has host bits set; the network is "{widened}"') from None
+        return cls(address_number(str(network[0])), address_number(str(network[-1])))
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last
+
+    def __str__(self) -> str:
+        size = self.last - self.first + 1
+        prefix_length = (32 if family(self.first) == 4 else 128) - (size.bit_length() - 1)
+        if size == 1:
+            return address_text(self.first)
+        if size & (size - 1) == 0 and self.first % size == 0:
+            return f"{address_text(self.first)}/{prefix_length}"
+        return f"{address_text(self.first)}..{address_text(self.last)}"

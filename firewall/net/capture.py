@@ -1,0 +1,72 @@
+"""Capture files: recognise the format, then read its frames.
+
+Formats: pcap (libpcap's ``savefile``) and pcapng (draft-ietf-opsawg-pcapng). A file of any other kind is named in one
+sentence; a capture that is damaged or cut gives its frames up to that place and then one ``Unreadable``.
+"""
+
+from collections.abc import Iterator
+
+from firewall.errors import CaptureError, Place
+from firewall.net.capture_record import ByteSource, ByteWindow, CaptureRecord, Unreadable
+from firewall.net.pcap import PCAP_MAGICS, pcap_records
+from firewall.net.pcapng import PCAPNG_MAGIC, pcapng_records
+
+_PROBE_BYTES = 512
+_CONVERT = "convert it with: editcap -F pcap IN OUT"
+
+# What people give by mistake, or in a format that others write: the first bytes, its name, the next step.
+_OTHER_FILES: tuple[tuple[bytes, str, str], ...] = (
+    (b"snoop\0\0\0", "a snoop capture", _CONVERT),
+    (b"GMBU", "a Microsoft Network Monitor capture", _CONVERT),
+    (b"RTSS", "a Microsoft Network Monitor capture", _CONVERT),
+    (b"\x1f\x8b", "compressed with gzip twice", "decompress it with: gunzip"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it with: zstd -d"),
+    (b"\xfd7zXZ\0", "compressed with xz", "decompress it with: unxz"),
+    (b"BZh", "compressed with bzip2", "decompress it with: bunzip2"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "decompress it with: lz4 -d"),
+    (b"PK\x03\x04", "a zip archive", "give the captures inside it"),
+    (b"\x7fELF", "a program", "give a pcap or pcapng file"),
+)
+
+
+def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unreadable]:
+    """Return the frames of a capture, in the file's order. ``name`` is what errors call it.
+
+    The file's header is read at once, the frames as they are asked for. A damaged or cut capture ends with one
+    ``Unreadable``; nothing is raised once the iterator is returned (except what ``source.read`` raises).
+
+    Raises:
+        CaptureError: the file is no capture, or its header is cut so that it holds no frame.
+    """
+    window = ByteWindow(source)
+    window.require(_PROBE_BYTES)
+    magic = window.data[:4]
+    if magic in PCAP_MAGICS:
+        return pcap_records(window, name)
+    if magic == PCAPNG_MAGIC:
+        return pcapng_records(window, name)
+    cause, next_step = _describe(window.data[:_PROBE_BYTES])
+    raise CaptureError(cause, place=Place(name), next_step=next_step)
+
+
+def _describe(head: bytes) -> tuple[str, str]:
+    give = "give a pcap or pcapng file"
+    if not head:
+        return "the file is empty, not a capture", give
+    for prefix, kind, next_step in _OTHER_FILES:
+        if head.startswith(prefix):
+            return f"the file is {kind}, not a pcap or pcapng capture", next_step
+    if _is_text(head):
+        return "the file is a text file, not a capture", give
+    return f"the file is not a capture: it begins with the bytes {head[:4].hex(' ')}", give
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        # The probe may have cut the last character in two.
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode()
+    return bool(text) and all(character.isprintable() or character in "\t\n\r\f\b\x1b" for character in text)

@@ -1,0 +1,37 @@
+"""What the engine is given: one packet's addresses and payload, however it was received."""
+
+from typing import Literal
+
+import msgspec
+
+Transport = Literal["UDP", "TCP", "other"]
+
+ETHERNET_HEADER_BYTES = 14
+_UDP_HEADER_BYTES = 8
+
+
+class Datagram(msgspec.Struct, frozen=True, gc=False):
+    """One datagram between two endpoints. A ``msgspec.Struct`` because one is made for every packet.
+
+    Addresses are text as the kernel prints them (RFC 5952), ports are 0 where the transport has none.
+    ``in_iface`` is None where it is not known (a capture names none). ``frame_number`` is the 1-based number of
+    the capture's frame (for a message from several frames, the completing one), None when live.
+    """
+
+    src_ip: str
+    src_port: int
+    dst_ip: str
+    dst_port: int
+    payload: bytes
+    transport: Transport = "UDP"
+    in_iface: str | None = None
+    frame_bytes: int | None = None
+    frame_number: int | None = None
+
+    @property
+    def frame_len(self) -> int:
+        """Length in bytes of the Ethernet frame this datagram makes (Wireshark's ``frame.len``), without VLAN tags."""
+        if self.frame_bytes is not None:
+            return self.frame_bytes
+        ip_header_bytes = 40 if ":" in self.src_ip else 20
+        return ETHERNET_HEADER_BYTES + ip_header_bytes + _UDP_HEADER_BYTES + len(self.payload)

@@ -1,0 +1,91 @@
+"""IP fragments put together again (RFC 791 §3.2, RFC 8200 §4.5), the way the kernel does it for the live firewall.
+
+A 9 KB INVITE over UDP is normal, and an emergency call's location makes it so. Exact duplicates of a fragment are
+ignored; fragments that overlap discard the whole datagram, as Linux does for both families (RFC 5722, CVE-2018-5391).
+The table is bounded in datagrams, bytes and time.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+MAX_DATAGRAM_BYTES = 65_535
+_MAX_PENDING = 4096
+_MAX_PENDING_BYTES = 16 * 1024 * 1024
+_TIMEOUT_NS = 30_000_000_000  # Linux: net.ipv4.ipfrag_time
+
+FragmentKey = tuple[bytes, bytes, int, int, tuple[int, bool | None]]
+"""Source, destination, identification, protocol; and where it was seen, as a capture may see each fragment twice."""
+
+
+class _Pending(msgspec.Struct):
+    first_frame: int
+    first_seen_ns: int
+    parts: dict[int, bytes]
+    held_bytes: int = 0
+    total_bytes: int | None = None
+
+
+class FragmentTable:
+    """The datagrams of which some fragments are still missing, oldest first."""
+
+    def __init__(self) -> None:
+        self._pending: dict[FragmentKey, _Pending] = {}
+        self._held_bytes = 0
+        self._given_up: list[tuple[int, int]] = []
+
+    def add(
+        self, key: FragmentKey, offset: int, more: bool, data: bytes, frame_number: int, now_ns: int
+    ) -> bytes | Literal["waiting", "overlap", "too long"]:
+        """Take one fragment and return the whole payload when it is the last one missing, else why there is none."""
+        self._make_room(now_ns)
+        pending = self._pending.get(key)
+        if pending is None:
+            pending = self._pending[key] = _Pending(frame_number, now_ns, {})
+        end = offset + len(data)
+        if end > MAX_DATAGRAM_BYTES:
+            self._forget(key)
+            return "too long"
+        if pending.parts.get(offset) == data and (more or pending.total_bytes == end):
+            return "waiting"
+        if _conflicts(pending, offset, end, more):
+            self._forget(key)
+            return "overlap"
+        if not more:
+            pending.total_bytes = end
+        pending.parts[offset] = data
+        pending.held_bytes += len(data)
+        self._held_bytes += len(data)
+        if pending.held_bytes != pending.total_bytes:
+            return "waiting"
+        self._forget(key)
+        return b"".join(part for _, part in sorted(pending.parts.items()))
+
+    def incomplete(self) -> Iterator[tuple[int, int]]:
+        """Return, for each datagram that stayed incomplete, its first frame's number and the bytes that came."""
+        yield from self._given_up
+        for pending in self._pending.values():
+            yield pending.first_frame, pending.held_bytes
+
+    def _make_room(self, now_ns: int) -> None:
+        while self._pending:
+            key, oldest = next(iter(self._pending.items()))
+            expired = now_ns - oldest.first_seen_ns > _TIMEOUT_NS
+            full = len(self._pending) >= _MAX_PENDING or self._held_bytes > _MAX_PENDING_BYTES
+            if not expired and not full:
+                return
+            self._given_up.append((oldest.first_frame, oldest.held_bytes))
+            self._forget(key)
+
+    def _forget(self, key: FragmentKey) -> None:
+        self._held_bytes -= self._pending.pop(key).held_bytes
+
+
+def _conflicts(pending: _Pending, offset: int, end: int, more: bool) -> bool:
+    total = pending.total_bytes
+    if total is not None and (end > total or not more):
+        return True
+    if not more and any(start + len(part) > end for start, part in pending.parts.items()):
+        return True
+    return any(offset < start + len(part) and start < end for start, part in pending.parts.items())

@@ -1,0 +1,253 @@
+"""IPv4, IPv6, UDP and TCP headers as a capture shows them (RFC 791, RFC 8200, RFC 768, RFC 9293).
+
+Checksums are not verified: a capture taken on the sending machine shows them before the network card fills them in.
+"""
+
+import ipaddress
+from functools import lru_cache
+from struct import Struct
+from typing import Literal
+
+import msgspec
+
+from firewall.net.capture_record import CaptureRecord
+from firewall.net.datagram import Datagram, Transport
+from firewall.net.fragment import FragmentTable
+from firewall.net.vantage import vantage
+
+UndecodedKind = Literal["not_ip", "fragment", "truncated", "malformed", "link_type"]
+
+
+class Undecoded(msgspec.Struct, frozen=True, gc=False):
+    """Why a frame gives no datagram.
+
+    ``not_ip`` and ``fragment`` (more are to come) are in order; ``truncated`` (a snapshot length cut the frame),
+    ``malformed`` and ``link_type`` are a loss, told in ``reason``. ``datagram`` is what could be read nevertheless:
+    addresses and ports as far as they are known, the payload as far as it is there.
+    """
+
+    kind: UndecodedKind
+    reason: str
+    datagram: Datagram
+
+
+# version/IHL, DSCP, total length, identification, flags/fragment offset, TTL, protocol, checksum, source, destination
+_IPV4 = Struct(">BBHHHBBH4s4s").unpack_from
+# version/class/flow, payload length, next header, hop limit, source, destination
+_IPV6 = Struct(">IHBB16s16s").unpack_from
+_IPV6_FRAGMENT = Struct(">BBHI").unpack_from
+_UDP = Struct(">HHH").unpack_from
+_TCP = Struct(">HHIIB").unpack_from
+_TCP_PROTOCOL, _UDP_PROTOCOL = 6, 17
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
+_MOBILITY, _HIP, _SHIM6 = 135, 139, 140
+_EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _MOBILITY, _HIP, _SHIM6})
+_TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP"}
+
+
+@lru_cache(maxsize=65_536)
+def packed_address_text(packed: bytes) -> str:
+    """Return the usual text of an address given as its 4 or 16 bytes (RFC 5952 for IPv6)."""
+    if len(packed) == 4:
+        return ".".join(map(str, packed))
+    return str(ipaddress.IPv6Address(packed))
+
+
+class PacketDecoder:
+    """Reads IP packets. It keeps the fragments that wait for others, so one decoder serves one capture.
+
+    ``wire_length``: give each datagram the capture's frame length (Wireshark's ``frame.len``). Without it the length is
+    that of the Ethernet frame the datagram makes, which is what the live firewall sees. ``interfaces``: the names that
+    mean something to the firewall; a datagram that came in on one of them says so.
+    """
+
+    def __init__(self, *, wire_length: bool = False, interfaces: frozenset[str] = frozenset()) -> None:
+        self.fragments = FragmentTable()
+        self._wire_length = wire_length
+        self._interfaces = interfaces
+
+    def ipv4(self, record: CaptureRecord, offset: int) -> Datagram | Undecoded:
+        """Read the IPv4 packet that begins at ``offset`` of the frame."""
+        data = record.data
+        if len(data) < offset + 20:
+            return self.short(record, "the IPv4 header")
+        first, _, total, identification, fragment, _, protocol, _, src, dst = _IPV4(data, offset)
+        header_bytes = (first & 15) << 2
+        if first >> 4 != 4 or header_bytes < 20:
+            return self.undecoded(record, "malformed", "no IPv4 header where one is announced")
+        # A total length of 0 is what a capture shows of a segment that the network card is going to cut (TSO).
+        end = offset + total if total else len(data)
+        if total and total < header_bytes:
+            return self.undecoded(record, "malformed", "the IPv4 total length is shorter than the header", src, dst)
+        start = offset + header_bytes
+        if end > len(data):
+            return self._cut_packet(record, src, dst, protocol, start if not fragment & 0x3FFF else None)
+        if fragment & 0x3FFF:  # more fragments, or an offset
+            return self._fragment(
+                record, src, dst, identification, protocol, (fragment & 0x1FFF) << 3, fragment & 0x2000, start, end
+            )
+        return self._transport(record, src, dst, protocol, data, start, end)
+
+    def ipv6(self, record: CaptureRecord, offset: int) -> Datagram | Undecoded:
+        """Read the IPv6 packet that begins at ``offset`` of the frame, through its extension headers."""
+        data = record.data
+        if len(data) < offset + 40:
+            return self.short(record, "the IPv6 header")
+        first, payload_bytes, protocol, _, src, dst = _IPV6(data, offset)
+        if first >> 28 != 6:
+            return self.undecoded(record, "malformed", "no IPv6 header where one is announced")
+        start = offset + 40
+        end = start + payload_bytes if payload_bytes else len(data)
+        while protocol in _EXTENSIONS:
+            if start + 8 > min(end, len(data)):
+                if end > len(data):
+                    return self.short(record, "the IPv6 extension headers", src, dst)
+                return self.undecoded(record, "malformed", "an IPv6 extension header is cut", src, dst)
+            if protocol == _FRAGMENT:
+                protocol, _, field, identification = _IPV6_FRAGMENT(data, start)
+                start += 8
+                if not field & 0xFFF9:  # an atomic fragment (RFC 6946) is whole
+                    continue
+                if end > len(data):
+                    return self._cut_packet(record, src, dst, protocol, None)
+                return self._fragment(record, src, dst, identification, protocol, field & 0xFFF8, field & 1, start, end)
+            size = (data[start + 1] + 2) << 2 if protocol == _AUTHENTICATION else (data[start + 1] + 1) << 3
+            protocol, start = data[start], start + size
+        if end > len(data):
+            return self._cut_packet(record, src, dst, protocol, start)
+        if start > end:
+            return self.undecoded(record, "malformed", "an IPv6 extension header is longer than the packet", src, dst)
+        return self._transport(record, src, dst, protocol, data, start, end)
+
+    def _transport(
+        self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, data: bytes, start: int, end: int
+    ) -> Datagram | Undecoded:
+        transport: Transport
+        if protocol == _UDP_PROTOCOL:
+            if end - start < 8:
+                return self.undecoded(record, "malformed", "the packet is too short for a UDP header", src, dst)
+            src_port, dst_port, length = _UDP(data, start)
+            if length == 0:  # a jumbogram's, or one that the network card is going to cut (USO)
+                length = end - start
+            if length < 8 or start + length > end:
+                return self.undecoded(
+                    record,
+                    "malformed",
+                    "the UDP length does not fit the IP packet",
+                    src,
+                    dst,
+                    src_port,
+                    dst_port,
+                    "UDP",
+                )
+            payload, transport = data[start + 8 : start + length], "UDP"
+        elif protocol == _TCP_PROTOCOL:
+            if end - start < 20:
+                return self.undecoded(record, "malformed", "the packet is too short for a TCP header", src, dst)
+            src_port, dst_port, _, _, words = _TCP(data, start)
+            header_bytes = (words >> 4) << 2
+            if header_bytes < 20 or start + header_bytes > end:
+                return self.undecoded(
+                    record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
+                )
+            payload, transport = data[start + header_bytes : end], "TCP"
+        else:
+            src_port, dst_port, payload, transport = 0, 0, data[start:end], "other"
+        return Datagram(
+            packed_address_text(src),
+            src_port,
+            packed_address_text(dst),
+            dst_port,
+            payload,
+            transport,
+            record.interface and self._in_iface(record),
+            record.original_length if self._wire_length else None,
+            record.frame_number,
+        )
+
+    def _fragment(
+        self,
+        record: CaptureRecord,
+        src: bytes,
+        dst: bytes,
+        identification: int,
+        protocol: int,
+        offset: int,
+        more: int,
+        start: int,
+        end: int,
+    ) -> Datagram | Undecoded:
+        whole = self.fragments.add(
+            (src, dst, identification, protocol, vantage(record)),
+            offset,
+            bool(more),
+            record.data[start:end],
+            record.frame_number,
+            record.timestamp_ns,
+        )
+        match whole:
+            case "waiting":
+                return self.undecoded(record, "fragment", "more fragments are to come", src, dst)
+            case "overlap":
+                reason = "IP fragments overlap: the datagram is discarded, as the kernel does"
+                return self.undecoded(record, "malformed", reason, src, dst)
+            case "too long":
+                reason = "IP fragments make more than 65535 bytes: the datagram is discarded"
+                return self.undecoded(record, "malformed", reason, src, dst)
+            case _:
+                return self._transport(record, src, dst, protocol, whole, 0, len(whole))
+
+    def _cut_packet(self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, start: int | None) -> Undecoded:
+        """What is left of a packet that its frame holds only in part; ``start`` is where its transport begins."""
+        data = record.data
+        src_port, dst_port, payload_start = 0, 0, len(data)
+        transport: Transport = "other"
+        if start is not None and protocol in _TRANSPORTS and start + 8 <= len(data):
+            src_port, dst_port, _ = _UDP(data, start)
+            transport = _TRANSPORTS[protocol]
+            payload_start = start + 8
+        kind, reason = self._shortage(record, "the packet")
+        return self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, data[payload_start:])
+
+    def _in_iface(self, record: CaptureRecord) -> str | None:
+        return record.interface if record.interface in self._interfaces and not record.outgoing else None
+
+    def short(self, record: CaptureRecord, what: str, src: bytes = b"", dst: bytes = b"") -> Undecoded:
+        """Say that the frame ends inside ``what``."""
+        kind, reason = self._shortage(record, what)
+        return self.undecoded(record, kind, reason, src, dst)
+
+    def _shortage(self, record: CaptureRecord, what: str) -> tuple[UndecodedKind, str]:
+        if len(record.data) < record.original_length:
+            taken = f"{len(record.data)} of {record.original_length} bytes"
+            return "truncated", f"truncated: the capture holds {taken} of the frame"
+        return "malformed", f"the frame is too short for {what}"
+
+    def undecoded(
+        self,
+        record: CaptureRecord,
+        kind: UndecodedKind,
+        reason: str,
+        src: bytes = b"",
+        dst: bytes = b"",
+        src_port: int = 0,
+        dst_port: int = 0,
+        transport: Transport = "other",
+        payload: bytes = b"",
+    ) -> Undecoded:
+        """Say why the frame gives no datagram, with what is known of it."""
+        return Undecoded(
+            kind,
+            reason,
+            Datagram(
+                packed_address_text(src) if src else "",
+                src_port,
+                packed_address_text(dst) if dst else "",
+                dst_port,
+                payload,
+                transport,
+                record.interface and self._in_iface(record),
+                record.original_length if self._wire_length else None,
+                record.frame_number,
+            ),
+        )

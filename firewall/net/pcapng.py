@@ -1,0 +1,253 @@
+"""The pcapng format (draft-ietf-opsawg-pcapng), written by Wireshark and dumpcap.
+
+A file is a sequence of blocks: type, total length, body, total length again. A section header begins a section with a
+byte order and a list of interfaces of its own; packets name their interface by its place in that list.
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from firewall.errors import CaptureError, Place
+from firewall.net.capture_record import (
+    MAX_TIMESTAMP_NS,
+    ByteWindow,
+    CaptureRecord,
+    Unreadable,
+)
+
+PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+
+# Wireshark's MAX_BLOCK_SIZE for blocks that hold one packet, with room for its options.
+_MAX_BLOCK_BYTES = 16 * 1024 * 1024
+_MAX_INTERFACES = 65_536
+_SECTION_HEADER = 0x0A0D0D0A
+_INTERFACE_DESCRIPTION = 1
+_OBSOLETE_PACKET = 2
+_SIMPLE_PACKET = 3
+_ENHANCED_PACKET = 6
+# Wireshark numbers a systemd journal entry like a frame (it shows it between the packets), so it is counted here too.
+_JOURNAL_EXPORT = 9
+_IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
+_PACKET_FLAGS = 2
+_DIRECTIONS = {1: False, 2: True}  # inbound, outbound
+# What stands in a capture's numbering but is no frame of any link.
+NO_LINK_TYPE = -1
+
+
+class _Order(NamedTuple):
+    """The fields of a section in its byte order."""
+
+    word: Struct
+    block: Struct
+    option: Struct
+    interface: Struct
+    enhanced: Struct
+    obsolete: Struct
+    offset: Struct
+
+
+_ORDERS = {
+    magic: _Order(*(Struct(order + form) for form in ("I", "II", "HH", "HHI", "IIIII", "HHIIII", "q")))
+    for magic, order in ((b"\x4d\x3c\x2b\x1a", "<"), (b"\x1a\x2b\x3c\x4d", ">"))
+}
+
+
+class _Interface(NamedTuple):
+    link_type: int
+    snap_bytes: int
+    name: str | None
+    ticks_per_s: int
+    offset_ns: int
+
+    def timestamp_ns(self, high: int, low: int) -> int:
+        ns = ((high << 32) | low) * 1_000_000_000 // self.ticks_per_s + self.offset_ns
+        return min(max(ns, 0), MAX_TIMESTAMP_NS)
+
+
+def pcapng_records(window: ByteWindow, name: str) -> Iterator[CaptureRecord | Unreadable]:
+    """Return the frames of a pcapng file whose first byte is at the window's offset.
+
+    A simple packet block has no timestamp: it gets that of the packet before it.
+
+    Raises:
+        CaptureError: the file's first section header is cut or damaged.
+    """
+    if not window.require(28):
+        raise CaptureError(
+            f"the capture is cut inside its section header, after {len(window.data)} of 28 bytes",
+            place=Place(name),
+            next_step="no packet is left in it; copy it again from where it was made",
+        )
+    if window.data[8:12] not in _ORDERS:
+        raise CaptureError(
+            f"the pcapng section header has no byte order: {window.data[8:12].hex(' ')}",
+            place=Place(name),
+            next_step="the file is damaged; copy it again from where it was made",
+        )
+    return _Reader(window).records()
+
+
+class _DamagedError(Exception):
+    """Never leaves this file: says why reading ends here."""
+
+
+class _Reader:
+    def __init__(self, window: ByteWindow) -> None:
+        self._window = window
+        self._order = _ORDERS[window.data[8:12]]
+        self._interfaces: list[_Interface] = []
+        self._first_interface_id = 0
+        self._number = 0
+        self._last_ns = 0
+
+    def records(self) -> Iterator[CaptureRecord | Unreadable]:
+        """Walk over the blocks; the first damage ends the walk and is the last value."""
+        window = self._window
+        try:
+            while window.require(1):
+                kind, body, end = self._block()
+                if kind == _ENHANCED_PACKET:
+                    yield self._enhanced_packet(body, end)
+                elif kind == _SECTION_HEADER:
+                    self._first_interface_id += len(self._interfaces)
+                    self._interfaces = []
+                elif kind == _INTERFACE_DESCRIPTION:
+                    self._interface_description(body, end)
+                elif kind == _SIMPLE_PACKET:
+                    yield self._simple_packet(body, end)
+                elif kind == _OBSOLETE_PACKET:
+                    yield self._obsolete_packet(body, end)
+                elif kind == _JOURNAL_EXPORT:
+                    self._number += 1
+                    yield CaptureRecord(self._number, self._last_ns, NO_LINK_TYPE, window.data[body:end], end - body)
+                window.offset = end + 4
+        except _DamagedError as damage:
+            yield Unreadable(self._number + 1, f"cut: {damage}")
+
+    def _block(self) -> tuple[int, int, int]:
+        """Bring the next block into the window: its type, where its body begins and where it ends."""
+        window = self._window
+        if not window.require(12):
+            raise _DamagedError("the file ends inside a block header")
+        if window.data[window.offset : window.offset + 4] == PCAPNG_MAGIC:
+            magic = window.data[window.offset + 8 : window.offset + 12]
+            if magic not in _ORDERS:
+                raise _DamagedError("a section header has no byte order; the file is damaged from here on")
+            self._order = _ORDERS[magic]
+        kind, size = self._order.block.unpack_from(window.data, window.offset)
+        padded = (size + 3) & ~3  # some writers count no padding; the next block begins on a multiple of four
+        if size < 12 or size > _MAX_BLOCK_BYTES:
+            raise _DamagedError(f"a block claims {size} bytes; the file is damaged from here on")
+        if not window.require(padded):
+            have = len(window.data) - window.offset
+            raise _DamagedError(f"the file ends after {have} of the {size} bytes of a block")
+        end = window.offset + padded - 4
+        if self._order.word.unpack_from(window.data, end)[0] != size:
+            raise _DamagedError("the two lengths of a block differ; the file is damaged from here on")
+        return kind, window.offset + 8, end
+
+    def _interface_description(self, body: int, end: int) -> None:
+        data, order = self._window.data, self._order
+        if end - body < 8:
+            raise _DamagedError("an interface description is too short; the file is damaged from here on")
+        if len(self._interfaces) >= _MAX_INTERFACES:
+            raise _DamagedError(f"the section has more than {_MAX_INTERFACES} interfaces")
+        link_type, _, snap_bytes = order.interface.unpack_from(data, body)
+        name, ticks_per_s, offset_ns = None, 1_000_000, 0
+        for code, value in self._options(body + 8, end):
+            if code == _IF_NAME:
+                name = value.rstrip(b"\0").decode(errors="replace")
+            elif code == _IF_TSRESOL and len(value) == 1:
+                ticks_per_s = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
+            elif code == _IF_TSOFFSET and len(value) == 8:
+                offset_ns = order.offset.unpack(value)[0] * 1_000_000_000
+        self._interfaces.append(_Interface(link_type, snap_bytes, name, ticks_per_s, offset_ns))
+
+    def _enhanced_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
+        data, order = self._window.data, self._order
+        self._number += 1
+        if end - body < 20:
+            return Unreadable(self._number, "the packet block is too short for its header")
+        interface_id, high, low, captured, original = order.enhanced.unpack_from(data, body)
+        options = body + 20 + (captured + 3 & ~3)
+        if options > end:
+            return self._overlong(captured)
+        if interface_id >= len(self._interfaces):
+            return self._no_interface(interface_id)
+        interface = self._interfaces[interface_id]
+        self._last_ns = interface.timestamp_ns(high, low)
+        outgoing = None
+        if options < end:
+            for code, value in self._options(options, end):
+                if code == _PACKET_FLAGS and len(value) == 4:
+                    outgoing = _DIRECTIONS.get(order.word.unpack(value)[0] & 3)
+        return CaptureRecord(
+            self._number,
+            self._last_ns,
+            interface.link_type,
+            data[body + 20 : body + 20 + captured],
+            original,
+            interface.name,
+            self._first_interface_id + interface_id,
+            outgoing,
+        )
+
+    def _obsolete_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
+        data, order = self._window.data, self._order
+        self._number += 1
+        if end - body < 20:
+            return Unreadable(self._number, "the packet block is too short for its header")
+        interface_id, _, high, low, captured, original = order.obsolete.unpack_from(data, body)
+        if body + 20 + captured > end:
+            return self._overlong(captured)
+        if interface_id >= len(self._interfaces):
+            return self._no_interface(interface_id)
+        interface = self._interfaces[interface_id]
+        self._last_ns = interface.timestamp_ns(high, low)
+        return CaptureRecord(
+            self._number,
+            self._last_ns,
+            interface.link_type,
+            data[body + 20 : body + 20 + captured],
+            original,
+            interface.name,
+            self._first_interface_id + interface_id,
+        )
+
+    def _simple_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
+        data, order = self._window.data, self._order
+        self._number += 1
+        if end - body < 4:
+            return Unreadable(self._number, "the packet block is too short for its header")
+        if not self._interfaces:
+            return self._no_interface(0)
+        interface = self._interfaces[0]
+        original = order.word.unpack_from(data, body)[0]
+        captured = min(original, interface.snap_bytes or original)
+        if body + 4 + captured > end:
+            return self._overlong(captured)
+        return CaptureRecord(
+            self._number,
+            self._last_ns,
+            interface.link_type,
+            data[body + 4 : body + 4 + captured],
+            original,
+            interface.name,
+            self._first_interface_id,
+        )
+
+    def _overlong(self, captured: int) -> Unreadable:
+        return Unreadable(self._number, f"the packet claims {captured} bytes, more than its block holds")
+
+    def _no_interface(self, interface_id: int) -> Unreadable:
+        return Unreadable(self._number, f"the packet names interface {interface_id}, which is not described")
+
+    def _options(self, offset: int, end: int) -> Iterator[tuple[int, bytes]]:
+        data, option = self._window.data, self._order.option
+        while offset + 4 <= end:
+            code, size = option.unpack_from(data, offset)
+            if code == 0 or offset + 4 + size > end:
+                return
+            yield code, data[offset + 4 : offset + 4 + size]
+            offset += 4 + (size + 3 & ~3)

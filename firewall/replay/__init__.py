@@ -1,0 +1,1 @@
+"""Recorded traffic through the very same engine as the live firewall's."""

@@ -1,0 +1,72 @@
+"""A replay's findings as one JSON document (DESIGN section 7)."""
+
+from typing import Any
+
+import msgspec
+
+from firewall.engine.record import DecisionFields
+from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport, sip_summary
+
+
+def replay_document(report: ReplayReport) -> dict[str, Any]:
+    """Return the findings as plain data. With ``--against``, ``against`` and ``changed`` are added."""
+    document: dict[str, Any] = {
+        "captures": [_capture(capture) for capture in report.captures],
+        **_tally(report.policy),
+    }
+    if report.against is not None:
+        document["against"] = _tally(report.against)
+        document["changed"] = [_change(change) for change in report.changed]
+    return document
+
+
+def _capture(capture: CaptureReport) -> dict[str, Any]:
+    return {
+        "path": capture.path,
+        "packets": capture.packets,
+        "sip_messages": capture.sip_messages,
+        "rtp_packets": capture.rtp_packets,
+        "copies": capture.copies,
+        "own_replies": capture.own_replies,
+        "unreadable": msgspec.to_builtins(capture.unreadable),
+    }
+
+
+def _tally(tally: PolicyTally) -> dict[str, Any]:
+    policy = tally.policy
+    return {
+        "policy": {"name": policy.name, "file": policy.file, "sha256": policy.sha256},
+        "verdicts": dict(tally.verdicts),
+        "emergency": {
+            "calls": tally.calls,
+            "hurt": len(tally.hurt),
+            "guarded": tally.guarded,
+            "by_outcome": tally.by_outcome,
+            "hurt_calls": msgspec.to_builtins(list(tally.hurt.values())),
+        },
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    sip = change.sip
+    return {
+        "capture": change.capture,
+        "packet": change.packet,
+        "timestamp": change.timestamp,
+        "sip": {"message": sip_summary(sip), "call_id": sip.call_id if sip else None},
+        "before": _decision(change.before),
+        "after": _decision(change.after),
+        "emergency": msgspec.to_builtins(change.emergency),
+    }
+
+
+def _decision(decision: DecisionFields | None) -> dict[str, Any] | None:
+    if decision is None:
+        return None
+    return {
+        "verdict": decision.verdict,
+        "enforced": decision.enforced,
+        "rule": decision.rule,
+        "line": decision.line,
+        "reason": decision.reason,
+    }

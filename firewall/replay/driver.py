@@ -1,0 +1,211 @@
+"""Recorded traffic through the engine: frames → datagrams → the same events as live, at the capture's own times."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firewall.engine.record import Record, SipDecision
+from firewall.errors import SipSyntaxError
+from firewall.net.capture_record import CaptureRecord, Unreadable
+from firewall.net.datagram import Datagram
+from firewall.net.frame import FrameDecoder
+from firewall.net.ip import Undecoded
+from firewall.net.rtp import is_rtp
+from firewall.replay.copies import Sightings
+from firewall.replay.lane import Lane
+from firewall.replay.media import MediaEndpoints
+from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
+from firewall.replay.source import Progress, check_captures, open_capture
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import parse_message
+
+_LOSSES = frozenset({"truncated", "malformed", "link_type"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What ``replay_capture`` returns: the report, and every record that the daemon would have logged."""
+
+    report: ReplayReport
+    records: list[Record]
+
+    @property
+    def decisions(self) -> list[SipDecision]:
+        """The decisions among the records, in the capture's order."""
+        return [record for record in self.records if isinstance(record, SipDecision)]
+
+
+def replay_capture(paths: list[str], policy: Policy) -> ReplayResult:
+    """Replay captures under one policy and keep all records: for tests and small captures.
+
+    Raises:
+        CaptureError, MachineError: as ``replay``.
+    """
+    records: list[Record] = []
+    return ReplayResult(replay(paths, policy, log=records.append), records)
+
+
+def replay(
+    paths: list[str],
+    policy: Policy,
+    *,
+    against: Policy | None = None,
+    continuous: bool = False,
+    log: Callable[[Record], None] | None = None,
+    progress: Progress | None = None,
+) -> ReplayReport:
+    """Replay captures under a policy, and under a second one beside it when ``against`` is given.
+
+    Each capture is a run of its own, with a fresh engine: calls, limits and bans of one capture do not reach into the
+    next. ``continuous`` makes them parts of one recording, in the order given. ``log`` gets each record of ``policy``.
+
+    Raises:
+        CaptureError, MachineError: a capture cannot be read; nothing has been decided then, unless it is a pipe's
+            content or the machine that fails later.
+    """
+    check_captures(paths)
+    run = _Run(policy, against, log)
+    for path in paths:
+        run.capture(path, progress, fresh=not continuous)
+    run.stop()
+    return run.report
+
+
+class _Run:
+    def __init__(self, policy: Policy, against: Policy | None, log: Callable[[Record], None] | None) -> None:
+        self.report = ReplayReport([], PolicyTally(policy), PolicyTally(against) if against else None)
+        self._policies = (policy,) if against is None else (policy, against)
+        self._interfaces = frozenset(name for zone in policy.zones for name in zone.interfaces)
+        self._log = log
+        self._lanes: list[Lane] = []
+        self._number = 0
+        self._last_ns = 0
+
+    def capture(self, path: str, progress: Progress | None, *, fresh: bool) -> None:
+        """Take one capture from its first frame to its last."""
+        if fresh or not self._lanes:
+            self.stop()
+            self._lanes = self._open_lanes()
+        found = CaptureReport(path)
+        self.report.captures.append(found)
+        reader = _CaptureReader(found, self._interfaces)
+        with open_capture(path, progress) as frames:
+            for frame in frames:
+                if isinstance(frame, Unreadable):
+                    found.unreadable.append(frame)
+                    continue
+                found.packets = frame.frame_number
+                self._last_ns = frame.timestamp_ns
+                if found.packets == 1:
+                    for lane in self._lanes:
+                        lane.start(self._last_ns)
+                datagram = reader.read(frame)
+                if datagram is not None:
+                    self._datagram(datagram, frame, reader)
+        reader.finish()
+
+    def stop(self) -> None:
+        """End the run of the captures so far."""
+        for lane in self._lanes:
+            lane.stop(self._last_ns)
+        self._lanes = []
+
+    def _open_lanes(self) -> list[Lane]:
+        self._number += 1
+        number, captures = self._number, self.report.captures
+        log, tally = self._log, self.report.policy
+
+        def take(record: Record) -> None:
+            tally.take(record, number, captures[-1].path)
+            if log is not None:
+                log(record)
+
+        lanes = [Lane(self._policies[0], take)]
+        against = self.report.against
+        if against is not None:
+            lanes.append(Lane(self._policies[1], lambda record: against.take(record, number, captures[-1].path)))
+        return lanes
+
+    def _datagram(self, datagram: Datagram, frame: CaptureRecord, reader: "_CaptureReader") -> None:
+        takers = [lane for lane in self._lanes if lane.takes(datagram)]
+        if not takers:
+            reader.media(datagram)
+            return
+        found = reader.found
+        sighting, repeated = reader.sightings.sight(frame, datagram)
+        if repeated:
+            found.copies += 1
+            found.sip_messages += sighting.parsed
+            return
+        decisions = [lane.receive(datagram, frame.timestamp_ns) if lane in takers else None for lane in self._lanes]
+        if not any(decisions):
+            found.own_replies += 1
+            sighting.parsed = _is_sip(datagram.payload)
+        else:
+            sighting.parsed = any(decision is not None and decision.sip is not None for decision in decisions)
+        if sighting.parsed:
+            found.sip_messages += 1
+            reader.endpoints.learn(datagram.payload)
+        else:
+            reader.media(datagram)
+        if len(decisions) == 2:
+            self._compare(found.path, *decisions)
+
+    def _compare(self, path: str, before: SipDecision | None, after: SipDecision | None) -> None:
+        told = before or after
+        if told is None or _effect(before) == _effect(after):
+            return
+        self.report.changed.append(
+            Change(
+                capture=path,
+                packet=told.pcap_cnt,
+                timestamp=told.timestamp,
+                sip=told.sip,
+                before=before.decision if before else None,
+                after=after.decision if after else None,
+                emergency=(before.emergency if before else None) or (after.emergency if after else None),
+            )
+        )
+
+
+class _CaptureReader:
+    """What is kept while one capture is read."""
+
+    def __init__(self, found: CaptureReport, interfaces: frozenset[str]) -> None:
+        self.found = found
+        self.sightings = Sightings()
+        self.endpoints = MediaEndpoints()
+        self._decoder = FrameDecoder(interfaces=interfaces)
+
+    def read(self, frame: CaptureRecord) -> Datagram | None:
+        """Return a frame's UDP datagram, if it has one; note what could not be read."""
+        datagram = self._decoder.decode(frame)
+        if isinstance(datagram, Undecoded):
+            if datagram.kind in _LOSSES:
+                self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
+                self.media(datagram.datagram)
+            return None
+        return datagram if datagram.transport == "UDP" else None
+
+    def media(self, datagram: Datagram) -> None:
+        """Count a datagram that is RTP between negotiated addresses. It is counted, not decided."""
+        if self.endpoints.carries(datagram) and is_rtp(datagram.payload):
+            self.found.rtp_packets += 1
+
+    def finish(self) -> None:
+        """Note the datagrams of which fragments are missing."""
+        for frame_number, held_bytes in self._decoder.fragments.incomplete():
+            reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
+            self.found.unreadable.append(Unreadable(frame_number, reason))
+        self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
+
+
+def _effect(decision: SipDecision | None) -> tuple[str, bool] | None:
+    return (decision.decision.verdict, decision.decision.enforced) if decision else None
+
+
+def _is_sip(payload: bytes) -> bool:
+    try:
+        parse_message(payload)
+    except SipSyntaxError:
+        return False
+    return True

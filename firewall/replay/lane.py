@@ -1,0 +1,85 @@
+"""One policy's way through recorded traffic: an engine, told the capture's time."""
+
+from collections.abc import Callable
+
+from firewall.engine.engine import Engine
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, Started, Stopped
+from firewall.engine.outputs import Output, Reply, Write
+from firewall.engine.record import Record, SipDecision
+from firewall.net.datagram import Datagram
+from firewall.net.signalling import is_signalling
+from firewall.ruleset.policy import Policy
+
+RecordSink = Callable[[Record], None]
+
+_MAX_REPLIES = 16_384
+
+_Flow = tuple[str, int, str, int, bytes]
+
+
+class Lane:
+    """An engine between its start and its stop, and where its records go."""
+
+    def __init__(self, policy: Policy, sink: RecordSink) -> None:
+        self.engine = Engine(policy, strict=False)
+        self._sink = sink
+        self._ports = policy.signalling_ports
+        self._replies: dict[_Flow, None] = {}
+        self._started = False
+
+    def takes(self, datagram: Datagram) -> bool:
+        """Tell whether the firewall would take a UDP datagram for signalling."""
+        return is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports)
+
+    def receive(self, datagram: Datagram, now_ns: int) -> SipDecision | None:
+        """Decide one datagram; None for a reply that this engine itself sends at this point."""
+        if self._replies and self._is_own_reply(datagram):
+            return None
+        self._pass_deadlines(now_ns)
+        return self._handle(DatagramReceived(datagram), now_ns)
+
+    def start(self, now_ns: int) -> None:
+        """Begin at the capture's first instant; later calls do nothing."""
+        if not self._started:
+            self._started = True
+            self._handle(Started(), now_ns)
+
+    def stop(self, now_ns: int) -> None:
+        """End at the capture's last instant."""
+        if self._started:
+            self._pass_deadlines(now_ns)
+            self._handle(Stopped(), now_ns)
+
+    def _pass_deadlines(self, now_ns: int) -> None:
+        while (deadline := self.engine.next_deadline()) is not None and deadline <= now_ns:
+            self._handle(DeadlineReached(), deadline)
+
+    def _handle(self, event: Event, now_ns: int) -> SipDecision | None:
+        decision: SipDecision | None = None
+        for output in self.engine.handle(event, now_ns):
+            decision = self._take(output) or decision
+        return decision
+
+    def _take(self, output: Output) -> SipDecision | None:
+        match output:
+            case Write(record=record):
+                self._sink(record)
+                return record if isinstance(record, SipDecision) else None
+            case Reply(datagram=reply):
+                if len(self._replies) >= _MAX_REPLIES:
+                    del self._replies[next(iter(self._replies))]
+                self._replies[_flow(reply)] = None
+            case _:
+                pass
+        return None
+
+    def _is_own_reply(self, datagram: Datagram) -> bool:
+        flow = _flow(datagram)
+        if flow in self._replies:
+            del self._replies[flow]
+            return True
+        return False
+
+
+def _flow(datagram: Datagram) -> _Flow:
+    return datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload

@@ -1,0 +1,47 @@
+"""Media addresses that the SIP messages of a capture negotiate, to tell RTP from other UDP."""
+
+import ipaddress
+
+from firewall.errors import SipSyntaxError
+from firewall.net.datagram import Datagram
+from firewall.sip.body import body_parts
+from firewall.sip.message import parse_message
+from firewall.sip.sdp import parse_sdp
+
+_MAX_ENDPOINTS = 262_144
+
+
+class MediaEndpoints:
+    """Addresses and ports that session descriptions announced so far, the oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], None] = {}
+
+    def learn(self, payload: bytes) -> None:
+        """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
+        if b"\nm=" not in payload and b"\rm=" not in payload:
+            return
+        try:
+            parts = body_parts(parse_message(payload))
+        except SipSyntaxError:
+            return
+        for part in parts:
+            if part.content_type == "application/sdp":
+                for media in parse_sdp(part.content).media:
+                    self._remember(media.address, media.port)
+
+    def carries(self, datagram: Datagram) -> bool:
+        """Tell whether a UDP datagram comes from or goes to a negotiated address."""
+        known = self._known
+        return (datagram.dst_ip, datagram.dst_port) in known or (datagram.src_ip, datagram.src_port) in known
+
+    def _remember(self, address: str | None, port: int) -> None:
+        if address is None or not port:
+            return
+        try:
+            text = str(ipaddress.ip_address(address))
+        except ValueError:
+            return  # a host name (RFC 8866 §5.7 allows it): no packet carries it
+        if len(self._known) >= _MAX_ENDPOINTS:
+            del self._known[next(iter(self._known))]
+        self._known[text, port] = None

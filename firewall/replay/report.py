@@ -1,0 +1,160 @@
+"""What a replay found, as values: taken from the engine's own records, not from a second reading of the traffic."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from firewall.engine.record import DecisionFields, EmergencyCall, Record, SipDecision, SipFields
+from firewall.net.capture_record import Unreadable
+from firewall.ruleset.facts import EmergencyMark
+from firewall.ruleset.policy import Policy
+
+# The ACK that ends an exchange which the firewall itself rejected: what hurt the call was the reject.
+_OWN_REJECT = "reject_ack"
+
+
+@dataclass(slots=True)
+class CaptureReport:
+    """What one capture held.
+
+    ``packets`` counts frames. ``sip_messages`` counts what was read as SIP, ``copies`` of them included: messages seen
+    a second time on their way out of the firewall, not decided again. ``own_replies`` are responses that the replayed
+    policy's own rejects explain; they are not decided either.
+    """
+
+    path: str
+    packets: int = 0
+    sip_messages: int = 0
+    rtp_packets: int = 0
+    copies: int = 0
+    own_replies: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HurtCall:
+    """An emergency call that the policy hurt: the first decision that did it, and the call it was done to.
+
+    ``message`` and what follows it are as the log tells them; ``enforced`` is False where the guard let it pass.
+    """
+
+    capture: str
+    packet: int | None
+    timestamp: str
+    call_id: str | None
+    emergency: EmergencyMark
+    src: str
+    dst: str
+    message: str
+    verdict: str
+    enforced: bool
+    rule: str | None
+    file: str
+    line: int | None
+    reason: str
+
+
+class PolicyTally:
+    """What one policy decided over all captures."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.verdicts: Counter[str] = Counter(allow=0, drop=0, reject=0)
+        self.deciders: Counter[tuple[str, str, str, int | None]] = Counter()
+        """Messages by verdict, rule ("" where none decided), reason and policy line."""
+        self.hurt: dict[tuple[int, str], HurtCall] = {}
+        self._outcomes: dict[tuple[int, str], EmergencyCall] = {}
+        self._guarded: set[tuple[int, str]] = set()
+
+    @property
+    def calls(self) -> int:
+        """Emergency call attempts."""
+        return len(self._outcomes.keys() | self.hurt.keys())
+
+    @property
+    def guarded(self) -> int:
+        """Hurt calls of which the guard let every message pass."""
+        enforced = {key for key in self.hurt if key not in self._guarded}
+        return len(self.hurt) - len(enforced)
+
+    @property
+    def by_outcome(self) -> dict[str, int]:
+        """Attempts by their last known outcome; "unknown" for one that the ledger has not (its beginning is missing)."""
+        outcomes = Counter(record.outcome for record in self._outcomes.values())
+        unknown = len(self.hurt.keys() - self._outcomes.keys())
+        return dict(sorted(outcomes.items())) | ({"unknown": unknown} if unknown else {})
+
+    def take(self, record: Record, run: int, capture: str) -> None:
+        """Count one record of the log. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others."""
+        match record:
+            case SipDecision(decision=decision):
+                self.verdicts[decision.verdict] += 1
+                self.deciders[decision.verdict, decision.rule or "", decision.reason, decision.line] += 1
+                if record.emergency is not None and decision.verdict != "allow" and decision.reason != _OWN_REJECT:
+                    self._take_hurt(record, record.emergency, run, capture)
+            case EmergencyCall():
+                self._outcomes[run, record.call_id] = record
+            case _:
+                pass
+
+    def _take_hurt(self, record: SipDecision, mark: EmergencyMark, run: int, capture: str) -> None:
+        decision = record.decision
+        call_id = record.dialog.call_id if record.dialog else None
+        key = (run, call_id or f"frame {record.pcap_cnt}")
+        if key not in self.hurt:
+            if not decision.enforced:
+                self._guarded.add(key)
+            self.hurt[key] = HurtCall(
+                capture=capture,
+                packet=record.pcap_cnt,
+                timestamp=record.timestamp,
+                call_id=call_id,
+                emergency=mark,
+                src=endpoint(record.src_ip, record.src_port),
+                dst=endpoint(record.dest_ip, record.dest_port),
+                message=sip_summary(record.sip),
+                verdict=decision.verdict,
+                enforced=decision.enforced,
+                rule=decision.rule,
+                file=self.policy.file,
+                line=decision.line,
+                reason=decision.reason,
+            )
+        if decision.enforced:
+            self._guarded.discard(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A message that the other policy decides differently. None where that policy does not take it for signalling."""
+
+    capture: str
+    packet: int | None
+    timestamp: str
+    sip: SipFields | None
+    before: DecisionFields | None
+    after: DecisionFields | None
+    emergency: EmergencyMark | None
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """A whole replay. ``against`` and ``changed`` are there when a second policy was compared."""
+
+    captures: list[CaptureReport]
+    policy: PolicyTally
+    against: PolicyTally | None = None
+    changed: list[Change] = field(default_factory=list)
+
+
+def endpoint(ip: str, port: int) -> str:
+    """Return ``192.0.2.1:5060`` or ``[2001:db8::1]:5060``."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def sip_summary(sip: SipFields | None) -> str:
+    """Return a message in a few words: ``INVITE urn:service:sos``, ``180 Ringing (1 INVITE)``."""
+    if sip is None:
+        return "unreadable message"
+    if sip.method is not None:
+        return f"{sip.method} {sip.uri}"
+    return f"{sip.code} {sip.reason} ({sip.cseq})"

@@ -1,0 +1,140 @@
+"""Capture files on disk, on standard input, compressed with gzip: opened here, read by ``firewall.net.capture``."""
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from firewall.errors import CaptureError, MachineError, Place
+from firewall.net.capture import read_capture
+from firewall.net.capture_record import CaptureRecord, Unreadable
+
+STDIN = "-"
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW_BITS = 31
+_READ_BYTES = 1 << 18
+
+Progress = Callable[[int], None]
+"""Told after each read how many bytes of the file (as it is stored) were read by it."""
+
+
+@contextmanager
+def open_capture(path: str, progress: Progress | None = None) -> Iterator[Iterator[CaptureRecord | Unreadable]]:
+    """Open a capture and give its frames; ``-`` is standard input.
+
+    Raises:
+        CaptureError: there is no such capture, or it is none.
+        MachineError: the machine refuses to read it, at the start or later.
+    """
+    if path == STDIN:
+        yield _frames(sys.stdin.buffer, "standard input", progress)
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 (closed below; an error of open() is not one of the reader's)
+    except OSError as error:
+        raise _cannot_open(path, error) from None
+    with file:
+        yield _frames(file, path, progress)
+
+
+def check_captures(paths: list[str]) -> int:
+    """Make sure that every capture can be read before any work begins; return their size in bytes, as stored.
+
+    Standard input and pipes can be read only once: they are not looked at here.
+
+    Raises:
+        CaptureError, MachineError: as ``open_capture``.
+    """
+    total = 0
+    for path in paths:
+        if path != STDIN and (Path(path).is_file() or not Path(path).exists() or Path(path).is_dir()):
+            with open_capture(path):
+                total += Path(path).stat().st_size
+    return total
+
+
+def _frames(file: BinaryIO, name: str, progress: Progress | None) -> Iterator[CaptureRecord | Unreadable]:
+    source = _Source(file, name, progress)
+    frames = read_capture(source, name)
+    return _until_cut(frames, source)
+
+
+def _until_cut(frames: Iterator[CaptureRecord | Unreadable], source: "_Source") -> Iterator[CaptureRecord | Unreadable]:
+    """The frames, and a word about compressed data that ended early even where that happened between two frames."""
+    number, cut = 0, False
+    for frame in frames:
+        number += 1
+        cut = isinstance(frame, Unreadable) and frame.reason.startswith("cut")
+        yield frame
+    if source.compressed_data_damaged and not cut:
+        yield Unreadable(number + 1, "cut: the gzip data is damaged or ends early")
+
+
+class _Source:
+    """The bytes of a capture, decompressed where they are gzip's, counted for the progress bar."""
+
+    def __init__(self, file: BinaryIO, name: str, progress: Progress | None) -> None:
+        self._file = file
+        self._name = name
+        self._progress = progress
+        self._pending = self._stored(_READ_BYTES)
+        self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS) if self._pending[:2] == _GZIP_MAGIC else None
+        self.compressed_data_damaged = False
+
+    def read(self, size: int, /) -> bytes:
+        if self._inflate is not None:
+            return self._inflated(size)
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        return self._stored(size)
+
+    def _stored(self, size: int) -> bytes:
+        try:
+            data = self._file.read(size)
+        except OSError as error:
+            raise MachineError("read", self._name, error.strerror or str(error)) from None
+        if self._progress is not None:
+            self._progress(len(data))
+        return data
+
+    def _inflated(self, size: int) -> bytes:
+        while self._inflate is not None and not self.compressed_data_damaged:
+            if self._inflate.eof:
+                # gzip files may be concatenated; anything else behind the end is padding.
+                self._pending = self._inflate.unused_data or self._stored(_READ_BYTES)
+                if self._pending[:2] != _GZIP_MAGIC:
+                    return b""
+                self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS)
+            self._pending = self._pending or self._stored(_READ_BYTES)
+            try:
+                data = self._inflate.decompress(self._pending, size)
+            except zlib.error:
+                self.compressed_data_damaged = True
+                return b""
+            ended = not self._pending and not data
+            self._pending = self._inflate.unconsumed_tail
+            if data:
+                return data
+            if ended:
+                self.compressed_data_damaged = True
+        return b""
+
+
+def _cannot_open(path: str, error: OSError) -> CaptureError | MachineError:
+    place = Place(path)
+    match error:
+        case FileNotFoundError():
+            return CaptureError("there is no such file", place=place, next_step="check the path of the capture")
+        case IsADirectoryError():
+            return CaptureError(
+                "this is a directory, not a capture", place=place, next_step="give the capture files in it"
+            )
+        case PermissionError():
+            return CaptureError(
+                "permission denied", place=place, next_step="let your user read the file (captures are often root's)"
+            )
+        case _:
+            return MachineError("open", path, error.strerror or str(error))

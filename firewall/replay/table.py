@@ -1,0 +1,145 @@
+"""A replay's findings for a person: what the captures held, what decided, which emergency calls were hurt and what to do."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from firewall.engine.records import printable
+from firewall.errors import Place
+from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
+from firewall.ruleset.policy import Policy
+
+_SHOWN_UNREADABLE = 5
+_SHOWN_CALLS = 50
+_SHOWN_CHANGES = 50
+_PIPED_WIDTH = 140
+_VERDICT_STYLES = {"allow": "green", "drop": "red", "reject": "red"}
+
+
+def print_replay(report: ReplayReport, console: Console) -> None:
+    """Print the findings; readable without colours too."""
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    _print_captures(report, console)
+    _print_deciders(report.policy, console)
+    if report.against is not None:
+        _print_deciders(report.against, console)
+        _print_changes(report, console)
+    _print_emergency(report.policy, console)
+
+
+def _print_captures(report: ReplayReport, console: Console) -> None:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("capture", overflow="fold")
+    for heading in ("packets", "SIP messages", "RTP packets", "copies", "unreadable"):
+        table.add_column(heading, justify="right")
+    for capture in report.captures:
+        counts = (capture.packets, capture.sip_messages, capture.rtp_packets, capture.copies, len(capture.unreadable))
+        table.add_row(Text(capture.path), *(str(count) for count in counts))
+    console.print(table)
+    for capture in report.captures:
+        for unreadable in capture.unreadable[:_SHOWN_UNREADABLE]:
+            _line(console, f"{capture.path}: packet {unreadable.packet}: {unreadable.reason}", "yellow")
+        if len(capture.unreadable) > _SHOWN_UNREADABLE:
+            more = len(capture.unreadable) - _SHOWN_UNREADABLE
+            _line(console, f"{capture.path}: {more} more packets; --format json lists them all", "yellow")
+    console.print()
+
+
+def _print_deciders(tally: PolicyTally, console: Console) -> None:
+    policy = tally.policy
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        title=Text(f"policy {policy.name} ({policy.file})", style="bold"),
+        title_justify="left",
+    )
+    table.add_column("verdict")
+    table.add_column("rule or reason", overflow="fold")
+    table.add_column("place", overflow="fold")
+    table.add_column("messages", justify="right")
+    for (verdict, rule, reason, line), messages in sorted(
+        tally.deciders.items(), key=lambda item: (item[0][0], -item[1], item[0][1], item[0][2])
+    ):
+        decider = _decider(rule or None, reason)
+        place = str(Place(policy.file, line)) if line is not None else ""
+        style = _VERDICT_STYLES.get(verdict, "")
+        table.add_row(Text(verdict, style=style), Text(decider), Text(place), str(messages))
+    console.print(table)
+    console.print()
+
+
+def _print_changes(report: ReplayReport, console: Console) -> None:
+    changed = report.changed
+    if not changed:
+        _line(console, "no message is decided differently", "green")
+        console.print()
+        return
+    against = report.against.policy.name if report.against else ""
+    _line(console, f"{len(changed)} messages are decided differently by {against}:", "bold")
+    # Emergency calls first: they are what the question is about.
+    for change in sorted(changed, key=lambda change: change.emergency is None)[:_SHOWN_CHANGES]:
+        _line(console, _change_text(change), "red" if change.emergency else "")
+    if len(changed) > _SHOWN_CHANGES:
+        _line(console, f"  {len(changed) - _SHOWN_CHANGES} more; --format json lists them all")
+    console.print()
+
+
+def _change_text(change: Change) -> str:
+    decisions = [
+        f"{decision.verdict} ({_decider(decision.rule, decision.reason)})" if decision else "not signalling"
+        for decision in (change.before, change.after)
+    ]
+    mark = "emergency " if change.emergency else ""
+    where = f"{change.capture} packet {change.packet}"
+    return f"  {where}: {mark}{printable(sip_summary(change.sip))}: {decisions[0]} -> {decisions[1]}"
+
+
+def _print_emergency(tally: PolicyTally, console: Console) -> None:
+    outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in tally.by_outcome.items())
+    told = f" ({outcomes})" if outcomes else ""
+    hurt = list(tally.hurt.values())
+    if not hurt:
+        _line(console, f"Emergency calls: {tally.calls}{told}. None was hurt by {tally.policy.name}.", "bold green")
+        return
+    saved = f", {tally.guarded} of them let through by the guard" if tally.guarded else ""
+    _line(console, f"Emergency calls: {tally.calls}{told}. HURT: {len(hurt)}{saved}.", "bold red")
+    for call in hurt[:_SHOWN_CALLS]:
+        console.print()
+        _print_hurt(call, tally.policy, console)
+    if len(hurt) > _SHOWN_CALLS:
+        _line(console, f"  {len(hurt) - _SHOWN_CALLS} more; --format json lists them all")
+
+
+def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:
+    _line(console, f"{call.timestamp}  {call.src} -> {call.dst}  {printable(call.message)}", "bold")
+    done = {"drop": "dropped", "reject": "rejected"}.get(call.verdict, call.verdict)
+    place = Place(call.file, call.line)
+    guarded = "" if call.enforced else "; the guard let it pass"
+    _line(console, f"    {done} by {_decider(call.rule, call.reason)}, {place}{guarded}", "red")
+    _line(console, f"    emergency: {printable(', '.join(call.emergency.evidence))}")
+    _line(console, f"    call {printable(call.call_id or 'without Call-ID')}, packet {call.packet} of {call.capture}")
+    _line(console, f"    to do: {_remedy(call, policy)}")
+
+
+def _decider(rule: str | None, reason: str) -> str:
+    if rule is None:
+        return {"default": "the default"}.get(reason, f"reason {reason}")
+    return f'rule "{rule}"' if reason == "rule" else f'rule "{rule}" ({reason})'
+
+
+def _remedy(call: HurtCall, policy: Policy) -> str:
+    lint = f"then ask for the proof: sosgate lint {policy.file}"
+    if call.rule is not None:
+        return (
+            f'add "and not emergency" to the condition of rule "{call.rule}" at {Place(call.file, call.line)}; {lint}'
+        )
+    if call.reason == "default":
+        return f"add a rule that allows it, such as {{name: emergency, when: emergency, action: allow}}; {lint}"
+    return f"see: sosgate explain {call.reason}; {lint}"
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)

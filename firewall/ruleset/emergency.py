@@ -1,0 +1,188 @@
+"""What an emergency call looks like in one message: the only definition, read by the engine, lint and match.
+
+Each form names its source in the evidence. No form is ever taken from a display name, and a number must be the whole
+user part: ``sip:9115551212@`` is an ordinary call.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from firewall.ruleset.facts import EmergencyClass, EmergencyMark
+from firewall.ruleset.policy import EmergencyPolicy
+from firewall.sip.headers import parse_params, split_values
+from firewall.sip.message import Message, Request
+from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.uri import Uri, parse_uri, unescape
+
+SOS = "urn:service:sos"
+TEST_SOS = "urn:service:test.sos"
+CALLBACK_WINDOW_NS = 30 * 60 * 1_000_000_000
+"""How long after an emergency call a call back to its caller counts as part of it."""
+
+# RFC 5031 §4.2 and the IANA "urn:service labels"; "services" and ":911" are misspellings seen on the wire,
+# "test:sos" is one that an i3 conformance suite sends (RFC 6881 §17 has "test.sos").
+_SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(?:sos|911)((?:\.[a-z0-9-]+)*)(?=$|[;?#/])")
+_NENA_URN = re.compile(r"nena:service:[a-z0-9._-]+")
+_SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
+_COUNTRY_CODE = re.compile(r"\+\d{0,3}")
+_RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:nena:service:", re.IGNORECASE)
+_CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
+
+Target = tuple[str, str] | None
+"""The service URN asked for, and the standard that says so; None for an ordinary target."""
+
+Recogniser = Callable[[Message], EmergencyMark | None]
+
+
+def recognise(message: Message, definition: EmergencyPolicy) -> EmergencyMark | None:
+    """Tell from a message alone whether it belongs to an emergency call, and why."""
+    return recogniser(definition)(message)
+
+
+def recognise_bytes(payload: bytes) -> EmergencyMark | None:
+    """Tell whether bytes that are no SIP message still ask for an emergency service (NENA-STA-010.3 §3.1.1)."""
+    found = _RAW_SOS.search(payload, 0, 4096)
+    if found is None:
+        return None
+    urn = found[0].decode("ascii").lower()
+    return EmergencyMark("call", SOS, (f"unreadable message naming {urn} (NENA-STA-010.3 §3.1.1)",))
+
+
+def recogniser(definition: EmergencyPolicy) -> Recogniser:
+    """Compile what a policy calls an emergency into a function for the packet path."""
+    numbers = frozenset(definition.numbers)
+    test_numbers = frozenset(definition.test_numbers)
+    prefixes = tuple(prefix.removeprefix("+") for prefix in definition.dial_prefixes)
+
+    @lru_cache(maxsize=8192)
+    def target_of(uri_text: str) -> Target:
+        return _target(parse_uri(uri_text), numbers, test_numbers, prefixes)
+
+    def recognise_message(message: Message) -> EmergencyMark | None:
+        if message.cseq_method == "REGISTER":
+            return _registration(message)
+        evidence: list[tuple[str, str]] = []  # (service, phrase)
+        if isinstance(message, Request):
+            _add(evidence, "request_uri", message.request_uri, target_of(message.request_uri))
+            for value in message.header_values("route"):
+                for hop in split_values(value):
+                    uri = parse_name_addr(hop).uri
+                    _add(evidence, "route", uri, target_of(uri))
+        _add(evidence, "to", message.to.uri, target_of(message.to.uri))
+        callback = _marks(message, evidence)
+        if not evidence:
+            return None
+        return EmergencyMark(
+            _class_of(message, evidence, callback=callback), evidence[0][0], tuple(phrase for _, phrase in evidence)
+        )
+
+    return recognise_message
+
+
+def dialled_digits(user: str) -> str:
+    """Return a user part as dialled: escapes resolved, ``;`` parameters and separators gone (RFC 3966 §3)."""
+    return unescape(user).partition(";")[0].translate(_SEPARATORS)
+
+
+def _add(evidence: list[tuple[str, str]], where: str, text: str, target: Target) -> None:
+    if target is not None:
+        service, source = target
+        evidence.append((service, f"{where} {wire_text(text)} ({source})"))
+
+
+def wire_text(text: str) -> str:
+    """Return wire text that JSON can carry: bytes that were no UTF-8 are escaped."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], prefixes: tuple[str, ...]) -> Target:
+    if uri.scheme == "urn":
+        return _urn_target(uri.opaque or "")
+    if uri.scheme in ("sip", "sips", "tel"):
+        user = uri.user
+    elif uri.scheme == "":
+        # "INVITE 911 SIP/2.0": no URI at all, but an i3 border must let it pass (NENA-STA-010.3 §3.1.1).
+        user = (uri.opaque or "").partition("@")[0]
+    else:
+        user = None
+    if not user:
+        return None
+    digits = dialled_digits(user)
+    if _dials(digits, numbers, prefixes):
+        return SOS, "emergency number of the policy"
+    if _dials(digits, test_numbers, prefixes):
+        return TEST_SOS, "emergency test number of the policy"
+    return None
+
+
+def _urn_target(opaque: str) -> Target:
+    text = unescape(opaque).strip().lower()
+    match = _SERVICE_URN.match(text)
+    if match is not None:
+        test, labels = match[1], match[2]
+        return (TEST_SOS + labels, "RFC 6881 §17") if test else (SOS + labels, "RFC 5031 §4.2")
+    match = _NENA_URN.match(text)
+    return (f"urn:{match[0]}", "NENA-STA-010.3 §2.1") if match is not None else None
+
+
+def _dials(digits: str, numbers: frozenset[str], prefixes: tuple[str, ...]) -> bool:
+    if digits in numbers:
+        return True
+    if digits.startswith("+"):
+        # A country code and an emergency number: too short to be any subscriber's E.164 number.
+        return any(
+            digits.endswith(number) and _COUNTRY_CODE.fullmatch(digits[: -len(number)]) is not None
+            for number in numbers
+        )
+    return any(digits.startswith(prefix) and digits[len(prefix) :] in numbers for prefix in prefixes)
+
+
+def _registration(message: Message) -> EmergencyMark | None:
+    """An IMS emergency registration carries the ``sos`` URI parameter (3GPP TS 24.229 §5.1.6.2, RFC 5031)."""
+    for value in message.header_values("contact"):
+        if "sos" not in value.lower():
+            continue
+        for contact in split_values(value):
+            name_addr = parse_name_addr(contact)
+            if "sos" in parse_uri(name_addr.uri).params or "sos" in name_addr.params:
+                return EmergencyMark(
+                    "registration", SOS, (f"contact {wire_text(name_addr.uri)} (3GPP TS 24.229 §5.1.6.2)",)
+                )
+    return None
+
+
+def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
+    """Add what headers and bodies say beside the target; return whether the message calls itself a PSAP callback."""
+    for value in message.header_values("resource-priority"):
+        evidence.extend(
+            (SOS, f"resource_priority {wire_text(namespace)} (RFC 7135)")
+            for namespace in split_values(value)
+            if namespace.lower().startswith("esnet.")
+        )
+    priority = (message.header("priority") or "").lower()
+    if priority == "emergency":
+        evidence.append((SOS, "priority emergency (RFC 3261 §20.26)"))
+    elif priority == "psap-callback":
+        evidence.append((SOS, "priority psap-callback (RFC 7090)"))
+    for value in message.header_values("call-info"):
+        if "emergency" not in value.lower() and "nena-" not in value.lower():
+            continue
+        for info in split_values(value):
+            purpose = (parse_params(info.partition(">")[2]).get("purpose") or "").lower()
+            if purpose in ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid"):
+                evidence.append((SOS, f"call_info {purpose} (NENA-STA-010.3 §2.1.6)"))
+    content_type = (message.header("content-type") or "").lower()
+    if content_type.endswith("xml") or content_type.startswith("multipart/"):
+        body = content_type.encode("utf-8", "surrogateescape") + message.body.lower()
+        if any(cap.encode() in body for cap in _CAP_TYPES):
+            evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
+    return priority == "psap-callback"
+
+
+def _class_of(message: Message, evidence: list[tuple[str, str]], *, callback: bool) -> EmergencyClass:
+    if all(service.startswith(TEST_SOS) for service, _ in evidence):
+        return "test"
+    if callback:
+        return "callback"
+    return "text" if message.cseq_method == "MESSAGE" else "call"

@@ -1,0 +1,136 @@
+"""The expression of a rule as a value: one small tree, read by several interpreters.
+
+*evaluate* compiles it for the packet path, *describe* puts it into words, *text* writes it back; a prover can read it
+as sets of values per field. The tree is normal: ``&&`` and ``||`` chains are flat, a literal stands on the right, an
+address literal is an interval, a sosgate flag is compared with true only, and every literal has its field's type.
+
+Fields have any number of values in one message. Wireshark 4 says what that means (wireshark-filter(4)):
+
+- ``==``, the ordering comparisons, ``in``, ``contains`` and ``matches`` hold when **some** value does;
+- ``!=`` holds when the field is present and **every** value differs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firewall.net.address import Network
+
+Comparator = Literal["==", "!=", ">", ">=", "<", "<="]
+Function = Literal["len", "lower", "upper", "count"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the table in ``fields.py``. ``header`` is the name in ``sip.header["Name"]``, else None."""
+
+    name: str
+    header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bytes of each value of a text: ``length`` of them from ``start`` (negative: from the end); None is the rest.
+
+    A value too short to hold the slice gives no value, as in Wireshark.
+    """
+
+    operand: "Operand"
+    start: int
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function: ``len`` (bytes), ``lower`` and ``upper`` (ASCII) of each value; ``count`` of all values."""
+
+    function: Function
+    operand: "Operand"
+
+
+Operand = Field | Slice | Call
+
+Value = str | int | bool | Network
+"""A literal. Text is UTF-8 decoded with surrogateescape, like the values of text fields; an address is an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``operand comparator value``. With a network, ``==`` means inside it. With True: the flag is set."""
+
+    operand: Operand
+    comparator: Comparator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """``low..high``, both included, of numbers or texts. A range of addresses is a ``Network`` instead."""
+
+    low: int | str
+    high: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMembers:
+    """``$name``: the members of a named set, as texts or as networks after the type of the field it is used with."""
+
+    name: str
+    members: frozenset[str] | tuple[Network, ...]
+
+
+Item = str | int | bool | Network | Range | SetMembers
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """``operand in {items}``."""
+
+    operand: Operand
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """``operand contains "text"``: case-sensitive."""
+
+    operand: Operand
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """``operand matches "regex"``: RE2, case-insensitive, found anywhere in the value, on bytes."""
+
+    operand: Operand
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The operand has at least one value."""
+
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """``not condition``."""
+
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Two or more conditions, all true; none of them is an ``And``."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Two or more conditions, one true; none of them is an ``Or``."""
+
+    conditions: tuple["Condition", ...]
+
+
+Condition = Comparison | Membership | Contains | Matches | Exists | Not | And | Or

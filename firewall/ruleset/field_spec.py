@@ -1,0 +1,34 @@
+"""What one row of the field table holds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from firewall.ruleset.facts import Facts
+
+FieldType = Literal["text", "number", "address", "flag", "protocol"]
+
+Values = tuple[str, ...] | tuple[int, ...]
+Reader = Callable[[Facts], Values]
+"""Every value of a field in one message, in wire order; () where it is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field.
+
+    ``own`` is True for sosgate's fields, False for those whose name and meaning are Wireshark's. ``family`` limits an
+    address field to IPv4 or IPv6. ``maximum`` is the greatest number; ``choices`` are all the texts there can be.
+    A flag of our own always has exactly one value, and standing alone it means "is true"; a flag of Wireshark's
+    standing alone means "is present", as there. A protocol can be present, and searched when ``searchable``.
+    """
+
+    name: str
+    type: FieldType
+    description: str
+    read: Reader
+    own: bool = False
+    family: Literal[4, 6] | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] | None = None
+    searchable: bool = False

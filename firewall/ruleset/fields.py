@@ -1,0 +1,130 @@
+"""The table of fields a rule can look at. One table for the rules, the docs and the schema.
+
+Names and meanings are Wireshark's, except for our own fields. A reader gives every value of its field in one message,
+in wire order: text as str, numbers as int, addresses on the line of ``net.address``.
+"""
+
+from difflib import get_close_matches
+from typing import get_args
+
+from firewall.ruleset.expression import Field
+from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
+from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
+from firewall.ruleset.sdp_fields import SDP_FIELDS
+from firewall.ruleset.sip_fields import SIP_FIELDS, header_reader
+
+HEADER_FIELD = "sip.header"
+
+
+def _zone_src(facts: Facts) -> Values:
+    return (facts.zone_src,) if facts.zone_src is not None else ()
+
+
+def _zone_dst(facts: Facts) -> Values:
+    return (facts.zone_dst,) if facts.zone_dst is not None else ()
+
+
+def _emergency(facts: Facts) -> Values:
+    return (facts.emergency is not None,)
+
+
+def _emergency_class(facts: Facts) -> Values:
+    return (facts.emergency.emergency_class,) if facts.emergency is not None else ()
+
+
+def _emergency_service(facts: Facts) -> Values:
+    return (facts.emergency.service,) if facts.emergency is not None else ()
+
+
+def _malformed_reason(facts: Facts) -> Values:
+    return (facts.malformed,) if facts.malformed is not None else ()
+
+
+def _anomalies(facts: Facts) -> Values:
+    return facts.message.anomalies if facts.message is not None else ()
+
+
+_OWN_FIELDS: tuple[FieldSpec, ...] = (
+    FieldSpec("emergency", "flag", "The message belongs to an emergency call", _emergency, own=True, maximum=1),
+    FieldSpec(
+        "emergency.class",
+        "text",
+        "What kind of emergency traffic it is",
+        _emergency_class,
+        own=True,
+        choices=get_args(EmergencyClass),
+    ),
+    FieldSpec(
+        "emergency.service",
+        "text",
+        "The service URN asked for, lower case (RFC 5031), also where a number was dialled",
+        _emergency_service,
+        own=True,
+    ),
+    FieldSpec("zone.src", "text", "Zone the packet comes from", _zone_src, own=True),
+    FieldSpec("zone.dst", "text", "Zone the packet goes to", _zone_dst, own=True),
+    FieldSpec(
+        "dialog.state",
+        "text",
+        "State in which the message finds its dialog",
+        lambda facts: (facts.dialog_state,),
+        own=True,
+        choices=get_args(DialogState),
+    ),
+    FieldSpec(
+        "media.negotiated",
+        "flag",
+        "The packet is of a media flow that an allowed SDP negotiated",
+        lambda facts: (facts.media_negotiated,),
+        own=True,
+        maximum=1,
+    ),
+    FieldSpec(
+        "malformed",
+        "flag",
+        "Taken for signalling, but no SIP message could be read",
+        lambda facts: (facts.malformed is not None,),
+        own=True,
+        maximum=1,
+    ),
+    FieldSpec("malformed.reason", "text", "Reason code of a malformed message", _malformed_reason, own=True),
+    FieldSpec(
+        "sip.anomaly",
+        "text",
+        "Code of each thing wrong with a message that could still be read",
+        _anomalies,
+        own=True,
+    ),
+    FieldSpec(
+        HEADER_FIELD,
+        "text",
+        'Any header by its name, as sip.header["X-Name"]: any case, compact forms included, one value per line',
+        lambda _: (),
+        own=True,
+    ),
+    *NET_FIELDS,
+)
+
+FIELDS: dict[str, FieldSpec] = {spec.name: spec for spec in (*_OWN_FIELDS, *PACKET_FIELDS, *SIP_FIELDS, *SDP_FIELDS)}
+_BY_LOWER_CASE = {name.lower(): name for name in FIELDS}
+
+
+def reader_of(field: Field) -> Reader:
+    """Return the reader of a field that is in the table.
+
+    Raises:
+        KeyError: the field is not in the table.
+    """
+    if field.header is not None:
+        return header_reader(field.header)
+    return FIELDS[field.name].read
+
+
+def similar_field(name: str) -> str | None:
+    """Return the field that was probably meant by a name that is not in the table."""
+    exact = _BY_LOWER_CASE.get(name.lower())
+    if exact is not None:
+        return exact
+    close = get_close_matches(name.lower(), _BY_LOWER_CASE, n=1, cutoff=0.7)
+    return _BY_LOWER_CASE[close[0]] if close else None

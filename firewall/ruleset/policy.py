@@ -1,0 +1,137 @@
+"""The policy as a value: what the loader makes of a YAML file, and all the engine and lint know of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from firewall.errors import Place
+from firewall.net.address import Network
+from firewall.net.signalling import SIP_PORT
+from firewall.ruleset.expression import Condition
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.schedule import Schedule
+
+Verdict = Literal["allow", "drop", "reject"]
+ExceptionVerdict = Literal["allow", "drop"]
+Guard = Literal["enforce", "alert", "off"]
+Flow = Literal["voice", "media", "rtt", "text", "callback", "keepalive", "transfer", "location", "registration"]
+
+DEFAULT_NUMBERS = ("911", "112")
+DEFAULT_FLOWS: tuple[Flow, ...] = ("voice", "media", "rtt", "text", "callback", "keepalive")
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Who is where: a packet is in the zone when its interface and its address both fit, as far as known."""
+
+    name: str
+    interfaces: tuple[str, ...]
+    networks: tuple[Network, ...]
+    on_daemon_down: Literal["bypass", "block"]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class StringSet:
+    """A named set of strings, compared exactly. ``lines`` are the places of a list file's entries, () for another."""
+
+    name: str
+    values: frozenset[str]
+    place: Place
+    lines: tuple[tuple[str, Place], ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSet:
+    """A named set of networks of either family, sorted and merged."""
+
+    name: str
+    networks: tuple[Network, ...]
+    place: Place
+
+
+NamedSet = StringSet | NetworkSet
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """The mass-casualty load that no limit may cut into: calls per second in all, and from one source."""
+
+    calls_per_second: int
+    per_source: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyPolicy:
+    """What this network calls an emergency, and between which zones it must always pass (policy section ``emergency``)."""
+
+    numbers: tuple[str, ...] = DEFAULT_NUMBERS
+    test_numbers: tuple[str, ...] = ()
+    dial_prefixes: tuple[str, ...] = ()
+    from_zones: tuple[str, ...] = ()
+    to_zones: tuple[str, ...] = ()
+    flows: tuple[Flow, ...] = DEFAULT_FLOWS
+    surge: Surge | None = None
+    guard: Guard = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionPolicies:
+    """The verdicts that no rule gives: what happens to a message when the firewall itself has a problem."""
+
+    malformed: ExceptionVerdict = "drop"
+    table_full: ExceptionVerdict = "allow"
+    internal_error: ExceptionVerdict = "allow"
+    log_unwritable: ExceptionVerdict = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A token bucket: ``count`` messages each ``period_ns`` refill it, ``burst`` fit into it. Above it the rule matches.
+
+    ``per`` names the fields whose values key the buckets; empty means one bucket for all.
+    """
+
+    count: int
+    period_ns: int
+    burst: int
+    per: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: when it matches, first match decides.
+
+    ``matches`` is ``when`` compiled for the packet path; ``when`` is None for a rule that matches everything.
+    ``status`` is the SIP status of a reject (400..699). ``ban_ns`` is how long a source stays banned after a drop.
+    """
+
+    name: str
+    action: Verdict
+    when: Condition | None
+    when_text: str
+    matches: Callable[[Facts], bool] = field(compare=False, repr=False)
+    place: Place
+    status: int = 403
+    ban_ns: int | None = None
+    limit: Limit | None = None
+    schedule: Schedule | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy file, checked and compiled. ``sha256`` is of the file's bytes, as ``sha256sum`` prints it."""
+
+    name: str
+    file: str
+    sha256: str
+    zones: tuple[Zone, ...]
+    sets: tuple[NamedSet, ...]
+    emergency: EmergencyPolicy
+    exceptions: ExceptionPolicies
+    rules: tuple[Rule, ...]
+    default: ExceptionVerdict
+    default_place: Place
+    signalling_ports: frozenset[int] = frozenset({SIP_PORT})

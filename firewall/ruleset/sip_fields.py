@@ -1,0 +1,361 @@
+"""Wireshark's fields of a SIP message (its ``packet-sip`` dissector), read from ours.
+
+Text is as on the wire, as Wireshark shows it: a display name keeps its quotes, an address its case and escapes.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.sip.headers import split_outside, split_values
+from firewall.sip.message import Message, Request, Response
+from firewall.sip.uri import Uri, parse_uri
+from firewall.sip.via import Via, parse_via
+
+_MAX_UINT32 = 0xFFFF_FFFF
+_DIGITS = re.compile(r"\s*(\d{1,20})")
+_DISPLAY_NAME = re.compile(r'\s*("(?:\\.|[^"\\])*"|[^<"]*)\s*<', re.DOTALL)
+_PORT = re.compile(r":(\d+)$")
+
+# One value per header line. Names are Wireshark's: its table of known headers (wireshark 4.0, packet-sip.c).
+_TEXT_HEADERS: Final = """
+Accept Accept-Contact Accept-Encoding Accept-Language Accept-Resource-Priority Additional-Identity Alert-Info Allow
+Allow-Events Answer-Mode Attestation-Info Authentication-Info Authorization CSeq Call-ID Call-Info
+Cellular-Network-Info Contact Content-Disposition Content-Encoding Content-Language Content-Type Date Diversion
+Error-Info Event Feature-Caps Flow-Timer From Geolocation Geolocation-Error Geolocation-Routing History-Info Identity
+Identity-info In-Reply-To Info-Package Join MIME-Version Min-Expires Min-SE Organization Origination-Id
+P-Access-Network-Info P-Answer-State P-Asserted-Identity P-Asserted-Service P-Associated-URI P-Called-Party-ID
+P-Charge-Info P-Charging-Function-Addresses P-Charging-Vector P-DCS-Billing-Info P-DCS-LAES P-DCS-OSPS P-DCS-Redirect
+P-DCS-Trace-Party-ID P-Early-Media P-Media-Authorization P-Preferred-Identity P-Preferred-Service P-Profile-Key
+P-Refused-URI-List P-Served-User P-User-Database P-Visited-Network-ID Path Permission-Missing Priority Priority-Share
+Priv-Answer-mode Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Reason-Phrase Record-Route
+Recv-Info Refer-Sub Refer-To Referred-by Reject-Contact Relayed-Charge Replaces Reply-To Request-Disposition Require
+Resource-Priority Resource-Share Response-Source Restoration-Info Route Security-Client Security-Server
+Security-Verify Server Service-Interact-Info Service-Route Session-Expires Session-ID Subject Subscription-State
+Supported Target-Dialog Timestamp To Trigger-Consent Unsupported User-Agent Via WWW-Authenticate Warning
+"""
+_NUMBER_HEADERS = ("Content-Length", "Expires", "Max-Breadth", "Max-Forwards", "RSeq", "Retry-After")
+_RENAMED_HEADERS = {
+    "sip.ETag": "SIP-ETag",
+    "sip.If_Match": "SIP-If-Match",
+    "sip.Policy_Contact": "Policy-Contact",
+    "sip.Policy_ID": "Policy-ID",
+    "sip.Suppress_If_Match": "Suppress-If-Match",
+    "sip.uui": "User-to-User",
+}
+# The fields of a name-addr header: prefix, header, name of the URI's field, whether it has parameters of its own.
+_ADDRESS_HEADERS = (
+    ("sip.from", "From", "addr"),
+    ("sip.to", "To", "addr"),
+    ("sip.contact", "Contact", "uri"),
+    ("sip.Route", "Route", "uri"),
+    ("sip.Record-Route", "Record-Route", "uri"),
+    ("sip.Service-Route", "Service-Route", "uri"),
+    ("sip.Path", "Path", "uri"),
+    ("sip.pai", "P-Asserted-Identity", "addr"),
+    ("sip.ppi", "P-Preferred-Identity", "addr"),
+)
+_ONE_PER_LINE = frozenset({"From", "To"})
+_AUTH_HEADERS = ("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate")
+
+
+class _Address:
+    """One name-addr value: the display name and URI as written, and the header parameters behind them."""
+
+    __slots__ = ("display_info", "params", "uri")
+
+    def __init__(self, text: str) -> None:
+        name = _DISPLAY_NAME.match(text)
+        if name is not None:
+            self.display_info = name[1].strip()
+            self.uri, _, rest = text[name.end() :].partition(">")
+            self.params = split_outside(rest.strip().removeprefix(";"), ";") if rest.strip() else []
+        else:
+            self.display_info = ""
+            self.uri, semicolon, rest = text.partition(";")
+            self.params = split_outside(rest, ";") if semicolon else []
+        self.uri = self.uri.strip()
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> _Address:
+    return _Address(text)
+
+
+def _addresses(message: Message, header: str) -> list[_Address]:
+    values = message.header_values(header)
+    if header in _ONE_PER_LINE:
+        return [_address(value) for value in values]
+    return [_address(part) for value in values for part in split_values(value)]
+
+
+def _of_message(read: Callable[[Message], Values]) -> Reader:
+    def of_message(facts: Facts) -> Values:
+        message = facts.message
+        return read(message) if message is not None else ()
+
+    return of_message
+
+
+def _of_request(read: Callable[[Request], Values]) -> Reader:
+    def of_request(facts: Facts) -> Values:
+        message = facts.message
+        return read(message) if isinstance(message, Request) else ()
+
+    return of_request
+
+
+def _of_response(read: Callable[[Response], Values]) -> Reader:
+    def of_response(facts: Facts) -> Values:
+        message = facts.message
+        return read(message) if isinstance(message, Response) else ()
+
+    return of_response
+
+
+def _method(facts: Facts) -> Values:
+    message = facts.message
+    return (message.method,) if isinstance(message, Request) else ()
+
+
+def header_reader(header: str) -> Reader:
+    """Return the reader of a header by its name, any case, compact form included: one value per header line."""
+    return _of_message(lambda message: message.header_values(header))
+
+
+def _number(text: str) -> int | None:
+    digits = _DIGITS.match(text)
+    return min(int(digits[1]), _MAX_UINT32) if digits else None
+
+
+def _numbers(header: str) -> Reader:
+    def numbers(message: Message) -> Values:
+        read = (_number(value) for value in message.header_values(header))
+        return tuple(number for number in read if number is not None)
+
+    return _of_message(numbers)
+
+
+def _present(text: str | None) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _is_sip(uri: Uri) -> bool:
+    return uri.scheme in ("sip", "sips")
+
+
+# Wireshark splits only sip: and sips: URIs; a tel: or urn: URI has no user and no host there.
+_URI_PARTS: tuple[tuple[str, str, Callable[[Uri], tuple[str, ...]]], ...] = (
+    ("user", "user part", lambda uri: _present(uri.user) if _is_sip(uri) else ()),
+    ("host", "host part", lambda uri: _present(uri.host) if _is_sip(uri) else ()),
+    ("port", "port, as text", lambda uri: (str(uri.port),) if _is_sip(uri) and uri.port is not None else ()),
+    ("param", "each parameter", lambda uri: _uri_params(uri)),
+)
+
+
+def _uri_params(uri: Uri) -> tuple[str, ...]:
+    if not _is_sip(uri):
+        return ()
+    hostpart = uri.text.rpartition("@")[2].partition("?")[0]
+    return tuple(part for part in hostpart.split(";")[1:] if part)
+
+
+def _request_uri_fields() -> list[FieldSpec]:
+    fields = [FieldSpec("sip.r-uri", "text", "Request-URI", _of_request(lambda request: (request.request_uri,)))]
+    for part, what, read in _URI_PARTS:
+        reader = _of_request(lambda request, read=read: read(request.uri))  # type: ignore[misc]
+        fields.append(FieldSpec(f"sip.r-uri.{part}", "text", f"Request-URI, {what}", reader))
+    return fields
+
+
+def _address_fields(prefix: str, header: str, uri_name: str) -> list[FieldSpec]:
+    def display_infos(message: Message) -> Values:
+        return tuple(address.display_info for address in _addresses(message, header) if address.display_info)
+
+    def uris(message: Message) -> Values:
+        return tuple(address.uri for address in _addresses(message, header))
+
+    def part_reader(read: Callable[[Uri], tuple[str, ...]]) -> Reader:
+        return _of_message(
+            lambda message: tuple(
+                value for address in _addresses(message, header) for value in read(parse_uri(address.uri))
+            )
+        )
+
+    fields = [
+        FieldSpec(f"{prefix}.display.info", "text", f"{header}, display name as written", _of_message(display_infos)),
+        FieldSpec(f"{prefix}.{uri_name}", "text", f"{header}, URI", _of_message(uris)),
+    ]
+    fields += [
+        FieldSpec(f"{prefix}.{part}", "text", f"{header}, URI's {what}", part_reader(read))
+        for part, what, read in _URI_PARTS
+    ]
+    return fields
+
+
+def _tags(*headers: str) -> Reader:
+    def tags(message: Message) -> Values:
+        return tuple(
+            param[4:]
+            for header in headers
+            for address in _addresses(message, header)
+            for param in address.params
+            if param[:4].lower() == "tag="
+        )
+
+    return _of_message(tags)
+
+
+def _all_display_infos(message: Message) -> Values:
+    return tuple(
+        address.display_info
+        for header in ("From", "To", "P-Asserted-Identity", "P-Preferred-Identity")
+        for address in _addresses(message, header)
+        if address.display_info
+    )
+
+
+def _contact_parameters(message: Message) -> Values:
+    return tuple(param for address in _addresses(message, "Contact") for param in address.params if param)
+
+
+def _vias(message: Message) -> list[Via]:
+    hops = (parse_via(part) for value in message.header_values("via") for part in split_values(value))
+    return [hop for hop in hops if hop is not None]
+
+
+def _via_param(name: str) -> Reader:
+    return _of_message(lambda message: tuple(hop.params[name] or "" for hop in _vias(message) if name in hop.params))
+
+
+def _via_fields() -> list[FieldSpec]:
+    def sent_by_ports(message: Message) -> Values:
+        return tuple(hop.port for hop in _vias(message) if hop.port is not None)
+
+    fields = [
+        FieldSpec(
+            "sip.Via.transport",
+            "text",
+            "Via, transport",
+            _of_message(lambda message: tuple(hop.transport for hop in _vias(message))),
+        ),
+        FieldSpec(
+            "sip.Via.sent-by.address",
+            "text",
+            "Via, sent-by host (an IPv6 address without brackets)",
+            _of_message(lambda message: tuple(hop.host.strip("[]") for hop in _vias(message))),
+        ),
+        FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", _of_message(sent_by_ports), maximum=65535),
+    ]
+    fields += [
+        FieldSpec(f"sip.Via.{name}", "text", f"Via, parameter {name}", _via_param(name))
+        for name in ("branch", "maddr", "rport", "received", "ttl", "comp")
+    ]
+    return fields
+
+
+def _auth_value(header_value: str, name: str) -> str | None:
+    _, _, params = header_value.strip().partition(" ")
+    for part in split_values(params):
+        key, equals, value = part.partition("=")
+        if equals and key.strip().lower() == name:
+            return value.strip()
+    return None
+
+
+def _auth_fields() -> list[FieldSpec]:
+    def lines(message: Message) -> list[str]:
+        return [value for header in _AUTH_HEADERS for value in message.header_values(header)]
+
+    def param_reader(name: str) -> Reader:
+        def values(message: Message) -> Values:
+            found = (_auth_value(line, name) for line in lines(message))
+            return tuple(value for value in found if value is not None)
+
+        return _of_message(values)
+
+    schemes = _of_message(lambda message: tuple(line.split(None, 1)[0] for line in lines(message) if line.strip()))
+    fields = [FieldSpec("sip.auth.scheme", "text", "Authentication scheme", schemes)]
+    for field_name, name in (
+        ("username", "username"),
+        ("realm", "realm"),
+        ("nonce", "nonce"),
+        ("uri", "uri"),
+        ("algorithm", "algorithm"),
+        ("digest.response", "response"),
+    ):
+        what = f"Authentication, {name} as written (with its quotes)"
+        fields.append(FieldSpec(f"sip.auth.{field_name}", "text", what, param_reader(name)))
+    return fields
+
+
+def _cseq_number(message: Message) -> Values:
+    return (message.cseq_number,) if message.cseq_number is not None else ()
+
+
+def _cseq_method(message: Message) -> Values:
+    return (message.cseq_method,) if message.cseq_method is not None else ()
+
+
+def _header_block(message: Message) -> Values:
+    head = message.raw.lstrip(b"\r\n").partition(b"\n")[2]
+    block, end, _ = head.partition(b"\r\n\r\n")
+    return ((block + b"\r\n" if end else block).decode("utf-8", "surrogateescape"),)
+
+
+def _raw(message: Message) -> Values:
+    return (message.raw.decode("utf-8", "surrogateescape"),)
+
+
+def _header_fields() -> list[FieldSpec]:
+    named = {f"sip.{header}": header for header in _TEXT_HEADERS.split()} | _RENAMED_HEADERS
+    fields = [
+        FieldSpec(name, "text", f"Header {header}, one value per line", header_reader(header))
+        for name, header in sorted(named.items())
+    ]
+    fields += [
+        FieldSpec(f"sip.{header}", "number", f"Header {header}", _numbers(header), maximum=_MAX_UINT32)
+        for header in _NUMBER_HEADERS
+    ]
+    return fields
+
+
+SIP_FIELDS: tuple[FieldSpec, ...] = (
+    FieldSpec("sip", "protocol", "A SIP message that could be read", _of_message(_raw), searchable=True),
+    FieldSpec("sip.Method", "text", "Method of a request", _method),
+    FieldSpec(
+        "sip.Request-Line",
+        "text",
+        "Start line of a request",
+        _of_request(lambda request: (request.start_line,)),
+    ),
+    FieldSpec(
+        "sip.Status-Line",
+        "text",
+        "Start line of a response",
+        _of_response(lambda response: (response.start_line,)),
+    ),
+    FieldSpec(
+        "sip.Status-Code",
+        "number",
+        "Status code of a response",
+        _of_response(lambda response: (response.status_code,)),
+        maximum=_MAX_UINT32,
+    ),
+    *_request_uri_fields(),
+    FieldSpec("sip.msg_hdr", "text", "All headers, as on the wire", _of_message(_header_block)),
+    FieldSpec("sip.display.info", "text", "Every display name, as written", _of_message(_all_display_infos)),
+    FieldSpec("sip.tag", "text", "Tags of From and To", _tags("From", "To")),
+    FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),
+    FieldSpec("sip.to.tag", "text", "To, tag", _tags("To")),
+    *(field for prefix, header, uri in _ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
+    FieldSpec("sip.contact.parameter", "text", "Contact, header parameters", _of_message(_contact_parameters)),
+    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _of_message(_cseq_number), maximum=_MAX_UINT32),
+    FieldSpec("sip.CSeq.method", "text", "CSeq, method", _of_message(_cseq_method)),
+    *_via_fields(),
+    *_auth_fields(),
+    *_header_fields(),
+)

@@ -1,0 +1,40 @@
+"""Which zone a packet's end is in: interface and address must both fit, as far as they are known."""
+
+from collections.abc import Callable
+
+from firewall.net.address import address_number
+from firewall.ruleset.policy import Zone
+
+ZoneFinder = Callable[[str, str | None], str | None]
+"""Address text and interface name (None when unknown) → zone name, None outside every zone."""
+
+_CACHE_ENTRIES = 65_536
+
+
+def zone_finder(zones: tuple[Zone, ...]) -> ZoneFinder:
+    """Compile the zones into a look-up for the packet path. The first zone listed that fits is the answer."""
+    cache: dict[tuple[str, str | None], str | None] = {}
+
+    def find(ip: str, interface: str | None) -> str | None:
+        key = (ip, interface)
+        try:
+            return cache[key]
+        except KeyError:
+            pass
+        if len(cache) >= _CACHE_ENTRIES:
+            cache.clear()
+        zone = cache[key] = _find(zones, ip, interface)
+        return zone
+
+    return find
+
+
+def _find(zones: tuple[Zone, ...], ip: str, interface: str | None) -> str | None:
+    number = address_number(ip)
+    for zone in zones:
+        if interface is not None and zone.interfaces and interface not in zone.interfaces:
+            continue
+        if zone.networks and not any(number in network for network in zone.networks):
+            continue
+        return zone.name
+    return None

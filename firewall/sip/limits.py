@@ -1,0 +1,16 @@
+"""Every size limit of the SIP reader: above one, a message is malformed, with the limit's reason code."""
+
+MAX_MESSAGE_BYTES = 65_535
+"""A UDP datagram's largest payload; real emergency calls with PIDF-LO reach 10 KB."""
+
+MAX_START_LINE_BYTES = 8_192
+"""Request-URIs with embedded headers (RFC 3261 §19.1.1) run to a few hundred bytes; this is far above."""
+
+MAX_HEADER_LINES = 512
+"""RFC 4475 §3.1.1.1 and long Via/Record-Route/Identity chains stay under 100."""
+
+MAX_BODY_PARTS = 64
+"""Parts of a multipart body, over all levels."""
+
+MAX_BODY_DEPTH = 8
+"""Levels of nested multipart bodies (RFC 5621 §3)."""

@@ -1,0 +1,50 @@
+"""``name-addr`` and ``addr-spec``: the value of From, To, Contact, Route (RFC 3261 §20.10, §25.1)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from firewall.sip.headers import parse_params, unquote
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """A display name, a URI as written (without ``<>``), and the header parameters behind it (names lower case)."""
+
+    display_name: str | None
+    uri: str
+    params: dict[str, str | None]
+
+
+@lru_cache(maxsize=4096)
+def parse_name_addr(text: str) -> NameAddr:
+    """Split one From/To/Contact/Route value. Any text gives a ``NameAddr``.
+
+    Without angle brackets everything after the first ``;`` belongs to the header, not to the URI (RFC 3261 §20).
+    """
+    text = text.strip()
+    open_bracket = _first_outside_quotes(text, "<")
+    if open_bracket < 0:
+        uri, _, params = text.partition(";")
+        return NameAddr(None, uri.strip(), parse_params(params) if params else {})
+    display_name = unquote(text[:open_bracket].strip()) or None
+    uri, closed, rest = text[open_bracket + 1 :].partition(">")
+    if not closed:
+        return NameAddr(display_name, uri.strip(), {})
+    _, semicolon, params = rest.partition(";")
+    return NameAddr(display_name, uri.strip(), parse_params(params) if semicolon else {})
+
+
+def _first_outside_quotes(text: str, wanted: str) -> int:
+    if '"' not in text:
+        return text.find(wanted)
+    quoted = escaped = False
+    for index, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == wanted and not quoted:
+            return index
+    return -1

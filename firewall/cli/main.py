@@ -5,17 +5,20 @@ machine, 70 for a bug of ours (``EX_SOFTWARE`` of sysexits.h), 130 for Ctrl-C, 1
 went away. A traceback is shown only where ``SOSGATE_TRACEBACK`` is set.
 """
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from firewall import __version__
-from firewall.cli.demo import demo
 from firewall.errors import SosgateError
 
 EXIT_UNUSABLE = 2
@@ -23,14 +26,45 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
-app = typer.Typer(
-    name="sosgate",
-    help="The SIP firewall that cannot silently block an emergency call.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(demo)
+# What ``sosgate --help`` says of each; the module ``firewall.cli.<name>`` has the command, and is imported to run it.
+COMMANDS = {
+    "run": "Run the firewall in the current network namespace.",
+    "lint": "Look for emergency calls that a policy could block, before it is loaded.",
+    "replay": "Run the firewall's engine on recorded traffic.",
+    "match": "Print the numbers of the frames that an expression matches.",
+    "explain": "Explain a reason code, or tell one call's story from the decision log.",
+    "testbed": "Make, remove or show three network namespaces for hand work.",
+    "demo": "Show a 911 call blocked, explained and mended, with real calls.",
+    "ctl": "Ask a running firewall.",
+}
+
+
+class _Commands(TyperGroup):
+    """Imports only the command that is run, so that each starts as fast as it can."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name in COMMANDS else listed, rest
+
+
+def _new_app(**settings: Any) -> typer.Typer:
+    # Markdown, because in rich's own markup "[fw]" would be a style.
+    return typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False, **settings)
+
+
+def _load(name: str) -> Any:
+    single = _new_app()
+    single.command(name)(getattr(import_module(f"firewall.cli.{name}"), name))
+    return get_command(single)
+
+
+def _listed() -> None:
+    """Stand in the list of commands."""
+
+
+app = _new_app(name="sosgate", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_listed)
 
 
 def _show_version(wanted: bool) -> None:
@@ -50,6 +84,10 @@ def sosgate(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where the descriptor is closed
+            # What calls and files carry is printed as far as the terminal can; nothing of it is an error.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -57,15 +95,21 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error becomes one sentence on stderr."""
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="sosgate", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except TyperException as error:
-        return _complain(f"error: {_sentence(error)}; see sosgate --help", error)
+        return _complain(_usage_sentence(error), error)
     except SosgateError as error:
         return _complain(str(error), error)
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        return _reader_went_away()
+        _give_up_stdout()
+        return EXIT_BROKEN_PIPE
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        return EXIT_BROKEN_PIPE  # typer and rich found it first, and made an exit code of their own of it
     except OSError as error:
         subject = f" {error.filename}" if error.filename else ""
         return _complain(f"error: the machine refused{subject}: {error.strerror or error}", error)
@@ -81,16 +125,21 @@ def run_command(arguments: Sequence[str]) -> int:
 def _complain(sentence: str, error: BaseException, code: int = EXIT_UNUSABLE) -> int:
     if os.environ.get("SOSGATE_TRACEBACK"):
         traceback.print_exception(error)
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_stdout()
     sys.stderr.write(sentence + "\n")
     return code
 
 
-def _sentence(error: TyperException) -> str:
-    return " ".join(error.format_message().split()).rstrip(".")
+def _usage_sentence(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    page = context.command_path if context else "sosgate"
+    cause = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    return f"error: {cause}; see {page} --help"
 
 
-def _reader_went_away() -> int:
-    # The interpreter flushes stdout once more when it ends; that must not fail again.
+def _give_up_stdout() -> None:
+    """Let the interpreter's last flush go nowhere: it failed once, and would fail again with a traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_BROKEN_PIPE

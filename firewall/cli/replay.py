@@ -44,7 +44,7 @@ def replay(
         bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
     ] = False,
 ) -> None:
-    """Run the engine on recorded traffic. Exit code 1 when the rules hurt an emergency call, the guard notwithstanding."""
+    """Run the engine on recorded traffic. Exit code 1: the rules hurt an emergency call, guard or no guard."""
     rules = read_policy(policy)
     other = read_policy(against) if against is not None else None
     size_bytes = check_captures(captures)

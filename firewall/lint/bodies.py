@@ -60,7 +60,7 @@ def msrp(ip: str) -> Body:
 def location(ip: str) -> Body:
     """SDP and a PIDF-LO by value in one multipart (RFC 6442 §4.1, RFC 5139)."""
     return _multipart(
-        "sosgate-lo", (audio(ip).content_type, None, audio(ip).content), ("application/pidf+xml", "target", _pidf_lo())
+        "sosgate-lo", (audio(ip).content_type, None, audio(ip).content), ("application/pidf+xml", "target", position())
     )
 
 
@@ -68,7 +68,7 @@ def everything(ip: str) -> Body:
     """A multipart of 10 KB inside a multipart: SDP, PIDF-LO, additional data (RFC 7852), the largest usual size."""
     inner = _multipart(
         "sosgate-inner",
-        ("application/pidf+xml", "target", _pidf_lo()),
+        ("application/pidf+xml", "target", position()),
         ("application/EmergencyCallData.ProviderInfo+xml", "provider", _additional_data("ProviderInfo", 2800)),
         ("application/EmergencyCallData.ServiceInfo+xml", "service", _additional_data("ServiceInfo", 1800)),
         ("application/EmergencyCallData.DeviceInfo+xml", "device", _additional_data("DeviceInfo", 1800)),
@@ -91,7 +91,7 @@ def picture(ip: str) -> Body:
     return _multipart(
         "sosgate-picture",
         (audio(ip).content_type, None, audio(ip).content),
-        ("application/pidf+xml", "target", _pidf_lo()),
+        ("application/pidf+xml", "target", position()),
         ("image/jpeg", "picture", b"\xff\xd8\xff\xe0" + bytes(range(256)) * 225 + b"\xff\xd9"),
     )
 
@@ -139,7 +139,8 @@ def _geolocation() -> tuple[tuple[str, str], ...]:
     return ("Geolocation", "<cid:target@caller.example>"), ("Geolocation-Routing", "yes")
 
 
-def _pidf_lo() -> bytes:
+def position() -> bytes:
+    """Return a PIDF-LO document with a point and a street address (RFC 4119, RFC 5491, RFC 5139)."""
     return CRLF.join(
         (
             '<?xml version="1.0" encoding="UTF-8"?>',

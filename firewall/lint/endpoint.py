@@ -23,6 +23,10 @@ class Endpoint:
     port: int = SIP_PORT
     interface: str | None = None
     zone: str | None = None
+    is_named: bool = False
+    """A rule names this address, or a network it lies in."""
+    is_invented: bool = False
+    """Only a rule names it: its zone has no networks, so any address may be in it."""
 
     @property
     def host(self) -> str:
@@ -82,16 +86,22 @@ def _of_family(endpoints: list[Endpoint], wanted: int) -> list[Endpoint]:
 def _endpoints(zone: Zone | None, interesting: tuple[Network, ...], documentation: tuple[str, ...]) -> list[Endpoint]:
     name = zone.name if zone else None
     interface = zone.interfaces[0] if zone and zone.interfaces else None
-    texts: dict[str, None] = {}
+    open_zone = zone is None or not zone.networks
     if zone is None or not zone.networks:
-        texts |= dict.fromkeys(documentation)
-        texts |= dict.fromkeys(address_text(number) for network in interesting for number in _hosts(network))
+        own = dict.fromkeys(documentation)
+        named = [address_text(number) for network in interesting for number in _hosts(network)]
     else:
-        for network in zone.networks:
-            texts |= dict.fromkeys(address_text(number) for number in _hosts(network))
-        for network, inner in product(zone.networks, interesting):
-            texts |= dict.fromkeys(address_text(number) for number in _overlap(network, inner))
-    return [Endpoint(text, SIP_PORT, interface, name) for text in texts]
+        own = dict.fromkeys(address_text(number) for network in zone.networks for number in _hosts(network))
+        named = [
+            address_text(number)
+            for network, inner in product(zone.networks, interesting)
+            for number in _overlap(network, inner)
+        ]
+    return [Endpoint(text, SIP_PORT, interface, name) for text in own] + [
+        Endpoint(text, SIP_PORT, interface, name, is_named=True, is_invented=open_zone)
+        for text in dict.fromkeys(named)
+        if text not in own
+    ]
 
 
 def _hosts(network: Network) -> tuple[int, ...]:

@@ -118,7 +118,7 @@ class _Daemon:
             undo.callback(self._log.close)
             self._syncer = Syncer(loop, self._log, self._sync_failed)
             undo.callback(self._syncer.close)
-        self._driver = Driver(Engine(policy), self._console, self._log, self._syncer)
+        self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
             control = ControlServer(self._settings.control, {"status": self._status, "calls": self._calls})

@@ -20,9 +20,6 @@ from firewall.live.log_file import LogFile, Syncer
 from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
 
-# Capture timestamps of packets that arrive together may be out of order by this much; more is a clock that was set.
-_REORDERED_NS = 1_000_000_000
-
 
 class Sends(Protocol):
     """What the driver needs of ``Sender``."""
@@ -48,10 +45,7 @@ class Driver:
         self._console = console
         self._log = log
         self._syncer = syncer
-        self._now_ns = 0
-        self._hops = DEFAULT_HOPS
-        self._traffic_class = 0
-        self._received: Datagram | None = None
+        self._received: Arrival | None = None
         self._told_log_failing = False
         self._telling = False
 
@@ -63,16 +57,10 @@ class Driver:
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take datagrams in the order of their receipt, with the deadlines that lie between them."""
         for arrival in arrivals:
-            now_ns = arrival.time_ns
-            if now_ns < self._now_ns < now_ns + _REORDERED_NS:
-                now_ns = self._now_ns
-            self.reach(now_ns)
-            self._hops, self._traffic_class = arrival.hops, arrival.traffic_class
-            self._received = arrival.datagram
+            self.reach(arrival.time_ns)
+            self._received = arrival
             try:
-                outputs = self.engine.handle(DatagramReceived(arrival.datagram), now_ns)
-                self._now_ns = now_ns
-                self._carry_out(outputs)
+                self._carry_out(self.engine.handle(DatagramReceived(arrival.datagram), arrival.time_ns))
             except Exception as error:  # noqa: BLE001 (no single datagram may end the firewall: DESIGN section 5, exceptions)
                 self._bug(error, arrival.datagram)
             finally:
@@ -86,13 +74,14 @@ class Driver:
                 break  # it makes no progress; the next datagram or timer tries again
 
     def tell(self, event: Event, now_ns: int | None = None) -> None:
-        """Give the engine an event and carry out what it wants. ``now_ns`` None: the present."""
+        """Give the engine an event and carry out what it wants.
+
+        ``now_ns`` None: the present; while a datagram is dealt with, that is the instant of its receipt.
+        """
         if now_ns is None:
-            now_ns = max(self._now_ns, present_ns())
+            now_ns = present_ns() if self._received is None else self._received.time_ns
         try:
-            outputs = self.engine.handle(event, now_ns)
-            self._now_ns = max(self._now_ns, now_ns)
-            self._carry_out(outputs)
+            self._carry_out(self.engine.handle(event, now_ns))
         except Exception as error:  # noqa: BLE001 (a bug in telling must not stop the traffic)
             self._bug(error, None)
 
@@ -131,8 +120,9 @@ class Driver:
     def _forward(self, datagram: Datagram) -> None:
         if self.sender is None:
             return
-        if datagram is self._received:
-            self.sender.forward(datagram, self._hops, self._traffic_class)
+        arrival = self._received
+        if arrival is not None and datagram is arrival.datagram:
+            self.sender.forward(datagram, arrival.hops, arrival.traffic_class)
         else:
             self.sender.send(datagram)
 
@@ -152,11 +142,11 @@ class Driver:
         try:
             self._told_log_failing = log.failing
             if log.error is not None:
-                self.tell(LogFailed(log.error), self._now_ns or None)
+                self.tell(LogFailed(log.error))
             else:
                 lost = log.take_lost()
                 self.records_lost += lost
-                self.tell(LogRecovered(lost), self._now_ns or None)
+                self.tell(LogRecovered(lost))
         finally:
             self._telling = False
 

@@ -1,7 +1,7 @@
 """Capture files: recognise the format, then read its frames.
 
 Formats: pcap (libpcap's ``savefile``) and pcapng (draft-ietf-opsawg-pcapng). A file of any other kind is named in one
-sentence; a capture that is damaged or cut gives its frames up to that place and then one ``Unreadable``.
+sentence; a capture that is damaged or cut gives its frames up to that place and then one ``Cut``.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unre
     """Return the frames of a capture, in the file's order. ``name`` is what errors call it.
 
     The file's header is read at once, the frames as they are asked for. A damaged or cut capture ends with one
-    ``Unreadable``; nothing is raised once the iterator is returned (except what ``source.read`` raises).
+    ``Cut``; nothing is raised once the iterator is returned (except what ``source.read`` raises).
 
     Raises:
         CaptureError: the file is no capture, or its header is cut so that it holds no frame.

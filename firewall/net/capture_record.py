@@ -33,11 +33,14 @@ class CaptureRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
-    """A frame that could not be read, by its 1-based number, and why. The rest of the capture is not affected,
-    except that nothing follows a cut."""
+    """A frame that could not be read, by its 1-based number, and why. What follows it is not affected."""
 
     packet: int
     reason: str
+
+
+class Cut(Unreadable, frozen=True, gc=False):
+    """Where a capture is cut or damaged: the frame of this number, and all that may have followed, is lost."""
 
 
 class ByteSource(Protocol):

@@ -32,8 +32,13 @@ class FragmentTable:
 
     def __init__(self) -> None:
         self._pending: dict[FragmentKey, _Pending] = {}
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._given_up: list[tuple[int, int]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many datagrams wait for fragments; ``held_bytes`` is what they hold."""
+        return len(self._pending)
 
     def add(
         self, key: FragmentKey, offset: int, more: bool, data: bytes, frame_number: int, now_ns: int
@@ -56,7 +61,7 @@ class FragmentTable:
             pending.total_bytes = end
         pending.parts[offset] = data
         pending.held_bytes += len(data)
-        self._held_bytes += len(data)
+        self.held_bytes += len(data)
         if pending.held_bytes != pending.total_bytes:
             return "waiting"
         self._forget(key)
@@ -72,14 +77,14 @@ class FragmentTable:
         while self._pending:
             key, oldest = next(iter(self._pending.items()))
             expired = now_ns - oldest.first_seen_ns > _TIMEOUT_NS
-            full = len(self._pending) >= _MAX_PENDING or self._held_bytes > _MAX_PENDING_BYTES
+            full = len(self._pending) >= _MAX_PENDING or self.held_bytes > _MAX_PENDING_BYTES
             if not expired and not full:
                 return
             self._given_up.append((oldest.first_frame, oldest.held_bytes))
             self._forget(key)
 
     def _forget(self, key: FragmentKey) -> None:
-        self._held_bytes -= self._pending.pop(key).held_bytes
+        self.held_bytes -= self._pending.pop(key).held_bytes
 
 
 def _conflicts(pending: _Pending, offset: int, end: int, more: bool) -> bool:

@@ -96,5 +96,5 @@ class FrameDecoder(PacketDecoder):
 
     def _no_reader(self, record: CaptureRecord) -> Undecoded:
         if record.link_type == NO_LINK_TYPE:
-            return self.undecoded(record, "not_ip", "a journal entry, no frame")
+            return self.undecoded(record, "not_ip", "a block of the capture that is no frame")
         return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")

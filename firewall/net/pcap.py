@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from firewall.errors import CaptureError, Place
-from firewall.net.capture_record import MAX_PACKET_BYTES, ByteWindow, CaptureRecord, Unreadable
+from firewall.net.capture_record import MAX_PACKET_BYTES, ByteWindow, CaptureRecord, Cut, Unreadable
 
 _FILE_HEADER_BYTES = 24
 # The magic number as it stands in the file: byte order, nanoseconds per unit of the fraction, bytes of a frame's
@@ -60,7 +60,7 @@ def _frames(
             window.offset = offset
             if not window.require(header_bytes):
                 if window.data:
-                    yield Unreadable(number, f"cut: the file ends inside the header of packet {number}")
+                    yield Cut(number, f"cut: the file ends inside the header of packet {number}")
                 return
             data, offset = window.data, window.offset
             size = len(data)
@@ -68,7 +68,7 @@ def _frames(
         if swapped and captured > original:
             captured, original = original, captured
         if captured > MAX_PACKET_BYTES:
-            yield Unreadable(
+            yield Cut(
                 number,
                 f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}; "
                 "the file is damaged from here on",
@@ -79,7 +79,7 @@ def _frames(
             window.offset = offset
             if not window.require(header_bytes + captured):
                 have = len(window.data) - header_bytes
-                yield Unreadable(number, f"cut: the file ends after {have} of the {captured} bytes of packet {number}")
+                yield Cut(number, f"cut: the file ends after {have} of the {captured} bytes of packet {number}")
                 return
             data, offset = window.data, window.offset
             size = len(data)

@@ -13,6 +13,7 @@ from firewall.net.capture_record import (
     MAX_TIMESTAMP_NS,
     ByteWindow,
     CaptureRecord,
+    Cut,
     Unreadable,
 )
 
@@ -26,8 +27,9 @@ _INTERFACE_DESCRIPTION = 1
 _OBSOLETE_PACKET = 2
 _SIMPLE_PACKET = 3
 _ENHANCED_PACKET = 6
-# Wireshark numbers a systemd journal entry like a frame (it shows it between the packets), so it is counted here too.
-_JOURNAL_EXPORT = 9
+# Wireshark shows these between the packets and numbers them like frames, so they are counted here too: systemd journal
+# export, sysdig events, custom blocks.
+_NUMBERED_BLOCKS = frozenset({0x9, 0x204, 0x216, 0x221, 0xBAD, 0x40000BAD})
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
 _PACKET_FLAGS = 2
 _DIRECTIONS = {1: False, 2: True}  # inbound, outbound
@@ -118,12 +120,12 @@ class _Reader:
                     yield self._simple_packet(body, end)
                 elif kind == _OBSOLETE_PACKET:
                     yield self._obsolete_packet(body, end)
-                elif kind == _JOURNAL_EXPORT:
+                elif kind in _NUMBERED_BLOCKS:
                     self._number += 1
                     yield CaptureRecord(self._number, self._last_ns, NO_LINK_TYPE, window.data[body:end], end - body)
                 window.offset = end + 4
         except _DamagedError as damage:
-            yield Unreadable(self._number + 1, f"cut: {damage}")
+            yield Cut(self._number + 1, f"cut: {damage}")
 
     def _block(self) -> tuple[int, int, int]:
         """Bring the next block into the window: its type, where its body begins and where it ends."""

@@ -5,7 +5,7 @@
 - An outgoing frame repeats an incoming one of the same five-tuple and payload, at most a second away. An end host's own
   messages, outgoing only, repeat nothing and are decided.
 - Where the capture does not tell the direction, a frame repeats one seen on another interface, at most a second away.
-- Each frame is repeated once. What is seen again in the same place is a retransmission, and is decided like any message.
+- Each frame is repeated once. What is seen again in the same place is a retransmission, and is decided.
 """
 
 from collections import deque

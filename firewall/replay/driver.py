@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from firewall.engine.record import Record, SipDecision
 from firewall.errors import SipSyntaxError
-from firewall.net.capture_record import CaptureRecord, Unreadable
+from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
@@ -73,11 +73,11 @@ def replay(
 class _Run:
     def __init__(self, policy: Policy, against: Policy | None, log: Callable[[Record], None] | None) -> None:
         self.report = ReplayReport([], PolicyTally(policy), PolicyTally(against) if against else None)
-        self._policies = (policy,) if against is None else (policy, against)
-        self._interfaces = frozenset(name for zone in policy.zones for name in zone.interfaces)
+        self._interfaces = _known_interfaces(policy, against)
         self._log = log
         self._lanes: list[Lane] = []
         self._number = 0
+        self._started = False
         self._last_ns = 0
 
     def capture(self, path: str, progress: Progress | None, *, fresh: bool) -> None:
@@ -92,12 +92,13 @@ class _Run:
             for frame in frames:
                 if isinstance(frame, Unreadable):
                     found.unreadable.append(frame)
+                    if not isinstance(frame, Cut):
+                        found.packets = frame.packet
                     continue
                 found.packets = frame.frame_number
                 self._last_ns = frame.timestamp_ns
-                if found.packets == 1:
-                    for lane in self._lanes:
-                        lane.start(self._last_ns)
+                if not self._started:
+                    self._start()
                 datagram = reader.read(frame)
                 if datagram is not None:
                     self._datagram(datagram, frame, reader)
@@ -105,9 +106,16 @@ class _Run:
 
     def stop(self) -> None:
         """End the run of the captures so far."""
-        for lane in self._lanes:
-            lane.stop(self._last_ns)
+        if self._started:
+            for lane in self._lanes:
+                lane.stop(self._last_ns)
         self._lanes = []
+        self._started = False
+
+    def _start(self) -> None:
+        self._started = True
+        for lane in self._lanes:
+            lane.start(self._last_ns)
 
     def _open_lanes(self) -> list[Lane]:
         self._number += 1
@@ -119,10 +127,10 @@ class _Run:
             if log is not None:
                 log(record)
 
-        lanes = [Lane(self._policies[0], take)]
+        lanes = [Lane(tally.policy, take)]
         against = self.report.against
         if against is not None:
-            lanes.append(Lane(self._policies[1], lambda record: against.take(record, number, captures[-1].path)))
+            lanes.append(Lane(against.policy, lambda record: against.take(record, number, captures[-1].path)))
         return lanes
 
     def _datagram(self, datagram: Datagram, frame: CaptureRecord, reader: "_CaptureReader") -> None:
@@ -147,8 +155,8 @@ class _Run:
             reader.endpoints.learn(datagram.payload)
         else:
             reader.media(datagram)
-        if len(decisions) == 2:
-            self._compare(found.path, *decisions)
+        if self.report.against is not None:
+            self._compare(found.path, decisions[0], decisions[1])
 
     def _compare(self, path: str, before: SipDecision | None, after: SipDecision | None) -> None:
         told = before or after
@@ -197,6 +205,17 @@ class _CaptureReader:
             reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
             self.found.unreadable.append(Unreadable(frame_number, reason))
         self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
+
+
+def _known_interfaces(policy: Policy, against: Policy | None) -> frozenset[str]:
+    """The interface names that zones of the policies know. Any other name says nothing about where a packet came in:
+    the capture was taken somewhere else."""
+    known: frozenset[str] | None = None
+    for rules in (policy, against):
+        names = frozenset(name for zone in rules.zones for name in zone.interfaces) if rules else frozenset[str]()
+        if names:
+            known = names if known is None else known & names
+    return known or frozenset()
 
 
 def _effect(decision: SipDecision | None) -> tuple[str, bool] | None:

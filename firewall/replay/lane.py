@@ -25,7 +25,6 @@ class Lane:
         self._sink = sink
         self._ports = policy.signalling_ports
         self._replies: dict[_Flow, None] = {}
-        self._started = False
 
     def takes(self, datagram: Datagram) -> bool:
         """Tell whether the firewall would take a UDP datagram for signalling."""
@@ -39,16 +38,13 @@ class Lane:
         return self._handle(DatagramReceived(datagram), now_ns)
 
     def start(self, now_ns: int) -> None:
-        """Begin at the capture's first instant; later calls do nothing."""
-        if not self._started:
-            self._started = True
-            self._handle(Started(), now_ns)
+        """Begin at the capture's first instant."""
+        self._handle(Started(), now_ns)
 
     def stop(self, now_ns: int) -> None:
         """End at the capture's last instant."""
-        if self._started:
-            self._pass_deadlines(now_ns)
-            self._handle(Stopped(), now_ns)
+        self._pass_deadlines(now_ns)
+        self._handle(Stopped(), now_ns)
 
     def _pass_deadlines(self, now_ns: int) -> None:
         while (deadline := self.engine.next_deadline()) is not None and deadline <= now_ns:

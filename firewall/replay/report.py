@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from firewall.engine.record import DecisionFields, EmergencyCall, Record, SipDecision, SipFields
+from firewall.engine.record import DecisionFields, EmergencyCall, Outcome, Record, SipDecision, SipFields
 from firewall.net.capture_record import Unreadable
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
@@ -51,6 +51,14 @@ class HurtCall:
     file: str
     line: int | None
     reason: str
+    in_dialog: bool
+
+    @property
+    def apparent_outcome(self) -> Outcome:
+        """What the capture alone says of a call whose beginning it does not hold."""
+        if not self.enforced:
+            return "in_progress"
+        return "impaired" if self.in_dialog else "blocked"
 
 
 class PolicyTally:
@@ -78,10 +86,10 @@ class PolicyTally:
 
     @property
     def by_outcome(self) -> dict[str, int]:
-        """Attempts by their last known outcome; "unknown" for one that the ledger has not (its beginning is missing)."""
-        outcomes = Counter(record.outcome for record in self._outcomes.values())
-        unknown = len(self.hurt.keys() - self._outcomes.keys())
-        return dict(sorted(outcomes.items())) | ({"unknown": unknown} if unknown else {})
+        """Attempts by their last known outcome."""
+        outcomes = Counter[str](record.outcome for record in self._outcomes.values())
+        outcomes.update(call.apparent_outcome for key, call in self.hurt.items() if key not in self._outcomes)
+        return dict(sorted(outcomes.items()))
 
     def take(self, record: Record, run: int, capture: str) -> None:
         """Count one record of the log. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others."""
@@ -118,6 +126,7 @@ class PolicyTally:
                 file=self.policy.file,
                 line=decision.line,
                 reason=decision.reason,
+                in_dialog=record.dialog is not None and record.dialog.to_tag is not None,
             )
         if decision.enforced:
             self._guarded.discard(key)

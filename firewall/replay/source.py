@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from firewall.errors import CaptureError, MachineError, Place
 from firewall.net.capture import read_capture
-from firewall.net.capture_record import CaptureRecord, Unreadable
+from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 
 STDIN = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -66,10 +66,10 @@ def _until_cut(frames: Iterator[CaptureRecord | Unreadable], source: "_Source") 
     number, cut = 0, False
     for frame in frames:
         number += 1
-        cut = isinstance(frame, Unreadable) and frame.reason.startswith("cut")
+        cut = isinstance(frame, Cut)
         yield frame
     if source.compressed_data_damaged and not cut:
-        yield Unreadable(number + 1, "cut: the gzip data is damaged or ends early")
+        yield Cut(number + 1, "cut: the gzip data is damaged or ends early")
 
 
 class _Source:

@@ -1,11 +1,11 @@
-"""A replay's findings for a person: what the captures held, what decided, which emergency calls were hurt and what to do."""
+"""A replay's findings for a person: what the captures held, what decided, who was hurt and what to do."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from firewall.engine.records import printable
+from firewall.engine.recording import printable
 from firewall.errors import Place
 from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
 from firewall.ruleset.policy import Policy

@@ -1,7 +1,7 @@
 """The grammar of rule expressions, for lark: Wireshark 4's display filters, the part that rules need.
 
-LALR with the basic lexer, so the words of the grammar are reserved. Kept in a module because the language reads no files. Words of the grammar get their meaning, and
-literals their type, in ``parse.py``.
+LALR with the basic lexer, so the words of the grammar are reserved. Kept in a module because the language reads no
+files. Names get their meaning, and literals their type, in ``resolve.py``.
 """
 
 GRAMMAR = r"""

@@ -63,7 +63,7 @@ class Surge:
 
 @dataclass(frozen=True, slots=True)
 class EmergencyPolicy:
-    """What this network calls an emergency, and between which zones it must always pass (policy section ``emergency``)."""
+    """What this network calls an emergency, and between which zones it must always pass (section ``emergency``)."""
 
     numbers: tuple[str, ...] = DEFAULT_NUMBERS
     test_numbers: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class ExceptionPolicies:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A token bucket: ``count`` messages each ``period_ns`` refill it, ``burst`` fit into it. Above it the rule matches.
+    """A token bucket: ``count`` messages each ``period_ns`` refill it, ``burst`` fit in. Above it the rule matches.
 
     ``per`` names the fields whose values key the buckets; empty means one bucket for all.
     """

@@ -70,7 +70,8 @@ class _Address:
     def __init__(self, text: str) -> None:
         name = _DISPLAY_NAME.match(text)
         if name is not None:
-            self.display_info = name[1].strip()
+            # Wireshark keeps the blank before "<" of a name without quotes.
+            self.display_info = name[1]
             self.uri, _, rest = text[name.end() :].partition(">")
             self.params = split_outside(rest.strip().removeprefix(";"), ";") if rest.strip() else []
         else:
@@ -228,7 +229,7 @@ def _vias(message: Message) -> list[Via]:
 
 
 def _via_param(name: str) -> Reader:
-    return _of_message(lambda message: tuple(hop.params[name] or "" for hop in _vias(message) if name in hop.params))
+    return _of_message(lambda message: tuple(hop.params[name] or name for hop in _vias(message) if name in hop.params))
 
 
 def _via_fields() -> list[FieldSpec]:
@@ -300,10 +301,8 @@ def _cseq_method(message: Message) -> Values:
     return (message.cseq_method,) if message.cseq_method is not None else ()
 
 
-def _header_block(message: Message) -> Values:
-    head = message.raw.lstrip(b"\r\n").partition(b"\n")[2]
-    block, end, _ = head.partition(b"\r\n\r\n")
-    return ((block + b"\r\n" if end else block).decode("utf-8", "surrogateescape"),)
+def _after_start_line(message: Message) -> Values:
+    return (message.raw.lstrip(b"\r\n").partition(b"\n")[2].decode("utf-8", "surrogateescape"),)
 
 
 def _raw(message: Message) -> Values:
@@ -346,7 +345,7 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
         maximum=_MAX_UINT32,
     ),
     *_request_uri_fields(),
-    FieldSpec("sip.msg_hdr", "text", "All headers, as on the wire", _of_message(_header_block)),
+    FieldSpec("sip.msg_hdr", "text", "Everything after the start line, as on the wire", _of_message(_after_start_line)),
     FieldSpec("sip.display.info", "text", "Every display name, as written", _of_message(_all_display_infos)),
     FieldSpec("sip.tag", "text", "Tags of From and To", _tags("From", "To")),
     FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),

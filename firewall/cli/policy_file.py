@@ -1,0 +1,108 @@
+"""Policies from disk: the only place that reads policies, list files and the time zone database."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from firewall.errors import Place, PolicyError
+from firewall.ruleset.load import MAX_LIST_BYTES, load_policy
+from firewall.ruleset.policy import Policy
+from firewall.ruleset.schedule import TimeZone
+from firewall.ruleset.yaml_nodes import MAX_POLICY_BYTES
+
+_NS = 1_000_000_000
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
+# No zone has changed its offset twice within this time since 1970 and come back unseen.
+_PROBE = timedelta(days=7)
+
+
+def read_policy(path: str) -> Policy:
+    """Read, check and compile the policy in a file.
+
+    Raises:
+        PolicyError: the file cannot be read, or anything is wrong with it or with a file it names.
+    """
+    return load_policy(_read_file(path), file=path, sources=FileSources(path))
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(MAX_POLICY_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PolicyError(
+            f"cannot read the policy: {reason}", place=Place(path), next_step="name a YAML file that can be read"
+        ) from None
+
+
+class FileSources:
+    """List files beside a policy file, and time zones from the machine's database (or the tzdata package)."""
+
+    def __init__(self, policy_path: str) -> None:
+        self._directory = Path(policy_path).parent
+
+    def read(self, path: str) -> bytes:
+        """Return a list file's bytes, its path relative to the policy.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it cannot be a path.
+        """
+        with (self._directory / path).open("rb") as stream:
+            return stream.read(MAX_LIST_BYTES + 1)
+
+    def timezone(self, name: str) -> TimeZone:
+        """Return an IANA time zone.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return read_timezone(name)
+
+
+@lru_cache(maxsize=64)
+def read_timezone(name: str) -> TimeZone:
+    """Return an IANA time zone as plain data, its transitions from 1970 to 2100.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise KeyError(name) from None
+    instant = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
+    end = datetime(_LAST_YEAR, 1, 1, tzinfo=UTC)
+    starts_ns = [_ns(instant)]
+    offsets_s = [_offset_s(zone, instant)]
+    while instant < end:
+        following = instant + _PROBE
+        if _offset_s(zone, following) != offsets_s[-1]:
+            change = _first_change(zone, instant, following)
+            starts_ns.append(_ns(change))
+            offsets_s.append(_offset_s(zone, change))
+        instant = following
+    return TimeZone(name, tuple(starts_ns), tuple(offsets_s))
+
+
+def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """Bisect to the second at which the offset changes; it is the old one at ``before``, another at ``after``."""
+    old = _offset_s(zone, before)
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
+        if _offset_s(zone, middle) == old:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset_s(zone: ZoneInfo, instant: datetime) -> int:
+    offset = instant.astimezone(zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
+
+
+def _ns(instant: datetime) -> int:
+    return int(instant.timestamp()) * _NS

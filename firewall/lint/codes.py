@@ -1,0 +1,221 @@
+"""Every code of lint with its words: the only list. docs/lint.md is tested against it.
+
+SOS1xx: an emergency call can be hurt, shown by a call that the engine blocks. SOS2xx: the rules' own hygiene.
+SOS0xx: the policy cannot be used at all. A code is never used again for something else.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code: its name, how bad it is, its title, why it matters and how to mend it."""
+
+    code: str
+    name: str
+    severity: Severity
+    title: str
+    why: str
+    mend: str
+
+
+def _table(*codes: Code) -> dict[str, Code]:
+    return {code.code: code for code in codes}
+
+
+CODES: dict[str, Code] = _table(
+    Code(
+        "SOS001",
+        "unusable-policy",
+        "error",
+        "The policy cannot be loaded",
+        "A policy with a mistake in its structure, a name or an expression is refused by the daemon too: at start it does "
+        "not run, at a reload the old policy stays in force.",
+        "Mend the place the sentence names; it says what was expected.",
+    ),
+    Code(
+        "SOS101",
+        "emergency-call-blocked",
+        "error",
+        "The first request of an emergency call is blocked",
+        "The caller hears nothing, or a refusal. Ordinary calls may go on working, which is how such a mistake stays "
+        "unnoticed until someone dies of it.",
+        "Add `and not emergency` to the rule that is named, or put a rule `when: emergency`, `action: allow` before it.",
+    ),
+    Code(
+        "SOS102",
+        "emergency-call-cut",
+        "error",
+        "A later message of an emergency call is blocked",
+        "The call is set up and then fails: it does not ring, cannot be answered, ends after 32 seconds, or cannot be "
+        "transferred. In the dispatch centre a number appears, but nobody can be heard.",
+        "Add `and not emergency` to the rule that is named; rules about PRACK, UPDATE, ACK, BYE, INFO, status codes or "
+        "CSeq are the usual ones. An emergency call's later messages carry the mark too.",
+    ),
+    Code(
+        "SOS103",
+        "emergency-limit",
+        "error",
+        "A rate limit cuts into emergency calls",
+        "In a disaster everybody calls at once, and often through one trunk address: the limit that holds off a flood "
+        "holds off these calls.",
+        "Add `and not emergency` to the limit's `when`, so that emergency calls neither meet nor fill it. Or state the "
+        "load your network really has in `emergency.surge`.",
+    ),
+    Code(
+        "SOS104",
+        "emergency-schedule",
+        "error",
+        "A rule blocks emergency calls at certain hours",
+        "Every test in office hours passes; the call at night does not.",
+        "Add `and not emergency` to the rule that is named.",
+    ),
+    Code(
+        "SOS105",
+        "emergency-exception",
+        "error",
+        "An exception policy blocks emergency traffic",
+        "When the firewall itself has a problem (a defect, a full table, a full disk), this setting makes it the caller's "
+        "problem.",
+        "Set the exception that is named to `allow`.",
+    ),
+    Code(
+        "SOS106",
+        "callback-blocked",
+        "error",
+        "A call back from the dispatch centre is blocked",
+        "A caller who was cut off, or cannot speak, is called back (RFC 7090). That call goes the other way, from the PSAP "
+        "to the carrier, and rules for ordinary incoming calls meet it.",
+        "Allow `emergency.class == \"callback\"`, or everything from the zones in `emergency.to`, before the rule that is "
+        "named.",
+    ),
+    Code(
+        "SOS107",
+        "keepalive-blocked",
+        "error",
+        "The trunk's keep-alive OPTIONS are blocked",
+        "Both sides test a trunk with OPTIONS. When no answer comes they take the trunk out of service, and minutes later "
+        "every call fails, emergency calls among them. An OPTIONS carries no emergency mark.",
+        "Allow OPTIONS between the zones of `emergency.from` and `emergency.to`, in both directions; exempt those zones "
+        "from limits on it.",
+    ),
+    Code(
+        "SOS108",
+        "emergency-text-blocked",
+        "error",
+        "A text message or data-only call to the emergency service is blocked",
+        "People who cannot speak or hear write (MESSAGE urn:service:sos); sensors and cars send alerts (RFC 8876).",
+        "Add `and not emergency` to the rule that is named, or allow MESSAGE from the zones of `emergency.from`.",
+    ),
+    Code(
+        "SOS109",
+        "ban-reaches-emergency",
+        "error",
+        "A ban shuts out a source of emergency calls",
+        "One address of `emergency.from` carries the calls of many people. An ordinary message of one of them triggers the "
+        "ban, and then everybody's calls are dropped, emergency calls too: a ban is about the address, not the message.",
+        'Keep trusted addresses out of the rule: `and zone.src != "carrier"` (each zone of `emergency.from`), or drop '
+        "without `ban`.",
+    ),
+    Code(
+        "SOS110",
+        "test-call-blocked",
+        "warning",
+        "An emergency test call is blocked",
+        "Test calls (urn:service:test.sos, RFC 6881 §17, and your test numbers) are how a fault is found before a caller "
+        "finds it.",
+        "Add `and not emergency` to the rule that is named; test calls carry the mark, class `test`.",
+    ),
+    Code(
+        "SOS111",
+        "emergency-registration-blocked",
+        "error",
+        "An emergency registration is blocked",
+        "A phone in a foreign or no network registers with a `sos` Contact before it calls (3GPP TS 24.229 §5.1.6).",
+        "Add `and not emergency` to the rule that is named, or allow REGISTER from the zones of `emergency.from`.",
+    ),
+    Code(
+        "SOS112",
+        "shadow-rule-would-block",
+        "warning",
+        "A shadow rule would block an emergency call if it were enforced",
+        "A shadow rule is a rule on its way to be enforced. The day its `mode: shadow` line is deleted, calls are lost.",
+        "Add `and not emergency` to it now.",
+    ),
+    Code(
+        "SOS201",
+        "unreachable-rule",
+        "warning",
+        "A rule can never match: an earlier one takes all its messages",
+        "What its author wanted does not happen.",
+        "Move it before the rule that covers it, or delete one of them.",
+    ),
+    Code(
+        "SOS202",
+        "redundant-rule",
+        "info",
+        "A rule changes nothing: the next one does the same to all its messages",
+        "Every rule is something that has to be understood at night.",
+        "Delete it, unless you want its name in the log.",
+    ),
+    Code(
+        "SOS203",
+        "never-true",
+        "warning",
+        "A rule's condition can never be true",
+        "It asks for a thing and its opposite.",
+        "Write `or` where you meant one of several.",
+    ),
+    Code(
+        "SOS204",
+        "default-allow",
+        "warning",
+        "What no rule matches is allowed",
+        "The firewall then stops only what someone thought of.",
+        "List what your network needs in `allow` rules and set `default: drop`. Lint shows whether emergency calls still "
+        "pass.",
+    ),
+    Code(
+        "SOS205",
+        "shadow-rule",
+        "info",
+        "A rule is in shadow mode: it is recorded, not enforced",
+        "Shadow rules are forgotten; the protection they stand for does not exist.",
+        "When its records in the log are what you want, delete `mode: shadow`; else delete the rule.",
+    ),
+    Code(
+        "SOS206",
+        "unused-set",
+        "warning",
+        "No rule uses a set",
+        "A list that someone keeps up to date has no effect: a rule is missing, or was deleted.",
+        "Use it in a rule or delete it.",
+    ),
+    Code(
+        "SOS207",
+        "address-family-gap",
+        "warning",
+        "A zone has networks of one address family only, other zones have both",
+        "When the carrier moves to the other family its calls come from no known zone.",
+        "Add the zone's networks of the other family.",
+    ),
+    Code(
+        "SOS208",
+        "guard-not-enforced",
+        "warning",
+        "The guard does not let blocked emergency calls pass",
+        "With `guard: alert` or `off` a mistake in the rules costs the call; with `enforce` it costs an alarm.",
+        "Set `emergency.guard: enforce`, the default.",
+    ),
+    Code(
+        "SOS209",
+        "nowhere-to-call",
+        "warning",
+        "The policy names no zones, so lint cannot tell who calls whom",
+        "The probes then run between documentation addresses only, and rules about your real addresses are not tried.",
+        "Write `zones` and name them in `emergency.from` and `emergency.to`.",
+    ),
+)

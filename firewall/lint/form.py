@@ -1,0 +1,305 @@
+"""What an emergency call can look like in its first request: every form of DESIGN section 6."""
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Literal
+
+from firewall.lint import bodies
+from firewall.lint.bodies import BodyMaker
+from firewall.ruleset.policy import EmergencyPolicy
+
+FormFlow = Literal["voice", "rtt", "text", "registration"]
+Headers = tuple[tuple[str, str], ...]
+
+# IANA "sos Sub-Services" registry (RFC 5031 §4.2, RFC 7163, RFC 8147).
+SUB_SERVICES = (
+    "ambulance",
+    "animal-control",
+    "ecall.automatic",
+    "ecall.manual",
+    "fire",
+    "gas",
+    "marine",
+    "mountain",
+    "physician",
+    "poison",
+    "police",
+)
+# A number nobody takes for an emergency: what marks such a call stands in another header.
+_ORDINARY = "sip:+16175551212@{host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How one make of phone or switch writes its requests. ``{host}`` is the caller's own address.
+
+    ``spelling`` gives header names their other spelling or compact form; ``folded`` folds the From header.
+    """
+
+    name: str = ""
+    from_: str = "<sip:+16175550142@{host}>"
+    contact: str = "<sip:+16175550142@{host}:5060>"
+    user_agent: str | None = "sosgate-probe"
+    headers: Headers = ()
+    spelling: tuple[tuple[str, str], ...] = ()
+    has_branch: bool = True
+    folded: bool = False
+    via_parameters: str = ""
+
+
+PLAIN = Style()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The first request of an emergency call: what it asks for, who asks and how. ``{host}`` is the called address."""
+
+    name: str
+    request_uri: str
+    to: str
+    flow: FormFlow = "voice"
+    headers: Headers = ()
+    body: BodyMaker | None = bodies.audio
+    style: Style = PLAIN
+    is_test: bool = False
+
+
+def _target(name: str, uri: str, *, is_test: bool = False) -> Form:
+    return Form(name, uri, f"<{uri}>", is_test=is_test)
+
+
+SOS = _target("urn:service:sos", "urn:service:sos")
+
+
+def base_forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
+    """Return the two plainest forms: the service URN and the first number dialled."""
+    first_number = [_target(f"sip:{number}@psap", f"sip:{number}@{{host}}") for number in definition.numbers[:1]]
+    return (SOS, *first_number)
+
+
+def forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
+    """Return every form that a network with this definition of emergency must let pass, the plainest first."""
+    every = chain(
+        base_forms(definition),
+        chain.from_iterable(_number_forms(number, definition) for number in definition.numbers),
+        _urn_forms(),
+        _marked_forms(),
+        _broken_forms(definition),
+        _styled_forms(definition),
+        _body_forms(),
+        _text_forms(),
+        _registration_forms(),
+        _test_forms(definition),
+    )
+    return tuple({(form.flow, form.name): form for form in every}.values())
+
+
+def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
+    dialled = [number, *(f"{prefix}{number}" for prefix in definition.dial_prefixes)]
+    plain = [
+        _target(f"{scheme}{digits}{rest.replace('{host}', 'psap')}", f"{scheme}{digits}{rest}")
+        for digits in dialled
+        for scheme, rest in (
+            ("sip:", "@{host}"),
+            ("sip:", "@{host};user=phone"),
+            ("sip:", "@{host}:5060"),
+            ("sips:", "@{host}"),
+            ("tel:", ""),
+            ("tel:", ";phone-context=+1"),
+            ("tel:", ";phone-context=caller.example"),
+        )
+    ]
+    escaped = "".join(f"%{ord(digit):02x}" for digit in number)
+    special = [
+        _target(f"sip:{spelled}@psap", f"sip:{spelled}@{{host}}")
+        for spelled in (
+            f"+1{number}",
+            "-".join(number),
+            ".".join(number),
+            escaped,
+            f"{number};phone-context=+1",
+        )
+    ]
+    return [
+        *plain,
+        *special,
+        _target(f"SIP:{number}@psap", f"SIP:{number}@{{host}}"),
+        _target(f"tel:{'-'.join(number)}", f"tel:{'-'.join(number)}"),
+        _target(f"tel:+1{number}", f"tel:+1{number}"),
+        Form(f"To <sip:{number}@psap>;user=phone", f"sip:{number}@{{host}}", f"<sip:{number}@{{host}}>;user=phone"),
+        Form(f"To sip:{number}@psap without brackets", f"sip:{number}@{{host}}", f"sip:{number}@{{host}}"),
+        Form(f"To only: {number}", _ORDINARY, f"<sip:{number}@{{host}};user=phone>"),
+    ]
+
+
+def _urn_forms() -> list[Form]:
+    return [
+        *(_target(f"urn:service:sos.{label}", f"urn:service:sos.{label}") for label in SUB_SERVICES),
+        _target("URN:SERVICE:SOS", "URN:SERVICE:SOS"),
+        _target("urn:Service:Sos.Police", "urn:Service:Sos.Police"),
+        Form("To urn:service:sos without brackets", "urn:service:sos", "urn:service:sos"),
+        Form("To only: urn:service:sos", _ORDINARY, "<urn:service:sos>"),
+        Form("To only, without brackets", _ORDINARY, "urn:service:sos"),
+        Form("Route: <urn:service:sos>", _ORDINARY, f"<{_ORDINARY}>", headers=(("Route", "<urn:service:sos>"),)),
+        *(
+            _target(f"urn:nena:service:{label}", f"urn:nena:service:{label}")
+            for label in ("sos.psap", "sos.level_2_esrp", "sos.call_taker", "responder.police")
+        ),
+    ]
+
+
+def _marked_forms() -> list[Form]:
+    """Ordinary targets, marked as an emergency by one header."""
+    call_id = "urn:emergency:uid:callid:a1b2c3d4e5f6:bcf.psap.example"
+    incident_id = "urn:emergency:uid:incidentid:f6e5d4c3b2a1:bcf.psap.example"
+    marks: list[tuple[str, str, str]] = [
+        *((f"Resource-Priority: esnet.{n}", "Resource-Priority", f"esnet.{n}") for n in range(5)),
+        ("Resource-Priority among others", "Resource-Priority", "wps.3, esnet.1"),
+        ("Priority: emergency", "Priority", "emergency"),
+        ("Call-Info: emergency-CallId", "Call-Info", f"<{call_id}>;purpose=emergency-CallId"),
+        ("Call-Info: emergency-IncidentId", "Call-Info", f"<{incident_id}>;purpose=emergency-IncidentId"),
+    ]
+    return [
+        Form(name, _ORDINARY, f"<{_ORDINARY}>", headers=((header, value),)) for name, header, value in marks
+    ]
+
+
+def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
+    """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
+    return [
+        *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
+        Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
+        Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
+    ]
+
+
+_COMPACT = (
+    ("Via", "v"),
+    ("From", "f"),
+    ("To", "t"),
+    ("Call-ID", "i"),
+    ("Contact", "m"),
+    ("Content-Type", "c"),
+    ("Content-Length", "l"),
+    ("Supported", "k"),
+)
+_UPPER = tuple((name, name.upper()) for name in ("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Length"))
+_ANONYMOUS = "<sip:anonymous@anonymous.invalid>"
+
+STYLES: tuple[Style, ...] = (
+    Style("anonymous caller", from_=_ANONYMOUS),
+    Style("anonymous caller with a name and Privacy", from_=f'"Anonymous" {_ANONYMOUS}', headers=(("Privacy", "id"),)),
+    Style("anonymous@localhost", from_="<sip:anonymous@localhost>", contact="<sip:{host}>"),
+    Style("caller without number", from_="<sip:{host}>", contact="<sip:{host}>"),
+    Style("caller number 911", from_="<sip:911@{host}>"),
+    Style("tel: caller", from_="<tel:+16175550142>"),
+    Style("caller's domain is a name", from_="<sip:alice@caller.example>"),
+    Style("foreign caller", from_="<sip:+4930555012@{host};user=phone>"),
+    Style("no branch in Via", has_branch=False),
+    Style("Cseq spelled so", spelling=(("CSeq", "Cseq"),)),
+    Style("compact headers", spelling=_COMPACT),
+    Style("upper-case headers", spelling=_UPPER),
+    Style("folded header", folded=True),
+    Style("rport in Via", via_parameters=";rport"),
+    Style("no User-Agent", user_agent=None),
+    Style("Kamailio", user_agent="kamailio (5.6.3 (x86_64/linux))"),
+    Style("Asterisk", user_agent="Asterisk PBX 20.5.0"),
+    Style("FreeSWITCH", user_agent="FreeSWITCH-mod_sofia/1.10.10"),
+    Style("Cisco gateway", user_agent="Cisco-SIPGateway/IOS-16.9.4"),
+    Style("a border function", user_agent="bcf/2.136.11"),
+    Style("a handset", user_agent="iOS/17.5 iPhone"),
+    Style("Yealink phone", user_agent="Yealink SIP-T46U 108.86.0.20"),
+    Style("SIPp", user_agent="SIPp/3.7"),
+    Style("display name", from_='"Smith, Jane \\"JJ\\"" <sip:+16175550142@{host}>'),
+    Style("display name in UTF-8", from_='"Zoë Åström" <sip:+16175550142@{host}>'),
+    Style(
+        "STIR and asserted identity",
+        headers=(
+            ("P-Asserted-Identity", "<tel:+16175550142;verstat=TN-Validation-Passed>"),
+            ("Identity", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln;info=<https://cert.example/p.pem>;alg=ES256;ppt=shaken"),
+        ),
+    ),
+    Style("verification failed", headers=(("P-Asserted-Identity", "<tel:+16175550142;verstat=TN-Validation-Failed>"),)),
+    Style(
+        "headers few know",
+        headers=(
+            ("P-Charging-Vector", "icid-value=1234bc9876e;orig-ioi=caller.example"),
+            ("P-Access-Network-Info", "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=31026008050012b01"),
+            ("History-Info", "<sip:+16175550199@caller.example>;index=1"),
+            ("Accept-Contact", '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"'),
+            ("Session-Expires", "1800;refresher=uac"),
+            ("Require", "100rel"),
+            ("X-Unknown-Vendor", "yes"),
+        ),
+    ),
+    Style("a long way", headers=tuple(("Record-Route", f"<sip:p{n}.caller.example;lr>") for n in range(1, 9))),
+)
+
+
+def styled(form: Form, style: Style) -> Form:
+    """Return a form as another make of phone writes it."""
+    return replace(form, name=f"{form.name}, {style.name}", style=style)
+
+
+def _styled_forms(definition: EmergencyPolicy) -> list[Form]:
+    return [styled(form, style) for form in base_forms(definition) for style in STYLES]
+
+
+def _body_forms() -> list[Form]:
+    return [
+        replace(SOS, name="urn:service:sos, no offer", body=None),
+        replace(SOS, name="urn:service:sos, PIDF-LO", body=bodies.location),
+        replace(
+            SOS,
+            name="urn:service:sos, location by reference",
+            headers=(("Geolocation", "<https://lis.caller.example/loc/7>"), ("Geolocation-Routing", "yes")),
+        ),
+        replace(SOS, name="urn:service:sos, 10 KB of nested multipart", body=bodies.everything),
+        replace(SOS, name="urn:service:sos, 60 KB with a picture", body=bodies.picture),
+        replace(SOS, name="urn:service:sos, T.140 beside voice", flow="rtt", body=bodies.audio_and_text),
+        replace(SOS, name="urn:service:sos, T.140 only", flow="rtt", body=bodies.text_only),
+        replace(SOS, name="urn:service:sos, MSRP", flow="rtt", body=bodies.msrp),
+    ]
+
+
+def _text_forms() -> list[Form]:
+    text = replace(SOS, flow="text", body=bodies.plain_text)
+    return [
+        replace(text, name="MESSAGE urn:service:sos"),
+        replace(text, name="MESSAGE urn:service:sos, anonymous caller", style=STYLES[0]),
+        replace(text, name="CAP alert to urn:service:sos", body=bodies.cap_alert),
+        replace(
+            text,
+            name="CAP alert to an ordinary address",
+            request_uri="sip:alarms@{host}",
+            to="<sip:alarms@{host}>",
+            body=bodies.cap_alert,
+        ),
+    ]
+
+
+def _registration_forms() -> list[Form]:
+    sos_contact = Style(
+        "IMS", from_="<sip:+16175550142@ims.caller.example>", contact="<sip:+16175550142@{host}:5060;sos>"
+    )
+    register = Form(
+        "REGISTER with a sos Contact",
+        "sip:ims.caller.example",
+        "<sip:+16175550142@ims.caller.example>",
+        flow="registration",
+        body=None,
+        style=sos_contact,
+    )
+    anonymous = replace(sos_contact, from_=_ANONYMOUS)
+    return [
+        register,
+        replace(register, name="REGISTER with a sos Contact, anonymous", to=_ANONYMOUS, style=anonymous),
+    ]
+
+
+def _test_forms(definition: EmergencyPolicy) -> list[Form]:
+    urns = ("urn:service:test.sos", "urn:service:test.sos.fire", "urn:service:test:sos")
+    return [
+        *(_target(urn, urn, is_test=True) for urn in urns),
+        *(_target(f"sip:{n}@psap", f"sip:{n}@{{host}}", is_test=True) for n in definition.test_numbers),
+    ]

@@ -1,0 +1,136 @@
+"""One question to the engine: do these messages, between these ends, at this instant, pass?"""
+
+from dataclasses import dataclass, replace
+
+from firewall.engine.engine import Engine
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event
+from firewall.engine.outputs import Write
+from firewall.engine.record import SipDecision
+from firewall.lint.endpoint import Pair
+from firewall.lint.finding import Sent, Witness
+from firewall.lint.flow import Flow
+from firewall.lint.form import Form
+from firewall.lint.script import Step
+from firewall.net.datagram import Datagram
+from firewall.ruleset.policy import Policy
+
+MILLISECOND_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A flow of a form between a pair at an instant. ``key`` makes its Call-IDs its own."""
+
+    flow: Flow
+    form: Form
+    pair: Pair
+    at_ns: int
+    key: str = "probe"
+
+    @property
+    def name(self) -> str:
+        """The probe in a few words."""
+        return self.flow.name if self.flow.form_flow is None else f"{self.flow.name}: {self.form.name}"
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return its messages."""
+        return self.flow.steps(self.pair, self.form, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """A shadow rule that would have blocked a message of a probe."""
+
+    probe: Probe
+    step: Step
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The first message of a probe that did not pass, and the decision on it."""
+
+    probe: Probe
+    step: Step
+    decision: SipDecision
+    sent: tuple[Sent, ...]
+
+    def witness(self) -> Witness:
+        """Return what there is to show of it."""
+        fields = self.decision.decision
+        return Witness(
+            self.probe.name, self.sent, fields.verdict, fields.reason, fields.rule, self.decision.emergency
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine did with a probe."""
+
+    probe: Probe
+    messages: int
+    blocked: Blocked | None
+    shadowed: tuple[Shadowed, ...]
+
+
+class Questioner:
+    """Puts probes to engines that follow one policy, with the guard off: it is a net, not an excuse."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = replace(policy, emergency=replace(policy.emergency, guard="off"))
+
+    def ask(self, probe: Probe, *first: Event) -> Answer:
+        """Run a probe through a fresh engine, up to the first message that does not pass; ``first`` happens before."""
+        engine = self.engine()
+        for event in first:
+            engine.handle(event, probe.at_ns)
+        sent: list[Sent] = []
+        shadowed: list[Shadowed] = []
+        for step in probe.steps():
+            each = sent_of(step, probe)
+            sent.append(each)
+            decision = decide(engine, each)
+            shadowed += [
+                Shadowed(probe, step, shadow.rule) for shadow in decision.decision.shadow if shadow.verdict != "allow"
+            ]
+            if decision.decision.verdict != "allow":
+                return Answer(probe, len(sent), Blocked(probe, step, decision, tuple(sent)), tuple(shadowed))
+        return Answer(probe, len(sent), None, tuple(shadowed))
+
+    def engine(self) -> Engine:
+        """Return an engine that has seen nothing yet."""
+        return Engine(self.policy, strict=False)
+
+    def confirms(self, witness: Witness) -> bool:
+        """Run a witness's datagrams once more: only what is blocked again, for the same reason, is shown."""
+        engine = self.engine()
+        decision = None
+        for each in witness.sent:
+            decision = decide(engine, each)
+        return decision is not None and (
+            decision.decision.verdict,
+            decision.decision.rule,
+            decision.decision.reason,
+        ) == (witness.verdict, witness.rule, witness.reason)
+
+
+def sent_of(step: Step, probe: Probe) -> Sent:
+    """Return a step as the datagram the firewall receives."""
+    caller, psap = probe.pair.caller, probe.pair.psap
+    source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
+    datagram = Datagram(
+        source.ip, source.port, destination.ip, destination.port, step.payload, in_iface=source.interface
+    )
+    return Sent(probe.at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)
+
+
+def decide(engine: Engine, sent: Sent) -> SipDecision:
+    """Give one datagram to the engine, its deadlines before, and return the decision on it."""
+    deadline_ns = engine.next_deadline()
+    while deadline_ns is not None and deadline_ns <= sent.at_ns:
+        engine.handle(DeadlineReached(), deadline_ns)
+        deadline_ns = engine.next_deadline()
+    outputs = engine.handle(DatagramReceived(sent.datagram), sent.at_ns)
+    return next(
+        output.record for output in outputs if isinstance(output, Write) and isinstance(output.record, SipDecision)
+    )

@@ -1,0 +1,153 @@
+"""Reading YAML nodes by the strict rules of a policy: which keys, which kinds, which texts."""
+
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import NoReturn, TypeVar
+
+from firewall.errors import Place, PolicyError
+from firewall.ruleset.yaml_nodes import Mapping, Node, Scalar, Sequence
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_MAX_NAME_CHARS = 128
+
+
+def fail(place: Place, cause: str, next_step: str | None = None) -> NoReturn:
+    """Raise the ``PolicyError`` for a place."""
+    raise PolicyError(cause, place=place, next_step=next_step)
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return ``did you mean "x"?``, or the list of what there is."""
+    names = list(known)
+    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else "there are none"
+
+
+def shown(text: str) -> str:
+    """Return a text fit for one line of an error."""
+    line = "".join(char if char.isprintable() else "·" for char in text)
+    return line if len(line) <= 60 else f"{line[:57]}…"
+
+
+class Section:
+    """One mapping whose keys are known."""
+
+    def __init__(self, node: Node, what: str, keys: Iterable[str], required: Iterable[str] = ()) -> None:
+        self.what = what
+        self.place = node.place
+        known = tuple(keys)
+        self._values: dict[str, Node] = {}
+        self._key_places: dict[str, Place] = {}
+        for key, value in entries(node, what):
+            if key.text not in known:
+                fail(key.place, f'unknown key "{shown(key.text)}" in {what}', suggestion(key.text, known))
+            self._values[key.text] = value
+            self._key_places[key.text] = key.place
+        for missing in required:
+            if missing not in self._values:
+                fail(self.place, f'{what} has no "{missing}"', f"add {missing}:")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def get(self, key: str, read: Callable[[Node, str], T], default: D) -> T | D:
+        """Read one key's value; ``default`` where it is absent."""
+        node = self._values.get(key)
+        return default if node is None else read(node, key)
+
+    def node(self, key: str) -> Node:
+        """Return the node of a key that is present."""
+        return self._values[key]
+
+    def key_place(self, key: str) -> Place:
+        """Return where a key stands that is present."""
+        return self._key_places[key]
+
+
+def entries(node: Node, what: str) -> tuple[tuple[Scalar, Node], ...]:
+    """Return the entries of a mapping; an empty value is an empty mapping."""
+    if isinstance(node, Mapping):
+        return node.entries
+    if isinstance(node, Scalar) and is_empty(node):
+        return ()
+    fail(node.place, f"{what} must be a mapping of keys, not {kind_of(node)}", "write key: value")
+
+
+def items(node: Node, what: str) -> tuple[Node, ...]:
+    """Return the items of a list; an empty value is an empty list."""
+    if isinstance(node, Sequence):
+        return node.items
+    if isinstance(node, Scalar) and is_empty(node):
+        return ()
+    advice = f"write [{shown(node.text)}]" if isinstance(node, Scalar) else "begin each item with - "
+    fail(node.place, f"{what} must be a list, not {kind_of(node)}", advice)
+
+
+def is_empty(node: Scalar) -> bool:
+    """Tell whether nothing was written after a key."""
+    return node.style is None and node.text in ("", "~", "null")
+
+
+def kind_of(node: Node) -> str:
+    """Return a node's kind in words."""
+    match node:
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case Scalar():
+            return "empty" if is_empty(node) else f'"{shown(node.text)}"'
+
+
+def scalar(node: Node, what: str) -> Scalar:
+    """Return a scalar that is not empty."""
+    if not isinstance(node, Scalar):
+        fail(node.place, f"{what} must be a single value, not {kind_of(node)}")
+    if not node.text.strip() or is_empty(node):
+        fail(node.place, f"{what} is empty", "give it a value or remove it")
+    return node
+
+
+def text(node: Node, what: str) -> str:
+    """Return a scalar's text, as written."""
+    return scalar(node, what).text
+
+
+def name(node: Node, what: str) -> str:
+    """Return a scalar that can be a name: letters, digits, ``_ . -``."""
+    found = scalar(node, what)
+    if _NAME.fullmatch(found.text) is None or len(found.text) > _MAX_NAME_CHARS:
+        fail(found.place, f'"{shown(found.text)}" cannot be a name', "use letters, digits, - _ and .")
+    return found.text
+
+
+def choice(options: tuple[T, ...]) -> Callable[[Node, str], T]:
+    """Return a reader of one of a few words."""
+    words = {str(option): option for option in options}
+
+    def read(node: Node, what: str) -> T:
+        found = scalar(node, what)
+        if found.text not in words:
+            fail(found.place, f'{what} cannot be "{shown(found.text)}"', suggestion(found.text, words))
+        return words[found.text]
+
+    return read
+
+
+def integer(minimum: int, maximum: int) -> Callable[[Node, str], int]:
+    """Return a reader of a whole number within bounds."""
+
+    def read(node: Node, what: str) -> int:
+        found = scalar(node, what)
+        digits = found.text
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18 and minimum <= int(digits) <= maximum):
+            fail(found.place, f'{what} must be a number from {minimum} to {maximum}, not "{shown(digits)}"')
+        return int(digits)
+
+    return read

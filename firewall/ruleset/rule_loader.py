@@ -1,0 +1,230 @@
+"""Rules, limits and schedules: from YAML nodes to values."""
+
+import re
+from collections.abc import Mapping
+from typing import Protocol, get_args
+
+from firewall.errors import Place
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import (
+    And,
+    Comparison,
+    Condition,
+    Contains,
+    Exists,
+    Field,
+    Matches,
+    Membership,
+    Not,
+    Or,
+)
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.fields import FIELDS, HEADER_FIELD, similar_field
+from firewall.ruleset.node_reader import (
+    Section,
+    choice,
+    fail,
+    integer,
+    items,
+    name,
+    scalar,
+    shown,
+    suggestion,
+)
+from firewall.ruleset.parse import parse_expression
+from firewall.ruleset.policy import Limit, NamedSet, Rule, Verdict
+from firewall.ruleset.schedule import DAY_S, DAYS, Schedule, TimeZone
+from firewall.ruleset.schema import LIMIT_KEYS, RULE_KEYS, SCHEDULE_KEYS
+from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
+
+_RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})(ms|s|m|h)")
+_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h)")
+_HOURS = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
+_UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
+_MAX_BURST = 1_000_000_000
+_ZONE_FIELDS = ("zone.src", "zone.dst")
+
+
+class Sources(Protocol):
+    """What a policy needs from outside: the files it names and time zones. ``cli/policy_file.py`` has the real one."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes, its path relative to the policy.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+
+    def timezone(self, name: str) -> TimeZone:
+        """Return an IANA time zone.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+
+
+class RuleLoader:
+    """Loads the rules of one policy."""
+
+    def __init__(self, file: str, sources: Sources, sets: Mapping[str, NamedSet], zone_names: tuple[str, ...]) -> None:
+        self._file = file
+        self._sources = sources
+        self._sets = sets
+        self._zone_names = zone_names
+
+    def rules(self, node: Node) -> tuple[Rule, ...]:
+        """Read the list of rules.
+
+        Raises:
+            PolicyError: anything wrong with one of them.
+        """
+        rules = []
+        seen: dict[str, Place] = {}
+        for item in items(node, "rules"):
+            rule = self._rule(item)
+            if rule.name in seen:
+                first = seen[rule.name]
+                fail(rule.place, f'duplicate rule name "{rule.name}"; the first is at line {first.line}', "rename one")
+            seen[rule.name] = rule.place
+            rules.append(rule)
+        return tuple(rules)
+
+    def _rule(self, node: Node) -> Rule:
+        section = Section(node, "a rule", RULE_KEYS, required=("name",))
+        rule_name = name(section.node("name"), "name")
+        if "action" not in section:
+            fail(node.place, f'rule "{rule_name}" has no action', f"add action: {' | '.join(get_args(Verdict))}")
+        action: Verdict = choice(get_args(Verdict))(section.node("action"), "action")
+        if "status" in section and action != "reject":
+            fail(section.key_place("status"), f"status stands only beside action: reject, not {action}", "remove it")
+        if "ban" in section and action != "drop":
+            fail(section.key_place("ban"), f"ban stands only beside action: drop, not {action}", "remove it")
+        when = self._when(section)
+        return Rule(
+            name=rule_name,
+            action=action,
+            when=when,
+            when_text=" ".join(scalar(section.node("when"), "when").text.split()) if "when" in section else "",
+            matches=compile_condition(when) if when is not None else _everything,
+            place=node.place,
+            status=section.get("status", integer(300, 699), 403),
+            ban_ns=section.get("ban", _duration_ns, None),
+            limit=section.get("limit", _limit, None),
+            schedule=section.get("schedule", self._schedule, None),
+            shadow=section.get("mode", choice(("enforce", "shadow")), "enforce") == "shadow",
+        )
+
+    def _when(self, section: Section) -> Condition | None:
+        if "when" not in section:
+            return None
+        expression = scalar(section.node("when"), "when")
+        condition = parse_expression(expression.text, sets=self._sets, place=expression.place, locate=expression.locate)
+        self._check_zones(condition, expression)
+        return condition
+
+    def _check_zones(self, condition: Condition, expression: Scalar) -> None:
+        """A zone that is not defined is a typing error, which would match nothing for ever."""
+        for zone in _zones_named(condition):
+            if zone not in self._zone_names:
+                place = expression.locate(max(expression.text.find(f'"{zone}"'), 0))
+                fail(place, f'there is no zone "{shown(zone)}"', suggestion(zone, self._zone_names))
+
+    def _schedule(self, node: Node, _: str) -> Schedule:
+        section = Section(node, "schedule", SCHEDULE_KEYS, required=("timezone",))
+        zone_name = scalar(section.node("timezone"), "timezone")
+        try:
+            timezone = self._sources.timezone(zone_name.text)
+        except (KeyError, ValueError, OSError):
+            fail(
+                zone_name.place,
+                f'unknown time zone "{shown(zone_name.text)}"',
+                "use an IANA name, as America/New_York or UTC",
+            )
+        start_s, end_s = section.get("hours", _hours, (0, DAY_S))
+        return Schedule(section.get("days", _days, frozenset(range(7))), start_s, end_s, timezone)
+
+
+def _everything(_: Facts) -> bool:
+    return True
+
+
+def _zones_named(condition: Condition) -> list[str]:
+    match condition:
+        case And(parts) | Or(parts):
+            return [zone for part in parts for zone in _zones_named(part)]
+        case Not(inner):
+            return _zones_named(inner)
+        case Comparison(Field(field_name), "==" | "!=", str() as zone) if field_name in _ZONE_FIELDS:
+            return [zone]
+        case Membership(Field(field_name), members) if field_name in _ZONE_FIELDS:
+            return [zone for zone in members if isinstance(zone, str)]
+        case Comparison() | Membership() | Contains() | Matches() | Exists():
+            return []
+
+
+def _duration_ns(node: Node, what: str) -> int:
+    found = scalar(node, what)
+    match = _DURATION.fullmatch(found.text)
+    if match is None:
+        fail(found.place, f'{what} "{shown(found.text)}" is no duration', "write it as 30s, 10m or 24h")
+    return int(match[1]) * _UNIT_NS[match[2]]
+
+
+def _limit(node: Node, _: str) -> Limit:
+    section = Section(node, "limit", LIMIT_KEYS, required=("rate",))
+    rate = scalar(section.node("rate"), "rate")
+    match = _RATE.fullmatch(rate.text)
+    if match is None:
+        fail(rate.place, f'rate "{shown(rate.text)}" is no rate', "write it as 30/2s or 100/1m (units ms s m h)")
+    count = int(match[1])
+    per = section.get("per", _per, ())
+    burst = section.get("burst", integer(1, _MAX_BURST), count)
+    text = f"{rate.text} per {', '.join(per)}" if per else rate.text
+    return Limit(
+        count=count,
+        period_ns=int(match[2]) * _UNIT_NS[match[3]],
+        burst=burst,
+        per=per,
+        text=text if burst == count else f"{text}, burst {burst}",
+    )
+
+
+def _per(node: Node, what: str) -> tuple[str, ...]:
+    found = []
+    for item in node.items if isinstance(node, Sequence) else (node,):
+        field = scalar(item, what)
+        spec = FIELDS.get(field.text)
+        if spec is None or field.text == HEADER_FIELD:
+            similar = similar_field(field.text)
+            advice = f'did you mean "{similar}"?' if similar else "docs/fields.md lists all fields"
+            fail(field.place, f'{what}: unknown field "{shown(field.text)}"', advice)
+        found.append(field.text)
+    return tuple(dict.fromkeys(found))
+
+
+def _days(node: Node, what: str) -> frozenset[int]:
+    read = choice(DAYS)
+    days = frozenset(DAYS.index(read(item, "a day")) for item in items(node, what))
+    if not days:
+        fail(node.place, "days is empty", "leave it out for every day")
+    return days
+
+
+def _hours(node: Node, _: str) -> tuple[int, int]:
+    found = scalar(node, "hours")
+    match = _HOURS.fullmatch(found.text)
+    if match is None:
+        fail(found.place, f'hours "{shown(found.text)}" are no range', 'write them as "22:00-06:00"')
+    start_s, end_s = (
+        _second_of_day(found, int(hour), int(minute), is_end=is_end)
+        for hour, minute, is_end in ((match[1], match[2], False), (match[3], match[4], True))
+    )
+    if start_s == end_s:
+        fail(found.place, f"hours {found.text} begin and end at the same time", "leave hours out for the whole day")
+    return start_s, end_s
+
+
+def _second_of_day(found: Scalar, hour: int, minute: int, *, is_end: bool) -> int:
+    if minute > 59 or hour > 24 or (hour == 24 and (minute or not is_end)):
+        fail(found.place, f"{hour:02}:{minute:02} is no time of day", "use 00:00 to 23:59 (an end may be 24:00)")
+    return hour * 3600 + minute * 60

@@ -1,0 +1,109 @@
+"""The shape of a policy file: every key, what it means, what it takes. One table for the loader and the JSON Schema."""
+
+from typing import Any, get_args
+
+from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, Verdict
+from firewall.ruleset.schedule import DAYS
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"}
+_COUNT: Schema = {"type": "integer", "minimum": 1}
+_DURATION: Schema = {"type": "string", "pattern": "^[1-9][0-9]*(ms|s|m|h)$"}
+_NUMBERS: Schema = {
+    "type": "array",
+    "items": {"anyOf": [{"type": "string", "pattern": "^\\+?[0-9*#]+$"}, {"type": "integer", "minimum": 0}]},
+}
+
+
+def _choice(values: tuple[str, ...]) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def _list_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def _one_or_more(item: Schema) -> Schema:
+    return {"anyOf": [item, _list_of(item)]}
+
+
+ZONE_KEYS: dict[str, tuple[str, Schema]] = {
+    "interfaces": ("Interfaces its packets come in by; none: any interface.", _list_of(_TEXT)),
+    "networks": ("IPv4 and IPv6 networks its addresses are in; none: any address.", _list_of(_TEXT)),
+    "on_daemon_down": (
+        "What the kernel does with its signalling while the daemon is down; default bypass.",
+        _choice(("bypass", "block")),
+    ),
+}
+SET_KEYS: dict[str, tuple[str, Schema]] = {
+    "file": ("A list file, its path relative to the policy: one entry per line, # begins a comment.", _TEXT),
+    "networks": ("IPv4 and IPv6 networks.", _list_of(_TEXT)),
+    "values": ("Texts, compared exactly.", _list_of({"type": ["string", "number", "boolean"]})),
+}
+SURGE_KEYS: dict[str, tuple[str, Schema]] = {
+    "calls_per_second": ("Emergency calls per second in all.", _COUNT),
+    "per_source": ("Emergency calls per second from one source.", _COUNT),
+}
+EMERGENCY_KEYS: dict[str, tuple[str, Schema]] = {
+    "numbers": ('Numbers that reach emergency services; default ["911", "112"].', _NUMBERS),
+    "test_numbers": ("Numbers for test calls.", _NUMBERS),
+    "dial_prefixes": ("Prefixes with which the numbers may be dialled, too.", _NUMBERS),
+    "from": ("Zones in which emergency calls begin; default all.", _list_of(_TEXT)),
+    "to": ("Zones in which they are answered; default all.", _list_of(_TEXT)),
+    "flows": ("What must always pass; default voice to keepalive.", _list_of(_choice(get_args(Flow)))),
+    "surge": ("The mass-casualty load that no limit may cut into.", {}),
+    "guard": (
+        "What happens when a rule would block emergency traffic: pass and alarm, alarm, nothing.",
+        _choice(get_args(Guard)),
+    ),
+}
+EXCEPTION_KEYS: dict[str, tuple[str, Schema]] = {
+    "malformed": ("Signalling that is no SIP message; default drop.", _choice(get_args(ExceptionVerdict))),
+    "table_full": ("No room for another call; default allow.", _choice(get_args(ExceptionVerdict))),
+    "internal_error": ("A fault of the firewall itself; default allow.", _choice(get_args(ExceptionVerdict))),
+    "log_unwritable": ("The decision log cannot be written; default allow.", _choice(get_args(ExceptionVerdict))),
+}
+LIMIT_KEYS: dict[str, tuple[str, Schema]] = {
+    "rate": (
+        "Messages per time, as 30/2s (units ms s m h).",
+        {"type": "string", "pattern": "^[1-9][0-9]*/[1-9][0-9]*(ms|s|m|h)$"},
+    ),
+    "burst": ("How many fit at once; default the count of the rate.", _COUNT),
+    "per": ("The field, or fields, whose values are counted apart; default all together.", _one_or_more(_TEXT)),
+}
+SCHEDULE_KEYS: dict[str, tuple[str, Schema]] = {
+    "days": ("Days on which it begins; default all.", _list_of(_choice(DAYS))),
+    "hours": (
+        "Hours as HH:MM-HH:MM, over midnight when the end is earlier; default the whole day.",
+        {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"},
+    ),
+    "timezone": ("IANA name of the time zone.", _TEXT),
+}
+RULE_KEYS: dict[str, tuple[str, Schema]] = {
+    "name": ("Its name, once in a policy.", _NAME),
+    "when": ("The expression; without it the rule matches everything.", _TEXT),
+    "action": ("What happens to what matches.", _choice(get_args(Verdict))),
+    "status": ("SIP status of a reject; default 403.", {"type": "integer", "minimum": 300, "maximum": 699}),
+    "ban": ("How long the source of a drop stays banned, as 10m.", _DURATION),
+    "limit": ("The rule matches only above this rate.", {}),
+    "schedule": ("The rule matches only at these times.", {}),
+    "mode": ("shadow: decide and record, do not enforce; default enforce.", _choice(("enforce", "shadow"))),
+}
+SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
+    "ports": (
+        "UDP ports of SIP; default [5060].",
+        _list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+    ),
+}
+POLICY_KEYS: dict[str, tuple[str, Schema]] = {
+    "policy": ("Name of the policy, shown in every decision.", _NAME),
+    "zones": ("Who is where.", {}),
+    "sets": ("Named sets, used as $name.", {}),
+    "emergency": ("What this network calls an emergency; the forms of the RFCs always count.", {}),
+    "exceptions": ("What happens to a message when the firewall itself has a problem.", {}),
+    "rules": ("First match decides.", {}),
+    "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
+    "signalling": ("What is taken for SIP signalling.", {}),
+}

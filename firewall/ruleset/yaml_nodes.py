@@ -1,0 +1,262 @@
+"""YAML as plain nodes with places: no implicit types, no aliases, no tags, bounded depth.
+
+Nodes are made from the parser's events, so nothing recurses with the depth of the text and an alias is refused where
+it stands. Every mistake is a ``PolicyError`` with its place.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from firewall.errors import Place, PolicyError
+
+MAX_POLICY_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 16
+
+# YAML 1.2 §5.1, c-printable, without the byte order mark inside the text.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A scalar's text as written, whatever it looks like. ``raw`` is its part of the file, ``style`` its quoting."""
+
+    text: str
+    place: Place
+    style: str | None
+    raw: str
+
+    def locate(self, offset: int) -> Place:
+        """Return the place in the file of the n-th character of the text."""
+        return _locate(self, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    items: tuple["Node", ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys and values in the order of the file; no key twice."""
+
+    entries: tuple[tuple[Scalar, "Node"], ...]
+    place: Place
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def read_yaml(data: bytes, *, file: str) -> Node:
+    """Read the one document of a YAML file.
+
+    Raises:
+        PolicyError: the file is too large, empty, no text, no YAML, or uses more of YAML than a policy needs.
+    """
+    text = _read_text(data, file)
+    composer = _Composer(text, file)
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            composer.take(event)
+    except yaml.MarkedYAMLError as error:
+        raise _yaml_error(error, file, text) from None
+    except yaml.YAMLError as error:
+        raise PolicyError(f"not YAML: {_first_line(error)}", place=Place(file)) from None
+    if composer.root is None:
+        raise PolicyError("the policy is empty", place=Place(file), next_step="begin with rules/examples/minimal.yaml")
+    return composer.root
+
+
+def _read_text(data: bytes, file: str) -> str:
+    if len(data) > MAX_POLICY_BYTES:
+        size = len(data) / 1024 / 1024
+        raise PolicyError(
+            f"the file has {size:.1f} MiB; a policy may have {MAX_POLICY_BYTES // 1024 // 1024}",
+            place=Place(file),
+            next_step="put long lists into set files",
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        raise PolicyError(
+            f"not a text file: byte 0x{data[error.start]:02x} is no UTF-8",
+            place=_end_of(before, file),
+            next_step="a policy is a YAML file in UTF-8",
+        ) from None
+    bad = _UNPRINTABLE.search(text)
+    if bad is not None:
+        raise PolicyError(
+            f"not a text file: it holds the control character U+{ord(bad[0]):04X}",
+            place=_end_of(text[: bad.start()], file),
+            next_step="a policy is a YAML file in UTF-8",
+        )
+    return text
+
+
+def _end_of(text: str, file: str) -> Place:
+    return Place(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:120]
+
+
+def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyError:
+    mark = error.problem_mark or error.context_mark
+    place = Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file)
+    problem = error.problem or _first_line(error)
+    if "cannot start any token" in problem and mark is not None and text[mark.index : mark.index + 1] == "\t":
+        return PolicyError("a tab cannot indent YAML", place=place, next_step="use spaces")
+    context = f" {error.context}" if error.context else ""
+    return PolicyError(f"not YAML: {problem}{context}", place=place, next_step=_syntax_advice(problem))
+
+
+def _syntax_advice(problem: str) -> str | None:
+    if "mapping values are not allowed" in problem:
+        return 'put a value that holds ": " into quotes'
+    if "cannot start any token" in problem:
+        return "put the value into quotes"
+    return None
+
+
+class _Composer:
+    """Takes the parser's events one by one; ``root`` is the finished document."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.root: Node | None = None
+        self._text = text
+        self._file = file
+        self._documents = 0
+        # One frame for each open collection: its place, and the nodes in it so far (of a mapping: keys and values).
+        self._open: list[tuple[bool, Place, list[Node]]] = []
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._refuse_properties(event)
+            self._add(Scalar(event.value, self._place(event), event.style, self._raw(event)))
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._refuse_properties(event)
+            if len(self._open) >= MAX_DEPTH:
+                raise PolicyError(
+                    f"nested deeper than {MAX_DEPTH} levels",
+                    place=self._place(event),
+                    next_step="a policy needs no such nesting",
+                )
+            self._open.append((isinstance(event, yaml.MappingStartEvent), self._place(event), []))
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            is_mapping, place, nodes = self._open.pop()
+            self._add(_mapping(nodes, place) if is_mapping else Sequence(tuple(nodes), place))
+        elif isinstance(event, yaml.AliasEvent):
+            raise PolicyError(
+                f'the alias "*{event.anchor}" is not part of the policy language',
+                place=self._place(event),
+                next_step="write the value out",
+            )
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise PolicyError(
+                    "a second document begins here", place=self._place(event), next_step="one file is one policy"
+                )
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        if mark is None:
+            return Place(self._file)
+        return Place(self._file, mark.line + 1, mark.column + 1)
+
+    def _raw(self, event: yaml.Event) -> str:
+        if event.start_mark is None or event.end_mark is None:
+            return ""
+        return self._text[event.start_mark.index : event.end_mark.index]
+
+    def _refuse_properties(self, event: yaml.NodeEvent) -> None:
+        anchor: str | None = event.anchor
+        tag: str | None = getattr(event, "tag", None)
+        if anchor is not None:
+            what = f'the anchor "&{anchor}"'
+        elif tag is not None and tag != "!":
+            what = f'the tag "{tag}"'
+        else:
+            return
+        raise PolicyError(f"{what} is not part of the policy language", place=self._place(event), next_step="remove it")
+
+    def _add(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        is_mapping, _, nodes = self._open[-1]
+        if is_mapping and len(nodes) % 2 == 0 and not isinstance(node, Scalar):
+            raise PolicyError("a key must be a plain word", place=node.place)
+        nodes.append(node)
+
+
+def _mapping(nodes: list[Node], place: Place) -> Mapping:
+    entries: list[tuple[Scalar, Node]] = []
+    seen: dict[str, Place] = {}
+    for key, value in zip(nodes[::2], nodes[1::2], strict=True):
+        if not isinstance(key, Scalar):
+            raise TypeError(f"keys are scalars, not {key!r}")
+        if key.text in seen:
+            first = seen[key.text]
+            raise PolicyError(
+                f'duplicate key "{key.text}"; it is already at line {first.line}',
+                place=key.place,
+                next_step="keep one of them",
+            )
+        seen[key.text] = key.place
+        entries.append((key, value))
+    return Mapping(tuple(entries), place)
+
+
+def _locate(scalar: Scalar, offset: int) -> Place:
+    """Walk along text and raw text together until the n-th character.
+
+    White space is where they differ (folding, indentation), and the escapes of quotes; everything else must agree. If
+    it does not, the beginning of the scalar is named.
+    """
+    positions = _positions(scalar)
+    before = scalar.text[:offset]
+    visible = sum(not char.isspace() for char in before)
+    blanks = len(before) - len(before.rstrip())
+    wanted = None
+    for count, position in enumerate(positions):
+        if count == visible:
+            wanted = position
+            break
+        if count == visible - 1:
+            wanted = position + 1 + blanks
+    if wanted is None or scalar.place.line is None or scalar.place.column is None:
+        return scalar.place
+    lead = scalar.raw[:wanted]
+    lines = lead.count("\n")
+    if lines == 0:
+        return Place(scalar.place.file, scalar.place.line, scalar.place.column + wanted)
+    return Place(scalar.place.file, scalar.place.line + lines, len(lead) - lead.rfind("\n"))
+
+
+def _positions(scalar: Scalar) -> Iterator[int]:
+    """Yield the index in ``raw`` of each visible character of ``text``, as long as both agree."""
+    raw, index = scalar.raw, 0
+    if scalar.style in ("|", ">"):
+        index = max(raw.find("\n"), 0)
+    elif scalar.style in ('"', "'"):
+        index = 1
+    for char in scalar.text:
+        if char.isspace():
+            continue
+        while index < len(raw) and raw[index].isspace():
+            index += 1
+        yield index
+        if raw[index : index + 1] == char and not (scalar.style == '"' and char == "\\"):
+            index += 2 if scalar.style == "'" and char == "'" else 1
+        elif scalar.style == '"' and raw[index : index + 1] == "\\":
+            index += {"x": 4, "u": 6, "U": 10}.get(raw[index + 1 : index + 2], 2)
+        else:
+            return

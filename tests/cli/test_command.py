@@ -1,0 +1,42 @@
+"""The console script, where another package called ``firewall`` hides ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from firewall.cli import command
+
+ENTRY = "from importlib.util import spec_from_file_location as s, module_from_spec as m; "
+LOAD = (
+    f"spec = s('sosgate_command', {command.__file__!r}); entry = m(spec); spec.loader.exec_module(entry); entry.main()"
+)
+
+
+def run_beside(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the console script's module with ``folder`` first on the path."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", ENTRY + LOAD, "--version"],
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_a_package_of_firewalld_before_ours_is_named_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "firewall" / "core").mkdir(parents=True)
+    (tmp_path / "firewall" / "__init__.py").touch()
+    done = run_beside(tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert f"{tmp_path}/firewall/__init__.py is another package" in done.stderr
+    assert "virtual environment" in done.stderr
+
+
+def test_our_own_package_is_run() -> None:
+    done = run_beside(Path(command.__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sosgate ")

@@ -1,0 +1,163 @@
+"""The command line as a whole: its commands, and what an error looks like."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from firewall import __version__
+from firewall.cli import main as command_line
+from firewall.errors import CaptureError, MachineError, Place, SosgateError
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = tuple(command_line.COMMANDS)
+
+
+def sosgate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "firewall", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    """Run a command that raises ``error``."""
+
+    def command() -> None:
+        raise error
+
+    app = command_line.typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command)
+    monkeypatch.setattr(command_line, "app", app)
+    monkeypatch.delenv("SOSGATE_TRACEBACK", raising=False)
+    return command_line.run_command(["--"])
+
+
+def test_the_version_is_told() -> None:
+    done = sosgate("--version")
+    assert (done.returncode, done.stdout) == (0, f"sosgate {__version__}\n")
+
+
+def test_help_names_every_command_and_needs_no_half_second() -> None:
+    sosgate("--help")  # the first run compiles
+    fastest_s = 9.0
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = sosgate("--help")
+        fastest_s = min(fastest_s, time.perf_counter() - begun)
+    assert done.returncode == 0
+    assert all(f" {command} " in done.stdout for command in COMMANDS)
+    assert fastest_s < 0.5
+
+
+def test_no_command_shows_the_help() -> None:
+    done = sosgate()
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_page(command: str) -> None:
+    done = sosgate(command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"sosgate {command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lnit"], "Did you mean 'lint'?"),
+        (["run"], "--policy"),
+        (["--nonsense"], "--nonsense"),
+        (["testbed", "sideways"], "sideways"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence_and_exit_2(arguments: list[str], said: str) -> None:
+    done = sosgate(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (CaptureError("is a text file", place=Place("a.pcap")), "a.pcap: error: is a text file\n"),
+        (
+            MachineError("bind", "0.0.0.0:5060", "Operation not permitted", needs="CAP_NET_ADMIN is needed"),
+            "error: cannot bind 0.0.0.0:5060: Operation not permitted; CAP_NET_ADMIN is needed\n",
+        ),
+        (PermissionError(13, "Permission denied", "/log"), "error: the machine refused /log: Permission denied\n"),
+    ],
+)
+def test_an_error_is_its_sentence_and_exit_2(
+    error: SosgateError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(monkeypatch, error) == 2
+    assert capsys.readouterr().err == sentence
+
+
+def test_a_bug_of_ours_is_one_sentence_and_exit_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(monkeypatch, ZeroDivisionError("by\nzero")) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("error: a bug in sosgate: ZeroDivisionError: by zero; ")
+    assert said.count("\n") == 1
+
+
+def test_the_traceback_of_a_bug_is_shown_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, ZeroDivisionError())
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv("SOSGATE_TRACEBACK", "1")
+    assert command_line.run_command(["--"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", ["--help", "--version"])
+def test_a_reader_that_went_away_is_no_error(command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "firewall", command],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_full_disk_under_stdout_is_one_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "firewall", "--version"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: the machine refused: No space left on device\n"

@@ -1,0 +1,135 @@
+"""The emergency-call ledger: one story for each attempt."""
+
+import pytest
+
+from tests.messages import request, response
+from tests.scene import Scene, policy
+
+ALL = "  - {name: all, action: allow}"
+
+
+def drop(method: str) -> str:
+    return f"  - {{name: no-{method.lower()}, when: 'sip.Method == \"{method}\"', action: drop}}\n" + ALL
+
+
+def test_a_call_that_is_answered_and_ended_is_completed() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=0.5)
+    scene.psap(response(invite, 200), at_s=2)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=2.1)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=62).calls
+    assert (call.outcome, call.problem, call.attribution, call.hurt_by) == ("completed", None, None, None)
+    assert (call.ringing_s, call.answered_s, call.ended_s, call.final_status) == (0.5, 2.0, 62.0, 200)
+    assert call.started == "2026-03-01T10:15:02.000000+0000"
+
+
+def test_a_call_whose_ack_we_dropped_is_impaired_at_once() -> None:
+    scene = Scene(policy(drop("ACK")))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=2)
+    told = scene.carrier(request("ACK", to_tag="psap"), at_s=2.1)
+    (call,) = told.calls
+    assert (call.outcome, call.problem) == ("impaired", "MidTrafficBlocked")
+    assert call.hurt_by is not None
+    assert (call.hurt_by.rule, call.hurt_by.message) == ("no-ack", "ACK sip:911@198.51.100.10")
+    assert [alarm.alarm.rule for alarm in told.alarms] == ["no-ack"]
+    (ended,) = scene.psap(request("BYE", from_tag="psap", to_tag="caller", cseq=2), at_s=34).calls
+    assert ended.outcome == "impaired", "what was hurt does not become whole"
+
+
+def test_a_limit_is_named_as_the_cause() -> None:
+    rules = "  - {name: cap, limit: {rate: 1/1h}, action: reject, status: 503}\n" + ALL
+    scene = Scene(policy(rules))
+    scene.carrier(request(uri="sip:6175550199@h", call_id="other"))
+    (call,) = scene.carrier(request(), at_s=1).calls
+    assert (call.outcome, call.attribution) == ("blocked", "limit")
+
+
+def test_a_blocked_call_whose_retry_passes_is_impaired_in_the_end() -> None:
+    rules = "  - {name: cap, limit: {rate: 1/1s}, action: drop}\n" + ALL
+    scene = Scene(policy(rules))
+    scene.carrier(request(uri="sip:6175550199@h", call_id="other"))
+    assert [c.outcome for c in scene.carrier(request(), at_s=0.1).calls] == ["blocked"]
+    assert scene.carrier(request(), at_s=1.1).verdict == "allow"
+    scene.psap(response(request(), 200), at_s=3)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=9).calls
+    assert call.outcome == "impaired"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "attribution"), [(486, "failed_downstream", "downstream"), (487, "abandoned", "caller")]
+)
+def test_a_call_that_is_refused_or_given_up(status: int, outcome: str, attribution: str) -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    (call,) = scene.psap(response(invite, status), at_s=1).calls
+    assert (call.outcome, call.attribution, call.final_status) == (outcome, attribution, status)
+
+
+def test_a_challenge_is_not_the_end() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    assert scene.psap(response(invite, 407), at_s=0.1).calls == []
+    again = request(cseq=2)
+    scene.carrier(again, at_s=0.2)
+    scene.psap(response(again, 200, to_tag="p2"), at_s=1)
+    (call,) = scene.carrier(request("BYE", to_tag="p2", cseq=3), at_s=5).calls
+    assert (call.outcome, scene.engine.stats().emergency_calls) == ("completed", 1)
+
+
+def test_a_call_that_nobody_answers_fails_downstream_after_its_timer() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request())
+    told = scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=40)
+    (call,) = told.calls
+    assert (call.outcome, call.attribution, call.timestamp) == (
+        "failed_downstream", "downstream", "2026-03-01T10:15:34.000000+0000",
+    )  # fmt: skip
+
+
+def test_a_ringing_call_is_given_longer_than_timer_c() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=1)
+    scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=190)
+    assert [c.outcome for c in scene.psap(response(invite, 200), at_s=195).calls] == []
+    assert [c.outcome for c in scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=196).calls] == ["completed"]
+
+
+def test_a_text_message_is_completed_by_its_answer() -> None:
+    scene = Scene(policy(ALL))
+    message = request("MESSAGE", "urn:service:sos")
+    scene.carrier(message)
+    (call,) = scene.psap(response(message, 200), at_s=1).calls
+    assert (call.outcome, call.emergency.emergency_class) == ("completed", "text")
+
+
+def test_a_blocked_emergency_registration_is_alarmed_without_being_a_call() -> None:
+    scene = Scene(policy("  - {name: no-register, when: 'sip.Method == \"REGISTER\"', action: drop}"))
+    told = scene.carrier(request("REGISTER", "sip:ims.example", headers=("Contact: <sip:a@b;sos>",)))
+    assert [a.alarm.rule for a in told.alarms] == ["no-register"]
+    assert told.calls == []
+
+
+def test_in_dialog_messages_with_other_uris_stay_part_of_the_emergency_call() -> None:
+    scene = Scene(policy(ALL))
+    invite = request("INVITE", "urn:service:sos", to="<sip:6175550100@h>")
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=1)
+    info = request("INFO", "sip:agent7@198.51.100.10", to="<sip:6175550100@h>", to_tag="psap", cseq=2)
+    told = scene.carrier(info, at_s=2)
+    assert told.decision.emergency is not None
+    assert told.decision.emergency.evidence[0].startswith("same call: request_uri urn:service:sos")
+
+
+def test_an_invented_call_id_inherits_nothing() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request("INVITE", "urn:service:sos"))
+    stranger = request("INVITE", "sip:6175550199@h", from_tag="stranger", cseq=9)
+    assert scene.carrier(stranger, at_s=1).decision.emergency is None

@@ -1,0 +1,53 @@
+"""Token buckets and bans."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.engine import limits
+from firewall.engine.limits import Bans, Buckets
+from firewall.ruleset.policy import Limit
+from tests.scene import policy
+
+SECOND = 1_000_000_000
+
+
+@given(
+    count=st.integers(1, 50),
+    period_s=st.integers(1, 60),
+    burst=st.integers(1, 60),
+    gaps_ns=st.lists(st.integers(0, 3 * SECOND), max_size=60),
+)
+def test_a_bucket_is_the_textbook_token_bucket(count: int, period_s: int, burst: int, gaps_ns: list[int]) -> None:
+    """The oracle counts tokens in exact fractions."""
+    buckets = Buckets(Limit(count, period_s * SECOND, burst, (), "test"))
+    tokens, now = Fraction(burst), 10**18
+    for gap in gaps_ns:
+        now += gap
+        tokens = min(Fraction(burst), tokens + Fraction(gap * count, period_s * SECOND))
+        expected_above = tokens < 1
+        if not expected_above:
+            tokens -= 1
+        assert buckets.above((), now) is expected_above
+
+
+def test_the_number_of_buckets_is_bounded_and_the_longest_unused_goes() -> None:
+    buckets = Buckets(Limit(1, 3600 * SECOND, 1, ("net.src",), "1/1h"))
+    for key in range(limits.MAX_KEYS + 1):
+        assert not buckets.above((key,), 0)
+    assert buckets.above((limits.MAX_KEYS,), 0), "the last one is still known"
+    assert not buckets.above((0,), 0), "the first one was forgotten"
+
+
+def test_a_ban_ends_by_itself_and_the_number_of_bans_is_bounded() -> None:
+    (rule,) = policy("  - {name: scan, action: drop, ban: 1s}").rules
+    bans = Bans()
+    bans.add("192.0.2.1", rule, 10)
+    assert bans.rule_for("192.0.2.1", 9) is rule
+    assert bans.rule_for("192.0.2.1", 10) is None
+    assert len(bans) == 0
+    for number in range(limits.MAX_KEYS + 5):
+        bans.add(str(number), rule, 10)
+    assert len(bans) == limits.MAX_KEYS
+    assert bans.rule_for("0", 0) is None

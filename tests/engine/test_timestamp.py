@@ -1,0 +1,19 @@
+"""Instants as the log writes them; the oracle is the standard library's calendar."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.engine.timestamp import seconds_between, timestamp
+
+
+@given(st.integers(0, 250_000_000_000_000_000))
+def test_every_instant_is_written_as_the_calendar_has_it(microseconds: int) -> None:
+    expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    assert timestamp(microseconds * 1000 + 999) == expected.strftime("%Y-%m-%dT%H:%M:%S.%f+0000").zfill(31)
+
+
+def test_a_span_is_in_seconds() -> None:
+    assert seconds_between(1_000_000_000, 2_500_000_000) == 1.5
+    assert seconds_between(1, None) is None

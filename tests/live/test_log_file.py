@@ -1,0 +1,189 @@
+"""The decision log on disk, also where the disk is full.
+
+RLIMIT_FSIZE plays the full disk: writes are cut short, then fail.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from firewall.errors import MachineError
+from firewall.live.log_file import LogFile, Syncer, last_record_at
+
+LINE = b'{"event_type":"stats","timestamp":"2026-03-01T10:15:02.118000+0000"}\n'
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_lines_are_appended_to_what_is_there_and_only_the_group_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for _ in range(2):
+        log = LogFile(path)
+        log.write(LINE)
+        log.close()
+    assert path.read_bytes() == 2 * LINE
+    assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
+
+
+@pytest.mark.parametrize("room", range(3 * len(LINE) + 1))
+def test_wherever_the_disk_becomes_full_whole_lines_come_out_and_the_missing_are_counted(
+    tmp_path: Path, room: int
+) -> None:
+    log = LogFile(tmp_path / "log")
+    with file_size_limit(room):
+        for number in range(3):
+            log.write(b"%d" % number + LINE[1:])
+        assert log.failing == (room < 3 * len(LINE))
+        if log.failing:
+            assert log.error == "File too large"
+    log.write(b"9" + LINE[1:])
+    assert not log.failing
+    lines = (tmp_path / "log").read_bytes().splitlines(keepends=True)
+    assert all(line[1:] == LINE[1:] for line in lines)
+    assert len(lines) + log.take_lost() == 4
+    assert log.lost_records == 0
+    assert lines == sorted(lines)
+    log.close()
+
+
+def test_lines_written_together_are_counted_one_by_one(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log")
+    with file_size_limit(len(LINE) + 5):
+        log.write(3 * LINE)
+        assert log.lost_records == 1  # one is there, one is half there and will be finished
+    log.write(LINE)
+    assert (tmp_path / "log").read_bytes() == 3 * LINE
+    log.close()
+
+
+def test_a_line_that_a_killed_run_left_half_written_is_not_joined_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(LINE + b'{"event_ty')
+    log = LogFile(path)
+    log.write(LINE)
+    log.close()
+    assert path.read_bytes().splitlines() == [LINE.strip(), b'{"event_ty', LINE.strip()]
+
+
+def test_after_a_rotation_the_new_file_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path)
+    log.write(LINE)
+    path.rename(tmp_path / "log.1")
+    log.reopen()
+    log.write(2 * LINE)
+    log.close()
+    assert ((tmp_path / "log.1").read_bytes(), path.read_bytes()) == (LINE, 2 * LINE)
+
+
+def test_a_log_that_cannot_be_opened_is_one_sentence_and_a_reopen_that_fails_keeps_the_old(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"cannot open the log .*/missing/log: No such file or directory"):
+        LogFile(tmp_path / "missing" / "log")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    log = LogFile(folder / "log")
+    (folder / "log").rename(tmp_path / "old")
+    folder.rmdir()
+    with pytest.raises(MachineError):
+        log.reopen()
+    log.write(LINE)
+    assert (tmp_path / "old").read_bytes() == LINE
+    log.close()
+
+
+def test_a_device_that_is_always_full_never_raises() -> None:
+    log = LogFile(Path("/dev/full"))
+    for _ in range(5):
+        log.write(LINE)
+    assert (log.lost_records, log.error) == (5, "No space left on device")
+    log.close()
+
+
+def test_a_pipe_that_nobody_empties_never_blocks(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = LogFile(pipe)
+    for _ in range(3000):
+        log.write(LINE)
+    assert log.failing
+    assert log.lost_records > 1000
+    log.close()
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (LINE, datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
+        (LINE + b'{"timest', datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
+        (b"", None),
+        (b"\x00\xff\nnot json\n[]\n{}\n", None),
+        (b'{"timestamp": 5}\n', None),
+    ],
+)
+def test_the_last_record_tells_when_an_earlier_run_was_here(
+    tmp_path: Path, content: bytes, expected: datetime | None
+) -> None:
+    (tmp_path / "log").write_bytes(content)
+    assert last_record_at(tmp_path / "log") == expected
+    assert last_record_at(tmp_path / "none") is None
+    assert last_record_at(tmp_path) is None
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class _SlowDisk(LogFile):
+    """A log whose sync waits until it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.syncs = 0
+        self.let_go = threading.Event()
+        self.answer: str | None = None
+
+    def sync(self) -> str | None:
+        self.syncs += 1
+        self.let_go.wait(5)
+        return self.answer
+
+
+@pytest.mark.asyncio
+async def test_records_that_come_during_a_sync_share_the_next_one_and_never_wait_for_it(tmp_path: Path) -> None:
+    log = _SlowDisk(tmp_path / "log")
+    errors: list[str] = []
+    syncer = Syncer(asyncio.get_running_loop(), log, errors.append)
+    syncer.request()
+    await _until(lambda: log.syncs == 1)
+    for _ in range(100):
+        syncer.request()
+    assert log.syncs == 1
+    log.answer = "Input/output error"
+    log.let_go.set()
+    await _until(lambda: log.syncs == 2 and len(errors) == 2)
+    assert errors == ["Input/output error"] * 2
+    syncer.close()
+    log.close()

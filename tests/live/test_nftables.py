@@ -1,0 +1,116 @@
+"""The rendered table: read by nft itself, and by eye for what each zone's choice becomes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from firewall.errors import OperatorError, Place
+from firewall.live.nftables import TABLE, render_ruleset, zone_interfaces
+from firewall.net.address import Network
+from firewall.net.signalling import MESSAGE_PREFIXES
+from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
+
+PLACE = Place("p.yaml", 3, 3)
+
+
+def zone(name: str, interfaces: tuple[str, ...], networks: tuple[str, ...], down: str) -> Zone:
+    assert down in ("bypass", "block")
+    return Zone(
+        name=name,
+        interfaces=interfaces,
+        networks=tuple(Network.parse(text) for text in networks),
+        on_daemon_down="block" if down == "block" else "bypass",
+        place=PLACE,
+    )
+
+
+def policy(*zones: Zone, ports: frozenset[int] = frozenset({5060})) -> Policy:
+    return Policy(
+        name="p",
+        file="p.yaml",
+        sha256="0" * 64,
+        zones=zones,
+        sets=(),
+        emergency=EmergencyPolicy(),
+        exceptions=ExceptionPolicies(),
+        rules=(),
+        default="drop",
+        default_place=PLACE,
+        signalling_ports=ports,
+    )
+
+
+CARRIER = zone("carrier", ("f0",), ("192.0.2.0/24", "192.0.2.128/25", "2001:db8:1::/64"), "bypass")
+PSAP = zone("psap", ("f1",), ("198.51.100.10",), "block")
+ANYWHERE = zone("anywhere", (), (), "block")
+
+
+def daemon_down_rules(script: str) -> list[str]:
+    return [
+        line.strip()
+        for line in script.partition("chain daemon_down {")[2].partition("}\n}")[0].splitlines()
+        if line.strip()
+    ]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    "zones",
+    [(), (CARRIER,), (CARRIER, PSAP), (PSAP, ANYWHERE), (ANYWHERE,), (zone('od"d ☎' * 40, ("f0",), (), "block"),)],
+)
+def test_nft_takes_every_rendered_table_again_and_again(zones: tuple[Zone, ...]) -> None:
+    script = render_ruleset(policy(*zones, ports=frozenset({5060, 5062})))
+    twice = ["unshare", "-n", sys.executable, "-c", _APPLY_TWICE, script]
+    done = subprocess.run(twice, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"table inet {TABLE} {{") == 1
+
+
+_APPLY_TWICE = """
+import subprocess, sys
+for _ in range(2):
+    subprocess.run(["nft", "-f", "-"], input=sys.argv[1], text=True, check=True)
+subprocess.run(["nft", "list", "ruleset"], check=True)
+"""
+
+
+def test_each_zone_becomes_its_choice_and_merged_networks() -> None:
+    rules = daemon_down_rules(render_ruleset(policy(CARRIER, PSAP)))
+    assert rules == [
+        'iifname { "f0" } ip saddr { 192.0.2.0-192.0.2.255 } counter accept comment "zone carrier"',
+        'iifname { "f0" } ip6 saddr { 2001:db8:1::-2001:db8:1:0:ffff:ffff:ffff:ffff } '
+        'counter accept comment "zone carrier"',
+        'iifname { "f1" } ip saddr { 198.51.100.10 } counter drop comment "zone psap"',
+        'iifname { "f1" } counter drop comment "in no zone"',
+        'counter accept comment "in no zone"',
+    ]
+
+
+def test_what_is_in_no_zone_is_dropped_where_every_zone_blocks() -> None:
+    carrier_too = zone("trunk", ("f1",), ("192.0.2.0/24",), "bypass")
+    assert 'counter drop comment "in no zone"' in daemon_down_rules(render_ruleset(policy(PSAP)))
+    assert daemon_down_rules(render_ruleset(policy(PSAP, carrier_too)))[-1] == 'counter accept comment "in no zone"'
+    assert not any(
+        "drop" in rule and "no zone" in rule for rule in daemon_down_rules(render_ruleset(policy(PSAP, carrier_too)))
+    )
+
+
+def test_a_zone_without_interfaces_means_every_interface_but_loopback() -> None:
+    assert zone_interfaces(policy(CARRIER, ANYWHERE)) is None
+    assert 'iifname "lo" accept' in render_ruleset(policy(CARRIER, ANYWHERE))
+    assert zone_interfaces(policy(PSAP, CARRIER)) == ("f0", "f1")
+    assert zone_interfaces(policy()) is None
+
+
+def test_the_kernel_knows_sip_by_the_same_prefixes_as_replay() -> None:
+    script = render_ruleset(policy(CARRIER))
+    for prefix in MESSAGE_PREFIXES:
+        assert script.count(f"0x{prefix.hex()}") == 2  # intercepted, and judged when the daemon is down
+
+
+@pytest.mark.parametrize("name", ["", "eth*", 'e"0', "a/b", "two words", "x" * 16, "é" * 8, "}\n"])
+def test_what_cannot_be_an_interface_is_the_operators_mistake(name: str) -> None:
+    with pytest.raises(OperatorError) as raised:
+        render_ruleset(policy(zone("odd", (name,), (), "bypass")))
+    assert str(raised.value).startswith('p.yaml:3:3: error: zone "odd"')

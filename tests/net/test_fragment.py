@@ -1,0 +1,83 @@
+"""Fragments become the datagram they were cut from, in any order; what the kernel discards is discarded."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.net.fragment import FragmentKey, FragmentTable
+
+KEY: FragmentKey = (b"\xc0\0\2\7", b"\xc6\x33\x64\2", 1, 17, (0, None))
+SECOND_NS = 1_000_000_000
+Piece = tuple[int, bool, bytes]
+
+
+def cut(data: bytes, size: int) -> list[Piece]:
+    starts = range(0, len(data), size)
+    return [(start, start + size < len(data), data[start : start + size]) for start in starts]
+
+
+@given(st.binary(min_size=9, max_size=3000), st.sampled_from([8, 64, 1480]), st.randoms(use_true_random=False))
+def test_fragments_in_any_order_and_doubled_make_the_datagram_once(
+    data: bytes, size: int, chance: random.Random
+) -> None:
+    pieces = cut(data, size)
+    shuffled = chance.sample(pieces, len(pieces))
+    table = FragmentTable()
+    results = [
+        table.add(KEY, *piece, number, number)
+        for number, piece in enumerate(doubled for piece in shuffled for doubled in (piece, piece))
+    ]
+    complete = [result for result in results if isinstance(result, bytes)]
+    assert complete == [data]
+    assert results[-2] == data if len(pieces) > 1 else results[0] == data
+
+
+def test_datagrams_of_different_identification_are_kept_apart() -> None:
+    table = FragmentTable()
+    other = (*KEY[:2], 2, *KEY[3:])
+    assert table.add(KEY, 0, True, b"A" * 8, 1, 1) == "waiting"
+    assert table.add(other, 0, True, b"B" * 8, 2, 2) == "waiting"
+    assert table.add(KEY, 8, False, b"a", 3, 3) == b"AAAAAAAAa"
+    assert table.add(other, 8, False, b"b", 4, 4) == b"BBBBBBBBb"
+
+
+def test_overlapping_fragments_discard_the_datagram() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 0, True, b"A" * 16, 1, 1) == "waiting"
+    assert table.add(KEY, 8, True, b"B" * 16, 2, 2) == "overlap"
+    assert list(table.incomplete()) == []
+
+
+def test_a_second_last_fragment_discards_the_datagram() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 16, False, b"A" * 8, 1, 1) == "waiting"
+    assert table.add(KEY, 32, False, b"A" * 8, 2, 2) == "overlap"
+
+
+def test_a_last_fragment_before_what_already_came_discards_the_datagram() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 32, True, b"A" * 8, 1, 1) == "waiting"
+    assert table.add(KEY, 16, False, b"A" * 8, 2, 2) == "overlap"
+
+
+def test_more_than_a_datagram_can_hold_is_discarded() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 65_528, False, b"A" * 8, 1, 1) == "too long"
+
+
+def test_what_waits_too_long_is_given_up_and_told() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 0, True, b"A" * 8, 1, 0) == "waiting"
+    late = (*KEY[:2], 9, *KEY[3:])
+    assert table.add(late, 0, True, b"B" * 8, 2, 31 * SECOND_NS) == "waiting"
+    assert table.add(KEY, 8, False, b"a", 3, 31 * SECOND_NS) == "waiting"
+    assert (1, 8) in list(table.incomplete())
+
+
+def test_a_flood_of_first_fragments_does_not_fill_the_memory() -> None:
+    table = FragmentTable()
+    for number in range(20_000):
+        table.add((*KEY[:2], number, *KEY[3:]), 0, True, bytes(1480), number, number)
+    assert table.held_bytes <= 17 * 1024 * 1024
+    assert table.waiting <= 4096

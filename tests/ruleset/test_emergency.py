@@ -1,0 +1,166 @@
+"""What counts as an emergency call (DESIGN section 6), and what does not."""
+
+import pytest
+
+from firewall.ruleset.emergency import recognise, recognise_bytes
+from firewall.ruleset.facts import EmergencyMark
+from firewall.ruleset.policy import EmergencyPolicy
+from firewall.sip.message import parse_message
+from tests.messages import request, response
+
+HERE = EmergencyPolicy(numbers=("911", "112"), test_numbers=("933",), dial_prefixes=("9", "1", "+1"))
+ORDINARY = "sip:6175550199@psap.example"
+
+
+def mark(raw: bytes) -> EmergencyMark | None:
+    return recognise(parse_message(raw), HERE)
+
+
+def class_of(raw: bytes) -> str | None:
+    found = mark(raw)
+    return found.emergency_class if found else None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "urn:service:sos",
+        "URN:SERVICE:SOS",
+        "urn:service:sos.fire",
+        "urn:service:sos.ecall.automatic",
+        "<urn:service:sos>",
+        "urn:service:911",
+        "urn:services:sos",
+        "urn:nena:service:sos.psap",
+        "urn:nena:service:responder.police",
+        "911",
+        "sip:911@psap.example",
+        "SIP:911@psap.example:5060;user=phone",
+        "sips:112@psap.example",
+        "sip:911;phone-context=+1@psap.example;user=phone",
+        "tel:911",
+        "tel:911;phone-context=+1",
+        "tel:9-1-1",
+        "tel:(911)",
+        "sip:%39%31%31@psap.example",
+        "sip:9911@psap.example",
+        "sip:1911@psap.example",
+        "sip:+1911@psap.example",
+        "sip:+911@psap.example",
+        "sip:911:secret@psap.example",
+    ],
+)
+def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
+    assert class_of(request(uri=uri, to="<sip:someone@else.example>")) == "call"
+
+
+@pytest.mark.parametrize(
+    "uri", ["urn:service:test.sos", "urn:service:test.sos.fire", "urn:service:test:sos", "sip:933@h"]
+)
+def test_a_test_call_is_recognised_as_one(uri: str) -> None:
+    assert class_of(request(uri=uri)) == "test"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:9115551212@h",
+        "sip:19115551212@h",
+        "sip:+19115551212@h",
+        "sip:6179110000@h",
+        "sip:91@h",
+        "sip:11@h",
+        "sip:sos@h",
+        "sip:h",
+        "sip:911.example",
+        "tel:+442079460911",
+        "urn:service:counseling",
+        "urn:service:sosx",
+        "urn:service:soser.fire",
+        "urn:isbn:911",
+        "mailto:911@h",
+        "sip:alice@911.example;user=911",
+    ],
+)
+def test_an_ordinary_call_is_not(uri: str) -> None:
+    assert mark(request(uri=uri, to="<sip:someone@else.example>")) is None
+
+
+def test_a_display_name_is_no_evidence() -> None:
+    assert mark(request(uri=ORDINARY, to='"911 urn:service:sos" <sip:6175550199@h>')) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Route: <sip:proxy.example;lr>, <urn:service:sos>",
+        "Resource-Priority: wps.3, esnet.1",
+        "resource-priority: ESNET.0",
+        "Priority: emergency",
+        "Call-Info: <urn:emergency:uid:callid:a:b.example>;purpose=emergency-CallId",
+        "Call-Info: <http://x.example>;purpose=icon, <urn:emergency:uid:incidentid:a:b>;purpose=emergency-IncidentId",
+    ],
+)
+def test_a_header_can_say_it(header: str) -> None:
+    assert class_of(request(uri=ORDINARY, headers=(header,))) == "call"
+
+
+@pytest.mark.parametrize(
+    "header", ["Resource-Priority: wps.0", "Priority: urgent", "Call-Info: <http://x>;purpose=icon", "Subject: esnet.1"]
+)
+def test_other_headers_do_not(header: str) -> None:
+    assert mark(request(uri=ORDINARY, headers=(header,))) is None
+
+
+@pytest.mark.parametrize("to", ["<urn:service:sos>", "urn:service:sos", "<sip:911@h>;user=phone", '"x" <tel:911>'])
+def test_the_to_header_says_it_in_requests_and_responses(to: str) -> None:
+    bye = request("BYE", "sip:192.0.2.10", to=to, to_tag="psap")
+    assert class_of(bye) == "call"
+    assert class_of(response(bye)) == "call"
+
+
+def test_a_callback_says_so() -> None:
+    found = mark(request(uri=ORDINARY, headers=("Priority: psap-callback",)))
+    assert found is not None
+    assert (found.emergency_class, found.evidence) == ("callback", ("priority psap-callback (RFC 7090)",))
+
+
+def test_a_text_message_to_the_service_is_text() -> None:
+    assert class_of(request("MESSAGE", "urn:service:sos")) == "text"
+    assert class_of(response(request("MESSAGE", "urn:service:sos"))) == "text"
+
+
+def test_an_alert_in_a_body_is_recognised() -> None:
+    cap = ("Content-Type: application/EmergencyCallData.cap+xml",)
+    assert class_of(request("MESSAGE", ORDINARY, headers=cap, body="<alert/>")) == "text"
+    part = "--b\r\nContent-Type: application/emergencycalldata.CAP+xml\r\n\r\n<alert/>\r\n--b--\r\n"
+    assert class_of(request("MESSAGE", ORDINARY, headers=("c: multipart/mixed;boundary=b",), body=part)) == "text"
+
+
+@pytest.mark.parametrize("contact", ["<sip:ua1@192.0.2.10;sos>", "<sip:ua1@192.0.2.10>;sos", "sip:ua1@192.0.2.10;SOS"])
+def test_an_emergency_registration_is_recognised(contact: str) -> None:
+    assert class_of(request("REGISTER", "sip:ims.example", headers=(f"Contact: {contact}",))) == "registration"
+
+
+@pytest.mark.parametrize("contact", ["<sip:sos@192.0.2.10>", '"sos" <sip:ua1@192.0.2.10>'])
+def test_an_ordinary_registration_is_not(contact: str) -> None:
+    raw = request("REGISTER", "sip:ims.example", to="<sip:911@ims.example>", headers=(f"Contact: {contact}",))
+    assert mark(raw) is None
+
+
+def test_the_evidence_names_the_place_and_the_source() -> None:
+    found = mark(request(uri="urn:service:sos.police"))
+    assert found is not None
+    assert found.service == "urn:service:sos.police"
+    assert found.evidence[0] == "request_uri urn:service:sos.police (RFC 5031 §4.2)"
+
+
+def test_bytes_that_are_no_utf8_do_not_reach_the_record() -> None:
+    found = mark(b"INVITE urn:service:sos;\xff SIP/2.0\r\n\r\n")
+    assert found is not None
+    found.evidence[0].encode()
+
+
+def test_unreadable_bytes_that_name_the_service_are_recognised() -> None:
+    assert recognise_bytes(b"INVITE URN:service:SOS") is not None
+    assert recognise_bytes(b"\x80\x00 nothing") is None

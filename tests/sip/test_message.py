@@ -1,0 +1,160 @@
+"""Reading SIP messages: RFC 3261 §7 and §25.1, and what the field sends instead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.errors import SipSyntaxError
+from firewall.sip.message import Request, Response, parse_message
+from tests.messages import SDP, request, response
+
+
+def as_request(raw: bytes) -> Request:
+    message = parse_message(raw)
+    assert isinstance(message, Request)
+    return message
+
+
+def test_a_request_is_read_with_its_routing_headers() -> None:
+    message = as_request(request("INVITE", "sip:911@psap.example", body=SDP))
+    assert (message.method, message.request_uri) == ("INVITE", "sip:911@psap.example")
+    assert (message.call_id, message.from_tag, message.to_tag) == ("call-1@192.0.2.10", "caller", None)
+    assert (message.cseq_number, message.cseq_method) == (1, "INVITE")
+    assert message.via_branch == "z9hG4bK-call-1@192.0.2.10-INVITE-1"
+    assert message.body == SDP.encode()
+    assert message.anomalies == ()
+
+
+def test_a_response_is_read() -> None:
+    message = parse_message(response(request(), 180, phrase="Ringing"))
+    assert isinstance(message, Response)
+    assert (message.status_code, message.reason_phrase, message.to_tag) == (180, "Ringing", "psap")
+
+
+def test_a_response_without_a_reason_phrase_is_read() -> None:
+    message = parse_message(b"SIP/2.0 200\r\nCSeq: 1 BYE\r\n\r\n")
+    assert isinstance(message, Response)
+    assert (message.status_code, message.reason_phrase) == (200, "")
+
+
+def test_compact_forms_and_any_case_name_the_same_header() -> None:
+    raw = b"INVITE sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=x\r\nF: <sip:c@d>;tag=1\r\n"
+    raw += b"t: <sip:a@b>\r\nI: id\r\nCseq: 7 INVITE\r\n\r\n"
+    message = as_request(raw)
+    assert (message.via_branch, message.from_tag, message.call_id, message.cseq_number) == ("x", "1", "id", 7)
+    assert message.header("VIA") == message.header("v") == "SIP/2.0/UDP h;branch=x"
+    assert message.anomalies == ()
+
+
+def test_a_folded_header_is_one_value() -> None:
+    message = as_request(b"INVITE sip:a@b SIP/2.0\r\nSubject: I know\r\n you are\r\n\t there\r\nCall-ID: x\r\n\r\n")
+    assert message.header("subject") == "I know you are there"
+    assert message.call_id == "x"
+
+
+def test_every_header_line_is_kept_in_wire_order() -> None:
+    message = as_request(b"INVITE sip:a@b SIP/2.0\r\nVia: one\r\nRoute: r\r\nvia: two, three\r\n\r\n")
+    assert message.header_values("Via") == ("one", "two, three")
+    assert [name for name, _ in message.headers] == ["Via", "Route", "via"]
+
+
+def test_bare_line_feeds_end_lines_too() -> None:
+    message = as_request(b"INVITE sip:a@b SIP/2.0\nCall-ID: x\nContent-Length: 2\n\nhi")
+    assert (message.call_id, message.body) == ("x", b"hi")
+
+
+def test_line_ends_before_the_start_line_are_ignored() -> None:
+    assert as_request(b"\r\n\r\n" + request()).method == "INVITE"
+
+
+def test_content_length_cuts_what_is_beyond_it_and_says_so() -> None:
+    message = as_request(request().replace(b"Content-Length: 0\r\n\r\n", b"Content-Length:   2\r\n\r\nhiXX"))
+    assert (message.body, message.anomalies) == (b"hi", ("content_length_short",))
+
+
+@pytest.mark.parametrize(
+    ("length", "anomaly"),
+    [
+        (b"99", "content_length_beyond_end"),
+        (b"-1", "content_length_invalid"),
+        (b"1_0", "content_length_invalid"),
+        (b"2\r\nContent-Length: 3", "content_length_invalid"),
+        ("٣".encode(), "content_length_invalid"),
+    ],
+)
+def test_a_wrong_content_length_is_an_anomaly_not_a_refusal(length: bytes, anomaly: str) -> None:
+    message = as_request(request().replace(b"Content-Length: 0\r\n\r\n", b"Content-Length: " + length + b"\r\n\r\nhi!"))
+    assert message.anomalies == (anomaly,)
+    assert message.body == b"hi!"
+
+
+def test_missing_headers_are_anomalies() -> None:
+    assert as_request(b"INVITE sip:a@b SIP/2.0\r\n\r\n").anomalies == (
+        "missing_via",
+        "missing_from",
+        "missing_to",
+        "missing_call_id",
+        "missing_cseq",
+    )
+
+
+def test_a_cseq_of_another_method_is_an_anomaly() -> None:
+    assert "cseq_method_mismatch" in as_request(request().replace(b"1 INVITE", b"1 BYE")).anomalies
+
+
+@pytest.mark.parametrize("uri", ["911", "urn:service:911", "urn:service:sos", "<sip:a@b>", "sip:a b@c", "tel:911"])
+def test_any_request_uri_with_a_discernible_method_is_a_message(uri: str) -> None:
+    assert as_request(f"INVITE {uri} SIP/2.0\r\n\r\n".encode()).request_uri == uri.strip("<>")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"\r\n\r\n", b"hello", b"INVITE sip:a@b", b"GET / HTTP/1.1\r\n\r\n", b"SIP/2.0 2000 X\r\n\r\n", b"\x80\x00"],
+)
+def test_what_has_no_start_line_is_no_message(junk: bytes) -> None:
+    with pytest.raises(SipSyntaxError) as error:
+        parse_message(junk)
+    assert error.value.reason == "not_sip"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"A" * 70_000, "message_too_large"),
+        (b"INVITE sip:" + b"a" * 9000 + b" SIP/2.0\r\n\r\n", "start_line_too_long"),
+        (b"INVITE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 600 + b"\r\n", "too_many_headers"),
+    ],
+)
+def test_a_limit_that_is_passed_has_its_own_reason(raw: bytes, reason: str) -> None:
+    with pytest.raises(SipSyntaxError) as error:
+        parse_message(raw)
+    assert error.value.reason == reason
+
+
+def touch_everything(raw: bytes) -> None:
+    try:
+        message = parse_message(raw)
+    except SipSyntaxError:
+        return
+    for part in (message.from_, message.to, message.via, message.cseq_number, message.body, message.anomalies):
+        repr(part)
+    if isinstance(message, Request):
+        repr(message.uri)
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_give_a_message_or_the_one_error(raw: bytes) -> None:
+    touch_everything(raw)
+
+
+@given(st.data())
+def test_any_cut_and_any_changed_byte_of_a_message_gives_a_message_or_the_one_error(data: st.DataObject) -> None:
+    raw = bytearray(request(body=SDP, headers=('Contact: "a" <sip:b@c;lr>;q=1', "Route: <sip:x>, <sip:y>")))
+    for _ in range(data.draw(st.integers(0, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    touch_everything(bytes(raw[: data.draw(st.integers(0, len(raw)))]))
+
+
+def test_bytes_that_are_no_utf8_survive_the_reading() -> None:
+    message = as_request(b"INVITE sip:a\xff@b SIP/2.0\r\nSubject: \xc3\x28\r\n\r\n")
+    assert message.request_uri.encode("utf-8", "surrogateescape") == b"sip:a\xff@b"

@@ -1,0 +1,35 @@
+"""From, To, Contact, Route values: RFC 3261 §20.10."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.sip.name_addr import NameAddr, parse_name_addr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '"A. G. Bell" <sip:agb@bell.example>;tag=a48s',
+            NameAddr("A. G. Bell", "sip:agb@bell.example", {"tag": "a48s"}),
+        ),
+        (
+            "Anonymous <sip:c8oqz84zk7z@p.example>;tag=hyh8",
+            NameAddr("Anonymous", "sip:c8oqz84zk7z@p.example", {"tag": "hyh8"}),
+        ),
+        ("sip:+12125551212@phone.example;tag=887s", NameAddr(None, "sip:+12125551212@phone.example", {"tag": "887s"})),
+        ("<sip:a@b;lr>;q=0.7", NameAddr(None, "sip:a@b;lr", {"q": "0.7"})),
+        ("urn:service:sos", NameAddr(None, "urn:service:sos", {})),
+        ('"x < y \\" z" <sip:a@b>', NameAddr('x < y " z', "sip:a@b", {})),
+        ("<sip:unclosed", NameAddr(None, "sip:unclosed", {})),
+        ("", NameAddr(None, "", {})),
+    ],
+)
+def test_a_value_is_split(text: str, expected: NameAddr) -> None:
+    assert parse_name_addr(text) == expected
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read(text: str) -> None:
+    parse_name_addr(text)

@@ -81,6 +81,7 @@ class _Demo:
     screen: Screen
     stage: Stage
     failures: list[str] = field(default_factory=list)
+    blocked_by: str = "no rule"
 
     def play(self) -> None:
         """Tell it from the first step to the last."""
@@ -113,6 +114,7 @@ class _Demo:
         screen.step("Before and after")
         rows = zip(before.rows(), after.rows(), strict=True)
         screen.before_and_after([(what, was, became) for (what, was, _), (_, became, _) in rows])
+        screen.say(f"The 911 call was blocked by {self.blocked_by}; with the mended policy it completes.", "bold")
         stage.stop(daemon)
         stage.stop(capture)
         screen.step("Kept for you")
@@ -154,9 +156,10 @@ class _Demo:
         told = alarm.record["alarm"]
         self._expect(delay_s <= ALARM_WITHIN_S, f"the alarm came {delay_s:.1f} s after the message")
         self.screen.alarm(told["message"], delay_s)
-        self._expect(told.get("rule") is not None, "the alarm names no rule")
+        self._expect(told.get("rule") is not None and told.get("line") is not None, "the alarm names no rule and line")
+        self.blocked_by = f'rule "{told.get("rule")}" at {told.get("file")}:{told.get("line")}'
+        self.screen.say(f"{self.blocked_by}:")
         if told.get("line") is not None:
-            self.screen.say(f'rule "{told.get("rule")}" at {told.get("file")}:{told["line"]}:')
             self.screen.policy_lines(self.policy, told["line"])
         self.screen.ladder(before.log.decisions(call_id=hurt[0]["sip"]["call_id"]))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from firewall.cli.demo_stage import Stage, wait_until
 from firewall.errors import MachineError
 
+FOLDER = "sipp"
 TRUNK = "192.0.2.10"
 DISPATCH_CENTRE = "198.51.100.10"
 SCANNER = "203.0.113.66"
@@ -28,11 +29,12 @@ class CallCount:
 
 
 class Callers:
-    """The telephones of the demo; each batch's SIPp files stand in ``folder`` under its own name."""
+    """The telephones of the demo; each batch's SIPp files stand in the folder ``sipp`` under its own name."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._folder = stage.folder
+        self._folder = stage.folder / FOLDER
+        self._folder.mkdir()
 
     def start_dispatch_centre(self) -> None:
         """Start the side that answers, on the PSAP's address."""
@@ -79,4 +81,4 @@ class Callers:
             "-trace_stat", "-stf", str(self._folder / f"{name}.stat.csv"),
             *bounds, *arguments,
         ]  # fmt: skip
-        return self._stage.start(namespace, command, f"{name}.log")
+        return self._stage.start(namespace, command, f"{FOLDER}/{name}.log")

@@ -2,6 +2,7 @@
 
 import difflib
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from firewall.cli.demo_calls import DISPATCH_CENTRE, SCANNER, TRUNK
 
 Json = dict[str, Any]
 
+_INDENT = "   "
 _CONTEXT_LINES = 1
 _MAX_WIDTH = 110
 
@@ -40,13 +42,18 @@ class Screen:
         self._console.print(Text(f"{self._steps}. {text}", style="bold cyan"))
 
     def say(self, text: str, style: str = "") -> None:
-        """Say a sentence."""
-        self._console.print(Padding(Text(text, style=style), (0, 0, 0, 3), expand=False))
+        """Say something, wrapped to the width and indented."""
+        for line in textwrap.wrap(text, self._console.width - len(_INDENT), break_on_hyphens=False) or [""]:
+            self._quote(line, style)
+
+    def _quote(self, line: str, style: str) -> None:
+        """Show one line as it is; the terminal wraps it where it is too long."""
+        self._console.print(Text(_INDENT + line, style=style), soft_wrap=True)
 
     def network(self) -> None:
         """Show who is where."""
-        self.say(f"carrier {TRUNK} ──┬── f0 [ firewall ] f1 ── {DISPATCH_CENTRE} dispatch centre")
-        self.say(f"scanner {SCANNER} ┘")
+        self._quote(f"carrier {TRUNK} ───┬── f0 [ firewall ] f1 ── {DISPATCH_CENTRE} dispatch centre", "")
+        self._quote(f"scanner {SCANNER} ─┘", "")
 
     def policy_lines(self, policy: Path, line: int) -> None:
         """Quote the policy where a rule stands, with the line marked."""
@@ -56,10 +63,8 @@ class Screen:
             end += 1
         for number in range(max(1, line - _CONTEXT_LINES), end + 1):
             marked = number == line
-            text = Text(
-                f"{'>' if marked else ' '} {number:3} │ {lines[number - 1]}", style="bold red" if marked else "dim"
-            )
-            self._console.print(Padding(text, (0, 0, 0, 3), expand=False))
+            text = f"{'>' if marked else ' '} {number:3} │ {lines[number - 1]}"
+            self._quote(text, "bold red" if marked else "dim")
 
     def alarm(self, message: str, delay_s: float) -> None:
         """Show the alarm as it stands in the log."""
@@ -69,9 +74,9 @@ class Screen:
     def ladder(self, decisions: Sequence[Json]) -> None:
         """Show a call, message by message, as a ladder: caller, firewall, dispatch centre."""
         self._console.print()
-        self.say(f"{'caller':<12}{'firewall':^34}{'dispatch centre':>16}", "dim")
+        self._quote(f"{'caller':<12}{'firewall':^34}{'dispatch centre':>16}", "dim")
         for decision in decisions:
-            self.say(*_rung(decision))
+            self._quote(*_rung(decision))
 
     def finding(self, finding: Json) -> None:
         """Show a finding of lint."""
@@ -88,7 +93,7 @@ class Screen:
         lines = difflib.unified_diff(old.read_text().splitlines(), new.read_text().splitlines(), lineterm="", n=1)
         styles = {"+": "green", "-": "red"}
         for line in list(lines)[2:]:
-            self.say(line, styles.get(line[:1], "dim"))
+            self._quote(line, styles.get(line[:1], "dim"))
 
     def counts(self, heading: str, rows: Sequence[tuple[str, str, bool]]) -> None:
         """Show what became of the calls: what, how many got through, whether that is as it should be."""

@@ -11,18 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import firewall
 from firewall.errors import MachineError, OperatorError
 from firewall.live import testbed
 
 PREFIX = "demo-"
-PACKAGES = {"ip": "iproute2", "nft": "nftables", "sipp": "sip-tester", "tcpdump": "tcpdump"}
+PACKAGES = {"setpriv": "util-linux", "ip": "iproute2", "nft": "nftables", "sipp": "sip-tester", "tcpdump": "tcpdump"}
 
 _READY_WITHIN_S = 10
 _STOP_WITHIN_S = 5
 _POLL_S = 0.005
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _T = TypeVar("_T")
 
 
@@ -35,6 +36,7 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._handlers: dict[signal.Signals, Any] = {}
         self._mark = f"SOSGATE_DEMO={os.getpid()}"
 
     def __enter__(self) -> Self:
@@ -46,8 +48,9 @@ class Stage:
         """
         _require_programs()
         _clear_left_over()
+        self._handlers = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            if self._handlers[number] is not signal.SIG_IGN:  # nohup means it
                 signal.signal(number, _end)
         testbed.up(PREFIX)
         return self
@@ -56,7 +59,7 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop every process and remove the testbed; a second Ctrl-C does not cut this short."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)
         for process in reversed(self._processes):
             _stop(process)
@@ -64,7 +67,8 @@ class Stage:
             for pid in status.processes:
                 self._kill_if_ours(pid)
         testbed.down(PREFIX)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def start(
         self, namespace: str, arguments: Sequence[str], output: str, *, environment: dict[str, str] | None = None
@@ -72,7 +76,8 @@ class Stage:
         """Start a program in a namespace of the testbed; what it says goes to ``folder/output``."""
         with (self.folder / output).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 (our own arguments, no shell)
-                ["ip", "netns", "exec", PREFIX + namespace, *arguments],  # noqa: S607 (found on PATH, see __enter__)
+                # pdeathsig: not even kill -9 of the demo leaves a program running.
+                ["setpriv", "--pdeathsig", "TERM", "ip", "netns", "exec", PREFIX + namespace, *arguments],  # noqa: S607 (found on PATH, see __enter__)
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

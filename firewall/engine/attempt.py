@@ -46,6 +46,10 @@ class Attempt:
         self.outcome = "impaired" if outcome == "completed" and self.hurt_by is not None else outcome
         return self.outcome
 
+    def is_aftermath(self, message: Message | None) -> bool:
+        """Tell whether a message only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
+        return self.initial_blocked and isinstance(message, Request) and message.method in ("CANCEL", "ACK")
+
     def _request_passed(self, request: Request) -> Outcome | None:
         if request.method == "BYE" and self.answered_ns is not None:
             return "completed"

@@ -173,7 +173,8 @@ class Engine:
         outputs: list[Output] = []
         message = facts.message
         subject = (message.call_id if message is not None else None) or facts.datagram.src_ip
-        if self._alarms.first(subject, decision.rule.name if decision.rule else "", decision.reason):
+        is_news = call is None or call.attempt is None or not call.attempt.is_aftermath(message)
+        if is_news and self._alarms.first(subject, decision.rule.name if decision.rule else "", decision.reason):
             alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, now_ns=now_ns)
             outputs.append(Write(alarm, urgent=True))
         if call is not None:

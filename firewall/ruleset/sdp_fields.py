@@ -41,6 +41,64 @@ def _word(kind: str, index: int) -> Reader:
     return _of_sdp(words)
 
 
+# Wireshark shows a payload type of RTP/AVP by its name (the static types of RFC 3551 §6).
+_PAYLOAD_TYPE_NAMES = {
+    0: "ITU-T G.711 PCMU",
+    1: "USA Federal Standard FS-1016",
+    2: "ITU-T G.721",
+    3: "GSM 06.10",
+    4: "ITU-T G.723",
+    5: "DVI4 8000 samples/s",
+    6: "DVI4 16000 samples/s",
+    7: "Experimental linear predictive encoding from Xerox PARC",
+    8: "ITU-T G.711 PCMA",
+    9: "ITU-T G.722",
+    10: "16-bit uncompressed audio, stereo",
+    11: "16-bit uncompressed audio, monaural",
+    12: "Qualcomm Code Excited Linear Predictive coding",
+    13: "Comfort noise",
+    14: "MPEG-I/II Audio",
+    15: "ITU-T G.728",
+    16: "DVI4 11025 samples/s",
+    17: "DVI4 22050 samples/s",
+    18: "ITU-T G.729",
+    19: "Comfort noise (old)",
+    25: "Sun CellB video encoding",
+    26: "JPEG-compressed video",
+    28: "'nv' program",
+    31: "ITU-T H.261",
+    32: "MPEG-I/II Video",
+    33: "MPEG-II transport streams",
+    34: "ITU-T H.263",
+    **dict.fromkeys(range(72, 77), "Reserved for RTCP conflict avoidance"),
+    **{number: f"DynamicRTP-Type-{number}" for number in range(96, 128)},
+}
+
+
+def _formats(sdp: SessionDescription) -> Values:
+    """Formats of each ``m=`` as Wireshark names them, and the bare payload type of each ``a=rtpmap`` and ``a=fmtp``."""
+    found = []
+    for kind, value in sdp.lines:
+        if kind == "m":
+            words = value.split()
+            is_rtp = len(words) > 2 and words[2].startswith("RTP/")
+            found += [_format_name(word) if is_rtp else word for word in words[3:]]
+        elif kind == "a" and value.startswith(("rtpmap:", "fmtp:")):
+            found += value.partition(":")[2].split()[:1]
+    return tuple(found)
+
+
+def _format_name(word: str) -> str:
+    if word.isascii() and word.isdigit() and len(word) <= 3:
+        return _PAYLOAD_TYPE_NAMES.get(int(word), "Unassigned")
+    return word
+
+
+def _connections(sdp: SessionDescription) -> list[list[str]]:
+    split = (value.split() for kind, value in sdp.lines if kind == "c")
+    return [words for words in split if len(words) > 2]
+
+
 def _attributes(of_media: bool) -> Reader:
     def attributes(sdp: SessionDescription) -> Values:
         values = []
@@ -63,13 +121,18 @@ _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
     ("session_info", "i= of the session", _lines("i")),
     ("connection_info", "c=, whole", _lines("c")),
     ("connection_info.address_type", "c=, address type", _word("c", 1)),
-    ("connection_info.address", "c=, address", _word("c", 2)),
+    (
+        "connection_info.address",
+        "c=, address without its TTL",
+        _of_sdp(lambda sdp: tuple(words[2].partition("/")[0] for words in _connections(sdp))),
+    ),
     ("bandwidth", "b=", _lines("b")),
     ("time", "t=", _lines("t")),
     ("session_attr", "a= of the session", _attributes(of_media=False)),
     ("media", "m=, whole", _lines("m")),
     ("media.media", "m=, kind of media", _word("m", 0)),
     ("media.proto", "m=, transport", _word("m", 2)),
+    ("media.format", "m=, formats by Wireshark's names; rtpmap and fmtp, payload type", _of_sdp(_formats)),
     ("media_attr", "a= of a medium", _attributes(of_media=True)),
 )
 

@@ -177,7 +177,7 @@ def _address_fields(prefix: str, header: str, uri_name: str) -> list[FieldSpec]:
         return tuple(address.display_info for address in _addresses(message, header) if address.display_info)
 
     def uris(message: Message) -> Values:
-        return tuple(address.uri for address in _addresses(message, header))
+        return tuple(address.uri for address in _addresses(message, header) if address.uri != "*")
 
     def part_reader(read: Callable[[Uri], tuple[str, ...]]) -> Reader:
         return _of_message(
@@ -213,7 +213,7 @@ def _tags(*headers: str) -> Reader:
 def _all_display_infos(message: Message) -> Values:
     return tuple(
         address.display_info
-        for header in ("From", "To", "P-Asserted-Identity", "P-Preferred-Identity")
+        for _, header, _ in _ADDRESS_HEADERS
         for address in _addresses(message, header)
         if address.display_info
     )

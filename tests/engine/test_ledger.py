@@ -133,3 +133,10 @@ def test_an_invented_call_id_inherits_nothing() -> None:
     scene.carrier(request("INVITE", "urn:service:sos"))
     stranger = request("INVITE", "sip:6175550199@h", from_tag="stranger", cseq=9)
     assert scene.carrier(stranger, at_s=1).decision.emergency is None
+
+
+def test_giving_up_a_blocked_call_is_no_second_alarm() -> None:
+    scene = Scene(policy("  - {name: wrong, when: 'sip.Method == \"INVITE\"', action: drop}"))
+    assert len(scene.carrier(request(branch="z9hG4bK-x")).alarms) == 1
+    told = scene.carrier(request("CANCEL", branch="z9hG4bK-x"), at_s=5)
+    assert (told.verdict, told.alarms) == ("drop", [])

@@ -80,6 +80,7 @@ class FirewallProcess:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.stop()
+        self.kill()
 
     @property
     def stderr(self) -> str:
@@ -119,7 +120,7 @@ class FirewallProcess:
         self.process.wait(WITHIN_S)
         self._reader.join(WITHIN_S)
         if self.process.stderr is not None:
-            self.process.stderr.close()
+            self.process.stderr.close()  # also when it has ended by itself
 
     def cpu_s(self) -> float:
         """Return the processor time it has used."""

@@ -37,7 +37,6 @@ def test_a_reader_that_does_not_read_never_holds_up_the_traffic_and_hears_what_i
     while b"earlier lines could not be shown)" not in received:
         console.say("and on")
         received += os.read(reader, 65536)
-    assert b"and on (" in received
     console.close()
     os.close(reader)
     os.close(writer)

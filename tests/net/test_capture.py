@@ -91,4 +91,4 @@ def _reads_or_refuses(data: bytes) -> None:
     numbers = [item.packet if isinstance(item, Unreadable) else item.frame_number for item in read]
     assert numbers == list(range(1, len(read) + 1))
     assert not any(isinstance(item, Cut) for item in read[:-1])
-    assert all(isinstance(item, Unreadable) or 0 <= item.timestamp_ns for item in read)
+    assert all(isinstance(item, Unreadable) or item.timestamp_ns >= 0 for item in read)

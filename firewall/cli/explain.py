@@ -1,0 +1,67 @@
+"""``sosgate explain``: the page of a code, or the story of one call from the decision log."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firewall.engine.reasons import REASONS, Reason
+from firewall.errors import OperatorError
+
+EXIT_NOT_FOUND = 1
+
+
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="CODE|CALL-ID", help="A reason or lint code, or a Call-ID.")],
+    log: Annotated[str | None, typer.Option("--log", metavar="FILE", help="The decision log with the call.")] = None,
+) -> None:
+    """Explain a reason code or a finding's code, or tell one call's story from the decision log (exit 1: not found)."""
+    if log is not None:
+        _tell_story(subject, log)
+        return
+    page = _page(subject)
+    if page is None:
+        sys.stderr.write(f'"{subject}" is no code of sosgate; for a call\'s story add --log FILE\n')
+        raise typer.Exit(EXIT_NOT_FOUND)
+    sys.stdout.write(page + "\n")
+
+
+def _page(code: str) -> str | None:
+    from firewall.lint.codes import CODES
+
+    if code in REASONS:
+        return _reason_page(REASONS[code])
+    finding = CODES.get(code.upper())
+    if finding is None:
+        return None
+    return (
+        f"{finding.code} {finding.name}: {finding.title} ({finding.severity})\n\n{finding.why}\n\nMend: {finding.mend}"
+    )
+
+
+def _reason_page(reason: Reason) -> str:
+    kinds = {"decision": "reason of a decision", "malformed": "reason of a malformed message", "anomaly": "anomaly"}
+    return f"{reason.code}: {reason.title} ({kinds[reason.kind]})\n\n{reason.text}"
+
+
+def _tell_story(call_id: str, log: str) -> None:
+    from firewall.replay.story import call_records, tell
+
+    try:
+        with Path(log).open("rb") as lines:
+            found = call_records(lines, call_id)
+    except OSError as error:
+        raise OperatorError(
+            f"cannot read the decision log {log}: {error.strerror}", next_step="name the file that --log of run wrote"
+        ) from error
+    if found.unreadable_lines:
+        sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
+    story = tell(call_id, found.records)
+    if story is None:
+        sys.stderr.write(f'{log} has no message with Call-ID "{call_id}"\n')
+        raise typer.Exit(EXIT_NOT_FOUND)
+
+    from firewall.cli.story import print_story
+
+    print_story(story)

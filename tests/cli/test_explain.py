@@ -1,0 +1,52 @@
+"""``sosgate explain`` as an operator types it."""
+
+from pathlib import Path
+
+import pytest
+
+from firewall.cli.main import run_command
+from firewall.engine.outputs import Write
+from firewall.engine.reasons import REASONS
+from firewall.engine.record import encode
+from firewall.lint.codes import CODES
+from tests.messages import request
+from tests.scene import Scene, policy
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    told = Scene(policy("  - {name: wrong, action: drop}")).carrier(request())
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    return path
+
+
+@pytest.mark.parametrize("code", [*REASONS, *CODES])
+def test_every_code_has_a_page(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", code]) == 0
+    assert capsys.readouterr().out.startswith(code)
+
+
+def test_an_unknown_code_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "nonsense"]) == 1
+    assert "--log" in capsys.readouterr().err
+
+
+def test_a_blocked_call_is_told_with_its_cause(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert "emergency call call-1@192.0.2.10" in out
+    assert "outcome: blocked / InitialTrafficBlocked" in out
+    assert 'drop by rule "wrong" (policy.yaml:9)' in out
+
+
+def test_an_unknown_call_is_not_found(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "unknown", "--log", str(log)]) == 1
+    assert "no message with Call-ID" in capsys.readouterr().err
+
+
+def test_a_missing_log_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "x", "--log", str(tmp_path / "none")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "cannot read the decision log" in error

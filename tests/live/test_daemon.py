@@ -1,0 +1,198 @@
+"""Starting, reloading and refusing to start."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firewall.live import testbed as live_testbed
+from tests.live.conftest import Namespaces, kernel_state
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.sipp import answering, calling
+
+pytestmark = pytest.mark.netns
+
+
+def refused(namespace: str, policy: Path, *arguments: str, prelude: tuple[str, ...] = ()) -> str:
+    """Start where it cannot, and return what it says; nothing may be left behind."""
+    before = kernel_state(namespace)
+    process = FirewallProcess(namespace, policy, *arguments, prelude=prelude)
+    try:
+        assert process.process.wait(15) == 2
+    finally:
+        process.kill()
+    assert kernel_state(namespace) == before
+    assert len(process.lines) == 1, process.stderr
+    return process.stderr
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "p.yaml"
+    path.write_text(policy_text())
+    return path
+
+
+def test_it_says_what_is_in_force(testbed: Namespaces, policy: Path) -> None:
+    with FirewallProcess(testbed.fw, policy) as firewall:
+        firewall.stop()
+    assert firewall.lines[0][1] == f"sosgate: policy testbed ({policy}, 1 rule) on f0, f1, ready"
+
+
+def test_an_interface_that_is_not_there_yet_is_a_warning(testbed: Namespaces, policy: Path) -> None:
+    policy.write_text(policy.read_text().replace("[f1]", "[f1, f9]"))
+    with FirewallProcess(testbed.fw, policy) as firewall:
+        firewall.wait_for('warning: there is no interface "f9" here')
+
+
+@pytest.mark.parametrize("missing", ["-all", "-net_admin,-net_raw"])
+def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Path, missing: str) -> None:
+    sentence = refused(testbed.fw, policy, prelude=("setpriv", f"--bounding-set={missing}", f"--inh-caps={missing}"))
+    assert "CAP_NET_ADMIN" in sentence
+
+
+def test_a_second_one_in_the_same_namespace_is_refused_and_the_first_goes_on(
+    testbed: Namespaces, policy: Path, tmp_path: Path
+) -> None:
+    with FirewallProcess(testbed.fw, policy) as firewall:
+        assert "another sosgate is running in this network namespace" in refused(testbed.fw, policy)
+        with answering(testbed.psap, tmp_path), calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50") as uac:
+            assert uac.wait() == 0
+        assert firewall.stop() == 0
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8:1::1"])
+def test_a_proxy_port_in_use_is_one_sentence(testbed: Namespaces, policy: Path, address: str) -> None:
+    def occupy() -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, 15060))
+        return opened
+
+    with live_testbed.in_namespace(testbed.fw, occupy):
+        assert "UDP port 15060: Address already in use" in refused(testbed.fw, policy)
+
+
+def test_without_nft_it_says_what_to_install(testbed: Namespaces, policy: Path) -> None:
+    hide_nft = 'mount -t tmpfs none /usr/sbin && exec "$@"'
+    sentence = refused(testbed.fw, policy, prelude=("unshare", "-m", "sh", "-c", hide_nft, "sh"))
+    assert "nft is not installed; install nftables" in sentence
+
+
+def test_a_log_or_a_control_socket_that_cannot_be_is_one_sentence(
+    testbed: Namespaces, policy: Path, tmp_path: Path
+) -> None:
+    assert "cannot open the log" in refused(testbed.fw, policy, "--log", str(tmp_path / "no" / "log"))
+    assert "cannot open the control socket" in refused(testbed.fw, policy, "--control", str(tmp_path / "no" / "sock"))
+    occupied = tmp_path / "file"
+    occupied.write_text("mine")
+    assert "a file that is no socket is there" in refused(testbed.fw, policy, "--control", str(occupied))
+    assert occupied.read_text() == "mine"
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_loopback_that_is_down_is_one_sentence(testbed: Namespaces, policy: Path) -> None:
+    in_fw = ["ip", "netns", "exec", testbed.fw, "ip", "link", "set", "lo"]
+    subprocess.run([*in_fw, "down"], check=True)
+    try:
+        assert 'the loopback interface is down here: "ip link set lo up"' in refused(testbed.fw, policy)
+    finally:
+        subprocess.run([*in_fw, "up"], check=True)
+
+
+def test_sighup_brings_a_good_policy_into_force_and_calls_go_on(
+    testbed: Namespaces, policy: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        answering(testbed.psap, tmp_path),
+        calling(testbed.carrier, tmp_path, "-m", "150", "-r", "100", "-d", "500") as uac,
+    ):
+        wait_until(lambda: log.read_text().count("INVITE"), "calls have begun")
+        policy.write_text(policy_text(down="block").replace("everything-else", "renamed"))
+        firewall.send(signal.SIGHUP)
+        firewall.wait_for("new policy in force")
+        assert "counter packets 0 bytes 0 drop" in kernel_state(testbed.fw)
+        assert uac.wait() == 0
+        firewall.stop()
+    assert uac.count().retransmissions == 0
+    actions = [record["policy"]["action"] for record in records(log, "policy")]
+    assert actions == ["loaded", "applied"]
+    rules = {record["decision"]["rule"] for record in records(log, "sip_decision")}
+    assert rules == {"everything-else", "renamed"}
+
+
+def _unknown_field(policy: Path) -> None:
+    policy.write_text(policy_text(rules="  - name: bad\n    when: sip.metod == 1\n    action: drop\n"))
+
+
+def _impossible_interface(policy: Path) -> None:
+    policy.write_text(policy_text().replace("[f0]", '["eth*"]'))
+
+
+def _gone(policy: Path) -> None:
+    policy.unlink()
+
+
+@pytest.mark.parametrize("spoil", [_unknown_field, _impossible_interface, _gone])
+def test_sighup_with_an_unusable_policy_keeps_the_old_one_and_says_why(
+    testbed: Namespaces, policy: Path, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
+        table = kernel_state(testbed.fw)
+        spoil(policy)
+        firewall.send(signal.SIGHUP)
+        _, sentence = firewall.wait_for("policy refused, the old one stays in force")
+        assert "p.yaml" in sentence
+        assert kernel_state(testbed.fw) == table
+        with answering(testbed.psap, tmp_path), calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50") as uac:
+            assert uac.wait() == 0
+        firewall.stop()
+    loaded, refusal = records(log, "policy")
+    assert refusal["policy"]["action"] == "refused"
+    assert refusal["policy"]["error"]
+    assert {record["decision"]["policy_sha256"] for record in records(log, "sip_decision")} == {
+        loaded["policy"]["sha256"]
+    }
+
+
+def test_sighup_after_a_rotation_writes_the_new_log(testbed: Namespaces, policy: Path, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.jsonl"
+    with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
+        log.rename(tmp_path / "decisions.jsonl.1")
+        firewall.send(signal.SIGHUP)
+        firewall.wait_for("new policy in force")
+        assert stat.S_IMODE(log.stat().st_mode) & 0o137 == 0
+        firewall.stop()
+    assert [record["event_type"] for record in records(tmp_path / "decisions.jsonl.1")] == ["policy"]
+    assert [record["event_type"] for record in records(log)] == ["policy", "stats"]
+
+
+def test_systemd_hears_readiness_watchdog_reload_and_stop(testbed: Namespaces, policy: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        heard: list[str] = []
+
+        def hear(what: str) -> None:
+            while not heard or what not in heard[-1]:
+                heard.append(systemd.recv(4096).decode())
+
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        with FirewallProcess(testbed.fw, policy, environment=environment) as firewall:
+            hear("READY=1")
+            hear("WATCHDOG=1")
+            hear("WATCHDOG=1")
+            firewall.send(signal.SIGHUP)
+            hear("RELOADING=1\nMONOTONIC_USEC=")
+            hear("READY=1")
+            os.kill(firewall.process.pid, signal.SIGTERM)
+            hear("STOPPING=1")
+            assert firewall.process.wait(10) == 0

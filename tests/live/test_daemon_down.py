@@ -1,0 +1,120 @@
+"""What becomes of calls when the daemon is killed, started again and stopped."""
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import Namespaces, kernel_state
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.sipp import answering, calling
+from tests.live.wire import Wire, udp_payloads
+
+pytestmark = pytest.mark.netns
+
+
+def test_killed_with_bypass_no_call_fails_and_a_restarted_daemon_takes_over(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    # With this rule an unknown BYE or ACK would be dropped, were it not for the takeover.
+    only_invite = '  - name: calls\n    when: sip.Method == "INVITE"\n    action: allow\n'
+    policy.write_text(policy_text().partition("rules:\n")[0] + "rules:\n" + only_invite + "default: drop\n")
+    before = kernel_state(testbed.fw)
+    first = FirewallProcess(testbed.fw, policy)
+    with (
+        first,
+        answering(testbed.psap, tmp_path),
+        calling(testbed.carrier, tmp_path, "-m", "300", "-r", "50", "-d", "1000") as uac,
+    ):
+        _sleep_until_calls_go_on(uac.process)
+        first.kill()
+        time.sleep(1.5)  # calls are set up and ended by the kernel alone
+        with FirewallProcess(testbed.fw, policy, "--log", str(log)) as second:
+            assert uac.wait() == 0
+            assert "took over" in second.stderr
+            assert second.stop() == 0
+    assert uac.count().failed == 0
+    assert uac.count().successful == 300
+    (loaded,) = records(log, "policy")
+    assert loaded["policy"]["takeover"] is True
+    decisions = records(log, "sip_decision")
+    assert "takeover" in {record["decision"]["reason"] for record in decisions}
+    assert kernel_state(testbed.fw) == before
+
+
+def test_killed_with_block_no_call_passes_until_the_daemon_is_back(testbed: Namespaces, tmp_path: Path) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(down="block"))
+    before = kernel_state(testbed.fw)
+    with FirewallProcess(testbed.fw, policy) as first, answering(testbed.psap, tmp_path):
+        first.kill()
+        with (
+            Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
+            calling(testbed.carrier, tmp_path, "-m", "20", "-r", "50") as uac,
+        ):
+            wait_until(lambda: _blocked(testbed.fw) >= 60, "each call's INVITE was dropped three times")
+        assert uac.count().successful == 0
+        assert udp_payloads(tmp_path / "p0.pcap").total() == 0
+        # A start that fails leaves the block as it is: better late than open.
+        bad = tmp_path / "bad.yaml"
+        bad.write_text("policy: [")
+        refused = FirewallProcess(testbed.fw, bad)
+        assert refused.process.wait(15) == 2
+        refused.kill()
+        assert kernel_state(testbed.fw) != before
+        with (
+            FirewallProcess(testbed.fw, policy) as second,
+            calling(testbed.carrier, tmp_path, "-m", "20", "-r", "50") as again,
+        ):
+            assert again.wait() == 0
+            assert second.stop() == 0
+    assert kernel_state(testbed.fw) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_clean_stop_leaves_the_machine_as_it_was(testbed: Namespaces, tmp_path: Path, number: signal.Signals) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text())
+    others = "table inet other {\nchain c {\ntype filter hook forward priority 5\n}\n}"
+    in_fw = ["ip", "netns", "exec", testbed.fw]
+    subprocess.run([*in_fw, "nft", others], check=True)
+    subprocess.run([*in_fw, "ip", "route", "add", "unreachable", "203.0.113.9", "table", "505"], check=True)
+    try:
+        before = kernel_state(testbed.fw)
+        with FirewallProcess(testbed.fw, policy) as firewall:
+            assert kernel_state(testbed.fw) != before
+            assert firewall.stop(number) == 0
+        assert kernel_state(testbed.fw) == before
+        assert "203.0.113.9" in before
+    finally:
+        subprocess.run([*in_fw, "nft", "delete", "table", "inet", "other"], check=True)
+        subprocess.run([*in_fw, "ip", "route", "flush", "table", "505"], check=True)
+
+
+def test_a_stop_under_load_loses_no_message(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text())
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        answering(testbed.psap, tmp_path),
+        calling(testbed.carrier, tmp_path, "-m", "300", "-r", "150") as uac,
+    ):
+        _sleep_until_calls_go_on(uac.process)
+        assert firewall.stop() == 0
+        assert uac.wait() == 0
+    assert uac.count().retransmissions == 0
+    assert 0 < len(records(log, "sip_decision")) < 1800
+    assert records(log)[-1]["event_type"] == "stats"
+
+
+def _blocked(namespace: str) -> int:
+    return sum(int(packets) for packets in re.findall(r"counter packets (\d+) bytes \d+ drop", kernel_state(namespace)))
+
+
+def _sleep_until_calls_go_on(process: "subprocess.Popen[bytes]") -> None:
+    time.sleep(1.0)
+    assert process.poll() is None

@@ -1,0 +1,64 @@
+"""A log that cannot be written never stops a call: it is told, counted, and told again when it is over."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firewall.live.control import ask
+from tests.live.conftest import Namespaces
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.sipp import CallCount, answering, calling
+
+pytestmark = pytest.mark.netns
+
+
+def test_calls_go_on_over_a_full_disk_and_the_loss_is_counted_and_told(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, control = tmp_path / "p.yaml", tmp_path / "control"
+    policy.write_text(policy_text())
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    log = disk / "decisions.jsonl"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], check=True)
+    try:
+        (disk / "ballast").write_bytes(bytes(128 * 1024))
+        with (
+            FirewallProcess(testbed.fw, policy, "--log", str(log), "--control", str(control)) as firewall,
+            answering(testbed.psap, tmp_path),
+        ):
+            with calling(testbed.carrier, tmp_path, "-m", "100", "-r", "100") as uac:
+                assert uac.wait() == 0
+            assert uac.count() == CallCount(successful=100, failed=0, retransmissions=0)
+            firewall.wait_for("ALARM log_unwritable")
+            status = ask(control, "status")
+            lost = status["log"]["lost_records"]
+            assert status["log"]["failing"] is True
+            assert status["log"]["error"] == "No space left on device"
+            assert 0 < lost < 600
+            (disk / "ballast").unlink()
+            with calling(testbed.carrier, tmp_path, "-m", "5", "-r", "100") as uac:
+                assert uac.wait() == 0
+            firewall.wait_for("ALARM log_recovered")
+            assert firewall.stop() == 0
+        assert firewall.stderr.count("ALARM") == 2
+        alarms = records(log, "alarm")
+        recovered = [record for record in alarms if record["alarm"]["code"] == "log_recovered"]
+        assert f"{lost} records were lost" in recovered[0]["alarm"]["message"]
+        # The alarm of the loss is itself among the lost.
+        assert len(records(log, "sip_decision")) + lost - (2 - len(alarms)) == 630
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_an_emergency_call_passes_with_a_log_that_is_always_full(testbed: Namespaces, tmp_path: Path) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(guard="enforce"))
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", "/dev/full") as firewall,
+        answering(testbed.psap, tmp_path),
+        calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50", "-s", "911") as uac,
+    ):
+        assert uac.wait() == 0
+        firewall.stop()
+    assert firewall.stderr.count("ALARM log_unwritable") == 1
+    assert wait_until(lambda: "stopped" in firewall.stderr, "it stops cleanly")

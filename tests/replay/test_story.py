@@ -1,0 +1,79 @@
+"""One call's story from the decision log."""
+
+from firewall.engine.outputs import Write
+from firewall.engine.record import encode
+from firewall.replay.story import Story, call_records, tell
+from tests.messages import request, response
+from tests.scene import Scene, Told, policy
+
+ALL = "  - {name: all, action: allow}"
+CALL_ID = "call-1@192.0.2.10"
+
+
+def log_of(*told: Told) -> list[bytes]:
+    return [encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)]
+
+
+def story_of(*told: Told) -> Story:
+    story = tell(CALL_ID, call_records(log_of(*told), CALL_ID).records)
+    assert story is not None
+    return story
+
+
+def test_a_completed_call_has_its_ladder_and_no_cause() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    story = story_of(
+        scene.carrier(invite),
+        scene.psap(response(invite, 200), at_s=1),
+        scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=2),
+    )
+    assert [step.message for step in story.steps] == [
+        "INVITE sip:911@198.51.100.10",
+        "200 OK",
+        "BYE sip:911@198.51.100.10",
+    ]
+    assert (story.outcome, story.problem, story.cause, story.mend) == ("completed", None, None, None)
+
+
+def test_a_blocked_call_names_rule_file_line_and_mend() -> None:
+    scene = Scene(policy("  - {name: wrong, action: drop}"))
+    story = story_of(scene.carrier(request()))
+    assert (story.outcome, story.problem) == ("blocked", "InitialTrafficBlocked")
+    assert story.cause == (
+        'sosgate did not let INVITE sip:911@198.51.100.10 pass: drop by rule "wrong" (policy.yaml:9)'
+    )
+    assert story.mend is not None
+    assert '"wrong"' in story.mend
+
+
+def test_a_call_that_the_guard_saved_says_so() -> None:
+    scene = Scene(policy("  - {name: wrong, action: drop}", guard="enforce"))
+    story = story_of(scene.carrier(request()))
+    assert story.steps[0].verdict == "drop, but passed (guard)"
+    assert story.cause is not None
+    assert "the guard let it pass" in story.cause
+
+
+def test_what_the_called_side_did_is_not_put_on_us() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    sent = scene.carrier(invite)
+    assert story_of(sent).cause == "sosgate let every message pass; the called side never answered"
+    refused = scene.psap(response(invite, 486, phrase="Busy Here"), at_s=1)
+    assert story_of(sent, refused).cause == "sosgate let every message pass; the called side answered 486 Busy Here"
+
+
+def test_an_ordinary_blocked_call_has_a_cause_too() -> None:
+    scene = Scene(policy("  - {name: none, when: 'sip.Method == \"X\"', action: allow}"))
+    story = story_of(scene.carrier(request(uri="sip:6175550199@h")))
+    assert story.outcome is None
+    assert story.cause == "sosgate did not let INVITE sip:6175550199@h pass: drop by No rule matched"
+
+
+def test_other_calls_and_torn_lines_are_left_out_and_counted() -> None:
+    scene = Scene(policy(ALL))
+    log = log_of(scene.carrier(request()), scene.carrier(request(call_id="other")))
+    found = call_records([*log, b"\n", log[0][:40]], CALL_ID)
+    assert (len(found.records), found.unreadable_lines) == (1, 1)
+    assert tell("unknown", call_records(log, "unknown").records) is None

@@ -46,7 +46,7 @@ format: $(INSTALLED) ## Bring the code into the one format
 	@$(BIN)/ruff check --fix .
 
 docs: $(INSTALLED) ## Write the generated pages and the JSON Schema again
-	@$(BIN)/python -m tests.architecture.generated_docs --write
+	@$(BIN)/python -m firewall.cli.reference
 
 lock: $(INSTALLED) ## Resolve requirements.lock again (needs uv)
 	@{ sed -n '/^#/p' requirements.lock; \
@@ -81,7 +81,7 @@ check-rules:
 
 check-docs:
 	$(call stage,generated docs are up to date)
-	@$(BIN)/python -m tests.architecture.generated_docs
+	@$(BIN)/python -m firewall.cli.reference --check
 
 # The Python packages, exactly as locked, and sosgate itself from this folder.
 $(INSTALLED): requirements.lock pyproject.toml

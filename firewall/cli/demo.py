@@ -82,6 +82,7 @@ class _Demo:
     stage: Stage
     failures: list[str] = field(default_factory=list)
     blocked_by: str = "no rule"
+    blocked_call_id: str = "CALL-ID"
 
     def play(self) -> None:
         """Tell it from the first step to the last."""
@@ -95,10 +96,11 @@ class _Demo:
         screen.title("A 911 call through a firewall: blocked, explained, mended")
         screen.step("Three network namespaces, and sosgate between them")
         screen.network()
-        capture = stage.start_capture(FOLDER / "traffic.pcap", "tcpdump.log")
+        capture = stage.start_capture(FOLDER / "traffic.pcap", "dumpcap.log")
         arguments = ["--policy", str(self.policy), "--log", str(FOLDER / "decisions.jsonl")]
         daemon = stage.start_daemon([*arguments, "--control", str(FOLDER / "control.sock")], "daemon.log")
-        screen.say(f"sosgate run --policy {self.policy}: ready")
+        screen.command(f"sosgate run --policy {self.policy} --log {FOLDER}/decisions.jsonl")
+        screen.say("ready", "green")
         self.callers = Callers(stage)
         self.callers.start_dispatch_centre()
 
@@ -119,7 +121,10 @@ class _Demo:
         stage.stop(capture)
         screen.step("Kept for you")
         screen.kept(FOLDER, KEPT)
-        screen.say(f"sosgate replay {FOLDER}/traffic.pcap --policy {self.mended}", "bold")
+        screen.step("To look closer")
+        log = FOLDER / "decisions.jsonl"
+        screen.command(f"sosgate explain {self.blocked_call_id} --log {log}")
+        screen.command(f"sosgate replay {FOLDER}/traffic.pcap --policy {self.broken} --against {self.mended}")
 
     def _place_calls(self, name: str) -> _Round:
         """Place one round of calls, and wait until the log has told their outcome."""
@@ -161,12 +166,13 @@ class _Demo:
         self.screen.say(f"{self.blocked_by}:")
         if told.get("line") is not None:
             self.screen.policy_lines(self.policy, told["line"])
-        self.screen.ladder(before.log.decisions(call_id=hurt[0]["sip"]["call_id"]))
+        self.blocked_call_id = hurt[0]["sip"]["call_id"]
+        self.screen.ladder(before.log.decisions(call_id=self.blocked_call_id))
 
     def _lint_broken(self, before: _Round) -> None:
         """Show that lint finds the same rule without any traffic."""
         self.screen.step("What lint would have said, before any call was lost")
-        self.screen.say(f"$ sosgate lint {self.broken} --witness {FOLDER}/witness", "bold")
+        self.screen.command(f"sosgate lint {self.broken} --witness {FOLDER}/witness")
         code, result = self._lint(self.broken, "lint-broken.json", "--witness", str(FOLDER / "witness"))
         self._expect(code == 1, f"lint ended with {code} on the broken policy, not with 1")
         alarm = before.log.alarm()
@@ -183,7 +189,7 @@ class _Demo:
         """Check the mended policy and have the running daemon load it."""
         self.screen.step("The mended policy, checked and loaded into the running daemon")
         self.screen.difference(self.broken, self.mended)
-        self.screen.say(f"$ sosgate lint {self.mended}", "bold")
+        self.screen.command(f"sosgate lint {self.mended}")
         code, result = self._lint(self.mended, "lint-mended.json")
         self._expect(code == 0, f"lint ended with {code} on the mended policy, not with 0")
         self.screen.say(f"{result['result']}, {len(result['findings'])} findings", "green" if code == 0 else "bold red")
@@ -198,7 +204,7 @@ class _Demo:
             _RELOAD_WITHIN_S,
         )
         self._expect(actions == ["applied"], f"the mended policy was {actions[0]}")
-        self.screen.say(f"$ kill -HUP {daemon.pid}", "bold")
+        self.screen.command(f"kill -HUP {daemon.pid}")
         self.screen.say(f"policy {actions[0]}; no call in progress is forgotten", "green")
 
     def _expect_mended(self, after: _Round) -> None:

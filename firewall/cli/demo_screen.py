@@ -19,6 +19,7 @@ Json = dict[str, Any]
 _INDENT = "   "
 _CONTEXT_LINES = 1
 _MAX_WIDTH = 110
+_REASONS_IN_SHORT = {"reject_ack": "the ACK to that reject"}
 
 
 class Screen:
@@ -45,6 +46,10 @@ class Screen:
         """Say something, wrapped to the width and indented."""
         for line in textwrap.wrap(text, self._console.width - len(_INDENT), break_on_hyphens=False) or [""]:
             self._quote(line, style)
+
+    def command(self, line: str) -> None:
+        """Show a command as a person would type it."""
+        self._quote(f"$ {line}", "bold")
 
     def _quote(self, line: str, style: str) -> None:
         """Show one line as it is; the terminal wraps it where it is too long."""
@@ -83,17 +88,18 @@ class Screen:
         place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part) is not None)
         self.say(f"{place}: {finding['severity']}[{finding['code']}] {finding['name']}", "bold red")
         self.say(finding["message"])
-        if finding.get("witness"):
-            self.say(f"witness: {finding['witness']}")
+        if witness := finding.get("witness"):
+            self.say(f"witness: {witness['summary']}")
+            self.say(f"         {witness['pcap']}")
         if finding.get("help"):
             self.say(f"help: {finding['help']}", "green")
 
     def difference(self, old: Path, new: Path) -> None:
         """Show what was mended, as a diff."""
-        lines = difflib.unified_diff(old.read_text().splitlines(), new.read_text().splitlines(), lineterm="", n=1)
-        styles = {"+": "green", "-": "red"}
-        for line in list(lines)[2:]:
-            self._quote(line, styles.get(line[:1], "dim"))
+        styles = {"+": "green", "-": "red", " ": "dim"}
+        for line in difflib.unified_diff(_rules(old), _rules(new), lineterm="", n=1):
+            if not line.startswith(("---", "+++", "@@")):
+                self._quote(line, styles[line[0]])
 
     def counts(self, heading: str, rows: Sequence[tuple[str, str, bool]]) -> None:
         """Show what became of the calls: what, how many got through, whether that is as it should be."""
@@ -120,6 +126,11 @@ class Screen:
         self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
 
+def _rules(policy: Path) -> list[str]:
+    """Return a policy's lines without the comments that stand at the margin."""
+    return [line for line in policy.read_text().splitlines() if not line.startswith("#")]
+
+
 def _rung(decision: Json) -> tuple[str, str]:
     """Return one message of a ladder, and its style."""
     sip, verdict = decision["sip"] or {}, decision["decision"]
@@ -133,7 +144,7 @@ def _rung(decision: Json) -> tuple[str, str]:
     by = (
         f'{verdict["verdict"]}: rule "{verdict["rule"]}"'
         if verdict["rule"]
-        else f"{verdict['verdict']}: {verdict['reason']}"
+        else _REASONS_IN_SHORT.get(verdict["reason"], f"{verdict['verdict']}: {verdict['reason']}")
     )
     if from_caller:
         return f"  │{f' {name} ':─^26}▶✗  {by}", "red"

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import firewall
 from firewall.errors import MachineError, OperatorError
 from firewall.live import testbed
 
 PREFIX = "demo-"
-PACKAGES = {"setpriv": "util-linux", "ip": "iproute2", "nft": "nftables", "sipp": "sip-tester", "tcpdump": "tcpdump"}
+PACKAGES = {"setpriv": "util-linux", "ip": "iproute2", "nft": "nftables", "sipp": "sip-tester", "dumpcap": "tshark"}
 
 _READY_WITHIN_S = 10
 _STOP_WITHIN_S = 5
@@ -49,26 +49,33 @@ class Stage:
         _require_programs()
         _clear_left_over()
         self._handlers = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if self._handlers[number] is not signal.SIG_IGN:  # nohup means it
-                signal.signal(number, _end)
-        testbed.up(PREFIX)
+        ended_by: list[int] = []
+        # While the testbed is being made, an end waits: half a namespace would look like somebody else's, and
+        # pyroute2 forks and ends its child with SIGTERM, which must not run an exception through our code there.
+        self._on_end(lambda number, _frame: ended_by.append(number))
+        try:
+            testbed.up(PREFIX)
+        except BaseException:
+            self._restore_handlers()
+            raise
+        self._on_end(_end)
+        if ended_by:
+            self.__exit__(None, None, None)
+            _end(ended_by[0], None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop every process and remove the testbed; a second Ctrl-C does not cut this short."""
-        for number in self._handlers:
-            signal.signal(number, signal.SIG_IGN)
+        self._on_end(signal.SIG_IGN)
         for process in reversed(self._processes):
             _stop(process)
         for status in testbed.statuses(PREFIX):
             for pid in status.processes:
                 self._kill_if_ours(pid)
         testbed.down(PREFIX)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._restore_handlers()
 
     def start(
         self, namespace: str, arguments: Sequence[str], output: str, *, environment: dict[str, str] | None = None
@@ -113,20 +120,19 @@ class Stage:
         return daemon
 
     def start_capture(self, pcap: Path, output: str) -> subprocess.Popen[bytes]:
-        """Start tcpdump on the carrier's side of the firewall and return when it listens.
+        """Start capturing on the carrier's side of the firewall, and return when it has begun.
 
         Raises:
             MachineError: it ended, or did not begin in time.
         """
-        # -Z root: on Debian it would else become a user who may not write into this folder.
-        arguments = ["tcpdump", "-i", "f0", "-U", "--immediate-mode", "-Z", "root", "-w", str(pcap)]
-        capture = self.start("fw", arguments, output)
+        # dumpcap, because tcpdump gives up its user id, which an ordinary user's namespace does not allow.
+        capture = self.start("fw", ["dumpcap", "-P", "-q", "-i", "f0", "-w", str(pcap)], output)
 
-        def listening() -> bool:
-            self.check_alive(capture, "tcpdump", output)
-            return "listening on" in (self.folder / output).read_text(errors="replace")
+        def begun() -> bool:
+            self.check_alive(capture, "dumpcap", output)
+            return "File: " in (self.folder / output).read_text(errors="replace")
 
-        wait_until(listening, "tcpdump did not begin", _READY_WITHIN_S)
+        wait_until(begun, "the capture did not begin", _READY_WITHIN_S)
         return capture
 
     def check_alive(self, process: subprocess.Popen[bytes], name: str, output: str) -> None:
@@ -140,6 +146,15 @@ class Stage:
         said = (self.folder / output).read_text(errors="replace").strip().splitlines()
         cause = said[-1].removeprefix("error: ") if said else f"it ended with status {process.returncode}"
         raise MachineError("run", name, cause, needs=f"all it said is in {self.folder / output}")
+
+    def _on_end(self, handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+        for number, before in self._handlers.items():
+            if before is not signal.SIG_IGN:  # nohup means it
+                signal.signal(number, handler)
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def _kill_if_ours(self, pid: int) -> None:
         """Kill a process that was started but not yet noted when the end came."""
@@ -196,8 +211,8 @@ def _clear_left_over() -> None:
         testbed.down(PREFIX)  # a demo that was killed left it
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

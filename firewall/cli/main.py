@@ -111,7 +111,7 @@ def run_command(arguments: Sequence[str]) -> int:
             raise
         return EXIT_BROKEN_PIPE  # typer and rich found it first, and made an exit code of their own of it
     except OSError as error:
-        subject = f" {error.filename}" if error.filename else ""
+        subject = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
         return _complain(f"error: the machine refused{subject}: {error.strerror or error}", error)
     except Exception as error:  # noqa: BLE001 (the last line of defence: no traceback is ever shown unasked)
         sentence = (

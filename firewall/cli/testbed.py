@@ -50,7 +50,7 @@ def _show(found: tuple[NamespaceStatus, ...], output: Format) -> None:
     if output is Format.JSON:
         typer.echo(json.dumps({"namespaces": [asdict(status) for status in found]}, indent=2))
         return
-    table = Table(title="carrier ── c0·f0 [fw] f1·p0 ── psap", title_justify="left")
+    table = Table(title=r"carrier ── c0·f0 \[fw] f1·p0 ── psap", title_justify="left")
     for heading in ("namespace", "state", "interfaces", "addresses", "processes"):
         table.add_column(heading)
     colours = {"up": "green", "down": "dim", "foreign": "red"}

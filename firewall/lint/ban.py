@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from firewall.lint.emergency import Corpus
 from firewall.lint.endpoint import Pair
-from firewall.lint.finding import Finding, Sent
+from firewall.lint.finding import Extent, Finding, Sent
 from firewall.lint.flow import VOICE, ordinary_request
 from firewall.lint.form import PLAIN, Form, Style
 from firewall.lint.instant import SECOND_NS
@@ -24,18 +24,20 @@ _UNREADABLE = b"\x00\x01\x02 no SIP at all\r\n\r\n"
 _MAX_REPEATS = 2000
 
 
-def check(policy: Policy, questioner: Questioner, asked: Corpus) -> list[Finding]:
-    """Return a finding for each rule whose ban reaches an address of ``emergency.from``."""
-    findings = []
+def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[Finding], Extent]:
+    """Return a finding for each rule whose ban reaches an address of ``emergency.from``, and how much was asked."""
+    findings: list[Finding] = []
+    extent = Extent()
     for rule in policy.rules:
         if rule.ban_ns is None or rule.shadow:
             continue
         blocked = _shut_out(rule, questioner, asked)
+        extent += Extent(probes=1, blocked=blocked is not None)
         if blocked is not None:
             finding = finding_of(policy, "SOS109", (blocked,), 1)
             trigger = f"an ordinary {blocked.sent[0].label} from {blocked.probe.pair.caller.ip} triggers the ban"
             findings.append(replace(finding, because=(trigger, *finding.because[:-1])))
-    return findings
+    return findings, extent
 
 
 def _shut_out(rule: Rule, questioner: Questioner, asked: Corpus) -> Blocked | None:

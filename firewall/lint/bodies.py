@@ -98,7 +98,7 @@ def picture(ip: str) -> Body:
 
 def plain_text(_ip: str) -> Body:
     """The text of a page-mode message (RFC 3428)."""
-    return Body("text/plain;charset=utf-8", "Fire at 12 Main St. Please hurry.".encode())
+    return Body("text/plain;charset=utf-8", b"Fire at 12 Main St. Please hurry.")
 
 
 def cap_alert(_ip: str) -> Body:
@@ -161,7 +161,8 @@ def position() -> bytes:
 
 def _additional_data(block: str, size_bytes: int) -> bytes:
     opening = (
-        f'<?xml version="1.0" encoding="UTF-8"?>{CRLF}<{block} xmlns="urn:ietf:params:xml:ns:EmergencyCallData:{block}">{CRLF}'
+        f'<?xml version="1.0" encoding="UTF-8"?>{CRLF}'
+        f'<{block} xmlns="urn:ietf:params:xml:ns:EmergencyCallData:{block}">{CRLF}'
         f"<DataProviderReference>ref-1@caller.example</DataProviderReference>{CRLF}"
     )
     line = f"<!-- field of {block}: as long as carriers make it -->{CRLF}"

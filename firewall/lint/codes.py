@@ -32,8 +32,8 @@ CODES: dict[str, Code] = _table(
         "unusable-policy",
         "error",
         "The policy cannot be loaded",
-        "A policy with a mistake in its structure, a name or an expression is refused by the daemon too: at start it does "
-        "not run, at a reload the old policy stays in force.",
+        "A policy with a mistake in its structure, a name or an expression is refused by the daemon too: at "
+        "start it does not run, at a reload the old policy stays in force.",
         "Mend the place the sentence names; it says what was expected.",
     ),
     Code(
@@ -41,29 +41,30 @@ CODES: dict[str, Code] = _table(
         "emergency-call-blocked",
         "error",
         "The first request of an emergency call is blocked",
-        "The caller hears nothing, or a refusal. Ordinary calls may go on working, which is how such a mistake stays "
-        "unnoticed until someone dies of it.",
-        "Add `and not emergency` to the rule that is named, or put a rule `when: emergency`, `action: allow` before it.",
+        "The caller hears nothing, or a refusal. Ordinary calls may go on working, which is how such a "
+        "mistake stays unnoticed until someone dies of it.",
+        "Add `and not emergency` to the rule that is named, or put a rule `when: emergency`, `action: allow` "
+        "before it.",
     ),
     Code(
         "SOS102",
         "emergency-call-cut",
         "error",
         "A later message of an emergency call is blocked",
-        "The call is set up and then fails: it does not ring, cannot be answered, ends after 32 seconds, or cannot be "
-        "transferred. In the dispatch centre a number appears, but nobody can be heard.",
-        "Add `and not emergency` to the rule that is named; rules about PRACK, UPDATE, ACK, BYE, INFO, status codes or "
-        "CSeq are the usual ones. An emergency call's later messages carry the mark too.",
+        "The call is set up and then fails: it does not ring, cannot be answered, ends after 32 seconds, or "
+        "cannot be transferred. In the dispatch centre a number appears, but nobody can be heard.",
+        "Add `and not emergency` to the rule that is named; rules about PRACK, UPDATE, ACK, BYE, INFO, status "
+        "codes or CSeq are the usual ones. An emergency call's later messages carry the mark too.",
     ),
     Code(
         "SOS103",
         "emergency-limit",
         "error",
         "A rate limit cuts into emergency calls",
-        "In a disaster everybody calls at once, and often through one trunk address: the limit that holds off a flood "
-        "holds off these calls.",
-        "Add `and not emergency` to the limit's `when`, so that emergency calls neither meet nor fill it. Or state the "
-        "load your network really has in `emergency.surge`.",
+        "In a disaster everybody calls at once, and often through one trunk address: the limit that holds off "
+        "a flood holds off these calls.",
+        "Add `and not emergency` to the limit's `when`, so that emergency calls neither meet nor fill it. Or "
+        "state the load your network really has in `emergency.surge`.",
     ),
     Code(
         "SOS104",
@@ -78,8 +79,8 @@ CODES: dict[str, Code] = _table(
         "emergency-exception",
         "error",
         "An exception policy blocks emergency traffic",
-        "When the firewall itself has a problem (a defect, a full table, a full disk), this setting makes it the caller's "
-        "problem.",
+        "When the firewall itself has a problem (a defect, a full table, a full disk), this setting makes it "
+        "the caller's problem.",
         "Set the exception that is named to `allow`.",
     ),
     Code(
@@ -87,20 +88,20 @@ CODES: dict[str, Code] = _table(
         "callback-blocked",
         "error",
         "A call back from the dispatch centre is blocked",
-        "A caller who was cut off, or cannot speak, is called back (RFC 7090). That call goes the other way, from the PSAP "
-        "to the carrier, and rules for ordinary incoming calls meet it.",
-        "Allow `emergency.class == \"callback\"`, or everything from the zones in `emergency.to`, before the rule that is "
-        "named.",
+        "A caller who was cut off, or cannot speak, is called back (RFC 7090). That call goes the other way, "
+        "from the PSAP to the carrier, and rules for ordinary incoming calls meet it.",
+        'Allow `emergency.class == "callback"`, or everything from the zones in `emergency.to`, before the '
+        "rule that is named.",
     ),
     Code(
         "SOS107",
         "keepalive-blocked",
         "error",
         "The trunk's keep-alive OPTIONS are blocked",
-        "Both sides test a trunk with OPTIONS. When no answer comes they take the trunk out of service, and minutes later "
-        "every call fails, emergency calls among them. An OPTIONS carries no emergency mark.",
-        "Allow OPTIONS between the zones of `emergency.from` and `emergency.to`, in both directions; exempt those zones "
-        "from limits on it.",
+        "Both sides test a trunk with OPTIONS. When no answer comes they take the trunk out of service, and "
+        "minutes later every call fails, emergency calls among them. An OPTIONS carries no emergency mark.",
+        "Allow OPTIONS between the zones of `emergency.from` and `emergency.to`, in both directions; exempt "
+        "those zones from limits on it.",
     ),
     Code(
         "SOS108",
@@ -115,18 +116,19 @@ CODES: dict[str, Code] = _table(
         "ban-reaches-emergency",
         "error",
         "A ban shuts out a source of emergency calls",
-        "One address of `emergency.from` carries the calls of many people. An ordinary message of one of them triggers the "
-        "ban, and then everybody's calls are dropped, emergency calls too: a ban is about the address, not the message.",
-        'Keep trusted addresses out of the rule: `and zone.src != "carrier"` (each zone of `emergency.from`), or drop '
-        "without `ban`.",
+        "One address of `emergency.from` carries the calls of many people. An ordinary message of one of them "
+        "triggers the ban, and then everybody's calls are dropped, emergency calls too: a ban is about the "
+        "address, not the message.",
+        'Keep trusted addresses out of the rule: `and not zone.src == "carrier"` (each zone of `emergency.from`), '
+        "or drop without `ban`.",
     ),
     Code(
         "SOS110",
         "test-call-blocked",
         "warning",
         "An emergency test call is blocked",
-        "Test calls (urn:service:test.sos, RFC 6881 §17, and your test numbers) are how a fault is found before a caller "
-        "finds it.",
+        "Test calls (urn:service:test.sos, RFC 6881 §17, and your test numbers) are how a fault is found "
+        "before a caller finds it.",
         "Add `and not emergency` to the rule that is named; test calls carry the mark, class `test`.",
     ),
     Code(
@@ -142,7 +144,8 @@ CODES: dict[str, Code] = _table(
         "shadow-rule-would-block",
         "warning",
         "A shadow rule would block an emergency call if it were enforced",
-        "A shadow rule is a rule on its way to be enforced. The day its `mode: shadow` line is deleted, calls are lost.",
+        "A shadow rule is a rule on its way to be enforced. The day its `mode: shadow` line is deleted, calls "
+        "are lost.",
         "Add `and not emergency` to it now.",
     ),
     Code(
@@ -175,8 +178,8 @@ CODES: dict[str, Code] = _table(
         "warning",
         "What no rule matches is allowed",
         "The firewall then stops only what someone thought of.",
-        "List what your network needs in `allow` rules and set `default: drop`. Lint shows whether emergency calls still "
-        "pass.",
+        "List what your network needs in `allow` rules and set `default: drop`. Lint shows whether emergency "
+        "calls still pass.",
     ),
     Code(
         "SOS205",
@@ -219,3 +222,12 @@ CODES: dict[str, Code] = _table(
         "Write `zones` and name them in `emergency.from` and `emergency.to`.",
     ),
 )
+
+
+def codes_markdown() -> str:
+    """Return the list of codes as it stands in docs/lint.md."""
+    pages = [
+        f"### {code.code} {code.name} ({code.severity})\n\n{code.title}. {code.why}\n\n**Mend:** {code.mend}\n"
+        for code in CODES.values()
+    ]
+    return "\n".join(pages)

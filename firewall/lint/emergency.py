@@ -41,7 +41,14 @@ def corpus(policy: Policy) -> Corpus:
     found, considered = instants(policy)
     every_form = (*forms(policy.emergency), *forms_of(named, base[-1]))
     return Corpus(
-        selected(policy.emergency.flows), base, every_form, every_pair, plain_pairs(every_pair), found, considered, named
+        selected(policy.emergency.flows),
+        base,
+        every_form,
+        every_pair,
+        plain_pairs(every_pair),
+        found,
+        considered,
+        named,
     )
 
 
@@ -114,7 +121,7 @@ def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[F
         flows=len(asked.flows),
         pairs=len(asked.pairs),
         instants=asked.instants_considered,
-        blocked=sum(len(group) for group in groups.values()),
+        blocked=sum(len(group) for (code, _, _), group in groups.items() if CODES[code].severity == "error"),
     )
     findings = [
         finding_of(policy, code, group, count)
@@ -129,7 +136,8 @@ def _shadow_finding(policy: Policy, name: str, shadowed: Shadowed) -> Finding:
     rule = next(rule for rule in policy.rules if rule.name == name)
     return Finding(
         "SOS112",
-        f'shadow rule "{name}" would {rule.action} the {shadowed.step.label} of an emergency call ({shadowed.probe.name})',
+        f'shadow rule "{name}" would {rule.action} the {shadowed.step.label} of an emergency call '
+        f"({shadowed.probe.name})",
         rule.place or Place(policy.file),
         CODES["SOS112"].mend,
         name,

@@ -51,8 +51,8 @@ def pairs(policy: Policy, interesting: Iterable[Network] = ()) -> tuple[Pair, ..
     """
     ours = tuple(network for network in interesting)
     zones = {zone.name: zone for zone in policy.zones}
-    callers = [zones[name] for name in policy.emergency.from_zones if name in zones] or [None]
-    psaps = [zones[name] for name in policy.emergency.to_zones if name in zones] or [None]
+    callers: list[Zone | None] = [zones[name] for name in policy.emergency.from_zones if name in zones] or [None]
+    psaps: list[Zone | None] = [zones[name] for name in policy.emergency.to_zones if name in zones] or [None]
     between = [(a, b) for a, b in product(callers, psaps) if a is None or b is None or a.name != b.name]
     found: dict[Pair, None] = {}
     for caller_zone, psap_zone in between or list(product(callers, psaps)):

@@ -12,7 +12,7 @@ from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
 
 
-class _Defect(Exception):
+class _DefectError(Exception):
     """Stands for a defect of sosgate."""
 
 
@@ -61,7 +61,7 @@ def _finding(policy: Policy, name: str, occasion: str, blocked: Blocked | None) 
 
 def _defective(policy: Policy) -> Policy:
     def fail(_facts: Facts) -> bool:
-        raise _Defect("a defect of sosgate, for lint")
+        raise _DefectError("a defect of sosgate, for lint")
 
     first, *rest = policy.rules
     return replace(policy, rules=(replace(first, matches=fail), *rest))

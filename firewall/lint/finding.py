@@ -1,6 +1,6 @@
 """What lint found: findings with their witnesses, and the report about one policy."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 from firewall.errors import Place
@@ -86,6 +86,11 @@ class Extent:
     instants: int = 0
     blocked: int = 0
 
+    def __add__(self, more: "Extent") -> "Extent":
+        """Return both: what was asked here and there."""
+        mine, theirs = astuple(self), astuple(more)
+        return Extent(*(one + other for one, other in zip(mine, theirs, strict=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -97,7 +102,7 @@ class Report:
 
     @property
     def result(self) -> Result:
-        """``refuted`` when a call is blocked; else ``clean``: probes find mistakes, they do not prove there are none."""
+        """``refuted`` when a call is blocked; else ``clean``, which is no proof."""
         return "refuted" if any(finding.is_error for finding in self.findings) else "clean"
 
 

@@ -17,7 +17,7 @@ Writer = Callable[[Script, Form], None]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One kind of traffic. ``form_flow`` is the kind of form it begins with, None when it is no emergency call itself."""
+    """One kind of traffic. ``form_flow`` is the kind of form it begins with, None when that is no emergency itself."""
 
     name: str
     policy_flow: PolicyFlow
@@ -153,7 +153,7 @@ def _registration(script: Script, form: Form) -> None:
     register = script.request(dialog, "caller", "REGISTER", role, begins=True, headers=form.headers)
     challenge = (("WWW-Authenticate", 'Digest realm="caller.example", nonce="7a1b", algorithm=AKAv1-MD5'),)
     script.answer(register, 401, role, headers=challenge)
-    reply = 'Digest username="u@caller.example", realm="caller.example", nonce="7a1b", uri="sip:caller.example", response="00"'
+    reply = 'Digest username="u@caller.example", realm="caller.example", nonce="7a1b", response="00"'
     register = script.request(dialog, "caller", "REGISTER", role, begins=True, headers=(("Authorization", reply),))
     script.answer(register, 200, role)
 

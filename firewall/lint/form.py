@@ -95,7 +95,8 @@ def forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
 
 
 def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
-    dialled = [number, *(f"{prefix}{number}" for prefix in definition.dial_prefixes)]
+    prefixes = () if number.startswith("+") else definition.dial_prefixes
+    dialled = [number, *(f"{prefix}{number}" for prefix in prefixes)]
     plain = [
         _target(f"{scheme}{digits}{rest.replace('{host}', 'psap')}", f"{scheme}{digits}{rest}")
         for digits in dialled
@@ -159,9 +160,7 @@ def _marked_forms() -> list[Form]:
         ("Call-Info: emergency-CallId", "Call-Info", f"<{call_id}>;purpose=emergency-CallId"),
         ("Call-Info: emergency-IncidentId", "Call-Info", f"<{incident_id}>;purpose=emergency-IncidentId"),
     ]
-    return [
-        Form(name, _ORDINARY, f"<{_ORDINARY}>", headers=((header, value),)) for name, header, value in marks
-    ]
+    return [Form(name, _ORDINARY, f"<{_ORDINARY}>", headers=((header, value),)) for name, header, value in marks]
 
 
 def _broken_forms(definition: EmergencyPolicy) -> list[Form]:

@@ -4,6 +4,7 @@ Everything reported is true; what needs more than one rule, or the meaning of a 
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import assert_never
 
 from firewall.errors import Place
@@ -68,7 +69,7 @@ def _unreachable(policy: Policy) -> Iterator[Finding]:
 
 def _redundant(policy: Policy) -> Iterator[Finding]:
     enforced = [rule for rule in policy.rules if not rule.shadow]
-    for rule, following in zip(enforced, enforced[1:], strict=False):
+    for rule, following in pairwise(enforced):
         same = (rule.action, rule.status, rule.ban_ns) == (following.action, following.status, following.ban_ns)
         if not (same and _always_decides(following) and rule.limit is None):
             continue

@@ -56,9 +56,7 @@ def literals(policy: Policy) -> Literals:
     for named_set in policy.sets:
         if isinstance(named_set, NetworkSet):
             networks |= dict.fromkeys(named_set.networks)
-    return Literals(
-        tuple(networks), {name: tuple(values)[:MAX_TEXTS_PER_FIELD] for name, values in texts.items()}
-    )
+    return Literals(tuple(networks), {name: tuple(values)[:MAX_TEXTS_PER_FIELD] for name, values in texts.items()})
 
 
 def forms_of(found: Literals, base: Form) -> tuple[Form, ...]:
@@ -94,7 +92,17 @@ def _style(name: str, value: str) -> Style | None:
         case _:
             header = name.removeprefix("header ")
             # The headers that a call is made of have forms of their own.
-            fixed = ("via", "from", "to", "call-id", "cseq", "contact", "content-length", "content-type", "max-forwards")
+            fixed = (
+                "via",
+                "from",
+                "to",
+                "call-id",
+                "cseq",
+                "contact",
+                "content-length",
+                "content-type",
+                "max-forwards",
+            )
             if header == name or header.lower() in fixed:
                 return None
             return Style(label, headers=((header, value),))
@@ -141,7 +149,7 @@ def _values(item: object) -> Iterator[Network | str]:
         case Network() | str():
             yield item
         case SetMembers(_, members):
-            yield from sorted(members)
+            yield from sorted(members) if isinstance(members, frozenset) else members
         case Range(str() as low, str() as high):
             yield low
             yield high

@@ -1,6 +1,7 @@
 """One question to the engine: do these messages, between these ends, at this instant, pass?"""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event
@@ -15,6 +16,11 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
 
 MILLISECOND_NS = 1_000_000
+
+
+@lru_cache(maxsize=2048)
+def _steps(flow: Flow, pair: Pair, form: Form, key: str) -> tuple[Step, ...]:
+    return flow.steps(pair, form, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,11 @@ class Probe:
 
     def steps(self) -> tuple[Step, ...]:
         """Return its messages."""
-        return self.flow.steps(self.pair, self.form, self.key)
+        return _steps(self.flow, self.pair, self.form, self.key)
+
+    def sent(self) -> tuple[Sent, ...]:
+        """Return its messages as the datagrams the firewall receives."""
+        return tuple(sent_of(step, self) for step in self.steps())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +68,7 @@ class Blocked:
     def witness(self) -> Witness:
         """Return what there is to show of it."""
         fields = self.decision.decision
-        return Witness(
-            self.probe.name, self.sent, fields.verdict, fields.reason, fields.rule, self.decision.emergency
-        )
+        return Witness(self.probe.name, self.sent, fields.verdict, fields.reason, fields.rule, self.decision.emergency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(slots=True)
 class Dialog:
-    """What both ends know of a dialog. ``opener`` sent the request that began it; ``from_`` and ``to`` are its headers."""
+    """What both ends know of a dialog. ``opener`` sent its first request, with the headers ``from_`` and ``to``."""
 
     opener: Side
     call_id: str

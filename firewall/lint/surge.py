@@ -6,7 +6,7 @@ from heapq import merge
 
 from firewall.lint.emergency import Corpus
 from firewall.lint.endpoint import Endpoint, Pair
-from firewall.lint.finding import Finding
+from firewall.lint.finding import Extent, Finding
 from firewall.lint.flow import VOICE
 from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import Blocked, Probe, Questioner, decide, sent_of
@@ -21,19 +21,19 @@ DURATION_S = 10
 _MAX_SOURCES = 8
 
 
-def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[Finding], int]:
-    """Return a finding for each limit that cuts into the surge, and how many messages were sent.
+def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[Finding], Extent]:
+    """Return a finding for each limit that cuts into the surge, and how much was asked: each load is one probe.
 
     Only limits remember other calls; a policy without one cannot be hurt by many calls more than by one.
     """
     if not any(rule.limit is not None and not rule.shadow for rule in policy.rules):
-        return [], 0
+        return [], Extent()
     surge = policy.emergency.surge or DEFAULT_SURGE
     blocked: dict[str, tuple[Blocked, str]] = {}
-    messages = 0
+    extent = Extent()
     for load, probes in _loads(surge, asked):
         found, sent = _run(policy, questioner, probes)
-        messages += sent
+        extent += Extent(probes=1, messages=sent, blocked=bool(found))
         for each in found:
             blocked.setdefault(each.decision.decision.rule or "", (each, load))
     findings = []
@@ -41,15 +41,13 @@ def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[F
         finding = finding_of(policy, code_of(each, guilty_rule(policy, each.decision.decision)), (each,), 1)
         because = (*finding.because[:-1], f"met by {load}")
         findings.append(replace(finding, because=because))
-    return findings, messages
+    return findings, extent
 
 
 def _loads(surge: Surge, asked: Corpus) -> Iterator[tuple[str, list[Probe]]]:
     sources = list(dict.fromkeys((*asked.plain, *(pair for pair in asked.pairs if pair.caller.is_named))))
     for pair in sources[:_MAX_SOURCES]:
-        calls = [
-            _call(asked, pair, index, surge.per_source) for index in range(surge.per_source * DURATION_S)
-        ]
+        calls = [_call(asked, pair, index, surge.per_source) for index in range(surge.per_source * DURATION_S)]
         yield f"{surge.per_source} calls per second from {pair.caller.ip}, one trunk address", calls
     for pair in asked.plain[:2]:
         calls = [

@@ -106,7 +106,8 @@ def _help(code: str, guilty: Rule | None, decision: DecisionFields) -> str:
     if guilty is None and decision.reason == "default":
         method = "a rule that allows it"
         return f"add {method}; for emergency calls: `when: emergency`, `action: allow`"
-    return CODES[code].mend
+    mend = CODES[code].mend
+    return mend.replace("the rule that is named", f'rule "{guilty.name}"') if guilty is not None else mend
 
 
 def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str, ...]:
@@ -132,5 +133,7 @@ def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str
 
 def _extent(group: Sequence[Blocked], asked: int) -> str:
     names = list(dict.fromkeys(blocked.probe.name for blocked in group))
-    shown = "; ".join(names[:_NAMED_PROBES]) + (f"; and {len(names) - _NAMED_PROBES} more" if len(names) > _NAMED_PROBES else "")
+    shown = "; ".join(names[:_NAMED_PROBES]) + (
+        f"; and {len(names) - _NAMED_PROBES} more" if len(names) > _NAMED_PROBES else ""
+    )
     return f"blocks {len(group)} of {asked} probes: {shown}"

@@ -74,6 +74,7 @@ class _Daemon:
         self._started_monotonic = time.monotonic()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._takeover = False
         self._listeners: list[Listener] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -99,8 +100,9 @@ class _Daemon:
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
             await self._stop.wait()
             self._notifier.stopping()
-            for task in background:
-                task.cancel()
+            async with self._reloading:  # its nft must not come after the one that removes the table
+                for task in background:
+                    task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
 
     async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
@@ -208,7 +210,8 @@ class _Daemon:
             await self._reload.wait()
             self._reload.clear()
             self._notifier.reloading()
-            await self._do_reload()
+            async with self._reloading:
+                await self._do_reload()
             self._notifier.ready(self._summary())
 
     async def _do_reload(self) -> None:

@@ -3,6 +3,8 @@
 While the daemon listens, ``tproxy`` hands it every signalling datagram that would have been forwarded. With no
 listener ``tproxy`` breaks its rule, the packet goes on to the forward chain, and there each zone's
 ``on_daemon_down`` decides. So what the forward chain sees of signalling is only ever seen when the daemon is down.
+
+The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 """
 
 import re
@@ -66,6 +68,10 @@ table inet {TABLE} {{
     meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} accept
     meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} accept
   }}
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    udp dport {proxy_port} meta mark != 0x{mark:x} fib daddr type local counter drop comment "not intercepted"
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     {elsewhere} accept
@@ -115,7 +121,13 @@ def _nft(arguments: list[str], operation: str, script: str) -> str:
         raise MachineError(operation, "the nftables table", "nft is not installed", needs="install nftables")
     try:
         done = subprocess.run(  # noqa: S603 (a fixed program; the script is rendered above)
-            [program, *arguments], input=script, capture_output=True, text=True, timeout=_NFT_TIMEOUT_S, check=False
+            [program, *arguments],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=_NFT_TIMEOUT_S,
+            check=False,
+            start_new_session=True,  # Ctrl-C at the terminal is for us, it must not cut nft short
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MachineError(operation, f"the nftables table inet {TABLE}", str(error)) from None

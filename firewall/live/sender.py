@@ -151,12 +151,7 @@ class Sender:
             source_socket.set_hops(hops)
         if source_socket.traffic_class != traffic_class:
             source_socket.set_traffic_class(traffic_class)
-        destination = (datagram.dst_ip, datagram.dst_port)
-        try:
-            source_socket.sendto(datagram.payload, destination)
-        except ConnectionRefusedError:
-            # The ICMP error of an earlier datagram is told at the next send; this one has not been tried yet.
-            source_socket.sendto(datagram.payload, destination)
+        source_socket.sendto(datagram.payload, (datagram.dst_ip, datagram.dst_port))
 
     def _open(self, source: Source) -> _SourceSocket:
         if len(self._sources) >= self._sources_max:

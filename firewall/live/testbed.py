@@ -77,6 +77,10 @@ def up(prefix: str = "") -> None:
         OperatorError: a namespace of that name exists and is not ours, or only a part of the testbed is there.
         MachineError: the kernel refused.
     """
+    try:
+        _ensure_namespace_directory()
+    except OSError as error:
+        raise _refusal("make", error) from None
     states = {status.name: status.state for status in statuses(prefix)}
     _refuse_foreign(states)
     if all(state == "up" for state in states.values()):
@@ -88,7 +92,6 @@ def up(prefix: str = "") -> None:
         )
     made: list[str] = []
     try:
-        _ensure_namespace_directory()
         for name in NAMESPACES:
             netns.create(prefix + name)
             made.append(prefix + name)
@@ -217,7 +220,7 @@ def _refuse_foreign(states: dict[str, Literal["up", "down", "foreign"]]) -> None
 
 
 def _ensure_namespace_directory() -> None:
-    """Make /run/netns; inside ``unshare -Urnm`` /run is another user's, so a tmpfs of our own is mounted over it."""
+    """Make /run/netns. Inside ``unshare -Urnm`` it is another user's: ours go on a tmpfs mounted over it."""
     try:
         _NAMESPACE_DIRECTORY.mkdir(parents=True, exist_ok=True)
         if os.access(_NAMESPACE_DIRECTORY, os.W_OK):

@@ -13,9 +13,9 @@ _UDP_HEADER_BYTES = 8
 class Datagram(msgspec.Struct, frozen=True, gc=False):
     """One datagram between two endpoints. A ``msgspec.Struct`` because one is made for every packet.
 
-    Addresses are text as the kernel prints them (RFC 5952), ports are 0 where the transport has none.
-    ``in_iface`` is None where it is not known (a capture names none). ``frame_number`` is the 1-based number of
-    the capture's frame (for a message from several frames, the completing one), None when live.
+    Addresses are text as the kernel prints them (RFC 5952), empty for a frame that is no IP packet; ports are 0 where
+    the transport has none. ``in_iface`` is None where it is not known (a capture seldom names one). ``frame_number`` is
+    the 1-based number of the capture's frame (for a message from several frames, the completing one), None when live.
     """
 
     src_ip: str

@@ -38,6 +38,9 @@ class Sightings:
         self._waiting: dict[_Key, list[Sighting]] = {}
         self._order: deque[tuple[_Key, Sighting]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def sight(self, record: CaptureRecord, datagram: Datagram) -> tuple[Sighting, bool]:
         """Return a message's first sighting, and whether this one repeats it."""
         now_ns = record.timestamp_ns

@@ -10,8 +10,9 @@ from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.rtp import is_rtp
+from firewall.net.signalling import is_signalling
 from firewall.replay.copies import Sightings
-from firewall.replay.lane import Lane
+from firewall.replay.lane import Lane, OwnReply
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
@@ -73,6 +74,7 @@ def replay(
 class _Run:
     def __init__(self, policy: Policy, against: Policy | None, log: Callable[[Record], None] | None) -> None:
         self.report = ReplayReport([], PolicyTally(policy), PolicyTally(against) if against else None)
+        self._ports = policy.signalling_ports | (against.signalling_ports if against else frozenset())
         self._interfaces = _known_interfaces(policy, against)
         self._log = log
         self._lanes: list[Lane] = []
@@ -134,8 +136,7 @@ class _Run:
         return lanes
 
     def _datagram(self, datagram: Datagram, frame: CaptureRecord, reader: "_CaptureReader") -> None:
-        takers = [lane for lane in self._lanes if lane.takes(datagram)]
-        if not takers:
+        if not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             reader.media(datagram)
             return
         found = reader.found
@@ -144,19 +145,19 @@ class _Run:
             found.copies += 1
             found.sip_messages += sighting.parsed
             return
-        decisions = [lane.receive(datagram, frame.timestamp_ns) if lane in takers else None for lane in self._lanes]
-        if not any(decisions):
-            found.own_replies += 1
-            sighting.parsed = _is_sip(datagram.payload)
-        else:
-            sighting.parsed = any(decision is not None and decision.sip is not None for decision in decisions)
+        answers = [lane.receive(datagram, frame.timestamp_ns) for lane in self._lanes]
+        found.own_replies += answers[0] == "own reply"
+        sighting.parsed = any(_is_sip(answer, datagram.payload) for answer in answers)
         if sighting.parsed:
             found.sip_messages += 1
             reader.endpoints.learn(datagram.payload)
         else:
             reader.media(datagram)
-        if self.report.against is not None:
-            self._compare(found.path, decisions[0], decisions[1])
+        match answers:
+            case [before, after] if before != "own reply" and after != "own reply":
+                self._compare(found.path, before, after)
+            case _:
+                pass
 
     def _compare(self, path: str, before: SipDecision | None, after: SipDecision | None) -> None:
         told = before or after
@@ -222,7 +223,11 @@ def _effect(decision: SipDecision | None) -> tuple[str, bool] | None:
     return (decision.decision.verdict, decision.decision.enforced) if decision else None
 
 
-def _is_sip(payload: bytes) -> bool:
+def _is_sip(answer: SipDecision | OwnReply | None, payload: bytes) -> bool:
+    if isinstance(answer, SipDecision):
+        return answer.sip is not None
+    if answer is None:
+        return False
     try:
         parse_message(payload)
     except SipSyntaxError:

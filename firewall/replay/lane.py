@@ -1,6 +1,7 @@
 """One policy's way through recorded traffic: an engine, told the capture's time."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event, Started, Stopped
@@ -11,6 +12,7 @@ from firewall.net.signalling import is_signalling
 from firewall.ruleset.policy import Policy
 
 RecordSink = Callable[[Record], None]
+OwnReply = Literal["own reply"]
 
 _MAX_REPLIES = 16_384
 
@@ -24,16 +26,18 @@ class Lane:
         self.engine = Engine(policy, strict=False)
         self._sink = sink
         self._ports = policy.signalling_ports
-        self._replies: dict[_Flow, None] = {}
+        self.expected_replies: dict[_Flow, None] = {}
 
     def takes(self, datagram: Datagram) -> bool:
         """Tell whether the firewall would take a UDP datagram for signalling."""
         return is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports)
 
-    def receive(self, datagram: Datagram, now_ns: int) -> SipDecision | None:
-        """Decide one datagram; None for a reply that this engine itself sends at this point."""
-        if self._replies and self._is_own_reply(datagram):
+    def receive(self, datagram: Datagram, now_ns: int) -> SipDecision | OwnReply | None:
+        """Decide one datagram; None when it is no signalling to this policy."""
+        if not self.takes(datagram):
             return None
+        if self.expected_replies and self._is_own_reply(datagram):
+            return "own reply"
         self._pass_deadlines(now_ns)
         return self._handle(DatagramReceived(datagram), now_ns)
 
@@ -62,17 +66,17 @@ class Lane:
                 self._sink(record)
                 return record if isinstance(record, SipDecision) else None
             case Reply(datagram=reply):
-                if len(self._replies) >= _MAX_REPLIES:
-                    del self._replies[next(iter(self._replies))]
-                self._replies[_flow(reply)] = None
+                if len(self.expected_replies) >= _MAX_REPLIES:
+                    del self.expected_replies[next(iter(self.expected_replies))]
+                self.expected_replies[_flow(reply)] = None
             case _:
                 pass
         return None
 
     def _is_own_reply(self, datagram: Datagram) -> bool:
         flow = _flow(datagram)
-        if flow in self._replies:
-            del self._replies[flow]
+        if flow in self.expected_replies:
+            del self.expected_replies[flow]
             return True
         return False
 

@@ -57,7 +57,14 @@ def check_captures(paths: list[str]) -> int:
 
 def _frames(file: BinaryIO, name: str, progress: Progress | None) -> Iterator[CaptureRecord | Unreadable]:
     source = _Source(file, name, progress)
-    frames = read_capture(source, name)
+    try:
+        frames = read_capture(source, name)
+    except CaptureError as error:
+        if not source.compressed_data_damaged:
+            raise
+        raise CaptureError(
+            "the gzip data is damaged or cut before its first packet", place=error.place, next_step="copy it again"
+        ) from None
     return _until_cut(frames, source)
 
 
@@ -109,11 +116,12 @@ class _Source:
                     return b""
                 self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS)
             self._pending = self._pending or self._stored(_READ_BYTES)
+            before = self._inflate.copy()
             try:
                 data = self._inflate.decompress(self._pending, size)
             except zlib.error:
                 self.compressed_data_damaged = True
-                return b""
+                return _before_the_damage(before, self._pending)
             ended = not self._pending and not data
             self._pending = self._inflate.unconsumed_tail
             if data:
@@ -121,6 +129,19 @@ class _Source:
             if ended:
                 self.compressed_data_damaged = True
         return b""
+
+
+def _before_the_damage(inflate: "zlib._Decompress", data: bytes) -> bytes:
+    """What comes out of damaged data before the damage: zlib gives nothing of a piece in which it finds any."""
+    output = bytearray()
+    try:
+        for place in range(len(data)):
+            output += inflate.decompress(data[place : place + 1])
+            if len(output) > _READ_BYTES:
+                break
+    except zlib.error:
+        pass
+    return bytes(output)
 
 
 def _cannot_open(path: str, error: OSError) -> CaptureError | MachineError:

@@ -57,9 +57,9 @@ def compile_condition(condition: Condition) -> Predicate:
         case Contains(operand, text):
             return _contains(_texts(operand), text)
         case Matches(operand, regex):
-            return _matches(_texts(operand), regex)
+            return _matches(_seen(operand), regex)
         case Exists(operand):
-            read = _reader(operand)
+            read = _seen(operand)
             return lambda facts: bool(read(facts))
         case Not(inner):
             negated = compile_condition(inner)
@@ -127,6 +127,14 @@ def _texts(operand: Operand) -> _Texts:
     return cast("_Texts", _reader(operand))
 
 
+def _seen(operand: Operand) -> _Texts:
+    """The values that exist and can match: in Wireshark not the empty slice of a value that is too short."""
+    texts = _texts(operand)
+    if not isinstance(operand, Slice):
+        return texts
+    return lambda facts: tuple(text for text in texts(facts) if text)
+
+
 def _numbers(read: Reader) -> _Numbers:
     """A reader that ``resolve`` has found to give numbers or addresses."""
     return cast("_Numbers", read)
@@ -135,17 +143,17 @@ def _numbers(read: Reader) -> _Numbers:
 def _slice_reader(texts: _Texts, start: int, length: int | None) -> Reader:
     def slices(facts: Facts) -> Values:
         found = (slice_bytes(_bytes(text), start, length) for text in texts(facts))
-        return tuple(part.decode("utf-8", "surrogateescape") for part in found if part is not None)
+        return tuple(part.decode("utf-8", "surrogateescape") for part in found)
 
     return slices
 
 
-def slice_bytes(data: bytes, start: int, length: int | None) -> bytes | None:
-    """Return the slice of one value; None when the value is too short to hold it."""
+def slice_bytes(data: bytes, start: int, length: int | None) -> bytes:
+    """Return the slice of one value; nothing when the value is too short to hold it whole."""
     first = start if start >= 0 else len(data) + start
     end = len(data) if length is None else first + length
     if first < 0 or end > len(data) or first >= end:
-        return None
+        return b""
     return data[first:end]
 
 

@@ -31,7 +31,8 @@ class Field:
 class Slice:
     """Bytes of each value of a text: ``length`` of them from ``start`` (negative: from the end); None is the rest.
 
-    A value too short to hold the slice gives no value, as in Wireshark.
+    A value too short to hold it whole gives the empty text, which is compared but neither exists nor matches; so it is
+    in Wireshark.
     """
 
     operand: "Operand"

@@ -8,7 +8,7 @@ from firewall.ruleset.facts import Facts
 
 FieldType = Literal["text", "number", "address", "flag", "protocol"]
 
-Values = tuple[str, ...] | tuple[int, ...]
+Values = tuple[str | int, ...]
 Reader = Callable[[Facts], Values]
 """Every value of a field in one message, in wire order; () where it is absent."""
 

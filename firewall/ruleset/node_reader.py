@@ -85,7 +85,7 @@ def items(node: Node, what: str) -> tuple[Node, ...]:
         return node.items
     if isinstance(node, Scalar) and is_empty(node):
         return ()
-    advice = f"write [{shown(node.text)}]" if isinstance(node, Scalar) else "begin each item with - "
+    advice = f"write [{shown(node.text)}]" if isinstance(node, Scalar) else "begin each item with a dash"
     fail(node.place, f"{what} must be a list, not {kind_of(node)}", advice)
 
 

@@ -25,22 +25,24 @@ def _frame_len(facts: Facts) -> Values:
 
 
 def _source(facts: Facts) -> Values:
-    return (address_number(facts.datagram.src_ip),)
+    source = facts.datagram.src_ip
+    return (address_number(source),) if source else ()  # a frame that is no IP packet has none
 
 
 def _destination(facts: Facts) -> Values:
-    return (address_number(facts.datagram.dst_ip),)
+    destination = facts.datagram.dst_ip
+    return (address_number(destination),) if destination else ()
 
 
 def _both_addresses(facts: Facts) -> Values:
-    return (address_number(facts.datagram.src_ip), address_number(facts.datagram.dst_ip))
+    return (*_source(facts), *_destination(facts))
 
 
 def _of_family(family: Literal[4, 6], read: Reader) -> Reader:
-    has_colon = family == 6
+    separator = "." if family == 4 else ":"
 
     def of_family(facts: Facts) -> Values:
-        return read(facts) if (":" in facts.datagram.src_ip) is has_colon else ()
+        return read(facts) if separator in facts.datagram.src_ip else ()
 
     return of_family
 

@@ -7,7 +7,7 @@ network with host bits) is refused: in a rule it is a mistake.
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
 
 from firewall.errors import Place, PolicyError
 from firewall.ruleset.expression import Condition
@@ -83,14 +83,13 @@ def _check_depth(tree: Tree[Token]) -> None:
 def _syntax_error(text: str, error: UnexpectedInput) -> ExpressionError:
     if not text.strip():
         return ExpressionError("the expression is empty", "leave out when: for a rule that matches everything")
-    if isinstance(error, UnexpectedCharacters):
-        return _unexpected_character(text, error.pos_in_stream or 0)
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        return _unexpected_token(error.token, error.expected)
-    expected = error.expected if isinstance(error, UnexpectedToken) else set()
-    if text.count("(") > text.count(")"):
-        return ExpressionError("a parenthesis is not closed", 'add ")"', len(text.rstrip()))
-    return ExpressionError("the expression ends too early", _expectation(expected), len(text.rstrip()))
+    if isinstance(error, UnexpectedToken):
+        if error.token.type != "$END":
+            return _unexpected_token(error.token, error.accepts)
+        if "RPAR" in error.accepts:
+            return ExpressionError("a parenthesis is not closed", 'add ")"', len(text.rstrip()))
+        return ExpressionError("the expression ends too early", _expectation(error.accepts), len(text.rstrip()))
+    return _unexpected_character(text, error.pos_in_stream or 0)
 
 
 def _unexpected_character(text: str, position: int) -> ExpressionError:
@@ -106,27 +105,28 @@ def _unexpected_character(text: str, position: int) -> ExpressionError:
     return ExpressionError(f'"{char}" is not expected here', advice, position)
 
 
-def _unexpected_token(token: Token, expected: set[str]) -> ExpressionError:
+def _unexpected_token(token: Token, accepted: set[str]) -> ExpressionError:
     position = token.start_pos or 0
     shown = str(token) if len(token) <= 40 else f"{token[:39]}…"
-    if token.type in _LITERALS and "NAME" in expected and "STRING" not in expected:
-        return ExpressionError(f"{shown} stands where a field is expected", "write the field on the left", position)
-    if token.type == "SET" and "SET" not in expected:
+    quoted = shown if token.type in _LITERALS else f'"{shown}"'
+    if token.type in _LITERALS and "NAME" in accepted and "STRING" not in accepted:
+        return ExpressionError(f"{quoted} stands where a field is expected", "write the field on the left", position)
+    if token.type == "SET" and "SET" not in accepted:
         return ExpressionError(f"{shown} can stand only after in", f"write field in {shown}", position)
-    if token.type == "RPAR":
-        return ExpressionError(
-            '")" closes nothing' if "AND" in expected else '")" is not expected here', None, position
-        )
-    return ExpressionError(f'"{shown}" is not expected here', _expectation(expected), position)
+    if token.type == "RPAR" and "$END" in accepted:
+        return ExpressionError('")" closes nothing', "remove it", position)
+    return ExpressionError(f"{quoted} is not expected here", _expectation(accepted), position)
 
 
-def _expectation(expected: set[str]) -> str | None:
-    if "LBRACE" in expected:
+def _expectation(accepted: set[str]) -> str | None:
+    if "LBRACE" in accepted:
         return "expected a set: {…} or $name"
-    if "STRING" in expected:
+    if "STRING" in accepted:
         return "expected a value"
-    if "AND" in expected:
-        return "expected and, or, or the end"
-    if "NAME" in expected:
+    if "RBRACE" in accepted:
+        return 'expected "," or "}"'
+    if "AND" in accepted:
+        return "expected and, or, or the end" if "$END" in accepted else 'expected and, or, or ")"'
+    if "NAME" in accepted:
         return "expected a field"
     return None

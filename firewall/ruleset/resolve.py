@@ -275,7 +275,8 @@ class Resolver:
         if token.type == "RAW_STRING":
             return str(token)[2:-1]
         if token.type != "STRING":
-            raise _wrong_literal(token, _name_of(operand), "text", f'write "{token}" in double quotes')
+            bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
+            raise _wrong_literal(token, _name_of(operand), "text", f'write "{bare}" in double quotes')
         try:
             text = read_string(str(token))
         except ExpressionError as error:

@@ -107,3 +107,57 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
     "signalling": ("What is taken for SIP signalling.", {}),
 }
+
+
+def json_schema() -> Schema:
+    """Return the JSON Schema (2020-12) of a policy file, for editors. The loader checks more than a schema can say."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sosgate policy",
+        **_object(
+            POLICY_KEYS,
+            required=("policy", "rules", "default"),
+            nested={
+                "zones": _named(_object(ZONE_KEYS)),
+                "sets": _named({**_object(SET_KEYS), "minProperties": 1, "maxProperties": 1}),
+                "emergency": _object(EMERGENCY_KEYS, nested={"surge": _object(SURGE_KEYS, required=tuple(SURGE_KEYS))}),
+                "exceptions": _object(EXCEPTION_KEYS),
+                "rules": _list_of(_rule()),
+                "signalling": _object(SIGNALLING_KEYS, required=tuple(SIGNALLING_KEYS)),
+            },
+        ),
+    }
+
+
+def _rule() -> Schema:
+    rule = _object(
+        RULE_KEYS,
+        required=("name", "action"),
+        nested={
+            "limit": _object(LIMIT_KEYS, required=("rate",)),
+            "schedule": _object(SCHEDULE_KEYS, required=("timezone",)),
+        },
+    )
+    rule["allOf"] = [_only_beside("status", "reject"), _only_beside("ban", "drop")]
+    return rule
+
+
+def _only_beside(key: str, action: str) -> Schema:
+    return {"if": {"required": [key]}, "then": {"properties": {"action": {"const": action}}}}
+
+
+def _named(value: Schema) -> Schema:
+    return {"type": ["object", "null"], "propertyNames": _NAME, "additionalProperties": value}
+
+
+def _object(
+    keys: dict[str, tuple[str, Schema]], *, required: tuple[str, ...] = (), nested: dict[str, Schema] | None = None
+) -> Schema:
+    properties = {
+        key: {"description": description, **((nested or {}).get(key) or schema)}
+        for key, (description, schema) in keys.items()
+    }
+    found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    if required:
+        found["required"] = list(required)
+    return found

@@ -24,7 +24,7 @@ def _of_sdp(read: Callable[[SessionDescription], Values]) -> Reader:
         descriptions = _descriptions(message)
         if len(descriptions) == 1:
             return read(descriptions[0])
-        return tuple(value for description in descriptions for value in read(description))  # type: ignore[return-value]
+        return tuple(value for description in descriptions for value in read(description))
 
     return of_sdp
 

@@ -16,6 +16,7 @@ from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
 
 _MAX_UINT32 = 0xFFFF_FFFF
+_CACHED_LINES = 1024
 _DIGITS = re.compile(r"\s*(\d{1,20})")
 _DISPLAY_NAME = re.compile(r'\s*("(?:\\.|[^"\\])*"|[^<"]*)\s*<', re.DOTALL)
 _PORT = re.compile(r":(\d+)$")
@@ -81,16 +82,42 @@ class _Address:
         self.uri = self.uri.strip()
 
 
-@lru_cache(maxsize=4096)
-def _address(text: str) -> _Address:
-    return _Address(text)
+def _addresses_of_line(line: str, header: str) -> list[_Address]:
+    return [_Address(line)] if header in _ONE_PER_LINE else [_Address(part) for part in split_values(line)]
 
 
 def _addresses(message: Message, header: str) -> list[_Address]:
-    values = message.header_values(header)
-    if header in _ONE_PER_LINE:
-        return [_address(value) for value in values]
-    return [_address(part) for value in values for part in split_values(value)]
+    return [address for line in message.header_values(header) for address in _addresses_of_line(line, header)]
+
+
+def _of_lines(header: str, read: Callable[[str], Values]) -> Reader:
+    """The values that each line of a header gives; a line seen again (as in every message of a call) is not reread."""
+    cached = lru_cache(maxsize=_CACHED_LINES)(read)
+
+    def of_lines(facts: Facts) -> Values:
+        message = facts.message
+        if message is None:
+            return ()
+        lines = message.header_values(header)
+        if len(lines) == 1:
+            return cached(lines[0])
+        return tuple([value for line in lines for value in cached(line)])
+
+    return of_lines
+
+
+def _of_addresses(header: str, read: Callable[[_Address], tuple[str, ...]]) -> Reader:
+    return _of_lines(
+        header, lambda line: tuple([v for address in _addresses_of_line(line, header) for v in read(address)])
+    )
+
+
+def _of_vias(read: Callable[[Via], Values]) -> Reader:
+    def of_line(line: str) -> Values:
+        hops = [parse_via(part) for part in split_values(line)]
+        return tuple([value for hop in hops if hop is not None for value in read(hop)])
+
+    return _of_lines("via", of_line)
 
 
 def _of_message(read: Callable[[Message], Values]) -> Reader:
@@ -173,28 +200,19 @@ def _request_uri_fields() -> list[FieldSpec]:
 
 
 def _address_fields(prefix: str, header: str, uri_name: str) -> list[FieldSpec]:
-    def display_infos(message: Message) -> Values:
-        return tuple(address.display_info for address in _addresses(message, header) if address.display_info)
-
-    def uris(message: Message) -> Values:
-        return tuple(address.uri for address in _addresses(message, header) if address.uri != "*")
-
-    def part_reader(read: Callable[[Uri], tuple[str, ...]]) -> Reader:
-        return _of_message(
-            lambda message: tuple(
-                value for address in _addresses(message, header) for value in read(parse_uri(address.uri))
-            )
-        )
-
+    display_infos = _of_addresses(header, lambda address: _present(address.display_info))
+    uris = _of_addresses(header, lambda address: (address.uri,) if address.uri != "*" else ())
     fields = [
-        FieldSpec(f"{prefix}.display.info", "text", f"{header}, display name as written", _of_message(display_infos)),
-        FieldSpec(f"{prefix}.{uri_name}", "text", f"{header}, URI", _of_message(uris)),
+        FieldSpec(f"{prefix}.display.info", "text", f"{header}, display name as written", display_infos),
+        FieldSpec(f"{prefix}.{uri_name}", "text", f"{header}, URI", uris),
     ]
-    fields += [
-        FieldSpec(f"{prefix}.{part}", "text", f"{header}, URI's {what}", part_reader(read))
-        for part, what, read in _URI_PARTS
-    ]
+    fields += [_address_part(prefix, header, part, what, read) for part, what, read in _URI_PARTS]
     return fields
+
+
+def _address_part(prefix: str, header: str, part: str, what: str, read: Callable[[Uri], tuple[str, ...]]) -> FieldSpec:
+    reader = _of_addresses(header, lambda address: read(parse_uri(address.uri)))
+    return FieldSpec(f"{prefix}.{part}", "text", f"{header}, URI's {what}", reader)
 
 
 def _tags(*headers: str) -> Reader:
@@ -219,37 +237,17 @@ def _all_display_infos(message: Message) -> Values:
     )
 
 
-def _contact_parameters(message: Message) -> Values:
-    return tuple(param for address in _addresses(message, "Contact") for param in address.params if param)
-
-
-def _vias(message: Message) -> list[Via]:
-    hops = (parse_via(part) for value in message.header_values("via") for part in split_values(value))
-    return [hop for hop in hops if hop is not None]
-
-
 def _via_param(name: str) -> Reader:
-    return _of_message(lambda message: tuple(hop.params[name] or name for hop in _vias(message) if name in hop.params))
+    return _of_vias(lambda hop: (hop.params[name] or name,) if name in hop.params else ())
 
 
 def _via_fields() -> list[FieldSpec]:
-    def sent_by_ports(message: Message) -> Values:
-        return tuple(hop.port for hop in _vias(message) if hop.port is not None)
-
+    address = _of_vias(lambda hop: (hop.host.strip("[]"),))
+    port = _of_vias(lambda hop: (hop.port,) if hop.port is not None else ())
     fields = [
-        FieldSpec(
-            "sip.Via.transport",
-            "text",
-            "Via, transport",
-            _of_message(lambda message: tuple(hop.transport for hop in _vias(message))),
-        ),
-        FieldSpec(
-            "sip.Via.sent-by.address",
-            "text",
-            "Via, sent-by host (an IPv6 address without brackets)",
-            _of_message(lambda message: tuple(hop.host.strip("[]") for hop in _vias(message))),
-        ),
-        FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", _of_message(sent_by_ports), maximum=65535),
+        FieldSpec("sip.Via.transport", "text", "Via, transport", _of_vias(lambda hop: (hop.transport,))),
+        FieldSpec("sip.Via.sent-by.address", "text", "Via, sent-by host (an IPv6 address without brackets)", address),
+        FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", port, maximum=65535),
     ]
     fields += [
         FieldSpec(f"sip.Via.{name}", "text", f"Via, parameter {name}", _via_param(name))
@@ -351,7 +349,12 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),
     FieldSpec("sip.to.tag", "text", "To, tag", _tags("To")),
     *(field for prefix, header, uri in _ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
-    FieldSpec("sip.contact.parameter", "text", "Contact, header parameters", _of_message(_contact_parameters)),
+    FieldSpec(
+        "sip.contact.parameter",
+        "text",
+        "Contact, header parameters",
+        _of_addresses("Contact", lambda address: tuple(param for param in address.params if param)),
+    ),
     FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _of_message(_cseq_number), maximum=_MAX_UINT32),
     FieldSpec("sip.CSeq.method", "text", "CSeq, method", _of_message(_cseq_method)),
     *_via_fields(),

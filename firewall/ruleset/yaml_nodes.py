@@ -109,7 +109,7 @@ def _first_line(error: Exception) -> str:
 
 def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyError:
     mark = error.problem_mark or error.context_mark
-    place = Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file)
+    place = _end_of(text[: mark.index], file) if mark is not None else Place(file)
     problem = error.problem or _first_line(error)
     if "cannot start any token" in problem and mark is not None and text[mark.index : mark.index + 1] == "\t":
         return PolicyError("a tab cannot indent YAML", place=place, next_step="use spaces")
@@ -139,7 +139,7 @@ class _Composer:
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_properties(event)
-            self._add(Scalar(event.value, self._place(event), event.style, self._raw(event)))
+            self._add(Scalar(event.value, self._place(event), event.style or None, self._raw(event)))
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._refuse_properties(event)
             if len(self._open) >= MAX_DEPTH:

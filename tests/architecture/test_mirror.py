@@ -8,6 +8,8 @@ ROOT = Path(__file__).parents[2]
 TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/__main__.py": "one line; tests/cli/test_main.py runs it",
     "firewall/cli/demo_calls.py": "tests/cli/test_demo.py places its calls",
+    "firewall/cli/demo_stage.py": "tests/cli/test_demo.py interrupts and kills it",
+    "firewall/cli/shipped_rules.py": "tests/cli/test_demo.py runs the demo from another folder",
     "firewall/cli/demo_screen.py": "tests/cli/test_demo.py reads what it shows",
 }
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,26 @@ def test_sighup_after_a_rotation_writes_the_new_log(testbed: Namespaces, policy:
         firewall.stop()
     assert [record["event_type"] for record in records(tmp_path / "decisions.jsonl.1")] == ["policy"]
     assert [record["event_type"] for record in records(log)] == ["policy", "stats"]
+
+
+def test_a_stop_in_the_middle_of_a_reload_leaves_nothing(testbed: Namespaces, policy: Path) -> None:
+    before = kernel_state(testbed.fw)
+    for pause_s in (0.0, 0.01, 0.02, 0.04):
+        with FirewallProcess(testbed.fw, policy) as firewall:
+            firewall.send(signal.SIGHUP)
+            time.sleep(pause_s)
+            assert firewall.stop() == 0
+        assert kernel_state(testbed.fw) == before
+
+
+def test_a_log_written_a_short_while_ago_means_calls_may_be_in_progress(
+    testbed: Namespaces, policy: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    for _ in range(2):
+        with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
+            firewall.stop()
+    assert [record["policy"]["takeover"] for record in records(log, "policy")] == [False, True]
 
 
 def test_systemd_hears_readiness_watchdog_reload_and_stop(testbed: Namespaces, policy: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def back(payload: bytes, port: int = 5060) -> bytes:
 
 
 def rtp(sequence: int) -> bytes:
-    return b"\x80\0" + sequence.to_bytes(2, "big") + bytes(4) + b"\0\0\0\7" + bytes(160)
+    return b"\x80\0" + (sequence % 65536).to_bytes(2, "big") + bytes(4) + b"\0\0\0\7" + bytes(160)
 
 
 def call(

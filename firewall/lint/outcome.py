@@ -1,0 +1,54 @@
+"""What lint did with one file: a report, or the sentence why the policy cannot be used."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firewall.errors import Place, PolicyError
+from firewall.lint.codes import CODES
+from firewall.lint.finding import Finding, Report
+
+EXIT_CLEAN = 0
+EXIT_FINDINGS = 1
+EXIT_UNUSABLE = 2
+
+DocumentResult = Literal["refuted", "undecided", "clean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A policy that cannot be loaded."""
+
+    file: str
+    error: PolicyError
+
+    @property
+    def finding(self) -> Finding:
+        """The same as a finding, for formats that know nothing else."""
+        message = self.error.cause
+        place = self.error.place or Place(self.file)
+        return Finding("SOS001", message, place, self.error.next_step or CODES["SOS001"].mend)
+
+
+Outcome = Report | Unusable
+
+
+def all_findings(outcomes: list[Outcome]) -> list[Finding]:
+    """Return the findings of every file, in the order of the files."""
+    findings: list[Finding] = []
+    for outcome in outcomes:
+        findings += [outcome.finding] if isinstance(outcome, Unusable) else outcome.findings
+    return findings
+
+
+def result(outcomes: list[Outcome]) -> DocumentResult:
+    """Return the worst of all: a call that is blocked, a policy that could not be asked, nothing."""
+    if any(isinstance(outcome, Report) and outcome.result == "refuted" for outcome in outcomes):
+        return "refuted"
+    return "undecided" if any(isinstance(outcome, Unusable) for outcome in outcomes) else "clean"
+
+
+def exit_code(outcomes: list[Outcome]) -> int:
+    """Return what the command ends with (DESIGN section 7)."""
+    if any(isinstance(outcome, Unusable) for outcome in outcomes):
+        return EXIT_UNUSABLE
+    return EXIT_FINDINGS if result(outcomes) == "refuted" else EXIT_CLEAN

@@ -1,0 +1,56 @@
+"""The JSON document of ``sosgate lint --format json`` (DESIGN section 7)."""
+
+from typing import Any
+
+from firewall.engine.timestamp import timestamp
+from firewall.lint.finding import Finding, Witness
+from firewall.lint.outcome import Outcome, all_findings, result
+from firewall.lint.rendering.sentence import witness_sentence
+
+
+def lint_document(outcomes: list[Outcome], captures: dict[Finding, str]) -> dict[str, Any]:
+    """Return the document; ``captures`` are the files that witnesses were written to."""
+    return {
+        "result": result(outcomes),
+        "findings": [_finding(finding, captures.get(finding)) for finding in all_findings(outcomes)],
+    }
+
+
+def _finding(finding: Finding, capture: str | None) -> dict[str, Any]:
+    kind = finding.kind
+    return {
+        "code": kind.code,
+        "name": kind.name,
+        "severity": kind.severity,
+        "message": finding.message,
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "column": finding.place.column,
+        "rule": finding.rule,
+        "witness": _witness(finding.witness, capture) if finding.witness is not None else None,
+        "help": finding.help,
+    }
+
+
+def _witness(witness: Witness, capture: str | None) -> dict[str, Any]:
+    datagram = witness.blocked.datagram
+    mark = witness.emergency
+    return {
+        "summary": witness_sentence(witness),
+        "probe": witness.name,
+        "message": witness.text,
+        "messages": len(witness.sent),
+        "timestamp": timestamp(witness.blocked.at_ns),
+        "src_ip": datagram.src_ip,
+        "src_port": datagram.src_port,
+        "dest_ip": datagram.dst_ip,
+        "dest_port": datagram.dst_port,
+        "proto": datagram.transport,
+        "in_iface": datagram.in_iface,
+        "verdict": witness.verdict,
+        "reason": witness.reason,
+        "emergency": None
+        if mark is None
+        else {"class": mark.emergency_class, "service": mark.service, "evidence": list(mark.evidence)},
+        "pcap": capture,
+    }

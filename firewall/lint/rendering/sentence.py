@@ -1,0 +1,33 @@
+"""A witness in one line, the same in every format."""
+
+from firewall.engine.recording import printable
+from firewall.engine.timestamp import timestamp
+from firewall.lint.finding import Extent, Witness
+
+
+def witness_sentence(witness: Witness) -> str:
+    """Return ``INVITE sip:911@… SIP/2.0, udp a:5060 > b:5060, 2026-01-12T12:00:00…: drop (rule)``."""
+    blocked = witness.blocked
+    datagram = blocked.datagram
+    source, destination = (
+        f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        for ip, port in ((datagram.src_ip, datagram.src_port), (datagram.dst_ip, datagram.dst_port))
+    )
+    return (
+        f"{printable(witness.start_line)}, {datagram.transport.lower()} {source} > {destination}, "
+        f"{timestamp(blocked.at_ns)}: {witness.verdict}, reason {witness.reason}"
+    )
+
+
+def extent_sentence(extent: Extent) -> str:
+    """Return how much was asked."""
+    return (
+        f"{number(extent.blocked)} of {number(extent.probes)} probes blocked "
+        f"({number(extent.forms)} forms, {extent.flows} flows, {number(extent.pairs)} address pairs, "
+        f"{number(extent.instants)} instants)"
+    )
+
+
+def number(count: int) -> str:
+    """Return a number with its thousands apart."""
+    return f"{count:,}".replace(",", " ")

@@ -1,0 +1,55 @@
+"""Policies for the tests of lint, in a few words."""
+
+from firewall.cli.policy_file import FileSources
+from firewall.lint.check import lint_policy
+from firewall.lint.finding import Finding, Report
+from firewall.ruleset.load import load_policy
+from firewall.ruleset.policy import Policy
+
+ZONES = """zones:
+  carrier: {interfaces: [f0], networks: [192.0.2.0/24, "2001:db8:1::/64"]}
+  psap: {interfaces: [f1], networks: [198.51.100.0/24, "2001:db8:2::/64"]}
+"""
+EMERGENCY = (
+    'emergency: {numbers: ["911"], test_numbers: ["933"], dial_prefixes: ["9", "+1"], from: [carrier], to: [psap]}\n'
+)
+ALLOW_ALL = """  - name: from-carrier
+    when: zone.src == "carrier"
+    action: allow
+  - name: from-psaps
+    when: zone.src == "psap"
+    action: allow
+"""
+
+
+def policy(
+    rules: str = "",
+    *,
+    zones: str = ZONES,
+    emergency: str = EMERGENCY,
+    extra: str = "",
+    after: str = ALLOW_ALL,
+    default: str = "drop",
+) -> Policy:
+    """A policy that lets everything between carrier and PSAP pass, but for ``rules``, which come first."""
+    listed = rules + after
+    text = f"policy: test\n{zones}{emergency}{extra}rules:{' []' if not listed else ''}\n{listed}default: {default}\n"
+    return load_policy(text.encode(), file="test.yaml", sources=FileSources("test.yaml"))
+
+
+def rule(when: str, action: str = "drop", name: str = "guilty", more: str = "") -> str:
+    more = "".join(f"    {line}\n" for line in more.splitlines())
+    return f"  - name: {name}\n    when: {when}\n    action: {action}\n{more}"
+
+
+def lint(rules: str = "", **options: str) -> Report:
+    return lint_policy(policy(rules, **options))
+
+
+def codes(report: Report) -> set[tuple[str, str | None]]:
+    return {(finding.code, finding.rule) for finding in report.findings}
+
+
+def only(report: Report) -> Finding:
+    assert len(report.findings) == 1, report.findings
+    return report.findings[0]

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from firewall.cli.policy_file import read_policy
+from firewall.lint.check import lint_policy
+from firewall.lint.codes import CODES
+from firewall.lint.probe import Questioner
+from tests.lint.policies import codes
+
+ROOT = Path(__file__).parents[2]
+BAD = sorted((ROOT / "rules" / "bad").glob("*.yaml"))
+GOOD = [ROOT / "rules" / "start.yaml", *sorted((ROOT / "rules" / "examples").glob("*.yaml"))]
+
+
+def promised(path: Path) -> tuple[str, str | None]:
+    code, _, name = path.read_text().splitlines()[0].removeprefix("# Must produce: ").partition(" at rule ")
+    return code, name.strip('"') or None
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_broken_policy_produces_the_finding_its_first_line_promises_and_no_other(path: Path) -> None:
+    report = lint_policy(read_policy(str(path)))
+    assert codes(report) == {promised(path)}
+    assert report.result == ("refuted" if CODES[promised(path)[0]].severity == "error" else "clean")
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_every_witness_is_blocked_again_by_the_engine(path: Path) -> None:
+    policy = read_policy(str(path))
+    for finding in lint_policy(policy).findings:
+        if finding.witness is not None:
+            assert Questioner(policy).confirms(finding.witness)
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_the_policies_to_start_from_are_clean(path: Path) -> None:
+    report = lint_policy(read_policy(str(path)))
+    assert not [finding for finding in report.findings if finding.kind.severity == "error"]
+    assert report.result == "clean"
+
+
+def test_the_demos_broken_policy_names_its_rule_and_the_mended_one_is_clean() -> None:
+    broken = lint_policy(read_policy(str(ROOT / "rules" / "demo" / "broken.yaml")))
+    assert codes(broken) == {("SOS101", "toll-fraud"), ("SOS208", None)}
+    mended = lint_policy(read_policy(str(ROOT / "rules" / "demo" / "mended.yaml")))
+    assert mended.findings == ()
+
+
+def test_lint_says_the_same_every_time() -> None:
+    policy = read_policy(str(ROOT / "rules" / "demo" / "broken.yaml"))
+    assert lint_policy(policy) == lint_policy(policy)

@@ -1,0 +1,19 @@
+import pytest
+
+from tests.lint.policies import lint, only
+
+
+@pytest.mark.parametrize("name", ["internal_error", "log_unwritable", "table_full"])
+def test_an_exception_policy_that_blocks_emergency_traffic_is_found(name: str) -> None:
+    finding = only(lint(extra=f"exceptions: {{{name}: drop}}\n"))
+    assert finding.code == "SOS105"
+    assert f"`exceptions.{name}: drop`" in finding.message
+
+
+def test_each_exception_policy_is_found_for_itself() -> None:
+    report = lint(extra="exceptions: {internal_error: drop, log_unwritable: drop, table_full: drop}\n")
+    assert [finding.code for finding in report.findings] == ["SOS105"] * 3
+
+
+def test_dropping_what_is_malformed_is_harmless() -> None:
+    assert lint(extra="exceptions: {malformed: drop}\n").findings == ()

@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+from firewall.lint.endpoint import pairs
+from firewall.lint.flow import VOICE
+from firewall.lint.form import SOS
+from firewall.lint.instant import BASE_NS
+from firewall.lint.probe import Probe, Questioner
+from tests.lint.policies import policy, rule
+
+
+def probe() -> Probe:
+    return Probe(VOICE, SOS, pairs(policy())[0], BASE_NS)
+
+
+def test_a_call_that_passes_is_asked_to_its_end() -> None:
+    answer = Questioner(policy()).ask(probe())
+    assert answer.blocked is None
+    assert answer.messages == len(probe().steps())
+
+
+def test_a_probe_ends_at_the_first_message_that_does_not_pass() -> None:
+    blocked = Questioner(policy(rule("sip.Status-Code == 180"))).ask(probe()).blocked
+    assert blocked is not None
+    assert [sent.label for sent in blocked.sent] == ["INVITE", "100 Trying (INVITE)", "180 Ringing (INVITE)"]
+    assert blocked.decision.decision.rule == "guilty"
+
+
+def test_each_message_arrives_by_its_senders_interface_at_its_instant() -> None:
+    sent = probe().sent()
+    assert [each.datagram.in_iface for each in sent[:3]] == ["f0", "f1", "f1"]
+    assert sent[0].at_ns == BASE_NS
+    assert all(earlier.at_ns < later.at_ns for earlier, later in zip(sent, sent[1:], strict=False))
+
+
+def test_a_witness_is_confirmed_only_where_the_engine_blocks_it_for_the_same_reason() -> None:
+    guilty, innocent = Questioner(policy(rule("emergency"))), Questioner(policy())
+    blocked = guilty.ask(probe()).blocked
+    assert blocked is not None
+    witness = blocked.witness()
+    assert guilty.confirms(witness)
+    assert not innocent.confirms(witness)
+    assert not guilty.confirms(replace(witness, reason="default"))
+
+
+def test_one_probe_leaves_nothing_behind_for_the_next() -> None:
+    limited = policy(rule("emergency", more="limit: {rate: 1/1h, per: net.src, burst: 20}"))
+    questioner = Questioner(limited)
+    assert [questioner.ask(probe()).blocked for _ in range(5)] == [None] * 5

@@ -1,0 +1,34 @@
+import pytest
+
+from tests.lint.policies import lint, only, rule
+
+
+def test_the_rules_before_the_guilty_one_are_named() -> None:
+    rules = rule('sip.Method == "PUBLISH" and not emergency', name="first") + rule('sip.Method == "INFO"')
+    assert "no earlier rule decides it (first)" in only(lint(rules)).because
+
+
+def test_a_message_without_a_mark_is_not_said_to_have_one() -> None:
+    finding = only(lint(rule('sip.Method == "OPTIONS" and not emergency')))
+    assert "carries no emergency mark" in finding.because[0]
+
+
+@pytest.mark.parametrize(("action", "verb"), [("drop", "drops"), ("reject", "rejects")])
+def test_the_sentence_says_what_is_done_to_what(action: str, verb: str) -> None:
+    finding = only(lint(rule('sip.Method == "UPDATE"', action)))
+    assert finding.message == f'rule "guilty" {verb} the UPDATE of an emergency call'
+
+
+def test_the_help_names_the_rule_to_mend() -> None:
+    assert 'rule "guilty"' in only(lint(rule('sip.Method == "UPDATE"'))).help
+
+
+def test_where_no_rule_is_at_fault_the_default_is() -> None:
+    after = '  - name: calls\n    when: sip.Method in {"INVITE", "OPTIONS"}\n    action: allow\n'
+    finding = only(lint(after=after))
+    assert (finding.code, finding.rule, finding.place.line) == ("SOS108", None, 10)
+    assert finding.message.startswith("no rule matches, and the default drops")
+
+
+def test_where_calls_are_blocked_that_test_calls_are_too_is_no_news() -> None:
+    assert "SOS110" not in {finding.code for finding in lint(rule('sip.Method == "INVITE"')).findings}

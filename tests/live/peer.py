@@ -1,0 +1,34 @@
+"""A peer of the testbed that is no SIPp: one socket, one message at a time."""
+
+import socket
+
+from firewall.live import testbed as live_testbed
+
+
+def udp_socket(namespace: str, address: str, port: int = 5060) -> socket.socket:
+    """Return a UDP socket of a peer, in its namespace, at its address."""
+
+    def bound() -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        opened.settimeout(5)
+        opened.bind((address, port))
+        return opened
+
+    return live_testbed.in_namespace(namespace, bound)
+
+
+def request(method: str, caller: str, called: str, *, user: str = "service", body: bytes = b"") -> bytes:
+    """Return a request as a peer would send it."""
+    source, destination = (f"[{ip}]" if ":" in ip else ip for ip in (caller, called))
+    return (
+        f"{method} sip:{user}@{destination} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {source}:5060;branch=z9hG4bK-1-{method}\r\n"
+        f"Max-Forwards: 70\r\n"
+        f"From: <sip:caller@{source}>;tag=1\r\n"
+        f"To: <sip:{user}@{destination}>\r\n"
+        f"Call-ID: 1-{method}@{caller}\r\n"
+        f"CSeq: 1 {method}\r\n"
+        f"Contact: <sip:caller@{source}:5060>\r\n"
+        f"Content-Type: application/sdp\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body

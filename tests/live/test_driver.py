@@ -1,0 +1,138 @@
+"""The driver: order of outputs, deadlines between datagrams, and what happens when something goes wrong."""
+
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firewall.cli.policy_file import read_policy
+from firewall.engine.engine import Engine
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, Started
+from firewall.engine.outputs import Output
+from firewall.live.console import Console
+from firewall.live.driver import Driver
+from firewall.live.listener import Arrival
+from firewall.live.log_file import LogFile
+from firewall.net.datagram import Datagram
+from tests.live.firewall_process import policy_text, records
+
+START_NS = 1_772_360_102_000_000_000
+OPTIONS = (
+    b"OPTIONS sip:psap@198.51.100.10 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@192.0.2.10>;tag=1\r\nTo: <sip:psap@198.51.100.10>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+)
+
+
+class Stage:
+    """A driver with a real engine and log; its sender remembers how long the log was when it sent."""
+
+    def __init__(self, folder: Path, policy: str = policy_text()) -> None:
+        (folder / "p.yaml").write_text(policy)
+        self.engine = Engine(read_policy(str(folder / "p.yaml")), strict=False)
+        self.log = LogFile(folder / "log")
+        self.sent: list[tuple[Datagram, int, int, int]] = []
+        self._reader, self._writer = os.pipe()
+        self.console = Console(self._writer)
+        self.driver = Driver(self.engine, self.console, self.log, None)
+        self.driver.sender = self
+
+    def forward(self, datagram: Datagram, hops: int, traffic_class: int) -> None:
+        self.sent.append((datagram, hops, traffic_class, self.log.path.read_bytes().count(b"\n")))
+
+    def send(self, datagram: Datagram, hops: int = 64, traffic_class: int = 0) -> None:
+        self.forward(datagram, hops, traffic_class)
+
+    def said(self) -> str:
+        """Close everything and return what went to stderr."""
+        self.console.close()
+        os.close(self._writer)
+        self.log.close()
+        with os.fdopen(self._reader, "rb") as pipe:
+            return pipe.read().decode()
+
+
+def arrival(number: int = 0, payload: bytes = OPTIONS) -> Arrival:
+    datagram = Datagram("192.0.2.10", 5060, "198.51.100.10", 5060, payload, "UDP", "f0")
+    return Arrival(START_NS + number * 1000, datagram, 61, 0xB8)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_the_record_is_in_the_log_before_its_message_is_sent_as_it_came(stage: Stage) -> None:
+    stage.driver.arrived([arrival(number) for number in range(5)])
+    assert [(hops, traffic_class, lines) for _, hops, traffic_class, lines in stage.sent] == [
+        (61, 0xB8, number + 1) for number in range(5)
+    ]
+    assert all(datagram.payload == OPTIONS for datagram, *_ in stage.sent)
+    assert stage.said() == ""
+
+
+def test_deadlines_happen_at_their_own_instant_before_later_datagrams(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[type[Event], int]] = []
+    deadlines = [START_NS + 500, START_NS + 900]
+    handle = stage.engine.handle
+
+    def remember(event: Event, now_ns: int) -> list[Output]:
+        seen.append((type(event), now_ns - START_NS))
+        if isinstance(event, DeadlineReached):
+            deadlines.pop(0)
+        return handle(event, now_ns)
+
+    monkeypatch.setattr(stage.engine, "handle", remember)
+    monkeypatch.setattr(stage.engine, "next_deadline", lambda: deadlines[0] if deadlines else None)
+    stage.driver.arrived([arrival(0), arrival(1)])
+    assert seen == [(DatagramReceived, 0), (DeadlineReached, 500), (DeadlineReached, 900), (DatagramReceived, 1000)]
+    stage.said()
+
+
+def test_a_deadline_that_never_passes_does_not_stop_the_traffic(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.engine, "next_deadline", lambda: START_NS - 1)
+    stage.driver.arrived([arrival(0), arrival(1)])
+    assert len(stage.sent) == 2
+    stage.said()
+
+
+@pytest.mark.parametrize(("policy_of_internal_error", "sent"), [("allow", 3), ("drop", 0)])
+def test_a_bug_hits_one_datagram_and_the_exception_policy_decides_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy_of_internal_error: str, sent: int
+) -> None:
+    stage = Stage(tmp_path, policy_text() + f"exceptions: {{internal_error: {policy_of_internal_error}}}\n")
+
+    def fail(*_: Any) -> list[Output]:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(stage.engine, "handle", fail)
+    stage.driver.arrived([arrival(number) for number in range(3)])
+    stage.driver.tell(Started())
+    assert len(stage.sent) == sent
+    assert stage.driver.internal_errors == 4
+    assert stage.said().count("ALARM internal_error: a bug in sosgate: RecursionError: too deep") == 4
+
+
+def test_a_log_that_fails_and_recovers_is_told_once_each_with_the_number_lost(stage: Stage) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        stage.driver.arrived([arrival(number) for number in range(10)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert len(stage.sent) == 10
+    failing = [stage.driver.log_failing]
+    stage.driver.arrived([arrival(20), arrival(21)])
+    failing.append(stage.driver.log_failing)
+    assert failing == [True, False]
+    assert stage.driver.records_lost == 11  # ten decisions and the alarm itself
+    said = stage.said()
+    assert said.count("ALARM log_unwritable") == 1
+    assert said.count("ALARM log_recovered") == 1
+    assert [record["event_type"] for record in records(stage.log.path)] == ["sip_decision", "alarm", "sip_decision"]

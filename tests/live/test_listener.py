@@ -1,0 +1,116 @@
+"""What the transparent socket receives, and what it must not take for intercepted."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firewall.live.listener import Listener
+from firewall.live.testbed import in_namespace
+from tests.live.conftest import Namespaces
+from tests.live.firewall_process import FirewallProcess, policy_text, records
+from tests.live.peer import request, udp_socket
+from tests.live.sipp import CARRIER, PSAP
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def listener(testbed: Namespaces) -> Iterator[Listener]:
+    opened = in_namespace(testbed.fw, lambda: Listener(4, 15060))
+    yield opened
+    opened.close()
+
+
+def test_a_datagram_comes_with_its_interface_hops_class_and_the_kernels_time(
+    testbed: Namespaces, listener: Listener
+) -> None:
+    with udp_socket(testbed.carrier, CARRIER) as sender:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
+        before_ns = time.time_ns()
+        for payload in (b"", b"x" * 65_507, b"last"):
+            sender.sendto(payload, ("192.0.2.1", 15060))
+        after_ns = time.time_ns()
+    arrivals = in_namespace(testbed.fw, lambda: listener.receive(10))
+    assert [arrival.datagram.payload for arrival in arrivals] == [b"", b"x" * 65_507, b"last"]
+    for arrival in arrivals:
+        assert (arrival.hops, arrival.traffic_class) == (33, 0xB8)
+        assert (arrival.datagram.in_iface, arrival.datagram.src_ip, arrival.datagram.src_port) == ("f0", CARRIER, 5060)
+        assert (arrival.datagram.dst_ip, arrival.datagram.dst_port) == ("192.0.2.1", 15060)
+        assert before_ns - 1000 <= arrival.time_ns <= after_ns
+        assert arrival.time_ns % 1000 == 0
+    assert listener.receive() == []
+
+
+def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: Listener) -> None:
+    with udp_socket(testbed.carrier, CARRIER) as sender:
+        for number in range(10):
+            sender.sendto(b"%d" % number, ("192.0.2.1", 15060))
+    assert [arrival.datagram.payload for arrival in listener.receive(4)] == [b"0", b"1", b"2", b"3"]
+    assert len(listener.receive(64)) == 6
+
+
+def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firewall.live.listener.RECEIVE_BUFFER_BYTES", 4096)
+    small = in_namespace(testbed.fw, lambda: Listener(4, 15060))
+    assert small.dropped() == 0
+    with udp_socket(testbed.carrier, CARRIER) as sender:
+        for _ in range(100):
+            sender.sendto(bytes(1000), ("192.0.2.1", 15060))
+    received = len(small.receive(100))
+    assert received < 100
+    assert small.dropped() == 100 - received
+    small.close()
+
+
+def test_what_is_sent_to_the_proxy_port_itself_is_not_taken_for_intercepted(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text())
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        udp_socket(testbed.carrier, CARRIER) as outside,
+        udp_socket(testbed.fw, "192.0.2.1") as inside,
+        udp_socket(testbed.psap, PSAP, 15060) as receiver,
+    ):
+        outside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", 15060))
+        inside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", 15060))
+        options = request("OPTIONS", CARRIER, PSAP)
+        outside.sendto(options, (PSAP, 15060))  # a peer's own port of that number is a port like any other
+        assert receiver.recvfrom(65535) == (options, (CARRIER, 5060))
+        receiver.sendto(b"SIP/2.0 200 OK\r\n\r\n", (CARRIER, 5060))
+        firewall.stop()
+    assert {(record["src_ip"], record["src_port"]) for record in records(log, "sip_decision")} == {
+        (CARRIER, 5060),
+        (PSAP, 15060),
+    }
+
+
+def test_a_packet_in_a_routing_loop_ends_as_it_would_in_a_router(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text())
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        udp_socket(testbed.carrier, CARRIER) as sender,
+        udp_socket(testbed.psap, PSAP) as receiver,
+    ):
+        receiver.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)  # DSCP EF
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        options = request("OPTIONS", CARRIER, PSAP)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        sender.sendto(options, (PSAP, 5060))
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 40)
+        sender.sendto(options, (PSAP, 5060))
+        payload, ancillary, _, _ = receiver.recvmsg(65535, 128)
+        firewall.wait_for("no hop left")
+        receiver.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(65535)
+    assert payload == options
+    values = {(level, kind): data[0] for level, kind, data in ancillary}
+    assert values == {(socket.IPPROTO_IP, 2): 39, (socket.IPPROTO_IP, socket.IP_TOS): 0xB8}

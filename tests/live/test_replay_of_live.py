@@ -1,0 +1,70 @@
+"""A capture of live traffic, replayed, gives the decisions that were made live: limits and timestamps included."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.conftest import Namespaces
+from tests.live.firewall_process import FirewallProcess, policy_text, records
+from tests.live.sipp import answering, calling
+from tests.live.wire import Wire
+
+pytestmark = pytest.mark.netns
+
+LIMIT = """\
+  - name: surge-limit
+    when: sip.Method == "INVITE" and not emergency
+    limit: {rate: 20/1s, per: net.src, burst: 20}
+    action: reject
+    status: 503
+  - name: no-more-bye
+    when: sip.Method == "BYE" and sip.r-uri.user == "911"
+    action: drop
+"""
+
+
+@pytest.mark.parametrize(("interface", "arguments"), [("f0", ()), ("any", ("-Q", "in")), ("any", ())])
+def test_a_capture_of_live_traffic_gives_the_same_decisions(
+    testbed: Namespaces, tmp_path: Path, interface: str, arguments: tuple[str, ...]
+) -> None:
+    policy, live, replayed = tmp_path / "p.yaml", tmp_path / "live.jsonl", tmp_path / "replay.jsonl"
+    policy.write_text(policy_text(rules=LIMIT, guard="enforce"))
+    capture = tmp_path / "fw.pcap"
+    with (
+        Wire(testbed.fw, interface, capture, *arguments),
+        FirewallProcess(testbed.fw, policy, "--log", str(live)) as firewall,
+        answering(testbed.psap, tmp_path),
+    ):
+        with calling(testbed.carrier, tmp_path, "-m", "10", "-r", "50", "-s", "911") as uac:
+            assert uac.wait() == 0
+        with calling(testbed.carrier, tmp_path, "-m", "60", "-r", "60") as uac:
+            uac.wait()
+        assert firewall.stop() == 0
+    command = [
+        sys.executable,
+        "-m",
+        "firewall",
+        "replay",
+        str(capture),
+        "--policy",
+        str(policy),
+        "--log",
+        str(replayed),
+    ]
+    subprocess.run(command, check=False, capture_output=True, timeout=60, cwd=Path(__file__).parents[2])
+    lived = records(live, "sip_decision")
+    assert Counter(map(_decided, lived)) == Counter(map(_decided, records(replayed, "sip_decision")))
+    assert {record["decision"]["verdict"] for record in lived} == {"allow", "drop", "reject"}
+    if arguments:
+        # Every packet's arrival is in this capture: then even the instants are the same.
+        assert [record["timestamp"] for record in lived] == [
+            record["timestamp"] for record in records(replayed, "sip_decision")
+        ]
+
+
+def _decided(record: dict[str, Any]) -> str:
+    return repr([record[key] for key in ("src_ip", "dest_ip", "sip", "decision", "emergency")])

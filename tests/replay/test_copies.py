@@ -1,0 +1,105 @@
+"""What is the second sight of a forwarded message, and what is a message of its own."""
+
+import pytest
+
+from firewall.net.capture_record import CaptureRecord
+from firewall.net.datagram import Datagram
+from firewall.net.frame import FrameDecoder
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
+from firewall.replay.copies import COPY_WINDOW_NS, Sightings
+from tests.net.packets import START_NS, linux_sll, linux_sll2
+from tests.replay.calls import forth, invite
+
+PACKET = forth(invite())
+MS = 1_000_000
+
+
+def cooked2(at_ns: int, interface: int, *, outgoing: bool, packet: bytes = PACKET) -> CaptureRecord:
+    frame = linux_sll2(packet, interface=interface, outgoing=outgoing)
+    return CaptureRecord(1, START_NS + at_ns, LINUX_SLL2, frame, len(frame))
+
+
+def cooked1(at_ns: int, *, outgoing: bool) -> CaptureRecord:
+    frame = linux_sll(PACKET, outgoing=outgoing)
+    return CaptureRecord(1, START_NS + at_ns, LINUX_SLL, frame, len(frame))
+
+
+def plain(at_ns: int, interface_id: int, outgoing: bool | None = None) -> CaptureRecord:
+    return CaptureRecord(1, START_NS + at_ns, 101, PACKET, len(PACKET), None, interface_id, outgoing)
+
+
+def repeats(*records: CaptureRecord) -> list[bool]:
+    sightings, decoder = Sightings(), FrameDecoder()
+    told = []
+    for record in records:
+        datagram = decoder.decode(record)
+        assert isinstance(datagram, Datagram)
+        told.append(sightings.sight(record, datagram)[1])
+    return told
+
+
+def test_a_forwarded_message_on_any_interface_is_seen_twice_and_is_one() -> None:
+    assert repeats(cooked2(0, 2, outgoing=False), cooked2(MS, 3, outgoing=True)) == [False, True]
+    assert repeats(cooked1(0, outgoing=False), cooked1(MS, outgoing=True)) == [False, True]
+
+
+def test_a_one_armed_firewall_sends_out_where_it_came_in() -> None:
+    assert repeats(cooked2(0, 2, outgoing=False), cooked2(MS, 2, outgoing=True)) == [False, True]
+
+
+def test_a_forwarded_retransmission_is_decided_again_and_its_copy_is_not() -> None:
+    told = repeats(
+        cooked2(0, 2, outgoing=False),
+        cooked2(MS, 3, outgoing=True),
+        cooked2(500 * MS, 2, outgoing=False),
+        cooked2(501 * MS, 3, outgoing=True),
+    )
+    assert told == [False, True, False, True]
+
+
+def test_a_dropped_message_that_is_retransmitted_is_decided_each_time() -> None:
+    assert repeats(*(cooked2(at * 100 * MS, 2, outgoing=False) for at in range(4))) == [False] * 4
+
+
+def test_an_end_hosts_own_messages_go_out_only_and_are_decided() -> None:
+    assert repeats(*(cooked2(at * 500 * MS, 2, outgoing=True) for at in range(3))) == [False] * 3
+    assert repeats(*(cooked1(at * 500 * MS, outgoing=True) for at in range(3))) == [False] * 3
+
+
+def test_each_incoming_message_explains_one_outgoing() -> None:
+    told = repeats(cooked2(0, 2, outgoing=False), cooked2(MS, 3, outgoing=True), cooked2(2 * MS, 4, outgoing=True))
+    assert told == [False, True, False]
+
+
+def test_more_than_a_second_later_it_is_another_message() -> None:
+    late = COPY_WINDOW_NS + 1
+    assert repeats(cooked2(0, 2, outgoing=False), cooked2(late, 3, outgoing=True)) == [False, False]
+    assert repeats(plain(0, 0), plain(late, 1)) == [False, False]
+
+
+def test_two_interfaces_without_direction_show_a_forwarded_message_twice() -> None:
+    assert repeats(plain(0, 0), plain(MS, 1), plain(500 * MS, 0), plain(501 * MS, 1)) == [False, True, False, True]
+
+
+def test_a_single_interface_never_shows_copies() -> None:
+    assert repeats(*(plain(at * MS, 0) for at in range(5))) == [False] * 5
+
+
+def test_the_directions_of_a_pcapng_are_obeyed() -> None:
+    assert repeats(plain(0, 0, False), plain(MS, 1, True)) == [False, True]
+    assert repeats(plain(0, 0, False), plain(MS, 1, False)) == [False, False]
+
+
+@pytest.mark.parametrize("other", [forth(invite("c2")), forth(invite(), 5062)])
+def test_another_payload_or_port_is_another_message(other: bytes) -> None:
+    assert repeats(cooked2(0, 2, outgoing=False), cooked2(MS, 3, outgoing=True, packet=other)) == [False, False]
+
+
+def test_what_was_seen_is_forgotten_after_a_second() -> None:
+    sightings, decoder = Sightings(), FrameDecoder()
+    for number in range(1000):
+        record = plain(number * 10 * MS, 0)
+        datagram = decoder.decode(record)
+        assert isinstance(datagram, Datagram)
+        sightings.sight(record, datagram)
+    assert len(sightings) <= 102

@@ -1,0 +1,78 @@
+"""The log of a replay: the daemon's records; it overwrites its own like and nothing else."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firewall.engine.record import Record, SipDecision, decode
+from firewall.errors import MachineError, OperatorError
+from firewall.replay.driver import replay_capture
+from firewall.replay.log import open_log
+from tests.net.packets import pcap
+from tests.replay.calls import RULES_CALLS, call, make_policy
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> list[Record]:
+    (tmp_path / "a.pcap").write_bytes(pcap(call(), link_type=101))
+    return replay_capture([str(tmp_path / "a.pcap")], make_policy(tmp_path, RULES_CALLS)).records
+
+
+def write(path: Path, records: list[Record]) -> None:
+    with open_log(str(path)) as log:
+        for record in records:
+            log(record)
+
+
+def test_each_record_is_one_line(tmp_path: Path, records: list[Record]) -> None:
+    write(tmp_path / "log", records)
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert [decode(line)["event_type"] for line in lines] == [
+        "policy",
+        *["sip_decision"] * 5,
+        "emergency_call",
+        "sip_decision",
+        "stats",
+    ]
+
+
+def test_the_log_of_an_earlier_replay_is_overwritten(tmp_path: Path, records: list[Record]) -> None:
+    write(tmp_path / "log", records)
+    first = (tmp_path / "log").read_bytes()
+    write(tmp_path / "log", records)
+    assert (tmp_path / "log").read_bytes() == first
+
+
+@pytest.mark.parametrize("content", [b"rules: []\n", b"\xd4\xc3\xb2\xa1\0\0", b'{"other": 1}\n', b"[1]\n"])
+def test_any_other_file_is_left_alone(tmp_path: Path, records: list[Record], content: bytes) -> None:
+    (tmp_path / "log").write_bytes(content)
+    with pytest.raises(OperatorError, match="not the log of an earlier replay"):
+        write(tmp_path / "log", records)
+    assert (tmp_path / "log").read_bytes() == content
+
+
+def test_a_daemons_log_is_left_alone(tmp_path: Path, records: list[Record]) -> None:
+    live = [msgspec.structs.replace(r, pcap_cnt=None) if isinstance(r, SipDecision) else r for r in records]
+    write(tmp_path / "log", live)
+    content = (tmp_path / "log").read_bytes()
+    with pytest.raises(OperatorError, match="give --log a new file"):
+        write(tmp_path / "log", records)
+    assert (tmp_path / "log").read_bytes() == content
+
+
+def test_an_empty_file_and_a_device_are_written(tmp_path: Path, records: list[Record]) -> None:
+    (tmp_path / "log").touch()
+    write(tmp_path / "log", records)
+    assert (tmp_path / "log").stat().st_size
+    write(Path("/dev/null"), records)
+
+
+def test_a_log_that_cannot_be_opened_is_the_machines_refusal_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="No such file or directory"), open_log(str(tmp_path / "no" / "log")):
+        pytest.fail("work began without a log")
+
+
+def test_a_full_disk_is_the_machines_refusal(records: list[Record]) -> None:
+    with pytest.raises(MachineError, match="cannot write /dev/full: No space left on device"):
+        write(Path("/dev/full"), records)

@@ -1,0 +1,107 @@
+"""The frames an expression matches, with tshark as the second opinion."""
+
+from pathlib import Path
+
+import pytest
+
+from firewall.errors import Place
+from firewall.net.capture_record import Cut
+from firewall.replay.match import match_capture
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.parse import parse_expression
+from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, tcp, tshark, udp
+from tests.replay.calls import ORDINARY, call, forth, invite
+
+ARP = ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), ethertype=0x0806)
+BIG = ipv4(udp(invite("big") + b" " * 3000), CALLER)
+FRAGMENTS = [
+    ipv4(BIG[20:][at : at + 1480], CALLER, identification=5, offset=at, more=at + 1480 < len(BIG) - 20)
+    for at in range(0, len(BIG) - 20, 1480)
+]
+FRAMES = [
+    ARP,
+    *(ethernet(packet) for _, packet in call("e1") + call("o1", target=ORDINARY, user="alice")),
+    ethernet(ipv6(udp(invite("six")))),
+    ethernet(ipv4(tcp(b"not looked into", 40000, 5060), protocol=6), tags=(0x8100,)),
+    ethernet(ipv4(b"\x08\0\0\0\0\1\0\1ping", protocol=1)),
+    *(ethernet(packet) for packet in FRAGMENTS),
+    ethernet(ipv4(udp(b"\r\n\r\n"))),
+    ethernet(ipv4(udp(b"dns?", 53, 53))),
+]
+EXPRESSIONS = [
+    'sip.Method == "INVITE"',
+    'sip.Method in {"ACK", "BYE"}',
+    "sip.Status-Code == 200",
+    "sip.Status-Code >= 100 and sip.Status-Code < 200",
+    "sip",
+    "not sip",
+    "rtp",
+    "rtp.seq == 2",
+    "frame.len > 400",
+    "frame.len == 34",
+    "ip.src == 192.0.2.7",
+    "ip.addr == 198.51.100.0/24",
+    "not ip.src == 192.0.2.7",
+    "ip.src != 192.0.2.7",
+    "ip",
+    "ipv6",
+    "ipv6.dst == 2001:db8:2::/64",
+    "udp",
+    "udp.port == 5060",
+    "udp.srcport == 40000 or udp.dstport == 53",
+    "tcp.port == 5060",
+    "tcp",
+    'sip.r-uri contains "urn:service:sos"',
+    'sip.from.user == "alice"',
+    'sip.Call-ID matches "^E1"',
+    "sip.CSeq.seq == 2",
+    'sip.Method == "INVITE" && !(sip.from.user == "alice") && frame.len < 1000',
+]
+
+
+def frames_matched(path: Path, expression: str) -> list[int]:
+    condition = parse_expression(expression, sets={}, place=Place("EXPR", 1, 1))
+    return match_capture(str(path), compile_condition(condition)).frames
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("match") / "mixed.pcap"
+    path.write_bytes(pcap([(START_NS + number * 10_000_000, frame) for number, frame in enumerate(FRAMES)]))
+    return path
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_tshark_matches_the_same_frames(capture: Path, expression: str) -> None:
+    theirs = [int(row[0]) for row in tshark(capture, "frame.number", only=expression)]
+    assert frames_matched(capture, expression) == theirs
+
+
+def test_the_state_of_a_dialog_is_what_its_messages_made_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(call(), link_type=101))
+    assert frames_matched(tmp_path / "a.pcap", 'dialog.state == "confirmed"') == [4, 13]
+    assert frames_matched(tmp_path / "a.pcap", 'dialog.state == "early"') == [3]
+
+
+def test_an_emergency_is_known_in_every_message_of_its_call(tmp_path: Path) -> None:
+    packets = call("o1", target=ORDINARY, user="alice", media_packets=0) + call("e1", begins_s=20, media_packets=0)
+    (tmp_path / "a.pcap").write_bytes(pcap(packets, link_type=101))
+    assert frames_matched(tmp_path / "a.pcap", "emergency") == [7, 8, 9, 10, 11, 12]
+
+
+def test_negotiated_media_is_known(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(call(media_packets=3), link_type=101))
+    assert frames_matched(tmp_path / "a.pcap", "media.negotiated") == [5, 6, 7, 8, 9, 10]
+
+
+def test_frames_cut_by_the_snapshot_length_still_have_their_addresses(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap([ethernet(forth(invite()))] * 2, snap_bytes=60))
+    assert frames_matched(tmp_path / "a.pcap", "udp.port == 5060 and ip.src == 192.0.2.7 and frame.len > 60") == [1, 2]
+
+
+def test_a_cut_is_reported_beside_the_frames_before_it(tmp_path: Path) -> None:
+    data = pcap([ethernet(forth(invite()))] * 2)
+    (tmp_path / "a.pcap").write_bytes(data[:-5])
+    report = match_capture(str(tmp_path / "a.pcap"), lambda _facts: True)
+    assert report.frames == [1]
+    assert [type(loss) for loss in report.unreadable] == [Cut]

@@ -1,0 +1,76 @@
+"""What is made of the engine's records: calls, hurt calls, outcomes, words."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firewall.engine.record import EmergencyCall, Record, SipDecision, SipFields
+from firewall.replay.driver import replay_capture
+from firewall.replay.report import PolicyTally, endpoint, sip_summary
+from firewall.ruleset.policy import Policy
+from tests.net.packets import pcap
+from tests.replay.calls import RULES_BLOCKING, RULES_CALLS, call, make_policy
+
+
+def records_of(folder: Path, rules: str, guard: str = "off") -> tuple[list[Record], Policy]:
+    (folder / "a.pcap").write_bytes(pcap(call(), link_type=101))
+    policy = make_policy(folder, rules, guard=guard)
+    return replay_capture([str(folder / "a.pcap")], policy).records, policy
+
+
+def tally_of(records: list[Record], policy: Policy, runs: int = 1) -> PolicyTally:
+    tally = PolicyTally(policy)
+    for run in range(runs):
+        for record in records:
+            tally.take(record, run, "a.pcap")
+    return tally
+
+
+def test_a_call_is_hurt_once_and_by_the_first_decision_that_did_it(tmp_path: Path) -> None:
+    tally = tally_of(*records_of(tmp_path, RULES_BLOCKING + RULES_CALLS))
+    assert [(hurt.packet, hurt.message) for hurt in tally.hurt.values()] == [(1, "INVITE urn:service:sos")]
+    assert sum(tally.deciders.values()) == 6
+
+
+def test_the_same_call_id_in_another_run_is_another_call(tmp_path: Path) -> None:
+    tally = tally_of(*records_of(tmp_path, RULES_BLOCKING + RULES_CALLS), runs=2)
+    assert (tally.calls, len(tally.hurt), tally.by_outcome) == (2, 2, {"blocked": 2})
+
+
+def test_the_last_outcome_counts(tmp_path: Path) -> None:
+    records, policy = records_of(tmp_path, RULES_CALLS)
+    (told,) = (record for record in records if isinstance(record, EmergencyCall))
+    impaired = msgspec.structs.replace(told, outcome="impaired")
+    assert tally_of([impaired, told], policy).by_outcome == {"completed": 1}
+
+
+def test_a_call_is_guarded_only_while_every_one_of_its_messages_passed(tmp_path: Path) -> None:
+    records, policy = records_of(tmp_path, RULES_BLOCKING + RULES_CALLS, guard="enforce")
+    assert tally_of(records, policy).guarded == 1
+    last = next(record for record in reversed(records) if isinstance(record, SipDecision))
+    enforced = msgspec.structs.replace(last, decision=msgspec.structs.replace(last.decision, enforced=True))
+    assert tally_of([*records, enforced], policy).guarded == 0
+
+
+@pytest.mark.parametrize(("guard", "outcome"), [("off", "impaired"), ("enforce", "in_progress")])
+def test_a_hurt_call_whose_beginning_is_missing_is_a_call(tmp_path: Path, guard: str, outcome: str) -> None:
+    records, policy = records_of(tmp_path, RULES_BLOCKING + RULES_CALLS, guard)
+    ack = [record for record in records if isinstance(record, SipDecision) and record.pcap_cnt == 4]
+    tally = tally_of(list(ack), policy)
+    assert (tally.calls, len(tally.hurt), tally.by_outcome) == (1, 1, {outcome: 1})
+
+
+def test_the_ack_of_an_own_reject_hurts_nobody_again(tmp_path: Path) -> None:
+    records, policy = records_of(tmp_path, RULES_BLOCKING + RULES_CALLS)
+    (ack,) = (record for record in records if isinstance(record, SipDecision) and record.pcap_cnt == 4)
+    own = msgspec.structs.replace(ack, decision=msgspec.structs.replace(ack.decision, reason="reject_ack", rule=None))
+    assert not tally_of([own], policy).hurt
+
+
+def test_endpoints_and_messages_in_words() -> None:
+    assert endpoint("192.0.2.7", 5060) == "192.0.2.7:5060"
+    assert endpoint("2001:db8::1", 5060) == "[2001:db8::1]:5060"
+    assert sip_summary(SipFields(method="BYE", uri="sip:a@example.com")) == "BYE sip:a@example.com"
+    assert sip_summary(SipFields(code="180", reason="Ringing", cseq="1 INVITE")) == "180 Ringing (1 INVITE)"
+    assert sip_summary(None) == "unreadable message"

@@ -1,0 +1,28 @@
+"""The tree of an expression is normal: one meaning, one tree."""
+
+import pytest
+
+from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or
+from firewall.ruleset.parse import parse_expression
+from tests.ruleset.strategies import PLACE
+
+SIP, UDP, IP = Exists(Field("sip")), Exists(Field("udp")), Exists(Field("ip"))
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("sip and udp and ip", And((SIP, UDP, IP))),
+        ("sip and (udp and ip)", And((SIP, UDP, IP))),
+        ("(sip or udp) or ip", Or((SIP, UDP, IP))),
+        ("sip or udp and ip", Or((SIP, And((UDP, IP))))),
+        ("not sip and udp", And((Not(SIP), UDP))),
+        ("not (sip and udp)", Not(And((SIP, UDP)))),
+        ("emergency", Comparison(Field("emergency"), "==", True)),
+        ("emergency == 0", Not(Comparison(Field("emergency"), "==", True))),
+        ("rtp.marker == 0", Comparison(Field("rtp.marker"), "==", False)),
+        ("rtp.marker", Exists(Field("rtp.marker"))),
+    ],
+)
+def test_equal_meanings_have_equal_trees(text: str, tree: object) -> None:
+    assert parse_expression(text, sets={}, place=PLACE) == tree

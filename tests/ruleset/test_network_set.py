@@ -1,0 +1,25 @@
+"""Networks are merged into sorted intervals without gaps or overlaps."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.net.address import IPV4_MAPPED, Network
+from firewall.ruleset.network_set import merged
+
+small = st.builds(lambda first, size: Network(first, first + size), st.integers(0, 60), st.integers(0, 9))
+
+
+@given(st.lists(small, max_size=12))
+def test_merged_intervals_hold_the_same_addresses(networks: list[Network]) -> None:
+    intervals = merged(networks)
+    for number in range(72):
+        assert any(number in each for each in intervals) is any(number in each for each in networks)
+    assert all(low.last + 1 < high.first for low, high in pairwise(intervals))
+
+
+def test_the_two_families_are_never_merged() -> None:
+    below = Network(IPV4_MAPPED - 2, IPV4_MAPPED - 1)
+    first = Network(IPV4_MAPPED, IPV4_MAPPED + 1)
+    assert merged([first, below]) == (below, first)

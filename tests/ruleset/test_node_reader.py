@@ -1,0 +1,67 @@
+"""Nodes are read strictly: known keys, right kinds."""
+
+import pytest
+
+from firewall.errors import PolicyError
+from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, shown, suggestion, text
+from firewall.ruleset.yaml_nodes import Mapping, Node, read_yaml
+
+
+def node(written: str) -> Node:
+    root = read_yaml(written.encode(), file="p.yaml")
+    assert isinstance(root, Mapping)
+    return root.entries[0][1]
+
+
+def refusal(read: object, written: str) -> str:
+    assert callable(read)
+    with pytest.raises(PolicyError) as caught:
+        read(node(written), "x")
+    return str(caught.value).removeprefix("p.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "error"),
+    [
+        (scalar, "x: [1]", "1:4: error: x must be a single value, not a list"),
+        (scalar, "x: {a: b}", "1:4: error: x must be a single value, not a mapping"),
+        (scalar, "x:", "1:3: error: x is empty; give it a value or remove it"),
+        (scalar, "x: ''", "1:4: error: x is empty; give it a value or remove it"),
+        (scalar, "x: ~", "1:4: error: x is empty; give it a value or remove it"),
+        (items, "x: a", '1:4: error: x must be a list, not "a"; write [a]'),
+        (items, "x: {a: b}", "1:4: error: x must be a list, not a mapping; begin each item with a dash"),
+        (name, "x: a b", '1:4: error: "a b" cannot be a name; use letters, digits, - _ and .'),
+        (choice(("allow", "drop")), "x: alow", '1:4: error: x cannot be "alow"; did you mean "allow"?'),
+        (choice(("allow", "drop")), "x: 7", '1:4: error: x cannot be "7"; there are allow, drop'),
+        (integer(1, 9), "x: 10", '1:4: error: x must be a number from 1 to 9, not "10"'),
+        (integer(1, 9), "x: -1", '1:4: error: x must be a number from 1 to 9, not "-1"'),
+        (integer(1, 9), "x: ٣", '1:4: error: x must be a number from 1 to 9, not "٣"'),
+    ],
+)
+def test_a_wrong_node_is_refused_with_its_place(read: object, written: str, error: str) -> None:
+    assert refusal(read, written) == error
+
+
+def test_right_nodes_are_read() -> None:
+    assert text(node("x: 007"), "x") == "007"
+    assert name(node("x: quiet-night"), "x") == "quiet-night"
+    assert integer(300, 699)(node("x: '503'"), "x") == 503
+    assert items(node("x:"), "x") == ()
+
+
+def test_a_section_knows_its_keys() -> None:
+    section = Section(node("x: {a: 1}"), "the thing", ("a", "b"))
+    assert "a" in section
+    assert section.get("b", text, None) is None
+    with pytest.raises(PolicyError, match='1:5: error: unknown key "c" in the thing; did you mean "ca"'):
+        Section(node("x: {c: 1}"), "the thing", ("ca", "b"))
+    with pytest.raises(PolicyError, match='1:4: error: the thing has no "b"; add b:'):
+        Section(node("x: {a: 1}"), "the thing", ("a", "b"), required=("b",))
+    with pytest.raises(PolicyError, match="the thing must be a mapping of keys, not a list"):
+        Section(node("x: [1]"), "the thing", ("a",))
+
+
+def test_what_is_shown_fits_one_line() -> None:
+    assert shown("a\nb" + "c" * 100) == "a·b" + "c" * 54 + "…"
+    assert suggestion("zzz", ["one"]) == "there is one"
+    assert suggestion("zzz", []) == "there are none"

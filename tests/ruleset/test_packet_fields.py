@@ -1,0 +1,52 @@
+"""Fields of the packet, where no capture of SIP shows them."""
+
+import pytest
+
+from firewall.net.address import address_number
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.fields import FIELDS
+
+V4 = Datagram("192.0.2.1", 5060, "198.51.100.1", 5061, b"x", frame_bytes=60)
+V6 = Datagram("2001:db8::1", 5060, "2001:db8::2", 5061, b"x", transport="TCP")
+OTHER = Datagram("192.0.2.1", 0, "198.51.100.1", 0, b"x", transport="other")
+SHORT_RTP = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes([0x80] + [0] * 10))
+NO_RTP = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes(40))
+
+
+def read(name: str, datagram: Datagram, *, negotiated: bool = False) -> tuple[object, ...]:
+    return FIELDS[name].read(Facts(datagram, media_negotiated=negotiated))
+
+
+@pytest.mark.parametrize(
+    ("name", "datagram", "values"),
+    [
+        ("frame.len", V4, (60,)),
+        ("frame.len", V6, (14 + 40 + 8 + 1,)),
+        ("ip.src", V4, (address_number("192.0.2.1"),)),
+        ("ip.src", V6, ()),
+        ("ipv6.addr", V6, (address_number("2001:db8::1"), address_number("2001:db8::2"))),
+        ("ipv6", V4, ()),
+        ("net.dst", V4, (address_number("198.51.100.1"),)),
+        ("net.dst", V6, (address_number("2001:db8::2"),)),
+        ("udp.port", V4, (5060, 5061)),
+        ("udp.port", V6, ()),
+        ("tcp.dstport", V6, (5061,)),
+        ("udp.srcport", OTHER, ()),
+        ("tcp", OTHER, ()),
+    ],
+)
+def test_a_field_is_there_for_its_family_and_transport(name: str, datagram: Datagram, values: tuple[int, ...]) -> None:
+    assert read(name, datagram) == values
+
+
+@pytest.mark.parametrize("datagram", [SHORT_RTP, NO_RTP])
+def test_what_cannot_be_rtp_has_no_rtp_fields(datagram: Datagram) -> None:
+    assert read("rtp", datagram, negotiated=True) == ()
+    assert read("rtp.ssrc", datagram, negotiated=True) == ()
+
+
+def test_rtp_that_nobody_negotiated_is_not_read() -> None:
+    rtp = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes([0x80] + [0] * 20))
+    assert read("rtp.version", rtp, negotiated=True) == (2,)
+    assert read("rtp.version", rtp) == ()

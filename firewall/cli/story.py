@@ -32,6 +32,7 @@ def print_story(story: Story) -> None:
     console.print(ladder)
     for label, text in (
         ("outcome", story.outcome and " / ".join(part for part in (story.outcome, story.problem) if part)),
+        ("attribution", story.attribution),
         ("cause", story.cause),
         ("mend", story.mend),
     ):

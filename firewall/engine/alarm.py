@@ -1,5 +1,6 @@
 """Alarms: the sentence a person must read at once, and how often it is said."""
 
+from firewall.engine.attempt import Attempt
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields
 from firewall.engine.recording import printable, summary
@@ -58,6 +59,55 @@ def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded
             reason=decision.reason,
         ),
         emergency=mark,
+        in_iface=datagram.in_iface,
+        pcap_cnt=datagram.frame_number,
+        src_ip=datagram.src_ip,
+        src_port=datagram.src_port,
+        dest_ip=datagram.dst_ip,
+        dest_port=datagram.dst_port,
+        proto=datagram.transport,
+    )
+
+
+def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
+    """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
+    first = attempt.first
+    status = attempt.final_status
+    what = f"refused with status {status}" if status is not None else "left without an answer"
+    sentence = (
+        f"emergency call {what} by the called side: {attempt.method} from {first.src_ip}:{first.src_port} "
+        f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass; Call-ID {printable(call_id)}"
+    )
+    return Alarm(
+        timestamp=at,
+        alarm=AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id)),
+        emergency=attempt.mark,
+        src_ip=first.src_ip,
+        src_port=first.src_port,
+        dest_ip=first.dst_ip,
+        dest_port=first.dst_port,
+        proto=first.transport,
+    )
+
+
+def keep_alive_alarm(facts: Facts, decision: Decision, policy: Policy, now_ns: int) -> Alarm:
+    """Return the alarm for a blocked keep-alive of a trunk that calls went over."""
+    datagram, rule = facts.datagram, decision.rule
+    sentence = (
+        f"keep-alive of a trunk blocked: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
+        f"to {datagram.dst_ip}:{datagram.dst_port}; {decision.verdict} by {_culprit(decision, policy)}; "
+        "the trunk may be taken out of service, and every call over it then fails"
+    )
+    return Alarm(
+        timestamp=timestamp(now_ns),
+        alarm=AlarmFields(
+            code="keep_alive_blocked",
+            message=sentence,
+            rule=rule.name if rule else None,
+            file=policy.file,
+            line=decision_line(decision, policy),
+            reason=decision.reason,
+        ),
         in_iface=datagram.in_iface,
         pcap_cnt=datagram.frame_number,
         src_ip=datagram.src_ip,

@@ -12,6 +12,8 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message, Request, Response
 
+# RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
+_UNACKNOWLEDGED_NS = 31_000_000_000
 _CHALLENGES = frozenset({401, 407})
 ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
@@ -27,6 +29,7 @@ class Attempt:
     method: str
     ringing_ns: int | None = None
     answered_ns: int | None = None
+    is_acknowledged: bool = False
     ended_ns: int | None = None
     final_status: int | None = None
     hurt_by: HurtBy | None = None
@@ -37,9 +40,10 @@ class Attempt:
 
     def passed(self, message: Message, now_ns: int) -> Outcome | None:
         """Take note of a message that was let through; return the outcome when it is known by it, else None."""
-        outcome = (
-            self._request_passed(message) if isinstance(message, Request) else self._response_passed(message, now_ns)
-        )
+        if isinstance(message, Request):
+            outcome = self._request_passed(message, now_ns)
+        else:
+            outcome = self._response_passed(message, now_ns)
         if outcome is None or self.outcome is not None:
             return None
         self.ended_ns = now_ns
@@ -50,9 +54,12 @@ class Attempt:
         """Tell whether a message only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
         return self.initial_blocked and isinstance(message, Request) and message.method in ("CANCEL", "ACK")
 
-    def _request_passed(self, request: Request) -> Outcome | None:
-        if request.method == "BYE" and self.answered_ns is not None:
-            return "completed"
+    def _request_passed(self, request: Request, now_ns: int) -> Outcome | None:
+        if request.method == "ACK":
+            self.is_acknowledged = True
+        elif request.method == "BYE" and self.answered_ns is not None:
+            was_given_up = not self.is_acknowledged and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
+            return "impaired" if was_given_up else "completed"
         if request.method == self.method and request.to_tag is None and self.outcome == "failed_downstream":
             self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
@@ -121,7 +128,7 @@ def _problem(attempt: Attempt, outcome: Outcome) -> str | None:
 
 def _own_doing(outcome: Outcome) -> Attribution | None:
     match outcome:
-        case "failed_downstream":
+        case "failed_downstream" | "impaired":
             return "downstream"
         case "abandoned":
             return "caller"

@@ -1,15 +1,15 @@
-"""The calls the firewall knows: one entry per Call-ID with its transactions and dialogs, in a bounded table.
+"""One call as the firewall knows it: the transactions and dialogs of a Call-ID, and whether it is an emergency.
 
-A REGISTER or OPTIONS exchange is an entry too, a short one. Only what was allowed makes an entry (so a flood of dropped
-messages fills nothing), and an emergency call, whatever became of it.
+A REGISTER or OPTIONS exchange is a call too, a short one.
 """
 
-import heapq
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from firewall.engine.attempt import Attempt
 from firewall.engine.dialog import DialogId, dialog_id, next_state, trigger_of
+from firewall.engine.transaction import Transaction, TransactionId, own_transaction_id, transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import Message, Request
 
@@ -19,13 +19,11 @@ TRANSACTION_NS = 32 * SECOND_NS
 RINGING_NS = 200 * SECOND_NS
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 DIALOG_NS = 24 * 3600 * SECOND_NS
-"""A confirmed dialog of which nothing was heard for a day is forgotten."""
+"""A confirmed dialog without a session timer of which nothing was heard for a day is forgotten."""
 
-MAX_CALLS = 100_000
 _MAX_TRANSACTIONS = 64  # per call: the oldest is forgotten; long subscriptions refresh for ever
-
-TransactionId = tuple[int, str, str]
-"""CSeq number, method (that of the request; INVITE for its ACK and CANCEL), branch ("" without one)."""
+_MAX_DIALOGS = 64  # per call: forks and forged To tags alike
+_SESSION_EXPIRES = re.compile(r"\s*(\d{1,7})", re.ASCII)
 
 Follows = Literal["response", "in_dialog", "cancel", "reject_ack"]
 
@@ -40,9 +38,10 @@ class Call:
     scheduled_ns: int
     emergency: EmergencyMark | None = None
     attempt: Attempt | None = None
+    session_ns: int = DIALOG_NS
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
-    transactions: dict[TransactionId, Literal["allowed", "rejected"]] = field(default_factory=dict)
+    transactions: dict[TransactionId, Transaction] = field(default_factory=dict)
 
     def state_for(self, message: Message) -> DialogState:
         """Return the state in which a message finds its dialog."""
@@ -53,28 +52,48 @@ class Call:
 
     def follows(self, message: Message) -> Follows | None:
         """Tell why a message belongs to something this call was already allowed, None when it does not."""
-        transaction = transaction_id(message)
-        known = self.transactions.get(transaction) if transaction is not None else None
+        known = self._transaction_of(message)
+        is_allowed = known is not None and known.is_allowed
         if not isinstance(message, Request):
-            return "response" if known == "allowed" else None
-        if message.method == "ACK" and known == "rejected":
-            return "reject_ack"
+            return "response" if is_allowed else None
         if message.method == "CANCEL":
-            return "cancel" if known == "allowed" else None
-        if message.method == "ACK" and known == "allowed":
-            return "in_dialog"
+            return "cancel" if is_allowed else None
+        if message.method == "ACK" and known is not None:
+            return "in_dialog" if is_allowed else "reject_ack"
+        if message.method == "NOTIFY" and message.to_tag in self.tags and self._is_subscribed():
+            return "in_dialog"  # it may come before the response to its SUBSCRIBE or REFER (RFC 6665 §4.4.1)
         return "in_dialog" if dialog_id(message) in self.dialogs else None
+
+    def is_repeated_by(self, message: Message) -> bool:
+        """Tell whether a message is a retransmission of one that was let through."""
+        if isinstance(message, Request) and message.method == "CANCEL":
+            transaction = own_transaction_id(message)
+            return transaction is not None and transaction in self.transactions
+        known = self._transaction_of(message)
+        return known is not None and known.is_repeated_by(message)
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message carries a tag of this call, so that an invented Call-ID inherits nothing."""
         return message.from_tag in self.tags or message.to_tag in self.tags
 
+    def names_dialog(self, tags: tuple[str | None, str | None]) -> bool:
+        """Tell whether both tags are of this call, as a Replaces or Join header must have them (RFC 3891 §3)."""
+        return tags[0] in self.tags and tags[1] in self.tags
+
     def forwarded(self, message: Message, now_ns: int) -> None:
         """Take note of a message that was let through."""
         if isinstance(message, Request):
-            self.note_request(message, "allowed")
+            self._note_request(message, Transaction(message.method))
+        known = self._transaction_of(message)
+        if known is not None:
+            known.note(message)
         self._move_dialogs(message)
+        self._read_session_timer(message)
         self._extend(message, now_ns)
+
+    def rejected(self, request: Request) -> None:
+        """Take note of a request that the firewall answered itself."""
+        self._note_request(request, Transaction(request.method, "rejected"))
 
     def pick_up(self, message: Message) -> None:
         """Take a dialog as confirmed whose beginning an earlier run of the firewall saw."""
@@ -83,17 +102,33 @@ class Call:
             self.dialogs[identifier] = "confirmed"
             self.tags.update(identifier)
 
-    def note_request(self, request: Request, what: Literal["allowed", "rejected"]) -> None:
-        """Take note of a request's transaction and of its sender's tag."""
-        if request.from_tag is not None:
+    def recover(
+        self,
+        began_ns: int,
+        deadline_ns: int,
+        emergency: EmergencyMark | None,
+        tags: set[str],
+        dialogs: dict[DialogId, DialogState],
+    ) -> None:
+        """Take over what the log of an earlier run tells of this call; its responses follow by their dialog."""
+        self.began_ns, self.deadline_ns, self.emergency = began_ns, deadline_ns, emergency
+        self.tags.update(tags)
+        self.dialogs.update(dialogs)
+
+    def _transaction_of(self, message: Message) -> Transaction | None:
+        identifier = transaction_id(message)
+        return self.transactions.get(identifier) if identifier is not None else None
+
+    def _is_subscribed(self) -> bool:
+        return any(each.is_allowed and each.method in ("SUBSCRIBE", "REFER") for each in self.transactions.values())
+
+    def _note_request(self, request: Request, transaction: Transaction) -> None:
+        if request.from_tag is not None and (not self.tags or request.to_tag in self.tags):
             self.tags.add(request.from_tag)
-        transaction = transaction_id(request)
-        if transaction is None or request.method == "ACK":
+        identifier = own_transaction_id(request)
+        if identifier is None or identifier in self.transactions:
             return
-        if request.method == "CANCEL":
-            # A CANCEL has responses of its own beside those of the INVITE whose branch it shares (RFC 3261 §9.1).
-            transaction = (transaction[0], "CANCEL", transaction[2])
-        self.transactions[transaction] = what
+        self.transactions[identifier] = transaction
         if len(self.transactions) > _MAX_TRANSACTIONS:
             del self.transactions[next(iter(self.transactions))]
 
@@ -102,7 +137,7 @@ class Call:
         identifier = dialog_id(message)
         if identifier is not None and trigger is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
-            if state != "none":
+            if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
                 self.dialogs[identifier] = state
                 self.tags.update(identifier)
         if trigger == "failure":
@@ -110,10 +145,19 @@ class Call:
             for early in [key for key, state in self.dialogs.items() if state == "early"]:
                 self.dialogs[early] = "terminated"
 
+    def _read_session_timer(self, message: Message) -> None:
+        """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""
+        if isinstance(message, Request) or not 200 <= message.status_code < 300:
+            return
+        if message.cseq_method in ("INVITE", "UPDATE"):
+            interval = _SESSION_EXPIRES.match(message.header("session-expires") or "")
+            # Twice the interval: a peer that refreshes late is still better heard than cut.
+            self.session_ns = min(DIALOG_NS, 2 * int(interval[1]) * SECOND_NS) if interval else DIALOG_NS
+
     def _extend(self, message: Message, now_ns: int) -> None:
         states = self.dialogs.values()
         if "confirmed" in states:
-            lasts_ns = DIALOG_NS
+            lasts_ns = max(self.session_ns, TRANSACTION_NS)
         elif "early" in states or (
             message.cseq_method == "INVITE" and not isinstance(message, Request) and message.status_code < 200
         ):
@@ -121,87 +165,3 @@ class Call:
         else:
             lasts_ns = TRANSACTION_NS
         self.deadline_ns = now_ns + lasts_ns
-
-
-def transaction_id(message: Message) -> TransactionId | None:
-    """Return the transaction a message names; a CANCEL and an ACK name that of their INVITE (RFC 3261 §17.2.3).
-
-    A response to a CANCEL names the CANCEL's own.
-    """
-    number, method = message.cseq_number, message.cseq_method
-    if number is None or method is None:
-        return None
-    if isinstance(message, Request) and message.method in ("ACK", "CANCEL"):
-        method = "INVITE"
-    return number, method, message.via_branch or ""
-
-
-class CallTable:
-    """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline."""
-
-    def __init__(self, max_calls: int = MAX_CALLS) -> None:
-        self._calls: dict[str, Call] = {}
-        self._deadlines: list[tuple[int, str]] = []
-        self._max_calls = max_calls
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether an ordinary call finds no place any more."""
-        return len(self._calls) >= self._max_calls
-
-    def get(self, call_id: str | None) -> Call | None:
-        """Return the call of this Call-ID, None when unknown."""
-        return self._calls.get(call_id) if call_id is not None else None
-
-    def all(self) -> list[Call]:
-        """Return every call, oldest first."""
-        return list(self._calls.values())
-
-    def add(self, call_id: str, now_ns: int, *, must: bool) -> Call | None:
-        """Make an entry; None when the table is full. ``must``: the oldest ordinary call makes room instead."""
-        if len(self._calls) >= self._max_calls and not (must and self._make_room()):
-            return None
-        deadline_ns = now_ns + TRANSACTION_NS
-        call = Call(call_id, now_ns, deadline_ns, deadline_ns)
-        self._calls[call_id] = call
-        heapq.heappush(self._deadlines, (deadline_ns, call_id))
-        return call
-
-    def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
-        """Take note that a message of this call was let through."""
-        call.forwarded(message, now_ns)
-        if call.deadline_ns < call.scheduled_ns:
-            self._schedule(call)
-
-    def next_deadline(self) -> int | None:
-        """Return the earliest instant at which a call may have to be forgotten."""
-        return self._deadlines[0][0] if self._deadlines else None
-
-    def expire(self, now_ns: int) -> list[Call]:
-        """Forget the calls whose deadline has come, and return them."""
-        expired: list[Call] = []
-        while self._deadlines and self._deadlines[0][0] <= now_ns:
-            due_ns, call_id = heapq.heappop(self._deadlines)
-            call = self._calls.get(call_id)
-            if call is None or call.scheduled_ns != due_ns:
-                continue
-            if call.deadline_ns > now_ns:
-                self._schedule(call)
-            else:
-                del self._calls[call_id]
-                expired.append(call)
-        return expired
-
-    def _schedule(self, call: Call) -> None:
-        call.scheduled_ns = call.deadline_ns
-        heapq.heappush(self._deadlines, (call.deadline_ns, call.call_id))
-
-    def _make_room(self) -> bool:
-        for call_id, call in self._calls.items():
-            if call.emergency is None:
-                del self._calls[call_id]
-                return True
-        return False

@@ -36,11 +36,16 @@ def trigger_of(message: Message) -> Trigger | None:
     """Return what a forwarded message does to the dialog it names, None when it does nothing."""
     if isinstance(message, Request):
         return "end" if message.method == "BYE" else None
-    if message.cseq_method not in DIALOG_METHODS or message.status_code == 100:
+    return response_trigger(message.cseq_method, message.status_code)
+
+
+def response_trigger(cseq_method: str | None, status_code: int) -> Trigger | None:
+    """Return what a response to a request of this method does to the dialog it names."""
+    if cseq_method not in DIALOG_METHODS or status_code == 100:
         return None
-    if message.status_code < 200:
+    if status_code < 200:
         return "provisional"
-    return "success" if message.status_code < 300 else "failure"
+    return "success" if status_code < 300 else "failure"
 
 
 def next_state(state: DialogState, trigger: Trigger | None) -> DialogState:

@@ -7,10 +7,11 @@ Live, replay and tests drive this same class.
 from hashlib import blake2b
 from typing import assert_never
 
-from firewall.engine.alarm import AlarmMemory, emergency_alarm, plain_alarm
+from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm, plain_alarm
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
+    CallsRecovered,
     DatagramReceived,
     DeadlineReached,
     Event,
@@ -29,6 +30,7 @@ from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsField
 from firewall.engine.recording import decision_record, printable, summary
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import timestamp
+from firewall.engine.trunk import Trunks, is_keep_alive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
 from firewall.ruleset.facts import Facts
@@ -53,6 +55,7 @@ class Engine:
         self._rules = Rules(policy)
         self._ledger = Ledger()
         self._alarms = AlarmMemory()
+        self._trunks = Trunks()
         self._now_ns = 0
         self._clock_offset_ns = 0
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
@@ -69,6 +72,8 @@ class Engine:
             case Started(takeover):
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
+            case CallsRecovered(calls):
+                self._observer.recover(calls, engine_ns)
             case PolicyReplaced(policy):
                 self._adopt(policy)
                 outputs.append(self._policy_write("applied", now_ns))
@@ -150,7 +155,10 @@ class Engine:
         override = "guard" if emergency and is_block and self.policy.emergency.guard == "enforce" else None
         passes = decision.verdict == "allow" or override is not None
         outputs: list[Output] = [
-            Write(decision_record(facts, decision, self.policy, override, now_ns), urgent=emergency)
+            Write(
+                decision_record(facts, decision, self.policy, override, now_ns, repeated=reading.repeated),
+                urgent=emergency,
+            )
         ]
         call = self._observer.call_for(reading, engine_ns) if passes or emergency else reading.call
         if emergency:
@@ -160,11 +168,15 @@ class Engine:
             if is_block:
                 outputs += self._hurt(call, facts, decision, now_ns, guarded=override is not None)
         if passes:
+            self._trunks.passed(facts.message, facts.datagram)
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
                 outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
             outputs.append(Forward(facts.datagram))
-        elif decision.verdict == "reject":
+            return outputs
+        if is_keep_alive(facts.message):
+            outputs += self._keep_alive_blocked(facts, decision, now_ns)
+        if decision.verdict == "reject":
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
 
@@ -178,8 +190,23 @@ class Engine:
             alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, now_ns=now_ns)
             outputs.append(Write(alarm, urgent=True))
         if call is not None:
-            outputs += self._ledger.blocked(call, facts, decision, self.policy, now_ns, guarded=guarded)
+            outputs += self._ledger.blocked(
+                call,
+                facts,
+                decision,
+                self.policy,
+                now_ns,
+                guarded=guarded,
+                is_trunk=self._trunks.knows(facts.datagram),
+            )
         return outputs
+
+    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int) -> list[Output]:
+        datagram = facts.datagram
+        ends = sorted((datagram.src_ip, datagram.dst_ip))
+        if not self._trunks.knows(datagram) or not self._alarms.first("keep_alive", *ends, decision.reason):
+            return []
+        return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
 
     def _reject(self, call: Call | None, facts: Facts, decision: Decision, engine_ns: int) -> list[Output]:
         request, datagram, rule = facts.message, facts.datagram, decision.rule

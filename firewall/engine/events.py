@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from firewall.engine.recovery import RecoveredCall
 from firewall.errors import Place
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
@@ -16,6 +17,13 @@ class Started:
     """
 
     takeover: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallsRecovered:
+    """The calls that an earlier run's decision log tells of (``engine/recovery.py``); told once, after ``Started``."""
+
+    calls: tuple[RecoveredCall, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Stopped:
 
 Event = (
     Started
+    | CallsRecovered
     | DatagramReceived
     | DeadlineReached
     | PolicyReplaced

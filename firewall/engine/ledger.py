@@ -1,5 +1,6 @@
 """The emergency-call ledger: every attempt of an emergency call and what became of it (DESIGN section 8)."""
 
+from firewall.engine.alarm import downstream_alarm
 from firewall.engine.attempt import ATTEMPT_METHODS, Attempt, ledger_record
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, decision_line
@@ -40,7 +41,7 @@ class Ledger:
         outcome = attempt.passed(facts.message, now_ns)
         if outcome is None:
             return []
-        return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+        return _told(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)
 
     def blocked(
         self,
@@ -51,8 +52,12 @@ class Ledger:
         wall_ns: int,
         *,
         guarded: bool,
+        is_trunk: bool,
     ) -> list[Write]:
-        """Take note of a message that was blocked, or would have been but for the guard; tell it at once."""
+        """Take note of a message that was blocked, or would have been but for the guard; tell it at once.
+
+        ``is_trunk``: calls went between these two addresses before.
+        """
         attempt = call.attempt
         if attempt is None:
             return []
@@ -67,7 +72,7 @@ class Ledger:
             line=decision_line(decision, policy),
             reason=decision.reason,
         )
-        return self._hurt(call, attempt, facts, hurt_by, _attribution(decision), wall_ns)
+        return self._hurt(call, attempt, facts, hurt_by, _attribution(decision, is_trunk=is_trunk), wall_ns)
 
     def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int) -> list[Write]:
         """Take note of an allowed message that the machine would not send on."""
@@ -83,7 +88,7 @@ class Ledger:
         outcome = attempt.expired() if attempt is not None else None
         if attempt is None or outcome is None:
             return []
-        return [_write(call, attempt, outcome, timestamp(wall_ns), None)]
+        return _told(call, attempt, outcome, timestamp(wall_ns), None)
 
     def stopped(self, calls: list[Call], wall_ns: int) -> list[Write]:
         """Tell how the calls stand that are still open when the firewall stops."""
@@ -110,10 +115,21 @@ class Ledger:
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 
 
-def _attribution(decision: Decision) -> Attribution:
+def _attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
+    """A ban on an address that never got a call through is taken for what it was meant for: an attack."""
+    if decision.reason == "banned":
+        return "policy" if is_trunk else "attack"
     if decision.rule is None:
         return "policy" if decision.reason == "default" else "exception"
     return "limit" if decision.rule.limit is not None else "policy"
+
+
+def _told(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> list[Write]:
+    """Return the record of an outcome, and the alarm where the called side failed an emergency call."""
+    writes = [_write(call, attempt, outcome, at, frame_number)]
+    if outcome == "failed_downstream":
+        writes.append(Write(downstream_alarm(call.call_id, attempt, at), urgent=True))
+    return writes
 
 
 def _write(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> Write:

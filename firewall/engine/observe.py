@@ -1,10 +1,14 @@
 """Parse, classify, track: what is known of a datagram before the rules look, and what is remembered afterwards."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from firewall.engine.call import SECOND_NS, Call, CallTable
-from firewall.engine.callback import RecentCallers, is_callback_request
+from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, Call
+from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Standing
+from firewall.engine.recovery import RecoveredCall
+from firewall.engine.related import RelatedCalls, begins_call, caller_identities
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes, recogniser
@@ -20,11 +24,15 @@ _KEEP_ALIVE_BYTES = b"\r\n\0 "
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One datagram as read: the facts for the rules, the call it belongs to if known, and how both stand."""
+    """One datagram as read: the facts for the rules, the call it belongs to if known, and how both stand.
+
+    ``repeated``: it is a retransmission of a message that was let through.
+    """
 
     facts: Facts
     call: Call | None
     standing: Standing
+    repeated: bool = False
 
 
 class Observer:
@@ -34,7 +42,7 @@ class Observer:
         self.calls = CallTable()
         self.takeover_until_ns = 0
         self.log_failing = False
-        self._recent_callers = RecentCallers()
+        self.related = RelatedCalls()
         self.adopt(policy)
 
     def adopt(self, policy: Policy) -> None:
@@ -55,7 +63,8 @@ class Observer:
             self._mark(datagram, message, call, now_ns),
             call.state_for(message) if call is not None and message is not None else "none",
         )
-        return Reading(facts, call, self._standing(message, call, now_ns))
+        repeated = call is not None and message is not None and call.is_repeated_by(message)
+        return Reading(facts, call, self._standing(message, call, now_ns), repeated)
 
     def call_for(self, reading: Reading, now_ns: int) -> Call | None:
         """Return the call a message belongs to, making its entry; None when it has no Call-ID or there is no place."""
@@ -73,8 +82,9 @@ class Observer:
         mark, request = facts.emergency, facts.message
         if mark is None or mark.emergency_class == "callback" or not isinstance(request, Request):
             return
-        if is_callback_request(request):
-            self._recent_callers.add(request, facts.datagram, request.call_id or "", now_ns)
+        if begins_call(request):
+            identities = caller_identities(request)
+            self.related.expect_callback(identities, facts.datagram.src_ip, request.call_id or "", now_ns)
 
     def forwarded(self, call: Call, reading: Reading, decision: Decision, now_ns: int) -> None:
         """Remember that a message of a call was let through."""
@@ -84,13 +94,28 @@ class Observer:
         if decision.reason == "takeover":
             call.pick_up(message)
         self.calls.forwarded(call, message, now_ns)
+        if call.emergency is not None and isinstance(message, Request) and message.method == "REFER":
+            self.related.expect_transfer(message, call.emergency, call.call_id, now_ns)
+
+    def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
+        """Know again the calls of an earlier run that are still in progress, and who may be called back."""
+        for each in recovered:
+            if each.emergency is not None and each.caller is not None:
+                self.related.expect_callback({each.caller}, each.caller_ip, each.call_id, each.last_ns)
+            states = each.dialogs.values()
+            lasts_ns = DIALOG_NS if "confirmed" in states else RINGING_NS if "early" in states else 0
+            if each.last_ns + lasts_ns <= now_ns or self.calls.get(each.call_id) is not None:
+                continue
+            call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
+            if call is not None:
+                call.recover(each.began_ns, each.last_ns + lasts_ns, each.emergency, each.tags, each.dialogs)
 
     def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""
         if call is None and request.call_id is not None:
             call = self.calls.add(request.call_id, now_ns, must=False)
         if call is not None:
-            call.note_request(request, "rejected")
+            call.rejected(request)
 
     def _mark(
         self, datagram: Datagram, message: Message | None, call: Call | None, now_ns: int
@@ -100,8 +125,8 @@ class Observer:
         if call is not None and call.emergency is not None and call.belongs(message):
             return call.emergency
         mark = self._recognise(message)
-        if mark is None and isinstance(message, Request) and is_callback_request(message):
-            return self._recent_callers.callback_mark(message, datagram, now_ns)
+        if mark is None and isinstance(message, Request) and begins_call(message):
+            return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
 
     def _standing(self, message: Message | None, call: Call | None, now_ns: int) -> Standing:

@@ -12,6 +12,8 @@ from firewall.ruleset.facts import EmergencyMark
 AlarmCode = Literal[
     "emergency_blocked",
     "emergency_guarded",
+    "emergency_failed_downstream",
+    "keep_alive_blocked",
     "forward_failed",
     "log_unwritable",
     "log_recovered",
@@ -69,12 +71,13 @@ class DecisionFields(msgspec.Struct, frozen=True):
 
 
 class DialogFields(msgspec.Struct, frozen=True):
-    """The dialog the message belongs to, and the state in which it found it."""
+    """The dialog the message belongs to, the state in which it found it, and whether it only says something again."""
 
     call_id: str
     from_tag: str | None
     to_tag: str | None
     state: str
+    retransmission: bool = False
 
 
 class SipDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="sip_decision"):

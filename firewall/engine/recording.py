@@ -29,8 +29,16 @@ def datagram_flow_id(datagram: Datagram) -> int:
     return flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
 
 
-def decision_record(facts: Facts, decision: Decision, policy: Policy, override: str | None, now_ns: int) -> SipDecision:
-    """Return the log's record of one message and its decision."""
+def decision_record(
+    facts: Facts,
+    decision: Decision,
+    policy: Policy,
+    override: str | None,
+    now_ns: int,
+    *,
+    repeated: bool = False,
+) -> SipDecision:
+    """Return the log's record of one message and its decision; ``repeated``: it is a retransmission."""
     datagram, message, rule = facts.datagram, facts.message, decision.rule
     return SipDecision(
         timestamp(now_ns),
@@ -55,7 +63,7 @@ def decision_record(facts: Facts, decision: Decision, policy: Policy, override: 
             override,
         ),
         facts.emergency,
-        _dialog_fields(message, facts) if message is not None else None,
+        _dialog_fields(message, facts, repeated=repeated) if message is not None else None,
         message.anomalies if message is not None else (),
     )
 
@@ -107,7 +115,7 @@ def _header(message: Message, name: str) -> str | None:
     return wire_text(value) if value is not None else None
 
 
-def _dialog_fields(message: Message, facts: Facts) -> DialogFields | None:
+def _dialog_fields(message: Message, facts: Facts, *, repeated: bool) -> DialogFields | None:
     call_id = message.call_id
     if call_id is None:
         return None
@@ -117,4 +125,5 @@ def _dialog_fields(message: Message, facts: Facts) -> DialogFields | None:
         wire_text(from_tag) if from_tag else None,
         wire_text(to_tag) if to_tag else None,
         facts.dialog_state,
+        repeated,
     )

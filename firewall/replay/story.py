@@ -14,6 +14,13 @@ from firewall.engine.record import decode
 
 LogRecord = dict[str, Any]
 
+# What the loss of a message does to the call (RFC 3261 §13.3.1.4, RFC 3262 §3, RFC 3261 §15.1).
+_CONSEQUENCES = {
+    "ACK": "without it the called side ends the call after 32 seconds",
+    "PRACK": "without it the call does not get beyond ringing and fails after 32 seconds",
+    "BYE": "without it the other side goes on with a call that is over",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -36,6 +43,7 @@ class Story:
     evidence: tuple[str, ...]
     outcome: str | None
     problem: str | None
+    attribution: str | None
     cause: str | None
     mend: str | None
 
@@ -71,16 +79,18 @@ def tell(call_id: str, records: Iterable[LogRecord]) -> Story | None:
     ledger = [record for record in records if record["event_type"] == "emergency_call"]
     if not decisions:
         return None
-    hurt_by = next((record["hurt_by"] for record in ledger if record.get("hurt_by")), None)
+    last = ledger[-1] if ledger else None
+    hurt_by = last["hurt_by"] if last else None
     guarded = next((record for record in decisions if not record["decision"]["enforced"]), None)
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
     return Story(
         call_id=call_id,
         steps=tuple(_step(record) for record in decisions),
         evidence=tuple(emergency["evidence"]) if emergency else (),
-        outcome=ledger[-1]["outcome"] if ledger else None,
-        problem=ledger[-1]["problem"] if ledger else None,
-        cause=_cause(decisions, hurt_by, guarded),
+        outcome=last["outcome"] if last else None,
+        problem=last["problem"] if last else None,
+        attribution=last["attribution"] if last else None,
+        cause=_cause(decisions, last, guarded),
         mend=_mend(hurt_by, guarded),
     )
 
@@ -106,7 +116,8 @@ def _step(record: LogRecord) -> Step:
         at=record["timestamp"],
         source=_endpoint(record["src_ip"], record["src_port"]),
         destination=_endpoint(record["dest_ip"], record["dest_port"]),
-        message=message.removesuffix(" SIP/2.0").removeprefix("SIP/2.0 "),
+        message=message.removesuffix(" SIP/2.0").removeprefix("SIP/2.0 ")
+        + (" (again)" if record["dialog"].get("retransmission") else ""),
         verdict=verdict,
         because=_because(decision),
     )
@@ -123,21 +134,39 @@ def _because(decision: LogRecord) -> str:
     return reason.title if reason else decision["reason"]
 
 
-def _cause(decisions: list[LogRecord], hurt_by: LogRecord | None, guarded: LogRecord | None) -> str | None:
+def _cause(decisions: list[LogRecord], ledger: LogRecord | None, guarded: LogRecord | None) -> str | None:
+    hurt_by = ledger["hurt_by"] if ledger else None
     if hurt_by is not None:
-        who = f'rule "{hurt_by["rule"]}"' if hurt_by["rule"] else f"reason {hurt_by['reason']}"
-        where = f"{hurt_by['file']}:{hurt_by['line']}" if hurt_by["line"] else hurt_by["file"]
-        return f"sosgate did not let {hurt_by['message']} pass: {hurt_by['verdict']} by {who} ({where})"
+        return _our_doing(hurt_by, str(ledger["attribution"]) if ledger else "")
     if guarded is not None:
         return f"{_because(guarded['decision'])} would have blocked this call; the guard let it pass"
     blocked = next((record for record in decisions if record["decision"]["verdict"] != "allow"), None)
     if blocked is not None:
         step = _step(blocked)
         return f"sosgate did not let {step.message} pass: {step.verdict} by {step.because}"
+    return _others_doing(decisions, ledger)
+
+
+def _our_doing(hurt_by: LogRecord, attribution: str) -> str:
+    who = f'rule "{hurt_by["rule"]}"' if hurt_by["rule"] else f"reason {hurt_by['reason']}"
+    where = f"{hurt_by['file']}:{hurt_by['line']}" if hurt_by["line"] else hurt_by["file"]
+    cause = f"sosgate did not let {hurt_by['message']} pass: {hurt_by['verdict']} by {who} ({where})"
+    if attribution == "attack":
+        return f"{cause}, which had banned this address; no call from it ever passed before: taken for an attack"
+    consequence = _CONSEQUENCES.get(str(hurt_by["message"]).partition(" ")[0])
+    return f"{cause}; {consequence}" if consequence else cause
+
+
+def _others_doing(decisions: list[LogRecord], ledger: LogRecord | None) -> str | None:
+    outcome = ledger["outcome"] if ledger else None
+    if outcome == "abandoned":
+        return "sosgate let every message pass; the caller hung up before an answer"
+    if outcome == "impaired":
+        return "sosgate let every message pass; nobody acknowledged the answer, so the called side gave up after 32 s"
     final = next((r["sip"] for r in reversed(decisions) if int(r["sip"].get("code", "0")) >= 300), None)
-    if final is not None:
+    if final is not None and outcome in (None, "failed_downstream"):
         return f"sosgate let every message pass; the called side answered {final['code']} {final['reason']}"
-    if not any(record["sip"].get("code") for record in decisions):
+    if outcome == "failed_downstream" or not any(record["sip"].get("code") for record in decisions):
         return "sosgate let every message pass; the called side never answered"
     return None
 

@@ -198,7 +198,7 @@ def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predi
             return bool(values) and wanted not in values
 
         return all_differ
-    return _ordering(read, _ORDERINGS[comparator], wanted)
+    return _ordering(read, _ORDERINGS[comparator], wanted, _slice_order if isinstance(operand, Slice) else _bytes)
 
 
 def _network_comparison(addresses: _Numbers, first: int, last: int, *, inside: bool) -> Predicate:
@@ -219,11 +219,19 @@ def _network_comparison(addresses: _Numbers, first: int, last: int, *, inside: b
     return all_outside
 
 
-def _ordering(read: Reader, holds: Callable[[Any, Any], bool], bound: str | int) -> Predicate:
+def _slice_order(text: str) -> tuple[int, bytes]:
+    """Slices are bytes to Wireshark, and of two byte strings the shorter is the lesser."""
+    data = _bytes(text)
+    return len(data), data
+
+
+def _ordering(
+    read: Reader, holds: Callable[[Any, Any], bool], bound: str | int, text_order: Callable[[str], object]
+) -> Predicate:
     """Numbers by size, addresses by their place, text by its bytes."""
     if isinstance(bound, str):
-        texts, bound_bytes = cast("_Texts", read), _bytes(bound)
-        return lambda facts: any(holds(_bytes(text), bound_bytes) for text in texts(facts))
+        texts, text_bound = cast("_Texts", read), text_order(bound)
+        return lambda facts: any(holds(text_order(text), text_bound) for text in texts(facts))
     return lambda facts: any(holds(value, bound) for value in read(facts))
 
 

@@ -11,6 +11,7 @@ _SIMPLE_ESCAPES: Final = {
     '"': b'"', "'": b"'", "\\": b"\\", "a": b"\a", "b": b"\b", "f": b"\f", "n": b"\n", "r": b"\r", "t": b"\t",
     "v": b"\v",
 }  # fmt: skip
+_MAX_SLICE = 0xFFFF
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)")
 TRUE_WORDS = frozenset({"true", "True", "TRUE", "1"})
 FALSE_WORDS = frozenset({"false", "False", "FALSE", "0"})
@@ -151,3 +152,40 @@ def read_address_range(low: str, high: str) -> Network:
     if first > last:
         raise ExpressionError(f'the range "{low}..{high}" is reversed', f'write "{high}..{low}"')
     return Network(first, last)
+
+
+def read_slice(token: str) -> tuple[int, int | None]:
+    """Read ``[offset:length] [first-last] [offset] [offset:] [:length]`` as start and length (wireshark-filter(4)).
+
+    Raises:
+        ExpressionError: it is none of these, or holds nothing.
+    """
+    text = "".join(token[1:-1].split())
+    if "," in text:
+        raise ExpressionError("a slice of several parts is not supported", "use one comparison for each part")
+    try:
+        start, length = _slice_bounds(text)
+    except ValueError:
+        raise ExpressionError(f'"{token}" is not a slice', "write [offset:length] or [first-last]") from None
+    if length is not None and length <= 0:
+        raise ExpressionError(f"the slice {token} is empty or reversed")
+    if abs(start) > _MAX_SLICE or (length or 0) > _MAX_SLICE:
+        raise ExpressionError(f"the slice {token} is beyond any message")
+    if start < 0 and length is not None and start + length > 0:
+        raise ExpressionError(f"the slice {token} goes beyond the end of the text")
+    return start, length
+
+
+def _slice_bounds(text: str) -> tuple[int, int | None]:
+    start_text, colon, length_text = text.partition(":")
+    if colon:
+        return int(start_text or "0"), int(length_text) if length_text else None
+    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
+    first_text, dash, last_text = rest.partition("-")
+    start = int(sign + first_text)
+    if not dash:
+        return start, 1
+    last = int(last_text)
+    if (start < 0) != (last < 0):
+        raise ExpressionError(f"the slice [{text}] mixes both ends of the text", "use [offset:length]")
+    return start, last - start + 1

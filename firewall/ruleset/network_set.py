@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from firewall.errors import PolicyError
 from firewall.net.address import Network, family
+from firewall.ruleset.policy import StringSet
 
 
 def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
@@ -15,3 +17,20 @@ def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
         else:
             result.append(network)
     return tuple(result)
+
+
+def networks_of_list(named: StringSet) -> tuple[Network, ...]:
+    """Return the networks of a list file whose set is used with an address field.
+
+    Raises:
+        PolicyError: a line is no network, with its place in the list file.
+    """
+    networks = []
+    for text, place in named.lines:
+        try:
+            networks.append(Network.parse(text))
+        except ValueError as error:
+            raise PolicyError(
+                str(error), place=place, next_step=f"set ${named.name} is used with an address field"
+            ) from None
+    return merged(networks)

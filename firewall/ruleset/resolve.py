@@ -5,7 +5,6 @@ from difflib import get_close_matches
 
 from lark import Token, Tree
 
-from firewall.errors import PolicyError
 from firewall.net.address import Network, family
 from firewall.ruleset.expression import (
     And,
@@ -37,11 +36,13 @@ from firewall.ruleset.literal import (
     read_address,
     read_address_range,
     read_number,
+    read_slice,
     read_string,
 )
-from firewall.ruleset.network_set import merged
+from firewall.ruleset.network_set import networks_of_list
 from firewall.ruleset.policy import NamedSet, NetworkSet, StringSet
 from firewall.ruleset.regex import compile_regex
+from firewall.ruleset.text import operand_text
 
 Node = Tree[Token]
 
@@ -202,7 +203,7 @@ class Resolver:
         if kind == "text":
             return SetMembers(named.name, named.values)
         if kind == "address" and named.lines:
-            return SetMembers(named.name, _networks_of_list(named))
+            return SetMembers(named.name, networks_of_list(named))
         advice = "give it as {networks: […]}" if kind == "address" else None
         raise _at(token, f"set ${named.name} holds strings, but {spec.name} is {_a(kind)}", advice)
 
@@ -276,7 +277,7 @@ class Resolver:
             return str(token)[2:-1]
         if token.type != "STRING":
             bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
-            raise _wrong_literal(token, _name_of(operand), "text", f'write "{bare}" in double quotes')
+            raise _wrong_literal(token, operand_text(operand), "text", f'write "{bare}" in double quotes')
         try:
             text = read_string(str(token))
         except ExpressionError as error:
@@ -291,7 +292,7 @@ class Resolver:
         if token.type != "NUMBER":
             bare = str(token)[1:-1]
             advice = f"write {bare} without quotes" if token.type == "STRING" and bare.isdigit() else None
-            raise _wrong_literal(token, _name_of(operand), "number", advice)
+            raise _wrong_literal(token, operand_text(operand), "number", advice)
         try:
             number = read_number(str(token))
         except ExpressionError as error:
@@ -340,43 +341,11 @@ def _flag_comparison(operand: Operand, spec: FieldSpec, comparator: Comparator, 
 
 
 def _slice(operand: Operand, token: Token) -> Slice:
-    """Read ``[offset:length] [first-last] [offset] [offset:] [:length]`` (wireshark-filter(4))."""
-    text = "".join(str(token)[1:-1].split())
-    if "," in text:
-        raise _at(token, "a slice of several parts is not supported", "use one comparison for each part")
-    start_text, colon, length_text = text.partition(":")
     try:
-        if colon:
-            start = int(start_text) if start_text else 0
-            length = int(length_text) if length_text else None
-        else:
-            sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
-            first_text, dash, last_text = rest.partition("-")
-            start = int(sign + first_text)
-            length = int(last_text) - start + 1 if dash else 1
-            if dash and (start < 0) != (int(last_text) < 0):
-                raise _at(token, f"the slice {token} mixes both ends of the text", "use [offset:length]")
-    except ValueError:
-        raise _at(token, f'"{token}" is not a slice', "write [offset:length] or [first-last]") from None
-    if length is not None and length <= 0:
-        raise _at(token, f"the slice {token} is empty or reversed")
-    if abs(start) > 0xFFFF or (length or 0) > 0xFFFF:
-        raise _at(token, f"the slice {token} is beyond any message")
-    if start < 0 and length is not None and start + length > 0:
-        raise _at(token, f"the slice {token} goes beyond the end of the text")
+        start, length = read_slice(str(token))
+    except ExpressionError as error:
+        raise error.moved(token.start_pos or 0) from None
     return Slice(operand, start, length)
-
-
-def _networks_of_list(named: StringSet) -> tuple[Network, ...]:
-    networks = []
-    for text, place in named.lines:
-        try:
-            networks.append(Network.parse(text))
-        except ValueError as error:
-            raise PolicyError(
-                str(error), place=place, next_step=f"set ${named.name} is used with an address field"
-            ) from None
-    return merged(networks)
 
 
 def _wrong_literal(token: Token, name: str, kind: FieldType, advice: str | None) -> ExpressionError:
@@ -398,16 +367,6 @@ def _offset_in(token: Token, offset: int) -> int:
     opening = 2 if token.type == "RAW_STRING" else 1
     inside = opening + offset if "\\" not in token or token.type == "RAW_STRING" else 0
     return (token.start_pos or 0) + inside
-
-
-def _name_of(operand: Operand) -> str:
-    match operand:
-        case Field(name=name, header=header):
-            return name if header is None else f'{name}["{header}"]'
-        case Slice(operand=inner):
-            return f"a slice of {_name_of(inner)}"
-        case Call(function=function, operand=inner):
-            return f"{function}({_name_of(inner)})"
 
 
 def _a(kind: FieldType) -> str:

@@ -74,9 +74,8 @@ def read_yaml(data: bytes, *, file: str) -> Node:
 
 def _read_text(data: bytes, file: str) -> str:
     if len(data) > MAX_POLICY_BYTES:
-        size = len(data) / 1024 / 1024
         raise PolicyError(
-            f"the file has {size:.1f} MiB; a policy may have {MAX_POLICY_BYTES // 1024 // 1024}",
+            f"the file is larger than a policy may be, {MAX_POLICY_BYTES // 1024 // 1024} MiB",
             place=Place(file),
             next_step="put long lists into set files",
         )

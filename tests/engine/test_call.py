@@ -1,31 +1,10 @@
-"""The table of calls: bounded, and forgetting at the right time."""
+"""One call: its stages, its transactions, its dialogs (RFC 3261 §12, §17)."""
 
-from firewall.engine.call import DIALOG_NS, RINGING_NS, TRANSACTION_NS, CallTable
-from firewall.ruleset.facts import EmergencyMark
+from firewall.engine.call import DIALOG_NS, RINGING_NS, TRANSACTION_NS
+from firewall.engine.call_table import CallTable
 from firewall.sip.message import parse_message
 from tests.messages import request, response
 from tests.scene import Scene, policy
-
-MARK = EmergencyMark("call", "urn:service:sos", ("test",))
-
-
-def test_a_full_table_takes_no_ordinary_call_but_makes_room_for_an_emergency() -> None:
-    table = CallTable(max_calls=2)
-    first, second = table.add("a", 0, must=False), table.add("b", 0, must=False)
-    assert first is not None
-    assert second is not None
-    second.emergency = MARK
-    assert table.add("c", 0, must=False) is None
-    assert table.add("c", 0, must=True) is not None
-    assert (table.get("a"), table.get("b")) == (None, second)
-
-
-def test_a_table_full_of_emergencies_takes_no_more() -> None:
-    table = CallTable(max_calls=1)
-    call = table.add("a", 0, must=True)
-    assert call is not None
-    call.emergency = MARK
-    assert table.add("b", 0, must=True) is None
 
 
 def test_each_stage_of_a_call_is_remembered_for_its_own_time() -> None:
@@ -45,35 +24,6 @@ def test_each_stage_of_a_call_is_remembered_for_its_own_time() -> None:
         assert call.deadline_ns == now + lasts_ns
 
 
-def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
-    table = CallTable()
-    call = table.add("call-1@192.0.2.10", 0, must=False)
-    assert call is not None
-    invite = request()
-    table.forwarded(call, parse_message(invite), 0)
-    table.forwarded(call, parse_message(response(invite, 200)), 1)
-    hour_ns = 3600 * 1_000_000_000
-    assert table.expire(hour_ns) == []
-    table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
-    assert table.next_deadline() == hour_ns + TRANSACTION_NS
-    assert table.expire(hour_ns + TRANSACTION_NS) == [call]
-    assert len(table) == 0
-
-
-def test_a_full_table_follows_its_exception_policy() -> None:
-    ordinary = "sip:6175550199@198.51.100.10"
-    allow_invites = "  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"
-    for exception, initial, answer in (("allow", "allow", "table_full"), ("drop", "drop", "default")):
-        scene = Scene(policy(allow_invites, more=f"exceptions: {{table_full: {exception}}}"))
-        scene.engine._observer.calls._max_calls = 1
-        scene.carrier(request(uri=ordinary, call_id="first"))
-        second = request(uri=ordinary, call_id="second")
-        assert scene.carrier(second, at_s=1).verdict == initial
-        assert scene.psap(response(second), at_s=2).reason == answer
-        assert scene.carrier(request(call_id="emergency"), at_s=3).verdict == "allow"
-        assert scene.psap(response(request(call_id="emergency")), at_s=4).reason == "response"
-
-
 def test_the_transactions_of_one_call_are_bounded() -> None:
     table = CallTable()
     call = table.add("call-1@192.0.2.10", 0, must=False)
@@ -81,3 +31,82 @@ def test_the_transactions_of_one_call_are_bounded() -> None:
     for number in range(500):
         table.forwarded(call, parse_message(request("INFO", to_tag="psap", cseq=number)), 0)
     assert len(call.transactions) == 64
+
+
+def test_a_session_timer_bounds_how_long_a_silent_call_is_remembered() -> None:
+    """RFC 4028 §9, with a margin of the same length for a late refresh."""
+    table = CallTable()
+    call = table.add("call-1@192.0.2.10", 0, must=False)
+    assert call is not None
+    invite = request()
+    table.forwarded(call, parse_message(invite), 0)
+    answer = response(invite).replace(b"Content-Length", b"Session-Expires: 1800;refresher=uac\r\nContent-Length")
+    table.forwarded(call, parse_message(answer), 0)
+    assert call.deadline_ns == 2 * 1800 * 1_000_000_000
+    update = request("UPDATE", to_tag="psap", cseq=2)
+    table.forwarded(call, parse_message(update), 10)
+    assert call.deadline_ns == 2 * 1800 * 1_000_000_000 + 10, "every message of the dialog is a sign of life"
+
+
+def test_every_fork_is_a_dialog_and_their_number_is_bounded() -> None:
+    table = CallTable()
+    call = table.add("call-1@192.0.2.10", 0, must=False)
+    assert call is not None
+    invite = request()
+    table.forwarded(call, parse_message(invite), 0)
+    for fork in range(200):
+        table.forwarded(call, parse_message(response(invite, 180, to_tag=f"fork-{fork}")), 0)
+    assert len(call.dialogs) == 64
+    table.forwarded(call, parse_message(response(invite, 200, to_tag="fork-1")), 0)
+    assert call.dialogs["caller", "fork-1"] == "confirmed"
+
+
+def test_a_retransmission_is_told_from_a_first_message() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(branch="z9hG4bK-x")
+    cancel = request("CANCEL", branch="z9hG4bK-x")
+    ack = request("ACK", branch="z9hG4bK-x", to_tag="psap")
+    messages = [
+        (scene.carrier, invite), (scene.carrier, invite), (scene.psap, response(invite, 180)),
+        (scene.psap, response(invite, 180)), (scene.carrier, cancel), (scene.carrier, cancel),
+        (scene.psap, response(invite, 487)), (scene.psap, response(invite, 487)),
+        (scene.carrier, ack), (scene.carrier, ack),
+    ]  # fmt: skip
+    flags = [send(raw, at_s=n).decision.dialog for n, (send, raw) in enumerate(messages)]
+    assert [flag.retransmission for flag in flags if flag] == [
+        False, True, False, False, False, True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_notify_may_come_before_the_answer_to_its_subscribe() -> None:
+    """RFC 6665 §4.4.1: the NOTIFY may establish the dialog."""
+    scene = Scene(policy("  - {name: subscribe, when: 'sip.Method == \"SUBSCRIBE\"', action: allow}"))
+    scene.carrier(request("SUBSCRIBE", "sip:h"))
+    notify = request("NOTIFY", "sip:h", from_tag="notifier", to_tag="caller")
+    assert scene.psap(notify, at_s=0.1).reason == "in_dialog"
+    stranger = request("NOTIFY", "sip:h", from_tag="notifier", to_tag="stranger")
+    assert scene.psap(stranger, at_s=0.2).reason == "default"
+
+
+def test_an_answer_that_overtakes_a_cancel_makes_the_call() -> None:
+    """RFC 3261 §9.1: the 200 and the CANCEL may cross."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    invite = request(branch="z9hG4bK-x")
+    scene.carrier(invite)
+    scene.carrier(request("CANCEL", branch="z9hG4bK-x"), at_s=1)
+    assert scene.psap(response(invite, 200), at_s=1.01).reason == "response"
+    assert scene.carrier(request("ACK", to_tag="psap", branch="z9hG4bK-ack"), at_s=1.1).reason == "in_dialog"
+    assert scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=1.2).reason == "in_dialog"
+
+
+def test_a_refused_reinvite_leaves_the_call_up() -> None:
+    """RFC 3261 §14.1."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=1)
+    again = request(to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=2)
+    scene.psap(response(again, 488), at_s=2.1)
+    told = scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=3)
+    assert (told.reason, told.decision.dialog.state if told.decision.dialog else None) == ("in_dialog", "confirmed")

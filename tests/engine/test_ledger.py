@@ -90,6 +90,9 @@ def test_a_call_that_nobody_answers_fails_downstream_after_its_timer() -> None:
     assert (call.outcome, call.attribution, call.timestamp) == (
         "failed_downstream", "downstream", "2026-03-01T10:15:34.000000+0000",
     )  # fmt: skip
+    (alarm,) = told.alarms
+    assert alarm.alarm.code == "emergency_failed_downstream"
+    assert "left without an answer" in alarm.alarm.message
 
 
 def test_a_ringing_call_is_given_longer_than_timer_c() -> None:
@@ -140,3 +143,25 @@ def test_giving_up_a_blocked_call_is_no_second_alarm() -> None:
     assert len(scene.carrier(request(branch="z9hG4bK-x")).alarms) == 1
     told = scene.carrier(request("CANCEL", branch="z9hG4bK-x"), at_s=5)
     assert (told.verdict, told.alarms) == ("drop", [])
+
+
+def test_an_answer_that_nobody_acknowledged_is_an_impaired_call_and_not_our_doing() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=2)
+    (call,) = scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=34).calls
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", None, "downstream")
+
+
+@pytest.mark.parametrize(("had_a_call_before", "attribution"), [(False, "attack"), (True, "policy")])
+def test_an_emergency_call_from_a_banned_address(had_a_call_before: bool, attribution: str) -> None:
+    rules = "  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + ALL
+    scene = Scene(policy(rules))
+    if had_a_call_before:
+        scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
+    scene.carrier(request("REGISTER", "sip:h", call_id="r"), at_s=1)
+    (call,) = scene.carrier(request(), at_s=2).calls
+    assert (call.outcome, call.attribution) == ("blocked", attribution)
+    assert call.hurt_by is not None
+    assert call.hurt_by.rule == "scan"

@@ -77,3 +77,54 @@ def test_other_calls_and_torn_lines_are_left_out_and_counted() -> None:
     found = call_records([*log, b"\n", log[0][:40]], CALL_ID)
     assert (len(found.records), found.unreadable_lines) == (1, 1)
     assert tell("unknown", call_records(log, "unknown").records) is None
+
+
+def test_a_dropped_ack_names_its_consequence() -> None:
+    scene = Scene(policy("  - {name: no-ack, when: 'sip.Method == \"ACK\"', action: drop}\n" + ALL))
+    invite = request()
+    story = story_of(
+        scene.carrier(invite),
+        scene.psap(response(invite), at_s=1),
+        scene.carrier(request("ACK", to_tag="psap"), at_s=1.1),
+        scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=33),
+    )
+    assert (story.outcome, story.problem, story.attribution) == ("impaired", "MidTrafficBlocked", "policy")
+    assert story.cause is not None
+    assert story.cause.endswith(
+        'rule "no-ack" (policy.yaml:9); without it the called side ends the call after 32 seconds'
+    )
+
+
+def test_a_caller_who_hung_up_is_not_put_on_the_called_side() -> None:
+    scene = Scene(policy(ALL))
+    invite = request(branch="z9hG4bK-x")
+    story = story_of(
+        scene.carrier(invite),
+        scene.carrier(request("CANCEL", branch="z9hG4bK-x"), at_s=5),
+        scene.psap(response(invite, 487, phrase="Request Terminated"), at_s=5.1),
+    )
+    assert (story.outcome, story.attribution) == ("abandoned", "caller")
+    assert story.cause == "sosgate let every message pass; the caller hung up before an answer"
+
+
+def test_an_answer_that_nobody_acknowledged_is_told_as_that() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    story = story_of(
+        scene.carrier(invite),
+        scene.psap(response(invite), at_s=1),
+        scene.psap(response(invite), at_s=1.5),
+        scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=33),
+    )
+    assert story.steps[2].message == "200 OK (again)"
+    assert story.cause is not None
+    assert "nobody acknowledged the answer" in story.cause
+
+
+def test_a_banned_stranger_is_told_as_an_attack() -> None:
+    scene = Scene(policy("  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + ALL))
+    scene.carrier(request("REGISTER", "sip:h", call_id="r"))
+    story = story_of(scene.carrier(request(), at_s=1))
+    assert story.attribution == "attack"
+    assert story.cause is not None
+    assert story.cause.endswith("taken for an attack")

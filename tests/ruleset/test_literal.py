@@ -9,6 +9,7 @@ from firewall.ruleset.literal import (
     read_address,
     read_address_range,
     read_number,
+    read_slice,
     read_string,
     string_text,
 )
@@ -61,3 +62,21 @@ def test_addresses_are_intervals() -> None:
 def test_a_range_of_something_else_is_refused(low: str, high: str) -> None:
     with pytest.raises(ExpressionError):
         read_address_range(low, high)
+
+
+@pytest.mark.parametrize(
+    ("token", "bounds"),
+    [("[0:3]", (0, 3)), ("[1-2]", (1, 2)), ("[3]", (3, 1)), ("[-3:]", (-3, None)), ("[:4]", (0, 4)),
+     ("[ 1 : 2 ]", (1, 2)),
+     ("[-3--1]", (-3, 3)), ("[-1]", (-1, 1)), ("[:]", (0, None))],
+)  # fmt: skip
+def test_a_slice_is_a_start_and_a_length(token: str, bounds: tuple[int, int | None]) -> None:
+    assert read_slice(token) == bounds
+
+
+@pytest.mark.parametrize(
+    "token", ["[]", "[-]", "[1-]", "[1:2:3]", "[0:0]", "[3-1]", "[-2-1]", "[1,2]", "[-1:2]", "[70000]"]
+)
+def test_a_slice_of_nothing_is_refused(token: str) -> None:
+    with pytest.raises(ExpressionError):
+        read_slice(token)

@@ -148,7 +148,7 @@ def test_a_mistake_is_one_sentence_with_its_place_and_the_next_step(section: str
             "1:1: error: not a text file: byte 0x89 is no UTF-8; a policy is a YAML file in UTF-8",
         ),
         (b"", " error: the policy is empty; begin with rules/examples/minimal.yaml"),
-        (b"#" * 10_000_000, " error: the file has 9.5 MiB; a policy may have 4; put long lists into set files"),
+        (b"#" * 10_000_000, " error: the file is larger than a policy may be, 4 MiB; put long lists into set files"),
     ],
 )
 def test_a_file_that_is_no_policy_is_refused(text: str | bytes, error: str) -> None:

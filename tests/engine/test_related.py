@@ -1,4 +1,4 @@
-"""PSAP callbacks: RFC 7090, and the 30 minutes after an emergency call."""
+"""Calls that belong to an emergency call: callbacks (RFC 7090) and transfers (RFC 3515, 3891)."""
 
 import pytest
 
@@ -55,3 +55,60 @@ def test_a_blocked_emergency_call_is_called_back_all_the_same() -> None:
     scene = Scene(policy("  - {name: wrong, when: 'zone.src == \"carrier\"', action: drop}\n" + ALL))
     scene.carrier(request("INVITE", "urn:service:sos", from_uri=CALLER))
     assert scene.psap(callback(CALLER), at_s=60).decision.emergency is not None
+
+
+def in_an_emergency_call() -> Scene:
+    scene = Scene(policy(ALL))
+    invite = request("INVITE", "urn:service:sos")
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=1)
+    return scene
+
+
+def test_the_call_that_a_refer_asks_for_is_the_transfer() -> None:
+    scene = in_an_emergency_call()
+    refer = request("REFER", "sip:h", to="<x>", from_tag="psap", to_tag="caller", cseq=9,
+                    headers=("Refer-To: <sip:fire@198.51.100.20>",))  # fmt: skip
+    scene.psap(refer, at_s=30)
+    told = scene.carrier(request("INVITE", "sip:fire@198.51.100.20", call_id="transfer"), at_s=31)
+    assert told.decision.emergency is not None
+    assert told.decision.emergency.evidence == (
+        "request_uri is the refer_to of emergency call call-1@192.0.2.10 (RFC 3515)",
+    )
+    late = scene.carrier(request("INVITE", "sip:fire@198.51.100.20", call_id="late"), at_s=300)
+    assert late.decision.emergency is None
+
+
+def test_a_refer_of_an_ordinary_call_makes_no_emergency() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request("REFER", "sip:6175550199@h", headers=("Refer-To: <sip:x@h>",)))
+    assert scene.psap(callback("sip:x@h"), at_s=1).decision.emergency is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Replaces: call-1@192.0.2.10;to-tag=psap;from-tag=caller",
+        "Replaces: call-1@192.0.2.10 ; from-tag=caller;to-tag=psap;early-only",
+        "Join: call-1@192.0.2.10;from-tag=psap;to-tag=caller",
+        "Target-Dialog: call-1@192.0.2.10;local-tag=caller;remote-tag=psap",
+    ],
+)
+def test_a_call_that_takes_the_place_of_an_emergency_call_is_one(header: str) -> None:
+    scene = in_an_emergency_call()
+    invite = request("INVITE", "sip:6175550199@h", call_id="new", from_tag="n", headers=(header,))
+    assert scene.psap(invite, at_s=30).decision.emergency is not None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Replaces: call-1@192.0.2.10;to-tag=guess;from-tag=caller",
+        "Replaces: call-1@192.0.2.10",
+        "Replaces: other;to-tag=psap;from-tag=caller",
+    ],
+)
+def test_a_guess_at_an_emergency_call_is_not(header: str) -> None:
+    scene = in_an_emergency_call()
+    invite = request("INVITE", "sip:6175550199@h", call_id="new", from_tag="n", headers=(header,))
+    assert scene.carrier(invite, at_s=30).decision.emergency is None

@@ -1,0 +1,83 @@
+"""The table of calls: one entry per Call-ID, bounded, each forgotten at its deadline.
+
+Only what was allowed makes an entry (so a flood of dropped messages fills nothing), and an emergency call, whatever
+became of it.
+"""
+
+import heapq
+
+from firewall.engine.call import TRANSACTION_NS, Call
+from firewall.sip.message import Message
+
+MAX_CALLS = 100_000
+
+
+class CallTable:
+    """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline."""
+
+    def __init__(self, max_calls: int = MAX_CALLS) -> None:
+        self._calls: dict[str, Call] = {}
+        self._deadlines: list[tuple[int, str]] = []
+        self._max_calls = max_calls
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether an ordinary call finds no place any more."""
+        return len(self._calls) >= self._max_calls
+
+    def get(self, call_id: str | None) -> Call | None:
+        """Return the call of this Call-ID, None when unknown."""
+        return self._calls.get(call_id) if call_id is not None else None
+
+    def all(self) -> list[Call]:
+        """Return every call, oldest first."""
+        return list(self._calls.values())
+
+    def add(self, call_id: str, now_ns: int, *, must: bool) -> Call | None:
+        """Make an entry; None when the table is full. ``must``: the oldest ordinary call makes room instead."""
+        if len(self._calls) >= self._max_calls and not (must and self._make_room()):
+            return None
+        deadline_ns = now_ns + TRANSACTION_NS
+        call = Call(call_id, now_ns, deadline_ns, deadline_ns)
+        self._calls[call_id] = call
+        heapq.heappush(self._deadlines, (deadline_ns, call_id))
+        return call
+
+    def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
+        """Take note that a message of this call was let through."""
+        call.forwarded(message, now_ns)
+        if call.deadline_ns < call.scheduled_ns:
+            self._schedule(call)
+
+    def next_deadline(self) -> int | None:
+        """Return the earliest instant at which a call may have to be forgotten."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expire(self, now_ns: int) -> list[Call]:
+        """Forget the calls whose deadline has come, and return them."""
+        expired: list[Call] = []
+        while self._deadlines and self._deadlines[0][0] <= now_ns:
+            due_ns, call_id = heapq.heappop(self._deadlines)
+            call = self._calls.get(call_id)
+            if call is None or call.scheduled_ns != due_ns:
+                continue
+            if call.deadline_ns > now_ns:
+                self._schedule(call)
+            else:
+                del self._calls[call_id]
+                expired.append(call)
+        return expired
+
+    def _schedule(self, call: Call) -> None:
+        call.scheduled_ns = call.deadline_ns
+        heapq.heappush(self._deadlines, (call.deadline_ns, call.call_id))
+
+    def _make_room(self) -> bool:
+        for call_id, call in self._calls.items():
+            if call.emergency is None:
+                del self._calls[call_id]
+                return True
+        return False

@@ -1,0 +1,83 @@
+"""Transactions as a proxy between two user agents sees them (RFC 3261 §17 with the correction of RFC 6026)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firewall.sip.message import Message, Request
+
+TransactionId = tuple[int, str, str]
+"""CSeq number, method (INVITE for its ACK and CANCEL), branch ("" without one)."""
+
+TransactionState = Literal["trying", "proceeding", "accepted", "completed", "confirmed", "rejected"]
+TransactionTrigger = Literal["provisional", "success", "failure", "ack"]
+
+# What is not in the table changes nothing: a final state stays, and what comes again is a retransmission.
+INVITE_TRANSITIONS: dict[tuple[TransactionState, TransactionTrigger], TransactionState] = {
+    ("trying", "provisional"): "proceeding",  # RFC 3261 figure 5
+    ("trying", "success"): "accepted",  # RFC 6026 §7.2: a 2xx, and the 2xx of other forks
+    ("proceeding", "success"): "accepted",
+    ("trying", "failure"): "completed",
+    ("proceeding", "failure"): "completed",
+    ("completed", "ack"): "confirmed",  # RFC 3261 figure 7
+}
+NON_INVITE_TRANSITIONS: dict[tuple[TransactionState, TransactionTrigger], TransactionState] = {
+    ("trying", "provisional"): "proceeding",  # RFC 3261 figure 6
+    ("trying", "success"): "completed",
+    ("proceeding", "success"): "completed",
+    ("trying", "failure"): "completed",
+    ("proceeding", "failure"): "completed",
+}
+_FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confirmed"})
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself."""
+
+    method: str
+    state: TransactionState = "trying"
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether what belongs to this transaction may follow it."""
+        return self.state != "rejected"
+
+    def is_repeated_by(self, message: Message) -> bool:
+        """Tell whether a message only says again what this transaction heard before (RFC 3261 §17.1.1.2)."""
+        if not isinstance(message, Request):
+            return message.status_code >= 200 and self.state in _FINAL
+        if message.method == "ACK":
+            return self.state == "confirmed"
+        return message.method == self.method
+
+    def note(self, message: Message) -> None:
+        """Move on with a message that was let through."""
+        trigger = _trigger(message)
+        if trigger is not None:
+            table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
+            self.state = table.get((self.state, trigger), self.state)
+
+
+def transaction_id(message: Message) -> TransactionId | None:
+    """Return the transaction a message names; the request CANCEL and an ACK name their INVITE's (RFC 3261 §17.2.3)."""
+    number, method = message.cseq_number, message.cseq_method
+    if number is None or method is None:
+        return None
+    if isinstance(message, Request) and message.method in ("ACK", "CANCEL"):
+        method = "INVITE"
+    return number, method, message.via_branch or ""
+
+
+def own_transaction_id(request: Request) -> TransactionId | None:
+    """Return the transaction that a request begins: a CANCEL has responses of its own (RFC 3261 §9.1), an ACK none."""
+    if request.method == "ACK" or request.cseq_number is None or request.cseq_method is None:
+        return None
+    return request.cseq_number, request.cseq_method, request.via_branch or ""
+
+
+def _trigger(message: Message) -> TransactionTrigger | None:
+    if isinstance(message, Request):
+        return "ack" if message.method == "ACK" else None
+    if message.status_code < 200:
+        return "provisional"
+    return "success" if message.status_code < 300 else "failure"

@@ -1,0 +1,58 @@
+"""The table of calls: bounded, and forgetting at the right time."""
+
+from firewall.engine.call import TRANSACTION_NS
+from firewall.engine.call_table import CallTable
+from firewall.ruleset.facts import EmergencyMark
+from firewall.sip.message import parse_message
+from tests.messages import request, response
+from tests.scene import Scene, policy
+
+MARK = EmergencyMark("call", "urn:service:sos", ("test",))
+
+
+def test_a_full_table_takes_no_ordinary_call_but_makes_room_for_an_emergency() -> None:
+    table = CallTable(max_calls=2)
+    first, second = table.add("a", 0, must=False), table.add("b", 0, must=False)
+    assert first is not None
+    assert second is not None
+    second.emergency = MARK
+    assert table.add("c", 0, must=False) is None
+    assert table.add("c", 0, must=True) is not None
+    assert (table.get("a"), table.get("b")) == (None, second)
+
+
+def test_a_table_full_of_emergencies_takes_no_more() -> None:
+    table = CallTable(max_calls=1)
+    call = table.add("a", 0, must=True)
+    assert call is not None
+    call.emergency = MARK
+    assert table.add("b", 0, must=True) is None
+
+
+def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
+    table = CallTable()
+    call = table.add("call-1@192.0.2.10", 0, must=False)
+    assert call is not None
+    invite = request()
+    table.forwarded(call, parse_message(invite), 0)
+    table.forwarded(call, parse_message(response(invite, 200)), 1)
+    hour_ns = 3600 * 1_000_000_000
+    assert table.expire(hour_ns) == []
+    table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
+    assert table.next_deadline() == hour_ns + TRANSACTION_NS
+    assert table.expire(hour_ns + TRANSACTION_NS) == [call]
+    assert len(table) == 0
+
+
+def test_a_full_table_follows_its_exception_policy() -> None:
+    ordinary = "sip:6175550199@198.51.100.10"
+    allow_invites = "  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"
+    for exception, initial, answer in (("allow", "allow", "table_full"), ("drop", "drop", "default")):
+        scene = Scene(policy(allow_invites, more=f"exceptions: {{table_full: {exception}}}"))
+        scene.engine._observer.calls._max_calls = 1
+        scene.carrier(request(uri=ordinary, call_id="first"))
+        second = request(uri=ordinary, call_id="second")
+        assert scene.carrier(second, at_s=1).verdict == initial
+        assert scene.psap(response(second), at_s=2).reason == answer
+        assert scene.carrier(request(call_id="emergency"), at_s=3).verdict == "allow"
+        assert scene.psap(response(request(call_id="emergency")), at_s=4).reason == "response"

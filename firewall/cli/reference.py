@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from firewall.cli.reasons_page import reasons_page
+from firewall.cli.tracking_page import tracking_page
 from firewall.ruleset.field_spec import FieldSpec
 from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.schema import json_schema
@@ -80,6 +81,7 @@ GENERATED = {
     "docs/fields.md": fields_page,
     "docs/policy.schema.json": schema_page,
     "docs/reasons.md": reasons_page,
+    "docs/tracking.md": tracking_page,
 }
 
 

@@ -1,7 +1,9 @@
 """Lint of one policy: every check, one report."""
 
+from firewall.errors import Place
 from firewall.lint import ban, emergency, exception, hygiene, surge
-from firewall.lint.finding import Finding, Report, sorted_findings
+from firewall.lint.codes import CODES
+from firewall.lint.finding import Extent, Finding, Report, sorted_findings
 from firewall.lint.probe import Questioner
 from firewall.ruleset.policy import Policy
 
@@ -18,6 +20,11 @@ def lint_policy(policy: Policy) -> Report:
     """
     questioner = Questioner(policy)
     asked = emergency.corpus(policy)
+    if not asked.pairs:
+        place = Place(policy.file)
+        message = "no address of `emergency.from` can call one of `emergency.to`: no address family is common to both"
+        nobody = Finding("SOS113", message, place, CODES["SOS113"].mend)
+        return Report(policy, sorted_findings([nobody, *hygiene.check(policy)]), Extent())
     blocked, extent = emergency.check(policy, questioner, asked)
     surged, loads = surge.check(policy, questioner, asked)
     banned, bans = ban.check(policy, questioner, asked)

@@ -149,6 +149,15 @@ CODES: dict[str, Code] = _table(
         "Add `and not emergency` to it now.",
     ),
     Code(
+        "SOS113",
+        "nobody-to-call",
+        "error",
+        "No address of `emergency.from` can call one of `emergency.to`",
+        "The networks of the zones have no address family in common, so no emergency call can be meant to pass, and "
+        "none could be tried.",
+        "Name the networks of both sides in `zones`, and the zones in `emergency.from` and `emergency.to`.",
+    ),
+    Code(
         "SOS201",
         "unreachable-rule",
         "warning",

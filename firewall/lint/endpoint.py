@@ -1,13 +1,16 @@
 """The two ends of a probe: which addresses of which zones call which."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from firewall.net.address import Network, address_text, family
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.policy import Policy, Zone
 
+_EPHEMERAL_PORT = 49_180
+"""A caller behind address translation, or one that sends from any port."""
+_MAX_NAMED_ENDPOINTS = 48
 MAX_CROSSED_PAIRS = 64
 """Up to this many pairs every caller address calls every PSAP address; above it, each address is used at least once."""
 
@@ -47,19 +50,25 @@ def pairs(policy: Policy, interesting: Iterable[Network] = ()) -> tuple[Pair, ..
 
     Of each network: its first, middle and last host; and the first and last address of every network in
     ``interesting`` (those the rules name) as far as it lies inside the zone. A zone without networks gets
-    documentation addresses. Traffic inside one zone counts only where the policy has no other.
+    documentation addresses. Traffic inside one zone counts only where the policy has no other. The ports are
+    the policy's signalling ports, and once for each two zones a caller's port of another number.
     """
     ours = tuple(network for network in interesting)
     zones = {zone.name: zone for zone in policy.zones}
     callers: list[Zone | None] = [zones[name] for name in policy.emergency.from_zones if name in zones] or [None]
     psaps: list[Zone | None] = [zones[name] for name in policy.emergency.to_zones if name in zones] or [None]
     between = [(a, b) for a, b in product(callers, psaps) if a is None or b is None or a.name != b.name]
+    port = _signalling_port(policy)
     found: dict[Pair, None] = {}
     for caller_zone, psap_zone in between or list(product(callers, psaps)):
-        calling = _endpoints(caller_zone, ours, _DOCUMENTATION_CALLERS)
-        called = _endpoints(psap_zone, ours, _DOCUMENTATION_PSAPS)
+        calling = _endpoints(caller_zone, ours, _DOCUMENTATION_CALLERS, port)
+        called = _endpoints(psap_zone, ours, _DOCUMENTATION_PSAPS, port)
         for wanted in (4, 6):
             found |= dict.fromkeys(_crossed(_of_family(calling, wanted), _of_family(called, wanted)))
+    for pair in plain_pairs(tuple(found)):
+        for other in sorted(policy.signalling_ports - {port}):
+            found[Pair(replace(pair.caller, port=other), replace(pair.psap, port=other))] = None
+        found[Pair(replace(pair.caller, port=_EPHEMERAL_PORT), pair.psap)] = None
     return tuple(found)
 
 
@@ -69,6 +78,10 @@ def plain_pairs(every: tuple[Pair, ...]) -> tuple[Pair, ...]:
     for pair in every:
         first.setdefault((pair.caller.zone, pair.psap.zone, ":" in pair.caller.ip), pair)
     return tuple(first.values())
+
+
+def _signalling_port(policy: Policy) -> int:
+    return SIP_PORT if SIP_PORT in policy.signalling_ports else min(policy.signalling_ports)
 
 
 def _crossed(calling: list[Endpoint], called: list[Endpoint]) -> list[Pair]:
@@ -83,7 +96,9 @@ def _of_family(endpoints: list[Endpoint], wanted: int) -> list[Endpoint]:
     return [endpoint for endpoint in endpoints if (":" in endpoint.ip) == (wanted == 6)]
 
 
-def _endpoints(zone: Zone | None, interesting: tuple[Network, ...], documentation: tuple[str, ...]) -> list[Endpoint]:
+def _endpoints(
+    zone: Zone | None, interesting: tuple[Network, ...], documentation: tuple[str, ...], port: int
+) -> list[Endpoint]:
     name = zone.name if zone else None
     interface = zone.interfaces[0] if zone and zone.interfaces else None
     open_zone = zone is None or not zone.networks
@@ -97,9 +112,9 @@ def _endpoints(zone: Zone | None, interesting: tuple[Network, ...], documentatio
             for network, inner in product(zone.networks, interesting)
             for number in _overlap(network, inner)
         ]
-    return [Endpoint(text, SIP_PORT, interface, name) for text in own] + [
-        Endpoint(text, SIP_PORT, interface, name, is_named=True, is_invented=open_zone)
-        for text in dict.fromkeys(named)
+    return [Endpoint(text, port, interface, name) for text in own] + [
+        Endpoint(text, port, interface, name, is_named=True, is_invented=open_zone)
+        for text in list(dict.fromkeys(named))[:_MAX_NAMED_ENDPOINTS]
         if text not in own
     ]
 

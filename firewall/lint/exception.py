@@ -21,7 +21,7 @@ def check(policy: Policy, questioner: Questioner, asked: Corpus) -> list[Finding
     exceptions = policy.exceptions
     findings = []
     if exceptions.internal_error == "drop" and policy.rules:
-        blocked = _first_blocked(Questioner(_defective(policy)), asked)
+        blocked = _first_blocked(Questioner(_defective(policy), strict=False), asked)
         findings += _finding(policy, "internal_error", "when sosgate has a defect", blocked)
     if exceptions.log_unwritable == "drop":
         blocked = _first_blocked(questioner, asked, LogFailed("No space left on device"))

@@ -31,14 +31,14 @@ _ORDINARY = "sip:+16175551212@{host}"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How one make of phone or switch writes its requests. ``{host}`` is the caller's own address.
+    """How one make of phone or switch writes its requests. ``{host}`` is its own address, ``{port}`` its own port.
 
     ``spelling`` gives header names their other spelling or compact form; ``folded`` folds the From header.
     """
 
     name: str = ""
     from_: str = "<sip:+16175550142@{host}>"
-    contact: str = "<sip:+16175550142@{host}:5060>"
+    contact: str = "<sip:+16175550142@{host}:{port}>"
     user_agent: str | None = "sosgate-probe"
     headers: Headers = ()
     spelling: tuple[tuple[str, str], ...] = ()
@@ -279,7 +279,7 @@ def _text_forms() -> list[Form]:
 
 def _registration_forms() -> list[Form]:
     sos_contact = Style(
-        "IMS", from_="<sip:+16175550142@ims.caller.example>", contact="<sip:+16175550142@{host}:5060;sos>"
+        "IMS", from_="<sip:+16175550142@ims.caller.example>", contact="<sip:+16175550142@{host}:{port};sos>"
     )
     register = Form(
         "REGISTER with a sos Contact",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import msgspec
+
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event
 from firewall.engine.outputs import Write
@@ -84,7 +86,9 @@ class Answer:
 class Questioner:
     """Puts probes to engines that follow one policy, with the guard off: it is a net, not an excuse."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, strict: bool = True) -> None:
+        """Let a defect of ours raise; without ``strict`` the exception policy decides, as it would in the daemon."""
+        self._strict = strict
         self.policy = replace(policy, emergency=replace(policy.emergency, guard="off"))
 
     def ask(self, probe: Probe, *first: Event) -> Answer:
@@ -107,7 +111,7 @@ class Questioner:
 
     def engine(self) -> Engine:
         """Return an engine that has seen nothing yet."""
-        return Engine(self.policy, strict=False)
+        return Engine(self.policy, strict=self._strict)
 
     def confirms(self, witness: Witness) -> bool:
         """Run a witness's datagrams once more: only what is blocked again, for the same reason, is shown."""
@@ -120,6 +124,12 @@ class Questioner:
             decision.decision.rule,
             decision.decision.reason,
         ) == (witness.verdict, witness.rule, witness.reason)
+
+
+def replays_without_interfaces(policy: Policy, witness: Witness) -> bool:
+    """Tell whether a witness is blocked too where, as in a capture, nobody knows the interfaces."""
+    sent = tuple(replace(each, datagram=msgspec.structs.replace(each.datagram, in_iface=None)) for each in witness.sent)
+    return Questioner(policy).confirms(replace(witness, sent=sent))
 
 
 def sent_of(step: Step, probe: Probe) -> Sent:

@@ -191,16 +191,20 @@ class Script:
 
     def _contact(self, dialog: Dialog, side: Side) -> str:
         if side == dialog.opener:
-            return dialog.style.contact.replace("{host}", self._host(side))
-        return f"<sip:desk@{self._host(side)}:5060>"
+            contact = dialog.style.contact.replace("{port}", str(self._port(side)))
+            return contact.replace("{host}", self._host(side))
+        return f"<sip:desk@{self._host(side)}:{self._port(side)}>"
 
     def _via(self, sender: Side, style: Style, branch: str) -> str:
         tail = f";branch={branch}" if style.has_branch else ""
-        return f"SIP/2.0/UDP {self._host(sender)}:5060{style.via_parameters}{tail}"
+        return f"SIP/2.0/UDP {self._host(sender)}:{self._port(sender)}{style.via_parameters}{tail}"
 
     def _new_branch(self) -> str:
         self._branches += 1
         return f"z9hG4bK-{self.key}-{self._branches}"
+
+    def _port(self, side: Side) -> int:
+        return self.pair.caller.port if side == "caller" else self.pair.psap.port
 
     def _ip(self, side: Side) -> str:
         return self.pair.caller.ip if side == "caller" else self.pair.psap.ip

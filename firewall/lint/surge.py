@@ -18,6 +18,8 @@ from firewall.ruleset.policy import Policy, Surge
 DEFAULT_SURGE = Surge(calls_per_second=40, per_source=25)
 """For a policy that names no surge: what a county's trunk saw in a storm, not an extreme."""
 DURATION_S = 10
+MAX_CALLS = 1000
+"""Calls of one load: a surge of more than 100 calls per second is cut short before its ten seconds are over."""
 _MAX_SOURCES = 8
 
 
@@ -47,12 +49,15 @@ def check(policy: Policy, questioner: Questioner, asked: Corpus) -> tuple[list[F
 def _loads(surge: Surge, asked: Corpus) -> Iterator[tuple[str, list[Probe]]]:
     sources = list(dict.fromkeys((*asked.plain, *(pair for pair in asked.pairs if pair.caller.is_named))))
     for pair in sources[:_MAX_SOURCES]:
-        calls = [_call(asked, pair, index, surge.per_source) for index in range(surge.per_source * DURATION_S)]
+        calls = [
+            _call(asked, pair, index, surge.per_source)
+            for index in range(min(surge.per_source * DURATION_S, MAX_CALLS))
+        ]
         yield f"{surge.per_source} calls per second from {pair.caller.ip}, one trunk address", calls
     for pair in asked.plain[:2]:
         calls = [
             _call(asked, _from_another(pair, index), index, surge.calls_per_second)
-            for index in range(surge.calls_per_second * DURATION_S)
+            for index in range(min(surge.calls_per_second * DURATION_S, MAX_CALLS))
         ]
         yield f"{surge.calls_per_second} calls per second from many addresses", calls
 
@@ -74,6 +79,7 @@ def _run(policy: Policy, questioner: Questioner, probes: list[Probe]) -> tuple[l
     engine = questioner.engine()
     found: dict[str, Blocked] = {}
     cut: set[str] = set()
+    limits = sum(rule.limit is not None and not rule.shadow for rule in policy.rules)
     sent = []
     for _, _, _, step, probe in merge(*(_timed(index, probe) for index, probe in enumerate(probes))):
         if probe.key in cut:
@@ -87,7 +93,10 @@ def _run(policy: Policy, questioner: Questioner, probes: list[Probe]) -> tuple[l
         cut.add(probe.key)
         guilty = guilty_rule(policy, fields)
         if guilty is not None and (guilty.limit is not None or fields.reason == "banned"):
-            found.setdefault(guilty.name, Blocked(probe, step, decision, tuple(sent)))
+            if guilty.name not in found:
+                found[guilty.name] = Blocked(probe, step, decision, tuple(sent))
+            if len(found) == limits:
+                break
     return list(found.values()), len(sent)
 
 

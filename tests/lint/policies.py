@@ -1,6 +1,9 @@
 """Policies for the tests of lint, in a few words."""
 
-from firewall.cli.policy_file import FileSources
+from functools import cache
+from pathlib import Path
+
+from firewall.cli.policy_file import FileSources, read_policy
 from firewall.lint.check import lint_policy
 from firewall.lint.finding import Finding, Report
 from firewall.ruleset.load import load_policy
@@ -9,6 +12,10 @@ from firewall.ruleset.policy import Policy
 ZONES = """zones:
   carrier: {interfaces: [f0], networks: [192.0.2.0/24, "2001:db8:1::/64"]}
   psap: {interfaces: [f1], networks: [198.51.100.0/24, "2001:db8:2::/64"]}
+"""
+IPV4_ZONES = """zones:
+  carrier: {interfaces: [f0], networks: [192.0.2.0/24]}
+  psap: {interfaces: [f1], networks: [198.51.100.0/24]}
 """
 EMERGENCY = (
     'emergency: {numbers: ["911"], test_numbers: ["933"], dial_prefixes: ["9", "+1"], from: [carrier], to: [psap]}\n'
@@ -42,8 +49,16 @@ def rule(when: str, action: str = "drop", name: str = "guilty", more: str = "") 
     return f"  - name: {name}\n    when: {when}\n    action: {action}\n{more}"
 
 
-def lint(rules: str = "", **options: str) -> Report:
-    return lint_policy(policy(rules, **options))
+def lint(rules: str = "", *, zones: str = IPV4_ZONES, **options: str) -> Report:
+    """Lint such a policy, of one address family unless the test is about both: half the probes, half the time."""
+    return lint_policy(policy(rules, zones=zones, **options))
+
+
+@cache
+def linted(path: Path) -> tuple[Policy, Report]:
+    """A policy of the repository and lint's report about it, made once for all tests."""
+    tested = read_policy(str(path))
+    return tested, lint_policy(tested)
 
 
 def codes(report: Report) -> set[tuple[str, str | None]]:

@@ -6,7 +6,7 @@ from firewall.cli.policy_file import read_policy
 from firewall.lint.check import lint_policy
 from firewall.lint.codes import CODES
 from firewall.lint.probe import Questioner
-from tests.lint.policies import codes
+from tests.lint.policies import codes, linted
 
 ROOT = Path(__file__).parents[2]
 BAD = sorted((ROOT / "rules" / "bad").glob("*.yaml"))
@@ -20,22 +20,22 @@ def promised(path: Path) -> tuple[str, str | None]:
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_broken_policy_produces_the_finding_its_first_line_promises_and_no_other(path: Path) -> None:
-    report = lint_policy(read_policy(str(path)))
+    _, report = linted(path)
     assert codes(report) == {promised(path)}
     assert report.result == ("refuted" if CODES[promised(path)[0]].severity == "error" else "clean")
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_every_witness_is_blocked_again_by_the_engine(path: Path) -> None:
-    policy = read_policy(str(path))
-    for finding in lint_policy(policy).findings:
+    policy, report = linted(path)
+    for finding in report.findings:
         if finding.witness is not None:
             assert Questioner(policy).confirms(finding.witness)
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_the_policies_to_start_from_are_clean(path: Path) -> None:
-    report = lint_policy(read_policy(str(path)))
+    _, report = linted(path)
     assert not [finding for finding in report.findings if finding.kind.severity == "error"]
     assert report.result == "clean"
 

@@ -48,3 +48,14 @@ def test_many_networks_are_not_all_crossed_but_each_is_used() -> None:
 
 def test_plain_pairs_are_one_for_each_family_of_each_two_zones() -> None:
     assert ends(plain_pairs(pairs(policy()))) == {("192.0.2.1", "198.51.100.1"), ("2001:db8:1::1", "2001:db8:2::1")}
+
+
+def test_the_ports_are_those_the_policy_signals_on_and_one_other_for_the_caller() -> None:
+    found = pairs(policy(extra="signalling: {ports: [5080, 5070]}\n"))
+    assert {pair.psap.port for pair in found} == {5070, 5080}
+    assert {pair.caller.port for pair in found} == {5070, 5080, 49_180}
+
+
+def test_networks_without_a_common_family_have_no_pairs() -> None:
+    zones = 'zones:\n  carrier: {networks: [192.0.2.0/24]}\n  psap: {networks: ["2001:db8:2::/64"]}\n'
+    assert pairs(policy(zones=zones)) == ()

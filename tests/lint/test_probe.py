@@ -1,10 +1,11 @@
 from dataclasses import replace
+from itertools import pairwise
 
 from firewall.lint.endpoint import pairs
 from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS
 from firewall.lint.instant import BASE_NS
-from firewall.lint.probe import Probe, Questioner
+from firewall.lint.probe import Probe, Questioner, replays_without_interfaces
 from tests.lint.policies import policy, rule
 
 
@@ -29,7 +30,7 @@ def test_each_message_arrives_by_its_senders_interface_at_its_instant() -> None:
     sent = probe().sent()
     assert [each.datagram.in_iface for each in sent[:3]] == ["f0", "f1", "f1"]
     assert sent[0].at_ns == BASE_NS
-    assert all(earlier.at_ns < later.at_ns for earlier, later in zip(sent, sent[1:], strict=False))
+    assert all(earlier.at_ns < later.at_ns for earlier, later in pairwise(sent))
 
 
 def test_a_witness_is_confirmed_only_where_the_engine_blocks_it_for_the_same_reason() -> None:
@@ -46,3 +47,12 @@ def test_one_probe_leaves_nothing_behind_for_the_next() -> None:
     limited = policy(rule("emergency", more="limit: {rate: 1/1h, per: net.src, burst: 20}"))
     questioner = Questioner(limited)
     assert [questioner.ask(probe()).blocked for _ in range(5)] == [None] * 5
+
+
+def test_a_witness_between_zones_that_only_interfaces_tell_apart_cannot_be_replayed() -> None:
+    zones = "zones:\n  psap: {interfaces: [f1]}\n  carrier: {interfaces: [f0]}\n"
+    when = rule('zone.src == "carrier" and emergency')
+    for tested, replayable in ((policy(when), True), (policy(when, zones=zones), False)):
+        blocked = Questioner(tested).ask(Probe(VOICE, SOS, pairs(tested)[0], BASE_NS)).blocked
+        assert blocked is not None
+        assert replays_without_interfaces(tested, blocked.witness()) is replayable

@@ -40,8 +40,8 @@ def test_a_limit_above_the_surge_that_the_policy_names_is_harmless() -> None:
 
 
 def test_a_limit_for_each_source_is_met_only_by_what_one_source_sends() -> None:
-    assert lint(limited("100/1s", 100), emergency=with_surge(400, 20)).findings == ()
-    assert codes(lint(limited("100/1s", 100), emergency=with_surge(400, 200))) == {("SOS103", "guilty")}
+    assert lint(limited("100/1s", 100), emergency=with_surge(120, 20)).findings == ()
+    assert codes(lint(limited("100/1s", 100), emergency=with_surge(130, 120))) == {("SOS103", "guilty")}
 
 
 @pytest.mark.parametrize("key", ["[]", "zone.src", "net.dst"])

@@ -15,6 +15,7 @@ from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes, write_witnesses
 from firewall.replay.driver import replay_capture
 from firewall.ruleset.policy import EmergencyPolicy
+from tests.lint.policies import linted
 
 ROOT = Path(__file__).parents[2]
 ERRORS = sorted((ROOT / "rules" / "bad").glob("sos1*.yaml"))
@@ -22,8 +23,8 @@ ERRORS = sorted((ROOT / "rules" / "bad").glob("sos1*.yaml"))
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_a_witness_on_disk_replays_to_the_same_verdict(path: Path, tmp_path: Path) -> None:
-    policy = read_policy(str(path))
-    findings = list(lint_policy(policy).findings)
+    policy, report = linted(path)
+    findings = list(report.findings)
     for finding, capture in write_witnesses(findings, tmp_path).items():
         witness = finding.witness
         assert witness is not None
@@ -54,19 +55,9 @@ def test_tshark_sees_the_call_the_times_and_good_checksums(ips: tuple[str, str],
     sent = Probe(VOICE, SOS, Pair(Endpoint(ips[0]), Endpoint(ips[1])), BASE_NS).sent()
     capture = tmp_path / "call.pcap"
     capture.write_bytes(capture_bytes(sent))
-    fields = [
-        "-T",
-        "fields",
-        "-e",
-        "frame.time_epoch",
-        "-e",
-        "sip.Method",
-        "-e",
-        "sip.Status-Code",
-        "-e",
-        "udp.checksum.status",
-    ]
-    command = [tshark, "-r", str(capture), "-o", "udp.check_checksum:TRUE", *fields]
+    columns = ("frame.time_epoch", "sip.Method", "sip.Status-Code", "udp.checksum.status")
+    fields = [word for column in columns for word in ("-e", column)]
+    command = [tshark, "-r", str(capture), "-o", "udp.check_checksum:TRUE", "-T", "fields", *fields]
     rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     assert [row.split("\t")[1] or row.split("\t")[2] for row in rows] == [each.label.split()[0] for each in sent]
     assert [row.split("\t")[0] for row in rows] == [f"{at // 10**9}.{at % 10**9:09}" for at in (s.at_ns for s in sent)]

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from firewall.engine.recording import printable
 from firewall.lint.finding import Finding, Report
 from firewall.lint.outcome import Outcome, Unusable
+from firewall.lint.probe import replays_without_interfaces
 from firewall.lint.rendering.sentence import extent_sentence, witness_sentence
+from firewall.ruleset.policy import Policy
 
 Line = tuple[tuple[str, str], ...]
 """Pieces of one line, each with its style (rich's words; "" is plain)."""
@@ -26,12 +28,16 @@ def report_lines(
             yield (("unusable", "bold red"), (f": {outcome.file}: no emergency call was tried", ""))
             continue
         for finding in outcome.findings:
-            yield from _finding_lines(finding, source, captures.get(finding), show_message=show_messages)
+            yield from _finding_lines(
+                finding, source, captures.get(finding), outcome.policy, show_message=show_messages
+            )
             yield ()
         yield _summary(outcome)
 
 
-def _finding_lines(finding: Finding, source: SourceLines, capture: str | None, *, show_message: bool) -> Iterator[Line]:
+def _finding_lines(
+    finding: Finding, source: SourceLines, capture: str | None, policy: Policy, *, show_message: bool
+) -> Iterator[Line]:
     kind, place = finding.kind, finding.place
     style = _STYLES[kind.severity]
     yield (
@@ -47,6 +53,10 @@ def _finding_lines(finding: Finding, source: SourceLines, capture: str | None, *
         yield _labelled("witness", witness_sentence(finding.witness))
         if capture is not None:
             yield _labelled("capture", f"{capture} (messages: {len(finding.witness.sent)})")
+            if not replays_without_interfaces(policy, finding.witness):
+                yield _labelled(
+                    "note", "a capture names no interface, and zones without networks need one: give replay networks"
+                )
         if show_message:
             for line in finding.witness.text.replace("\r\n", "\n").rstrip("\n").split("\n"):
                 yield (("      | ", "blue"), (printable(line), "dim"))

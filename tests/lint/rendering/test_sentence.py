@@ -1,6 +1,6 @@
 from firewall.lint.finding import Extent
 from firewall.lint.rendering.sentence import extent_sentence, number, witness_sentence
-from tests.lint.policies import lint, only, rule
+from tests.lint.policies import ZONES, lint, only, rule
 
 
 def test_a_witness_in_one_line_says_what_from_where_to_where_when_and_why() -> None:
@@ -13,7 +13,7 @@ def test_a_witness_in_one_line_says_what_from_where_to_where_when_and_why() -> N
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
-    witness = only(lint(rule('ipv6.src == 2001:db8:1::9 and sip.Method == "ACK"'))).witness
+    witness = only(lint(rule('ipv6.src == 2001:db8:1::9 and sip.Method == "ACK"'), zones=ZONES)).witness
     assert witness is not None
     assert "udp [2001:db8:1::9]:5060 > [2001:db8:2::1]:5060" in witness_sentence(witness)
 

@@ -1,0 +1,69 @@
+"""docs/tracking.md: the states of dialogs and transactions, drawn from the tables that the engine walks."""
+
+from collections.abc import Mapping
+
+from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS
+from firewall.engine.call_table import MAX_CALLS
+from firewall.engine.dialog import TRANSITIONS
+from firewall.engine.observe import TAKEOVER_NS
+from firewall.engine.related import TRANSFER_WINDOW_NS
+from firewall.engine.transaction import INVITE_TRANSITIONS, NON_INVITE_TRANSITIONS
+from firewall.ruleset.emergency import CALLBACK_WINDOW_NS
+
+_HEAD = """\
+# Tracking
+
+What sosgate remembers of calls, so that a message can follow what was allowed before. This page is generated from the
+tables that the engine walks (`firewall/engine/dialog.py`, `firewall/engine/transaction.py`); what is not drawn changes
+nothing. `dialog.state` in a rule and in the log is the state in which a message *finds* its dialog.
+"""
+
+_DIAGRAMS: tuple[tuple[str, str, Mapping[tuple[str, str], str]], ...] = (
+    (
+        "Dialogs (RFC 3261 §12, §15)",
+        "`provisional`, `success` and `failure` are responses with a To tag to INVITE, SUBSCRIBE, NOTIFY or REFER; "
+        "`end` is a BYE. Each fork is a dialog of its own.",
+        TRANSITIONS,
+    ),
+    (
+        "INVITE transactions (RFC 3261 §17, RFC 6026)",
+        "A request or final response that finds its transaction already there is a retransmission. `rejected` is the "
+        "state of a request that the firewall answered itself: its ACK ends here.",
+        INVITE_TRANSITIONS,
+    ),
+    (
+        "Other transactions (RFC 3261 §17)",
+        "PRACK (RFC 3262), UPDATE (RFC 3311), BYE, OPTIONS, REGISTER and all others. A CANCEL has one of its own and "
+        "names that of its INVITE.",
+        NON_INVITE_TRANSITIONS,
+    ),
+)
+
+
+def tracking_page() -> str:
+    """Return the page, in Markdown with Mermaid diagrams."""
+    diagrams = "".join(f"\n## {title}\n\n{text}\n\n{_mermaid(table)}" for title, text, table in _DIAGRAMS)
+    return _HEAD + diagrams + _times()
+
+
+def _mermaid(table: Mapping[tuple[str, str], str]) -> str:
+    arrows = "".join(f"    {state} --> {following}: {trigger}\n" for (state, trigger), following in table.items())
+    return f"```mermaid\nstateDiagram-v2\n{arrows}```\n"
+
+
+def _times() -> str:
+    rows = (
+        ("a transaction", TRANSACTION_NS, "64*T1, RFC 3261 §17.1.1.2"),
+        ("a call that rings", RINGING_NS, "longer than Timer C, RFC 3261 §16.6"),
+        ("a call in progress", DIALOG_NS, "or twice its session timer, RFC 4028"),
+        ("that a caller may be called back", CALLBACK_WINDOW_NS, "RFC 7090, NENA i3"),
+        ("that a REFER's target may be called", TRANSFER_WINDOW_NS, "RFC 3515"),
+        ("that unknown in-dialog messages follow after a restart", TAKEOVER_NS, "reason `takeover`"),
+    )
+    lines = "".join(f"| {what} | {lasts_ns // SECOND_NS} | {why} |\n" for what, lasts_ns, why in rows)
+    return (
+        "\n## How long it is remembered\n\n| what | seconds since the last message of it | why |\n| --- | --- | --- |\n"
+        f"{lines}\nAt most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
+        "An emergency call always finds a place: the oldest ordinary call makes room. After a restart the calls in "
+        "progress are read back from the decision log.\n"
+    )

@@ -1,0 +1,39 @@
+"""The calls of an earlier run, read from the end of its log."""
+
+from pathlib import Path
+
+import pytest
+
+from firewall.engine.outputs import Write
+from firewall.engine.record import encode
+from firewall.live import past_calls as module
+from firewall.live.past_calls import past_calls
+from tests.messages import request
+from tests.scene import Scene, policy
+
+
+def write_log(path: Path, *call_ids: str) -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    with path.open("wb") as log:
+        for call_id in call_ids:
+            for output in scene.carrier(request(call_id=call_id)).outputs:
+                if isinstance(output, Write):
+                    log.write(encode(output.record) + b"\n")
+
+
+def test_the_calls_of_the_log_are_found(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", "one", "two")
+    assert [call.call_id for call in past_calls(tmp_path / "log")] == ["one", "two"]
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_log(tmp_path / "log", *(f"call-{number}" for number in range(50)))
+    monkeypatch.setattr(module, "LOOK_BACK_BYTES", 3000)
+    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    assert 0 < len(found) < 5
+    assert found[-1] == "call-49"
+
+
+def test_a_missing_log_and_a_folder_have_no_calls(tmp_path: Path) -> None:
+    assert past_calls(tmp_path / "none") == ()
+    assert past_calls(tmp_path) == ()

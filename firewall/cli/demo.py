@@ -26,6 +26,7 @@ KEPT = (
 )
 
 _LINT_WITHIN_S = 60
+_CAPTURE_WITHIN_S = 5
 _RELOAD_WITHIN_S = 5
 _LEDGER_WITHIN_S = 5
 
@@ -117,6 +118,7 @@ class _Demo:
         rows = zip(before.rows(), after.rows(), strict=True)
         screen.before_and_after([(what, was, became) for (what, was, _), (_, became, _) in rows])
         screen.say(f"The 911 call was blocked by {self.blocked_by}; with the mended policy it completes.", "bold")
+        wait_until(self._all_captured, "the capture did not show every message", _CAPTURE_WITHIN_S)
         stage.stop(daemon)
         stage.stop(capture)
         screen.step("Kept for you")
@@ -214,6 +216,13 @@ class _Demo:
         emergency = [record for record in after.log.decisions() if record["emergency"] is not None]
         if emergency:
             self.screen.ladder(after.log.decisions(call_id=emergency[0]["sip"]["call_id"]))
+
+    def _all_captured(self) -> bool:
+        """Tell whether the capture holds every message of the log: the kernel hands frames over in batches."""
+        decided = RoundInLog(self.log.update()).decisions()
+        own_replies: int = sum(record["decision"]["verdict"] == "reject" for record in decided)
+        captured = (FOLDER / "traffic.pcap").read_bytes().count(b"\nCall-ID: ")
+        return captured >= len(decided) + own_replies
 
     def _lint(self, policy: Path, output: str, *options: str) -> tuple[int, dict[str, Any]]:
         """Run lint as a person would, keep its JSON, and return its exit code and the JSON."""

@@ -193,6 +193,8 @@ def wait_until(happened: Callable[[], _T | None], otherwise: str, within_s: floa
 
 
 def _require_programs() -> None:
+    # Where nft and ip are, and where an ordinary user's PATH often does not lead.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     missing = [program for program in PACKAGES if shutil.which(program) is None]
     if missing:
         packages = " ".join(PACKAGES[program] for program in missing)

@@ -8,9 +8,21 @@ ROOT = Path(__file__).parents[2]
 TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/__main__.py": "one line; tests/cli/test_main.py runs it",
     "firewall/cli/demo_calls.py": "tests/cli/test_demo.py places its calls",
+    "firewall/cli/demo_screen.py": "tests/cli/test_demo.py reads what it shows",
     "firewall/cli/demo_stage.py": "tests/cli/test_demo.py interrupts and kills it",
     "firewall/cli/shipped_rules.py": "tests/cli/test_demo.py runs the demo from another folder",
-    "firewall/cli/demo_screen.py": "tests/cli/test_demo.py reads what it shows",
+    "firewall/cli/story.py": "tests/cli/test_explain.py reads what it prints",
+    "firewall/engine/alarm.py": "tests/engine/test_engine.py reads the alarms among the engine's outputs",
+    "firewall/engine/attempt.py": "tests/engine/test_ledger.py follows attempts to their outcome",
+    "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",
+    "firewall/engine/events.py": "values without behaviour",
+    "firewall/engine/observe.py": "tests/engine/test_engine.py tracks calls through it",
+    "firewall/engine/outputs.py": "values without behaviour",
+    "firewall/engine/record.py": "values; tests/engine/test_recording.py encodes them",
+    "firewall/engine/status.py": "tests/live/test_control.py asks for the calls in progress",
+    "firewall/errors.py": "tests/cli/test_main.py shows what each becomes",
+    "firewall/ruleset/facts.py": "values without behaviour",
+    "firewall/sip/limits.py": "constants; tests/sip/test_message.py goes beyond each",
 }
 
 

@@ -1,6 +1,6 @@
 """docs/tracking.md: the states of dialogs and transactions, drawn from the tables that the engine walks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS
 from firewall.engine.call_table import MAX_CALLS
@@ -18,37 +18,40 @@ tables that the engine walks (`firewall/engine/dialog.py`, `firewall/engine/tran
 nothing. `dialog.state` in a rule and in the log is the state in which a message *finds* its dialog.
 """
 
-_DIAGRAMS: tuple[tuple[str, str, Mapping[tuple[str, str], str]], ...] = (
+_Arrows = Collection[tuple[tuple[str, str], str]]
+"""((state, trigger), following state) each."""
+
+_DIAGRAMS: tuple[tuple[str, str, _Arrows], ...] = (
     (
         "Dialogs (RFC 3261 §12, §15)",
         "`provisional`, `success` and `failure` are responses with a To tag to INVITE, SUBSCRIBE, NOTIFY or REFER; "
         "`end` is a BYE. Each fork is a dialog of its own.",
-        TRANSITIONS,
+        TRANSITIONS.items(),
     ),
     (
         "INVITE transactions (RFC 3261 §17, RFC 6026)",
         "A request or final response that finds its transaction already there is a retransmission. `rejected` is the "
         "state of a request that the firewall answered itself: its ACK ends here.",
-        INVITE_TRANSITIONS,
+        INVITE_TRANSITIONS.items(),
     ),
     (
         "Other transactions (RFC 3261 §17)",
         "PRACK (RFC 3262), UPDATE (RFC 3311), BYE, OPTIONS, REGISTER and all others. A CANCEL has one of its own and "
         "names that of its INVITE.",
-        NON_INVITE_TRANSITIONS,
+        NON_INVITE_TRANSITIONS.items(),
     ),
 )
 
 
 def tracking_page() -> str:
     """Return the page, in Markdown with Mermaid diagrams."""
-    diagrams = "".join(f"\n## {title}\n\n{text}\n\n{_mermaid(table)}" for title, text, table in _DIAGRAMS)
+    diagrams = "".join(f"\n## {title}\n\n{text}\n\n{_mermaid(arrows)}" for title, text, arrows in _DIAGRAMS)
     return _HEAD + diagrams + _times()
 
 
-def _mermaid(table: Mapping[tuple[str, str], str]) -> str:
-    arrows = "".join(f"    {state} --> {following}: {trigger}\n" for (state, trigger), following in table.items())
-    return f"```mermaid\nstateDiagram-v2\n{arrows}```\n"
+def _mermaid(arrows: _Arrows) -> str:
+    drawn = "".join(f"    {state} --> {following}: {trigger}\n" for (state, trigger), following in arrows)
+    return f"```mermaid\nstateDiagram-v2\n{drawn}```\n"
 
 
 def _times() -> str:

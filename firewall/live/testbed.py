@@ -4,11 +4,13 @@ Everything lives in the namespaces themselves (the veth pairs too), with documen
 A namespace of ours is known by the alias of its loopback interface, so that ``down`` never removes another's.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -91,25 +93,42 @@ def up(prefix: str = "") -> None:
             f"a part of the testbed is there already ({there})", next_step='run "sosgate testbed down" first'
         )
     made: list[str] = []
-    try:
-        for name in NAMESPACES:
-            netns.create(prefix + name)
-            made.append(prefix + name)
-            _mark(prefix + name)
-        for name in NAMESPACES:
-            _write_sysctls(prefix, name)
-        for namespace, interface, peer_namespace, peer in _CABLES:
-            _add_cable(prefix + namespace, interface, prefix + peer_namespace, peer)
-        for link in LINKS:
-            _add_addresses(prefix, link)
-        for namespace, destination, via in _ROUTES:
-            _add_route(prefix + namespace, destination, via)
-    except BaseException as error:
-        for name in reversed(made):
-            netns.remove(name)
-        if isinstance(error, NetlinkError | OSError):
+    with _signals_held():
+        try:
+            for name in NAMESPACES:
+                netns.create(prefix + name)
+                made.append(prefix + name)
+                _mark(prefix + name)
+            _connect(prefix)
+        except (NetlinkError, OSError) as error:
+            for name in reversed(made):
+                with contextlib.suppress(NetlinkError, OSError):
+                    netns.remove(name)
             raise _refusal("make", error) from None
-        raise
+
+
+def _connect(prefix: str) -> None:
+    for name in NAMESPACES:
+        _write_sysctls(prefix, name)
+    for namespace, interface, peer_namespace, peer in _CABLES:
+        _add_cable(prefix + namespace, interface, prefix + peer_namespace, peer)
+    for link in LINKS:
+        _add_addresses(prefix, link)
+    for namespace, destination, via in _ROUTES:
+        _add_route(prefix + namespace, destination, via)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let Ctrl-C and the like wait until the testbed is whole or gone.
+
+    pyroute2 forks to enter a namespace; a signal handler that raises would unwind our code a second time, in the child.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def down(prefix: str = "") -> tuple[str, ...]:
@@ -122,14 +141,15 @@ def down(prefix: str = "") -> tuple[str, ...]:
     current = statuses(prefix)
     _refuse_foreign({status.name: status.state for status in current})
     there = [status.name for status in current if status.state == "up"]
-    try:
-        if (prefix + "fw") in there:
-            # The cables go first: a namespace in which a program still runs would keep them.
-            _remove_cables(prefix + "fw")
-        for name in there:
-            netns.remove(name)
-    except (NetlinkError, OSError) as error:
-        raise _refusal("remove", error) from None
+    with _signals_held():
+        try:
+            if (prefix + "fw") in there:
+                # The cables go first: a namespace in which a program still runs would keep them.
+                _remove_cables(prefix + "fw")
+            for name in there:
+                netns.remove(name)
+        except (NetlinkError, OSError) as error:
+            raise _refusal("remove", error) from None
     return tuple(there)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -96,6 +97,19 @@ def test_a_failure_half_way_removes_what_was_made(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Exception, match="cannot make the testbed's network namespaces: No space left on device"):
         testbed.up(PREFIX)
     assert names() == []
+
+
+def test_ctrl_c_in_the_middle_waits_until_the_testbed_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = testbed._connect
+
+    def interrupted(prefix: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        connect(prefix)
+
+    monkeypatch.setattr(testbed, "_connect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        testbed.up(PREFIX)
+    assert [status.state for status in testbed.statuses(PREFIX)] == ["up"] * 3
 
 
 def test_down_takes_the_cables_away_from_programs_that_still_run() -> None:

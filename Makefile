@@ -38,8 +38,9 @@ test: system $(INSTALLED) ## Run every test
 check: system $(INSTALLED) check-style check-types check-layers check-tests check-rules check-docs ## What CI runs: format, lint, types, layers, tests, rules, docs
 	$(call stage,all checks passed)
 
-bench: $(INSTALLED) ## Measure the packet path: microseconds per message
+bench: system $(INSTALLED) ## Measure the packet path, and reading captures against tshark
 	@$(BIN)/python -m tests.bench.packet_path
+	@$(BIN)/python -m tests.bench.reading
 
 format: $(INSTALLED) ## Bring the code into the one format
 	@$(BIN)/ruff format .

@@ -1,12 +1,13 @@
-"""A call's story as a person reads it."""
+"""A call's story as a person reads it: a ladder with the caller on the left, then outcome, cause and mend."""
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from firewall.replay.story import Story
+from firewall.replay.story import Step, Story
 
 _COLOURS = {"allow": "green", "drop": "red", "reject": "red"}
+_TOWARDS, _BACK = "──▶", "◀──"
+_BLOCKED_TOWARDS, _BLOCKED_BACK = "──✗", "✗──"
 
 
 def print_story(story: Story) -> None:
@@ -16,25 +17,36 @@ def print_story(story: Story) -> None:
     console.print(Text(f"{kind} {story.call_id}", style="bold"))
     for phrase in story.evidence:
         console.print(Text(f"  emergency because: {phrase}"))
-    ladder = Table(box=None, pad_edge=False)
-    for heading in ("time", "from", "to", "message", "decision", "because"):
-        ladder.add_column(heading, overflow="fold")
-    for step in story.steps:
-        colour = _COLOURS.get(step.verdict.partition(",")[0], "yellow")
-        ladder.add_row(
-            Text(step.at.partition("T")[2].partition("+")[0]),
-            Text(step.source),
-            Text(step.destination),
-            Text(step.message),
-            Text(step.verdict, style=colour),
-            Text(step.because),
-        )
-    console.print(ladder)
+    console.print(Text(f"  first message: {story.steps[0].at}"))
+    for line in _ladder(story.steps):
+        console.print(line)
+    outcome = " / ".join(part for part in (story.outcome, story.problem) if part)
     for label, text in (
-        ("outcome", story.outcome and " / ".join(part for part in (story.outcome, story.problem) if part)),
+        ("outcome", outcome),
         ("attribution", story.attribution),
         ("cause", story.cause),
         ("mend", story.mend),
     ):
         if text:
             console.print(Text(f"{label}: ", style="bold").append(Text(text, style="")))
+
+
+def _ladder(steps: tuple[Step, ...]) -> list[Text]:
+    """Return one line per message, in columns as wide as they need to be."""
+    caller = steps[0].source
+    rows = [
+        (f"{step.seconds:+10.3f} s", _ends(step, caller), step.message, step.verdict, step.because) for step in steps
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    for row in rows:
+        line = Text("  ".join(text.ljust(width) for text, width in zip(row[:3], widths[:3], strict=True)) + "  ")
+        colour = _COLOURS.get(row[3].partition(",")[0], "yellow")
+        lines.append(line.append(row[3].ljust(widths[3]), style=colour).append(f"  {row[4]}"))
+    return lines
+
+
+def _ends(step: Step, caller: str) -> str:
+    if step.source == caller:
+        return f"{step.source} {_TOWARDS if step.passed else _BLOCKED_TOWARDS} {step.destination}"
+    return f"{step.destination} {_BACK if step.passed else _BLOCKED_BACK} {step.source}"

@@ -39,6 +39,7 @@ from firewall.sip.message import Request
 from firewall.sip.response import build_response, response_target
 
 _CLOCK_STEP_NS = SECOND_NS
+_MINUTE_NS = 60 * SECOND_NS
 
 
 class Engine:
@@ -172,6 +173,8 @@ class Engine:
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
                 outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
+            elif reading.standing.untracked:
+                outputs += self._table_full(now_ns)
             outputs.append(Forward(facts.datagram))
             return outputs
         if is_keep_alive(facts.message):
@@ -200,6 +203,13 @@ class Engine:
                 is_trunk=self._trunks.knows(facts.datagram),
             )
         return outputs
+
+    def _table_full(self, now_ns: int) -> list[Output]:
+        """Tell once a minute that calls pass which cannot be followed."""
+        if not self._alarms.first("table_full", str(now_ns // _MINUTE_NS)):
+            return []
+        sentence = f"the table of calls is full ({len(self._observer.calls)} calls): new calls cannot be followed"
+        return [Write(plain_alarm("table_full", sentence, now_ns))]
 
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int) -> list[Output]:
         datagram = facts.datagram

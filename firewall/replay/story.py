@@ -11,6 +11,7 @@ import msgspec
 
 from firewall.engine.reasons import REASONS
 from firewall.engine.record import decode
+from firewall.engine.timestamp import instant
 
 LogRecord = dict[str, Any]
 
@@ -24,12 +25,14 @@ _CONSEQUENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message: when (the log's timestamp), between whom, what it was, and the decision in words."""
+    """One message: when (the log's timestamp, and seconds since the first), between whom, and the decision in words."""
 
     at: str
+    seconds: float
     source: str
     destination: str
     message: str
+    passed: bool
     verdict: str
     because: str
 
@@ -85,7 +88,7 @@ def tell(call_id: str, records: Iterable[LogRecord]) -> Story | None:
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
     return Story(
         call_id=call_id,
-        steps=tuple(_step(record) for record in decisions),
+        steps=tuple(_step(record, decisions[0]) for record in decisions),
         evidence=tuple(emergency["evidence"]) if emergency else (),
         outcome=last["outcome"] if last else None,
         problem=last["problem"] if last else None,
@@ -106,7 +109,7 @@ def _call_id(record: LogRecord) -> str | None:
             return None
 
 
-def _step(record: LogRecord) -> Step:
+def _step(record: LogRecord, first: LogRecord) -> Step:
     sip, decision = record["sip"], record["decision"]
     message = sip.get("request_line") or sip.get("response_line") or ""
     verdict = decision["verdict"]
@@ -114,10 +117,12 @@ def _step(record: LogRecord) -> Step:
         verdict = f"{verdict}, but passed ({decision['override']})"
     return Step(
         at=record["timestamp"],
+        seconds=(instant(record["timestamp"]) - instant(first["timestamp"])) / 1e9,
         source=_endpoint(record["src_ip"], record["src_port"]),
         destination=_endpoint(record["dest_ip"], record["dest_port"]),
         message=message.removesuffix(" SIP/2.0").removeprefix("SIP/2.0 ")
         + (" (again)" if record["dialog"].get("retransmission") else ""),
+        passed=decision["verdict"] == "allow" or not decision["enforced"],
         verdict=verdict,
         because=_because(decision),
     )
@@ -142,7 +147,7 @@ def _cause(decisions: list[LogRecord], ledger: LogRecord | None, guarded: LogRec
         return f"{_because(guarded['decision'])} would have blocked this call; the guard let it pass"
     blocked = next((record for record in decisions if record["decision"]["verdict"] != "allow"), None)
     if blocked is not None:
-        step = _step(blocked)
+        step = _step(blocked, blocked)
         return f"sosgate did not let {step.message} pass: {step.verdict} by {step.because}"
     return _others_doing(decisions, ledger)
 

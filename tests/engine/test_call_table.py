@@ -52,7 +52,9 @@ def test_a_full_table_follows_its_exception_policy() -> None:
         scene.engine._observer.calls._max_calls = 1
         scene.carrier(request(uri=ordinary, call_id="first"))
         second = request(uri=ordinary, call_id="second")
-        assert scene.carrier(second, at_s=1).verdict == initial
+        told = scene.carrier(second, at_s=1)
+        assert told.verdict == initial
+        assert [a.alarm.code for a in told.alarms] == (["table_full"] if initial == "allow" else [])
         assert scene.psap(response(second), at_s=2).reason == answer
         assert scene.carrier(request(call_id="emergency"), at_s=3).verdict == "allow"
         assert scene.psap(response(request(call_id="emergency")), at_s=4).reason == "response"

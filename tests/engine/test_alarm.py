@@ -1,0 +1,24 @@
+"""Alarms: each code has its line on the page, and a repeated cause is told once."""
+
+from pathlib import Path
+from typing import get_args
+
+from firewall.engine.alarm import AlarmMemory
+from firewall.engine.record import AlarmCode
+
+PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+
+
+def test_every_alarm_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    assert [code for code in get_args(AlarmCode) if f"`{code}`" not in page] == []
+
+
+def test_an_alarm_is_told_once_for_each_subject_and_the_memory_is_bounded() -> None:
+    memory = AlarmMemory()
+    assert memory.first("call", "rule")
+    assert not memory.first("call", "rule")
+    assert memory.first("call", "other rule")
+    for number in range(20_000):
+        memory.first(str(number))
+    assert memory.first("call", "rule"), "long forgotten"

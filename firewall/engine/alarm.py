@@ -32,41 +32,23 @@ class AlarmMemory:
 
 def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int) -> Alarm:
     """Return the alarm for an emergency message that was blocked, or would have been but for the guard."""
-    rule = decision.rule
     mark = facts.emergency
     what = "emergency call blocked"
     if guarded:
         what = "emergency call would have been blocked, the guard let it pass"
     elif mark is not None and mark.emergency_class == "test":
         what = "emergency test call blocked"
-    datagram = facts.datagram
-    message = facts.message
-    call_id = message.call_id if message is not None else None
-    sentence = (
-        f"{what}: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
-        f"to {datagram.dst_ip}:{datagram.dst_port}; "
-        f"{decision.verdict} by {_culprit(decision, policy)}; Call-ID {printable(call_id or 'none')}"
-    )
-    return Alarm(
-        timestamp=timestamp(now_ns),
-        alarm=AlarmFields(
-            code="emergency_guarded" if guarded else "emergency_blocked",
-            message=sentence,
-            rule=rule.name if rule else None,
-            file=policy.file,
-            line=decision_line(decision, policy),
-            call_id=wire_text(call_id) if call_id is not None else None,
-            reason=decision.reason,
-        ),
-        emergency=mark,
-        in_iface=datagram.in_iface,
-        pcap_cnt=datagram.frame_number,
-        src_ip=datagram.src_ip,
-        src_port=datagram.src_port,
-        dest_ip=datagram.dst_ip,
-        dest_port=datagram.dst_port,
-        proto=datagram.transport,
-    )
+    call_id = facts.message.call_id if facts.message is not None else None
+    sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(call_id or 'none')}"
+    code: AlarmCode = "emergency_guarded" if guarded else "emergency_blocked"
+    return _message_alarm(code, sentence, facts, decision, policy, now_ns)
+
+
+def keep_alive_alarm(facts: Facts, decision: Decision, policy: Policy, now_ns: int) -> Alarm:
+    """Return the alarm for a blocked keep-alive of a trunk that calls went over."""
+    consequence = "the trunk may be taken out of service, and every call over it then fails"
+    sentence = f"keep-alive of a trunk blocked: {_what_became(facts, decision, policy)}; {consequence}"
+    return _message_alarm("keep_alive_blocked", sentence, facts, decision, policy, now_ns)
 
 
 def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
@@ -90,24 +72,28 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     )
 
 
-def keep_alive_alarm(facts: Facts, decision: Decision, policy: Policy, now_ns: int) -> Alarm:
-    """Return the alarm for a blocked keep-alive of a trunk that calls went over."""
+def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:
+    """Return an alarm that is about the firewall itself."""
+    return Alarm(timestamp=timestamp(now_ns), alarm=AlarmFields(code=code, message=sentence))
+
+
+def _message_alarm(
+    code: AlarmCode, sentence: str, facts: Facts, decision: Decision, policy: Policy, now_ns: int
+) -> Alarm:
     datagram, rule = facts.datagram, decision.rule
-    sentence = (
-        f"keep-alive of a trunk blocked: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
-        f"to {datagram.dst_ip}:{datagram.dst_port}; {decision.verdict} by {_culprit(decision, policy)}; "
-        "the trunk may be taken out of service, and every call over it then fails"
-    )
+    call_id = facts.message.call_id if facts.message is not None else None
     return Alarm(
         timestamp=timestamp(now_ns),
         alarm=AlarmFields(
-            code="keep_alive_blocked",
+            code=code,
             message=sentence,
             rule=rule.name if rule else None,
             file=policy.file,
             line=decision_line(decision, policy),
+            call_id=wire_text(call_id) if call_id is not None else None,
             reason=decision.reason,
         ),
+        emergency=facts.emergency,
         in_iface=datagram.in_iface,
         pcap_cnt=datagram.frame_number,
         src_ip=datagram.src_ip,
@@ -118,9 +104,10 @@ def keep_alive_alarm(facts: Facts, decision: Decision, policy: Policy, now_ns: i
     )
 
 
-def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:
-    """Return an alarm that is about the firewall itself."""
-    return Alarm(timestamp=timestamp(now_ns), alarm=AlarmFields(code=code, message=sentence))
+def _what_became(facts: Facts, decision: Decision, policy: Policy) -> str:
+    datagram = facts.datagram
+    ends = f"from {datagram.src_ip}:{datagram.src_port} to {datagram.dst_ip}:{datagram.dst_port}"
+    return f"{summary(facts)} {ends}; {decision.verdict} by {_culprit(decision, policy)}"
 
 
 def _culprit(decision: Decision, policy: Policy) -> str:

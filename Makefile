@@ -21,7 +21,9 @@ POLICIES = $(wildcard rules/start.yaml rules/examples/*.yaml)
 
 stage = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test check bench format docs lock clean system check-style check-types check-layers \
+FUZZ_SECONDS ?= 10
+
+.PHONY: help setup demo test check bench fuzz format docs lock clean system check-style check-types check-layers \
 	check-tests check-rules check-docs
 
 help: ## List the targets
@@ -41,6 +43,12 @@ check: system $(INSTALLED) check-style check-types check-layers check-tests chec
 bench: system $(INSTALLED) ## Measure the packet path, and reading captures against tshark
 	@$(BIN)/python -m tests.bench.packet_path
 	@$(BIN)/python -m tests.bench.reading
+
+# Where atheris cannot be installed, mutations without coverage guidance take its place.
+fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each
+	@test -d build/atheris || $(BIN)/python -m pip install --quiet --no-deps --require-hashes \
+	  --target build/atheris --requirement tests/fuzz/requirements.txt || rm -rf build/atheris
+	@PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
 format: $(INSTALLED) ## Bring the code into the one format
 	@$(BIN)/ruff format .

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from firewall.cli.replay import reading_progress
+from firewall.cli.replay import SipPorts, reading_progress
 from firewall.errors import Place
 from firewall.replay.match import MatchReport, match_capture
 from firewall.replay.source import check_captures
@@ -28,13 +28,14 @@ def match(
     captures: Annotated[
         list[str], typer.Argument(metavar="PCAP...", help="pcap or pcapng files, gzip too; - is standard input.")
     ],
+    sip_port: SipPorts = None,
     output: Annotated[MatchFormat, typer.Option("--format", help="How to print the frames.")] = MatchFormat.TEXT,
 ) -> None:
     """Print the numbers of the frames that an expression matches, one per line (with the capture's name if several)."""
     condition = parse_expression(expression, sets={}, place=Place("EXPR", 1, 1))
     matches = compile_condition(condition)
     with reading_progress(check_captures(captures)) as progress:
-        reports = [match_capture(path, matches, progress) for path in captures]
+        reports = [match_capture(path, matches, progress, frozenset(sip_port or ())) for path in captures]
     if output is MatchFormat.JSON:
         sys.stdout.write(json.dumps({"captures": [_document(report) for report in reports]}, indent=2) + "\n")
         return

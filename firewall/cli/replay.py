@@ -1,5 +1,6 @@
 """``sosgate replay``: which calls would these rules have blocked?"""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -17,8 +18,20 @@ from firewall.replay.driver import replay as replay_captures
 from firewall.replay.log import open_log
 from firewall.replay.source import check_captures
 from firewall.replay.table import print_replay
+from firewall.ruleset.policy import Policy
 
 EXIT_HURT = 1
+
+
+SipPorts = Annotated[
+    list[int] | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        metavar="PORT",
+        help="A signalling port beside the policy's (5060 where there is none); repeat.",
+    ),
+]
 
 
 class ReplayFormat(StrEnum):
@@ -39,14 +52,15 @@ def replay(
     log: Annotated[
         str | None, typer.Option(help="Write the decision log here, as the daemon would have (JSON Lines).")
     ] = None,
+    sip_port: SipPorts = None,
     output: Annotated[ReplayFormat, typer.Option("--format", help="How to print the findings.")] = ReplayFormat.TABLE,
     continuous: Annotated[
         bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
     ] = False,
 ) -> None:
     """Run the engine on recorded traffic. Exit code 1: the rules hurt an emergency call, guard or no guard."""
-    rules = read_policy(policy)
-    other = read_policy(against) if against is not None else None
+    rules = _with_ports(read_policy(policy), sip_port)
+    other = _with_ports(read_policy(against), sip_port) if against is not None else None
     size_bytes = check_captures(captures)
     with open_log(log) if log is not None else nullcontext() as write, reading_progress(size_bytes) as progress:
         report = replay_captures(captures, rules, against=other, continuous=continuous, log=write, progress=progress)
@@ -56,6 +70,10 @@ def replay(
         print_replay(report, Console())
     if report.policy.hurt:
         raise typer.Exit(EXIT_HURT)
+
+
+def _with_ports(policy: Policy, ports: list[int] | None) -> Policy:
+    return dataclasses.replace(policy, signalling_ports=policy.signalling_ports | frozenset(ports or ()))
 
 
 @contextmanager

@@ -231,7 +231,7 @@ class Engine:
             self._observer.rejected(call, request, engine_ns)
         dst_ip, dst_port = response_target(request, datagram.src_ip, datagram.src_port)
         payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
-        return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload))]
+        return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload, datagram.transport))]
 
     def _forward_failed(self, datagram: Datagram, error: str, now_ns: int, engine_ns: int) -> list[Output]:
         """An allowed message that the machine would not send is lost all the same: say so."""

@@ -20,6 +20,7 @@ from firewall.sip.message import Message, Request, parse_message
 TAKEOVER_NS = 3600 * SECOND_NS
 """How long after a start that follows an earlier run unknown in-dialog messages are let through."""
 
+_SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
 
 
@@ -108,7 +109,8 @@ class Observer:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
-                call.recover(each.began_ns, each.last_ns + lasts_ns, each.emergency, each.tags, each.dialogs)
+                mark = _carried(each.emergency) if each.emergency is not None else None
+                call.recover(each.began_ns, each.last_ns + lasts_ns, mark, each.tags, each.dialogs)
 
     def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""
@@ -152,4 +154,8 @@ def _parse(payload: bytes) -> tuple[Message | None, str | None]:
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:
     """Return the mark that later messages of the same call get: the evidence is the first message's."""
-    return EmergencyMark(mark.emergency_class, mark.service, tuple(f"same call: {phrase}" for phrase in mark.evidence))
+    return EmergencyMark(
+        mark.emergency_class,
+        mark.service,
+        tuple(f"{_SAME_CALL}{phrase.removeprefix(_SAME_CALL)}" for phrase in mark.evidence),
+    )

@@ -7,6 +7,8 @@ never used again for something else.
 from dataclasses import dataclass
 from typing import Literal
 
+from firewall.engine.anomalies import ANOMALIES
+
 Kind = Literal["decision", "malformed", "anomaly"]
 
 
@@ -136,39 +138,19 @@ REASONS: dict[str, Reason] = _table(
         "Too many header lines",
         "The message has more than 512 header lines. No rule matched: `exceptions.malformed` decided.",
     ),
-    *(
-        Reason(
-            f"missing_{header.lower().replace('-', '_')}",
-            "anomaly",
-            f"No {header} header",
-            f"RFC 3261 §8.1.1 asks every message for {header}. The message is read all the same; "
-            "without it a transaction or dialog may not be recognised.",
-        )
-        for header in ("Via", "From", "To", "Call-ID", "CSeq")
+    Reason(
+        "status_code_invalid",
+        "malformed",
+        "Status line without a status code",
+        "The message begins like a response, but its status code is not three digits (RFC 3261 §7.2, RFC 4475 "
+        "§3.1.2.19). No rule matched: `exceptions.malformed` decided.",
     ),
     Reason(
-        "cseq_method_mismatch",
-        "anomaly",
-        "CSeq names another method",
-        "RFC 3261 §8.1.1.5: the method in CSeq must be the request's. Attack tools make them differ.",
+        "stun",
+        "malformed",
+        "STUN on the signalling port",
+        "The datagram is a STUN message (RFC 8489 §5): the sender keeps its binding alive or asks for its address "
+        "(RFC 5626 §3.5.2). No rule matched: `exceptions.malformed` decided.",
     ),
-    Reason(
-        "content_length_invalid",
-        "anomaly",
-        "Content-Length is no single number",
-        "RFC 3261 §20.14. Two different values are a known way to smuggle a second message; the body is taken to the "
-        "datagram's end.",
-    ),
-    Reason(
-        "content_length_beyond_end",
-        "anomaly",
-        "Content-Length goes beyond the datagram",
-        "RFC 3261 §18.3. The message was cut or its author counted wrongly; the body is taken to the datagram's end.",
-    ),
-    Reason(
-        "content_length_short",
-        "anomaly",
-        "Bytes after the body",
-        "RFC 3261 §18.3: what is beyond Content-Length is no part of the message. It is forwarded unchanged.",
-    ),
+    *(Reason(code, "anomaly", title, text) for code, title, text in ANOMALIES),
 )

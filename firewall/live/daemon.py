@@ -18,17 +18,20 @@ from pathlib import Path
 
 from firewall import __version__
 from firewall.engine.engine import Engine
-from firewall.engine.events import PolicyRefused, PolicyReplaced, Started, Stopped
+from firewall.engine.events import CallsRecovered, PolicyRefused, PolicyReplaced, Started, Stopped
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
+from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
 from firewall.live.listener import Arrival, Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
+from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender
 from firewall.live.status import LogStatus, PolicyStatus, Status
+from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
 
 LOG_RECENT = timedelta(days=1)
@@ -83,6 +86,7 @@ class _Daemon:
         self._log: LogFile | None = None
         self._syncer: Syncer | None = None
         self._sender: Sender
+        self._connections: Connections
         self._driver: Driver
 
     async def run(self) -> None:
@@ -112,9 +116,14 @@ class _Daemon:
         script = nftables.render_ruleset(policy)
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
+        past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
         self._listeners = open_listeners(nftables.PROXY_PORT)
         for listener in self._listeners:
             undo.callback(listener.close)
+        versions = tuple(listener.version for listener in self._listeners)
+        self._connections = Connections(loop, self._listeners[0].interface_name, self._serve, self._not_delivered)
+        undo.callback(self._connections.close)
+        self._connections.listen(versions, nftables.PROXY_PORT)
         if self._settings.log is not None:
             self._log = LogFile(self._settings.log)
             undo.callback(self._log.close)
@@ -127,7 +136,6 @@ class _Daemon:
             await control.start()
             undo.push_async_callback(control.stop)
         # pyroute2's synchronous calls run an event loop of their own, so they need a thread of their own.
-        versions = tuple(listener.version for listener in self._listeners)
         added = await asyncio.to_thread(routing.set_up_routes, versions)
         try:
             # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
@@ -137,8 +145,11 @@ class _Daemon:
             raise
         undo.push_async_callback(self._take_down)
         self._driver.tell(Started(takeover=self._takeover))
+        if past:
+            self._driver.tell(CallsRecovered(past))
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._readable)
+        self._connections.start()
         self._arm_timer()
         self._announce(left_over)
 
@@ -147,7 +158,7 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         failures: list[MachineError] = []
         try:
-            await asyncio.to_thread(nftables.remove_table)
+            await asyncio.to_thread(nftables.apply_ruleset, nftables.render_last_ruleset())
         except MachineError as error:
             failures.append(error)
         until = loop.time() + _DRAIN_S
@@ -161,16 +172,25 @@ class _Daemon:
         while self._sender.waiting:  # it gives up by itself
             await asyncio.sleep(_SETTLE_S)
         self._sender.close()
+        await self._connections.stop(_DRAIN_S)
         self._driver.tell(Stopped())
-        try:
-            await asyncio.to_thread(routing.remove_routes)
-        except MachineError as error:
-            failures.append(error)
+        for remove in (nftables.remove_table, routing.remove_routes):
+            try:
+                await asyncio.to_thread(remove)
+            except MachineError as error:
+                failures.append(error)
         for failure in failures:
             self._console.say(str(failure))
         if failures:
             raise failures[0]
         self._console.say("stopped; its nftables table and routes are removed")
+
+    def _serve(self, arrivals: list[Arrival]) -> None:
+        self._driver.arrived(arrivals)
+        self._arm_timer()
+
+    def _not_delivered(self, datagram: Datagram, error: str) -> None:
+        self._driver.forward_failed(datagram, error)
 
     def _readable(self) -> None:
         self._read_batch()
@@ -247,6 +267,7 @@ class _Daemon:
             await asyncio.sleep(_INTERFACES_EVERY_S)
             for listener in self._listeners:
                 listener.forget_interfaces()
+            self._connections.sweep()
 
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         self._console.say(
@@ -295,6 +316,7 @@ class _Daemon:
             ),
             receive_drops=sum(listener.dropped() for listener in self._listeners),
             waiting_to_send=self._sender.waiting,
+            connections=self._connections.status(),
             internal_errors=driver.internal_errors,
         )
 

@@ -111,8 +111,7 @@ class Driver:
                     self._forward(datagram)
                 case Reply(datagram=datagram):
                     lines = self._write(lines)
-                    if self.sender is not None:
-                        self.sender.send(datagram)
+                    self._reply(datagram)
                 case _:
                     assert_never(output)
         self._write(lines)
@@ -121,9 +120,21 @@ class Driver:
         if self.sender is None:
             return
         arrival = self._received
-        if arrival is not None and datagram is arrival.datagram:
-            self.sender.forward(datagram, arrival.hops, arrival.traffic_class)
+        if arrival is None or datagram is not arrival.datagram:
+            if datagram.transport == "TCP":
+                self.forward_failed(datagram, "its connection is not known any more")
+            else:
+                self.sender.send(datagram)
+        elif arrival.way is not None:
+            arrival.way.forward(datagram)
         else:
+            self.sender.forward(datagram, arrival.hops, arrival.traffic_class)
+
+    def _reply(self, datagram: Datagram) -> None:
+        arrival = self._received
+        if arrival is not None and arrival.way is not None:
+            arrival.way.reply(datagram)
+        elif self.sender is not None:
             self.sender.send(datagram)
 
     def _write(self, lines: bytes) -> bytes:

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import time
+from typing import Protocol
 
 import msgspec
 
@@ -41,13 +42,27 @@ _LARGEST_DATAGRAM_BYTES = 65536
 _ENDPOINTS_CACHED = 65536
 
 
+class Way(Protocol):
+    """The way of a message that came on a connection: it is forwarded and answered there and nowhere else."""
+
+    def forward(self, datagram: Datagram) -> None:
+        """Send it on to the other side."""
+
+    def reply(self, datagram: Datagram) -> None:
+        """Send an answer of our own to the side it came from."""
+
+
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """One datagram as it came in. ``time_ns``: Unix time of receipt, in whole microseconds as captures have it."""
+    """One message as it came in. ``time_ns``: Unix time of receipt, in whole microseconds as captures have it.
+
+    ``way`` is None for a datagram; ``hops`` and ``traffic_class`` are 0 for a message of a connection.
+    """
 
     time_ns: int
     datagram: Datagram
     hops: int
     traffic_class: int
+    way: Way | None = None
 
 
 class Listener:
@@ -113,9 +128,9 @@ class Listener:
                 case (0, 20) | (41, 74):
                     destination = self._endpoints.get(data) or self._endpoint(data)
                 case 0, 8:
-                    in_iface = self._interface(_INT.unpack_from(data)[0])
+                    in_iface = self.interface_name(_INT.unpack_from(data)[0])
                 case 41, socket.IPV6_PKTINFO:
-                    in_iface = self._interface(_INT.unpack_from(data, 16)[0])
+                    in_iface = self.interface_name(_INT.unpack_from(data, 16)[0])
                 case (0, 2) | (41, socket.IPV6_HOPLIMIT):
                     hops = _INT.unpack(data)[0]
                 case 0, socket.IP_TOS:
@@ -139,7 +154,8 @@ class Listener:
         self._endpoints[sockaddr] = endpoint
         return endpoint
 
-    def _interface(self, index: int) -> str | None:
+    def interface_name(self, index: int) -> str | None:
+        """Return the name of an interface, None where there is none of that index."""
         if index not in self._interfaces:
             self._interfaces = interface_names()
         return self._interfaces.get(index)

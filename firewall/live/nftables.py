@@ -2,7 +2,12 @@
 
 While the daemon listens, ``tproxy`` hands it every signalling datagram that would have been forwarded. With no
 listener ``tproxy`` breaks its rule, the packet goes on to the forward chain, and there each zone's
-``on_daemon_down`` decides. So what the forward chain sees of signalling is only ever seen when the daemon is down.
+``on_daemon_down`` decides. So what the forward chain sees of UDP signalling is only ever seen when the daemon is down.
+
+Of TCP, ``tproxy`` gets only the SYNs toward signalling ports. What follows on such a connection, from either side,
+belongs to a transparent socket and goes to this machine, also after the daemon has died: so the kernel ends in order
+what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
+has no socket here; it stays with the forward chain until it ends.
 
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 """
@@ -21,6 +26,8 @@ PROXY_PORT = 15060
 INTERCEPT_MARK = 0x505
 
 _NFT_TIMEOUT_S = 20
+# Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
+_OF_OUR_STREAMS = "socket transparent 1"
 # What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
 _INTERFACE_NAME = re.compile(r'[^\s"*\\/{}]{1,15}')
 
@@ -55,6 +62,7 @@ table inet {TABLE} {{
   }}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
+    meta l4proto tcp goto streams
     {elsewhere} accept
     meta l4proto != udp accept
     fib daddr type != unicast accept
@@ -68,6 +76,19 @@ table inet {TABLE} {{
     meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} accept
     meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} accept
   }}
+  chain streams {{
+    tcp flags & (fin | syn | rst | ack) == syn goto new_streams
+    {_OF_OUR_STREAMS} meta mark set 0x{mark:x} accept
+  }}
+  chain new_streams {{
+    {elsewhere} accept
+    tcp dport != @signalling_ports accept
+    fib daddr type != unicast accept
+    ip6 saddr fe80::/10 accept
+    ip6 daddr fe80::/10 accept
+    meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} accept
+    meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} accept
+  }}
   chain input {{
     type filter hook input priority filter; policy accept;
     udp dport {proxy_port} meta mark != 0x{mark:x} fib daddr type local counter drop comment "not intercepted"
@@ -75,6 +96,7 @@ table inet {TABLE} {{
   chain forward {{
     type filter hook forward priority filter; policy accept;
     {elsewhere} accept
+    tcp dport @signalling_ports goto daemon_down
     meta l4proto != udp accept
     udp dport @signalling_ports goto daemon_down
     udp sport @signalling_ports goto daemon_down
@@ -82,6 +104,20 @@ table inet {TABLE} {{
   }}
   chain daemon_down {{
 {zones}
+  }}
+}}
+"""
+
+
+def render_last_ruleset(*, mark: int = INTERCEPT_MARK) -> str:
+    """Return the nft script for a clean stop: nothing new is intercepted, connections can still be ended in order."""
+    return f"""\
+table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+  chain prerouting {{
+    type filter hook prerouting priority mangle; policy accept;
+    meta l4proto tcp {_OF_OUR_STREAMS} meta mark set 0x{mark:x} accept
   }}
 }}
 """

@@ -3,6 +3,7 @@
 import msgspec
 
 from firewall.engine.record import StatsFields
+from firewall.live.connections import ConnectionsStatus
 
 
 class PolicyStatus(msgspec.Struct, frozen=True):
@@ -24,7 +25,10 @@ class LogStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The daemon. ``interfaces`` None: every interface. ``receive_drops``: datagrams lost because a buffer was full."""
+    """The daemon. ``interfaces`` None: every interface. ``receive_drops``: datagrams lost because a buffer was full.
+
+    ``connections``: TCP.
+    """
 
     version: str
     policy: PolicyStatus
@@ -37,4 +41,5 @@ class Status(msgspec.Struct, frozen=True):
     log: LogStatus
     receive_drops: int
     waiting_to_send: int
+    connections: ConnectionsStatus
     internal_errors: int

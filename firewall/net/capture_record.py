@@ -4,6 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from firewall.net.datagram import Datagram
+
 # Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD. A longer packet is a sign of a damaged length field, and the bound
 # on the memory that a hostile one can ask for.
 MAX_PACKET_BYTES = 262_144
@@ -19,7 +21,7 @@ class CaptureRecord(msgspec.Struct, frozen=True, gc=False):
     UTC. ``link_type`` is the LINKTYPE_ value. ``data`` may be shorter than ``original_length`` bytes (a snapshot
     length cut it). ``interface`` is the interface's name where the file tells it; ``interface_id`` tells the
     interfaces of one file apart. ``outgoing`` says whether the capturing machine sent the frame, None where the file
-    does not tell.
+    does not tell. For what is inside a tunnel, ``outer`` are the packets around it, the outermost first.
     """
 
     frame_number: int
@@ -30,6 +32,7 @@ class CaptureRecord(msgspec.Struct, frozen=True, gc=False):
     interface: str | None = None
     interface_id: int = 0
     outgoing: bool | None = None
+    outer: tuple[Datagram, ...] = ()
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):

@@ -35,3 +35,27 @@ class Datagram(msgspec.Struct, frozen=True, gc=False):
             return self.frame_bytes
         ip_header_bytes = 40 if ":" in self.src_ip else 20
         return ETHERNET_HEADER_BYTES + ip_header_bytes + _UDP_HEADER_BYTES + len(self.payload)
+
+
+class TcpHeader(msgspec.Struct, frozen=True, gc=False):
+    """What a TCP header says of the stream (RFC 9293 §3.1). ``acknowledgment_number`` is None without the ACK flag."""
+
+    sequence_number: int
+    acknowledgment_number: int | None = None
+    syn: bool = False
+    fin: bool = False
+    rst: bool = False
+
+
+class Packet(Datagram, frozen=True, gc=False):
+    """A datagram with what a capture tells beside it: made only where there is something to tell.
+
+    ``tcp`` is there for a segment of a stream; a SIP message that a capture agent (HEP) took out of its stream has
+    none. ``outer`` are the packets of the tunnels around this one, the outermost first. ``captured_ns`` is when the
+    packet was captured, where that is not when its frame was. ``quoted`` is a packet that an ICMP error quotes.
+    """
+
+    tcp: TcpHeader | None = None
+    outer: tuple[Datagram, ...] = ()
+    captured_ns: int | None = None
+    quoted: bool = False

@@ -4,6 +4,7 @@ Checksums are not verified: a capture taken on the sending machine shows them be
 """
 
 import ipaddress
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from struct import Struct
 from typing import Literal
@@ -11,8 +12,10 @@ from typing import Literal
 import msgspec
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.net.datagram import Datagram, Transport
+from firewall.net.datagram import Datagram, Packet, TcpHeader, Transport
 from firewall.net.fragment import FragmentTable
+from firewall.net.hep import HEP3_MAGIC, read_hep
+from firewall.net.tunnel import MAX_TUNNELS, Inside, inside_ip, inside_udp, quoted_by_icmp
 from firewall.net.vantage import vantage
 
 UndecodedKind = Literal["not_ip", "fragment", "truncated", "malformed", "link_type"]
@@ -37,7 +40,8 @@ _IPV4 = Struct(">BBHHHBBH4s4s").unpack_from
 _IPV6 = Struct(">IHBB16s16s").unpack_from
 _IPV6_FRAGMENT = Struct(">BBHI").unpack_from
 _UDP = Struct(">HHH").unpack_from
-_TCP = Struct(">HHIIB").unpack_from
+_TCP = Struct(">HHIIBB").unpack_from
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _TCP_PROTOCOL, _UDP_PROTOCOL = 6, 17
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _MOBILITY, _HIP, _SHIM6 = 135, 139, 140
@@ -53,18 +57,23 @@ def packed_address_text(packed: bytes) -> str:
     return str(ipaddress.IPv6Address(packed))
 
 
-class PacketDecoder:
-    """Reads IP packets. It keeps the fragments that wait for others, so one decoder serves one capture.
+class PacketDecoder(ABC):
+    """Reads IP packets and those inside them. It keeps the fragments that wait for others: one decoder, one capture.
 
-    ``wire_length``: give each datagram the capture's frame length (Wireshark's ``frame.len``). Without it the length is
-    that of the Ethernet frame the datagram makes, which is what the live firewall sees. ``interfaces``: the names that
-    mean something to the firewall; a datagram that came in on one of them says so.
+    ``as_captured``: tell of the frame around a datagram what Wireshark does: its length (``frame.len``), the packets of
+    the tunnels around it, and the packet that an ICMP error quotes. Without it the length is that of the Ethernet frame
+    the datagram makes, and only the datagram counts: that is what the live firewall sees. ``interfaces``: the names
+    that mean something to the firewall; a datagram that came in on one of them says so.
     """
 
-    def __init__(self, *, wire_length: bool = False, interfaces: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, as_captured: bool = False, interfaces: frozenset[str] = frozenset()) -> None:
         self.fragments = FragmentTable()
-        self._wire_length = wire_length
+        self._as_captured = as_captured
         self._interfaces = interfaces
+
+    @abstractmethod
+    def decode(self, record: CaptureRecord) -> Datagram | Undecoded:
+        """Read a frame of any link type."""
 
     def ipv4(self, record: CaptureRecord, offset: int) -> Datagram | Undecoded:
         """Read the IPv4 packet that begins at ``offset`` of the frame."""
@@ -122,7 +131,6 @@ class PacketDecoder:
     def _transport(
         self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, data: bytes, start: int, end: int
     ) -> Datagram | Undecoded:
-        transport: Transport
         if protocol == _UDP_PROTOCOL:
             if end - start < 8:
                 return self.undecoded(record, "malformed", "the packet is too short for a UDP header", src, dst)
@@ -140,30 +148,89 @@ class PacketDecoder:
                     dst_port,
                     "UDP",
                 )
-            payload, transport = data[start + 8 : start + length], "UDP"
-        elif protocol == _TCP_PROTOCOL:
+            return self._udp(record, src, dst, src_port, dst_port, data[start + 8 : start + length])
+        if protocol == _TCP_PROTOCOL:
             if end - start < 20:
                 return self.undecoded(record, "malformed", "the packet is too short for a TCP header", src, dst)
-            src_port, dst_port, _, _, words = _TCP(data, start)
+            src_port, dst_port, sequence, acknowledgment, words, flags = _TCP(data, start)
             header_bytes = (words >> 4) << 2
             if header_bytes < 20 or start + header_bytes > end:
                 return self.undecoded(
                     record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
                 )
-            payload, transport = data[start + header_bytes : end], "TCP"
-        else:
-            src_port, dst_port, payload, transport = 0, 0, data[start:end], "other"
-        return Datagram(
-            packed_address_text(src),
-            src_port,
-            packed_address_text(dst),
-            dst_port,
-            payload,
-            transport,
-            record.interface and self._in_iface(record),
-            record.original_length if self._wire_length else None,
-            record.frame_number,
+            tcp = TcpHeader(
+                sequence,
+                acknowledgment if flags & _ACK else None,
+                bool(flags & _SYN),
+                bool(flags & _FIN),
+                bool(flags & _RST),
+            )
+            return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
+        datagram = self._datagram(record, src, dst, 0, 0, data[start:end], "other")
+        inside = inside_ip(protocol, data, start, end)
+        if inside is not None:
+            return self._enter(record, datagram, inside, data[:end])
+        quoted = quoted_by_icmp(protocol, data, start, end) if self._as_captured else None
+        if quoted is not None:
+            return _quotation(self._enter(record, datagram, quoted, data[:end]), datagram)
+        return datagram
+
+    def _udp(
+        self, record: CaptureRecord, src: bytes, dst: bytes, src_port: int, dst_port: int, payload: bytes
+    ) -> Datagram | Undecoded:
+        datagram = self._datagram(record, src, dst, src_port, dst_port, payload, "UDP")
+        if payload[:4] == HEP3_MAGIC and (packet := read_hep(payload)) is not None:
+            return msgspec.structs.replace(
+                packet,
+                frame_bytes=datagram.frame_bytes,
+                frame_number=datagram.frame_number,
+                outer=(*record.outer, datagram) if self._as_captured else (),
+            )
+        inside = inside_udp(dst_port, payload)
+        if inside is None:
+            return datagram
+        found = self._enter(record, datagram, inside, payload)
+        # Ports say little: what cannot be read as a tunnel's packet is a datagram like any other.
+        return datagram if isinstance(found, Undecoded) and found.kind == "malformed" else found
+
+    def _enter(self, record: CaptureRecord, outer: Datagram, inside: Inside, data: bytes) -> Datagram | Undecoded:
+        """Read the packet inside a packet."""
+        if len(record.outer) >= MAX_TUNNELS:
+            return self.undecoded(record, "malformed", f"more than {MAX_TUNNELS} packets stand one inside the other")
+        seen_on, outgoing = vantage(record)
+        return self.decode(
+            CaptureRecord(
+                record.frame_number,
+                record.timestamp_ns,
+                inside.link_type,
+                data[inside.start :],
+                record.original_length,
+                record.interface,
+                seen_on,
+                outgoing,
+                (*record.outer, outer),
+            )
         )
+
+    def _datagram(
+        self,
+        record: CaptureRecord,
+        src: bytes,
+        dst: bytes,
+        src_port: int,
+        dst_port: int,
+        payload: bytes,
+        transport: Transport,
+        tcp: TcpHeader | None = None,
+    ) -> Datagram:
+        src_ip, dst_ip = packed_address_text(src) if src else "", packed_address_text(dst) if dst else ""
+        in_iface = record.interface and self._in_iface(record)
+        frame_bytes = record.original_length if self._as_captured else None
+        number = record.frame_number
+        if tcp is None and not (record.outer and self._as_captured):
+            return Datagram(src_ip, src_port, dst_ip, dst_port, payload, transport, in_iface, frame_bytes, number)
+        outer = record.outer if self._as_captured else ()
+        return Packet(src_ip, src_port, dst_ip, dst_port, payload, transport, in_iface, frame_bytes, number, tcp, outer)
 
     def _fragment(
         self,
@@ -218,6 +285,8 @@ class PacketDecoder:
         return self.undecoded(record, kind, reason, src, dst)
 
     def _shortage(self, record: CaptureRecord, what: str) -> tuple[UndecodedKind, str]:
+        if record.outer:
+            return "truncated", f"truncated: the tunnelled frame is too short for {what}"
         if len(record.data) < record.original_length:
             taken = f"{len(record.data)} of {record.original_length} bytes"
             return "truncated", f"truncated: the capture holds {taken} of the frame"
@@ -236,18 +305,12 @@ class PacketDecoder:
         payload: bytes = b"",
     ) -> Undecoded:
         """Say why the frame gives no datagram, with what is known of it."""
-        return Undecoded(
-            kind,
-            reason,
-            Datagram(
-                packed_address_text(src) if src else "",
-                src_port,
-                packed_address_text(dst) if dst else "",
-                dst_port,
-                payload,
-                transport,
-                record.interface and self._in_iface(record),
-                record.original_length if self._wire_length else None,
-                record.frame_number,
-            ),
-        )
+        if record.outer and not src:
+            return Undecoded(kind, reason, record.outer[-1])  # the packet around it is all that is known
+        return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport))
+
+
+def _quotation(found: Datagram | Undecoded, error: Datagram) -> Datagram | Undecoded:
+    """An ICMP error's quotation, mostly cut short, is told beside the error and never counted as traffic or loss."""
+    packet = found.datagram if isinstance(found, Undecoded) else found
+    return msgspec.structs.replace(packet, quoted=True) if isinstance(packet, Packet) else error

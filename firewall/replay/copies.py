@@ -12,9 +12,7 @@ from collections import deque
 
 import msgspec
 
-from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
-from firewall.net.vantage import vantage
 
 COPY_WINDOW_NS = 1_000_000_000
 _MAX_REMEMBERED = 65_536
@@ -41,12 +39,11 @@ class Sightings:
     def __len__(self) -> int:
         return len(self._order)
 
-    def sight(self, record: CaptureRecord, datagram: Datagram) -> tuple[Sighting, bool]:
-        """Return a message's first sighting, and whether this one repeats it."""
-        now_ns = record.timestamp_ns
+    def sight(self, datagram: Datagram, seen_on: tuple[int, bool | None], now_ns: int) -> tuple[Sighting, bool]:
+        """Return a message's first sighting, and whether this one, from a ``vantage``, repeats it."""
         self._forget(now_ns)
         key = (datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload)
-        interface, outgoing = vantage(record)
+        interface, outgoing = seen_on
         earlier = self._waiting.get(key, [])
         for sighting in earlier:
             if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS and _repeats(interface, outgoing, sighting):

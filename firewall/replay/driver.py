@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from firewall.engine.record import Record, SipDecision
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
-from firewall.net.datagram import Datagram
-from firewall.net.frame import FrameDecoder
-from firewall.net.ip import Undecoded
-from firewall.net.rtp import is_rtp
-from firewall.net.signalling import is_signalling
-from firewall.replay.copies import Sightings
 from firewall.replay.lane import Lane, OwnReply
-from firewall.replay.media import MediaEndpoints
+from firewall.replay.reader import Arrival, CaptureReader
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import parse_message
-
-_LOSSES = frozenset({"truncated", "malformed", "link_type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,9 @@ class _Run:
             self._lanes = self._open_lanes()
         found = CaptureReport(path)
         self.report.captures.append(found)
-        reader = _CaptureReader(found, self._interfaces)
+        reader = CaptureReader(found, self._ports, self._interfaces)
+        is_negotiated = reader.endpoints.flows.is_negotiated
+        frame: CaptureRecord | Unreadable
         with open_capture(path, progress) as frames:
             for frame in frames:
                 if isinstance(frame, Unreadable):
@@ -98,13 +92,22 @@ class _Run:
                         found.packets = frame.packet
                     continue
                 found.packets = frame.frame_number
-                self._last_ns = frame.timestamp_ns
-                if not self._started:
-                    self._start()
-                datagram = reader.read(frame)
-                if datagram is not None:
-                    self._datagram(datagram, frame, reader)
-        reader.finish()
+                media = is_negotiated(frame)
+                if media is not None and self._started:
+                    found.rtp_packets += media
+                    self._last_ns = frame.timestamp_ns
+                else:
+                    self._frame(reader, frame)
+        for arrival in reader.finish(self._last_ns):
+            self._arrival(arrival, reader)
+
+    def _frame(self, reader: CaptureReader, frame: CaptureRecord) -> None:
+        self._last_ns = frame.timestamp_ns
+        for arrival in reader.read(frame):
+            self._last_ns = arrival.now_ns
+            self._start()
+            self._arrival(arrival, reader)
+        self._start()
 
     def stop(self) -> None:
         """End the run of the captures so far."""
@@ -115,6 +118,8 @@ class _Run:
         self._started = False
 
     def _start(self) -> None:
+        if self._started:
+            return
         self._started = True
         for lane in self._lanes:
             lane.start(self._last_ns)
@@ -135,17 +140,14 @@ class _Run:
             lanes.append(Lane(against.policy, lambda record: against.take(record, number, captures[-1].path)))
         return lanes
 
-    def _datagram(self, datagram: Datagram, frame: CaptureRecord, reader: "_CaptureReader") -> None:
-        if not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
-            reader.media(datagram)
-            return
-        found = reader.found
-        sighting, repeated = reader.sightings.sight(frame, datagram)
+    def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
+        found, datagram = reader.found, arrival.datagram
+        sighting, repeated = reader.sightings.sight(datagram, arrival.seen_on, arrival.seen_ns)
         if repeated:
             found.copies += 1
             found.sip_messages += sighting.parsed
             return
-        answers = [lane.receive(datagram, frame.timestamp_ns) for lane in self._lanes]
+        answers = [lane.receive(datagram, arrival.now_ns) for lane in self._lanes]
         found.own_replies += answers[0] == "own reply"
         sighting.parsed = any(_is_sip(answer, datagram.payload) for answer in answers)
         if sighting.parsed:
@@ -174,38 +176,6 @@ class _Run:
                 emergency=(before.emergency if before else None) or (after.emergency if after else None),
             )
         )
-
-
-class _CaptureReader:
-    """What is kept while one capture is read."""
-
-    def __init__(self, found: CaptureReport, interfaces: frozenset[str]) -> None:
-        self.found = found
-        self.sightings = Sightings()
-        self.endpoints = MediaEndpoints()
-        self._decoder = FrameDecoder(interfaces=interfaces)
-
-    def read(self, frame: CaptureRecord) -> Datagram | None:
-        """Return a frame's UDP datagram, if it has one; note what could not be read."""
-        datagram = self._decoder.decode(frame)
-        if isinstance(datagram, Undecoded):
-            if datagram.kind in _LOSSES:
-                self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
-                self.media(datagram.datagram)
-            return None
-        return datagram if datagram.transport == "UDP" else None
-
-    def media(self, datagram: Datagram) -> None:
-        """Count a datagram that is RTP between negotiated addresses. It is counted, not decided."""
-        if self.endpoints.carries(datagram) and is_rtp(datagram.payload):
-            self.found.rtp_packets += 1
-
-    def finish(self) -> None:
-        """Note the datagrams of which fragments are missing."""
-        for frame_number, held_bytes in self._decoder.fragments.incomplete():
-            reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
-            self.found.unreadable.append(Unreadable(frame_number, reason))
-        self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
 
 
 def _known_interfaces(policy: Policy, against: Policy | None) -> frozenset[str]:

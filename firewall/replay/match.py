@@ -1,23 +1,28 @@
 """Which frames of a capture an expression matches: ``tshark -Y`` with sosgate's fields beside Wireshark's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Started
 from firewall.errors import Place
 from firewall.net.capture_record import CaptureRecord, Unreadable
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.signalling import SIP_PORT, is_signalling
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.source import Progress, open_capture
+from firewall.replay.streams import SipStreams, StreamMessage
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy
 
 # sips and what tshark takes for SIP beside it are found by content.
 _SIP_PORTS = frozenset({SIP_PORT})
+
+
+Predicate = Callable[[Facts], bool]
 
 
 @dataclass(slots=True)
@@ -29,46 +34,108 @@ class MatchReport:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
-def match_capture(path: str, matches: Callable[[Facts], bool], progress: Progress | None = None) -> MatchReport:
+def match_capture(
+    path: str,
+    matches: Predicate,
+    progress: Progress | None = None,
+    sip_ports: frozenset[int] = frozenset(),
+) -> MatchReport:
     """Evaluate a compiled expression on every frame of a capture.
 
     SIP goes through an engine that allows everything, so that fields about a message's past (``dialog.state``,
-    ``emergency``) have their values. What is no SIP has the fields of its packet.
+    ``emergency``) have their values. What is no SIP has the fields of its packet. A frame that completes several
+    messages of a TCP stream matches when one of them does. ``sip_ports`` are signalling ports beside 5060.
 
     Raises:
         CaptureError, MachineError: the capture cannot be read.
     """
-    report = MatchReport(path)
-    reader = _FactsReader()
+    return match_expressions(path, [matches], progress, sip_ports)[0]
+
+
+def match_expressions(
+    path: str,
+    expressions: Sequence[Predicate],
+    progress: Progress | None = None,
+    sip_ports: frozenset[int] = frozenset(),
+) -> list[MatchReport]:
+    """Evaluate several expressions in one reading of a capture: as ``match_capture``, one report for each."""
+    unreadable: list[Unreadable] = []
+    reader = _FactsReader(_SIP_PORTS | sip_ports)
+    matched: list[set[int]] = [set() for _ in expressions]
+    told: set[int] = set()
+
+    def take(number: int, facts: Facts) -> None:
+        for matches, numbers in zip(expressions, matched, strict=True):
+            if matches(facts):
+                numbers.add(number)
+
+    def take_messages(messages: list[tuple[int, Facts]]) -> None:
+        for number, facts in messages:
+            if number not in told:  # until now it was a segment and no more
+                told.add(number)
+                for numbers in matched:
+                    numbers.discard(number)
+            take(number, facts)
+
     with open_capture(path, progress) as frames:
         for frame in frames:
             if isinstance(frame, Unreadable):
-                report.unreadable.append(frame)
-            elif matches(reader.read(frame)):
-                report.frames.append(frame.frame_number)
-    return report
+                unreadable.append(frame)
+                continue
+            facts = reader.read(frame)
+            if isinstance(facts, Facts):
+                take(frame.frame_number, facts)
+            else:
+                take(frame.frame_number, facts.segment)
+                take_messages(facts.messages)
+    take_messages(reader.finish())
+    return [MatchReport(path, sorted(numbers), unreadable) for numbers in matched]
+
+
+class _Stretch(NamedTuple):
+    """A frame of a TCP stream as it is, and the messages that are whole now, each with its frame's number."""
+
+    segment: Facts
+    messages: list[tuple[int, Facts]]
 
 
 class _FactsReader:
-    def __init__(self) -> None:
-        self._decoder = FrameDecoder(wire_length=True)
+    def __init__(self, ports: frozenset[int]) -> None:
+        self._decoder = FrameDecoder(as_captured=True)
+        self._streams = SipStreams(ports)
         self._engine = Engine(allow_everything(), strict=False)
         self._endpoints = MediaEndpoints()
+        self._ports = ports
         self._started = False
+        self._last_ns = 0
 
-    def read(self, frame: CaptureRecord) -> Facts:
+    def read(self, frame: CaptureRecord) -> "Facts | _Stretch":
         """Return what an expression may look at in a frame."""
+        self._last_ns = frame.timestamp_ns
         decoded = self._decoder.decode(frame)
         if isinstance(decoded, Undecoded):
             return Facts(decoded.datagram)
-        if decoded.transport != "UDP":
+        if isinstance(decoded, Packet):
+            if decoded.tcp is not None and not decoded.quoted:
+                return _Stretch(Facts(decoded), self._told(self._streams.read(frame, decoded)))
+            self._last_ns = frame.timestamp_ns if decoded.captured_ns is None else decoded.captured_ns
+        if decoded.transport == "other":
             return Facts(decoded)
-        if not is_signalling(decoded.src_port, decoded.dst_port, decoded.payload, _SIP_PORTS):
+        if not is_signalling(decoded.src_port, decoded.dst_port, decoded.payload, self._ports):
             return Facts(decoded, media_negotiated=self._endpoints.carries(decoded))
-        return self._signalling(decoded, frame.timestamp_ns)
+        if isinstance(decoded, Packet) and decoded.quoted:
+            return self._engine.facts(decoded, self._last_ns)
+        return self._signalling(decoded)
 
-    def _signalling(self, datagram: Datagram, now_ns: int) -> Facts:
-        engine = self._engine
+    def finish(self) -> list[tuple[int, Facts]]:
+        """Return what still waited for lost segments."""
+        return self._told(self._streams.finish())
+
+    def _told(self, messages: list[StreamMessage]) -> list[tuple[int, Facts]]:
+        return [(message.datagram.frame_number or 0, self._signalling(message.datagram)) for message in messages]
+
+    def _signalling(self, datagram: Datagram) -> Facts:
+        engine, now_ns = self._engine, self._last_ns
         if not self._started:
             self._started = True
             engine.handle(Started(), now_ns)

@@ -4,6 +4,7 @@ import ipaddress
 
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
+from firewall.replay.flows import RtpFlows
 from firewall.sip.body import body_parts
 from firewall.sip.message import parse_message
 from firewall.sip.sdp import parse_sdp
@@ -12,9 +13,13 @@ _MAX_ENDPOINTS = 262_144
 
 
 class MediaEndpoints:
-    """Addresses and ports that session descriptions announced so far, the oldest forgotten first."""
+    """Addresses and ports that session descriptions announced so far, the oldest forgotten first.
+
+    ``flows`` is the memory of which RTP flows belong to them.
+    """
 
     def __init__(self) -> None:
+        self.flows = RtpFlows()
         self._known: dict[tuple[str, int], None] = {}
 
     def learn(self, payload: bytes) -> None:
@@ -42,6 +47,10 @@ class MediaEndpoints:
             text = str(ipaddress.ip_address(address))
         except ValueError:
             return  # a host name (RFC 8866 §5.7 allows it): no packet carries it
-        if len(self._known) >= _MAX_ENDPOINTS:
+        if (text, port) in self._known:
+            return
+        is_full = len(self._known) >= _MAX_ENDPOINTS
+        if is_full:
             del self._known[next(iter(self._known))]
         self._known[text, port] = None
+        self.flows.renew(forgotten=is_full)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from firewall.net.address import address_number
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Packet
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
 
@@ -24,38 +24,40 @@ def _frame_len(facts: Facts) -> Values:
     return (facts.datagram.frame_len,)
 
 
-def _source(facts: Facts) -> Values:
-    source = facts.datagram.src_ip
-    return (address_number(source),) if source else ()  # a frame that is no IP packet has none
+def _source(datagram: Datagram) -> Values:
+    return (address_number(datagram.src_ip),) if datagram.src_ip else ()  # a frame that is no IP packet has none
 
 
-def _destination(facts: Facts) -> Values:
-    destination = facts.datagram.dst_ip
-    return (address_number(destination),) if destination else ()
+def _destination(datagram: Datagram) -> Values:
+    return (address_number(datagram.dst_ip),) if datagram.dst_ip else ()
 
 
-def _both_addresses(facts: Facts) -> Values:
-    return (*_source(facts), *_destination(facts))
+def _both_addresses(datagram: Datagram) -> Values:
+    return (*_source(datagram), *_destination(datagram))
 
 
-def _of_family(family: Literal[4, 6], read: Reader) -> Reader:
+def _of_packet(holds: Callable[[Datagram], bool], read: Callable[[Datagram], Values]) -> Reader:
+    """The values of a packet that is of the kind; in a capture also those of the tunnels around it, as in Wireshark."""
+
+    def of_packet(facts: Facts) -> Values:
+        datagram = facts.datagram
+        if isinstance(datagram, Packet) and datagram.outer:
+            return tuple(value for each in (*datagram.outer, datagram) if holds(each) for value in read(each))
+        return read(datagram) if holds(datagram) else ()
+
+    return of_packet
+
+
+def _of_family(family: Literal[4, 6], read: Callable[[Datagram], Values]) -> Reader:
     separator = "." if family == 4 else ":"
-
-    def of_family(facts: Facts) -> Values:
-        return read(facts) if separator in facts.datagram.src_ip else ()
-
-    return of_family
+    return _of_packet(lambda datagram: separator in datagram.src_ip, read)
 
 
 def _of_transport(transport: str, read: Callable[[Datagram], Values]) -> Reader:
-    def of_transport(facts: Facts) -> Values:
-        datagram = facts.datagram
-        return read(datagram) if datagram.transport == transport else ()
-
-    return of_transport
+    return _of_packet(lambda datagram: datagram.transport == transport, read)
 
 
-_ADDRESSES: tuple[tuple[str, Reader, str], ...] = (
+_ADDRESSES: tuple[tuple[str, Callable[[Datagram], Values], str], ...] = (
     ("src", _source, "Source address"),
     ("dst", _destination, "Destination address"),
     ("addr", _both_addresses, "Source and destination address"),
@@ -63,7 +65,7 @@ _ADDRESSES: tuple[tuple[str, Reader, str], ...] = (
 
 
 def _family_fields(prefix: str, family: Literal[4, 6]) -> list[FieldSpec]:
-    fields = [FieldSpec(prefix, "protocol", f"IPv{family} is present", _of_family(family, _frame))]
+    fields = [FieldSpec(prefix, "protocol", f"IPv{family} is present", _of_family(family, lambda _: _PRESENT))]
     for part, read, what in _ADDRESSES:
         fields.append(
             FieldSpec(f"{prefix}.{part}", "address", f"{what}, IPv{family}", _of_family(family, read), family=family)
@@ -129,6 +131,12 @@ PACKET_FIELDS: tuple[FieldSpec, ...] = (
     *_rtp_fields(),
 )
 
+
+def _innermost(read: Callable[[Datagram], Values]) -> Reader:
+    return lambda facts: read(facts.datagram)
+
+
 NET_FIELDS: tuple[FieldSpec, ...] = tuple(
-    FieldSpec(f"net.{part}", "address", f"{what}, IPv4 or IPv6", read, own=True) for part, read, what in _ADDRESSES
+    FieldSpec(f"net.{part}", "address", f"{what}, IPv4 or IPv6", _innermost(read), own=True)
+    for part, read, what in _ADDRESSES
 )

@@ -41,6 +41,7 @@ def _word(kind: str, index: int) -> Reader:
     return _of_sdp(words)
 
 
+_MAX_PAYLOAD_TYPE = 127
 # Wireshark shows a payload type of RTP/AVP by its name (the static types of RFC 3551 §6).
 _PAYLOAD_TYPE_NAMES = {
     0: "ITU-T G.711 PCMU",
@@ -89,7 +90,7 @@ def _formats(sdp: SessionDescription) -> Values:
 
 
 def _format_name(word: str) -> str:
-    if word.isascii() and word.isdigit() and len(word) <= 3:
+    if word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= _MAX_PAYLOAD_TYPE:
         return _PAYLOAD_TYPE_NAMES.get(int(word), "Unassigned")
     return word
 

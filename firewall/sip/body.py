@@ -1,64 +1,92 @@
 """Message bodies: one part, or the parts of a multipart body at any depth (RFC 3261 §7.4, RFC 5621, RFC 2046 §5.1)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firewall.sip.headers import canonical_name, parse_params
+from firewall.sip.headers import parse_params, read_head
 from firewall.sip.limits import MAX_BODY_DEPTH, MAX_BODY_PARTS
 from firewall.sip.message import Message
+from firewall.sip.start_line import find_empty_line
+
+_LF = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """One part: its media type in lower case without parameters, its content and its Content-ID without brackets."""
+    """One part: its media type in lower case without parameters, its content as it came, its Content-ID and
+    Content-Disposition (the latter in lower case without parameters)."""
 
     content_type: str
     content: bytes
     content_id: str | None = None
+    disposition: str | None = None
 
 
 def body_parts(message: Message) -> tuple[BodyPart, ...]:
-    """Return the leaf parts of a message's body, depth first; () without a body. Any bytes give parts."""
+    """Return the leaf parts of a message's body, depth first; () without a body. Any bytes give parts.
+
+    A multipart body without a boundary, with none of its delimiters or nested too deep is one part of its own type,
+    so that nothing of a body is overlooked.
+    """
     if not message.body:
         return ()
     parts: list[BodyPart] = []
-    _collect(message.header("content-type") or "", message.header("content-id"), message.body, 0, parts)
+    headers = {name: message.header(name) or "" for name in ("content-type", "content-id", "content-disposition")}
+    _collect(headers, message.body, 0, parts)
     return tuple(parts)
 
 
-def _collect(content_type: str, content_id: str | None, content: bytes, depth: int, parts: list[BodyPart]) -> None:
-    media_type, _, params = content_type.partition(";")
+def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
+    media_type, _, params = headers["content-type"].partition(";")
     media_type = media_type.strip().lower()
     boundary = parse_params(params).get("boundary") if media_type.startswith("multipart/") else None
-    if not boundary or depth >= MAX_BODY_DEPTH:
-        parts.append(BodyPart(media_type, content, content_id.strip("<> ") if content_id else None))
+    sections = list(_sections(content, boundary)) if boundary and depth < MAX_BODY_DEPTH else []
+    if not sections:
+        disposition = headers["content-disposition"].partition(";")[0].strip().lower() or None
+        parts.append(BodyPart(media_type, content, headers["content-id"].strip("<> \t") or None, disposition))
         return
-    for section in _sections(content, boundary.encode("utf-8", "surrogateescape")):
+    for section in sections:
         if len(parts) >= MAX_BODY_PARTS:
             return
-        headers, inner = _part_headers(section)
-        _collect(headers.get("content-type", "text/plain"), headers.get("content-id"), inner, depth + 1, parts)
+        inner_headers, inner = _part_headers(section)
+        _collect(inner_headers, inner, depth + 1, parts)
 
 
-def _sections(content: bytes, boundary: bytes) -> list[bytes]:
-    delimiter = b"--" + boundary
-    pieces = (b"\r\n" + content).replace(b"\r\n", b"\n").split(b"\n" + delimiter)
-    sections: list[bytes] = []
-    for piece in pieces[1:]:
-        if piece.startswith(b"--"):
-            break
-        _, newline, rest = piece.partition(b"\n")
-        if newline:
-            sections.append(rest)
-    return sections
+def _sections(content: bytes, boundary: str) -> Iterator[bytes]:
+    """Cut a multipart body at its delimiters: preamble and epilogue fall away, a missing end is the body's end."""
+    delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")
+    start = -1
+    at = content.find(delimiter)
+    while at >= 0:
+        after = at + len(delimiter)
+        if at == 0 or content[at - 1] == _LF:
+            line_end = content.find(b"\n", after)
+            next_line = line_end + 1 if line_end >= 0 else len(content)
+            # What else may stand on the line: "--" for the end, and blanks that transports add (RFC 2046 §5.1.1).
+            rest = content[after:next_line].rstrip(b" \t\r\n")
+            if rest in (b"", b"--"):
+                if start >= 0:
+                    yield _without_line_end(content[start:at])
+                if rest:
+                    return
+                start = after = next_line
+        at = content.find(delimiter, after)
+    if start >= 0:
+        yield content[start:]
+
+
+def _without_line_end(section: bytes) -> bytes:
+    """The line end before a delimiter belongs to the delimiter (RFC 2046 §5.1.1)."""
+    return section[:-2] if section.endswith(b"\r\n") else section.removesuffix(b"\n")
 
 
 def _part_headers(section: bytes) -> tuple[dict[str, str], bytes]:
-    if section.startswith(b"\n"):
-        return {}, section[1:]
-    head, _, inner = section.partition(b"\n\n")
-    headers: dict[str, str] = {}
-    for line in head.decode("utf-8", "surrogateescape").replace("\n ", " ").replace("\n\t", " ").split("\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            headers.setdefault(canonical_name(name.strip()), value.strip())
-    return headers, inner
+    framed = b"\n" + section  # so that a part without headers, which begins with an empty line, is like any other
+    empty_line = find_empty_line(framed)
+    head, inner = (framed[: empty_line[0]], framed[empty_line[1] :]) if empty_line else (framed, b"")
+    by_name = read_head(head).by_name
+    return {
+        "content-type": by_name.get("content-type", ["text/plain"])[0],
+        "content-id": by_name.get("content-id", [""])[0],
+        "content-disposition": by_name.get("content-disposition", [""])[0],
+    }, inner

@@ -1,8 +1,13 @@
 """Header field names and the splitting of their values (RFC 3261 §7.3, §20, §25.1)."""
 
 import re
+from typing import NamedTuple
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+_BLANKS = " \t\r"
+_BLANK_LINE = re.compile(r"\n[ \t]+\r?(?=\n|\Z)")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 
 # RFC 3261 §7.3.3 and the IANA "Header Fields" registry, column "compact".
 COMPACT_FORMS = {
@@ -28,11 +33,85 @@ COMPACT_FORMS = {
     "y": "identity",
 }
 
+# Names as senders write them, each with its canonical name: there are few, and looking one up is cheaper than
+# lowering it. Whether a name is in it changes no reading, only how fast it is.
+_canonical_names: dict[str, str] = {}
+_MOST_KNOWN_NAMES = 4096
+_LONGEST_KNOWN_NAME = 64
+
 
 def canonical_name(name: str) -> str:
     """Return a header name as sosgate compares it: lower case, compact forms expanded (RFC 3261 §7.3.1, §7.3.3)."""
     lowered = name.lower()
     return COMPACT_FORMS.get(lowered, lowered)
+
+
+class Head(NamedTuple):
+    """The part of a message before the empty line, folded lines joined (RFC 3261 §7.3.1)."""
+
+    start_line: str
+    headers: list[tuple[str, str]]
+    """Name as written and value, in wire order."""
+    by_name: dict[str, list[str]]
+    """The values of each header by its canonical name."""
+    anomalies: tuple[str, ...]
+    """Codes of what is wrong with its lines."""
+    has_empty_line: bool
+    """An empty line is among them: the head should have been cut there."""
+
+
+def read_head(head: bytes) -> Head:
+    """Split a message's head into its lines. Any bytes give a head."""
+    start_line, _, text = head.decode("utf-8", "surrogateescape").partition("\n")
+    headers: list[tuple[str, str]] = []
+    by_name: dict[str, list[str]] = {}
+    known = _canonical_names
+    for line in text.split("\n") if text else ():
+        name, colon, value = line.partition(":")
+        canonical = known.get(name)
+        if canonical is None or not colon:
+            return _read_uncommon_head(start_line, text)
+        value = value.strip(_BLANKS)
+        headers.append((name, value))
+        if canonical in by_name:
+            by_name[canonical].append(value)
+        else:
+            by_name[canonical] = [value]
+    return Head(start_line.rstrip("\r"), headers, by_name, (), has_empty_line=False)
+
+
+def _read_uncommon_head(start_line: str, text: str) -> Head:
+    """Read a head with folded lines, names not seen before, lines without a colon or the like."""
+    headers: list[tuple[str, str]] = []
+    by_name: dict[str, list[str]] = {}
+    anomalies: set[str] = set()
+    has_empty_line = False
+    if text.startswith((" ", "\t")):
+        anomalies.add("start_line_folded")
+    if "\n " in text or "\n\t" in text:
+        if _BLANK_LINE.search(text):
+            anomalies.add("blank_line")
+        text = _FOLD.sub(" ", text)
+    for line in text.split("\n"):
+        name, colon, value = line.partition(":")
+        if not colon:
+            if line in ("", "\r"):
+                has_empty_line = True
+            else:
+                anomalies.add("header_without_colon")
+            continue
+        # Not strip() alone: it would take U+00A0 and control characters for blanks, which other readers do not.
+        written = name.strip(_BLANKS)
+        canonical = canonical_name(written)
+        if _TOKEN.fullmatch(written) is None:
+            anomalies.add("header_name_invalid")
+        elif written == name and len(name) <= _LONGEST_KNOWN_NAME:
+            if len(_canonical_names) >= _MOST_KNOWN_NAMES:
+                _canonical_names.clear()
+            _canonical_names[name] = canonical
+        headers.append((written, value.strip(_BLANKS)))
+        by_name.setdefault(canonical, []).append(headers[-1][1])
+    return Head(start_line.rstrip("\r"), headers, by_name, tuple(sorted(anomalies)), has_empty_line)
 
 
 def split_values(value: str) -> list[str]:

@@ -5,40 +5,38 @@ be told. What can be read with a discernible method is a message, perhaps with *
 ``SipSyntaxError`` with the reason code the decision log carries.
 """
 
-import re
-
 from firewall.errors import SipSyntaxError
-from firewall.sip.headers import canonical_name
+from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
+from firewall.sip.content_length import announced_length
+from firewall.sip.headers import Head, canonical_name, read_head
 from firewall.sip.limits import MAX_HEADER_LINES, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.name_addr import NameAddr, parse_name_addr
+from firewall.sip.start_line import find_empty_line, read_request_line, read_status_line
+from firewall.sip.stun import is_stun
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
 
-_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
-_FOLD = re.compile(r"\r?\n[ \t]+")
-# RFC 3261 §25.1 token, as a method.
-_METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
-_SIP_VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
-_STATUS_LINE = re.compile(r"(SIP/\d+\.\d+)[ \t]+(\d{3})(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL | re.ASCII)
-_CSEQ = re.compile(r"\s*(\d{1,10})\s+(\S+)\s*", re.ASCII)
-_CONTENT_LENGTH = re.compile(r"\d{1,10}", re.ASCII)
-
-# What every request and response must carry (RFC 3261 §8.1.1): without one there is an anomaly.
-_REQUIRED = ("via", "from", "to", "call-id", "cseq")
+_MAX_CSEQ = 2**31 - 1
+_MAX_UINT32 = 0xFFFF_FFFF
+_MOST_DIGITS = 20
 
 
 class _Message:
     """What requests and responses share. Immutable for its readers; parts are read when first asked for."""
 
     __slots__ = (
+        "_anomalies",
+        "_by_name",
+        "_bytes_after_head",
+        "_content_length",
         "_cseq",
         "_from",
-        "_index",
+        "_head_anomalies",
+        "_head_bytes",
+        "_headers",
         "_to",
         "_via",
-        "anomalies",
         "body",
-        "headers",
         "raw",
         "start_line",
         "version",
@@ -48,52 +46,66 @@ class _Message:
     """The datagram as it came."""
     start_line: str
     version: str
-    headers: tuple[tuple[str, str], ...]
-    """Name as written and unfolded value, in wire order."""
     body: bytes
-    anomalies: tuple[str, ...]
-    """Codes (``engine/reasons.py``) of what is wrong with a message that could still be read."""
 
-    def _fill(
-        self, raw: bytes, start_line: str, version: str, headers: tuple[tuple[str, str], ...], body: bytes
-    ) -> None:
+    def _fill(self, raw: bytes, version: str, head_bytes: bytes, head: Head, rest: bytes | None) -> None:
         self.raw = raw
-        self.start_line = start_line
         self.version = version
-        self.headers = headers
-        index: dict[str, list[str]] = {}
-        for name, value in headers:
-            index.setdefault(canonical_name(name), []).append(value)
-        self._index = index
+        self.start_line, self._headers, self._by_name, self._head_anomalies, _ = head
+        self._head_bytes = head_bytes
+        self._anomalies: tuple[str, ...] | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
         self._via: Via | None = None
         self._cseq: tuple[int | None, str | None] | None = None
-        self.body, anomalies = self._sized_body(body)
-        anomalies.extend(f"missing_{name.replace('-', '_')}" for name in _REQUIRED if name not in index)
-        self.anomalies = tuple(anomalies)
+        # None without the empty line that ends the head.
+        self._bytes_after_head = None if rest is None else len(rest)
+        # RFC 3261 §18.3: over UDP, what is beyond Content-Length is discarded.
+        self._content_length = length, _ = announced_length(self._by_name.get("content-length", ()))
+        self.body = rest[:length] if rest else b""
 
-    def _sized_body(self, body: bytes) -> tuple[bytes, list[str]]:
-        """Cut the body to Content-Length (RFC 3261 §18.3: over UDP, what is beyond it is discarded)."""
-        values = self._index.get("content-length")
-        if values is None:
-            return body, []
-        text = values[0].strip()
-        if _CONTENT_LENGTH.fullmatch(text) is None or len(set(values)) > 1:
-            return body, ["content_length_invalid"]
-        length = int(text)
-        if length > len(body):
-            return body, ["content_length_beyond_end"]
-        return body[:length], ["content_length_short"] if length < len(body) else []
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Name as written and unfolded value, in wire order."""
+        return tuple(self._headers)
+
+    @property
+    def anomalies(self) -> tuple[str, ...]:
+        """Codes (``engine/reasons.py``) of what is wrong with a message that could still be read."""
+        if self._anomalies is None:
+            self._anomalies = tuple(self._find_anomalies())
+        return self._anomalies
+
+    def _find_anomalies(self) -> list[str]:
+        by_name = self._by_name
+        found = [*self._head_anomalies, *head_anomalies(self._head_bytes, by_name)]
+        if len(by_name) != len(self._headers):
+            found += repetitions(by_name)
+        if "cseq" in by_name and not self._is_cseq_valid():
+            found.append("cseq_invalid")
+        after_head = self._bytes_after_head
+        if after_head is None:
+            found.append("head_unterminated")
+            after_head = 0
+        length, anomaly = self._content_length
+        if anomaly is not None:
+            found.append(anomaly)
+        elif length is not None and length != after_head:
+            found.append("content_length_beyond_end" if length > after_head else "content_length_short")
+        return found
+
+    def _is_cseq_valid(self) -> bool:
+        number, method = self._read_cseq()
+        return method is not None and number is not None and number <= _MAX_CSEQ
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, any case, compact forms expanded; None when absent."""
-        values = self._index.get(canonical_name(name))
+        values = self._by_name.get(canonical_name(name))
         return values[0] if values else None
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""
-        return tuple(self._index.get(canonical_name(name), ()))
+        return tuple(self._by_name.get(canonical_name(name), ()))
 
     @property
     def call_id(self) -> str | None:
@@ -140,18 +152,24 @@ class _Message:
 
     @property
     def cseq_number(self) -> int | None:
-        """The number in CSeq (RFC 3261 §20.16)."""
+        """The number in CSeq (RFC 3261 §20.16); None when it is none or over 32 bits."""
         return self._read_cseq()[0]
 
     @property
     def cseq_method(self) -> str | None:
-        """The method in CSeq (RFC 3261 §20.16)."""
+        """The method in CSeq (RFC 3261 §20.16), also where the number is none."""
         return self._read_cseq()[1]
 
     def _read_cseq(self) -> tuple[int | None, str | None]:
         if self._cseq is None:
-            match = _CSEQ.fullmatch(self.header("cseq") or "")
-            self._cseq = (int(match[1]), match[2]) if match else (None, None)
+            words = (self.header("cseq") or "").split()
+            if len(words) == 2:
+                number, method = words
+                is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+                value = int(number) if is_number else _MAX_UINT32 + 1
+                self._cseq = (value if value <= _MAX_UINT32 else None, method)
+            else:
+                self._cseq = (None, None)
         return self._cseq
 
 
@@ -162,22 +180,15 @@ class Request(_Message):
 
     method: str
     request_uri: str
-    """As written, without the angle brackets some send around it (RFC 4475 §3.1.2.4)."""
+    """As written, without the angle brackets some send around it (RFC 4475 §3.1.2.7)."""
 
     def __init__(
-        self,
-        raw: bytes,
-        start_line: str,
-        parts: tuple[str, str, str],
-        headers: tuple[tuple[str, str], ...],
-        body: bytes,
+        self, raw: bytes, parts: tuple[str, str, str], head_bytes: bytes, head: Head, rest: bytes | None
     ) -> None:
         self.method, request_uri, version = parts
         self.request_uri = request_uri.strip("<> \t")
         self._uri: Uri | None = None
-        self._fill(raw, start_line, version, headers, body)
-        if self.cseq_method is not None and self.cseq_method != self.method:
-            self.anomalies = (*self.anomalies, "cseq_method_mismatch")
+        self._fill(raw, version, head_bytes, head, rest)
 
     @property
     def uri(self) -> Uri:
@@ -185,6 +196,13 @@ class Request(_Message):
         if self._uri is None:
             self._uri = parse_uri(self.request_uri)
         return self._uri
+
+    def _find_anomalies(self) -> list[str]:
+        found = super()._find_anomalies()
+        found += request_anomalies(
+            self.start_line, self.method, self.request_uri, self.version, self._by_name, self.cseq_method
+        )
+        return found
 
 
 class Response(_Message):
@@ -196,16 +214,14 @@ class Response(_Message):
     reason_phrase: str
 
     def __init__(
-        self,
-        raw: bytes,
-        start_line: str,
-        parts: tuple[str, str, str],
-        headers: tuple[tuple[str, str], ...],
-        body: bytes,
+        self, raw: bytes, parts: tuple[str, str, str], head_bytes: bytes, head: Head, rest: bytes | None
     ) -> None:
         version, status_code, self.reason_phrase = parts
         self.status_code = int(status_code)
-        self._fill(raw, start_line, version, headers, body)
+        self._fill(raw, version, head_bytes, head, rest)
+
+    def _find_anomalies(self) -> list[str]:
+        return super()._find_anomalies() + response_anomalies(self.status_code, self.version)
 
 
 Message = Request | Response
@@ -215,50 +231,41 @@ def parse_message(payload: bytes) -> Message:
     """Read one SIP message from a whole datagram.
 
     Raises:
-        SipSyntaxError: ``not_sip`` (no start line of a request or response), ``message_too_large``,
-            ``start_line_too_long``, ``too_many_headers``. Nothing else, whatever the bytes.
+        SipSyntaxError: ``not_sip`` (no start line of a request or response), ``stun``, ``status_code_invalid``,
+            ``message_too_large``, ``start_line_too_long``, ``too_many_headers``. Nothing else, whatever the bytes.
     """
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{len(payload)} bytes; limit {MAX_MESSAGE_BYTES}")
     # RFC 3261 §7.5: CRLFs before the start line are to be ignored.
     whole = payload.lstrip(b"\r\n")
     end = whole.find(b"\r\n\r\n")
-    if end >= 0:
-        head_bytes, body = whole[:end], whole[end + 4 :]
-    else:
-        empty_line = _EMPTY_LINE.search(whole)
-        head_bytes = whole[: empty_line.start()] if empty_line else whole
-        body = whole[empty_line.end() :] if empty_line else b""
-    head = head_bytes.decode("utf-8", "surrogateescape")
-    if "\n " in head or "\n\t" in head:
-        head = _FOLD.sub(" ", head)
-    lines = head.split("\n")
-    if len(lines) > MAX_HEADER_LINES:
-        raise SipSyntaxError("too_many_headers", f"{len(lines)} lines; limit {MAX_HEADER_LINES}")
-    start_line = lines[0].rstrip("\r")
-    if len(start_line) > MAX_START_LINE_BYTES:
-        raise SipSyntaxError("start_line_too_long", f"{len(start_line)} characters; limit {MAX_START_LINE_BYTES}")
-    headers = _read_headers(lines)
-    status_line = _STATUS_LINE.fullmatch(start_line)
+    head_bytes, rest = (whole[:end], whole[end + 4 :]) if end >= 0 else (whole, None)
+    # No head of so many lines is shorter; counting first keeps a flood of tiny lines cheap.
+    if len(head_bytes) > MAX_HEADER_LINES and head_bytes.count(b"\n") >= MAX_HEADER_LINES:
+        head_bytes, rest = _split_at_first_empty_line(whole)
+        lines = head_bytes.count(b"\n") + 1
+        if lines > MAX_HEADER_LINES:
+            raise SipSyntaxError("too_many_headers", f"{lines} lines; limit {MAX_HEADER_LINES}")
+    head = read_head(head_bytes)
+    if head.has_empty_line:
+        head_bytes, rest = _split_at_first_empty_line(whole)
+        head = read_head(head_bytes)
+    if len(head.start_line) > MAX_START_LINE_BYTES:
+        raise SipSyntaxError("start_line_too_long", f"{len(head.start_line)} characters; limit {MAX_START_LINE_BYTES}")
+    status_line = read_status_line(head.start_line)
     if status_line is not None:
-        return Response(payload, start_line, (status_line[1], status_line[2], status_line[3] or ""), headers, body)
-    return Request(payload, start_line, _read_request_line(start_line), headers, body)
+        return Response(payload, status_line, head_bytes, head, rest)
+    try:
+        return Request(payload, read_request_line(head.start_line), head_bytes, head, rest)
+    except SipSyntaxError:
+        if is_stun(payload):
+            raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None
+        raise
 
 
-def _read_request_line(line: str) -> tuple[str, str, str]:
-    """Split ``Method SP Request-URI SP SIP-Version`` (RFC 3261 §7.1); blanks inside the URI are kept."""
-    method, _, rest = line.strip().replace("\t", " ").partition(" ")
-    request_uri, _, version = rest.rpartition(" ")
-    request_uri = request_uri.strip()
-    if not request_uri or _METHOD.fullmatch(method) is None or _SIP_VERSION.fullmatch(version) is None:
-        raise SipSyntaxError("not_sip", f"no request or status line: {line[:60]!r}")
-    return method, request_uri, version
-
-
-def _read_headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
-    headers: list[tuple[str, str]] = []
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers.append((name.strip(), value.strip()))
-    return tuple(headers)
+def _split_at_first_empty_line(whole: bytes) -> tuple[bytes, bytes | None]:
+    """Return the head without its last line end, and what follows the empty line (None without one)."""
+    empty_line = find_empty_line(whole)
+    if empty_line is None:
+        return whole.rstrip(b"\r\n"), None
+    return whole[: empty_line[0]].removesuffix(b"\r"), whole[empty_line[1] :]

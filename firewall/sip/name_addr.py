@@ -47,4 +47,5 @@ def _first_outside_quotes(text: str, wanted: str) -> int:
             quoted = not quoted
         elif char == wanted and not quoted:
             return index
-    return -1
+    # A quote without an end (RFC 4475 §3.1.2.6) would hide the URI: read as if the quote were none.
+    return text.find(wanted) if quoted else -1

@@ -12,7 +12,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/cli/demo_stage.py": "tests/cli/test_demo.py interrupts and kills it",
     "firewall/cli/shipped_rules.py": "tests/cli/test_demo.py runs the demo from another folder",
     "firewall/cli/story.py": "tests/cli/test_explain.py reads what it prints",
-    "firewall/engine/alarm.py": "tests/engine/test_engine.py reads the alarms among the engine's outputs",
     "firewall/engine/attempt.py": "tests/engine/test_ledger.py follows attempts to their outcome",
     "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",
     "firewall/engine/events.py": "values without behaviour",

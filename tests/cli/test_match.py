@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_replay import TWO_CALLS, sosgate
-from tests.net.packets import pcap
+from tests.net.packets import ipv4, pcap, udp
 
 
 @pytest.fixture
@@ -64,3 +64,12 @@ def test_a_cut_is_told_on_stderr(capture: Path) -> None:
     done = sosgate("match", "sip", capture)
     assert done.stdout.split() == ["1", "2", "3", "4", "13", "14", "15", "16", "17", "18", "27"]
     assert "packet 28: cut" in done.stderr
+
+
+def test_ports_named_on_the_command_line_are_signalling(tmp_path: Path) -> None:
+    path = tmp_path / "ports.pcap"
+    path.write_bytes(pcap([ipv4(udp(b"not SIP", 9999, 9999)), ipv4(udp(b"\r\n", 7777, 7777))], link_type=101))
+    assert sosgate("match", "malformed", path).stdout == ""
+    assert sosgate("match", "malformed", path, "--sip-port", "9999", "--sip-port", "7777").stdout == "1\n"
+    done = sosgate("match", "malformed", path, "--sip-port", "70000")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.net.packets import pcap
-from tests.replay.calls import ORDINARY, RULES_BLOCKING, RULES_CALLS, call, write_policy
+from tests.replay.calls import ORDINARY, RULES_BLOCKING, RULES_CALLS, call, forth, invite, write_policy
 
 TWO_CALLS = call("e1") + call("o1", target=ORDINARY, user="alice", begins_s=20)
 
@@ -137,3 +137,15 @@ def test_a_capture_cut_in_the_middle_is_replayed_up_to_the_cut(capture: Path, go
     done = sosgate("replay", capture, "--policy", good, "--format", "json")
     (found,) = json.loads(done.stdout)["captures"]
     assert (done.returncode, found["packets"], [lost["packet"] for lost in found["unreadable"]]) == (0, 27, [28])
+
+
+def test_sip_on_other_ports_is_found_by_its_content_and_what_is_not_by_its_port(tmp_path: Path, good: Path) -> None:
+    path = tmp_path / "ports.pcap"
+    packets = [forth(invite(), 7060), forth(b"no SIP", 7070)]
+    packets += [forth(invite("c2").replace(b"INVITE urn", b"HELLO urn"), 7080)]
+    path.write_bytes(pcap(packets, link_type=101))
+    for options, messages, decided in (([], 1, 1), (["--sip-port", "7070"], 1, 2), (["--sip-port", "7080"], 2, 2)):
+        done = sosgate("replay", path, "--policy", good, "--format", "json", *options)
+        document = json.loads(done.stdout)
+        assert document["captures"][0]["sip_messages"] == messages
+        assert sum(document["verdicts"].values()) == decided, options

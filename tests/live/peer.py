@@ -1,4 +1,4 @@
-"""A peer of the testbed that is no SIPp: one socket, one message at a time."""
+"""A peer of the testbed that is no SIPp: one socket, and bytes as a test wants them."""
 
 import socket
 
@@ -32,3 +32,46 @@ def request(method: str, caller: str, called: str, *, user: str = "service", bod
         f"Content-Type: application/sdp\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
+
+
+def tcp_server(namespace: str, address: str, port: int = 5060) -> socket.socket:
+    """Return a listening TCP socket of a peer."""
+
+    def listening() -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        opened.settimeout(5)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+        opened.listen(64)
+        return opened
+
+    return live_testbed.in_namespace(namespace, listening)
+
+
+def tcp_client(
+    namespace: str, address: str, to: str, port: int = 5060, *, own_port: int = 0, within_s: float = 5
+) -> socket.socket:
+    """Return a TCP connection of a peer, from its address and, where it says so, from that port of its own."""
+
+    def connected() -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        opened.settimeout(within_s)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.bind((address, own_port))
+        try:
+            opened.connect((to, port))
+        except OSError:
+            opened.close()
+            raise
+        return opened
+
+    return live_testbed.in_namespace(namespace, connected)
+
+
+def read_bytes(connection: socket.socket, count: int) -> bytes:
+    """Return the next ``count`` bytes of a stream, fewer only where it ends before."""
+    received = bytearray()
+    while len(received) < count and (some := connection.recv(count - len(received))):
+        received += some
+    return bytes(received)

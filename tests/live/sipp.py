@@ -5,6 +5,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.live.firewall_process import wait_until
+
 SCENARIOS = Path(__file__).parent / "scenarios"
 CARRIER = "192.0.2.10"
 PSAP = "198.51.100.10"
@@ -58,9 +60,15 @@ class Sipp:
         return CallCount(int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"]))
 
 
-def answering(namespace: str, folder: Path, address: str = PSAP) -> Sipp:
+def answering(namespace: str, folder: Path, address: str = PSAP, *arguments: str) -> Sipp:
     """Start the side that answers: SIPp's built-in uas."""
-    return Sipp(namespace, "uas", address, folder)
+    return Sipp(namespace, "uas", address, folder, *arguments)
+
+
+def wait_until_listening(namespace: str, address: str) -> None:
+    """Wait until somebody has port 5060 of an address, UDP or TCP."""
+    ask = ["ip", "netns", "exec", namespace, "ss", "-Htuln", f"src [{address}]:5060"]
+    wait_until(lambda: subprocess.run(ask, capture_output=True, check=True).stdout, f"{address}:5060 listens")
 
 
 def calling(namespace: str, folder: Path, *arguments: str, address: str = CARRIER, to: str = PSAP) -> Sipp:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import messages
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
-from tests.live.sipp import answering, calling
+from tests.live.peer import udp_socket
+from tests.live.sipp import CARRIER, PSAP, answering, calling
 from tests.live.wire import Wire, udp_payloads
 
 pytestmark = pytest.mark.netns
@@ -44,6 +46,30 @@ def test_killed_with_bypass_no_call_fails_and_a_restarted_daemon_takes_over(
     decisions = records(log, "sip_decision")
     assert "takeover" in {record["decision"]["reason"] for record in decisions}
     assert kernel_state(testbed.fw) == before
+
+
+def test_an_emergency_call_that_outlives_the_daemon_stays_one(testbed: Namespaces, tmp_path: Path) -> None:
+    """Nothing in its later messages says so: the second daemon knows it from the first one's log."""
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text())
+    invite = messages.request("INVITE", "urn:service:sos", to="<sip:6175550100@psap.example>")
+    info = messages.request("INFO", "sip:u@192.0.2.10", from_tag="psap", to_tag="caller", to="<sip:u@192.0.2.10>")
+    with (
+        udp_socket(testbed.carrier, CARRIER) as caller,
+        udp_socket(testbed.psap, PSAP) as called,
+    ):
+        with FirewallProcess(testbed.fw, policy, "--log", str(log)) as first:
+            caller.sendto(invite, (PSAP, 5060))
+            assert called.recv(65_536) == invite
+            called.sendto(messages.response(invite), (CARRIER, 5060))
+            assert caller.recv(65_536) == messages.response(invite)
+            first.kill()
+        with FirewallProcess(testbed.fw, policy, "--log", str(log)):
+            called.sendto(info, (CARRIER, 5060))
+            assert caller.recv(65_536) == info
+    (decision,) = [each for each in records(log, "sip_decision") if each["sip"].get("method") == "INFO"]
+    assert decision["emergency"]["evidence"][0].startswith("same call: request_uri urn:service:sos")
+    assert decision["dialog"]["state"] == "confirmed"
 
 
 def test_killed_with_block_no_call_passes_until_the_daemon_is_back(testbed: Namespaces, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from firewall.errors import OperatorError, Place
-from firewall.live.nftables import TABLE, render_ruleset, zone_interfaces
+from firewall.live.nftables import TABLE, render_last_ruleset, render_ruleset, zone_interfaces
 from firewall.net.address import Network
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
@@ -60,11 +60,11 @@ def daemon_down_rules(script: str) -> list[str]:
     [(), (CARRIER,), (CARRIER, PSAP), (PSAP, ANYWHERE), (ANYWHERE,), (zone('od"d ☎' * 40, ("f0",), (), "block"),)],
 )
 def test_nft_takes_every_rendered_table_again_and_again(zones: tuple[Zone, ...]) -> None:
-    script = render_ruleset(policy(*zones, ports=frozenset({5060, 5062})))
-    twice = ["unshare", "-n", sys.executable, "-c", _APPLY_TWICE, script]
-    done = subprocess.run(twice, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"table inet {TABLE} {{") == 1
+    for script in (render_ruleset(policy(*zones, ports=frozenset({5060, 5062}))), render_last_ruleset()):
+        twice = ["unshare", "-n", sys.executable, "-c", _APPLY_TWICE, script]
+        done = subprocess.run(twice, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(f"table inet {TABLE} {{") == 1
 
 
 _APPLY_TWICE = """
@@ -107,6 +107,27 @@ def test_the_kernel_knows_sip_by_the_same_prefixes_as_replay() -> None:
     script = render_ruleset(policy(CARRIER))
     for prefix in MESSAGE_PREFIXES:
         assert script.count(f"0x{prefix.hex()}") == 2  # intercepted, and judged when the daemon is down
+
+
+def test_of_tcp_only_syns_toward_signalling_ports_are_intercepted_and_judged_when_the_daemon_is_down() -> None:
+    script = render_ruleset(policy(CARRIER, ports=frozenset({5060, 5070})))
+    chains = {
+        name: body.partition("\n  }")[0]
+        for name, _, body in (part.partition(" {") for part in script.split("  chain ")[1:])
+    }
+    assert "goto new_streams" in chains["streams"].splitlines()[1]
+    assert "== syn" in chains["streams"].splitlines()[1]
+    assert "tcp dport != @signalling_ports accept" in chains["new_streams"]
+    assert "tproxy" not in chains["streams"]
+    assert "tcp dport @signalling_ports goto daemon_down" in chains["forward"]
+    assert "tcp sport" not in script
+
+
+def test_the_ruleset_of_a_clean_stop_intercepts_nothing_new() -> None:
+    script = render_last_ruleset()
+    assert "tproxy" not in script
+    assert "drop" not in script
+    assert "socket transparent 1" in script
 
 
 @pytest.mark.parametrize("name", ["", "eth*", 'e"0', "a/b", "two words", "x" * 16, "é" * 8, "}\n"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records
-from tests.live.sipp import answering, calling
+from tests.live.sipp import PSAP, answering, calling, wait_until_listening
 from tests.live.wire import Wire
 
 pytestmark = pytest.mark.netns
@@ -27,9 +27,10 @@ LIMIT = """\
 """
 
 
+@pytest.mark.parametrize("transport", [(), ("-t", "t1")], ids=["UDP", "TCP"])
 @pytest.mark.parametrize(("interface", "arguments"), [("f0", ()), ("any", ("-Q", "in")), ("any", ())])
 def test_a_capture_of_live_traffic_gives_the_same_decisions(
-    testbed: Namespaces, tmp_path: Path, interface: str, arguments: tuple[str, ...]
+    testbed: Namespaces, tmp_path: Path, interface: str, arguments: tuple[str, ...], transport: tuple[str, ...]
 ) -> None:
     policy, live, replayed = tmp_path / "p.yaml", tmp_path / "live.jsonl", tmp_path / "replay.jsonl"
     policy.write_text(policy_text(rules=LIMIT, guard="enforce"))
@@ -37,11 +38,12 @@ def test_a_capture_of_live_traffic_gives_the_same_decisions(
     with (
         Wire(testbed.fw, interface, capture, *arguments),
         FirewallProcess(testbed.fw, policy, "--log", str(live)) as firewall,
-        answering(testbed.psap, tmp_path),
+        answering(testbed.psap, tmp_path, PSAP, *transport),
     ):
-        with calling(testbed.carrier, tmp_path, "-m", "10", "-r", "50", "-s", "911") as uac:
+        wait_until_listening(testbed.psap, PSAP)
+        with calling(testbed.carrier, tmp_path, "-m", "10", "-r", "50", "-s", "911", *transport) as uac:
             assert uac.wait() == 0
-        with calling(testbed.carrier, tmp_path, "-m", "60", "-r", "60") as uac:
+        with calling(testbed.carrier, tmp_path, "-m", "60", "-r", "60", *transport) as uac:
             uac.wait()
         assert firewall.stop() == 0
     command = [
@@ -59,8 +61,10 @@ def test_a_capture_of_live_traffic_gives_the_same_decisions(
     lived = records(live, "sip_decision")
     assert Counter(map(_decided, lived)) == Counter(map(_decided, records(replayed, "sip_decision")))
     assert {record["decision"]["verdict"] for record in lived} == {"allow", "drop", "reject"}
-    if arguments:
-        # Every packet's arrival is in this capture: then even the instants are the same.
+    assert {record["proto"] for record in lived} == {"TCP" if transport else "UDP"}
+    if arguments and not transport:
+        # Every packet's arrival is in this capture: then even the instants are the same. (Of a stream, live takes
+        # several segments that wait as one, received when the last of them was.)
         assert [record["timestamp"] for record in lived] == [
             record["timestamp"] for record in records(replayed, "sip_decision")
         ]

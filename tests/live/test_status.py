@@ -3,6 +3,7 @@
 import msgspec
 
 from firewall.engine.record import StatsFields
+from firewall.live.connections import ConnectionsStatus
 from firewall.live.status import LogStatus, PolicyStatus, Status
 
 
@@ -19,6 +20,7 @@ def test_the_status_is_one_json_object_with_these_names() -> None:
         log=LogStatus(None, 0, False, None),
         receive_drops=0,
         waiting_to_send=0,
+        connections=ConnectionsStatus(*range(len(ConnectionsStatus.__struct_fields__))),
         internal_errors=0,
     )
     answer = msgspec.json.decode(msgspec.json.encode(status))

@@ -44,3 +44,22 @@ def udp_payloads(capture: Path) -> Counter[tuple[str, str]]:
         v4, v6, payload = line.split("\t")
         found[v4 or v6, payload] += 1
     return found
+
+
+def tcp_streams(capture: Path) -> dict[tuple[str, ...], bytes]:
+    """Return the bytes of each direction of each TCP connection, as tshark puts them together (without repeats)."""
+    command = ["tshark", "-r", str(capture), "-Y", "tcp.len > 0 and not tcp.analysis.retransmission", "-T", "fields"]
+    names = ("ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport", "tcp.payload")
+    fields = [argument for name in names for argument in ("-e", name)]
+    done = subprocess.run(
+        [*command, "-o", "tcp.desegment_tcp_streams:FALSE", *fields],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: dict[tuple[str, ...], bytearray] = {}
+    for line in done.stdout.splitlines():
+        *ends, payload = line.split("\t")
+        found.setdefault(tuple(ends), bytearray()).extend(bytes.fromhex(payload))
+    return {ends: bytes(data) for ends, data in found.items()}

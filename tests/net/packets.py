@@ -142,12 +142,31 @@ def record(frame: bytes, *, link_type: int = 1, number: int = 1, original: int |
     return CaptureRecord(number, START_NS + number, link_type, frame, len(frame) if original is None else original)
 
 
-def tshark(capture: Path, *fields: str, only: str | None = None) -> list[list[str]]:
+def tshark(capture: Path, *fields: str, only: str | None = None, options: tuple[str, ...] = ()) -> list[list[str]]:
     """The fields of each frame as tshark reads them: the second opinion."""
-    command = ["tshark", "-n", "-r", str(capture), "-T", "fields", "-E", "separator=|"]
+    command = ["tshark", "-n", *options, "-r", str(capture), "-T", "fields", "-E", "separator=|"]
     for name in fields:
         command += ["-e", name]
     if only is not None:
         command += ["-Y", only]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [line.split("|") for line in done.stdout.splitlines()]
+
+
+def segment(
+    data: bytes,
+    sequence: int,
+    *,
+    flags: str = "A",
+    acknowledges: int = 0,
+    ports: tuple[int, int] = (1024, 5060),
+    back: bool = False,
+) -> bytes:
+    """An IPv4 packet with one TCP segment from the caller to the PSAP, or ``back``; ``flags`` are S, A, F, R."""
+    bits = sum({"F": 1, "S": 2, "R": 4, "A": 16}[letter] for letter in flags)
+    src_port, dst_port = ports[::-1] if back else ports
+    header = struct.pack(
+        ">HHIIBBHHH", src_port, dst_port, sequence % 2**32, acknowledges % 2**32, 5 << 4, bits, 65535, 0, 0
+    )
+    src, dst = (PSAP, CALLER) if back else (CALLER, PSAP)
+    return ipv4(header + data, src, dst, protocol=6)

@@ -65,7 +65,7 @@ def test_tshark_finds_the_same_packet(tmp_path: Path, link_type: int, frame: byt
     (tmp_path / "a.pcap").write_bytes(pcap([frame], link_type=link_type))
     family = "ip" if packet is PACKET4 else "ipv6"
     (theirs,) = tshark(tmp_path / "a.pcap", f"{family}.src", f"{family}.dst", "udp.srcport", "udp.dstport", "frame.len")
-    decoded = FrameDecoder(wire_length=True).decode(record(frame, link_type=link_type))
+    decoded = FrameDecoder(as_captured=True).decode(record(frame, link_type=link_type))
     assert isinstance(decoded, Datagram)
     assert theirs == [
         decoded.src_ip,
@@ -104,9 +104,9 @@ def test_a_frame_without_an_ip_packet_is_in_order(link_type: int, frame: bytes) 
 
 
 def test_a_link_type_nobody_reads_is_a_loss_with_its_number() -> None:
-    decoded = FrameDecoder().decode(record(PACKET4, link_type=105))
+    decoded = FrameDecoder().decode(record(PACKET4, link_type=189))
     assert isinstance(decoded, Undecoded)
-    assert (decoded.kind, decoded.reason) == ("link_type", "link type 105 is not supported")
+    assert (decoded.kind, decoded.reason) == ("link_type", "link type 189 is not supported")
 
 
 @pytest.mark.parametrize(("link_type", "frame", "packet"), IP_FRAMES)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Packet, TcpHeader
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded, packed_address_text
 from tests.net.packets import (
@@ -65,9 +65,10 @@ def test_a_length_of_nought_means_the_rest_as_offloading_cards_show_it() -> None
     assert decode(ipv4(udp(b"hi", length=0), total=0)) == Datagram(CALLER, 5060, PSAP, 5060, b"hi", frame_number=1)
 
 
-def test_tcp_has_its_ports_and_its_segment() -> None:
+def test_tcp_has_its_ports_its_segment_and_what_its_header_says_of_the_stream() -> None:
     decoded = decode(ipv4(tcp(b"INVITE", 1024, 5060), protocol=6))
-    assert decoded == Datagram(CALLER, 1024, PSAP, 5060, b"INVITE", "TCP", frame_number=1)
+    header = TcpHeader(sequence_number=1, acknowledgment_number=1)
+    assert decoded == Packet(CALLER, 1024, PSAP, 5060, b"INVITE", "TCP", frame_number=1, tcp=header)
 
 
 @pytest.mark.parametrize("packet", [ipv4(b"echo", protocol=1), ipv6(b"echo", next_header=58)])
@@ -178,7 +179,7 @@ def test_only_a_known_interface_that_a_packet_came_in_on_is_told() -> None:
 
 def test_the_length_of_a_frame_is_its_own_or_that_of_the_ethernet_frame_it_makes() -> None:
     frame = linux_sll2(ipv4(udp(b"hi")), interface=1, outgoing=False)
-    wire = FrameDecoder(wire_length=True).decode(record(frame, link_type=276))
+    wire = FrameDecoder(as_captured=True).decode(record(frame, link_type=276))
     live = FrameDecoder().decode(record(frame, link_type=276))
     assert isinstance(wire, Datagram)
     assert isinstance(live, Datagram)

@@ -5,7 +5,7 @@ import pytest
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
-from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2, vantage
 from firewall.replay.copies import COPY_WINDOW_NS, Sightings
 from tests.net.packets import START_NS, linux_sll, linux_sll2
 from tests.replay.calls import forth, invite
@@ -34,7 +34,7 @@ def repeats(*records: CaptureRecord) -> list[bool]:
     for record in records:
         datagram = decoder.decode(record)
         assert isinstance(datagram, Datagram)
-        told.append(sightings.sight(record, datagram)[1])
+        told.append(sightings.sight(datagram, vantage(record), record.timestamp_ns)[1])
     return told
 
 
@@ -101,5 +101,5 @@ def test_what_was_seen_is_forgotten_after_a_second() -> None:
         record = plain(number * 10 * MS, 0)
         datagram = decoder.decode(record)
         assert isinstance(datagram, Datagram)
-        sightings.sight(record, datagram)
+        sightings.sight(datagram, vantage(record), record.timestamp_ns)
     assert len(sightings) <= 102

@@ -3,6 +3,7 @@
 import dataclasses
 import random
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ from tests.net.packets import (
     option,
     pcap,
     section,
+    segment,
     tshark,
     udp,
 )
+from tests.net.test_hep import hep
 from tests.replay.calls import (
     ORDINARY,
     RULES_BLOCKING,
@@ -286,3 +289,81 @@ def test_captures_full_of_noise_are_read_to_their_end(tmp_path: Path) -> None:
     assert all(isinstance(loss, Unreadable) for loss in found.unreadable)
     assert len({d.pcap_cnt for d in result.decisions}) == len(result.decisions)
     assert all(isinstance(decision, SipDecision) for decision in result.decisions)
+
+
+def over_tcp(timed: list[Timed], rng: random.Random | None = None) -> list[Timed]:
+    """The UDP signalling of some packets as two TCP streams, cut at every byte that chance likes."""
+    sequence = {CALLER: 1000, PSAP: 5_000_000}
+    found: list[Timed] = []
+    for at_ns, packet in timed:
+        source = CALLER if packet[12:16] == bytes(map(int, CALLER.split("."))) else PSAP
+        if packet[20:22] != (5060).to_bytes(2, "big"):
+            found.append((at_ns, packet))
+            continue
+        payload = packet[28:].replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+        cuts = sorted({0, len(payload), *(rng.sample(range(1, len(payload)), 4) if rng else ())})
+        parts = [(at_ns + n, payload[a:b], sequence[source] + a) for n, (a, b) in enumerate(pairwise(cuts))]
+        if rng:
+            rng.shuffle(parts)
+        ports = (5060, 5060)
+        times = sorted(at for at, _, _ in parts)
+        found += [
+            (at, segment(data, number, ports=ports, back=source == PSAP))
+            for at, (_, data, number) in zip(times, parts, strict=True)
+        ]
+        sequence[source] += len(payload)
+    return found
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_calls_over_tcp_are_decided_as_over_udp_however_they_are_cut(tmp_path: Path, seed: int | None) -> None:
+    policy = make_policy(tmp_path, RULES_BLOCKING + RULES_CALLS)
+    udp_run = replay_capture([write(tmp_path, TWO_CALLS)], policy)
+    opening = [(START_NS, segment(b"", 999, flags="S", ports=(5060, 5060)))]
+    opening += [(START_NS, segment(b"", 4_999_999, flags="S", ports=(5060, 5060), back=True))]
+    chance = random.Random(seed) if seed else None  # noqa: S311 - repeatable on purpose
+    tcp_run = replay_capture([write(tmp_path, opening + over_tcp(TWO_CALLS, chance), "tcp.pcap")], policy)
+    seen = [
+        [
+            (each.proto, each.decision.verdict, each.decision.rule, each.emergency and each.emergency.service)
+            for each in run.decisions
+        ]
+        for run in (udp_run, tcp_run)
+    ]
+    assert [row[1:] for row in seen[1]] == [row[1:] for row in seen[0]]
+    assert {row[0] for row in seen[1]} == {"TCP"}
+    (found,) = tcp_run.report.captures
+    assert (found.sip_messages, found.rtp_packets, found.unreadable) == (12, 16, [])
+
+
+def test_a_stream_with_lost_segments_is_replayed_and_the_loss_told(tmp_path: Path) -> None:
+    packets = over_tcp(TWO_CALLS)
+    signalling = [number for number, (_, packet) in enumerate(packets) if packet[9] == 6]
+    lost = signalling[2]  # the answer; the next segment of that direction shows that it is missing
+    result = replay_capture([write(tmp_path, packets[:lost] + packets[lost + 1 :])], make_policy(tmp_path, RULES_CALLS))
+    (found,) = result.report.captures
+    assert found.sip_messages == 11
+    assert [loss.reason.startswith("TCP segments are missing") for loss in found.unreadable] == [True]
+
+
+def test_a_mirror_and_a_capture_agent_are_replayed_as_what_they_saw(tmp_path: Path) -> None:
+    mirrored, agent = [], []
+    for at_ns, packet in TWO_CALLS:
+        outer = ("203.0.113.1", "203.0.113.2")
+        frame = ethernet(packet)
+        mirrored.append((at_ns, ipv4(udp(b"\x08\0\0\0\0\0\x07\0" + frame, 50000, 4789), *outer)))
+        if packet[20:22] == (5060).to_bytes(2, "big"):
+            ends = [".".join(map(str, packet[at : at + 4])) for at in (12, 16)]
+            told = hep(packet[28:], src=ends[0], dst=ends[1], at_ns=at_ns)
+            agent.append((at_ns + 5_000_000_000, ipv4(udp(told, 40000, 9060), *outer)))
+    policy = make_policy(tmp_path, RULES_BLOCKING + RULES_CALLS)
+    plain, mirror, by_agent = (
+        replay_capture([write(tmp_path, packets, name)], policy)
+        for name, packets in (("plain", TWO_CALLS), ("mirror", mirrored), ("agent", agent))
+    )
+    expected = [(each.timestamp, each.src_ip, each.decision.verdict, each.decision.rule) for each in plain.decisions]
+    for run in (mirror, by_agent):
+        assert [
+            (each.timestamp, each.src_ip, each.decision.verdict, each.decision.rule) for each in run.decisions
+        ] == expected
+    assert mirror.report.captures[0].rtp_packets == plain.report.captures[0].rtp_packets == 16

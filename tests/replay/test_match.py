@@ -6,11 +6,11 @@ import pytest
 
 from firewall.errors import Place
 from firewall.net.capture_record import Cut
-from firewall.replay.match import match_capture
+from firewall.replay.match import match_capture, match_expressions
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
-from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, tcp, tshark, udp
-from tests.replay.calls import ORDINARY, call, forth, invite
+from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, segment, tcp, tshark, udp
+from tests.replay.calls import ORDINARY, call, forth, invite, message
 
 ARP = ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), ethertype=0x0806)
 BIG = ipv4(udp(invite("big") + b" " * 3000), CALLER)
@@ -105,3 +105,24 @@ def test_a_cut_is_reported_beside_the_frames_before_it(tmp_path: Path) -> None:
     report = match_capture(str(tmp_path / "a.pcap"), lambda _facts: True)
     assert report.frames == [1]
     assert [type(loss) for loss in report.unreadable] == [Cut]
+
+
+def test_a_segment_that_waited_is_judged_by_its_message_once_that_is_known(tmp_path: Path) -> None:
+    size = len(invite())
+    bye = message("BYE sip:psap.example SIP/2.0", "2 BYE", call_id="c1", to_tag="b")
+    packets = [
+        segment(b"", 999, flags="S"),
+        segment(bye, 1000 + size),
+        segment(invite()[100:], 1100),
+        segment(invite()[:100], 1000),
+    ]
+    (tmp_path / "a.pcap").write_bytes(pcap([ethernet(packet) for packet in packets]))
+    assert frames_matched(tmp_path / "a.pcap", "tcp and not sip") == [1, 3]
+    assert frames_matched(tmp_path / "a.pcap", 'sip.Method == "BYE"') == [2]
+    assert frames_matched(tmp_path / "a.pcap", 'sip.Method == "INVITE"') == [4]
+
+
+def test_several_expressions_are_judged_in_one_reading(capture: Path) -> None:
+    conditions = [compile_condition(parse_expression(text, sets={}, place=Place("EXPR"))) for text in EXPRESSIONS]
+    together = [report.frames for report in match_expressions(str(capture), conditions)]
+    assert together == [frames_matched(capture, text) for text in EXPRESSIONS]

@@ -3,7 +3,7 @@
 import pytest
 
 from firewall.net.address import address_number
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Packet
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS
 
@@ -50,3 +50,12 @@ def test_rtp_that_nobody_negotiated_is_not_read() -> None:
     rtp = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes([0x80] + [0] * 20))
     assert read("rtp.version", rtp, negotiated=True) == (2,)
     assert read("rtp.version", rtp) == ()
+
+
+def test_a_packet_in_a_tunnel_has_the_tunnels_addresses_and_ports_too_but_a_rule_of_ours_sees_the_innermost() -> None:
+    around = Datagram("203.0.113.1", 50000, "203.0.113.2", 4789, b"")
+    inner = Packet(*("2001:db8::1", 5060, "2001:db8::2", 5061, b"x"), outer=(around,))
+    assert read("ip.src", inner) == (address_number("203.0.113.1"),)
+    assert read("ipv6.src", inner) == (address_number("2001:db8::1"),)
+    assert read("udp.port", inner) == (50000, 4789, 5060, 5061)
+    assert read("net.src", inner) == (address_number("2001:db8::1"),)

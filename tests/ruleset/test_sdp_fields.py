@@ -21,6 +21,7 @@ def values(name: str, body: str, content_type: str = "application/sdp") -> tuple
     [
         ("sdp.media.format", HEAD + "m=audio 9 RTP/AVP 0 35 96 x\n",
          ("ITU-T G.711 PCMU", "Unassigned", "DynamicRTP-Type-96", "x")),
+        ("sdp.media.format", HEAD + "m=audio 9 RTP/AVP 127 128 999\n", ("DynamicRTP-Type-127", "128", "999")),
         ("sdp.media.format", HEAD + "m=message 9 TCP/MSRP *\n", ("*",)),
         ("sdp.media.format", HEAD + "m=audio 9 RTP/AVP 96\na=rtpmap:96 opus/48000\na=fmtp:96 x=1\n",
          ("DynamicRTP-Type-96", "96", "96")),

@@ -33,3 +33,17 @@ def test_a_value_is_split(text: str, expected: NameAddr) -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_read(text: str) -> None:
     parse_name_addr(text)
+
+
+@given(
+    st.none() | st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), min_size=1, max_size=12),
+    st.text("abc@:;=?,.", min_size=1, max_size=12),
+    st.dictionaries(
+        st.text("abc-", min_size=1, max_size=4), st.none() | st.text("xyz;,<>", min_size=1, max_size=4), max_size=3
+    ),
+)
+def test_the_parts_of_an_address_come_back(name: str | None, uri: str, params: dict[str, str | None]) -> None:
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '" ' if name else ""
+    text = f"{quoted}<{uri}>" + "".join(f";{key}" + (f'="{value}"' if value else "") for key, value in params.items())
+    read = parse_name_addr(text)
+    assert (read.display_name, read.uri, read.params) == (name, uri, params)

@@ -1,5 +1,9 @@
 """The response to a rejected request: RFC 3261 §8.2.6, §18.2.2, RFC 3581."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.errors import SipSyntaxError
 from firewall.sip.message import Request, Response, parse_message
 from firewall.sip.response import build_response, response_target
 from tests.messages import request
@@ -41,3 +45,18 @@ def test_without_rport_the_response_goes_to_the_port_of_sent_by() -> None:
     assert response_target(invite, "192.0.2.10", 6000) == ("192.0.2.10", 5099)
     invite = parsed(request(via_host="192.0.2.10", via_params=""))
     assert response_target(invite, "192.0.2.10", 6000) == ("192.0.2.10", 5060)
+
+
+@given(st.data())
+def test_any_request_that_can_be_read_gets_a_response_that_can_be_read(data: st.DataObject) -> None:
+    raw = bytearray(request(headers=("Via: SIP/2.0/TCP h;branch=x",)))
+    for _ in range(data.draw(st.integers(0, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        asked = parse_message(bytes(raw))
+    except SipSyntaxError:
+        return
+    if isinstance(asked, Request):
+        answer = parse_message(build_response(asked, 403, "t", "192.0.2.10", 5060))
+        assert isinstance(answer, Response)
+        assert (answer.call_id or None, answer.status_code) == (asked.call_id or None, 403)

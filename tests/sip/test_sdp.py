@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.sip.sdp import parse_sdp
+from firewall.sip.sdp import Candidate, PayloadMap, parse_sdp
 from tests.messages import SDP
 
 
@@ -27,3 +27,93 @@ def test_a_port_that_is_none_rejects_the_stream() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(body: bytes) -> None:
     parse_sdp(body)
+
+
+OFFER = b"""v=0
+o=- 1 1 IN IP4 192.0.2.10
+s=-
+c=IN IP4 192.0.2.10
+t=0 0
+a=sendonly
+a=fingerprint:sha-256 AB:CD
+a=setup:actpass
+m=audio 49170/2 RTP/SAVPF 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+a=rtpmap:111 opus/48000/2
+a=fmtp:101 0-15
+a=rtcp:53020 IN IP4 192.0.2.11
+a=candidate:1 1 UDP 2130706431 192.0.2.10 49170 typ host
+a=candidate:2 1 UDP 1694498815 203.0.113.4 45664 typ srflx raddr 10.0.0.1 rport 8998
+a=candidate:broken
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj
+m=text 49180 RTP/AVP 98 99
+a=rtpmap:98 red/1000
+a=rtpmap:99 T140/1000
+a=rtcp-mux
+a=recvonly
+m=message 2855 TCP/MSRP *
+a=path:msrp://192.0.2.10:2855/iau39;tcp
+a=setup:active
+m=video 0 RTP/AVP 31
+"""
+
+
+def test_attributes_of_the_session_hold_where_a_medium_has_none() -> None:
+    audio, text, message, video = parse_sdp(OFFER).media
+    assert [medium.direction for medium in (audio, text, message, video)] == [
+        "sendonly", "recvonly", "sendonly", "sendonly",
+    ]  # fmt: skip
+    assert [medium.is_held for medium in (audio, text)] == [True, False]
+    assert (audio.setup, message.setup, audio.fingerprint) == ("actpass", "active", "sha-256 AB:CD")
+    assert parse_sdp(OFFER).attributes[0] == "sendonly"
+
+
+def test_payload_types_have_names_and_parameters() -> None:
+    audio = parse_sdp(OFFER).media[0]
+    assert audio.rtpmap == {
+        "0": PayloadMap("pcmu", 8000),
+        "101": PayloadMap("telephone-event", 8000),
+        "111": PayloadMap("opus", 48000, "2"),
+    }
+    assert audio.fmtp == {"101": "0-15"}
+    assert (audio.number_of_ports, len(audio.crypto)) == (2, 1)
+
+
+def test_rtcp_is_where_it_is_said_to_be() -> None:
+    """RFC 3605, RFC 5761, RFC 3550 §11."""
+    audio, text, message, video = parse_sdp(OFFER).media
+    assert audio.rtcp == (53020, "192.0.2.11")
+    assert (text.rtcp, text.has_rtcp_mux) == ((49180, "192.0.2.10"), True)
+    assert (message.rtcp, video.rtcp, video.is_rejected) == (None, None, True)
+    (plain,) = parse_sdp(b"c=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=rtcp:none\n").media
+    assert plain.rtcp == (4001, "192.0.2.1")
+
+
+def test_candidates_that_can_be_read_are_read() -> None:
+    assert parse_sdp(OFFER).media[0].candidates == (
+        Candidate(1, "udp", "192.0.2.10", 49170, "host"),
+        Candidate(1, "udp", "203.0.113.4", 45664, "srflx"),
+    )
+
+
+def test_real_time_text_and_session_messages_are_known() -> None:
+    """RFC 4103, RFC 4975."""
+    audio, text, message, _ = parse_sdp(OFFER).media
+    assert [medium.is_real_time_text for medium in (audio, text, message)] == [False, True, False]
+    assert (message.is_msrp, message.msrp_path) == (True, ("msrp://192.0.2.10:2855/iau39;tcp",))
+
+
+def test_an_address_of_zeros_is_hold() -> None:
+    """RFC 3264 §8.4."""
+    (medium,) = parse_sdp(b"c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0\n").media
+    assert (medium.direction, medium.is_held) == ("sendrecv", True)
+
+
+@given(
+    st.lists(st.sampled_from([*OFFER.split(b"\n"), b"a=rtcp:", b"a=rtpmap:", b"a=candidate:", b"m="]), max_size=30),
+    st.binary(max_size=9),
+)
+def test_any_lines_in_any_order_are_read(lines: list[bytes], junk: bytes) -> None:
+    for medium in parse_sdp(b"\r\n".join([*lines, junk])).media:
+        repr([getattr(medium, name) for name in dir(medium) if not name.startswith("_")])

@@ -65,3 +65,28 @@ def test_escapes_are_resolved_and_broken_ones_stay() -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_a_uri_of_some_kind(text: str) -> None:
     assert parse_uri(text).text == text.strip()
+
+
+UNRESERVED = "abcXYZ019-_.!~*'()"
+HOSTS = st.sampled_from(["h", "psap.example", "192.0.2.1", "[2001:db8::1]"])
+
+
+@given(
+    st.sampled_from(["sip", "SIPS", "sip"]),
+    st.none() | st.text(UNRESERVED + "&=+$,;?/%", min_size=1, max_size=12),
+    HOSTS,
+    st.none() | st.integers(0, 65535),
+    st.dictionaries(
+        st.text("abc-", min_size=1, max_size=4), st.none() | st.text("xyz%41", min_size=1, max_size=4), max_size=3
+    ),
+    st.none() | st.text("abc=&%", max_size=8),
+)
+def test_the_parts_of_a_sip_uri_come_back(
+    scheme: str, user: str | None, host: str, port: int | None, params: dict[str, str | None], headers: str | None
+) -> None:
+    text = f"{scheme}:" + (f"{user}@" if user else "") + host + (f":{port}" if port is not None else "")
+    text += "".join(f";{name}" + (f"={value}" if value else "") for name, value in params.items())
+    text += f"?{headers}" if headers is not None else ""
+    uri = parse_uri(text)
+    assert (uri.scheme, uri.user, uri.host, uri.port) == (scheme.lower(), user, host, port)
+    assert (uri.params, uri.headers) == (params, headers)

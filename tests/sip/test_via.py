@@ -26,3 +26,20 @@ def test_what_is_no_via_is_none() -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_none(text: str) -> None:
     parse_via(text)
+
+
+@given(
+    st.sampled_from(["UDP", "tcp", "TLS-SCTP"]),
+    st.sampled_from(["h", "192.0.2.1", "[2001:db8::1]"]),
+    st.none() | st.integers(0, 65535),
+    st.text("abz019-.", min_size=1, max_size=9),
+    st.sampled_from(["", " ", "\t"]),
+)
+def test_the_parts_of_a_hop_come_back(transport: str, host: str, port: int | None, branch: str, blank: str) -> None:
+    sent_by = host + (f"{blank}:{blank}{port}" if port is not None and not host.startswith("[") else "")
+    hop = parse_via(
+        f"SIP{blank}/{blank}2.0{blank}/{blank}{transport} {sent_by}{blank};{blank}branch{blank}={blank}{branch}"
+    )
+    assert hop is not None
+    assert (hop.transport, hop.host, hop.branch) == (transport.upper(), host, branch)
+    assert hop.port == (None if host.startswith("[") else port)

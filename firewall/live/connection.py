@@ -1,0 +1,254 @@
+"""One intercepted TCP connection: a stream with the client, a stream with the server, and the messages between them.
+
+Each direction: bytes → framer → pieces → engine → what was let through, whole, to the other side. What the engine
+answers itself goes back to where the request came from, between two messages.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from firewall.live.listener import Arrival
+from firewall.live.stream import Stream
+from firewall.live.tcp_socket import Endpoint
+from firewall.net.datagram import Datagram
+from firewall.sip.framing import Framer, Piece
+
+# The sender has to wait once this much is queued for a side that does not read, until the queue is short again.
+QUEUE_HIGH_BYTES = 64 * 1024
+QUEUE_LOW_BYTES = 16 * 1024
+# A flood of line ends, each a message of its own, must not keep the other connections waiting.
+PIECES_PER_TURN = 16
+# SYNs go out after 0, 1 and 3 s; then the client had better try another server.
+CONNECT_WITHIN_S = 5.0
+CLOSE_WITHIN_S = 5.0
+
+Serve = Callable[[list[Arrival]], None]
+OnFailed = Callable[[Datagram, str], None]
+
+
+class _Direction:
+    """One way through the connection; for the driver: where its messages go, and where they are answered."""
+
+    def __init__(
+        self, source: Stream, target: Stream, ends: tuple[Endpoint, Endpoint], in_iface: str | None, failed: OnFailed
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.framer = Framer()
+        self.pieces: deque[tuple[Piece, int]] = deque()
+        self.ended = False
+        self.held = False
+        self.last_forwarded: Datagram | None = None
+        self._ends = ends
+        self._in_iface = in_iface
+        self._failed = failed
+
+    def take(self, pieces: list[Piece], time_ns: int) -> None:
+        """Put pieces behind those that wait for the engine."""
+        self.pieces.extend((piece, time_ns) for piece in pieces)
+
+    def next_arrivals(self) -> list[Arrival]:
+        """Return the messages for the engine's next turn."""
+        turn = [self.pieces.popleft() for _ in range(min(PIECES_PER_TURN, len(self.pieces)))]
+        (src_ip, src_port), (dst_ip, dst_port) = self._ends
+        return [
+            Arrival(
+                time_ns, Datagram(src_ip, src_port, dst_ip, dst_port, piece.data, "TCP", self._in_iface), 0, 0, self
+            )
+            for piece, time_ns in turn
+        ]
+
+    def regulate(self) -> None:
+        """Read on, or have the source wait: while its messages are being dealt with, or its target is too slow.
+
+        The source's own queue counts only when it is longer than the other direction alone makes it, that is, full
+        of the engine's answers: two sides that each write before they read must not stop one another for ever.
+        """
+        target, source = self.target.waiting_bytes, self.source.waiting_bytes
+        if target >= QUEUE_HIGH_BYTES or source >= 4 * QUEUE_HIGH_BYTES:
+            self.held = True
+        elif target <= QUEUE_LOW_BYTES and source < 3 * QUEUE_HIGH_BYTES:
+            self.held = False
+        self.source.read(not self.held and not self.pieces)
+
+    def forward(self, datagram: Datagram) -> None:
+        """Write a message to the other side."""
+        self.last_forwarded = datagram
+        self._write(self.target, datagram)
+
+    def reply(self, datagram: Datagram) -> None:
+        """Write an answer to the side the message came from, whatever its Via says (RFC 3261 §18.2.2)."""
+        self._write(self.source, datagram)
+
+    def _write(self, stream: Stream, datagram: Datagram) -> None:
+        if stream.closed or stream.finishing:
+            self._failed(datagram, "its connection is closed")
+        else:
+            stream.write(datagram)
+
+
+class Connection:
+    """Both streams and both directions of one connection.
+
+    ``serve`` has the engine decide on messages, ``failed`` is told of those that were let through and could not be
+    delivered, ``done`` is called once, when nothing of the connection is left. ``interfaces``: where the client's and
+    the server's packets come in, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: tuple[socket.socket, socket.socket],
+        ends: tuple[Endpoint, Endpoint],
+        interfaces: tuple[str | None, str | None],
+        serve: Serve,
+        failed: OnFailed,
+        done: Callable[["Connection"], None],
+    ) -> None:
+        self.client, self.server = ends
+        self.last_active = loop.time()
+        self.error: str | None = None
+        self.was_connected = False
+        self._loop = loop
+        self._serve = serve
+        self._failed = failed
+        self._done = done
+        self._over = False
+        self._closing = False
+        self._to_client = Stream(loop, sockets[0], self)
+        self._to_server = Stream(loop, sockets[1], self, connecting=True)
+        self._upward = _Direction(self._to_client, self._to_server, ends, interfaces[0], failed)
+        self._downward = _Direction(self._to_server, self._to_client, (ends[1], ends[0]), interfaces[1], failed)
+        self._deadline = loop.call_later(CONNECT_WITHIN_S, self._give_up_connecting)
+        self._regulate()
+
+    @property
+    def useful(self) -> bool:
+        """Whether a message of it was ever let through."""
+        return self._upward.last_forwarded is not None or self._downward.last_forwarded is not None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that were let through and that the kernel has not yet taken."""
+        return self._to_client.waiting_bytes + self._to_server.waiting_bytes
+
+    def finish(self) -> None:
+        """Close in order: what waits is sent, then both sides get a FIN; a side that does not answer it, a reset."""
+        if self._closing or self._over:
+            return
+        self._closing = True
+        self._deadline.cancel()
+        self._deadline = self._loop.call_later(CLOSE_WITHIN_S, self.abort)
+        self._to_client.read_now()
+        self._to_server.read_now()
+        for stream in (self._to_client, self._to_server):
+            stream.finish()
+        self._regulate()
+        self._close_if_over()
+
+    def abort(self) -> None:
+        """Reset both sides now; messages that were let through and still wait are told as failed."""
+        if self._over:
+            return
+        self._over = True
+        self._deadline.cancel()
+        for stream in (self._to_client, self._to_server):
+            waiting = [] if stream.closed else stream.unsent(even_unacknowledged=False)
+            stream.abort()
+            for datagram in waiting:
+                self._failed(datagram, self.error or "its connection was closed")
+        self._done(self)
+
+    def look_after(self) -> None:
+        """Notice a reset of a side that is neither read nor written at the time."""
+        for stream in (self._to_client, self._to_server):
+            if not self._over and stream.broke_unnoticed():
+                self.lost(stream, "Connection reset by peer")
+
+    def connected(self, stream: Stream) -> None:
+        """The server has accepted."""
+        del stream
+        self.was_connected = True
+        if not self._closing:
+            self._deadline.cancel()
+        self._regulate()
+
+    def received(self, stream: Stream, data: bytes, time_ns: int) -> None:
+        """Bytes came: cut messages out of them and have them decided."""
+        self.last_active = self._loop.time()
+        direction = self._from(stream)
+        direction.take(direction.framer.feed(data), time_ns)
+        self._work(direction)
+
+    def ended(self, stream: Stream, time_ns: int) -> None:
+        """A side will send no more: the other side is told so behind all that came before."""
+        direction = self._from(stream)
+        direction.take(direction.framer.flush(), time_ns)
+        direction.ended = True
+        self._work(direction)
+
+    def lost(self, stream: Stream, error: str) -> None:
+        """A side is gone, or was never reached: the other side learns it by a reset, so that it looks elsewhere."""
+        if self._over:
+            return
+        self.error = error
+        if stream.connecting:
+            # What the client has said already is decided, and told as not delivered.
+            self._to_client.read_now()
+        if stream.closed:
+            return  # the client turned out to be gone as well
+        undelivered = stream.unsent(even_unacknowledged=True)
+        stream.abort()
+        for datagram in undelivered:
+            self._failed(datagram, error)
+        if not self._from(stream).pieces:
+            self.abort()
+
+    def drained(self, stream: Stream) -> None:
+        """A queue has become shorter."""
+        del stream
+        self._regulate()
+        self._close_if_over()
+
+    def _from(self, stream: Stream) -> _Direction:
+        return self._upward if stream is self._to_client else self._downward
+
+    def _work(self, direction: _Direction) -> None:
+        """Have the next messages of a direction decided, and do what comes after the last one."""
+        if self._over:
+            return
+        if direction.pieces:
+            arrivals = direction.next_arrivals()
+            self._serve(arrivals)
+            passed = direction.last_forwarded is arrivals[-1].datagram
+            if direction.framer.broken and not direction.pieces and not passed:
+                # Nothing that can be told apart will come here any more: let the peers begin anew.
+                self.finish()
+        if direction.pieces:
+            self._loop.call_soon(self._work, direction)
+        elif direction.source.closed:
+            self.abort()
+            return
+        elif direction.ended:
+            direction.target.finish()
+        self._regulate()
+        self._close_if_over()
+
+    def _regulate(self) -> None:
+        if not self._over:
+            self._upward.regulate()
+            self._downward.regulate()
+
+    def _close_if_over(self) -> None:
+        if not self._over and self._to_client.over and self._to_server.over:
+            self._over = True
+            self._deadline.cancel()
+            self._to_client.close()
+            self._to_server.close()
+            self._done(self)
+
+    def _give_up_connecting(self) -> None:
+        if self._to_server.connecting:
+            self.lost(self._to_server, f"no answer within {CONNECT_WITHIN_S:g} s")

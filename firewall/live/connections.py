@@ -1,0 +1,242 @@
+"""All intercepted TCP connections: accepting, limits, looking after them, and an orderly end."""
+
+import asyncio
+import os
+import resource
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from firewall.live.connection import Connection, OnFailed, Serve
+from firewall.live.route import RouteLookup
+from firewall.live.sender import SOURCES_MAX
+from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
+from firewall.net.address import IPV4_MAPPED, address_number
+from firewall.net.datagram import Datagram
+
+CONNECTIONS_MAX = 8192
+IDLE_MAX_S = 12 * 3600.0
+# What has been quiet for less than this may be in the middle of a transaction (Timer B, RFC 3261 §17.1.1.2).
+QUIET_S = 32.0
+
+_ACCEPTS_PER_WAKE_UP = 32
+_ACCEPT_AGAIN_S = 0.1
+_DESCRIPTORS_KEPT_FREE = 256
+
+
+class ConnectionsStatus(msgspec.Struct, frozen=True):
+    """TCP connections: those open now, and counts since the start.
+
+    ``not_reached``: the server refused or did not answer. ``refused``: over a limit. ``crowded_out``: closed to make
+    room for new ones. ``waiting_bytes``: let through, and not yet taken by a side that is slow.
+    """
+
+    open: int
+    accepted: int
+    not_reached: int
+    broken: int
+    refused: int
+    crowded_out: int
+    idle_closed: int
+    waiting_bytes: int
+    max: int
+    max_per_source: int
+
+
+class Connections:
+    """Accepts connections and keeps them within bounds.
+
+    ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interface_name: Callable[[int], str | None],
+        serve: Serve,
+        failed: OnFailed,
+    ) -> None:
+        self._loop = loop
+        self._interface_name = interface_name
+        self._serve = serve
+        self._failed = failed
+        self._routes = RouteLookup()
+        self._listeners: list[TcpListener] = []
+        self._open: dict[Connection, None] = {}
+        self._per_source: Counter[int] = Counter()
+        self._max = _raise_descriptor_limit()
+        self._max_per_source = max(1, self._max // 2)
+        self._accepted = self._not_reached = self._broken = self._refused = self._crowded_out = self._idle_closed = 0
+
+    def listen(self, versions: tuple[int, ...], port: int) -> None:
+        """Open the listeners; nothing is accepted before ``start``.
+
+        Raises:
+            MachineError: a socket cannot be made here.
+        """
+        self._listeners = open_tcp_listeners(versions, port)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        for listener in self._listeners:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def stop(self, within_s: float) -> None:
+        """Take what waits, end every connection in order, and reset what has not ended ``within_s``."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+            self._accept(listener, limit=CONNECTIONS_MAX)
+        self._close_listeners()
+        until = self._loop.time() + within_s
+        for connection in list(self._open):
+            connection.finish()
+        while self._open and self._loop.time() < until:
+            await asyncio.sleep(0.005)
+        self.close()
+
+    def close(self) -> None:
+        """Reset whatever is left and listen no more."""
+        self._close_listeners()
+        for connection in list(self._open):
+            connection.abort()
+        self._routes.close()
+
+    def sweep(self) -> None:
+        """Look after the connections, every few seconds: those that are idle, those that broke unnoticed."""
+        self._routes.forget()
+        now = self._loop.time()
+        for connection in list(self._open):
+            connection.look_after()
+            if now - connection.last_active > IDLE_MAX_S:
+                self._idle_closed += 1
+                connection.finish()
+
+    def status(self) -> ConnectionsStatus:
+        """Return the counts."""
+        return ConnectionsStatus(
+            open=len(self._open),
+            accepted=self._accepted,
+            not_reached=self._not_reached,
+            broken=self._broken,
+            refused=self._refused,
+            crowded_out=self._crowded_out,
+            idle_closed=self._idle_closed,
+            waiting_bytes=sum(connection.waiting_bytes for connection in self._open),
+            max=self._max,
+            max_per_source=self._max_per_source,
+        )
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners = []
+
+    def _accept(self, listener: TcpListener, limit: int = _ACCEPTS_PER_WAKE_UP) -> None:
+        for _ in range(limit):
+            try:
+                accepted = listener.accept()
+            except OSError:
+                # No descriptor is left. The connection stays in the backlog; asking again at once would spin.
+                self._crowd_out()
+                self._loop.remove_reader(listener.fileno())
+                self._loop.call_later(_ACCEPT_AGAIN_S, self._accept_again, listener)
+                return
+            if accepted is None:
+                return
+            self._begin(accepted)
+
+    def _accept_again(self, listener: TcpListener) -> None:
+        if listener in self._listeners:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _begin(self, accepted: Accepted) -> None:
+        self._accepted += 1
+        source = _source(accepted.client[0])
+        if self._per_source[source] >= self._max_per_source:
+            self._refuse(accepted, f"this source has {self._max_per_source} TCP connections already")
+            return
+        if len(self._open) >= self._max and not self._crowd_out():
+            self._refuse(accepted, f"there are {self._max} TCP connections already, and none is idle")
+            return
+        try:
+            upstream = connect_from(accepted.client, accepted.server, accepted.traffic_class)
+        except OSError as error:
+            self._not_reached += 1
+            self._drop(accepted, os.strerror(error.errno) if error.errno else str(error))
+            return
+        interfaces = (
+            self._interface_name(accepted.interface_index),
+            self._interface_name(self._routes.interface_toward(accepted.server[0])),
+        )
+        ends = (accepted.client, accepted.server)
+        connection = Connection(
+            self._loop, (accepted.socket, upstream), ends, interfaces, self._serve, self._failed, self._done
+        )
+        self._open[connection] = None
+        self._per_source[source] += 1
+
+    def _refuse(self, accepted: Accepted, reason: str) -> None:
+        self._refused += 1
+        self._drop(accepted, reason)
+
+    def _drop(self, accepted: Accepted, reason: str) -> None:
+        """Reset a connection that could not be made, and tell what it has lost: what the client has said by now."""
+        try:
+            said = accepted.socket.recv(65536)
+        except OSError:
+            said = b""
+        reset(accepted.socket)
+        self._failed(Datagram(*accepted.client, *accepted.server, said, "TCP"), reason)
+
+    def _crowd_out(self) -> bool:
+        """Reset a few connections to make room: first those of which nothing was ever let through, oldest first."""
+        now = self._loop.time()
+        candidates = sorted(
+            (
+                connection
+                for connection in self._open
+                if not connection.useful or now - connection.last_active > QUIET_S
+            ),
+            key=lambda connection: (connection.useful, connection.last_active),
+        )
+        chosen = candidates[: 1 + self._max // 64]
+        for connection in chosen:
+            self._crowded_out += 1
+            connection.error = "closed to make room for other connections"
+            connection.abort()
+        return bool(chosen)
+
+    def _done(self, connection: Connection) -> None:
+        if connection not in self._open:
+            return
+        del self._open[connection]
+        source = _source(connection.client[0])
+        self._per_source[source] -= 1
+        if not self._per_source[source]:
+            del self._per_source[source]
+        if connection.error is not None:
+            if connection.was_connected:
+                self._broken += 1
+            else:
+                self._not_reached += 1
+
+
+def _source(ip: str) -> int:
+    """Return what counts as one source: an IPv4 address, or an IPv6 network of 64 bits (RFC 4291 §2.5.4)."""
+    number = address_number(ip)
+    return number if number >> 32 == IPV4_MAPPED >> 32 else number >> 64 << 64
+
+
+def _raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as allowed; return how many connections (two each) there may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SOURCES_MAX + _DESCRIPTORS_KEPT_FREE + 2 * CONNECTIONS_MAX
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    for_both = soft - _DESCRIPTORS_KEPT_FREE
+    return max(16, min(CONNECTIONS_MAX, max(for_both // 4, (for_both - SOURCES_MAX) // 2)))

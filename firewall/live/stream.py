@@ -1,0 +1,253 @@
+"""One TCP connection with one peer, as the event loop sees it: bytes in, whole messages out, and how it ends.
+
+Writing never waits: what the kernel does not take stays in a queue, whose length the owner watches. A message counts
+as sent once the peer's kernel has acknowledged it; ``unsent()`` names those that were not when the connection broke.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+import termios
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from firewall.live.tcp_socket import reset
+from firewall.net.datagram import Datagram
+
+READ_BYTES = 64 * 1024
+
+_ANCILLARY_BYTES = 64
+_TIMESPEC = struct.Struct("@ll")
+_UNCONFIRMED_KEPT = 64
+_TCP_INFO_STATE_BYTES = 1
+_TCP_CLOSE = 7
+_INT = struct.Struct("@i")
+
+
+class StreamOwner(Protocol):
+    """Whoever is told what happens on a stream."""
+
+    def connected(self, stream: "Stream") -> None:
+        """The connection that was begun is there."""
+
+    def received(self, stream: "Stream", data: bytes, time_ns: int) -> None:
+        """Bytes came. ``time_ns``: when the kernel received the last of them, in whole microseconds."""
+
+    def ended(self, stream: "Stream", time_ns: int) -> None:
+        """The peer will send no more (FIN)."""
+
+    def lost(self, stream: "Stream", error: str) -> None:
+        """The connection broke, or could not be made: the kernel's word for it. Told once; nothing follows."""
+
+    def drained(self, stream: "Stream") -> None:
+        """Some of the queue has gone out; perhaps all, perhaps with the FIN behind it."""
+
+
+class Stream:
+    """A non-blocking TCP socket. ``connecting``: its connection was begun and is not there yet."""
+
+    _buffer = bytearray(READ_BYTES)  # one for all: each read is copied out before the next
+    _view = memoryview(_buffer)
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, opened: socket.socket, owner: StreamOwner, *, connecting: bool = False
+    ) -> None:
+        self._loop = loop
+        self._socket = opened
+        self._owner = owner
+        self._queue: deque[bytes] = deque()
+        self._unconfirmed: deque[tuple[int, Datagram]] = deque()
+        self._trim_at = _UNCONFIRMED_KEPT
+        self._queued_in_all = 0
+        self.finishing = False
+        self._is_reading = False
+        self._may_read = False
+        self._is_writing = False
+        self.connecting = connecting
+        self.waiting_bytes = 0
+        self.read_ended = False
+        self.write_ended = False
+        self.closed = False
+        self._update()
+
+    @property
+    def over(self) -> bool:
+        """Whether both directions have ended in order."""
+        return self.read_ended and self.write_ended
+
+    def read(self, wanted: bool) -> None:
+        """Begin or cease to read. What is not read fills the kernel's buffer, and then the peer has to wait."""
+        self._may_read = wanted
+        self._update()
+
+    def read_now(self) -> None:
+        """Read once what waits, whether or not the loop has noticed."""
+        if not self.closed and not self.connecting and not self.read_ended:
+            self._readable()
+
+    def write(self, datagram: Datagram) -> None:
+        """Send a message behind those that wait."""
+        data = datagram.payload
+        self._queued_in_all += len(data)
+        self._unconfirmed.append((self._queued_in_all, datagram))
+        if not data:
+            return
+        if len(self._unconfirmed) >= self._trim_at:
+            self._trim()
+        self._queue.append(data)
+        self.waiting_bytes += len(data)
+        if len(self._queue) == 1 and not self.connecting and not self.closed:
+            self._send()
+            self._update()
+
+    def finish(self) -> None:
+        """Send a FIN behind what waits: no more will be written."""
+        self.finishing = True
+        if not self._queue and not self.connecting and not self.closed:
+            self._shut_down()
+            self._update()
+
+    def abort(self) -> None:
+        """Close with a reset."""
+        self._close(reset)
+
+    def close(self) -> None:
+        """Close in order."""
+        self._close(socket.socket.close)
+
+    def unsent(self, *, even_unacknowledged: bool) -> list[Datagram]:
+        """Return the messages that the kernel has not taken, or also those that the peer has not acknowledged."""
+        taken = self._queued_in_all - self.waiting_bytes
+        if even_unacknowledged and not self.closed:
+            taken -= self._unacknowledged_bytes()
+        return [datagram for end, datagram in self._unconfirmed if end > taken]
+
+    def broke_unnoticed(self) -> bool:
+        """Tell whether the kernel has given the connection up while nothing was being read or written."""
+        if self.closed or self.connecting or self._is_reading or self._is_writing:
+            return False
+        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_STATE_BYTES)
+        return info[0] == _TCP_CLOSE and not self.over
+
+    def _readable(self) -> None:
+        try:
+            size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._break(error)
+            return
+        time_ns = 0
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == 35:
+                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                time_ns = seconds * 1_000_000_000 + nanoseconds // 1000 * 1000
+        time_ns = time_ns or time.time_ns() // 1000 * 1000
+        if size:
+            self._owner.received(self, bytes(self._view[:size]), time_ns)
+        else:
+            self.read_ended = True
+            self._update()
+            self._owner.ended(self, time_ns)
+
+    def _writable(self) -> None:
+        if self.connecting:
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self._break(OSError(code, os.strerror(code)))
+                return
+            self.connecting = False
+            self._owner.connected(self)
+        if not self.closed:
+            self._send()
+        if not self.closed:
+            self._update()
+            self._owner.drained(self)
+
+    def _send(self) -> None:
+        queue = self._queue
+        try:
+            while queue:
+                sent = self._socket.send(queue[0])
+                self.waiting_bytes -= sent
+                if sent < len(queue[0]):
+                    queue[0] = queue[0][sent:]
+                else:
+                    queue.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOBUFS, errno.ENOMEM):
+                # Not at once: whoever writes is in the middle of something.
+                self._loop.call_soon(self._break, error)
+            return
+        if self.finishing:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self.write_ended:
+            return
+        self.write_ended = True
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._loop.call_soon(self._break, error)
+
+    def _break(self, error: OSError) -> None:
+        if self.closed:
+            return
+        self._unwatch()
+        self._owner.lost(self, os.strerror(error.errno) if error.errno else str(error))
+
+    def _trim(self) -> None:
+        """Forget the messages that have arrived."""
+        acknowledged = self._queued_in_all - self.waiting_bytes - self._unacknowledged_bytes()
+        while self._unconfirmed and self._unconfirmed[0][0] <= acknowledged:
+            self._unconfirmed.popleft()
+        self._trim_at = max(_UNCONFIRMED_KEPT, 2 * len(self._unconfirmed))
+
+    def _unacknowledged_bytes(self) -> int:
+        try:
+            count = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_INT.size))  # SIOCOUTQ, tcp(7)
+        except OSError:
+            return 0
+        # A FIN counts like a byte until it is acknowledged.
+        return max(0, int(_INT.unpack(count)[0]) - self.write_ended)
+
+    def _update(self) -> None:
+        """Have the loop watch for what there is to do."""
+        want_read = self._may_read and not (self.connecting or self.read_ended or self.closed)
+        want_write = (self.connecting or bool(self._queue)) and not self.closed
+        if want_read != self._is_reading:
+            self._is_reading = want_read
+            if want_read:
+                self._loop.add_reader(self._socket.fileno(), self._readable)
+            else:
+                self._loop.remove_reader(self._socket.fileno())
+        if want_write != self._is_writing:
+            self._is_writing = want_write
+            if want_write:
+                self._loop.add_writer(self._socket.fileno(), self._writable)
+            else:
+                self._loop.remove_writer(self._socket.fileno())
+
+    def _unwatch(self) -> None:
+        if self._is_reading:
+            self._loop.remove_reader(self._socket.fileno())
+        if self._is_writing:
+            self._loop.remove_writer(self._socket.fileno())
+        self._is_reading = self._is_writing = False
+
+    def _close(self, how: Callable[[socket.socket], None]) -> None:
+        if self.closed:
+            return
+        self._unwatch()
+        self.closed = True
+        with contextlib.suppress(OSError):
+            how(self._socket)

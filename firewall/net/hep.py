@@ -1,0 +1,80 @@
+"""HEPv3: SIP messages and the addresses they had, as the agents in Kamailio, OpenSIPS or FreeSWITCH tell them to Homer.
+
+A packet is "HEP3", its length, and chunks: vendor, type, length, value (HEP/EEP network protocol, revision 32). Only
+chunks of the generic vendor 0 are read.
+"""
+
+import ipaddress
+import zlib
+from struct import Struct
+
+from firewall.net.datagram import Packet, Transport
+
+HEP3_MAGIC = b"HEP3"
+_MAX_PAYLOAD_BYTES = 65_535
+_CHUNK = Struct(">HHH").unpack_from
+_PROTOCOL, _SRC4, _DST4, _SRC6, _DST6, _SRC_PORT, _DST_PORT = 2, 3, 4, 5, 6, 7, 8
+_SECONDS, _MICROSECONDS, _CONTENT, _PAYLOAD, _DEFLATED = 9, 10, 11, 15, 16
+_SIP = 1
+_TRANSPORTS: dict[int, Transport] = {6: "TCP", 17: "UDP"}
+
+
+def read_hep(payload: bytes) -> Packet | None:
+    """Return the packet that a HEPv3 packet tells of, None when it is damaged. Any bytes give one of the two.
+
+    A packet whose content is not SIP (RTCP reports, logs) has the transport ``other``.
+    """
+    if payload[:4] != HEP3_MAGIC or len(payload) < 6:
+        return None
+    total = int.from_bytes(payload[4:6], "big")
+    if not 6 <= total <= len(payload):
+        return None
+    chunks: dict[int, bytes] = {}
+    offset = 6
+    while offset + 6 <= total:
+        vendor, kind, size = _CHUNK(payload, offset)
+        if size < 6 or offset + size > total:
+            return None
+        if vendor == 0:
+            chunks[kind] = payload[offset + 6 : offset + size]
+        offset += size
+    src, dst = _address(chunks, _SRC4, _SRC6), _address(chunks, _DST4, _DST6)
+    content = _content(chunks)
+    if src is None or dst is None or content is None:
+        return None
+    is_sip = _number(chunks, _CONTENT, _SIP) == _SIP
+    captured_ns = None
+    if _SECONDS in chunks:
+        microseconds = min(_number(chunks, _MICROSECONDS), 999_999)
+        captured_ns = _number(chunks, _SECONDS) * 1_000_000_000 + microseconds * 1000
+    return Packet(
+        src,
+        _number(chunks, _SRC_PORT) & 0xFFFF,
+        dst,
+        _number(chunks, _DST_PORT) & 0xFFFF,
+        content,
+        _TRANSPORTS.get(_number(chunks, _PROTOCOL, 17), "UDP") if is_sip else "other",
+        captured_ns=captured_ns,
+    )
+
+
+def _number(chunks: dict[int, bytes], kind: int, default: int = 0) -> int:
+    value = chunks.get(kind)
+    return default if value is None else int.from_bytes(value[:4], "big")
+
+
+def _address(chunks: dict[int, bytes], kind4: int, kind6: int) -> str | None:
+    for kind, size in ((kind4, 4), (kind6, 16)):
+        value = chunks.get(kind)
+        if value is not None and len(value) == size:
+            return str(ipaddress.ip_address(value))
+    return None
+
+
+def _content(chunks: dict[int, bytes]) -> bytes | None:
+    if _DEFLATED in chunks:
+        try:
+            return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(chunks[_DEFLATED], _MAX_PAYLOAD_BYTES)
+        except zlib.error:
+            return None
+    return chunks.get(_PAYLOAD)

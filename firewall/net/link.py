@@ -1,0 +1,202 @@
+"""Link layers: from the first byte of a frame to the IP packet inside.
+
+Link types (LINKTYPE_ values): Ethernet, Linux cooked v1 and v2 (``tcpdump -i any``), BSD null and loopback, raw IP, PPP
+and HDLC, Wi-Fi (IEEE 802.11, also behind radiotap), nflog, Apple's PKTAP. Behind them any stack of VLAN tags (IEEE
+802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032) and LLC/SNAP (RFC 1042). A link type is added by one entry of
+``_LINKS``.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
+
+NULL, ETHERNET, PPP, RAW, LOOP, IPV4, IPV6 = 0, 1, 9, 101, 108, 228, 229
+_BSD_RAW, _OPENBSD_RAW = 12, 14  # DLT_RAW as some systems wrote it into files
+_PPP_HDLC, _PPP_ETHER, _C_HDLC = 50, 51, 104
+_IEEE802_11, _RADIOTAP, _NFLOG, _USER2, _PKTAP = 105, 127, 239, 149, 258
+
+ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+ETHERTYPE_BRIDGED = 0x6558  # a whole Ethernet frame (RFC 1701)
+NOT_IP, SHORT, UNKNOWN_LINK = 0, -1, -2
+"""Instead of an Ethernet type: no IP packet inside; the frame ends inside its link header; no reader for its link."""
+
+_VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+_MPLS = frozenset({0x8847, 0x8848})
+_PPPOE_SESSION = 0x8864
+_LARGEST_LENGTH = 1500  # IEEE 802.3: up to here the field is a length, and LLC follows
+_SNAP = b"\xaa\xaa\x03\0\0\0"
+_PPP_PROTOCOLS = {0x21: ETHERTYPE_IPV4, 0x57: ETHERTYPE_IPV6, 0x281: 0x8847, 0x283: 0x8848}
+# AF_INET6 as FreeBSD, macOS, NetBSD/OpenBSD and Linux number it.
+_BSD_FAMILIES = {2: ETHERTYPE_IPV4} | dict.fromkeys((10, 24, 28, 30), ETHERTYPE_IPV6)
+
+_u16 = Struct(">H").unpack_from
+_u32 = Struct(">I").unpack_from
+_u16_little = Struct("<H").unpack_from
+_u32_little = Struct("<I").unpack_from
+
+_Found = tuple[int, int]
+"""An Ethernet type (or NOT_IP, SHORT, UNKNOWN_LINK) and where what it names begins."""
+_Reader = Callable[[bytes], _Found]
+
+
+def ip_packet(link_type: int, data: bytes) -> tuple[int, int]:
+    """Return ETHERTYPE_IPV4 or ETHERTYPE_IPV6 and where the packet begins; or NOT_IP, SHORT, UNKNOWN_LINK and 0."""
+    read_link = _LINKS.get(link_type)
+    if read_link is None:
+        return UNKNOWN_LINK, 0
+    protocol, offset = read_link(data)
+    while protocol not in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+        if protocol <= 0:
+            return protocol, 0
+        protocol, offset = _next_header(protocol, data, offset)
+    return protocol, offset
+
+
+def _next_header(protocol: int, data: bytes, offset: int) -> _Found:
+    """Step over one header between the link's own and the IP packet; each step goes forward."""
+    if protocol in _VLAN_TAGS:
+        return (_u16(data, offset + 2)[0], offset + 4) if len(data) >= offset + 4 else (SHORT, 0)
+    if protocol in _MPLS:
+        return _mpls(data, offset)
+    if protocol == _PPPOE_SESSION:
+        return _ppp_protocol(data, offset + 6)
+    if protocol == ETHERTYPE_BRIDGED:
+        return (_u16(data, offset + 12)[0], offset + 14) if len(data) >= offset + 14 else (SHORT, 0)
+    if protocol <= _LARGEST_LENGTH:
+        return _llc(data, offset)
+    return NOT_IP, 0
+
+
+def _mpls(data: bytes, offset: int) -> _Found:
+    """Labels up to the one with the bottom-of-stack bit. What follows is known by its first nibble (RFC 4928)."""
+    while True:
+        if len(data) < offset + 5:
+            return SHORT, 0
+        offset += 4
+        if data[offset - 2] & 1:
+            break
+    nibble = data[offset] >> 4
+    if nibble == 0:  # the control word of an Ethernet pseudowire (RFC 4448)
+        return ETHERTYPE_BRIDGED, offset + 4
+    return {4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}.get(nibble, NOT_IP), offset
+
+
+def _llc(data: bytes, offset: int) -> _Found:
+    if data[offset : offset + 6] != _SNAP:
+        return NOT_IP, 0
+    return (_u16(data, offset + 6)[0], offset + 8) if len(data) >= offset + 8 else (SHORT, 0)
+
+
+def _ethernet(data: bytes) -> _Found:
+    return (_u16(data, 12)[0], 14) if len(data) >= 14 else (SHORT, 0)
+
+
+def _linux_sll(data: bytes) -> _Found:
+    return (_u16(data, 14)[0], 16) if len(data) >= 16 else (SHORT, 0)
+
+
+def _linux_sll2(data: bytes) -> _Found:
+    return (_u16(data, 0)[0], 20) if len(data) >= 20 else (SHORT, 0)
+
+
+def _null(data: bytes) -> _Found:
+    """The address family in the byte order of whoever captured."""
+    if len(data) < 4:
+        return SHORT, 0
+    family: int = min(_u32(data)[0], _u32_little(data)[0])
+    return _BSD_FAMILIES.get(family, NOT_IP), 4
+
+
+def _raw(data: bytes) -> _Found:
+    if not data:
+        return SHORT, 0
+    return {4: ETHERTYPE_IPV4, 6: ETHERTYPE_IPV6}.get(data[0] >> 4, NOT_IP), 0
+
+
+def _ppp(data: bytes) -> _Found:
+    return _ppp_protocol(data, 2 if data[:2] == b"\xff\x03" else 0)
+
+
+def _ppp_protocol(data: bytes, offset: int) -> _Found:
+    """RFC 1661 §2, also with the protocol field compressed to one byte (§6.5)."""
+    if len(data) < offset + 2:
+        return SHORT, 0
+    if data[offset] & 1:
+        return _PPP_PROTOCOLS.get(data[offset], NOT_IP), offset + 1
+    return _PPP_PROTOCOLS.get(_u16(data, offset)[0], NOT_IP), offset + 2
+
+
+def _ppp_ether(data: bytes) -> _Found:
+    return _ppp_protocol(data, 6)
+
+
+def _c_hdlc(data: bytes) -> _Found:
+    return (_u16(data, 2)[0], 4) if len(data) >= 4 else (SHORT, 0)
+
+
+def _ieee802_11(data: bytes, offset: int = 0) -> _Found:
+    """Data frames that are not encrypted (IEEE 802.11 §9.2.3)."""
+    if len(data) < offset + 24:
+        return SHORT, 0
+    kind, flags = data[offset], data[offset + 1]
+    is_data, is_protected, no_data = kind & 0x0C == 0x08, flags & 0x40, kind & 0x40
+    if not is_data or is_protected or no_data:
+        return NOT_IP, 0
+    four_addresses = flags & 3 == 3
+    header_bytes = 24 + 6 * four_addresses
+    if kind & 0x80:  # quality of service; with the order bit an HT control field too
+        header_bytes += 6 if flags & 0x80 else 2
+    return _llc(data, offset + header_bytes)
+
+
+def _radiotap(data: bytes) -> _Found:
+    return _ieee802_11(data, _u16_little(data, 2)[0]) if len(data) >= 4 else (SHORT, 0)
+
+
+def _nflog(data: bytes) -> _Found:
+    """Netfilter's family, version and resource, then attributes in host byte order; the ninth is the packet."""
+    if len(data) < 4:
+        return SHORT, 0
+    protocol = {2: ETHERTYPE_IPV4, 10: ETHERTYPE_IPV6}.get(data[0], NOT_IP)
+    offset = 4
+    while len(data) >= offset + 4:
+        size, kind = _u16_little(data, offset)[0], _u16_little(data, offset + 2)[0]
+        if kind & 0x7FFF == 9:
+            return protocol, offset + 4
+        offset += max(size + 3 & ~3, 4)
+    return SHORT, 0
+
+
+def _pktap(data: bytes) -> _Found:
+    """Apple's header names the link type behind it."""
+    if len(data) < 12:
+        return SHORT, 0
+    header_bytes, inner = _u32_little(data)[0], _u32_little(data, 8)[0]
+    if header_bytes < 12 or inner in (_PKTAP, _USER2) or inner not in _LINKS:
+        return NOT_IP, 0
+    protocol, offset = _LINKS[inner](data[header_bytes:])
+    return protocol, offset + header_bytes
+
+
+_LINKS: dict[int, _Reader] = {
+    NULL: _null,
+    ETHERNET: _ethernet,
+    PPP: _ppp,
+    _BSD_RAW: _raw,
+    _OPENBSD_RAW: _raw,
+    _PPP_HDLC: _ppp,
+    _PPP_ETHER: _ppp_ether,
+    RAW: _raw,
+    _C_HDLC: _c_hdlc,
+    _IEEE802_11: _ieee802_11,
+    LOOP: _null,
+    LINUX_SLL: _linux_sll,
+    _RADIOTAP: _radiotap,
+    _USER2: _pktap,
+    IPV4: _raw,
+    IPV6: _raw,
+    _NFLOG: _nflog,
+    _PKTAP: _pktap,
+    LINUX_SLL2: _linux_sll2,
+}

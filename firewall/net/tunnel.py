@@ -1,0 +1,108 @@
+"""Packets inside packets: tunnels, and the mirrors that switches and routers send to a capture machine.
+
+IP in IP (RFC 2003, 2473, 4213), GRE (RFC 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III
+(draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet
+that an ICMP error quotes (RFC 792, RFC 4443).
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from firewall.net.link import ETHERNET, ETHERTYPE_BRIDGED, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PPP, RAW
+
+MAX_TUNNELS = 8
+"""How many packets may stand one inside the other: no real capture has more than four."""
+
+_IPV4_IN_IP, _IPV6_IN_IP, _GRE = 4, 41, 47
+_ICMP, _ICMPV6 = 1, 58
+# Destination unreachable, source quench, redirect, time exceeded, parameter problem; of ICMPv6 all errors there are.
+_ICMP_ERRORS, _ICMPV6_ERRORS = frozenset({3, 4, 5, 11, 12}), frozenset({1, 2, 3, 4})
+_ICMP_HEADER_BYTES = 8
+_VXLAN_PORT, _GENEVE_PORT, _GTP_U_PORT = 4789, 6081, 2152
+
+_GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
+_GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET}
+_ERSPAN_II, _ERSPAN_III, _GRE_PPP, _MPLS = 0x88BE, 0x22EB, 0x880B, 0x8847
+_GTP_G_PDU = 0xFF
+
+_u16 = Struct(">H").unpack_from
+
+
+class Inside(NamedTuple):
+    """Where in some bytes a packet or frame begins, and what link type reads it."""
+
+    link_type: int
+    start: int
+
+
+def inside_ip(protocol: int, data: bytes, start: int, end: int) -> Inside | None:
+    """Return what an IP packet of some protocol carries between ``start`` and ``end``, None when it is no packet."""
+    if protocol in (_IPV4_IN_IP, _IPV6_IN_IP):
+        return Inside(RAW, start)
+    if protocol == _GRE:
+        return _inside_gre(data, start, end)
+    return None
+
+
+def inside_udp(dst_port: int, payload: bytes) -> Inside | None:
+    """Return what a UDP datagram to some port carries, None when it is no packet."""
+    if dst_port == _VXLAN_PORT:
+        # The I flag, and the reserved byte that no text has.
+        return Inside(ETHERNET, 8) if len(payload) > 8 and payload[0] & 0x08 and not payload[7] else None
+    if dst_port == _GTP_U_PORT:
+        return _inside_gtp_u(payload)
+    if dst_port == _GENEVE_PORT and len(payload) > 8 and payload[0] >> 6 == 0:
+        link_type = _GRE_IN_IP.get(_u16(payload, 2)[0])
+        return None if link_type is None else Inside(link_type, 8 + (payload[0] & 0x3F) * 4)
+    return None
+
+
+def quoted_by_icmp(protocol: int, data: bytes, start: int, end: int) -> Inside | None:
+    """Return the packet that an ICMP or ICMPv6 error quotes."""
+    errors = _ICMP_ERRORS if protocol == _ICMP else _ICMPV6_ERRORS if protocol == _ICMPV6 else frozenset[int]()
+    if end - start <= _ICMP_HEADER_BYTES or data[start] not in errors:
+        return None
+    return Inside(RAW, start + _ICMP_HEADER_BYTES)
+
+
+def _inside_gre(data: bytes, start: int, end: int) -> Inside | None:
+    if end - start < 4:
+        return None
+    flags, protocol = _u16(data, start)[0], _u16(data, start + 2)[0]
+    version, size = flags & 7, 4
+    if version == 1:  # PPTP: a key always, an acknowledgment perhaps
+        size += 4 + (4 if flags & _GRE_SEQUENCE else 0) + (4 if flags & _GRE_ACK else 0)
+        return Inside(PPP, start + size) if protocol == _GRE_PPP else None
+    if version != 0 or flags & _GRE_ROUTING:
+        return None
+    size += sum(4 for flag in (_GRE_CHECKSUM, _GRE_KEY, _GRE_SEQUENCE) if flags & flag)
+    inner = start + size
+    if protocol in _GRE_IN_IP:
+        return Inside(_GRE_IN_IP[protocol], inner)
+    if protocol == _ERSPAN_II:  # without a sequence number it is type I, which has no header of its own
+        return Inside(ETHERNET, inner + (8 if flags & _GRE_SEQUENCE else 0))
+    if protocol == _ERSPAN_III and end >= inner + 12:
+        last = _u16(data, inner + 10)[0]
+        is_ip = last >> 10 & 0x1F == 2
+        return Inside(RAW if is_ip else ETHERNET, inner + (20 if last & 1 else 12))
+    return None
+
+
+def _inside_gtp_u(payload: bytes) -> Inside | None:
+    """Version 1 of the user plane: a fixed header, a longer one if a flag is set, then extension headers."""
+    if len(payload) < 9 or payload[0] >> 4 != 3 or payload[1] != _GTP_G_PDU:
+        return None
+    start = 8
+    if payload[0] & 7:
+        start = 12
+        has_extension = payload[0] & 4
+        following = payload[11] if len(payload) > 11 else 0
+        while has_extension and following:
+            if len(payload) <= start or not payload[start]:
+                return None
+            size = payload[start] * 4
+            if len(payload) < start + size:
+                return None
+            following = payload[start + size - 1]
+            start += size
+    return Inside(RAW, start)

@@ -1,0 +1,89 @@
+"""One capture read: frames become the messages that the engine is given, and the media that is only counted."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from firewall.net.capture_record import CaptureRecord, Unreadable
+from firewall.net.datagram import Datagram, Packet
+from firewall.net.frame import FrameDecoder
+from firewall.net.ip import Undecoded
+from firewall.net.rtp import is_rtp
+from firewall.net.signalling import is_signalling
+from firewall.net.tcp import Vantage
+from firewall.net.vantage import vantage
+from firewall.replay.copies import Sightings
+from firewall.replay.media import MediaEndpoints
+from firewall.replay.report import CaptureReport
+from firewall.replay.streams import SipStreams, StreamMessage
+
+_LOSSES = frozenset({"truncated", "malformed", "link_type"})
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A datagram, or a piece of a TCP stream, taken for signalling.
+
+    ``now_ns`` is when it is decided, ``seen_ns`` when it was captured: earlier for what had to wait for a lost segment.
+    """
+
+    datagram: Datagram
+    seen_on: Vantage
+    now_ns: int
+    seen_ns: int
+
+
+class CaptureReader:
+    """What is kept while one capture is read. ``ports`` are those that count as signalling."""
+
+    def __init__(self, found: CaptureReport, ports: frozenset[int], interfaces: frozenset[str]) -> None:
+        self.found = found
+        self.sightings = Sightings()
+        self.endpoints = MediaEndpoints()
+        self._ports = ports
+        self._decoder = FrameDecoder(interfaces=interfaces)
+        self._streams = SipStreams(ports)
+
+    def read(self, frame: CaptureRecord) -> Iterator[Arrival]:
+        """Return the signalling in a frame; count its media; note what could not be read."""
+        datagram = self._decoder.decode(frame)
+        if isinstance(datagram, Undecoded):
+            if datagram.kind in _LOSSES:
+                self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
+                self.media(datagram.datagram)
+            return
+        if datagram.transport == "other":
+            return
+        if isinstance(datagram, Packet):
+            if datagram.tcp is not None:
+                yield from self._arrivals(self._streams.read(frame, datagram), frame.timestamp_ns)
+                return
+            at_ns = frame.timestamp_ns if datagram.captured_ns is None else datagram.captured_ns
+        else:
+            at_ns = frame.timestamp_ns
+        if is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
+            yield Arrival(datagram, vantage(frame), at_ns, at_ns)
+            return
+        negotiated = self.media(datagram)
+        if not isinstance(datagram, Packet):
+            self.endpoints.flows.learn(frame, negotiated=negotiated)
+
+    def media(self, datagram: Datagram) -> bool:
+        """Count a datagram that is RTP between negotiated addresses; tell whether the addresses are."""
+        negotiated = self.endpoints.carries(datagram)
+        if negotiated and is_rtp(datagram.payload):
+            self.found.rtp_packets += 1
+        return negotiated
+
+    def finish(self, now_ns: int) -> Iterator[Arrival]:
+        """Return what still waited for lost segments; note what stayed incomplete."""
+        yield from self._arrivals(self._streams.finish(), now_ns)
+        for frame_number, held_bytes in self._decoder.fragments.incomplete():
+            reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
+            self.found.unreadable.append(Unreadable(frame_number, reason))
+        self.found.unreadable += self._streams.unreadable
+        self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
+
+    def _arrivals(self, messages: list[StreamMessage], now_ns: int) -> Iterator[Arrival]:
+        for message in messages:
+            segment = message.segment
+            yield Arrival(message.datagram, segment.seen_on, now_ns, segment.timestamp_ns)

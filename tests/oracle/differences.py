@@ -1,0 +1,148 @@
+"""Where sosgate and Wireshark 4.0 read a frame differently: every case, and why it stays so.
+
+The table is exact: the tests fail on a difference that is not in it, and on an entry that is no difference any more.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Frames (named in tests/oracle/captures.py), the fields that differ in each of them, and the reason; * is any."""
+
+    frames: tuple[str, ...]
+    fields: tuple[str, ...]
+    reason: str
+
+    def explains(self, frame: str, field: str) -> bool:
+        """Tell whether this is the reason of a difference."""
+        return _fits(frame, self.frames) and _fits(field, self.fields)
+
+    def unused(self, found: set[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the (frames, fields) of this entry that no difference found, each (frame, field), needs."""
+        return [
+            (frames, fields)
+            for frames in self.frames
+            for fields in self.fields
+            if not any(fnmatchcase(frame, frames) and fnmatchcase(field, fields) for frame, field in found)
+        ]
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(
+        (
+            "strange/number alone",
+            "strange/old version",
+            "strange/tabs",
+            "strange/many blanks",
+            "strange/blank in the URI",
+            "strange/no reason",
+        ),
+        ("sip", "sip.*"),
+        "Wireshark takes the message for none. NENA-STA-010.3 §3.1.1 asks elements to accept what can be read, so "
+        "sosgate reads it and notes an anomaly",
+    ),
+    Difference(
+        ("strange/CRLF before",),
+        ("sip", "sip.*"),
+        "RFC 3261 §7.5: line ends before the start line are ignored; Wireshark sees no start line behind them",
+    ),
+    Difference(
+        ("tcp/two messages",),
+        ("sip.*",),
+        "sosgate decides each message of a segment by itself; Wireshark pools the values of all messages of the frame",
+    ),
+    Difference(
+        ("*",),
+        ("sip.r-uri.param",),
+        "Wireshark 4.0 knows the field and never fills it; sosgate gives each parameter, as of any other URI",
+    ),
+    Difference(
+        ("strange/one character",),
+        ("sip.r-uri.user",),
+        "Wireshark has no user part of one character; a rule about the user 0 must not be blind",
+    ),
+    Difference(
+        ("strange/password",),
+        ("sip.r-uri.user",),
+        "Wireshark takes user:password for the user part; RFC 3261 §19.1.1 ends the user at the colon",
+    ),
+    Difference(
+        ("strange/sips",),
+        ("sip.r-uri.user", "sip.r-uri.host"),
+        "RFC 3261 §19.1.4: schemes are compared in any case; Wireshark splits only URIs of lower case ones",
+    ),
+    Difference(
+        ("strange/quoted URI",),
+        ("sip.r-uri", "sip.r-uri.user", "sip.r-uri.host"),
+        "RFC 4475 §3.1.2.4: a Request-URI in angle brackets; Wireshark keeps the brackets and finds no parts",
+    ),
+    Difference(
+        ("strange/any case",),
+        ("sip.from.tag", "sip.tag"),
+        "RFC 3261 §7.3.1: parameter names are of any case; Wireshark looks for tag in lower case only",
+    ),
+    Difference(
+        ("strange/no brackets",),
+        ("sip.to.addr",),
+        "To: urn:service:sos without brackets, seen in real emergency calls; Wireshark finds no address",
+    ),
+    Difference(
+        ("strange/blanks",),
+        ("sip.Via", "sip.Via.*"),
+        "RFC 3261 §7.3.1 allows blanks before the colon; Wireshark does not know the header then",
+    ),
+    Difference(
+        ("strange/blanks",),
+        ("sip.CSeq", "sip.CSeq.method", "sip.Call-ID"),
+        "blanks around a value are not part of it (RFC 3261 §7.3.1); Wireshark keeps them",
+    ),
+    Difference(
+        ("strange/bad numbers",),
+        ("sip.CSeq.seq", "sip.CSeq.method", "sip.Content-Length", "sip.Expires", "sip.Max-Forwards"),
+        "what is no number has no value for sosgate, and is an anomaly; Wireshark reads 0 or wraps around",
+    ),
+    Difference(
+        ("strange/empty reason",),
+        ("sip.Retry-After",),
+        "RFC 3261 §20.33: a comment and parameters may follow the seconds; Wireshark reads 0",
+    ),
+    Difference(
+        ("strange/folded",),
+        ("sip.Subject",),
+        "RFC 3261 §7.3.1: a folded value is the same as one with a blank instead; Wireshark keeps the line ends",
+    ),
+    Difference(
+        ("strange/not UTF-8",),
+        ("sip.Subject",),
+        "a byte that is no UTF-8 is one byte for sosgate, as on the wire; Wireshark puts a replacement character there",
+    ),
+    Difference(
+        ("strange/NUL",),
+        ("sip.Organization",),
+        "a NUL is a byte of the value for sosgate; to Wireshark the text ends there",
+    ),
+    Difference(
+        ("strange/display names",),
+        ("sip.pai.addr",),
+        "RFC 3325 §9.1: P-Asserted-Identity may have two values; Wireshark reads the first",
+    ),
+    Difference(
+        ("strange/odd description",),
+        (
+            "sdp.connection_info.address",
+            "sdp.connection_info.address_type",
+            "sdp.media",
+            "sdp.media.format",
+            "sdp.media.port",
+            "sdp.media.proto",
+            "sdp.owner.address",
+        ),
+        "lines that lack their words: Wireshark repeats the word before, sosgate has no value",
+    ),
+)

@@ -1,0 +1,213 @@
+"""SIP messages out of TCP streams: whole ones, cut ones, and those behind what the capture lacks; tshark beside us."""
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firewall.net.capture_record import CaptureRecord
+from firewall.net.datagram import Packet
+from firewall.net.frame import FrameDecoder
+from firewall.replay import streams
+from firewall.replay.streams import SipStreams, StreamMessage
+from tests.net.packets import ethernet, linux_sll2, pcap, record, segment, tshark
+from tests.replay.calls import invite, message
+
+INVITE = invite()
+OPTIONS = message("OPTIONS sip:psap.example SIP/2.0", "1 OPTIONS", call_id="o1")
+BYE = message("BYE sip:psap.example SIP/2.0", "2 BYE", call_id="c1", to_tag="b")
+# tshark does not see a message behind a keep-alive of the same segment, so there is none between these.
+MESSAGES = INVITE + OPTIONS + BYE
+WIRE = INVITE + OPTIONS + b"\r\n\r\n" + BYE
+PORTS = frozenset({5060})
+
+
+class Capture:
+    """Frames read one after the other, and the same frames as a file."""
+
+    def __init__(self, ports: frozenset[int] = PORTS) -> None:
+        self.streams = SipStreams(ports)
+        self.frames: list[bytes] = []
+        self.found: list[StreamMessage] = []
+        self._decoder = FrameDecoder()
+
+    def take(self, *packets: bytes) -> "Capture":
+        for packet in packets:
+            self.frames.append(ethernet(packet))
+            self._read(record(self.frames[-1], number=len(self.frames)))
+        return self
+
+    def end(self) -> "Capture":
+        self.found += self.streams.finish()
+        return self
+
+    def _read(self, frame: CaptureRecord) -> None:
+        packet = self._decoder.decode(frame)
+        assert isinstance(packet, Packet)
+        self.found += self.streams.read(frame, packet)
+
+    def numbered(self) -> list[tuple[int | None, bytes]]:
+        """Frame number and method of each message."""
+        return [
+            (each.datagram.frame_number, each.datagram.payload.split()[0])
+            for each in self.found
+            if each.datagram.payload.strip()
+        ]
+
+
+def of_tshark(capture: Capture, folder: Path, *, in_order: bool = True) -> list[tuple[int | None, bytes]]:
+    """The same of tshark; told to put segments ``in_order``, it waits for ever where some are missing."""
+    path = folder / "a.pcap"
+    path.write_bytes(pcap(capture.frames))
+    rows = tshark(
+        path,
+        "frame.number",
+        "sip.Method",
+        only="sip.Method",
+        options=("-o", f"tcp.reassemble_out_of_order:{str(in_order).upper()}"),
+    )
+    return [(int(number), method.encode()) for number, methods in rows for method in methods.split(",")]
+
+
+def cut(wire: bytes, *places: int, start: int = 1000) -> list[bytes]:
+    edges = [0, *places, len(wire)]
+    return [segment(wire[a:b], start + a) for a, b in pairwise(edges)]
+
+
+def test_messages_are_numbered_by_the_frame_that_completes_them_as_tshark_does(tmp_path: Path) -> None:
+    size = len(INVITE)
+    capture = Capture().take(segment(b"", 999, flags="S"), *cut(MESSAGES, 100, size + 50, size + len(OPTIONS) + 2))
+    assert capture.numbered() == [(3, b"INVITE"), (4, b"OPTIONS"), (5, b"BYE")]
+    assert of_tshark(capture, tmp_path) == capture.numbered()
+
+
+def test_several_messages_in_one_segment_are_each_there(tmp_path: Path) -> None:
+    capture = Capture().take(segment(MESSAGES, 1000))
+    assert capture.numbered() == [(1, b"INVITE"), (1, b"OPTIONS"), (1, b"BYE")]
+    assert of_tshark(capture, tmp_path) == capture.numbered()
+
+
+def test_reordered_and_repeated_segments_give_the_messages_once(tmp_path: Path) -> None:
+    size = len(INVITE)
+    first, second, third, fourth = cut(MESSAGES, 200, size, size + len(OPTIONS))
+    capture = Capture().take(segment(b"", 999, flags="S"), first, first, third, second, second, fourth).end()
+    assert sorted(capture.numbered()) == [(4, b"OPTIONS"), (5, b"INVITE"), (7, b"BYE")]
+    theirs = of_tshark(capture, tmp_path)
+    assert [method for _, method in theirs] == [b"INVITE", b"OPTIONS", b"BYE"]
+
+
+def test_a_capture_that_begins_in_the_middle_begins_at_the_next_start_line(tmp_path: Path) -> None:
+    tail = INVITE[-60:]
+    capture = Capture().take(segment(tail, 5000), segment(OPTIONS + BYE, 5060)).end()
+    assert capture.numbered() == [(2, b"OPTIONS"), (2, b"BYE")]
+    assert of_tshark(capture, tmp_path) == capture.numbered()
+    assert capture.streams.unreadable == []
+
+
+def test_messages_after_a_gap_are_found_and_the_gap_is_told(tmp_path: Path) -> None:
+    first, _, third = cut(INVITE + OPTIONS, 300, len(INVITE))
+    acknowledged = segment(b"", 1, acknowledges=1000 + len(INVITE + OPTIONS), back=True)
+    capture = Capture().take(
+        segment(b"", 999, flags="S"), first, third, acknowledged, segment(BYE, 1000 + len(INVITE + OPTIONS))
+    )
+    assert capture.numbered() == [(3, b"OPTIONS"), (5, b"BYE")]
+    (lost,) = capture.streams.unreadable
+    missing = len(INVITE) - 300
+    assert (lost.packet, lost.reason) == (
+        3,
+        f"TCP segments are missing: {missing} bytes of the stream before this frame",
+    )
+    assert of_tshark(capture, tmp_path, in_order=False) == capture.numbered()
+
+
+def test_a_message_behind_a_gap_is_found_also_inside_a_segment_and_cut_into_bytes() -> None:
+    lost_end = 100
+    rest = INVITE[lost_end + 50 :] + OPTIONS
+    tiny = [segment(rest[at : at + 3], 1000 + lost_end + 50 + at) for at in range(0, len(rest), 3)]
+    acknowledged = segment(b"", 1, acknowledges=1000 + len(INVITE), back=True)
+    capture = Capture().take(
+        segment(b"", 999, flags="S"), segment(INVITE[:lost_end], 1000), tiny[0], acknowledged, *tiny[1:]
+    )
+    assert capture.numbered() == [(3 + len(tiny), b"OPTIONS")]
+
+
+def test_a_lost_segment_that_comes_after_all_gives_its_message() -> None:
+    after = 1000 + len(OPTIONS)
+    acknowledged = segment(b"", 1, acknowledges=after + len(BYE), back=True)
+    capture = Capture().take(segment(b"", 999, flags="S"), segment(BYE, after), acknowledged, segment(OPTIONS, 1000))
+    assert capture.numbered() == [(2, b"BYE"), (4, b"OPTIONS")]
+
+
+def test_sip_on_any_port_is_found_by_its_content_and_nothing_else_is_looked_into() -> None:
+    ports = (40000, 40001)
+    capture = Capture().take(
+        segment(b"", 999, flags="S", ports=ports),
+        segment(OPTIONS[:40], 1000, ports=ports),
+        segment(OPTIONS[40:], 1040, ports=ports),
+        segment(b"GET / HTTP/1.1\r\n\r\n", 1000, ports=(40000, 80)),
+    )
+    assert capture.numbered() == [(3, b"OPTIONS")]
+
+
+def test_what_is_no_sip_on_a_signalling_port_is_given_to_the_engine_as_it_is() -> None:
+    capture = Capture().take(segment(b"", 999, flags="S"), segment(b"\x16\x03\x01\x02\x00\x01", 1000))
+    assert [each.datagram.payload for each in capture.found] == [b"\x16\x03\x01\x02\x00\x01"]
+
+
+def test_a_message_cut_by_the_end_of_its_connection_is_given_one_cut_by_the_captures_end_is_told() -> None:
+    closed = (
+        Capture().take(segment(b"", 999, flags="S"), segment(INVITE[:200], 1000), segment(b"", 1200, flags="FA")).end()
+    )
+    assert [(each.datagram.frame_number, each.datagram.payload) for each in closed.found] == [(2, INVITE[:200])]
+    ended = Capture().take(segment(b"", 999, flags="S"), segment(INVITE[:200], 1000)).end()
+    assert ended.found == []
+    (lost,) = ended.streams.unreadable
+    assert (lost.packet, lost.reason) == (2, "the capture ends inside a SIP message over TCP: 200 bytes came")
+
+
+def test_each_side_of_a_firewall_has_its_own_stream() -> None:
+    decoder, found = FrameDecoder(), []
+    sip = SipStreams(PORTS)
+    for number, (interface, outgoing, start) in enumerate([(1, False, 1000), (2, True, 77)], 1):
+        frame = record(
+            linux_sll2(segment(INVITE, start), interface=interface, outgoing=outgoing), link_type=276, number=number
+        )
+        packet = decoder.decode(frame)
+        assert isinstance(packet, Packet)
+        found += sip.read(frame, packet)
+    assert [(each.datagram.frame_number, each.segment.seen_on) for each in found] == [(1, (1, False)), (2, (2, True))]
+
+
+def test_messages_that_never_end_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_PENDING_BYTES", 5000)
+    capture = Capture()
+    for port in range(1, 60):
+        capture.take(segment(INVITE[:-1], 1000, ports=(port, 5060)))
+    assert len(capture.streams) <= 5000 // (len(INVITE) - 1) + 1
+
+
+@given(st.lists(st.integers(1, len(WIRE) - 1), max_size=40), st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_any_cut_in_any_order_gives_the_same_messages(places: list[int], chance: random.Random) -> None:
+    packets = cut(WIRE, *sorted(set(places)))
+    chance.shuffle(packets)
+    capture = Capture().take(segment(b"", 999, flags="S"), *packets).end()
+    whole = Capture().take(segment(b"", 999, flags="S"), segment(WIRE, 1000)).end()
+    assert [each.datagram.payload for each in capture.found] == [each.datagram.payload for each in whole.found]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 600), st.binary(max_size=30), st.sampled_from(["A", "SA", "FA", "RA"]), st.booleans()),
+        max_size=25,
+    )
+)
+@settings(max_examples=100)
+def test_any_bytes_in_any_segments_are_taken(stream: list[tuple[int, bytes, str, bool]]) -> None:
+    capture = Capture()
+    for at, data, flags, back in stream:
+        capture.take(segment(data, at, flags=flags, acknowledges=at, back=back))
+    capture.end()

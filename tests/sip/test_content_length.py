@@ -1,0 +1,32 @@
+"""Content-Length: RFC 3261 §18.3, §20.14."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.sip.content_length import announced_length
+
+
+@pytest.mark.parametrize(
+    ("values", "length", "anomaly"),
+    [
+        ([], None, None),
+        (["0"], 0, None),
+        (["349"], 349, None),
+        (["349", "349"], 349, None),
+        (["349", "350"], None, "content_length_conflicting"),
+        (["-1"], None, "content_length_invalid"),
+        (["1_0"], None, "content_length_invalid"),
+        (["٣"], None, "content_length_invalid"),
+        ([""], None, "content_length_invalid"),
+        (["9" * 70_000], 10**10, None),
+    ],
+)
+def test_one_number_is_a_length(values: list[str], length: int | None, anomaly: str | None) -> None:
+    assert announced_length(values) == (length, anomaly)
+
+
+@given(st.lists(st.text(max_size=12), max_size=3))
+def test_any_values_give_a_length_or_an_anomaly(values: list[str]) -> None:
+    length, anomaly = announced_length(values)
+    assert (length is None) == (not values or anomaly is not None)

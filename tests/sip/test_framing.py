@@ -1,0 +1,218 @@
+"""Messages cut out of a TCP stream: RFC 3261 §18.3, RFC 5626 §4.4.1."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.sip.framing import Framer, Piece
+from firewall.sip.limits import MAX_MESSAGE_BYTES
+from firewall.sip.message import parse_message
+from tests.messages import SDP, request, response
+
+INVITE = request(body=SDP, headers=("Content-Type: application/sdp",))
+OK = response(request())
+BYE = request("BYE", to_tag="psap", cseq=2)
+
+
+def pieces(*segments: bytes) -> list[Piece]:
+    framer = Framer()
+    handed_out = [piece for segment in segments for piece in framer.feed(segment)]
+    return handed_out + framer.flush()
+
+
+def kinds(*segments: bytes) -> list[tuple[str, bytes]]:
+    return [(piece.kind, piece.data) for piece in pieces(*segments)]
+
+
+def joined_junk(handed_out: list[Piece]) -> list[tuple[str, bytes]]:
+    """Pieces with neighbouring junk made one: a broken stream is handed out as it comes."""
+    joined: list[tuple[str, bytes]] = []
+    for piece in handed_out:
+        if joined and piece.kind == "junk" == joined[-1][0]:
+            joined[-1] = ("junk", joined[-1][1] + piece.data)
+        else:
+            joined.append((piece.kind, piece.data))
+    return joined
+
+
+def with_lengths(*values: str, body: bytes = b"") -> bytes:
+    lines = "".join(f"Content-Length: {value}\r\n" for value in values)
+    return request().replace(b"Content-Length: 0\r\n", lines.encode()) + body
+
+
+def test_pipelined_messages_come_out_one_by_one() -> None:
+    assert kinds(INVITE + OK + BYE) == [("message", INVITE), ("message", OK), ("message", BYE)]
+
+
+def test_one_byte_at_a_time_gives_the_same_messages() -> None:
+    stream = INVITE + b"\r\n\r\n" + OK
+    expected = [("message", INVITE), ("keep_alive", b"\r\n"), ("keep_alive", b"\r\n"), ("message", OK)]
+    assert kinds(*(stream[i : i + 1] for i in range(len(stream)))) == expected
+
+
+def test_a_message_is_handed_out_with_its_last_byte_and_not_before() -> None:
+    framer = Framer()
+    assert framer.feed(INVITE[:-1]) == []
+    assert framer.pending == len(INVITE) - 1
+    assert framer.feed(INVITE[-1:]) == [Piece("message", INVITE)]
+    assert framer.pending == 0
+
+
+def test_a_pong_does_not_wait_for_more() -> None:
+    assert Framer().feed(b"\r\n") == [Piece("keep_alive", b"\r\n")]
+
+
+def test_every_kind_of_line_end_keeps_alive() -> None:
+    assert kinds(b"\r\n", b"\n", b"\r", b"\r\n" + BYE) == [
+        ("keep_alive", b"\r\n"),
+        ("keep_alive", b"\n"),
+        ("keep_alive", b"\r"),
+        ("keep_alive", b"\r\n"),
+        ("message", BYE),
+    ]
+
+
+def test_the_body_counts_in_bytes_and_may_hold_anything() -> None:
+    body = "Ü\r\n\r\nINVITE sip:a@b SIP/2.0\r\n\r\n".encode()
+    message = with_lengths(str(len(body)), body=body)
+    assert kinds(message + BYE) == [("message", message), ("message", BYE)]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_the_compact_and_the_folded_form_count(line_end: str) -> None:
+    head = line_end.join(["MESSAGE sip:a@b SIP/2.0", "L :", " 3", "Call-ID: x", "", ""]).encode()
+    assert kinds(head + b"abc" + BYE) == [("message", head + b"abc"), ("message", BYE)]
+
+
+def test_without_content_length_the_message_ends_with_its_head() -> None:
+    message = with_lengths()
+    assert kinds(message + BYE) == [("message", message), ("message", BYE)]
+
+
+def test_what_a_short_content_length_leaves_over_is_junk_up_to_the_next_message() -> None:
+    short = with_lengths("3", body=b"v=0")
+    rest = b"\r\no=- 1 1 IN IP4 192.0.2.10\r\nINVITE without a version\r\n"
+    assert kinds(short + rest + BYE) == [
+        ("message", short),
+        ("keep_alive", b"\r\n"),
+        ("junk", b"o=- 1 1 IN IP4 192.0.2.10\r\n"),
+        ("junk", b"INVITE without a version\r\n"),
+        ("message", BYE),
+    ]
+
+
+@pytest.mark.parametrize("lengths", [("0", "60"), ("-1",), ("0x10",), ("5, 5",), ("70000",), ("9" * 5000,), ("",)])
+def test_a_length_that_nobody_can_be_sure_of_breaks_the_stream_behind_the_head(lengths: tuple[str, ...]) -> None:
+    framer = Framer()
+    head = with_lengths(*lengths)
+    assert framer.feed(head + BYE) == [Piece("message", head), Piece("junk", BYE)]
+    assert framer.broken
+    assert framer.feed(BYE) == [Piece("junk", BYE)]
+    assert framer.pending == 0
+
+
+def test_equal_lengths_agree() -> None:
+    message = with_lengths("2", "2", body=b"hi")
+    assert kinds(message + BYE) == [("message", message), ("message", BYE)]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"\x00\x01\x00\x00!\x12\xa4B",
+        b"A" * 9000,
+        b"BYE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 20_000,
+    ],
+)
+def test_what_is_no_sip_breaks_the_stream_and_is_handed_out(stream: bytes) -> None:
+    framer = Framer()
+    assert joined_junk(framer.feed(stream)) == [("junk", stream)]
+    assert framer.broken
+
+
+def test_a_message_cut_by_the_end_of_the_stream_is_still_handed_out() -> None:
+    assert kinds(INVITE[:-9]) == [("message", INVITE[:-9])]
+    assert kinds(INVITE[:60]) == [("message", INVITE[:60])]
+    assert kinds(b"INVITE sip:") == [("junk", b"INVITE sip:")]
+    assert kinds(b"\r") == [("keep_alive", b"\r")]
+
+
+def test_the_largest_message_passes_and_one_more_byte_does_not() -> None:
+    head = len(with_lengths("60000"))
+    fits = with_lengths(str(MAX_MESSAGE_BYTES - head), body=b"x" * (MAX_MESSAGE_BYTES - head))
+    assert kinds(fits) == [("message", fits)]
+    assert Framer().feed(with_lengths(str(MAX_MESSAGE_BYTES - head + 1)))[0].kind == "message"
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        INVITE,
+        OK,
+        BYE,
+        INVITE.replace(b"\r\n", b"\n"),
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\n\r\n",
+        b"\n\r\n",
+        b"\x00",
+        b"SIP/2.0 200 OK\r\n",
+        b"BYE sip:a@b SIP/2.0\n",
+        b"l: 4\r\n",
+        b"l:\r\n\t7\r\n",
+        b"Content-Length: 1\r\n",
+        b"junk\r\n",
+    ]
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    stream = bytearray(b"".join(draw(st.lists(st.one_of(FRAGMENTS, st.binary(max_size=8)), max_size=8))))
+    for _ in range(draw(st.integers(0, 3)) if stream else 0):
+        stream[draw(st.integers(0, len(stream) - 1))] = draw(st.integers(0, 255))
+    return bytes(stream)
+
+
+@given(streams(), st.data())
+def test_any_cutting_gives_the_same_pieces_and_loses_no_byte(stream: bytes, data: st.DataObject) -> None:
+    whole = pieces(stream)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    cut = pieces(*(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)))
+    assert joined_junk(cut) == joined_junk(whole) == joined_junk(pieces(*(bytes([byte]) for byte in stream)))
+    assert b"".join(piece.data for piece in cut) == stream
+    framer = Framer()
+    framer.feed(stream)
+    if not framer.broken:
+        assert [(p.kind, p.data) for p in cut] == [(p.kind, p.data) for p in whole]
+
+
+@given(streams())
+def test_a_message_piece_is_one_that_the_parser_reads_alike(stream: bytes) -> None:
+    framer = Framer()
+    for piece in framer.feed(stream):
+        if piece.kind == "message" and not framer.broken:
+            assert "content_length_short" not in parse_message(piece.data).anomalies
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\r\n" * 32_000,
+        BYE * 200,
+        b"BYE sip:a@b SIP/2.0\r\n" + b"a\n\r" * 20_000,
+        b"BYE sip:a@b SIP/2.0\r\n" + b"Content-Length:\r\n " * 4_000,
+        b"BYE sip:a@b SIP/2.0\r\nContent-Length: 60000\r\n\r\n" + b"\n" * 60_000,
+        b"x\n" * 32_000,
+    ],
+)
+def test_a_byte_at_a_time_costs_no_more_than_linear_time(stream: bytes) -> None:
+    """64 KB in single bytes: quadratic work would take minutes."""
+    framer = Framer()
+    begun_s = time.process_time()
+    for index in range(len(stream)):
+        framer.feed(stream[index : index + 1])
+    assert time.process_time() - begun_s < 5

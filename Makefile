@@ -22,8 +22,9 @@ POLICIES = $(wildcard rules/start.yaml rules/examples/*.yaml)
 stage = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 FUZZ_SECONDS ?= 10
+SOAK_MESSAGES ?= 1000000
 
-.PHONY: help setup demo test check bench fuzz format docs lock clean system check-style check-types check-layers \
+.PHONY: help setup demo test check bench fuzz soak format docs lock clean system check-style check-types check-layers \
 	check-tests check-rules check-docs
 
 help: ## List the targets
@@ -49,6 +50,9 @@ fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each
 	@test -d build/atheris || $(BIN)/python -m pip install --quiet --no-deps --require-hashes \
 	  --target build/atheris --requirement tests/fuzz/requirements.txt || rm -rf build/atheris
 	@PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
+soak: $(INSTALLED) ## Put SOAK_MESSAGES (1000000) mutated messages through one engine
+	@$(BIN)/python -m tests.fuzz.soak --messages $(SOAK_MESSAGES)
 
 format: $(INSTALLED) ## Bring the code into the one format
 	@$(BIN)/ruff format .

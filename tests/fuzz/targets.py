@@ -35,7 +35,7 @@ RULES = """
   - {name: limit, when: 'sip.Method == "OPTIONS"', limit: {rate: 2/1s, per: net.src}, action: drop, ban: 1s}
   - {name: calls, when: 'sip.r-uri.user matches "9|sos" or sip.to.host == "h"', action: allow}
 """  # fmt: skip
-_POLICY = policy(RULES, guard="enforce")
+SOAK_POLICY = policy(RULES, guard="enforce")
 _NOW_NS = 1_800_000_000_000_000_000
 _SEPARATOR = b"\xff\xfe|"
 
@@ -163,7 +163,7 @@ def stun(data: bytes) -> None:
 
 def engine(data: bytes) -> None:
     """Any messages in any order: one decision each that can be written, and allowed ones go on unchanged."""
-    core = Engine(_POLICY, strict=True)
+    core = Engine(SOAK_POLICY, strict=True)
     core.handle(Started(), _NOW_NS)
     now_ns = _NOW_NS
     for number, payload in enumerate(data.split(_SEPARATOR)[:16]):

@@ -67,6 +67,7 @@ def _times() -> str:
     return (
         "\n## How long it is remembered\n\n| what | seconds since the last message of it | why |\n| --- | --- | --- |\n"
         f"{lines}\nAt most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
-        "An emergency call always finds a place: the oldest ordinary call makes room. After a restart the calls in "
+        "For an emergency call the oldest ordinary call makes room; where all are emergencies, one more passes "
+        "untracked. After a restart the calls in "
         "progress are read back from the decision log.\n"
     )

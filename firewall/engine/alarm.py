@@ -9,25 +9,27 @@ from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
 
+REPEAT_NS = 600 * 1_000_000_000
+"""What goes on is said again after ten minutes."""
 _REMEMBERED = 10_000
 
 Subject = tuple[str, ...]
 
 
 class AlarmMemory:
-    """Which alarms were raised, so that a retransmission does not repeat one; bounded."""
+    """Which alarms were raised of late, so that a retransmission does not repeat one; bounded."""
 
     def __init__(self) -> None:
-        self._raised: dict[Subject, None] = {}
+        self._raised: dict[Subject, int] = {}
 
-    def first(self, *subject: str) -> bool:
-        """Tell whether an alarm about this subject is the first one, and remember it."""
-        if subject in self._raised:
-            return False
+    def first(self, now_ns: int, *subject: str) -> bool:
+        """Tell whether an alarm about this subject is the first one in ``REPEAT_NS``, and remember it."""
+        raised_ns = self._raised.pop(subject, None)
+        is_first = raised_ns is None or now_ns - raised_ns >= REPEAT_NS
         if len(self._raised) >= _REMEMBERED:
             del self._raised[next(iter(self._raised))]
-        self._raised[subject] = None
-        return True
+        self._raised[subject] = now_ns if raised_ns is None or is_first else raised_ns
+        return is_first
 
 
 def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int) -> Alarm:

@@ -38,12 +38,17 @@ class Attempt:
     guarded: bool = False
     outcome: Outcome | None = None
 
-    def passed(self, message: Message, now_ns: int) -> Outcome | None:
-        """Take note of a message that was let through; return the outcome when it is known by it, else None."""
+    def passed(self, message: Message, now_ns: int, *, is_open: bool) -> Outcome | None:
+        """Take note of a message that was let through; return the outcome when it is known by it, else None.
+
+        ``is_open``: another branch of the call may still be answered (RFC 3261 §16.7).
+        """
         if isinstance(message, Request):
             outcome = self._request_passed(message, now_ns)
         else:
             outcome = self._response_passed(message, now_ns)
+            if is_open and outcome in ("failed_downstream", "abandoned"):
+                outcome = None
         if outcome is None or self.outcome is not None:
             return None
         self.ended_ns = now_ns

@@ -30,7 +30,10 @@ Follows = Literal["response", "in_dialog", "cancel", "reject_ack"]
 
 @dataclass(slots=True)
 class Call:
-    """What is known of one Call-ID. ``tags`` are those of allowed messages: the right to belong to this call."""
+    """What is known of one Call-ID. ``tags`` are those of allowed messages: the right to belong to this call.
+
+    ``forks`` tells which INVITE each early dialog answers: a proxy before us may have sent several (RFC 3261 §16.7).
+    """
 
     call_id: str
     began_ns: int
@@ -41,6 +44,7 @@ class Call:
     session_ns: int = DIALOG_NS
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
+    forks: dict[DialogId, TransactionId | None] = field(default_factory=dict)
     transactions: dict[TransactionId, Transaction] = field(default_factory=dict)
 
     def state_for(self, message: Message) -> DialogState:
@@ -89,7 +93,7 @@ class Call:
             known.note(message)
         self._move_dialogs(message)
         self._read_session_timer(message)
-        self._extend(message, now_ns)
+        self._extend(now_ns)
 
     def rejected(self, request: Request) -> None:
         """Take note of a request that the firewall answered itself."""
@@ -106,14 +110,23 @@ class Call:
         self,
         began_ns: int,
         deadline_ns: int,
-        emergency: EmergencyMark | None,
         tags: set[str],
         dialogs: dict[DialogId, DialogState],
     ) -> None:
         """Take over what the log of an earlier run tells of this call; its responses follow by their dialog."""
-        self.began_ns, self.deadline_ns, self.emergency = began_ns, deadline_ns, emergency
+        self.began_ns, self.deadline_ns = began_ns, deadline_ns
         self.tags.update(tags)
         self.dialogs.update(dialogs)
+
+    def is_ringing(self) -> bool:
+        """Tell whether an INVITE got a provisional response and no final one yet."""
+        return any(each.method == "INVITE" and each.state == "proceeding" for each in self.transactions.values())
+
+    def awaits_answer(self) -> bool:
+        """Tell whether an INVITE outside a dialog may still be answered."""
+        return any(
+            each.method == "INVITE" and each.state in ("trying", "proceeding") for each in self.transactions.values()
+        )
 
     def _transaction_of(self, message: Message) -> Transaction | None:
         identifier = transaction_id(message)
@@ -140,10 +153,14 @@ class Call:
             if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
                 self.dialogs[identifier] = state
                 self.tags.update(identifier)
+                if state == "early":
+                    self.forks.setdefault(identifier, transaction_id(message))
         if trigger == "failure":
-            # A final failure ends every early dialog of the request, whatever tag each had (RFC 3261 §13.2.2.3).
-            for early in [key for key, state in self.dialogs.items() if state == "early"]:
-                self.dialogs[early] = "terminated"
+            # A final failure ends every early dialog of its request, whatever tag each had (RFC 3261 §13.2.2.3).
+            failed = transaction_id(message)
+            for early, transaction in self.forks.items():
+                if transaction == failed and self.dialogs[early] == "early":
+                    self.dialogs[early] = "terminated"
 
     def _read_session_timer(self, message: Message) -> None:
         """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""
@@ -154,13 +171,11 @@ class Call:
             # Twice the interval: a peer that refreshes late is still better heard than cut.
             self.session_ns = min(DIALOG_NS, 2 * int(interval[1]) * SECOND_NS) if interval else DIALOG_NS
 
-    def _extend(self, message: Message, now_ns: int) -> None:
+    def _extend(self, now_ns: int) -> None:
         states = self.dialogs.values()
         if "confirmed" in states:
             lasts_ns = max(self.session_ns, TRANSACTION_NS)
-        elif "early" in states or (
-            message.cseq_method == "INVITE" and not isinstance(message, Request) and message.status_code < 200
-        ):
+        elif "early" in states or self.is_ringing():
             lasts_ns = RINGING_NS
         else:
             lasts_ns = TRANSACTION_NS

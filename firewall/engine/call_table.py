@@ -7,9 +7,11 @@ became of it.
 import heapq
 
 from firewall.engine.call import TRANSACTION_NS, Call
+from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message
 
 MAX_CALLS = 100_000
+_STALE_DEADLINES = 1_000
 
 
 class CallTable:
@@ -17,6 +19,7 @@ class CallTable:
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
         self._calls: dict[str, Call] = {}
+        self._ordinary: dict[str, None] = {}  # those that may make room, oldest first
         self._deadlines: list[tuple[int, str]] = []
         self._max_calls = max_calls
 
@@ -43,6 +46,7 @@ class CallTable:
         deadline_ns = now_ns + TRANSACTION_NS
         call = Call(call_id, now_ns, deadline_ns, deadline_ns)
         self._calls[call_id] = call
+        self._ordinary[call_id] = None
         heapq.heappush(self._deadlines, (deadline_ns, call_id))
         return call
 
@@ -51,6 +55,11 @@ class CallTable:
         call.forwarded(message, now_ns)
         if call.deadline_ns < call.scheduled_ns:
             self._schedule(call)
+
+    def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
+        """Take a call as an emergency from now on: it makes room for no other."""
+        call.emergency = mark
+        self._ordinary.pop(call.call_id, None)
 
     def next_deadline(self) -> int | None:
         """Return the earliest instant at which a call may have to be forgotten."""
@@ -67,17 +76,25 @@ class CallTable:
             if call.deadline_ns > now_ns:
                 self._schedule(call)
             else:
-                del self._calls[call_id]
+                self._forget(call_id)
                 expired.append(call)
         return expired
 
     def _schedule(self, call: Call) -> None:
         call.scheduled_ns = call.deadline_ns
         heapq.heappush(self._deadlines, (call.deadline_ns, call.call_id))
+        if len(self._deadlines) > 2 * len(self._calls) + _STALE_DEADLINES:
+            # Entries of calls that were ended early would stay for as long as the calls might have lasted.
+            self._deadlines = [(each.scheduled_ns, each.call_id) for each in self._calls.values()]
+            heapq.heapify(self._deadlines)
 
     def _make_room(self) -> bool:
-        for call_id, call in self._calls.items():
-            if call.emergency is None:
-                del self._calls[call_id]
-                return True
-        return False
+        oldest = next(iter(self._ordinary), None)
+        if oldest is None:
+            return False
+        self._forget(oldest)
+        return True
+
+    def _forget(self, call_id: str) -> None:
+        del self._calls[call_id]
+        self._ordinary.pop(call_id, None)

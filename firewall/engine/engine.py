@@ -39,7 +39,6 @@ from firewall.sip.message import Request
 from firewall.sip.response import build_response, response_target
 
 _CLOCK_STEP_NS = SECOND_NS
-_MINUTE_NS = 60 * SECOND_NS
 
 
 class Engine:
@@ -167,7 +166,7 @@ class Engine:
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:
-                outputs += self._hurt(call, facts, decision, now_ns, guarded=override is not None)
+                outputs += self._hurt(call, facts, decision, now_ns, engine_ns, guarded=override is not None)
         if passes:
             self._trunks.passed(facts.message, facts.datagram)
             if call is not None:
@@ -183,15 +182,24 @@ class Engine:
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
 
-    def _hurt(self, call: Call | None, facts: Facts, decision: Decision, now_ns: int, *, guarded: bool) -> list[Output]:
+    def _hurt(
+        self, call: Call | None, facts: Facts, decision: Decision, now_ns: int, engine_ns: int, *, guarded: bool
+    ) -> list[Output]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
         outputs: list[Output] = []
         message = facts.message
-        subject = (message.call_id if message is not None else None) or facts.datagram.src_ip
+        is_trunk = self._trunks.knows(facts.datagram)
+        # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
+        subject = (message.call_id if message is not None else None) or blake2b(facts.datagram.payload).hexdigest()
+        culprit = decision.rule.name if decision.rule else ""
         is_news = call is None or call.attempt is None or not call.attempt.is_aftermath(message)
-        if is_news and self._alarms.first(subject, decision.rule.name if decision.rule else "", decision.reason):
+        if is_news and self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
             alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, now_ns=now_ns)
             outputs.append(Write(alarm, urgent=True))
+            if call is None and not guarded:
+                outputs += self._ledger.blocked_unnamed(
+                    facts, decision, self.policy, engine_ns, now_ns, is_trunk=is_trunk
+                )
         if call is not None:
             outputs += self._ledger.blocked(
                 call,
@@ -200,13 +208,13 @@ class Engine:
                 self.policy,
                 now_ns,
                 guarded=guarded,
-                is_trunk=self._trunks.knows(facts.datagram),
+                is_trunk=is_trunk,
             )
         return outputs
 
     def _table_full(self, now_ns: int) -> list[Output]:
-        """Tell once a minute that calls pass which cannot be followed."""
-        if not self._alarms.first("table_full", str(now_ns // _MINUTE_NS)):
+        """Tell that calls pass which cannot be followed."""
+        if not self._alarms.first(now_ns, "table_full"):
             return []
         sentence = f"the table of calls is full ({len(self._observer.calls)} calls): new calls cannot be followed"
         return [Write(plain_alarm("table_full", sentence, now_ns))]
@@ -214,7 +222,7 @@ class Engine:
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int) -> list[Output]:
         datagram = facts.datagram
         ends = sorted((datagram.src_ip, datagram.dst_ip))
-        if not self._trunks.knows(datagram) or not self._alarms.first("keep_alive", *ends, decision.reason):
+        if not self._trunks.knows(datagram) or not self._alarms.first(now_ns, "keep_alive", *ends, decision.reason):
             return []
         return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
 
@@ -240,7 +248,7 @@ class Engine:
         mark = facts.emergency
         subject = datagram.dst_ip if mark is None or call is None else call.call_id
         outputs: list[Output] = []
-        if self._alarms.first("forward_failed", subject, error):
+        if self._alarms.first(engine_ns, "forward_failed", subject, error):
             what = "a message of an emergency call" if mark is not None else "an allowed message"
             sentence = (
                 f"{what} could not be sent on: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
@@ -252,7 +260,7 @@ class Engine:
         return outputs
 
     def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
-        mark = recognise_bytes(datagram.payload)
+        mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
         facts = Facts(datagram, emergency=mark)
@@ -261,7 +269,7 @@ class Engine:
         sentence = (
             f"defect of sosgate on a message from {datagram.src_ip}: {type(defect).__name__}: {printable(str(defect))}"
         )
-        if self._alarms.first("internal_error", type(defect).__name__, str(defect)):
+        if self._alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
             outputs.append(Write(plain_alarm("internal_error", sentence, now_ns), urgent=True))
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
 

@@ -38,7 +38,7 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None:
             return []
-        outcome = attempt.passed(facts.message, now_ns)
+        outcome = attempt.passed(facts.message, now_ns, is_open=call.awaits_answer())
         if outcome is None:
             return []
         return _told(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)
@@ -73,6 +73,15 @@ class Ledger:
             reason=decision.reason,
         )
         return self._hurt(call, attempt, facts, hurt_by, _attribution(decision, is_trunk=is_trunk), wall_ns)
+
+    def blocked_unnamed(
+        self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int, *, is_trunk: bool
+    ) -> list[Write]:
+        """Tell of a blocked attempt that has no entry of its own: no Call-ID, or no place in the table of calls."""
+        message = facts.message
+        call = Call((message.call_id if message is not None else None) or "", now_ns, now_ns, now_ns)
+        self.seen(call, facts, now_ns)
+        return self.blocked(call, facts, decision, policy, wall_ns, guarded=False, is_trunk=is_trunk)
 
     def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int) -> list[Write]:
         """Take note of an allowed message that the machine would not send on."""

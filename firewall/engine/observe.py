@@ -48,6 +48,7 @@ class Observer:
 
     def adopt(self, policy: Policy) -> None:
         """Read from now on as this policy says; what is known of calls stays."""
+        self._definition = policy.emergency
         self._recognise = recogniser(policy.emergency)
         self._zone = zone_finder(policy.zones)
 
@@ -75,7 +76,7 @@ class Observer:
         if call is None:
             call = self.calls.add(facts.message.call_id, now_ns, must=facts.emergency is not None)
         if call is not None and call.emergency is None and facts.emergency is not None:
-            call.emergency = _carried(facts.emergency)
+            self.calls.mark_emergency(call, _carried(facts.emergency))
         return call
 
     def remember_caller(self, facts: Facts, now_ns: int) -> None:
@@ -109,8 +110,9 @@ class Observer:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
-                mark = _carried(each.emergency) if each.emergency is not None else None
-                call.recover(each.began_ns, each.last_ns + lasts_ns, mark, each.tags, each.dialogs)
+                call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs)
+                if each.emergency is not None:
+                    self.calls.mark_emergency(call, _carried(each.emergency))
 
     def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""
@@ -123,7 +125,7 @@ class Observer:
         self, datagram: Datagram, message: Message | None, call: Call | None, now_ns: int
     ) -> EmergencyMark | None:
         if message is None:
-            return recognise_bytes(datagram.payload)
+            return recognise_bytes(datagram.payload, self._definition)
         if call is not None and call.emergency is not None and call.belongs(message):
             return call.emergency
         mark = self._recognise(message)

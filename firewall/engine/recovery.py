@@ -74,7 +74,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
         try:
             line = _decoder.decode(raw)
             at_ns = instant(line.timestamp)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             continue
         if line.event_type == "sip_decision" and line.dialog is not None and _passed(line):
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))

@@ -90,7 +90,7 @@ class ControlServer:
     def _answer(self, request: bytes) -> bytes:
         try:
             asked = msgspec.json.decode(request)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):  # the second: brackets nested without end
             return _refusal('the request is not JSON; ask {"command": "status"}')
         command = asked.get("command") if isinstance(asked, dict) else None
         answer = self._commands.get(command) if isinstance(command, str) else None

@@ -25,7 +25,7 @@ from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
-from firewall.live.listener import Arrival, Listener, open_listeners
+from firewall.live.listener import Arrival, Listener, in_order, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
@@ -80,6 +80,7 @@ class _Daemon:
         self._reloading = asyncio.Lock()
         self._takeover = False
         self._listeners: list[Listener] = []
+        self._held: list[Arrival] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns: int | None = None
         self._policy = policy
@@ -194,17 +195,16 @@ class _Daemon:
 
     def _readable(self) -> None:
         self._read_batch()
+        if self._held:
+            asyncio.get_running_loop().call_soon(self._readable)
         self._arm_timer()
 
     def _read_batch(self) -> bool:
         """Take what waits on the sockets, in order of receipt; True when there may be more."""
-        arrivals: list[Arrival] = []
-        for listener in self._listeners:
-            arrivals += listener.receive()
-        if len(arrivals) > 1:
-            arrivals.sort(key=_time_of)
-        self._driver.arrived(arrivals)
-        return bool(arrivals)
+        batches = [listener.receive() for listener in self._listeners]
+        ready, self._held = in_order(self._held, batches)
+        self._driver.arrived(ready)
+        return bool(ready)
 
     def _arm_timer(self) -> None:
         deadline_ns = self._driver.engine.next_deadline()
@@ -322,10 +322,6 @@ class _Daemon:
 
     def _calls(self) -> object:
         return self._driver.engine.calls()
-
-
-def _time_of(arrival: Arrival) -> int:
-    return arrival.time_ns
 
 
 def _lock() -> socket.socket:

@@ -68,7 +68,7 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
             continue
         try:
             record = decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             unreadable += 1
             continue
         if _call_id(record) == call_id:

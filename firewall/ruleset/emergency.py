@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.ruleset.policy import EmergencyPolicy
+from firewall.sip.body import body_parts
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.message import Message, Request
 from firewall.sip.name_addr import parse_name_addr
@@ -27,6 +29,13 @@ _NENA_URN = re.compile(r"nena:service:[a-z0-9._-]+")
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
 _COUNTRY_CODE = re.compile(r"\+\d{0,3}")
 _RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:nena:service:", re.IGNORECASE)
+_RAW_BYTES = 16_384
+_RAW_REQUEST = re.compile(
+    r"\s*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)[ \t]+<?([^\s>]+)",
+    re.IGNORECASE,
+)
+_RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+_SHOWN = 120  # characters of a URI that the evidence quotes
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
 Target = tuple[str, str] | None
@@ -40,27 +49,52 @@ def recognise(message: Message, definition: EmergencyPolicy) -> EmergencyMark | 
     return recogniser(definition)(message)
 
 
-def recognise_bytes(payload: bytes) -> EmergencyMark | None:
-    """Tell whether bytes that are no SIP message still ask for an emergency service (NENA-STA-010.3 §3.1.1)."""
-    found = _RAW_SOS.search(payload, 0, 4096)
-    if found is None:
+def recognise_bytes(payload: bytes, definition: EmergencyPolicy) -> EmergencyMark | None:
+    """Tell whether bytes that are no SIP message still ask for an emergency service (NENA-STA-010.3 §3.1.1).
+
+    What follows a method at the very beginning, and a To header, count as in a message that can be read.
+    """
+    found = _RAW_SOS.search(payload, 0, _RAW_BYTES)
+    if found is not None:
+        urn = found[0].decode("ascii").lower()
+        return EmergencyMark("call", SOS, (f"unreadable message naming {urn} (NENA-STA-010.3 §3.1.1)",))
+    head = payload[:_RAW_BYTES].decode("utf-8", "surrogateescape")
+    start = _RAW_REQUEST.match(head)
+    if start is None:
         return None
-    urn = found[0].decode("ascii").lower()
-    return EmergencyMark("call", SOS, (f"unreadable message naming {urn} (NENA-STA-010.3 §3.1.1)",))
+    evidence: list[tuple[str, str]] = []
+    target_of = _target_reader(definition)
+    _add(evidence, "unreadable message: request_uri", start[1][:_SHOWN], target_of(start[1]))
+    to = _RAW_TO.search(head)
+    if to is not None:
+        uri = parse_name_addr(to[1]).uri
+        _add(evidence, "unreadable message: to", uri[:_SHOWN], target_of(uri))
+    if not evidence:
+        return None
+    emergency_class: EmergencyClass = "test" if all(each[0].startswith(TEST_SOS) for each in evidence) else "call"
+    return EmergencyMark(emergency_class, evidence[0][0], tuple(phrase for _, phrase in evidence))
 
 
-def recogniser(definition: EmergencyPolicy) -> Recogniser:
-    """Compile what a policy calls an emergency into a function for the packet path."""
+@lru_cache(maxsize=64)
+def _target_reader(definition: EmergencyPolicy) -> Callable[[str], Target]:
     numbers = frozenset(definition.numbers)
     test_numbers = frozenset(definition.test_numbers)
     prefixes = tuple(prefix.removeprefix("+") for prefix in definition.dial_prefixes)
 
-    @lru_cache(maxsize=8192)
+    @remembered(8192)
     def target_of(uri_text: str) -> Target:
         return _target(parse_uri(uri_text), numbers, test_numbers, prefixes)
 
+    return target_of
+
+
+def recogniser(definition: EmergencyPolicy) -> Recogniser:
+    """Compile what a policy calls an emergency into a function for the packet path."""
+    target_of = _target_reader(definition)
+
     def recognise_message(message: Message) -> EmergencyMark | None:
-        if message.cseq_method == "REGISTER":
+        method = message.method if isinstance(message, Request) else message.cseq_method
+        if method == "REGISTER":
             return _registration(message)
         evidence: list[tuple[str, str]] = []  # (service, phrase)
         if isinstance(message, Request):
@@ -172,12 +206,20 @@ def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
             purpose = (parse_params(info.partition(">")[2]).get("purpose") or "").lower()
             if purpose in ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid"):
                 evidence.append((SOS, f"call_info {purpose} (NENA-STA-010.3 §2.1.6)"))
-    content_type = (message.header("content-type") or "").lower()
-    if content_type.endswith("xml") or content_type.startswith("multipart/"):
-        body = content_type.encode("utf-8", "surrogateescape") + message.body.lower()
-        if any(cap.encode() in body for cap in _CAP_TYPES):
-            evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
+    if _holds_alert(message):
+        evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
     return priority == "psap-callback"
+
+
+def _holds_alert(message: Message) -> bool:
+    """Tell whether a body part is a CAP alert; only a multipart body that mentions one is taken apart."""
+    content_type = (message.header("content-type") or "").lower()
+    if content_type.startswith("multipart/"):
+        body = message.body.lower()
+        if not any(cap.encode() in body for cap in _CAP_TYPES):
+            return False
+        return any(part.content_type.endswith(_CAP_TYPES) for part in body_parts(message))
+    return content_type.partition(";")[0].strip().endswith(_CAP_TYPES)
 
 
 def _class_of(message: Message, evidence: list[tuple[str, str]], *, callback: bool) -> EmergencyClass:

@@ -5,9 +5,9 @@ Text is as on the wire, as Wireshark shows it: a display name keeps its quotes, 
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
+from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
 from firewall.sip.headers import split_outside, split_values
@@ -92,7 +92,7 @@ def _addresses(message: Message, header: str) -> list[_Address]:
 
 def _of_lines(header: str, read: Callable[[str], Values]) -> Reader:
     """The values that each line of a header gives; a line seen again (as in every message of a call) is not reread."""
-    cached = lru_cache(maxsize=_CACHED_LINES)(read)
+    cached = remembered(_CACHED_LINES)(read)
 
     def of_lines(facts: Facts) -> Values:
         message = facts.message

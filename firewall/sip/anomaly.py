@@ -7,8 +7,8 @@ Everything here takes time linear in the head.
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 
+from firewall.net.remembered import remembered
 from firewall.sip.headers import split_outside, split_values
 
 ByName = Mapping[str, Sequence[str]]
@@ -67,7 +67,7 @@ def head_anomalies(head: bytes, by_name: ByName) -> list[str]:
     for name in _ADDRESSES:
         if name in by_name:
             for value in by_name[name]:
-                found += _address_anomalies(value, name in _LISTS)
+                found += _list_anomalies(value) if name in _LISTS else _address_anomalies(value)
     for value in by_name.get("via", ()):
         # RFC 4475 §3.2.1: the magic cookie alone names no transaction (RFC 3261 §8.1.1.7).
         if value.endswith("=z9hG4bK") or "=z9hG4bK;" in value:
@@ -183,9 +183,17 @@ def _is_host_readable(request_uri: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=4096)
-def _address_anomalies(value: str, is_list: bool) -> tuple[str, ...]:
-    found = [code for part in (split_values(value) if is_list else (value,)) for code in _address_value(part)]
+@remembered(4096)
+def _address_anomalies(value: str) -> tuple[str, ...]:
+    return _with_separators(value, list(_address_value(value)))
+
+
+@remembered(4096)
+def _list_anomalies(value: str) -> tuple[str, ...]:
+    return _with_separators(value, [code for part in split_values(value) for code in _address_value(part)])
+
+
+def _with_separators(value: str, found: list[str]) -> tuple[str, ...]:
     if _has_stray_separators(value):
         found.append("stray_separators")
     return tuple(dict.fromkeys(found))

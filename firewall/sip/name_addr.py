@@ -1,8 +1,8 @@
 """``name-addr`` and ``addr-spec``: the value of From, To, Contact, Route (RFC 3261 §20.10, §25.1)."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
+from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params, unquote
 
 
@@ -15,7 +15,7 @@ class NameAddr:
     params: dict[str, str | None]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse_name_addr(text: str) -> NameAddr:
     """Split one From/To/Contact/Route value. Any text gives a ``NameAddr``.
 

@@ -1,5 +1,7 @@
 """The response a firewall gives to a request it rejects (RFC 3261 §8.2.6, §18.2.2, RFC 3581)."""
 
+import re
+
 from firewall.sip.message import Request
 
 # RFC 3261 §21 and RFC 6665, 4412, 7339: what a policy may answer with; others get the class's own phrase.
@@ -39,6 +41,7 @@ REASON_PHRASES = {
     607: "Unwanted",
     608: "Rejected",
 }
+_RPORT = re.compile(r";\s*rport\s*(?==|;|$)=?", re.IGNORECASE)
 _CLASS_PHRASES = {3: "Redirected", 4: "Request Failure", 5: "Server Failure", 6: "Global Failure"}
 
 
@@ -77,8 +80,8 @@ def _marked_via(request: Request, via: str, src_ip: str, src_port: int) -> str:
     if top is None:
         return via
     first_hop, comma, others = via.partition(",")
-    if "rport" in top.params and top.params["rport"] is None:
-        first_hop = first_hop.replace(";rport", f";rport={src_port}", 1)
+    if "rport" in top.params and not top.params["rport"]:
+        first_hop = _RPORT.sub(f";rport={src_port}", first_hop, count=1)
     if "received" not in top.params and ("rport" in top.params or top.host.strip("[]") != src_ip):
         first_hop = f"{first_hop.rstrip()};received={src_ip}"
     return first_hop + comma + others

@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
+from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -37,7 +37,7 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse_uri(text: str) -> Uri:
     """Split a URI. Any text gives a ``Uri``; what has no scheme is opaque with an empty one (``911``)."""
     text = text.strip()

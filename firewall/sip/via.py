@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
+from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.uri import split_host_port
 
@@ -25,7 +25,7 @@ class Via:
         return self.params.get("branch")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse_via(text: str) -> Via | None:
     """Read the first hop of a Via value; None where the text has no ``protocol/version/transport sent-by``."""
     first_hop = split_values(text)[0]

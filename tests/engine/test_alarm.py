@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
-from firewall.engine.alarm import AlarmMemory
+from firewall.engine.alarm import REPEAT_NS, AlarmMemory
 from firewall.engine.record import AlarmCode
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
@@ -14,11 +14,18 @@ def test_every_alarm_is_on_the_page() -> None:
     assert [code for code in get_args(AlarmCode) if f"`{code}`" not in page] == []
 
 
-def test_an_alarm_is_told_once_for_each_subject_and_the_memory_is_bounded() -> None:
+def test_an_alarm_is_told_once_for_each_subject_and_again_when_it_goes_on() -> None:
     memory = AlarmMemory()
-    assert memory.first("call", "rule")
-    assert not memory.first("call", "rule")
-    assert memory.first("call", "other rule")
+    assert memory.first(0, "call", "rule")
+    assert not memory.first(REPEAT_NS - 1, "call", "rule")
+    assert memory.first(0, "call", "other rule")
+    assert memory.first(REPEAT_NS, "call", "rule")
+    assert not memory.first(REPEAT_NS + 1, "call", "rule")
+
+
+def test_the_memory_is_bounded() -> None:
+    memory = AlarmMemory()
+    memory.first(0, "call")
     for number in range(20_000):
-        memory.first(str(number))
-    assert memory.first("call", "rule"), "long forgotten"
+        memory.first(0, str(number))
+    assert memory.first(0, "call"), "long forgotten"

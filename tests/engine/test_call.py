@@ -110,3 +110,32 @@ def test_a_refused_reinvite_leaves_the_call_up() -> None:
     scene.psap(response(again, 488), at_s=2.1)
     told = scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=3)
     assert (told.reason, told.decision.dialog.state if told.decision.dialog else None) == ("in_dialog", "confirmed")
+
+
+def test_a_refused_branch_leaves_the_other_branches_ringing() -> None:
+    """RFC 3261 §16.7: a forking proxy before us sends the same call on two branches; one says no, the other answers."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first, second = request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    scene.carrier(first)
+    scene.carrier(second, at_s=0.1)
+    scene.psap(response(first, 180, to_tag="a"), at_s=1)
+    scene.psap(response(second, 180, to_tag="b"), at_s=1.1)
+    refused = scene.psap(response(second, 486, to_tag="b"), at_s=2)
+    assert (refused.calls, refused.alarms) == ([], []), "the call is not over"
+    answered = scene.psap(response(first, 200, to_tag="a"), at_s=60)
+    assert (answered.reason, answered.decision.dialog.state if answered.decision.dialog else None) == (
+        "response",
+        "early",
+    )
+    (ended,) = scene.carrier(request("BYE", to_tag="a", cseq=2), at_s=70).calls
+    assert ended.outcome == "completed"
+
+
+def test_when_the_last_branch_is_refused_the_call_has_failed() -> None:
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first, second = request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    scene.carrier(first)
+    scene.carrier(second, at_s=0.1)
+    scene.psap(response(second, 486, to_tag="b"), at_s=2)
+    (call,) = scene.psap(response(first, 486, to_tag="a"), at_s=3).calls
+    assert (call.outcome, call.attribution) == ("failed_downstream", "downstream")

@@ -15,7 +15,7 @@ def test_a_full_table_takes_no_ordinary_call_but_makes_room_for_an_emergency() -
     first, second = table.add("a", 0, must=False), table.add("b", 0, must=False)
     assert first is not None
     assert second is not None
-    second.emergency = MARK
+    table.mark_emergency(second, MARK)
     assert table.add("c", 0, must=False) is None
     assert table.add("c", 0, must=True) is not None
     assert (table.get("a"), table.get("b")) == (None, second)
@@ -25,7 +25,7 @@ def test_a_table_full_of_emergencies_takes_no_more() -> None:
     table = CallTable(max_calls=1)
     call = table.add("a", 0, must=True)
     assert call is not None
-    call.emergency = MARK
+    table.mark_emergency(call, MARK)
     assert table.add("b", 0, must=True) is None
 
 
@@ -58,3 +58,30 @@ def test_a_full_table_follows_its_exception_policy() -> None:
         assert scene.psap(response(second), at_s=2).reason == answer
         assert scene.carrier(request(call_id="emergency"), at_s=3).verdict == "allow"
         assert scene.psap(response(request(call_id="emergency")), at_s=4).reason == "response"
+
+
+def test_room_is_made_at_once_however_many_emergency_calls_there_are() -> None:
+    table = CallTable(max_calls=2_000)
+    for number in range(2_000):
+        call = table.add(str(number), 0, must=True)
+        assert call is not None
+        table.mark_emergency(call, MARK)
+    assert table.add("one more", 0, must=True) is None
+    assert not table._ordinary, "nothing is looked through to find that there is no room"
+
+
+def test_ended_calls_leave_nothing_behind() -> None:
+    table = CallTable()
+    second_ns = 1_000_000_000
+    for number in range(5_000):
+        call_id, begin_ns = f"call-{number}", number * second_ns
+        call = table.add(call_id, begin_ns, must=False)
+        assert call is not None
+        invite = request(call_id=call_id)
+        table.forwarded(call, parse_message(invite), begin_ns)
+        table.forwarded(call, parse_message(response(invite)), begin_ns)
+        table.expire(begin_ns + 40 * second_ns)
+        table.forwarded(call, parse_message(request("BYE", call_id=call_id, to_tag="psap", cseq=2)), begin_ns)
+    table.expire(6_000 * second_ns)
+    assert len(table) == 0
+    assert len(table._deadlines) <= 1_001

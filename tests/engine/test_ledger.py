@@ -165,3 +165,20 @@ def test_an_emergency_call_from_a_banned_address(had_a_call_before: bool, attrib
     assert (call.outcome, call.attribution) == ("blocked", attribution)
     assert call.hurt_by is not None
     assert call.hurt_by.rule == "scan"
+
+
+def test_every_blocked_call_without_a_call_id_is_told() -> None:
+    scene = Scene(policy("  - {name: wrong, action: drop}"))
+    calls = [request("INVITE", "urn:service:sos", from_tag=f"t{n}").replace(b"Call-ID", b"X-Nothing") for n in range(3)]
+    for number, raw in enumerate([*calls, calls[0]]):
+        told = scene.carrier(raw, at_s=number)
+        expected = 0 if number == 3 else 1
+        assert (len(told.alarms), len(told.calls)) == (expected, expected), "the last is a retransmission"
+    assert scene.engine.stats().emergency_calls_hurt == 3
+
+
+def test_the_same_call_id_a_day_later_is_a_new_alarm() -> None:
+    scene = Scene(policy("  - {name: wrong, action: drop}"))
+    assert len(scene.carrier(request()).alarms) == 1
+    told = scene.carrier(request(), at_s=86_400)
+    assert (len(told.alarms), len(told.calls)) == (1, 1)

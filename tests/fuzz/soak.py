@@ -75,7 +75,8 @@ def main() -> int:
     worst = max(outcomes, key=lambda outcome: outcome.slowest_s)
     decided = sum(verdicts.values())
     sys.stdout.write(
-        f"{decided} decisions {dict(sorted(verdicts.items()))} on {share * PROCESSES} messages, no exception; slowest {worst.slowest_s * 1000:.1f} ms of CPU ({len(worst.slowest)} bytes: "
+        f"{decided} decisions {dict(sorted(verdicts.items()))} on {share * PROCESSES} messages, no exception; "
+        f"slowest {worst.slowest_s * 1000:.1f} ms of CPU ({len(worst.slowest)} bytes: "
         f"{worst.slowest[:60]!r}); calls tracked at the end: {[outcome.calls_tracked for outcome in outcomes]}\n"
     )
     return 0 if worst.slowest_s <= SLOWEST_ALLOWED_S and decided == share * PROCESSES else 1

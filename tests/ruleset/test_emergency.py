@@ -162,5 +162,40 @@ def test_bytes_that_are_no_utf8_do_not_reach_the_record() -> None:
 
 
 def test_unreadable_bytes_that_name_the_service_are_recognised() -> None:
-    assert recognise_bytes(b"INVITE URN:service:SOS") is not None
-    assert recognise_bytes(b"\x80\x00 nothing") is None
+    assert recognise_bytes(b"INVITE URN:service:SOS", HERE) is not None
+    assert recognise_bytes(b"\x80\x00 nothing", HERE) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"INVITE sip:911@psap.example\r\nVia: x\r\n\r\n",
+        b"INVITE sip:911@psap.example;x=" + b"y" * 9000 + b" SIP/2.0\r\n\r\n",
+        b"INVITE sip:911@psap.example SIP/2.0\r\n" + b"X: y\r\n" * 600 + b"\r\n",
+        b"INVITE  <tel:9-1-1>\r\n",
+        b"INVITE sip:x@h\r\nTo: <sip:911@h>\r\n",
+    ],
+)
+def test_an_unreadable_request_to_an_emergency_number_is_recognised(raw: bytes) -> None:
+    found = recognise_bytes(raw, HERE)
+    assert found is not None
+    assert found.evidence[0].startswith("unreadable message: ")
+    assert len(found.evidence[0]) < 300
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"INVITE sip:9115551212@h\r\n", b"REGISTER sip:911@h\r\n", b"GET 911", b"hello 9112 world", b"", b"911 911 911"],
+)
+def test_other_unreadable_bytes_are_not(raw: bytes) -> None:
+    assert recognise_bytes(raw.replace(b"GET 911", b"GET /911"), HERE) is None
+
+
+def test_an_invite_whose_cseq_claims_another_method_is_still_a_call() -> None:
+    assert class_of(request("INVITE", "sip:911@h").replace(b"1 INVITE", b"1 REGISTER")) == "call"
+
+
+def test_a_text_that_only_mentions_an_alert_format_is_none() -> None:
+    part = "--b\r\nContent-Type: text/plain\r\n\r\ncommon-alerting-protocol+xml\r\n--b--\r\n"
+    raw = request("MESSAGE", ORDINARY, headers=("c: multipart/mixed;boundary=b",), body=part)
+    assert mark(raw) is None

@@ -1,5 +1,6 @@
 """The response to a rejected request: RFC 3261 §8.2.6, §18.2.2, RFC 3581."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,11 @@ def test_any_request_that_can_be_read_gets_a_response_that_can_be_read(data: st.
         answer = parse_message(build_response(asked, 403, "t", "192.0.2.10", 5060))
         assert isinstance(answer, Response)
         assert (answer.call_id or None, answer.status_code) == (asked.call_id or None, 403)
+
+
+@pytest.mark.parametrize("rport", [";RPORT", "; rport", ";rport ;x=1", ";rport="])
+def test_rport_is_filled_in_however_it_is_written(rport: str) -> None:
+    invite = parsed(request(via_params=rport))
+    via = parse_message(build_response(invite, 403, "t", "192.0.2.10", 6000)).via
+    assert via is not None
+    assert via.params["rport"] == "6000"

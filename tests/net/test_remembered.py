@@ -1,0 +1,16 @@
+"""Short texts are read once, long ones each time."""
+
+from firewall.net.remembered import LONGEST_CHARACTERS, remembered
+
+
+def test_only_short_texts_are_remembered() -> None:
+    seen: list[str] = []
+
+    @remembered(10)
+    def read(text: str) -> int:
+        seen.append(text)
+        return len(text)
+
+    long = "x" * (LONGEST_CHARACTERS + 1)
+    assert [read("ab"), read("ab"), read(long), read(long)] == [2, 2, len(long), len(long)]
+    assert seen == ["ab", long, long]

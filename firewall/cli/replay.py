@@ -57,13 +57,28 @@ def replay(
     continuous: Annotated[
         bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
     ] = False,
+    takeover: Annotated[
+        bool,
+        typer.Option(
+            help="Calls were in progress when the capture began: let unknown in-dialog messages follow for an hour, "
+            "as the daemon does after a restart."
+        ),
+    ] = False,
 ) -> None:
     """Run the engine on recorded traffic. Exit code 1: the rules hurt an emergency call, guard or no guard."""
     rules = _with_ports(read_policy(policy), sip_port)
     other = _with_ports(read_policy(against), sip_port) if against is not None else None
     size_bytes = check_captures(captures)
     with open_log(log) if log is not None else nullcontext() as write, reading_progress(size_bytes) as progress:
-        report = replay_captures(captures, rules, against=other, continuous=continuous, log=write, progress=progress)
+        report = replay_captures(
+            captures,
+            rules,
+            against=other,
+            continuous=continuous,
+            takeover=takeover,
+            log=write,
+            progress=progress,
+        )
     if output is ReplayFormat.JSON:
         sys.stdout.write(json.dumps(replay_document(report), indent=2) + "\n")
     else:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from firewall.errors import CaptureError, Place
 from firewall.net.capture_record import ByteSource, ByteWindow, CaptureRecord, Unreadable
+from firewall.net.order import in_time_order
 from firewall.net.pcap import PCAP_MAGICS, pcap_records
 from firewall.net.pcapng import PCAPNG_MAGIC, pcapng_records
+from firewall.net.vantage import LINUX_SLL2
 
 _PROBE_BYTES = 512
 _CONVERT = "convert it with: editcap -F pcap IN OUT"
@@ -30,10 +32,11 @@ _OTHER_FILES: tuple[tuple[bytes, str, str], ...] = (
 
 
 def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unreadable]:
-    """Return the frames of a capture, in the file's order. ``name`` is what errors call it.
+    """Return the frames of a capture in the file's order, those of several interfaces in that of time (``order``).
 
-    The file's header is read at once, the frames as they are asked for. A damaged or cut capture ends with one
-    ``Cut``; nothing is raised once the iterator is returned (except what ``source.read`` raises).
+    ``name`` is what errors call it. The file's header is read at once, the frames as they are asked for. A damaged or
+    cut capture ends with one ``Cut``; nothing is raised once the iterator is returned (except what ``source.read``
+    raises).
 
     Raises:
         CaptureError: the file is no capture, or its header is cut so that it holds no frame.
@@ -42,9 +45,10 @@ def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unre
     window.require(_PROBE_BYTES)
     magic = window.data[:4]
     if magic in PCAP_MAGICS:
-        return pcap_records(window, name)
+        link_type, frames = pcap_records(window, name)
+        return in_time_order(frames) if link_type == LINUX_SLL2 else frames  # any other pcap is of one interface
     if magic == PCAPNG_MAGIC:
-        return pcapng_records(window, name)
+        return in_time_order(pcapng_records(window, name))
     cause, next_step = _describe(window.data[:_PROBE_BYTES])
     raise CaptureError(cause, place=Place(name), next_step=next_step)
 

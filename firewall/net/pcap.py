@@ -25,8 +25,8 @@ PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
 _LENGTHS_SWAPPED = (2, 3)
 
 
-def pcap_records(window: ByteWindow, name: str) -> Iterator[CaptureRecord | Unreadable]:
-    """Return the frames of a pcap file whose first byte is at the window's offset.
+def pcap_records(window: ByteWindow, name: str) -> tuple[int, Iterator[CaptureRecord | Unreadable]]:
+    """Return the link type and the frames of a pcap file whose first byte is at the window's offset.
 
     Raises:
         CaptureError: the file ends inside its own header.
@@ -44,7 +44,7 @@ def pcap_records(window: ByteWindow, name: str) -> Iterator[CaptureRecord | Unre
     # makes it unimportant.
     link_type = link_field & 0xFFFF
     swapped = (major, minor) <= _LENGTHS_SWAPPED
-    return _frames(window, Struct(order + "IIII"), fraction_ns, header_bytes, link_type, swapped)
+    return link_type, _frames(window, Struct(order + "IIII"), fraction_ns, header_bytes, link_type, swapped)
 
 
 def _frames(

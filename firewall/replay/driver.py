@@ -43,20 +43,22 @@ def replay(
     *,
     against: Policy | None = None,
     continuous: bool = False,
+    takeover: bool = False,
     log: Callable[[Record], None] | None = None,
     progress: Progress | None = None,
 ) -> ReplayReport:
     """Replay captures under a policy, and under a second one beside it when ``against`` is given.
 
     Each capture is a run of its own, with a fresh engine: calls, limits and bans of one capture do not reach into the
-    next. ``continuous`` makes them parts of one recording, in the order given. ``log`` gets each record of ``policy``.
+    next. ``continuous`` makes them parts of one recording, in the order given. ``takeover``: calls were in progress
+    when a run begins, as after a daemon's restart (``Started``). ``log`` gets each record of ``policy``.
 
     Raises:
         CaptureError, MachineError: a capture cannot be read; nothing has been decided then, unless it is a pipe's
             content or the machine that fails later.
     """
     check_captures(paths)
-    run = _Run(policy, against, log)
+    run = _Run(policy, against, log, takeover=takeover)
     for path in paths:
         run.capture(path, progress, fresh=not continuous)
     run.stop()
@@ -64,11 +66,14 @@ def replay(
 
 
 class _Run:
-    def __init__(self, policy: Policy, against: Policy | None, log: Callable[[Record], None] | None) -> None:
+    def __init__(
+        self, policy: Policy, against: Policy | None, log: Callable[[Record], None] | None, *, takeover: bool
+    ) -> None:
         self.report = ReplayReport([], PolicyTally(policy), PolicyTally(against) if against else None)
         self._ports = policy.signalling_ports | (against.signalling_ports if against else frozenset())
         self._interfaces = _known_interfaces(policy, against)
         self._log = log
+        self._takeover = takeover
         self._lanes: list[Lane] = []
         self._number = 0
         self._started = False
@@ -88,10 +93,9 @@ class _Run:
             for frame in frames:
                 if isinstance(frame, Unreadable):
                     found.unreadable.append(frame)
-                    if not isinstance(frame, Cut):
-                        found.packets = frame.packet
+                    found.packets += not isinstance(frame, Cut)
                     continue
-                found.packets = frame.frame_number
+                found.packets += 1
                 media = is_negotiated(frame)
                 if media is not None and self._started:
                     found.rtp_packets += media
@@ -122,7 +126,7 @@ class _Run:
             return
         self._started = True
         for lane in self._lanes:
-            lane.start(self._last_ns)
+            lane.start(self._last_ns, takeover=self._takeover)
 
     def _open_lanes(self) -> list[Lane]:
         self._number += 1

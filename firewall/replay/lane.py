@@ -41,9 +41,9 @@ class Lane:
         self._pass_deadlines(now_ns)
         return self._handle(DatagramReceived(datagram), now_ns)
 
-    def start(self, now_ns: int) -> None:
-        """Begin at the capture's first instant."""
-        self._handle(Started(), now_ns)
+    def start(self, now_ns: int, *, takeover: bool = False) -> None:
+        """Begin at the capture's first instant; ``takeover`` where calls were in progress already."""
+        self._handle(Started(takeover=takeover), now_ns)
 
     def stop(self, now_ns: int) -> None:
         """End at the capture's last instant."""

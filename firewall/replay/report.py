@@ -100,7 +100,7 @@ class PolicyTally:
                 if record.emergency is not None and decision.verdict != "allow" and decision.reason != _OWN_REJECT:
                     self._take_hurt(record, record.emergency, run, capture)
             case EmergencyCall():
-                self._outcomes[run, record.call_id] = record
+                self._outcomes[run, record.call_id or f"frame {record.pcap_cnt}"] = record
             case _:
                 pass
 

@@ -22,7 +22,7 @@ Progress = Callable[[int], None]
 
 @contextmanager
 def open_capture(path: str, progress: Progress | None = None) -> Iterator[Iterator[CaptureRecord | Unreadable]]:
-    """Open a capture and give its frames; ``-`` is standard input.
+    """Open a capture and give its frames (of several interfaces: in time order); ``-`` is standard input.
 
     Raises:
         CaptureError: there is no such capture, or it is none.

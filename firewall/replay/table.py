@@ -131,7 +131,7 @@ def _decider(rule: str | None, reason: str) -> str:
 
 
 def _remedy(call: HurtCall, policy: Policy) -> str:
-    lint = f"then ask for the proof: sosgate lint {policy.file}"
+    lint = f"then run sosgate lint {policy.file}"
     if call.rule is not None:
         return (
             f'add "and not emergency" to the condition of rule "{call.rule}" at {Place(call.file, call.line)}; {lint}'

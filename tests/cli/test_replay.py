@@ -149,3 +149,17 @@ def test_sip_on_other_ports_is_found_by_its_content_and_what_is_not_by_its_port(
         document = json.loads(done.stdout)
         assert document["captures"][0]["sip_messages"] == messages
         assert sum(document["verdicts"].values()) == decided, options
+
+
+def test_a_capture_that_begins_inside_a_call_is_followed_for_an_hour_on_demand(tmp_path: Path, good: Path) -> None:
+    path, log = tmp_path / "late.pcap", tmp_path / "log"
+    good.write_text(good.read_text().replace('"ACK", "BYE", ', ""))
+    path.write_bytes(pcap(call("e1")[-2:-1] + call("e2", begins_s=3700)[-2:-1], link_type=101))
+    for options, decided in (
+        ([], [("drop", "default")] * 2),
+        (["--takeover"], [("allow", "takeover"), ("drop", "default")]),
+    ):
+        sosgate("replay", path, "--policy", good, "--log", log, *options)
+        records = [json.loads(line) for line in log.read_text().splitlines()]
+        decisions = [record["decision"] for record in records if record["event_type"] == "sip_decision"]
+        assert [(decision["verdict"], decision["reason"]) for decision in decisions] == decided, options

@@ -89,6 +89,7 @@ def _reads_or_refuses(data: bytes) -> None:
         assert "\n" not in str(error)  # noqa: PT017 (either outcome is right; what is asked of each differs)
         return
     numbers = [item.packet if isinstance(item, Unreadable) else item.frame_number for item in read]
-    assert numbers == list(range(1, len(read) + 1))
+    # Damage may make an interface or a clock of its own out of any frame: order is the matter of test_order.py.
+    assert sorted(numbers) == list(range(1, len(read) + 1))
     assert not any(isinstance(item, Cut) for item in read[:-1])
     assert all(isinstance(item, Unreadable) or item.timestamp_ns >= 0 for item in read)

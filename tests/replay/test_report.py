@@ -9,7 +9,8 @@ from firewall.engine.record import EmergencyCall, Record, SipDecision, SipFields
 from firewall.replay.driver import replay_capture
 from firewall.replay.report import PolicyTally, endpoint, sip_summary
 from firewall.ruleset.policy import Policy
-from tests.net.packets import pcap
+from tests.messages import request
+from tests.net.packets import START_NS, ipv4, pcap, udp
 from tests.replay.calls import RULES_BLOCKING, RULES_CALLS, call, make_policy
 
 
@@ -31,6 +32,14 @@ def test_a_call_is_hurt_once_and_by_the_first_decision_that_did_it(tmp_path: Pat
     tally = tally_of(*records_of(tmp_path, RULES_BLOCKING + RULES_CALLS))
     assert [(hurt.packet, hurt.message) for hurt in tally.hurt.values()] == [(1, "INVITE urn:service:sos")]
     assert sum(tally.deciders.values()) == 6
+
+
+def test_a_blocked_call_without_a_call_id_is_one_call(tmp_path: Path) -> None:
+    raw = request("INVITE", "urn:service:sos").replace(b"Call-ID", b"X-Nothing")
+    (tmp_path / "a.pcap").write_bytes(pcap([(START_NS, ipv4(udp(raw)))], link_type=101))
+    policy = make_policy(tmp_path, RULES_BLOCKING, guard="off")
+    tally = tally_of(replay_capture([str(tmp_path / "a.pcap")], policy).records, policy)
+    assert (tally.calls, len(tally.hurt), tally.by_outcome) == (1, 1, {"blocked": 1})
 
 
 def test_the_same_call_id_in_another_run_is_another_call(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Attempt:
     hurt_by: HurtBy | None = None
     attribution: Attribution | None = None
     initial_blocked: bool = False
+    initial_passed: bool = False
+    is_cancelled: bool = False
     guarded: bool = False
     outcome: Outcome | None = None
 
@@ -49,11 +51,21 @@ class Attempt:
             outcome = self._response_passed(message, now_ns)
             if is_open and outcome in ("failed_downstream", "abandoned"):
                 outcome = None
-        if outcome is None or self.outcome is not None:
+        if outcome is None or self.outcome is not None or self._never_began():
             return None
         self.ended_ns = now_ns
-        self.outcome = "impaired" if outcome == "completed" and self.hurt_by is not None else outcome
+        # What we stopped of a call is why it did not go well, whatever the others then say.
+        self.outcome = "impaired" if self.hurt_by is not None else outcome
         return self.outcome
+
+    def _never_began(self) -> bool:
+        """Whether its first request was blocked each time: it was told as blocked, and a capture may show more."""
+        return self.initial_blocked and not self.initial_passed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is still to come."""
+        return self.outcome is None and not self._never_began()
 
     def is_aftermath(self, message: Message | None) -> bool:
         """Tell whether a message only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
@@ -65,8 +77,12 @@ class Attempt:
         elif request.method == "BYE" and self.answered_ns is not None:
             was_given_up = not self.is_acknowledged and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
             return "impaired" if was_given_up else "completed"
-        if request.method == self.method and request.to_tag is None and self.outcome == "failed_downstream":
-            self.outcome = None  # the caller tries again, with credentials or elsewhere
+        elif request.method == "CANCEL":
+            self.is_cancelled = True
+        elif request.method == self.method and request.to_tag is None:
+            self.initial_passed = True
+            if self.outcome == "failed_downstream":
+                self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 
     def _response_passed(self, response: Response, now_ns: int) -> Outcome | None:
@@ -87,12 +103,14 @@ class Attempt:
 
     def expired(self) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
-        if self.outcome is not None or self.initial_blocked:
+        if self.outcome is not None or self._never_began():
             return None
-        if self.answered_ns is None:
-            self.outcome = "failed_downstream"
+        if self.hurt_by is not None:
+            self.outcome = "impaired"
+        elif self.answered_ns is not None:
+            self.outcome = "completed"
         else:
-            self.outcome = "completed" if self.hurt_by is None else "impaired"
+            self.outcome = "abandoned" if self.is_cancelled else "failed_downstream"
         return self.outcome
 
 

@@ -105,7 +105,7 @@ class Ledger:
         return [
             _write(call, call.attempt, "in_progress", at, None)
             for call in calls
-            if call.attempt is not None and call.attempt.outcome is None and not call.attempt.initial_blocked
+            if call.attempt is not None and call.attempt.is_open
         ]
 
     def _hurt(

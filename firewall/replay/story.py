@@ -14,6 +14,7 @@ from firewall.engine.record import decode
 from firewall.engine.timestamp import instant
 
 LogRecord = dict[str, Any]
+_HOUR_NS = 3600 * 1_000_000_000
 
 # What the loss of a message does to the call (RFC 3261 §13.3.1.4, RFC 3262 §3, RFC 3261 §15.1).
 _CONSEQUENCES = {
@@ -53,15 +54,17 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """The records of one call, and how many lines of the log were no records."""
+    """The records of one call, how many lines of the log were no records, and the alarms of blocked keep-alives."""
 
     records: tuple[LogRecord, ...]
     unreadable_lines: int
+    keep_alives: tuple[LogRecord, ...] = ()
 
 
 def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
     """Pick the records of one Call-ID out of a log; a line that is no record (a torn last one) is counted."""
     wanted: list[LogRecord] = []
+    keep_alives: list[LogRecord] = []
     unreadable = 0
     for line in lines:
         if not line.strip():
@@ -73,11 +76,17 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
             continue
         if _call_id(record) == call_id:
             wanted.append(record)
-    return LogLines(tuple(wanted), unreadable)
+        elif record.get("event_type") == "alarm" and record["alarm"].get("code") == "keep_alive_blocked":
+            keep_alives.append(record)
+    return LogLines(tuple(wanted), unreadable, tuple(keep_alives))
 
 
-def tell(call_id: str, records: Iterable[LogRecord]) -> Story | None:
-    """Return the story that records tell of a call, None when there is no decision among them."""
+def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRecord] = ()) -> Story | None:
+    """Return the story that records tell of a call, None when there is no decision among them.
+
+    ``keep_alives``: the log's alarms of blocked keep-alives; a trunk that is taken down by them fails its calls later.
+    """
+    records = tuple(records)
     decisions = [record for record in records if record["event_type"] == "sip_decision"]
     ledger = [record for record in records if record["event_type"] == "emergency_call"]
     if not decisions:
@@ -86,16 +95,34 @@ def tell(call_id: str, records: Iterable[LogRecord]) -> Story | None:
     hurt_by = last["hurt_by"] if last else None
     guarded = next((record for record in decisions if not record["decision"]["enforced"]), None)
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
+    cause, mend = _cause(decisions, last, guarded), _mend(hurt_by, guarded)
+    attribution = last["attribution"] if last else None
+    trunk = _trunk_alarm(decisions[0], keep_alives) if attribution == "downstream" else None
+    if trunk is not None:
+        alarm, attribution = trunk["alarm"], "policy"
+        cause = f"{cause}; before it, at {trunk['timestamp']}, sosgate itself took the trunk down: {alarm['message']}"
+        mend = "allow OPTIONS and their answers between these two addresses, then run sosgate lint"
     return Story(
         call_id=call_id,
         steps=tuple(_step(record, decisions[0]) for record in decisions),
         evidence=tuple(emergency["evidence"]) if emergency else (),
         outcome=last["outcome"] if last else None,
         problem=last["problem"] if last else None,
-        attribution=last["attribution"] if last else None,
-        cause=_cause(decisions, last, guarded),
-        mend=_mend(hurt_by, guarded),
+        attribution=attribution,
+        cause=cause,
+        mend=mend,
     )
+
+
+def _trunk_alarm(first: LogRecord, keep_alives: Iterable[LogRecord]) -> LogRecord | None:
+    """Return the last blocked keep-alive between the call's two ends in the hour before it."""
+    ends, begin_ns = {first["src_ip"], first["dest_ip"]}, instant(first["timestamp"])
+    before = [
+        alarm
+        for alarm in keep_alives
+        if {alarm["src_ip"], alarm["dest_ip"]} == ends and 0 <= begin_ns - instant(alarm["timestamp"]) <= _HOUR_NS
+    ]
+    return before[-1] if before else None
 
 
 def _call_id(record: LogRecord) -> str | None:

@@ -104,6 +104,9 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
                     uri = parse_name_addr(hop).uri
                     _add(evidence, "route", uri, target_of(uri))
         _add(evidence, "to", message.to.uri, target_of(message.to.uri))
+        for value in message.header_values("to")[1:]:  # a second To is an anomaly, and may be the one that is meant
+            uri = parse_name_addr(value).uri
+            _add(evidence, "to", uri, target_of(uri))
         callback = _marks(message, evidence)
         if not evidence:
             return None
@@ -134,7 +137,8 @@ def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], pre
     if uri.scheme == "urn":
         return _urn_target(uri.opaque or "")
     if uri.scheme in ("sip", "sips", "tel"):
-        user = uri.user
+        # "sip:911": the number stands where the host should.
+        user = uri.user if uri.user is not None else uri.host
     elif uri.scheme == "":
         # "INVITE 911 SIP/2.0": no URI at all, but an i3 border must let it pass (NENA-STA-010.3 §3.1.1).
         user = (uri.opaque or "").partition("@")[0]

@@ -182,3 +182,36 @@ def test_the_same_call_id_a_day_later_is_a_new_alarm() -> None:
     assert len(scene.carrier(request()).alarms) == 1
     told = scene.carrier(request(), at_s=86_400)
     assert (len(told.alarms), len(told.calls)) == (1, 1)
+
+
+def test_what_we_dropped_of_a_call_is_the_cause_whatever_the_called_side_then_says() -> None:
+    scene = Scene(policy(drop("PRACK")))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 183), at_s=1)
+    scene.carrier(request("PRACK", to_tag="psap", cseq=2), at_s=1.1)
+    told = scene.psap(response(invite, 500), at_s=33)
+    assert told.alarms == [], "not the called side's fault"
+    (call,) = told.calls
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", "MidTrafficBlocked", "policy")
+
+
+def test_a_capture_that_shows_more_of_a_call_we_would_have_blocked_leaves_it_blocked() -> None:
+    """The traffic was recorded before the rule existed: its answers are in the capture all the same."""
+    for status in (200, 503):
+        scene = Scene(policy("  - {name: wrong, when: 'sip.Method == \"INVITE\"', action: drop}\n" + ALL))
+        invite = request()
+        assert [c.outcome for c in scene.carrier(invite).calls] == ["blocked"]
+        answered = scene.psap(response(invite, status), at_s=1)
+        ended = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=2)
+        assert (answered.calls, answered.alarms, ended.calls) == ([], [], [])
+
+
+def test_a_caller_who_gave_up_is_known_even_when_nobody_confirms_it() -> None:
+    scene = Scene(policy(ALL))
+    invite = request(branch="z9hG4bK-x")
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=1)
+    scene.carrier(request("CANCEL", branch="z9hG4bK-x"), at_s=5)
+    told = scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=400)
+    assert ([c.outcome for c in told.calls], told.alarms) == (["abandoned"], [])

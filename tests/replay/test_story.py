@@ -128,3 +128,22 @@ def test_a_banned_stranger_is_told_as_an_attack() -> None:
     assert story.attribution == "attack"
     assert story.cause is not None
     assert story.cause.endswith("taken for an attack")
+
+
+def test_a_call_that_fails_on_a_trunk_we_took_down_is_put_on_the_policy() -> None:
+    rules = "  - {name: no-options, when: 'sip.Method == \"OPTIONS\"', action: drop}\n" + ALL
+    scene = Scene(policy(rules))
+    invite = request()
+    told = [
+        scene.carrier(request(uri="sip:6175550199@h", call_id="before")),
+        scene.psap(request("OPTIONS", "sip:192.0.2.10", call_id="keep-alive"), at_s=20),
+        scene.carrier(invite, at_s=70),
+        scene.psap(response(invite, 503, phrase="Trunk down"), at_s=70.1),
+    ]
+    found = call_records(log_of(*told), CALL_ID)
+    story = tell(CALL_ID, found.records, found.keep_alives)
+    assert story is not None
+    assert story.attribution == "policy"
+    assert story.cause is not None
+    assert "503 Trunk down; before it" in story.cause
+    assert 'rule "no-options" (policy.yaml:9)' in story.cause

@@ -48,6 +48,8 @@ def class_of(raw: bytes) -> str | None:
         "sip:+1911@psap.example",
         "sip:+911@psap.example",
         "sip:911:secret@psap.example",
+        "sip:911",
+        "sip:911;user=phone",
     ],
 )
 def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
@@ -189,6 +191,11 @@ def test_an_unreadable_request_to_an_emergency_number_is_recognised(raw: bytes) 
 )
 def test_other_unreadable_bytes_are_not(raw: bytes) -> None:
     assert recognise_bytes(raw.replace(b"GET 911", b"GET /911"), HERE) is None
+
+
+def test_a_second_to_counts_too() -> None:
+    raw = request("INVITE", ORDINARY, headers=("t: <sip:911@h>",))
+    assert class_of(raw) == "call"
 
 
 def test_an_invite_whose_cseq_claims_another_method_is_still_a_call() -> None:

@@ -8,12 +8,11 @@ segments makes no difference to the pieces, as long as the stream is not broken.
 - ``keep_alive``: one line end where a message could begin. A ping (two line ends) is two pieces, because a pong (one)
   must not wait for what may follow.
 - ``junk``: one line that begins no message, such as the rest of a body whose length was counted wrongly; the next
-  start line begins a message again.
+  start line begins a message again. A Content-Length that is no number, that another contradicts or that is more than
+  a message may have counts as none: the head is a message, what follows is junk up to the next start line.
 
-A stream is *broken* where its messages can no longer be told apart for sure: a Content-Length that is no number, that
-another contradicts or that is more than a message may have (the head is still handed out as a message), a head or a
-line without end, a control byte where a message should begin (TLS, STUN). From there on every byte is junk, handed
-out at once.
+A stream is *broken* where its messages can no longer be told apart: a head or a line without end, a control byte where
+a message should begin (TLS, STUN). From there on every byte is junk, handed out at once.
 """
 
 from collections.abc import Iterator
@@ -134,8 +133,7 @@ class Framer:
         head = read_head(bytes(buffer[start:head_end]))
         length, anomaly = announced_length(head.by_name.get("content-length", ()))
         if anomaly is not None or body_start - start + (length or 0) > MAX_MESSAGE_BYTES:
-            self.broken = True
-            return self._take("message", body_start)
+            length = None  # nobody knows where it ends: its head is judged, and the next start line begins a message
         self._message_end = body_start + (length or 0)
         return self._next()
 

@@ -45,14 +45,14 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "content_length_invalid",
         "Content-Length is no number",
-        "RFC 3261 §20.14. In a datagram the body is taken to the end; a TCP stream cannot be read on behind it.",
+        "RFC 3261 §20.14. In a datagram the body is taken to the end; in a TCP stream there is none.",
     ),
     (
         "content_length_conflicting",
         "Two Content-Length headers that differ",
         "RFC 3261 §20.14. A known way to smuggle a second message past a firewall (RFC 4475 §3.3.9): who takes the "
-        "first and who takes the last see other messages. In a datagram the body is taken to the end; a TCP stream "
-        f"is given up behind the head. {_ATTACK}",
+        "first and who takes the last see other messages. In a datagram the body is taken to the end; in a TCP "
+        f"stream there is none, and the next start line begins a message. {_ATTACK}",
     ),
     (
         "content_length_beyond_end",

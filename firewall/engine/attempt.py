@@ -15,7 +15,12 @@ from firewall.sip.message import Message, Request, Response
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
 _CHALLENGES = frozenset({401, 407})
-ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
+_ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
+
+
+def begins_call(message: Message | None) -> bool:
+    """Tell whether a message could begin a call: an INVITE or MESSAGE outside a dialog."""
+    return isinstance(message, Request) and message.method in _ATTEMPT_METHODS and message.to_tag is None
 
 
 @dataclass(slots=True)
@@ -40,16 +45,16 @@ class Attempt:
     guarded: bool = False
     outcome: Outcome | None = None
 
-    def passed(self, message: Message, now_ns: int, *, is_open: bool) -> Outcome | None:
+    def passed(self, message: Message, now_ns: int, *, others_ring: bool) -> Outcome | None:
         """Take note of a message that was let through; return the outcome when it is known by it, else None.
 
-        ``is_open``: another branch of the call may still be answered (RFC 3261 §16.7).
+        ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7).
         """
         if isinstance(message, Request):
             outcome = self._request_passed(message, now_ns)
         else:
             outcome = self._response_passed(message, now_ns)
-            if is_open and outcome in ("failed_downstream", "abandoned"):
+            if others_ring and outcome in ("failed_downstream", "abandoned"):
                 outcome = None
         if outcome is None or self.outcome is not None or self._never_began():
             return None

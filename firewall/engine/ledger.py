@@ -1,7 +1,7 @@
 """The emergency-call ledger: every attempt of an emergency call and what became of it (DESIGN section 8)."""
 
 from firewall.engine.alarm import downstream_alarm
-from firewall.engine.attempt import ATTEMPT_METHODS, Attempt, ledger_record
+from firewall.engine.attempt import Attempt, begins_call, ledger_record
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.outputs import Write
@@ -26,7 +26,7 @@ class Ledger:
         request, mark = facts.message, facts.emergency
         if call.attempt is not None or mark is None or mark.emergency_class == "registration":
             return
-        if isinstance(request, Request) and request.method in ATTEMPT_METHODS and request.to_tag is None:
+        if isinstance(request, Request) and begins_call(request):
             flow = datagram_flow_id(facts.datagram)
             call.attempt = Attempt(facts.datagram, flow, mark, now_ns, request.method)
             if request.from_tag is not None:
@@ -38,7 +38,7 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None:
             return []
-        outcome = attempt.passed(facts.message, now_ns, is_open=call.awaits_answer())
+        outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer())
         if outcome is None:
             return []
         return _told(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)
@@ -114,12 +114,9 @@ class Ledger:
         if attempt.hurt_by is not None:
             return []
         self.hurt += 1
-        request = facts.message
         attempt.hurt_by = hurt_by
         attempt.attribution = attribution
-        attempt.initial_blocked = (
-            isinstance(request, Request) and request.method in ATTEMPT_METHODS and request.to_tag is None
-        )
+        attempt.initial_blocked = begins_call(facts.message)
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from firewall.engine.attempt import begins_call
 from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, Call
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Standing
 from firewall.engine.recovery import RecoveredCall
-from firewall.engine.related import RelatedCalls, begins_call, caller_identities
+from firewall.engine.related import RelatedCalls, caller_identities
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes, recogniser

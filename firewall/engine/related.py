@@ -11,7 +11,7 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, dialled_digits, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.sip.headers import parse_params, split_values
-from firewall.sip.message import Message, Request
+from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import Uri, parse_uri
 
@@ -71,11 +71,6 @@ class RelatedCalls:
         if len(self._expected) >= MAX_EXPECTED:
             del self._expected[next(iter(self._expected))]
         self._expected[identity] = expected
-
-
-def begins_call(message: Message) -> bool:
-    """Tell whether a message could begin a call: an INVITE or MESSAGE outside a dialog."""
-    return isinstance(message, Request) and message.method in ("INVITE", "MESSAGE") and message.to_tag is None
 
 
 def caller_identities(request: Request) -> set[str]:

@@ -15,9 +15,12 @@ from firewall.engine.events import (
     DatagramReceived,
     DeadlineReached,
     Event,
+    FlowsCounted,
     ForwardFailed,
     LogFailed,
     LogRecovered,
+    MediaReceived,
+    PinholesRecovered,
     PolicyRefused,
     PolicyReplaced,
     Started,
@@ -67,6 +70,8 @@ class Engine:
         match event:
             case DatagramReceived(datagram):
                 outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
+            case MediaReceived() | FlowsCounted() | PinholesRecovered():
+                pass
             case DeadlineReached():
                 pass
             case Started(takeover):

@@ -1,7 +1,9 @@
 """What the world tells the engine: the closed list of inputs of ``Engine.handle``."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from firewall.engine.pinhole import FlowCount, Pinhole
 from firewall.engine.recovery import RecoveredCall
 from firewall.errors import Place
 from firewall.net.datagram import Datagram
@@ -31,6 +33,39 @@ class DatagramReceived:
     """A datagram taken for signalling arrived."""
 
     datagram: Datagram
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReceived:
+    """A UDP datagram that is no signalling, or a copy of one.
+
+    ``copied`` tells of which: ``all`` where every packet is given (a capture), so that the engine counts them itself;
+    ``sample`` one that the kernel let pass and counted; ``refused`` one that it dropped because no pinhole fits.
+    """
+
+    datagram: Datagram
+    copied: Literal["all", "sample", "refused"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsCounted:
+    """What the kernel counted, told about once a second: of each pinhole that had packets since it was told last.
+
+    ``refused_packets`` are all that no pinhole fitted since the start, of which only some were copied.
+    """
+
+    counts: tuple[FlowCount, ...]
+    refused_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PinholesRecovered:
+    """The pinholes found in the kernel at a start, left by an earlier run; told once, after ``CallsRecovered``.
+
+    Those that belong to no call that is still known are closed when their time-out has passed without a packet.
+    """
+
+    pinholes: tuple[Pinhole, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +119,9 @@ Event = (
     Started
     | CallsRecovered
     | DatagramReceived
+    | MediaReceived
+    | FlowsCounted
+    | PinholesRecovered
     | DeadlineReached
     | PolicyReplaced
     | PolicyRefused

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from firewall.engine.pinhole import Pinhole
 from firewall.engine.record import Record
 from firewall.net.datagram import Datagram
 
@@ -28,4 +29,16 @@ class Reply:
     datagram: Datagram
 
 
-Output = Write | Forward | Reply
+@dataclass(frozen=True, slots=True)
+class PinholesChanged:
+    """Open and close these pinholes, before anything that follows.
+
+    ``closed`` comes first. An ``opened`` one whose key is open already takes its place: its verdict or inspection
+    changed, what it has counted stays.
+    """
+
+    opened: tuple[Pinhole, ...] = ()
+    closed: tuple[Pinhole, ...] = ()
+
+
+Output = Write | Forward | Reply | PinholesChanged

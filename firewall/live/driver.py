@@ -12,7 +12,7 @@ from firewall.engine.events import (
     LogFailed,
     LogRecovered,
 )
-from firewall.engine.outputs import Forward, Output, Reply, Write
+from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
 from firewall.engine.record import Alarm, encode
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
@@ -112,6 +112,8 @@ class Driver:
                 case Reply(datagram=datagram):
                     lines = self._write(lines)
                     self._reply(datagram)
+                case PinholesChanged():
+                    pass
                 case _:
                     assert_never(output)
         self._write(lines)

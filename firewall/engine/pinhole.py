@@ -1,0 +1,47 @@
+"""Pinholes: what the firewall lets pass of a call's media, one direction of one negotiated flow each."""
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+MediaTransport = Literal["UDP", "TCP"]
+PinholeKind = Literal["rtp", "rtcp", "msrp"]
+"""``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983)."""
+Inspect = Literal["first", "sample", "all"]
+"""Which packets of an established flow are looked at: the first ones, those and a sample of the rest, every one."""
+
+
+class PinholeKey(NamedTuple):
+    """What the kernel compares. ``src_ip`` None: any address, within ``src_zone`` where that is named; ``src_port``
+    None: any port. No two open pinholes have the same key."""
+
+    transport: MediaTransport
+    src_zone: str | None
+    src_ip: str | None
+    src_port: int | None
+    dst_ip: str
+    dst_port: int
+
+
+class Pinhole(msgspec.Struct, frozen=True):
+    """One open pinhole.
+
+    ``call_id`` is of the call that opened it ("" where it is not known any more). ``verdict`` drop: packets are
+    dropped, but counted and copied as those of an allowed flow. ``timeout_ns`` is how long it stays without a packet
+    when nobody closes it: the engine closes it then itself, the kernel's time-out is for when there is no engine.
+    """
+
+    key: PinholeKey
+    kind: PinholeKind
+    call_id: str
+    timeout_ns: int
+    verdict: Literal["allow", "drop"] = "allow"
+    inspect: Inspect = "sample"
+
+
+class FlowCount(msgspec.Struct, frozen=True):
+    """What the kernel counted in one pinhole since it was opened."""
+
+    key: PinholeKey
+    packets: int
+    octets: int

@@ -4,11 +4,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from firewall.ruleset.policy import Inspect
+
 MediaTransport = Literal["UDP", "TCP"]
 PinholeKind = Literal["rtp", "rtcp", "msrp"]
 """``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983)."""
-Inspect = Literal["first", "sample", "all"]
-"""Which packets of an established flow are looked at: the first ones, those and a sample of the rest, every one."""
 
 
 class PinholeKey(NamedTuple):

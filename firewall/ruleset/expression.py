@@ -135,3 +135,16 @@ class Or:
 
 
 Condition = Comparison | Membership | Contains | Matches | Exists | Not | And | Or
+
+
+def named_fields(condition: Condition) -> tuple[str, ...]:
+    """Return the name of every field that a condition looks at, in the order written."""
+    match condition:
+        case And(parts) | Or(parts):
+            return tuple(name for part in parts for name in named_fields(part))
+        case Not(inner):
+            return named_fields(inner)
+        case Comparison(operand) | Membership(operand) | Contains(operand) | Matches(operand) | Exists(operand):
+            while not isinstance(operand, Field):
+                operand = operand.operand
+            return (operand.name,)

@@ -23,11 +23,25 @@ class EmergencyMark(msgspec.Struct, frozen=True, rename={"emergency_class": "cla
     evidence: tuple[str, ...]
 
 
+class MediaFacts(msgspec.Struct, frozen=True):
+    """What the session descriptions say of the flow that a media packet belongs to.
+
+    ``kind`` is the medium (``audio``, ``text`` …), ``protocol`` what its port is for, ``codecs`` the encodings agreed
+    on, in lower case, ``direction`` whether who sends the packet agreed to send and to receive.
+    """
+
+    kind: str
+    protocol: Literal["rtp", "rtcp", "msrp"]
+    codecs: tuple[str, ...] = ()
+    direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
+
+
 class Facts(msgspec.Struct, frozen=True):
     """One message as the rules see it.
 
     ``message`` is None for what is no SIP message; ``malformed`` then holds the reason code, and is None for a packet
-    that was never taken for signalling. ``dialog_state`` is the state in which the message finds its dialog.
+    that was never taken for signalling. ``dialog_state`` is the state in which the message finds its dialog. ``media``
+    is there for a packet of a negotiated flow.
     """
 
     datagram: Datagram
@@ -38,3 +52,4 @@ class Facts(msgspec.Struct, frozen=True):
     emergency: EmergencyMark | None = None
     dialog_state: DialogState = "none"
     media_negotiated: bool = False
+    media: MediaFacts | None = None

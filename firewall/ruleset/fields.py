@@ -10,6 +10,7 @@ from typing import get_args
 from firewall.ruleset.expression import Field
 from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
 from firewall.ruleset.sdp_fields import SDP_FIELDS
 from firewall.ruleset.sip_fields import SIP_FIELDS, header_reader
@@ -73,14 +74,6 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         choices=get_args(DialogState),
     ),
     FieldSpec(
-        "media.negotiated",
-        "flag",
-        "The packet is of a media flow that an allowed SDP negotiated",
-        lambda facts: (facts.media_negotiated,),
-        own=True,
-        maximum=1,
-    ),
-    FieldSpec(
         "malformed",
         "flag",
         "Taken for signalling, but no SIP message could be read",
@@ -104,9 +97,12 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         own=True,
     ),
     *NET_FIELDS,
+    *MEDIA_FIELDS,
 )
 
-FIELDS: dict[str, FieldSpec] = {spec.name: spec for spec in (*_OWN_FIELDS, *PACKET_FIELDS, *SIP_FIELDS, *SDP_FIELDS)}
+FIELDS: dict[str, FieldSpec] = {
+    spec.name: spec for spec in (*_OWN_FIELDS, *PACKET_FIELDS, *RTP_FIELDS, *SIP_FIELDS, *SDP_FIELDS)
+}
 _BY_LOWER_CASE = {name.lower(): name for name in FIELDS}
 
 

@@ -6,6 +6,7 @@ from typing import get_args
 from firewall.errors import Place, PolicyError
 from firewall.net.address import Network
 from firewall.net.signalling import SIP_PORT
+from firewall.ruleset.media_section import media_policy
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.node_reader import Section, choice, entries, fail, integer, items, name, scalar, shown, suggestion
 from firewall.ruleset.policy import (
@@ -16,6 +17,7 @@ from firewall.ruleset.policy import (
     ExceptionVerdict,
     Flow,
     Guard,
+    MediaPolicy,
     NamedSet,
     NetworkSet,
     Policy,
@@ -70,6 +72,7 @@ def load_policy(text: bytes, *, file: str, sources: Sources) -> Policy:
         default=choice(get_args(ExceptionVerdict))(top.node("default"), "default"),
         default_place=top.key_place("default"),
         signalling_ports=top.get("signalling", _signalling, frozenset({SIP_PORT})),
+        media=top.get("media", media_policy, MediaPolicy()),
     )
 
 

@@ -13,6 +13,8 @@ D = TypeVar("D")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MAX_NAME_CHARS = 128
+_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h)")
+UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
 
 def fail(place: Place, cause: str, next_step: str | None = None) -> NoReturn:
@@ -151,3 +153,12 @@ def integer(minimum: int, maximum: int) -> Callable[[Node, str], int]:
         return int(digits)
 
     return read
+
+
+def duration_ns(node: Node, what: str) -> int:
+    """Return a duration as ``500ms``, ``30s``, ``10m`` or ``24h``, in nanoseconds."""
+    found = scalar(node, what)
+    match = _DURATION.fullmatch(found.text)
+    if match is None:
+        fail(found.place, f'{what} "{shown(found.text)}" is no duration', "write it as 30s, 10m or 24h")
+    return int(match[1]) * UNIT_NS[match[2]]

@@ -1,4 +1,4 @@
-"""Fields of the packet around and beside SIP: frame, addresses, ports, RTP."""
+"""Fields of the packet around and beside SIP: frame, addresses, ports."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,8 +10,6 @@ from firewall.ruleset.field_spec import FieldSpec, Reader, Values
 
 _MAX_UINT16 = 0xFFFF
 _MAX_UINT32 = 0xFFFF_FFFF
-_RTP_HEADER_BYTES = 12  # RFC 3550 §5.1, without CSRCs
-_RTP_VERSION = 2
 
 _PRESENT = ("",)
 
@@ -89,38 +87,6 @@ def _transport_fields(prefix: str, transport: str) -> list[FieldSpec]:
     return fields
 
 
-def _is_rtp(facts: Facts) -> bool:
-    """Only what SDP negotiated is taken for RTP: nothing in the packet itself says that it is (RFC 3550 §11)."""
-    if not facts.media_negotiated or facts.message is not None:
-        return False
-    payload = facts.datagram.payload
-    return len(payload) >= _RTP_HEADER_BYTES and payload[0] >> 6 == _RTP_VERSION
-
-
-def _rtp(read: Callable[[bytes], int]) -> Reader:
-    def header_value(facts: Facts) -> Values:
-        return (read(facts.datagram.payload),) if _is_rtp(facts) else ()
-
-    return header_value
-
-
-def _rtp_fields() -> list[FieldSpec]:
-    """RFC 3550 §5.1."""
-    table: tuple[tuple[str, str, int, Callable[[bytes], int]], ...] = (
-        ("version", "Version", 3, lambda header: header[0] >> 6),
-        ("p_type", "Payload type", 127, lambda header: header[1] & 0x7F),
-        ("seq", "Sequence number", _MAX_UINT16, lambda header: int.from_bytes(header[2:4], "big")),
-        ("timestamp", "Timestamp", _MAX_UINT32, lambda header: int.from_bytes(header[4:8], "big")),
-        ("ssrc", "Synchronization source", _MAX_UINT32, lambda header: int.from_bytes(header[8:12], "big")),
-    )
-    fields = [FieldSpec("rtp", "protocol", "Negotiated RTP", lambda facts: _PRESENT if _is_rtp(facts) else ())]
-    fields += [
-        FieldSpec(f"rtp.{name}", "number", what, _rtp(read), maximum=maximum) for name, what, maximum, read in table
-    ]
-    fields.append(FieldSpec("rtp.marker", "flag", "Marker", _rtp(lambda header: header[1] >> 7), maximum=1))
-    return fields
-
-
 PACKET_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("frame", "protocol", "Always present", _frame),
     FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _frame_len, maximum=_MAX_UINT32),
@@ -128,7 +94,6 @@ PACKET_FIELDS: tuple[FieldSpec, ...] = (
     *_family_fields("ipv6", 6),
     *_transport_fields("udp", "UDP"),
     *_transport_fields("tcp", "TCP"),
-    *_rtp_fields(),
 )
 
 

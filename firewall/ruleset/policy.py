@@ -6,6 +6,7 @@ from typing import Literal
 
 from firewall.errors import Place
 from firewall.net.address import Network
+from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.facts import Facts
@@ -14,6 +15,12 @@ from firewall.ruleset.schedule import Schedule
 Verdict = Literal["allow", "drop", "reject"]
 ExceptionVerdict = Literal["allow", "drop"]
 Guard = Literal["enforce", "alert", "off"]
+MediaMode = Literal["enforce", "shadow", "off"]
+MediaSource = Literal["address", "port", "zone"]
+MediaEarly = Literal["offer", "answer"]
+MediaNat = Literal["off", "latch"]
+Inspect = Literal["first", "sample", "all"]
+"""Which packets of an established flow are looked at: the first ones, those and a sample of the rest, every one."""
 Flow = Literal["voice", "media", "rtt", "text", "callback", "keepalive", "transfer", "location", "registration"]
 
 DEFAULT_NUMBERS = ("911", "112")
@@ -86,6 +93,33 @@ class ExceptionPolicies:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPolicy:
+    """Which media may pass (section ``media``).
+
+    ``source``: what must fit of a packet's source beside its destination: the negotiated address, address and port
+    (RFC 4961), or only the zone. ``early``: whether the offer or only the answer opens the way to who offered.
+    ``nat`` latch: media of who names an address outside its zone comes from, and goes to, where its signalling comes
+    from. ``ports``: first and last on which media may be negotiated. ``other_ports``: UDP that is no media.
+    ``places`` tells where each key stands that was written.
+    """
+
+    mode: MediaMode = "enforce"
+    source: MediaSource = "address"
+    early: MediaEarly = "offer"
+    nat: MediaNat = "off"
+    ports: tuple[int, int] = (FIRST_MEDIA_PORT, 65535)
+    other_ports: frozenset[int] = frozenset()
+    grace_ns: int = 500_000_000
+    timeout_ns: int = 3_600_000_000_000
+    inspect: Inspect = "sample"
+    places: tuple[tuple[str, Place], ...] = field(default=(), compare=False, repr=False)
+
+    def line(self, key: str) -> int | None:
+        """Return the line of a key, None where its default holds."""
+        return next((place.line for name, place in self.places if name == key), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A token bucket: ``count`` messages each ``period_ns`` refill it, ``burst`` fit in. Above it the rule matches.
 
@@ -105,6 +139,8 @@ class Rule:
 
     ``matches`` is ``when`` compiled for the packet path; ``when`` is None for a rule that matches everything.
     ``status`` is the SIP status of a reject (400..699). ``ban_ns`` is how long a source stays banned after a drop.
+    ``about_media``: ``when`` names a field of media, so the rule decides on media flows, too; ``inspect`` is its own
+    choice of the packets to look at.
     """
 
     name: str
@@ -118,6 +154,8 @@ class Rule:
     limit: Limit | None = None
     schedule: Schedule | None = None
     shadow: bool = False
+    inspect: Inspect | None = None
+    about_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +173,4 @@ class Policy:
     default: ExceptionVerdict
     default_place: Place
     signalling_ports: frozenset[int] = frozenset({SIP_PORT})
+    media: MediaPolicy = field(default_factory=MediaPolicy)

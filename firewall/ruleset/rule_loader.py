@@ -17,12 +17,15 @@ from firewall.ruleset.expression import (
     Membership,
     Not,
     Or,
+    named_fields,
 )
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS, HEADER_FIELD, similar_field
 from firewall.ruleset.node_reader import (
+    UNIT_NS,
     Section,
     choice,
+    duration_ns,
     fail,
     integer,
     items,
@@ -32,16 +35,15 @@ from firewall.ruleset.node_reader import (
     suggestion,
 )
 from firewall.ruleset.parse import parse_expression
-from firewall.ruleset.policy import Limit, NamedSet, Rule, Verdict
+from firewall.ruleset.policy import Inspect, Limit, NamedSet, Rule, Verdict
 from firewall.ruleset.schedule import DAY_S, DAYS, Schedule, TimeZone
 from firewall.ruleset.schema import LIMIT_KEYS, RULE_KEYS, SCHEDULE_KEYS
 from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})(ms|s|m|h)")
-_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h)")
 _HOURS = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
-_UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _MAX_BURST = 1_000_000_000
+_MEDIA_PROTOCOLS = ("media", "rtp", "rtcp")
 _ZONE_FIELDS = ("zone.src", "zone.dst")
 
 
@@ -108,11 +110,19 @@ class RuleLoader:
             matches=compile_condition(when) if when is not None else _everything,
             place=node.place,
             status=section.get("status", integer(300, 699), 403),
-            ban_ns=section.get("ban", _duration_ns, None),
+            ban_ns=section.get("ban", duration_ns, None),
             limit=section.get("limit", _limit, None),
             schedule=section.get("schedule", self._schedule, None),
             shadow=section.get("mode", choice(("enforce", "shadow")), "enforce") == "shadow",
+            inspect=self._inspect(section, when),
+            about_media=when is not None and is_about_media(when),
         )
+
+    def _inspect(self, section: Section, when: Condition | None) -> Inspect | None:
+        if "inspect" in section and (when is None or not is_about_media(when)):
+            advice = "name a field of media, rtp or rtcp in its condition, or remove inspect"
+            fail(section.key_place("inspect"), "inspect stands only in a rule about media", advice)
+        return section.get("inspect", choice(get_args(Inspect)), None)
 
     def _when(self, section: Section) -> Condition | None:
         if "when" not in section:
@@ -144,6 +154,11 @@ class RuleLoader:
         return Schedule(section.get("days", _days, frozenset(range(7))), start_s, end_s, timezone)
 
 
+def is_about_media(condition: Condition) -> bool:
+    """Tell whether a condition names a field of media (``media.*``, ``rtp.*``, ``rtcp.*``): it decides on flows."""
+    return any(name.partition(".")[0] in _MEDIA_PROTOCOLS for name in named_fields(condition))
+
+
 def _everything(_: Facts) -> bool:
     return True
 
@@ -162,14 +177,6 @@ def _zones_named(condition: Condition) -> list[str]:
             return []
 
 
-def _duration_ns(node: Node, what: str) -> int:
-    found = scalar(node, what)
-    match = _DURATION.fullmatch(found.text)
-    if match is None:
-        fail(found.place, f'{what} "{shown(found.text)}" is no duration', "write it as 30s, 10m or 24h")
-    return int(match[1]) * _UNIT_NS[match[2]]
-
-
 def _limit(node: Node, _: str) -> Limit:
     section = Section(node, "limit", LIMIT_KEYS, required=("rate",))
     rate = scalar(section.node("rate"), "rate")
@@ -182,7 +189,7 @@ def _limit(node: Node, _: str) -> Limit:
     text = f"{rate.text} per {', '.join(per)}" if per else rate.text
     return Limit(
         count=count,
-        period_ns=int(match[2]) * _UNIT_NS[match[3]],
+        period_ns=int(match[2]) * UNIT_NS[match[3]],
         burst=burst,
         per=per,
         text=text if burst == count else f"{text}, burst {burst}",

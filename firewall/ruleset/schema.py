@@ -2,7 +2,17 @@
 
 from typing import Any, get_args
 
-from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, Verdict
+from firewall.ruleset.policy import (
+    ExceptionVerdict,
+    Flow,
+    Guard,
+    Inspect,
+    MediaEarly,
+    MediaMode,
+    MediaNat,
+    MediaSource,
+    Verdict,
+)
 from firewall.ruleset.schedule import DAYS
 
 Schema = dict[str, Any]
@@ -89,12 +99,49 @@ RULE_KEYS: dict[str, tuple[str, Schema]] = {
     "ban": ("How long the source of a drop stays banned, as 10m.", _DURATION),
     "limit": ("The rule matches only above this rate.", {}),
     "schedule": ("The rule matches only at these times.", {}),
+    "inspect": (
+        "Which packets of the media flows it may decide on are looked at; default as media.inspect.",
+        _choice(get_args(Inspect)),
+    ),
     "mode": ("shadow: decide and record, do not enforce; default enforce.", _choice(("enforce", "shadow"))),
 }
 SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
     "ports": (
         "UDP ports of SIP; default [5060].",
         _list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+    ),
+}
+MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
+    "mode": (
+        "enforce: only negotiated media passes; shadow: what would not is recorded; off: all passes. Default enforce.",
+        _choice(get_args(MediaMode)),
+    ),
+    "source": (
+        "What of a packet's source must be as negotiated: its address, its address and port, only its zone; "
+        "default address.",
+        _choice(get_args(MediaSource)),
+    ),
+    "early": (
+        "What opens the way to who offered: the offer, or only the answer; default offer.",
+        _choice(get_args(MediaEarly)),
+    ),
+    "nat": (
+        "latch: who names an address outside its zone is sent media where its own comes from; default off.",
+        _choice(get_args(MediaNat)),
+    ),
+    "ports": (
+        "Ports on which media may be negotiated; default 1024-65535.",
+        {"type": "string", "pattern": "^[1-9][0-9]*-[1-9][0-9]*$"},
+    ),
+    "other_ports": (
+        "UDP ports above 1023 that other traffic between the zones uses, which is left alone.",
+        _list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+    ),
+    "grace": ("How long a pinhole stays open after the call or stream has ended; default 500ms.", _DURATION),
+    "timeout": ("How long a pinhole stays open without a packet; default 1h.", _DURATION),
+    "inspect": (
+        "Which packets of a flow are looked at: the first ones, those and a sample, all; default sample.",
+        _choice(get_args(Inspect)),
     ),
 }
 POLICY_KEYS: dict[str, tuple[str, Schema]] = {
@@ -106,6 +153,7 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "rules": ("First match decides.", {}),
     "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
     "signalling": ("What is taken for SIP signalling.", {}),
+    "media": ("Which media may pass; without it, what is negotiated in SDP.", {}),
 }
 
 
@@ -124,6 +172,7 @@ def json_schema() -> Schema:
                 "exceptions": _object(EXCEPTION_KEYS),
                 "rules": _list_of(_rule()),
                 "signalling": _object(SIGNALLING_KEYS, required=tuple(SIGNALLING_KEYS)),
+                "media": _object(MEDIA_KEYS),
             },
         ),
     }

@@ -10,12 +10,10 @@ from firewall.ruleset.fields import FIELDS
 V4 = Datagram("192.0.2.1", 5060, "198.51.100.1", 5061, b"x", frame_bytes=60)
 V6 = Datagram("2001:db8::1", 5060, "2001:db8::2", 5061, b"x", transport="TCP")
 OTHER = Datagram("192.0.2.1", 0, "198.51.100.1", 0, b"x", transport="other")
-SHORT_RTP = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes([0x80] + [0] * 10))
-NO_RTP = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes(40))
 
 
-def read(name: str, datagram: Datagram, *, negotiated: bool = False) -> tuple[object, ...]:
-    return FIELDS[name].read(Facts(datagram, media_negotiated=negotiated))
+def read(name: str, datagram: Datagram) -> tuple[object, ...]:
+    return FIELDS[name].read(Facts(datagram))
 
 
 @pytest.mark.parametrize(
@@ -38,18 +36,6 @@ def read(name: str, datagram: Datagram, *, negotiated: bool = False) -> tuple[ob
 )
 def test_a_field_is_there_for_its_family_and_transport(name: str, datagram: Datagram, values: tuple[int, ...]) -> None:
     assert read(name, datagram) == values
-
-
-@pytest.mark.parametrize("datagram", [SHORT_RTP, NO_RTP])
-def test_what_cannot_be_rtp_has_no_rtp_fields(datagram: Datagram) -> None:
-    assert read("rtp", datagram, negotiated=True) == ()
-    assert read("rtp.ssrc", datagram, negotiated=True) == ()
-
-
-def test_rtp_that_nobody_negotiated_is_not_read() -> None:
-    rtp = Datagram("192.0.2.1", 4000, "198.51.100.1", 4002, bytes([0x80] + [0] * 20))
-    assert read("rtp.version", rtp, negotiated=True) == (2,)
-    assert read("rtp.version", rtp) == ()
 
 
 def test_a_packet_in_a_tunnel_has_the_tunnels_addresses_and_ports_too_but_a_rule_of_ours_sees_the_innermost() -> None:

@@ -1,0 +1,99 @@
+"""Fields of media: what was negotiated for a flow, and the headers of its packets (RFC 3550 §5.1, §6.1)."""
+
+from collections.abc import Callable
+from typing import get_args
+
+from firewall.net.rtcp import RtcpHeader, read_rtcp
+from firewall.net.rtp import RtpHeader, read_rtp_header
+from firewall.ruleset.facts import Facts, MediaFacts
+from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.sip.sdp import Direction
+
+_MAX_UINT16 = 0xFFFF
+_MAX_UINT32 = 0xFFFF_FFFF
+_PRESENT: Values = ("",)
+
+
+def _header(facts: Facts) -> RtpHeader | None:
+    """Only what SDP negotiated is taken for RTP: nothing in the packet itself says that it is (RFC 3550 §11)."""
+    if not facts.media_negotiated or facts.message is not None:
+        return None
+    return read_rtp_header(facts.datagram.payload)
+
+
+def _rtp(read: Callable[[RtpHeader], int]) -> Reader:
+    def header_value(facts: Facts) -> Values:
+        header = _header(facts)
+        return (read(header),) if header is not None else ()
+
+    return header_value
+
+
+def _rtcp(read: Callable[[RtcpHeader], int | None]) -> Reader:
+    def header_values(facts: Facts) -> Values:
+        if not facts.media_negotiated or facts.message is not None:
+            return ()
+        values = (read(header) for header in read_rtcp(facts.datagram.payload))
+        return tuple(value for value in values if value is not None)
+
+    return header_values
+
+
+def _media(read: Callable[[MediaFacts], Values]) -> Reader:
+    return lambda facts: read(facts.media) if facts.media is not None else ()
+
+
+_RTP_HEADER: tuple[tuple[str, str, int, Callable[[RtpHeader], int]], ...] = (
+    ("version", "Version", 3, lambda header: header.version),
+    ("p_type", "Payload type", 127, lambda header: header.payload_type),
+    ("seq", "Sequence number", _MAX_UINT16, lambda header: header.sequence_number),
+    ("timestamp", "Timestamp", _MAX_UINT32, lambda header: header.timestamp),
+    ("ssrc", "Synchronization source", _MAX_UINT32, lambda header: header.ssrc),
+)
+_RTCP_HEADER: tuple[tuple[str, str, int, Callable[[RtcpHeader], int | None]], ...] = (
+    ("version", "Version of each packet of a compound", 3, lambda header: header.version),
+    ("pt", "Packet type of each packet of a compound", 255, lambda header: header.packet_type),
+    ("length", "Length of each packet of a compound, in 32-bit words less one", _MAX_UINT16, lambda h: h.words),
+    ("senderssrc", "Synchronization source that sends it", _MAX_UINT32, lambda header: header.ssrc),
+)
+
+RTP_FIELDS: tuple[FieldSpec, ...] = (
+    FieldSpec("rtp", "protocol", "Negotiated RTP", lambda facts: _PRESENT if _header(facts) is not None else ()),
+    *(FieldSpec(f"rtp.{name}", "number", what, _rtp(read), maximum=most) for name, what, most, read in _RTP_HEADER),
+    FieldSpec("rtp.marker", "flag", "Marker", _rtp(lambda header: header.marker), maximum=1),
+    FieldSpec(
+        "rtcp", "protocol", "Negotiated RTCP", lambda facts: _PRESENT if _rtcp(lambda h: h.version)(facts) else ()
+    ),
+    *(FieldSpec(f"rtcp.{name}", "number", what, _rtcp(read), maximum=most) for name, what, most, read in _RTCP_HEADER),
+)
+
+MEDIA_FIELDS: tuple[FieldSpec, ...] = (
+    FieldSpec(
+        "media.negotiated",
+        "flag",
+        "The packet is of a media flow that an allowed SDP negotiated",
+        lambda facts: (facts.media_negotiated,),
+        own=True,
+        maximum=1,
+    ),
+    FieldSpec("media.kind", "text", "Medium: audio, video, text, message …", _media(lambda m: (m.kind,)), own=True),
+    FieldSpec(
+        "media.protocol",
+        "text",
+        "What the port was negotiated for",
+        _media(lambda m: (m.protocol,)),
+        own=True,
+        choices=("rtp", "rtcp", "msrp"),
+    ),
+    FieldSpec(
+        "media.codec", "text", "Encodings agreed on, lower case: pcmu, t140 …", _media(lambda m: m.codecs), own=True
+    ),
+    FieldSpec(
+        "media.direction",
+        "text",
+        "What the sender of the packet agreed to do",
+        _media(lambda m: (m.direction,)),
+        own=True,
+        choices=get_args(Direction),
+    ),
+)

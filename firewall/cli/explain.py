@@ -41,7 +41,12 @@ def _page(code: str) -> str | None:
 
 
 def _reason_page(reason: Reason) -> str:
-    kinds = {"decision": "reason of a decision", "malformed": "reason of a malformed message", "anomaly": "anomaly"}
+    kinds = {
+        "decision": "reason of a decision",
+        "malformed": "reason of a malformed message",
+        "anomaly": "anomaly",
+        "media": "anomaly of a media flow",
+    }
     return f"{reason.code}: {reason.title} ({kinds[reason.kind]})\n\n{reason.text}"
 
 

@@ -12,6 +12,7 @@ _KINDS = {
     "decision": "Why a message was decided as it was (`decision.reason`)",
     "malformed": "Why bytes are no SIP message (`decision.reason` under `exceptions.malformed`)",
     "anomaly": "What is odd about a message that could still be read (`anomalies`)",
+    "media": "What is odd about the packets of a media flow (`anomalies` of an `rtp_decision`)",
 }
 
 

@@ -2,11 +2,13 @@
 
 from firewall.engine.attempt import Attempt
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.record import Alarm, AlarmCode, AlarmFields
-from firewall.engine.recording import printable, summary
+from firewall.engine.media_plan import Way
+from firewall.engine.media_record import culprit, media_line
+from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
+from firewall.engine.recording import endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
 from firewall.ruleset.emergency import wire_text
-from firewall.ruleset.facts import Facts
+from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 
 REPEAT_NS = 600 * 1_000_000_000
@@ -51,6 +53,66 @@ def keep_alive_alarm(facts: Facts, decision: Decision, policy: Policy, now_ns: i
     consequence = "the trunk may be taken out of service, and every call over it then fails"
     sentence = f"keep-alive of a trunk blocked: {_what_became(facts, decision, policy)}; {consequence}"
     return _message_alarm("keep_alive_blocked", sentence, facts, decision, policy, now_ns)
+
+
+def media_alarm(
+    call_id: str, mark: EmergencyMark, way: Way, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int
+) -> Alarm:
+    """Return the alarm for media of an emergency call that is blocked, or would have been but for the guard."""
+    what = "media of an emergency call blocked"
+    if guarded:
+        what = "media of an emergency call would have been blocked, the guard let it pass"
+    key, rule = way.key, decision.rule
+    sentence = (
+        f"{what}: {printable(way.kind)} from {way.src.zone or way.src.ip} to "
+        f"{endpoint_text(printable(key.dst_ip), key.dst_port)}; drop by {culprit(decision, way, policy)}; "
+        f"Call-ID {printable(call_id)}"
+    )
+    return Alarm(
+        timestamp=timestamp(now_ns),
+        alarm=AlarmFields(
+            code="emergency_media_guarded" if guarded else "emergency_media_blocked",
+            message=sentence,
+            rule=rule.name if rule is not None else None,
+            file=policy.file,
+            line=media_line(decision, policy, way.dst.zone),
+            call_id=wire_text(call_id),
+            reason=decision.reason,
+        ),
+        emergency=mark,
+        src_ip=key.src_ip or way.src.ip,
+        src_port=key.src_port or 0,
+        dest_ip=wire_text(key.dst_ip),
+        dest_port=key.dst_port,
+        proto=key.transport,
+    )
+
+
+def media_loss_alarm(call_id: str, attempt: Attempt, losses: tuple[MediaLoss, ...], policy: Policy, at: str) -> Alarm:
+    """Return the alarm for an answered emergency call that is not heard in both directions."""
+    parts = [
+        f"nothing of {loss.side} reaches {endpoint_text(loss.dest_ip, loss.dest_port)}: {loss.cause}" for loss in losses
+    ]
+    sentence = f"emergency call without media: {'; '.join(parts)}; Call-ID {printable(call_id)}"
+    first, reason = attempt.first, next((loss.reason for loss in losses if loss.reason is not None), None)
+    line = media_line(Decision("drop", reason), policy) if reason is not None else None
+    return Alarm(
+        timestamp=at,
+        alarm=AlarmFields(
+            code="emergency_media_lost",
+            message=sentence,
+            file=policy.file if line is not None else None,
+            line=line,
+            call_id=wire_text(call_id),
+            reason=reason,
+        ),
+        emergency=attempt.mark,
+        src_ip=first.src_ip,
+        src_port=first.src_port,
+        dest_ip=first.dst_ip,
+        dest_port=first.dst_port,
+        proto=first.transport,
+    )
 
 
 def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:

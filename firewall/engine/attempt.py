@@ -6,7 +6,7 @@ with credentials (RFC 3261 §22.2) belongs to it. Outcomes and problems are NENA
 
 from dataclasses import dataclass
 
-from firewall.engine.record import Attribution, EmergencyCall, HurtBy, Outcome
+from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
@@ -43,6 +43,8 @@ class Attempt:
     initial_passed: bool = False
     is_cancelled: bool = False
     guarded: bool = False
+    media_loss: tuple[MediaLoss, ...] = ()
+    media_blocked: bool = False
     outcome: Outcome | None = None
 
     def passed(self, message: Message, now_ns: int, *, others_ring: bool) -> Outcome | None:
@@ -60,8 +62,13 @@ class Attempt:
             return None
         self.ended_ns = now_ns
         # What we stopped of a call is why it did not go well, whatever the others then say.
-        self.outcome = "impaired" if self.hurt_by is not None else outcome
+        self.outcome = "impaired" if self._is_hurt else outcome
         return self.outcome
+
+    @property
+    def _is_hurt(self) -> bool:
+        """Whether something of it was lost, by us or by others."""
+        return self.hurt_by is not None or bool(self.media_loss)
 
     def _never_began(self) -> bool:
         """Whether its first request was blocked each time: it was told as blocked, and a capture may show more."""
@@ -110,7 +117,7 @@ class Attempt:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
         if self.outcome is not None or self._never_began():
             return None
-        if self.hurt_by is not None:
+        if self._is_hurt:
             self.outcome = "impaired"
         elif self.answered_ns is not None:
             self.outcome = "completed"
@@ -144,12 +151,17 @@ def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, fra
         answered_s=seconds_between(attempt.began_ns, attempt.answered_ns),
         ended_s=seconds_between(attempt.began_ns, attempt.ended_ns),
         final_status=attempt.final_status,
+        media_loss=attempt.media_loss,
     )
 
 
 def _problem(attempt: Attempt, outcome: Outcome) -> str | None:
     """NENA-STA-010.3's BCFDiscrepancyReport words for what the firewall did."""
-    if attempt.hurt_by is None or outcome not in ("blocked", "impaired"):
+    if outcome not in ("blocked", "impaired"):
+        return None
+    if (attempt.media_loss or attempt.media_blocked) and not attempt.initial_blocked:
+        return "MediaLoss"
+    if attempt.hurt_by is None:
         return None
     return "InitialTrafficBlocked" if attempt.initial_blocked else "MidTrafficBlocked"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from firewall.engine.attempt import Attempt
+from firewall.engine.call_media import CallMedia
 from firewall.engine.dialog import DialogId, dialog_id, next_state, trigger_of
 from firewall.engine.transaction import Transaction, TransactionId, own_transaction_id, transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
@@ -41,6 +42,7 @@ class Call:
     scheduled_ns: int
     emergency: EmergencyMark | None = None
     attempt: Attempt | None = None
+    media: CallMedia | None = None
     session_ns: int = DIALOG_NS
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)

@@ -8,11 +8,13 @@ import msgspec
 from firewall.engine.call import Follows
 from firewall.engine.limits import Bans, Buckets, Key
 from firewall.engine.record import ShadowVerdict
-from firewall.ruleset.expression import Field
+from firewall.ruleset.expression import Field, named_fields
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import reader_of
-from firewall.ruleset.policy import Policy, Rule, Verdict
+from firewall.ruleset.policy import Inspect, Policy, Rule, Verdict
 from firewall.sip.message import Request
+
+_MOST_FIRST: tuple[Inspect, ...] = ("all", "sample", "first")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -49,6 +51,11 @@ class Rules:
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
+        self._media_rules = tuple(
+            (rule, any(name.startswith(("rtp", "rtcp")) for name in named_fields(rule.when)))
+            for rule in policy.rules
+            if rule.about_media and rule.when is not None
+        )
         for rule in policy.rules:
             if rule.limit is not None:
                 old = kept.get(rule.name)
@@ -73,6 +80,36 @@ class Rules:
                 self.bans.add(facts.datagram.src_ip, rule, now_ns + rule.ban_ns)
             return self._excepted(Decision(_action(rule, facts), "rule", rule, shadow), facts, standing)
         return self._excepted(self._without_rule(facts, standing, shadow), facts, standing)
+
+    @property
+    def about_media(self) -> bool:
+        """Whether a rule may decide on media."""
+        return bool(self._media_rules)
+
+    @property
+    def media_inspect(self) -> Inspect | None:
+        """How much of each flow the rules that decide on media ask to see; None where none asks."""
+        asked = {rule.inspect for rule, _ in self._media_rules if rule.inspect is not None}
+        return next((most for most in _MOST_FIRST if most in asked), None)
+
+    def decide_media(self, facts: Facts, wall_ns: int, now_ns: int) -> Decision:
+        """Decide on a negotiated media flow by the rules about media, without a packet or with one.
+
+        Without one, a rule that looks at RTP or RTCP headers has no say yet: its time comes with the first packet. What
+        no rule matches passes (reason ``media_negotiated``).
+        """
+        shadow: tuple[ShadowVerdict, ...] = ()
+        has_packet = bool(facts.datagram.payload)
+        for rule, needs_packet in self._media_rules:
+            if needs_packet and not has_packet:
+                break
+            if not self._matches(rule, facts, wall_ns, now_ns):
+                continue
+            if rule.shadow:
+                shadow = (*shadow, ShadowVerdict(rule.name, rule.action, rule.place.line or 0))
+                continue
+            return Decision("allow" if rule.action == "allow" else "drop", "rule", rule, shadow)
+        return Decision("allow", "media_negotiated", None, shadow)
 
     def _matches(self, rule: Rule, facts: Facts, wall_ns: int, now_ns: int) -> bool:
         if not rule.matches(facts):

@@ -27,6 +27,8 @@ from firewall.engine.events import (
     Stopped,
 )
 from firewall.engine.ledger import Ledger
+from firewall.engine.media import Media
+from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
@@ -59,6 +61,7 @@ class Engine:
         self._ledger = Ledger()
         self._alarms = AlarmMemory()
         self._trunks = Trunks()
+        self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms)
         self._now_ns = 0
         self._clock_offset_ns = 0
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
@@ -70,8 +73,12 @@ class Engine:
         match event:
             case DatagramReceived(datagram):
                 outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
-            case MediaReceived() | FlowsCounted() | PinholesRecovered():
-                pass
+            case MediaReceived():
+                outputs += self._media.received(event, engine_ns, now_ns)
+            case FlowsCounted():
+                outputs += self._media.counted(event, engine_ns)
+            case PinholesRecovered(pinholes):
+                outputs += self._media.recovered(pinholes, engine_ns)
             case DeadlineReached():
                 pass
             case Started(takeover):
@@ -80,8 +87,8 @@ class Engine:
             case CallsRecovered(calls):
                 self._observer.recover(calls, engine_ns)
             case PolicyReplaced(policy):
-                self._adopt(policy)
                 outputs.append(self._policy_write("applied", now_ns))
+                outputs += self._adopt(policy, now_ns, engine_ns)
             case PolicyRefused(error, place):
                 fields = PolicyFields("refused", None, place.file if place else None, None, None, error)
                 outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
@@ -97,6 +104,7 @@ class Engine:
                 outputs.append(Write(plain_alarm("log_recovered", sentence, now_ns)))
             case Stopped():
                 outputs += self._ledger.stopped(self._observer.calls.all(), now_ns)
+                outputs += self._media.stopped(engine_ns, now_ns)
                 outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
             case _:
                 assert_never(event)
@@ -104,12 +112,21 @@ class Engine:
 
     def next_deadline(self) -> int | None:
         """Return the instant at which ``DeadlineReached`` is due (ns since the epoch), None when nothing waits."""
-        deadline_ns = self._observer.calls.next_deadline()
+        instants = (self._observer.calls.next_deadline(), self._media.next_deadline())
+        deadline_ns = min((instant for instant in instants if instant is not None), default=None)
         return None if deadline_ns is None else deadline_ns - self._clock_offset_ns
 
     def facts(self, datagram: Datagram, now_ns: int) -> Facts:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
         return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
+
+    def media_flow(self, ends: Ends) -> MediaFlow | None:
+        """Return a media flow of which only the counts are still to be told, None where its packets are to be decided.
+
+        A capture's packets of such a flow may be given to ``MediaFlow.take_rtp`` in place of ``handle``, as long as
+        ``is_plain`` holds and no deadline has come.
+        """
+        return self._media.flow(ends)
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""
@@ -177,6 +194,7 @@ class Engine:
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
                 outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
+                outputs += self._media.passed(call, facts, engine_ns, now_ns)
             elif reading.standing.untracked:
                 outputs += self._table_full(now_ns)
             outputs.append(Forward(facts.datagram))
@@ -282,12 +300,15 @@ class Engine:
         outputs: list[Output] = []
         for call in self._observer.calls.expire(engine_ns):
             outputs += self._ledger.expired(call, call.deadline_ns - self._clock_offset_ns)
+            outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
+        outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)
         return outputs
 
-    def _adopt(self, policy: Policy) -> None:
+    def _adopt(self, policy: Policy, now_ns: int, engine_ns: int) -> list[Output]:
         self.policy = policy
         self._rules = Rules(policy, self._rules)
         self._observer.adopt(policy)
+        return self._media.adopt(policy, self._rules, engine_ns, now_ns)
 
     def _policy_write(self, action: str, now_ns: int, *, takeover: bool = False) -> Write:
         policy = self.policy

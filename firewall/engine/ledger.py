@@ -1,12 +1,14 @@
 """The emergency-call ledger: every attempt of an emergency call and what became of it (DESIGN section 8)."""
 
-from firewall.engine.alarm import downstream_alarm
+from firewall.engine.alarm import downstream_alarm, media_loss_alarm
 from firewall.engine.attempt import Attempt, begins_call, ledger_record
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, decision_line
+from firewall.engine.media_plan import Way
+from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
-from firewall.engine.record import Attribution, HurtBy, Outcome
-from firewall.engine.recording import datagram_flow_id, summary
+from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
+from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
@@ -82,6 +84,42 @@ class Ledger:
         call = Call((message.call_id if message is not None else None) or "", now_ns, now_ns, now_ns)
         self.seen(call, facts, now_ns)
         return self.blocked(call, facts, decision, policy, wall_ns, guarded=False, is_trunk=is_trunk)
+
+    def media_blocked(
+        self, call: Call, way: Way, decision: Decision, policy: Policy, wall_ns: int, *, guarded: bool
+    ) -> list[Write]:
+        """Take note of media of a call that is blocked, or would have been but for the guard; tell it at once."""
+        attempt = call.attempt
+        if attempt is None:
+            return []
+        if guarded:
+            attempt.guarded = True
+            return []
+        if attempt.hurt_by is not None:
+            return []
+        flow = f"{printable(way.kind)} to {endpoint_text(printable(way.key.dst_ip), way.key.dst_port)}"
+        rule = decision.rule.name if decision.rule is not None else None
+        line = media_line(decision, policy, way.dst.zone)
+        attempt.hurt_by = HurtBy(flow, decision.verdict, rule, policy.file, line, decision.reason)
+        attempt.attribution = "limit" if decision.rule is not None and decision.rule.limit is not None else "policy"
+        attempt.media_blocked = True
+        self.hurt += 1
+        return [_write(call, attempt, "impaired", timestamp(wall_ns), None)]
+
+    def media_lost(self, call: Call, losses: tuple[MediaLoss, ...], policy: Policy, wall_ns: int) -> list[Write]:
+        """Tell that an answered call is not heard in both directions."""
+        attempt = call.attempt
+        if attempt is None or attempt.outcome is not None:
+            return []
+        attempt.media_loss = losses
+        self.hurt += attempt.hurt_by is None
+        if attempt.attribution is None:
+            is_refused = any(loss.reason is not None for loss in losses)
+            is_callers = all(loss.src_ip == attempt.first.src_ip for loss in losses)
+            attempt.attribution = "policy" if is_refused else "caller" if is_callers else "downstream"
+        at = timestamp(wall_ns)
+        alarm = media_loss_alarm(call.call_id, attempt, losses, policy, at)
+        return [Write(alarm, urgent=True), _write(call, attempt, "impaired", at, None)]
 
     def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int) -> list[Write]:
         """Take note of an allowed message that the machine would not send on."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from firewall.engine.anomalies import ANOMALIES
+from firewall.engine.media_reasons import MEDIA_ANOMALIES, MEDIA_REASONS
 
-Kind = Literal["decision", "malformed", "anomaly"]
+Kind = Literal["decision", "malformed", "anomaly", "media"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,5 +153,7 @@ REASONS: dict[str, Reason] = _table(
         "The datagram is a STUN message (RFC 8489 §5): the sender keeps its binding alive or asks for its address "
         "(RFC 5626 §3.5.2). No rule matched: `exceptions.malformed` decided.",
     ),
+    *(Reason(code, "decision", title, text) for code, title, text in MEDIA_REASONS),
     *(Reason(code, "anomaly", title, text) for code, title, text in ANOMALIES),
+    *(Reason(code, "media", title, text) for code, title, text in MEDIA_ANOMALIES),
 )

@@ -13,6 +13,9 @@ AlarmCode = Literal[
     "emergency_blocked",
     "emergency_guarded",
     "emergency_failed_downstream",
+    "emergency_media_blocked",
+    "emergency_media_guarded",
+    "emergency_media_lost",
     "keep_alive_blocked",
     "forward_failed",
     "log_unwritable",
@@ -20,6 +23,7 @@ AlarmCode = Literal[
     "table_full",
     "internal_error",
 ]
+FlowState = Literal["opened", "changed", "closed", "refused", "ended"]
 Outcome = Literal["completed", "blocked", "impaired", "failed_downstream", "abandoned", "in_progress"]
 Attribution = Literal["policy", "limit", "exception", "attack", "downstream", "caller"]
 
@@ -99,6 +103,65 @@ class SipDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="sip_
     anomalies: tuple[str, ...] = ()
 
 
+class StreamFields(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One RTP source of a flow: what came of it, of how many packets, and how evenly (RFC 3550 A.3, A.8)."""
+
+    ssrc: int
+    payload_type: int
+    packets: int
+    octets: int
+    lost: int
+    max_jitter_ms: float
+    mean_jitter_ms: float
+    reordered: int = 0
+
+
+class RtpFields(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A media flow: what was negotiated for it, and what was counted of it so far.
+
+    ``packets`` and ``octets`` are all that came, whatever was decided on them. ``streams`` are told where every packet
+    was seen. ``closed`` is why it ended, ``ago_s`` how long before the packet that is told about.
+    """
+
+    kind: str
+    protocol: str
+    codecs: tuple[str, ...] = ()
+    direction: str | None = None
+    packets: int = 0
+    octets: int = 0
+    streams: tuple[StreamFields, ...] = ()
+    closed: str | None = None
+    ago_s: float | None = None
+    any_source: bool = False
+    any_source_port: bool = False
+
+
+class RtpDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="rtp_decision"):
+    """One when a media flow is opened or refused, one when its decision changes, one at its end with the counts.
+
+    ``call_id`` is None where a refused flow is of no call that is known. A source address that any packet may have is
+    told as ``src_ip`` of the party that it is expected from, with ``rtp.any_source``.
+    """
+
+    timestamp: str
+    flow_id: int
+    in_iface: str | None
+    pcap_cnt: int | None
+    src_ip: str
+    src_port: int
+    dest_ip: str
+    dest_port: int
+    proto: str
+    state: FlowState
+    call_id: str | None
+    rtp: RtpFields
+    decision: DecisionFields
+    emergency: EmergencyMark | None
+    zone_src: str | None = None
+    zone_dst: str | None = None
+    anomalies: tuple[str, ...] = ()
+
+
 class HurtBy(msgspec.Struct, frozen=True):
     """The decision that hurt a call, with the message it hit and the place to mend."""
 
@@ -108,6 +171,22 @@ class HurtBy(msgspec.Struct, frozen=True):
     file: str
     line: int | None
     reason: str
+
+
+class MediaLoss(msgspec.Struct, frozen=True):
+    """That one side of an emergency call is not heard: who sends nothing that arrives, whom it should reach, why.
+
+    ``side`` is the zone of who is not heard (its address where it has none). ``reason`` is a code of
+    ``engine/reasons.py``, None where nothing came that could have been refused.
+    """
+
+    side: str
+    src_ip: str
+    dest_ip: str
+    dest_port: int
+    packets: int
+    cause: str
+    reason: str | None
 
 
 class EmergencyCall(msgspec.Struct, frozen=True, tag_field="event_type", tag="emergency_call"):
@@ -134,6 +213,7 @@ class EmergencyCall(msgspec.Struct, frozen=True, tag_field="event_type", tag="em
     answered_s: float | None
     ended_s: float | None
     final_status: int | None
+    media_loss: tuple[MediaLoss, ...] = ()
 
 
 class AlarmFields(msgspec.Struct, frozen=True):
@@ -202,7 +282,7 @@ class Stats(msgspec.Struct, frozen=True, tag_field="event_type", tag="stats"):
     stats: StatsFields
 
 
-Record = SipDecision | EmergencyCall | Alarm | PolicyChange | Stats
+Record = SipDecision | RtpDecision | EmergencyCall | Alarm | PolicyChange | Stats
 
 _encoder = msgspec.json.Encoder()
 

@@ -80,6 +80,11 @@ def summary(facts: Facts) -> str:
     return printable(text)
 
 
+def endpoint_text(ip: str, port: int) -> str:
+    """Return ``192.0.2.1:5060`` or ``[2001:db8::1]:5060``."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 def printable(text: str) -> str:
     """Return text that is safe on a terminal: control characters and broken UTF-8 escaped, length bounded."""
     shown = "".join(char if char.isprintable() else _escaped(char) for char in text)

@@ -1,8 +1,9 @@
 """Which zone a packet's end is in: interface and address must both fit, as far as they are known."""
 
 from collections.abc import Callable
+from typing import Literal
 
-from firewall.net.address import address_number
+from firewall.net.address import address_number, family
 from firewall.ruleset.policy import Zone
 
 ZoneFinder = Callable[[str, str | None], str | None]
@@ -38,3 +39,12 @@ def _find(zones: tuple[Zone, ...], ip: str, interface: str | None) -> str | None
             continue
         return zone.name
     return None
+
+
+def zone_fit(zone: Zone, number: int) -> Literal["inside", "outside", "other_family"]:
+    """Tell whether an address (as ``net.address`` numbers it) is of a zone; ``other_family`` where the zone has
+    networks, but none of the address's family."""
+    if not zone.networks or any(number in network for network in zone.networks):
+        return "inside"
+    has_family = any(family(network.first) == family(number) for network in zone.networks)
+    return "outside" if has_family else "other_family"

@@ -15,6 +15,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/engine/attempt.py": "tests/engine/test_ledger.py follows attempts to their outcome",
     "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",
     "firewall/engine/events.py": "values without behaviour",
+    "firewall/engine/call_media.py": "values; tests/engine/test_media.py follows them through calls",
+    "firewall/engine/media_record.py": "tests/engine/test_media.py reads the records",
     "firewall/engine/observe.py": "tests/engine/test_engine.py tracks calls through it",
     "firewall/engine/outputs.py": "values without behaviour",
     "firewall/engine/record.py": "values; tests/engine/test_recording.py encodes them",

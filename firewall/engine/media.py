@@ -1,0 +1,444 @@
+"""Media of the calls: pinholes opened and closed as session descriptions come and go, packets decided and counted.
+
+``passed`` is told each message that was let through, ``received`` and ``counted`` what a capture or the kernel tells of
+packets. Each returns what must be done; pinholes come before the message that announces them.
+"""
+
+import heapq
+from dataclasses import replace as with_changes
+
+import msgspec
+
+from firewall.engine.alarm import AlarmMemory, media_alarm
+from firewall.engine.call import Call
+from firewall.engine.call_media import CallMedia
+from firewall.engine.call_table import CallTable
+from firewall.engine.decide import Decision, Rules
+from firewall.engine.events import FlowsCounted, MediaReceived
+from firewall.engine.ledger import Ledger
+from firewall.engine.media_check import CHECK_NS, one_way
+from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
+from firewall.engine.media_plan import Planner, Way
+from firewall.engine.media_record import flow_record, refused_way_record
+from firewall.engine.negotiation import Party
+from firewall.engine.outputs import Output, Write
+from firewall.engine.pinhole import Pinhole, PinholeKey
+from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
+from firewall.engine.refused_media import RefusedMedia
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
+from firewall.ruleset.policy import Policy
+from firewall.ruleset.zones import zone_finder
+from firewall.sip.media_endpoint import Formats
+
+_NEGOTIATED = Decision("allow", "media_negotiated")
+_EARLY = Decision("allow", "media_early")
+_RECOVERED = Decision("allow", "media_recovered")
+_NO_FORMATS = Formats(frozenset(), (), ())
+_NOBODY = Party(None, "")
+
+
+class Media:
+    """All media that the engine knows of."""
+
+    def __init__(self, policy: Policy, rules: Rules, calls: CallTable, ledger: Ledger, alarms: AlarmMemory) -> None:
+        self.table = PinholeTable()
+        self._calls = calls
+        self._ledger = ledger
+        self._alarms = alarms
+        self._checks: list[tuple[int, str]] = []
+        self._set_policy(policy, rules)
+        self._refused = RefusedMedia(self.table, policy)
+
+    def adopt(self, policy: Policy, rules: Rules, now_ns: int, wall_ns: int) -> list[Output]:
+        """Decide from now on as this policy says, on the flows that are open, too."""
+        self._set_policy(policy, rules)
+        self._refused.adopt(policy)
+        outputs: list[Output] = []
+        for call in self._calls.all():
+            if call.media is not None:
+                outputs += self._renew(call, call.media, "policy", now_ns, wall_ns)
+        return [*outputs, *self.table.changes()]
+
+    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
+        """Take note of a message that was let through: open and close what it says."""
+        message = facts.message
+        if message is None or self._policy.media.mode == "off":
+            return []
+        if call.media is None:
+            if not message.body or b"m=" not in message.body:
+                return []
+            call.media = CallMedia()
+        media, datagram = call.media, facts.datagram
+        source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
+        changed = media.negotiation.note(message, source, target)
+        cause: Cause = "renegotiated"
+        for dialog, state in call.dialogs.items():
+            if state == "terminated" and media.negotiation.forget(dialog):
+                changed, cause = True, "bye"
+        states = call.dialogs.values()
+        is_over = bool(states) and all(state == "terminated" for state in states) and not call.awaits_answer()
+        if is_over:
+            changed, cause = changed or bool(media.held), "bye" if message.cseq_method == "BYE" else "failed"
+            media.is_recovered = False
+            media.negotiation.offers.clear()
+        elif changed and not media.negotiation.sessions and not media.negotiation.offers:
+            cause = "failed"
+        outputs = self._renew(call, media, cause, now_ns, wall_ns) if changed else []
+        self._schedule_check(call, media, now_ns)
+        return [*outputs, *self.table.changes()]
+
+    def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
+        """Decide on a media packet, or take note of a copy."""
+        datagram = event.datagram
+        if datagram.transport != "UDP" or self._policy.media.mode == "off":
+            return []
+        hole = self._fitting(datagram)
+        if hole is None:
+            if event.copied == "all" and not self._refused.is_media(datagram):
+                return []
+            return self._refuse(datagram, now_ns, wall_ns)
+        flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
+        known = len(flow.anomalies)
+        if event.copied != "all" and not hole.is_sampled:
+            hole.is_sampled = True
+        flow.take(datagram.payload, now_ns)
+        outputs = self._inspect(hole, flow, datagram, now_ns, wall_ns)
+        if len(flow.anomalies) != known and not outputs:
+            outputs = [Write(flow_record("changed", hole, self._policy, wall_ns, datagram))]
+        if hole.way.latches and hole.latched is None:
+            outputs += self._latch(hole, flow.ends, now_ns, wall_ns)
+        return [*outputs, *self.table.changes()]
+
+    def flow(self, ends: Ends) -> MediaFlow | None:
+        """Return a flow of which only the counts are still to be told (``MediaFlow.take_rtp``), None for others."""
+        for hole in self.table.toward((ends.dst_ip, ends.dst_port)):
+            flow = hole.flows.get((ends.src_ip, ends.src_port))
+            if flow is not None and flow.is_plain:
+                return flow
+        return None
+
+    def counted(self, event: FlowsCounted, now_ns: int) -> list[Output]:
+        """Take over what the kernel counted."""
+        for count in event.counts:
+            hole = self.table.get(count.key)
+            if hole is not None:
+                hole.is_sampled = True
+                if count.packets > hole.counted:
+                    hole.last_ns = now_ns
+                hole.counted, hole.counted_octets = count.packets, count.octets
+        self._refused.total = max(self._refused.total, event.refused_packets)
+        return []
+
+    def recover_call(self, call: Call, pinholes: tuple[tuple[Pinhole, Way], ...], now_ns: int) -> None:
+        """Open again what an earlier run had opened for a call that is still in progress."""
+        if self._policy.media.mode == "off" or not pinholes:
+            return
+        media = call.media = CallMedia(is_recovered=True)
+        for pinhole, way in pinholes:
+            timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
+            hole = self.table.get(way.key) or self._open(timed, way, _RECOVERED, None, _mark(call), now_ns)
+            hole.hold(call.call_id, way)
+            media.held[way.key] = way
+
+    def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:
+        """Know again the pinholes that an earlier run left in the kernel."""
+        for pinhole in pinholes:
+            if self.table.get(pinhole.key) is None:
+                way = Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
+                timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
+                self._open(timed, way, _RECOVERED, None, None, now_ns)
+        return list(self.table.changes())
+
+    def forgotten(self, call: Call, now_ns: int, wall_ns: int) -> list[Output]:
+        """Close what a call holds of which nothing more is expected."""
+        if call.media is None:
+            return []
+        outputs: list[Output] = []
+        for key in list(call.media.held):
+            outputs += self._release(call, call.media, key, "expired", now_ns, wall_ns, is_at_once=True)
+        return [*outputs, *self.table.changes()]
+
+    def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
+        """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""
+        outputs: list[Output] = []
+        while self._checks and self._checks[0][0] <= now_ns:
+            due_ns, call_id = heapq.heappop(self._checks)
+            call = self._calls.get(call_id)
+            if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
+                outputs += self._check(call, call.media, now_ns, wall_ns)
+        for hole in self.table.due(now_ns):
+            outputs += self._close_due(hole, now_ns, wall_ns)
+        outputs += [Write(record) for record in self._refused.ended(now_ns, wall_ns)]
+        return [*outputs, *self.table.changes()]
+
+    def stopped(self, now_ns: int, wall_ns: int) -> list[Output]:
+        """Tell the counts of what is open when the firewall stops."""
+        outputs: list[Output] = []
+        for hole in self.table.all():
+            hole.cause = "stopped"
+            outputs.append(Write(flow_record("closed", hole, self._policy, wall_ns)))
+        return outputs + [Write(record) for record in self._refused.ended(now_ns, wall_ns, everything=True)]
+
+    def next_deadline(self) -> int | None:
+        """Return the earliest instant at which ``expire`` has something to do."""
+        instants = [self.table.next_deadline(), self._refused.next_deadline()]
+        if self._checks:
+            instants.append(self._checks[0][0])
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def _set_policy(self, policy: Policy, rules: Rules) -> None:
+        self._policy = policy
+        self._rules = rules
+        self._planner = Planner(policy)
+        self._zone = zone_finder(policy.zones)
+
+    def _fitting(self, datagram: Datagram) -> Hole | None:
+        for hole in self.table.toward((datagram.dst_ip, datagram.dst_port)):
+            key = hole.pinhole.key
+            if key.src_ip is not None:
+                if key.src_ip == datagram.src_ip and key.src_port in (None, datagram.src_port):
+                    return hole
+            elif key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
+                return hole
+        return None
+
+    def _renew(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
+        """Bring the open pinholes of a call to what it has negotiated."""
+        wanted = self._planner.ways(media.negotiation)
+        if media.is_recovered and not media.negotiation.sessions:
+            wanted = {**media.held, **wanted}
+        elif media.negotiation.sessions:
+            media.is_recovered = False
+        outputs: list[Output] = []
+        for key in [key for key in media.held if key not in wanted]:
+            outputs += self._release(call, media, key, cause, now_ns, wall_ns, is_at_once=media.held[key].is_early)
+        for key, way in wanted.items():
+            outputs += self._want(call, media, key, way, now_ns, wall_ns)
+        return outputs
+
+    def _want(self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
+        mark = _mark(call)
+        decision = self._decide(way, mark, None, wall_ns, now_ns)
+        override = self._override(decision, mark)
+        is_news = media.refused.get(key) != way
+        outputs: list[Output] = []
+        if decision.verdict != "allow" and is_news:
+            media.refused[key] = way
+            outputs += self._hurt(call, way, decision, override, now_ns, wall_ns)
+        if way.refusal is not None and (override is None or way.refusal == "media_no_address"):
+            self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
+            if is_news:
+                record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
+                outputs.append(Write(record, urgent=mark is not None))
+            return outputs
+        media.held[key] = way
+        hole = self.table.get(key)
+        pinhole = self._pinhole(call.call_id, way, decision, override)
+        if hole is None:
+            hole = self._open(pinhole, way, decision, override, mark, now_ns)
+            hole.hold(call.call_id, way)
+            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
+            return outputs
+        self.table.keep(hole)
+        hole.hold(call.call_id, way)
+        hole.emergency = mark
+        if (hole.decision.verdict, hole.decision.rule, hole.override) != (decision.verdict, decision.rule, override):
+            outputs += self._change(hole, pinhole, decision, override, wall_ns, None)
+        elif hole.pinhole != pinhole:
+            hole.decision = decision
+            self.table.change(hole, pinhole)
+        return outputs
+
+    def _open(
+        self,
+        pinhole: Pinhole,
+        way: Way,
+        decision: Decision,
+        override: str | None,
+        mark: EmergencyMark | None,
+        now_ns: int,
+    ) -> Hole:
+        hole = Hole(
+            pinhole, way, decision, now_ns, now_ns, now_ns + pinhole.timeout_ns, emergency=mark, override=override
+        )
+        self.table.open(hole)
+        return hole
+
+    def _pinhole(self, call_id: str, way: Way, decision: Decision, override: str | None) -> Pinhole:
+        media = self._policy.media
+        rule = decision.rule
+        return Pinhole(
+            way.key,
+            way.protocol,
+            call_id,
+            media.timeout_ns,
+            "allow" if decision.verdict == "allow" or override is not None else "drop",
+            rule.inspect
+            if rule is not None and rule.inspect is not None
+            else self._rules.media_inspect or media.inspect,
+        )
+
+    def _decide(
+        self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
+    ) -> Decision:
+        if way.refusal is not None and datagram is None:
+            return Decision("drop", way.refusal)
+        if not self._rules.about_media:
+            return _EARLY if way.is_early else _NEGOTIATED
+        key = way.key
+        datagram = datagram or Datagram(
+            key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"", key.transport
+        )
+        about = MediaFacts(way.kind, way.protocol, way.formats.codecs, way.direction)
+        facts = Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
+        decision = self._rules.decide_media(facts, wall_ns, now_ns)
+        return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
+
+    def _override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
+        if decision.verdict == "allow":
+            return None
+        if mark is not None and self._policy.emergency.guard == "enforce":
+            return "guard"
+        return "shadow" if self._policy.media.mode == "shadow" else None
+
+    def _inspect(self, hole: Hole, flow: MediaFlow, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
+        """Let the rules look at a packet if it is one they look at; the first that one drops closes its flow."""
+        flow.looked_at += 1
+        wants_all = hole.pinhole.inspect == "all" and self._rules.about_media
+        flow.is_plain = flow.looked_at >= FIRST_PACKETS and not wants_all
+        if not self._rules.about_media or hole.decision.verdict != "allow":
+            return []
+        if flow.looked_at > FIRST_PACKETS and not wants_all and not hole.is_sampled:
+            return []
+        decision = self._decide(hole.way, hole.emergency, datagram, wall_ns, now_ns)
+        if decision.verdict == "allow":
+            return []
+        override = self._override(decision, hole.emergency)
+        pinhole = self._pinhole(hole.pinhole.call_id, hole.way, decision, override)
+        outputs = self._change(hole, pinhole, decision, override, wall_ns, datagram)
+        call = self._calls.get(hole.pinhole.call_id)
+        if call is not None:
+            outputs += self._hurt(call, hole.way, decision, override, now_ns, wall_ns)
+        return outputs
+
+    def _change(
+        self,
+        hole: Hole,
+        pinhole: Pinhole,
+        decision: Decision,
+        override: str | None,
+        wall_ns: int,
+        datagram: Datagram | None,
+    ) -> list[Output]:
+        hole.decision, hole.override = decision, override
+        for flow in hole.flows.values():
+            flow.is_plain, flow.looked_at = False, 0
+        if hole.pinhole != pinhole:
+            self.table.change(hole, pinhole)
+        return [Write(flow_record("changed", hole, self._policy, wall_ns, datagram), urgent=hole.emergency is not None)]
+
+    def _latch(self, hole: Hole, ends: Ends, now_ns: int, wall_ns: int) -> list[Output]:
+        """Open the way back to where the packets of a party come from that named another address."""
+        hole.latched = (ends.src_ip, ends.src_port)
+        way = hole.way
+        call = self._calls.get(hole.pinhole.call_id)
+        if call is None or call.media is None:
+            return []
+        key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
+        back = with_changes(way, key=key, src=way.dst, dst=way.src, latches=False)
+        return self._want(call, call.media, key, back, now_ns, wall_ns)
+
+    def _release(
+        self,
+        call: Call,
+        media: CallMedia,
+        key: PinholeKey,
+        cause: Cause,
+        now_ns: int,
+        wall_ns: int,
+        *,
+        is_at_once: bool,
+    ) -> list[Output]:
+        media.held.pop(key, None)
+        hole = self.table.get(key)
+        if hole is None or hole.owners.pop(call.call_id, None) is None or hole.owners:
+            return []
+        if is_at_once or not self._policy.media.grace_ns:
+            return self._close(hole, cause, now_ns, wall_ns)
+        self.table.close_at(hole, now_ns + self._policy.media.grace_ns, cause)
+        return []
+
+    def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
+        self.table.close(hole, now_ns, cause)
+        return [Write(flow_record("closed", hole, self._policy, wall_ns))]
+
+    def _close_due(self, hole: Hole, now_ns: int, wall_ns: int) -> list[Output]:
+        if hole.closes_at_ns is not None:
+            return self._close(hole, hole.cause, now_ns, wall_ns)
+        outputs: list[Output] = []
+        call = self._calls.get(hole.pinhole.call_id)
+        decision = Decision("drop", "media_timeout")
+        override = self._override(decision, hole.emergency)
+        if call is not None and not hole.is_told_idle and hole.way.protocol == "rtp":
+            hole.is_told_idle = True
+            outputs += self._hurt(call, hole.way, decision, override, now_ns, wall_ns)
+        if override is not None:
+            self.table.wait(hole, now_ns + hole.pinhole.timeout_ns)
+            return outputs
+        for owner in list(hole.owners):
+            owning = self._calls.get(owner)
+            if owning is not None and owning.media is not None:
+                owning.media.held.pop(hole.pinhole.key, None)
+        return outputs + self._close(hole, "timeout", now_ns, wall_ns)
+
+    def _hurt(
+        self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int
+    ) -> list[Output]:
+        """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
+        mark = call.emergency
+        if mark is None or way.protocol == "rtcp" or override == "shadow":
+            return []
+        culprit = decision.rule.name if decision.rule is not None else ""
+        if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
+            return []
+        alarm = media_alarm(
+            call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=wall_ns
+        )
+        writes = self._ledger.media_blocked(call, way, decision, self._policy, wall_ns, guarded=override == "guard")
+        return [Write(alarm, urgent=True), *writes]
+
+    def _refuse(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
+        found = self._refused.refuse(datagram, self._calls, now_ns, wall_ns)
+        outputs: list[Output] = [Write(found.record)] if found.record is not None else []
+        call = self._calls.get(found.call_id)
+        if call is not None and call.media is not None:
+            call.media.note_refused(found.reason, datagram.src_ip, (datagram.dst_ip, datagram.dst_port))
+        return outputs
+
+    def _schedule_check(self, call: Call, media: CallMedia, now_ns: int) -> None:
+        """Ask some seconds after each answer of an emergency call whether both sides are heard."""
+        if call.emergency is None or call.attempt is None or "confirmed" not in call.dialogs.values():
+            return
+        sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
+        if not sessions or sessions == media.checked:
+            return
+        media.checked = sessions
+        media.check_at_ns = now_ns + CHECK_NS
+        media.heard_before = {key: hole.packets for key in media.held if (hole := self.table.get(key)) is not None}
+        heapq.heappush(self._checks, (media.check_at_ns, call.call_id))
+
+    def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Output]:
+        media.check_at_ns = None
+        if "confirmed" not in call.dialogs.values():
+            return []
+        losses = one_way(media, self.table, self._policy)
+        if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
+            return []
+        return list(self._ledger.media_lost(call, losses, self._policy, wall_ns))
+
+
+def _mark(call: Call) -> EmergencyMark | None:
+    """The mark of a call as its media carries it."""
+    mark = call.emergency
+    return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None

@@ -1,0 +1,79 @@
+"""Is an answered call heard in both directions? (NENA-STA-010.3: MediaLoss)"""
+
+from firewall.engine.call_media import CallMedia
+from firewall.engine.decide import Decision
+from firewall.engine.media_plan import Way
+from firewall.engine.media_record import culprit
+from firewall.engine.pinhole_table import PinholeTable
+from firewall.engine.record import MediaLoss
+from firewall.engine.recording import printable
+from firewall.ruleset.emergency import wire_text
+from firewall.ruleset.policy import Policy
+
+CHECK_NS = 4 * 1_000_000_000
+"""How long after the answer each side must have been heard. The alarm is due within 5 s, and counts may be 1 s old."""
+
+_Direction = tuple[int, str, str]
+"""Which medium, from which signalling address to which."""
+
+# What a packet was refused for, in words that say what to look at.
+_REFUSED = {
+    "media_wrong_source": "its packets came from {src_ip} instead",
+    "media_not_negotiated": "its packets went to {dst_ip} port {dst_port}, which was not negotiated",
+    "media_closed": "its packets went to {dst_ip} port {dst_port}, which the call does not use any more",
+}
+
+
+def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[MediaLoss, ...]:
+    """Return each direction in which media was agreed on and none came since ``media.heard_before`` was noted."""
+    directions: dict[_Direction, list[Way]] = {}
+    for way in (*media.held.values(), *media.refused.values()):
+        if way.is_expected:
+            directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
+    return tuple(_loss(ways, media, table, policy) for ways in directions.values() if not _is_heard(ways, media, table))
+
+
+def _is_heard(ways: list[Way], media: CallMedia, table: PinholeTable) -> bool:
+    for way in ways:
+        hole = table.get(way.key)
+        if (
+            hole is not None
+            and hole.pinhole.verdict == "allow"
+            and way.key in media.held
+            and hole.packets > media.heard_before.get(way.key, 0)
+        ):
+            return True
+    return False
+
+
+def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> MediaLoss:
+    way = ways[0]
+    cause, reason = _cause(ways, media, table, policy)
+    return MediaLoss(
+        way.src.zone or way.src.ip,
+        wire_text(way.key.src_ip or way.src.ip),
+        wire_text(way.key.dst_ip),
+        way.key.dst_port,
+        sum(hole.packets for each in ways if (hole := table.get(each.key)) is not None),
+        cause,
+        reason,
+    )
+
+
+def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[str, str | None]:
+    """Return why nothing is heard: what we dropped, then what was refused, then that nothing came."""
+    for way in ways:
+        hole = table.get(way.key)
+        if hole is not None and hole.pinhole.verdict == "drop":
+            return f"dropped by {culprit(hole.decision, way, policy)}", hole.decision.reason
+        if way.refusal is not None and way.key not in media.held:
+            decision = Decision("drop", way.refusal)
+            return f"dropped by {culprit(decision, way, policy)}", way.refusal
+    targets = {(way.key.dst_ip, way.key.dst_port) for way in ways}
+    senders = {way.key.src_ip or way.src.ip for way in ways}
+    for (reason, src_ip, target), packets in media.refused_packets.items():
+        if reason in _REFUSED and (target in targets or src_ip in senders):
+            what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
+            by = culprit(Decision("drop", reason), ways[0], policy)
+            return f"{what} ({packets} packets refused by {by})", reason
+    return "nothing came", None

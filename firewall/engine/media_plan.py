@@ -1,0 +1,181 @@
+"""From what a call negotiated to the pinholes it needs: which may be opened, and why the others may not."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from firewall.engine.negotiation import Negotiation, Offer, Party, Session
+from firewall.engine.pinhole import PinholeKey
+from firewall.net.address import address_number
+from firewall.ruleset.policy import MediaPolicy, Policy, Zone
+from firewall.ruleset.zones import zone_fit
+from firewall.sip.media_endpoint import Endpoint, Formats, MediaProtocol, endpoints, formats, is_rtp_medium
+from firewall.sip.offer_answer import NegotiatedMedium, negotiate
+from firewall.sip.sdp import Direction, MediaDescription
+
+Refusal = Literal["media_port_range", "media_family_gap", "media_third_party", "media_no_address"]
+
+MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
+_MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
+_PROTOCOLS: tuple[MediaProtocol, ...] = ("rtp", "rtcp", "msrp")
+_NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - RFC 3264 §8.4: who puts media on hold names it
+_KIND_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One direction of a negotiated medium, toward one address and port.
+
+    ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
+    must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
+    way named an address that is not its own, so what comes back goes to where this way's packets come from.
+    """
+
+    key: PinholeKey
+    kind: str
+    protocol: MediaProtocol
+    index: int
+    formats: Formats
+    direction: Direction
+    src: Party
+    dst: Party
+    is_early: bool = False
+    is_expected: bool = False
+    refusal: Refusal | None = None
+    latches: bool = False
+
+
+class Planner:
+    """Plans by one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._media: MediaPolicy = policy.media
+        self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
+
+    def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
+        """Return the ways that a call needs now, one for each key."""
+        ways: dict[PinholeKey, Way] = {}
+        for session in negotiation.sessions.values():
+            for way in self._session_ways(session):
+                ways.setdefault(way.key, way)
+        if self._media.early == "offer":
+            for offer in negotiation.offers.values():
+                if not offer.is_final:
+                    for way in self._offer_ways(offer):
+                        ways.setdefault(way.key, way)
+        return dict(list(ways.items())[:MAX_WAYS])
+
+    def _session_ways(self, session: Session) -> Iterator[Way]:
+        offerer, answerer = session.offer.by, session.offer.to
+        for index, medium in enumerate(negotiate(session.offer.description, session.answer)):
+            if medium.is_accepted and medium.answer is not None:
+                to_offerer = self._medium_ways(index, medium.answer, medium.offer, answerer, offerer, medium)
+                to_answerer = self._medium_ways(index, medium.offer, medium.answer, offerer, answerer, medium)
+                yield from self._with_latches(to_offerer, to_answerer)
+
+    def _medium_ways(
+        self,
+        index: int,
+        sender: MediaDescription,
+        receiver: MediaDescription,
+        src: Party,
+        dst: Party,
+        medium: NegotiatedMedium,
+    ) -> list[Way]:
+        flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
+        is_media = receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
+        is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
+        ways: list[Way] = []
+        for protocol in _PROTOCOLS:
+            # RTCP may come from the RTP port where only one side shares it (RFC 5761 §5.1.1).
+            sources = (*endpoints(sender, "rtp"), *endpoints(sender, protocol))
+            for endpoint in endpoints(receiver, protocol, is_muxed=is_muxed):
+                for key in self._keys(endpoint, sources, src, protocol):
+                    way = Way(
+                        key, _kind(receiver), protocol, index, formats(receiver), sender.direction, src, dst,
+                        is_expected=is_media and flows and protocol == "rtp" and endpoint[0] not in _NOWHERE,
+                    )  # fmt: skip
+                    ways += self._judged(way, endpoint)
+        return ways
+
+    def _offer_ways(self, offer: Offer) -> Iterator[Way]:
+        for index, medium in enumerate(offer.description.media):
+            for protocol in _PROTOCOLS:
+                for endpoint in endpoints(medium, protocol):
+                    key = _key(protocol, offer.to.zone, None, None, endpoint)
+                    way = Way(
+                        key, _kind(medium), protocol, index, formats(medium), "sendrecv", offer.to, offer.by,
+                        is_early=True,
+                    )  # fmt: skip
+                    yield from self._judged(way, endpoint)
+
+    def _keys(
+        self, endpoint: Endpoint, sources: Iterable[Endpoint], src: Party, protocol: MediaProtocol
+    ) -> Iterator[PinholeKey]:
+        """The keys of a way: one for each source that the policy wants to fit."""
+        known = [source for source in sources if _number(source[0]) is not None and source[0] not in _NOWHERE]
+        same_family = [source for source in known if (":" in source[0]) == (":" in endpoint[0])]
+        if self._media.nat == "latch" and not any(self._fits(source[0], src) for source in same_family):
+            same_family = [(src.ip, 0)]
+        wanted = self._media.source
+        if wanted == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
+            yield _key(protocol, src.zone, None, None, endpoint)
+        elif wanted == "port" and protocol != "msrp" and all(port for _, port in same_family):
+            for ip, port in dict.fromkeys(same_family):
+                yield _key(protocol, None, ip, port, endpoint)
+        else:
+            for ip in dict.fromkeys(ip for ip, _ in same_family):
+                yield _key(protocol, None, ip, None, endpoint)
+
+    def _judged(self, way: Way, endpoint: Endpoint) -> Iterator[Way]:
+        """The way with the reason why it may not be opened, if there is one; none for media on hold."""
+        address, port = endpoint
+        if address in _NOWHERE:
+            return
+        refusal: Refusal | None = None
+        number = _number(address)
+        if number is None:
+            refusal = "media_no_address"
+        elif not self._fits(address, way.dst):
+            zone = self._zones.get(way.dst.zone or "")
+            is_gap = zone is not None and zone_fit(zone, number) == "other_family"
+            refusal = "media_family_gap" if is_gap else "media_third_party"
+        elif way.key.transport == "UDP" and not self._media.ports[0] <= port <= self._media.ports[1]:
+            refusal = "media_port_range"
+        yield replace(way, refusal=refusal) if refusal is not None else way
+
+    def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
+        """Both sides' ways; who named an address that is not its own brings the true one with its packets."""
+        for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
+            hidden = {way.protocol for way in back if way.refusal == "media_third_party"}
+            for way in ways:
+                if self._media.nat == "off":
+                    yield way
+                elif way.refusal != "media_third_party":
+                    yield replace(way, latches=way.protocol in hidden)
+
+    def _fits(self, address: str, party: Party) -> bool:
+        """Tell whether an address is where a party may have its media: its own, or one of its zone."""
+        if address == party.ip or not self._zones:
+            return True
+        zone = self._zones.get(party.zone or "")
+        number = _number(address)
+        return zone is not None and number is not None and zone_fit(zone, number) == "inside"
+
+
+def _key(
+    protocol: MediaProtocol, src_zone: str | None, src_ip: str | None, src_port: int | None, endpoint: Endpoint
+) -> PinholeKey:
+    return PinholeKey("TCP" if protocol == "msrp" else "UDP", src_zone, src_ip, src_port, *endpoint)
+
+
+def _kind(medium: MediaDescription) -> str:
+    """The medium's word; text where T.140 hides under another (RFC 4103 §7 registers both text and audio forms)."""
+    return "text" if medium.is_real_time_text else medium.media.lower()[:_KIND_LIMIT]
+
+
+def _number(address: str) -> int | None:
+    try:
+        return address_number(address)
+    except ValueError:
+        return None

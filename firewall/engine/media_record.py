@@ -1,0 +1,217 @@
+"""The log's records of media flows, and the words for what happened to them."""
+
+from firewall.engine.decide import Decision, decision_line
+from firewall.engine.media_plan import Way
+from firewall.engine.pinhole_table import Cause, Hole, Shut
+from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
+from firewall.engine.recording import flow_id
+from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.net.datagram import Datagram
+from firewall.net.rtp_stream import RtpStream
+from firewall.ruleset.emergency import wire_text
+from firewall.ruleset.facts import EmergencyMark
+from firewall.ruleset.policy import MediaPolicy, Policy
+
+CAUSES: dict[Cause, str] = {
+    "bye": "its call ended",
+    "failed": "its call failed",
+    "renegotiated": "the call uses another address or port now",
+    "timeout": "no packet came for media.timeout",
+    "expired": "its call was forgotten",
+    "stopped": "the firewall stopped",
+    "policy": "a new policy does not allow it",
+}
+# Which key of the section media decides about a reason.
+SETTINGS = {
+    "media_port_range": "ports",
+    "media_timeout": "timeout",
+    "media_wrong_source": "source",
+    "media_third_party": "nat",
+}
+
+
+def flow_record(
+    state: FlowState, hole: Hole, policy: Policy, now_ns: int, datagram: Datagram | None = None
+) -> RtpDecision:
+    """Return the record of a pinhole; ``datagram`` is the packet that gave cause to it."""
+    way, key = hole.way, hole.pinhole.key
+    src_ip, src_port = key.src_ip or way.src.ip, key.src_port or 0
+    if len(hole.flows) == 1:
+        src_ip, src_port = next(iter(hole.flows))
+    fields = _rtp_fields(way, hole, closed=hole.cause if state == "closed" else None)
+    anomalies = dict.fromkeys(code for flow in hole.flows.values() for code in flow.anomalies)
+    return RtpDecision(
+        timestamp(now_ns),
+        flow_id(src_ip, src_port, key.dst_ip, key.dst_port),
+        datagram.in_iface if datagram is not None else None,
+        datagram.frame_number if datagram is not None else None,
+        src_ip,
+        src_port,
+        key.dst_ip,
+        key.dst_port,
+        key.transport,
+        state,
+        wire_text(hole.pinhole.call_id) or None,
+        fields,
+        decision_fields(hole.decision, hole.override, policy),
+        hole.emergency,
+        way.src.zone,
+        way.dst.zone,
+        tuple(anomalies),
+    )
+
+
+def refused_way_record(
+    call_id: str, way: Way, decision: Decision, emergency: EmergencyMark | None, policy: Policy, now_ns: int
+) -> RtpDecision:
+    """Return the record of a way that was negotiated, but is not opened."""
+    key = way.key
+    src_ip = key.src_ip or way.src.ip
+    return RtpDecision(
+        timestamp(now_ns),
+        flow_id(src_ip, key.src_port or 0, key.dst_ip, key.dst_port),
+        None,
+        None,
+        src_ip,
+        key.src_port or 0,
+        wire_text(key.dst_ip),
+        key.dst_port,
+        key.transport,
+        "refused",
+        wire_text(call_id),
+        _rtp_fields(way, None),
+        decision_fields(decision, None, policy),
+        emergency,
+        way.src.zone,
+        way.dst.zone,
+    )
+
+
+def refused_packet_record(
+    state: FlowState,
+    datagram: Datagram,
+    decision: Decision,
+    override: str | None,
+    shut: Shut | None,
+    way: Way | None,
+    call_id: str | None,
+    zones: tuple[str | None, str | None],
+    emergency: EmergencyMark | None,
+    counts: tuple[int, int],
+    policy: Policy,
+    now_ns: int,
+    seen_ns: int,
+) -> RtpDecision:
+    """Return the record of packets that no pinhole fitted; ``counts`` are their packets and octets so far.
+
+    ``seen_ns`` is when the last of them came, by the clock that ``shut`` has its instant from.
+    """
+    fields = RtpFields(
+        way.kind if way is not None else "unknown",
+        way.protocol if way is not None else "rtp",
+        packets=counts[0],
+        octets=counts[1],
+        closed=shut.reason if shut is not None and shut.reason in CAUSES else None,
+        ago_s=seconds_between(shut.at_ns, seen_ns) if shut is not None and shut.reason in CAUSES else None,
+    )
+    return RtpDecision(
+        timestamp(now_ns),
+        flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port),
+        datagram.in_iface,
+        datagram.frame_number,
+        datagram.src_ip,
+        datagram.src_port,
+        datagram.dst_ip,
+        datagram.dst_port,
+        datagram.transport,
+        state,
+        wire_text(call_id) if call_id else None,
+        fields,
+        decision_fields(decision, override, policy),
+        emergency,
+        *zones,
+    )
+
+
+def decision_fields(decision: Decision, override: str | None, policy: Policy) -> DecisionFields:
+    """Return a media decision as the log has it."""
+    rule = decision.rule
+    return DecisionFields(
+        decision.verdict,
+        override is None,
+        rule.name if rule is not None else None,
+        policy.name,
+        policy.sha256,
+        media_line(decision, policy),
+        decision.reason,
+        decision.shadow,
+        override,
+    )
+
+
+def media_line(decision: Decision, policy: Policy, zone: str | None = None) -> int | None:
+    """Return the line of the policy that a media decision comes from; None where a default does."""
+    if decision.rule is not None:
+        return decision_line(decision, policy)
+    if decision.reason == "media_family_gap":
+        return next((each.place.line for each in policy.zones if each.name == zone), None)
+    return policy.media.line(SETTINGS.get(decision.reason, ""))
+
+
+def culprit(decision: Decision, way: Way, policy: Policy) -> str:
+    """Name what decided against media, with the place to mend."""
+    if decision.rule is not None:
+        return f'rule "{decision.rule.name}" ({policy.file}:{decision.rule.place.line})'
+    line = media_line(decision, policy, way.dst.zone)
+    place = f"({policy.file}:{line})" if line is not None else f"(the default, {policy.file})"
+    media = policy.media
+    match decision.reason:
+        case "media_port_range":
+            return f"media.ports {media.ports[0]}-{media.ports[1]} {place}, which port {way.key.dst_port} is outside of"
+        case "media_family_gap":
+            family = "IPv6" if ":" in way.key.dst_ip else "IPv4"
+            return f'the networks of zone "{way.dst.zone}" {place}, which have no {family}'
+        case "media_third_party":
+            return f'the networks of zone "{way.dst.zone}" ({policy.file}), which {way.key.dst_ip} is not in'
+        case "media_timeout":
+            return f"media.timeout {_seconds(media)} {place}"
+        case "media_wrong_source":
+            return f"media.source {media.source} {place}"
+        case reason:
+            return f"reason {reason} ({policy.file})"
+
+
+def _seconds(media: MediaPolicy) -> str:
+    return f"{media.timeout_ns / 1e9:g}s"
+
+
+def _rtp_fields(way: Way, hole: Hole | None, closed: str | None = None) -> RtpFields:
+    key = way.key
+    streams: tuple[StreamFields, ...] = ()
+    if hole is not None and not hole.is_sampled:
+        streams = tuple(_stream(stream) for flow in hole.flows.values() for stream in flow.streams.values())
+    return RtpFields(
+        way.kind,
+        way.protocol,
+        way.formats.codecs,
+        way.direction,
+        hole.packets if hole is not None else 0,
+        hole.octets if hole is not None else 0,
+        streams,
+        closed,
+        any_source=key.src_ip is None,
+        any_source_port=key.src_port is None,
+    )
+
+
+def _stream(stream: RtpStream) -> StreamFields:
+    return StreamFields(
+        stream.ssrc,
+        stream.payload_type,
+        stream.packets,
+        stream.octets,
+        stream.lost,
+        round(stream.max_jitter_ms, 3),
+        round(stream.mean_jitter_ms, 3),
+        stream.reordered,
+    )

@@ -1,0 +1,138 @@
+"""What the session descriptions of one call agree on: offers and their answers in all the messages that may carry them.
+
+RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 and RFC 3311 §5 which messages carry them,
+gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from firewall.engine.dialog import DialogId, dialog_id
+from firewall.sip.body import body_parts
+from firewall.sip.message import Message, Request, Response
+from firewall.sip.sdp import SessionDescription, parse_sdp
+
+_MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same one several times
+_MAX_SESSIONS = 16  # one per fork
+_OFFERING_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
+
+OfferKey = tuple[str, int, str] | DialogId
+"""From tag, CSeq number and method of the request that carries it; the dialog for an offer in a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of a call: its zone and the address its signalling comes from."""
+
+    zone: str | None
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes."""
+
+    description: SessionDescription
+    by: Party
+    to: Party
+    number: int
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one dialog agreed on."""
+
+    offer: Offer
+    answer: SessionDescription
+
+
+@dataclass(slots=True)
+class Negotiation:
+    """The offers and the sessions of one call."""
+
+    offers: dict[OfferKey, Offer] = field(default_factory=dict)
+    sessions: dict[DialogId, Session] = field(default_factory=dict)
+    _made: int = 0
+
+    def note(self, message: Message, by: Party, to: Party) -> bool:
+        """Take note of a message that was let through; tell whether offers or sessions changed by it."""
+        description = description_of(message)
+        if isinstance(message, Request):
+            return description is not None and self._request(message, description, by, to)
+        return self._response(message, description, by, to)
+
+    def forget(self, dialog: DialogId) -> bool:
+        """Forget the session of a dialog that ended; tell whether there was one."""
+        return self.sessions.pop(dialog, None) is not None or self.offers.pop(dialog, None) is not None
+
+    def _request(self, request: Request, description: SessionDescription, by: Party, to: Party) -> bool:
+        dialog = dialog_id(request)
+        late = self.offers.get(dialog) if dialog is not None else None
+        if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
+            self.offers[dialog] = replace(late, is_final=True)
+            return self._answered(dialog, late, description)
+        if request.method not in _OFFERING_METHODS:
+            return False
+        key = _key(request)
+        if key is None or key in self.offers:
+            return False  # a retransmission
+        self._offered(key, description, by, to)
+        return True
+
+    def _response(self, response: Response, description: SessionDescription | None, by: Party, to: Party) -> bool:
+        key, status, dialog = _key(response), response.status_code, dialog_id(response)
+        offer = self.offers.get(key) if key is not None else None
+        if key is not None and offer is not None:
+            if status >= 300:
+                del self.offers[key]
+                return True
+            changed = False
+            if description is not None and dialog is not None and status > 100:
+                changed = self._answered(dialog, offer, description)
+            if status >= 200 and not offer.is_final:
+                self.offers[key] = replace(offer, is_final=True)
+                changed = True
+            return changed
+        if description is None or dialog is None or response.cseq_method != "INVITE" or status >= 300:
+            return False
+        if status < 200 and response.header("rseq") is None:
+            return False
+        known = self.offers.get(dialog)
+        if known is not None and known.description == description:
+            return False  # a retransmission
+        self._offered(dialog, description, by, to)
+        return True
+
+    def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party) -> None:
+        self._made += 1
+        self.offers[key] = Offer(description, by, to, self._made)
+        if len(self.offers) > _MAX_OFFERS:
+            del self.offers[next(iter(self.offers))]
+
+    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription) -> bool:
+        known = self.sessions.get(dialog)
+        if known is not None and (
+            # The 2xx may say again what a 1xx said, after an UPDATE has changed it (RFC 6337 §3.1.1).
+            known.offer.number > offer.number or (known.offer.number == offer.number and known.answer == answer)
+        ):
+            return False
+        if known is None and len(self.sessions) >= _MAX_SESSIONS:
+            return False
+        self.sessions[dialog] = Session(offer, answer)
+        return True
+
+
+def description_of(message: Message) -> SessionDescription | None:
+    """Return the session description in a message's body, however deep in a multipart body; None without one."""
+    if not message.body or b"m=" not in message.body:
+        return None
+    for part in body_parts(message):
+        if part.content_type == "application/sdp":
+            return parse_sdp(part.content)
+    return None
+
+
+def _key(message: Message) -> OfferKey | None:
+    if message.from_tag is None or message.cseq_number is None or message.cseq_method is None:
+        return None
+    return message.from_tag, message.cseq_number, message.cseq_method

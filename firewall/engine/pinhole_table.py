@@ -1,0 +1,221 @@
+"""The open pinholes, which call each is for, and what is remembered of those that are not open (any more)."""
+
+import heapq
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Literal
+
+from firewall.engine.decide import Decision
+from firewall.engine.media_flow import Ends, MediaFlow
+from firewall.engine.media_plan import Refusal, Way
+from firewall.engine.outputs import PinholesChanged
+from firewall.engine.pinhole import Pinhole, PinholeKey
+from firewall.ruleset.facts import EmergencyMark
+from firewall.sip.media_endpoint import Endpoint
+
+Cause = Literal["bye", "failed", "renegotiated", "timeout", "expired", "stopped", "policy"]
+"""Why a pinhole was closed."""
+
+SHUT_NS = 60 * 1_000_000_000
+"""How long it is remembered why an endpoint is not open (any more)."""
+_MAX_SHUT = 65_536
+_STALE_DEADLINES = 1_000
+_MAX_FLOWS = 16  # of one pinhole: sources that only its zone limits
+
+
+@dataclass(slots=True)
+class Hole:
+    """One open pinhole with the calls that hold it, the latest last; ``closes_at_ns`` once no call does.
+
+    ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
+    kernel counted, or what flows had that are forgotten; ``is_sampled`` where only some packets were seen.
+    """
+
+    pinhole: Pinhole
+    way: Way
+    decision: Decision
+    opened_ns: int
+    last_ns: int
+    scheduled_ns: int
+    owners: dict[str, Way] = field(default_factory=dict)
+    emergency: EmergencyMark | None = None
+    override: str | None = None
+    closes_at_ns: int | None = None
+    cause: Cause = "expired"
+    counted: int = 0
+    counted_octets: int = 0
+    is_sampled: bool = False
+    flows: dict[Endpoint, MediaFlow] = field(default_factory=dict)
+    is_told_idle: bool = False
+    latched: Endpoint | None = None
+
+    @property
+    def packets(self) -> int:
+        """How many packets came so far."""
+        return self.counted if self.is_sampled else self.counted + sum(flow.packets for flow in self.flows.values())
+
+    @property
+    def octets(self) -> int:
+        """How many octets of payload came so far."""
+        if self.is_sampled:
+            return self.counted_octets
+        return self.counted_octets + sum(flow.octets for flow in self.flows.values())
+
+    def quiet_since_ns(self) -> int:
+        """Return when the last packet came, or when it was opened."""
+        return max(self.last_ns, *(flow.last_ns for flow in self.flows.values())) if self.flows else self.last_ns
+
+    def hold(self, call_id: str, way: Way) -> None:
+        """Let a call hold it, as the latest one."""
+        self.owners.pop(call_id, None)
+        self.owners[call_id] = self.way = way
+        for flow in self.flows.values():
+            flow.describe(way.formats)
+
+    def flow(self, ends: Ends) -> MediaFlow:
+        """Return the flow between these ends, a new one where there is none."""
+        source = (ends.src_ip, ends.src_port)
+        flow = self.flows.get(source)
+        if flow is None:
+            if len(self.flows) >= _MAX_FLOWS:
+                forgotten = self.flows.pop(next(iter(self.flows)))
+                forgotten.is_plain = False
+                self.counted += forgotten.packets
+                self.counted_octets += forgotten.octets
+            flow = self.flows[source] = MediaFlow(ends, self.way.formats)
+        return flow
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Why an endpoint is not open: what was refused when it was negotiated, or when and why its pinhole was closed."""
+
+    call_id: str
+    way: Way
+    at_ns: int
+    reason: Refusal | Cause
+
+
+class PinholeTable:
+    """Every open pinhole by its key, its destination and its deadline."""
+
+    def __init__(self) -> None:
+        self._holes: dict[PinholeKey, Hole] = {}
+        self._by_destination: dict[Endpoint, list[Hole]] = {}
+        self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
+        self._deadlines: list[tuple[int, int, PinholeKey]] = []
+        self._pushed = 0
+        self._opened: dict[PinholeKey, Pinhole] = {}
+        self._new: set[PinholeKey] = set()
+        self._closed: dict[PinholeKey, Pinhole] = {}
+
+    def __len__(self) -> int:
+        return len(self._holes)
+
+    def get(self, key: PinholeKey) -> Hole | None:
+        """Return the open pinhole of a key."""
+        return self._holes.get(key)
+
+    def all(self) -> list[Hole]:
+        """Return every open pinhole, the longest open first."""
+        return list(self._holes.values())
+
+    def toward(self, endpoint: Endpoint) -> list[Hole]:
+        """Return the open pinholes toward an endpoint."""
+        return self._by_destination.get(endpoint, [])
+
+    def shut(self, endpoint: Endpoint, now_ns: int) -> Shut | None:
+        """Return why an endpoint is not open, None where that is not known (any more)."""
+        shut = self._shut.get(endpoint)
+        return shut if shut is not None and now_ns - shut.at_ns <= SHUT_NS else None
+
+    def remember_shut(self, shut: Shut) -> None:
+        """Remember why the endpoint of a way is not open."""
+        endpoint = (shut.way.key.dst_ip, shut.way.key.dst_port)
+        self._shut.pop(endpoint, None)
+        self._shut[endpoint] = shut
+        if len(self._shut) > _MAX_SHUT:
+            self._shut.popitem(last=False)
+
+    def open(self, hole: Hole) -> None:
+        """Take a pinhole as open from now on."""
+        key = hole.pinhole.key
+        self._holes[key] = hole
+        self._by_destination.setdefault((key.dst_ip, key.dst_port), []).append(hole)
+        self._schedule(hole, hole.scheduled_ns)
+        self._opened[key] = hole.pinhole
+        self._new.add(key)
+
+    def change(self, hole: Hole, pinhole: Pinhole) -> None:
+        """Let a pinhole of the same key take the place of an open one."""
+        hole.pinhole = pinhole
+        self._opened[pinhole.key] = pinhole
+
+    def keep(self, hole: Hole) -> None:
+        """Take back that a pinhole is about to be closed."""
+        hole.closes_at_ns = None
+
+    def close_at(self, hole: Hole, at_ns: int, cause: Cause) -> None:
+        """Close a pinhole at an instant, which ``due`` then names."""
+        hole.closes_at_ns, hole.cause = at_ns, cause
+        self._schedule(hole, at_ns)
+
+    def close(self, hole: Hole, now_ns: int, cause: Cause) -> None:
+        """Take a pinhole as closed."""
+        key = hole.pinhole.key
+        del self._holes[key]
+        holes = self._by_destination[key.dst_ip, key.dst_port]
+        holes.remove(hole)
+        if not holes:
+            del self._by_destination[key.dst_ip, key.dst_port]
+        hole.cause = cause
+        self._opened.pop(key, None)
+        if key in self._new:
+            self._new.discard(key)  # nobody was told that it is open
+        else:
+            self._closed[key] = hole.pinhole
+        for flow in hole.flows.values():
+            flow.is_plain = False
+        self.remember_shut(Shut(hole.pinhole.call_id, hole.way, now_ns, cause))
+
+    def changes(self) -> list[PinholesChanged]:
+        """Return what was opened and closed since this was asked last, as at most one output."""
+        if not self._opened and not self._closed:
+            return []
+        changed = PinholesChanged(tuple(self._opened.values()), tuple(self._closed.values()))
+        self._opened, self._closed, self._new = {}, {}, set()
+        return [changed]
+
+    def next_deadline(self) -> int | None:
+        """Return the earliest instant at which a pinhole may have to be closed."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def due(self, now_ns: int) -> list[Hole]:
+        """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
+        found: list[Hole] = []
+        while self._deadlines and self._deadlines[0][0] <= now_ns:
+            at_ns, _, key = heapq.heappop(self._deadlines)
+            hole = self._holes.get(key)
+            if hole is None or hole.scheduled_ns != at_ns:
+                continue
+            due_ns = (
+                hole.closes_at_ns if hole.closes_at_ns is not None else hole.quiet_since_ns() + hole.pinhole.timeout_ns
+            )
+            if due_ns > now_ns:
+                self._schedule(hole, due_ns)
+            else:
+                found.append(hole)
+        return found
+
+    def wait(self, hole: Hole, until_ns: int) -> None:
+        """Look at a pinhole again at an instant, although it is due now."""
+        self._schedule(hole, until_ns)
+
+    def _schedule(self, hole: Hole, at_ns: int) -> None:
+        hole.scheduled_ns = at_ns
+        self._pushed += 1
+        heapq.heappush(self._deadlines, (at_ns, self._pushed, hole.pinhole.key))
+        if len(self._deadlines) > 2 * len(self._holes) + _STALE_DEADLINES:
+            # What was closed early would stay for as long as it might have been open.
+            self._deadlines = [(each.scheduled_ns, n, key) for n, (key, each) in enumerate(self._holes.items())]
+            heapq.heapify(self._deadlines)

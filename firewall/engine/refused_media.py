@@ -1,0 +1,152 @@
+"""Media packets that no pinhole fits: why each is refused, told once a flow, counted exactly."""
+
+from collections import OrderedDict
+from typing import Literal, NamedTuple
+
+from firewall.engine.call import Call
+from firewall.engine.call_table import CallTable
+from firewall.engine.decide import Decision
+from firewall.engine.media_flow import Ends
+from firewall.engine.media_plan import Way
+from firewall.engine.media_record import refused_packet_record
+from firewall.engine.pinhole_table import PinholeTable, Shut
+from firewall.engine.record import RtpDecision
+from firewall.net.datagram import Datagram
+from firewall.net.media_port import is_media_port
+from firewall.ruleset.facts import EmergencyMark
+from firewall.ruleset.policy import Policy
+from firewall.ruleset.zones import zone_finder
+
+IDLE_NS = 30 * 1_000_000_000
+"""A refused flow of which no packet came for this long has ended."""
+MAX_FLOWS = 4_096
+
+
+class Refused(NamedTuple):
+    """What became of a packet; ``record`` where it is news."""
+
+    reason: str
+    call_id: str | None
+    record: RtpDecision | None
+
+
+class _Flow:
+    """The packets that were refused between two endpoints."""
+
+    __slots__ = ("call_id", "first", "last_ns", "octets", "packets", "reason", "shut", "told", "way")
+
+    def __init__(self, first: Datagram, reason: str, call_id: str | None, way: Way | None, shut: Shut | None) -> None:
+        self.first = first
+        self.reason = reason
+        self.call_id = call_id
+        self.way = way
+        self.shut = shut
+        self.packets = self.octets = self.told = self.last_ns = 0
+
+
+class RefusedMedia:
+    """The refused flows, the longest silent first. ``total`` is the kernel's own count of refused packets."""
+
+    def __init__(self, table: PinholeTable, policy: Policy) -> None:
+        self.total = 0
+        self._table = table
+        self._flows: OrderedDict[Ends, _Flow] = OrderedDict()
+        self.adopt(policy)
+
+    def adopt(self, policy: Policy) -> None:
+        """Judge from now on as this policy says."""
+        self._policy = policy
+        self._zone = zone_finder(policy.zones)
+
+    def is_media(self, datagram: Datagram) -> bool:
+        """Tell whether a UDP datagram that is no signalling would be filtered as media.
+
+        Both ports must be media's, and it must go from one zone to another, or between a zone and outside; in a policy
+        without zones it always does.
+        """
+        if not is_media_port(datagram.src_port, datagram.dst_port, self._policy.media.other_ports):
+            return False
+        source, target = self._zones(datagram)
+        return source != target or not self._policy.zones
+
+    def refuse(self, datagram: Datagram, calls: CallTable, now_ns: int, wall_ns: int) -> Refused:
+        """Take note of a packet that no pinhole fits."""
+        ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
+        flow = self._flows.get(ends)
+        reason, call_id, way, shut = self._why(datagram, now_ns)
+        is_news = flow is None or flow.reason != reason
+        if flow is None:
+            if len(self._flows) >= MAX_FLOWS:
+                self._flows.popitem(last=False)
+            flow = self._flows[ends] = _Flow(datagram, reason, call_id, way, shut)
+        elif is_news:
+            flow.reason, flow.call_id, flow.way, flow.shut = reason, call_id, way, shut
+        else:
+            self._flows.move_to_end(ends)
+        flow.packets += 1
+        flow.octets += len(datagram.payload)
+        flow.last_ns = now_ns
+        if not is_news:
+            return Refused(reason, call_id, None)
+        flow.told = flow.packets
+        emergency = self._emergency(calls.get(call_id))
+        return Refused(reason, call_id, self._record("refused", datagram, flow, emergency, wall_ns, now_ns))
+
+    def ended(self, now_ns: int, wall_ns: int, *, everything: bool = False) -> list[RtpDecision]:
+        """Return the records of the flows that have ended, with their counts; of all when the firewall stops."""
+        records: list[RtpDecision] = []
+        while self._flows:
+            ends, flow = next(iter(self._flows.items()))
+            if not everything and flow.last_ns + IDLE_NS > now_ns:
+                break
+            del self._flows[ends]
+            records.append(self._record("ended", flow.first, flow, None, wall_ns, flow.last_ns))
+        return records
+
+    def next_deadline(self) -> int | None:
+        """Return when the flow that is silent for longest has ended."""
+        first = next(iter(self._flows.values()), None)
+        return first.last_ns + IDLE_NS if first is not None else None
+
+    def _why(self, datagram: Datagram, now_ns: int) -> tuple[str, str | None, Way | None, Shut | None]:
+        target = (datagram.dst_ip, datagram.dst_port)
+        shut = self._table.shut(target, now_ns)
+        holes = self._table.toward(target)
+        if holes:
+            return "media_wrong_source", holes[-1].pinhole.call_id, holes[-1].way, None
+        if shut is not None:
+            match shut.reason:
+                case "media_port_range" | "media_family_gap" | "media_third_party" | "media_no_address":
+                    return shut.reason, shut.call_id, shut.way, shut
+                case "timeout":
+                    return "media_timeout", shut.call_id, shut.way, shut
+                case _:
+                    return "media_closed", shut.call_id, shut.way, shut
+        # Who sends it is known as a party of a call: it sends to a port that nobody negotiated.
+        back = self._table.toward((datagram.src_ip, datagram.src_port))
+        if back:
+            return "media_not_negotiated", back[-1].pinhole.call_id, back[-1].way, None
+        return "media_not_negotiated", None, None, None
+
+    def _record(
+        self,
+        state: Literal["refused", "ended"],
+        datagram: Datagram,
+        flow: _Flow,
+        emergency: EmergencyMark | None,
+        wall_ns: int,
+        seen_ns: int,
+    ) -> RtpDecision:
+        override = "shadow" if self._policy.media.mode == "shadow" else None
+        return refused_packet_record(
+            state, datagram, Decision("drop", flow.reason), override, flow.shut, flow.way, flow.call_id,
+            self._zones(datagram), emergency, (flow.packets, flow.octets), self._policy, wall_ns, seen_ns,
+        )  # fmt: skip
+
+    def _zones(self, datagram: Datagram) -> tuple[str | None, str | None]:
+        return self._zone(datagram.src_ip, datagram.in_iface), self._zone(datagram.dst_ip, None)
+
+    @staticmethod
+    def _emergency(call: Call | None) -> EmergencyMark | None:
+        mark = call.emergency if call is not None else None
+        return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None

@@ -1,0 +1,115 @@
+"""Where a session description says that media is to be sent (RFC 8866 §5.7 and §5.14, RFC 3605, 5761, 8839, 4975)."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from firewall.net.rtp_stream import STATIC_CLOCK_RATES
+from firewall.sip.sdp import MediaDescription
+
+MediaProtocol = Literal["rtp", "rtcp", "msrp"]
+Endpoint = tuple[str, int]
+"""Address and port; the address as the description has it where it is none (a host name)."""
+
+_LAST_PORT = 65535
+MAX_CANDIDATES = 8  # of each component: more than ICE needs (RFC 8445 §5.1.1), few enough for a hostile description
+_MSRP_URI = re.compile(r"msrps?://(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;\[\]]+):([0-9]{1,5})[/;]", re.ASCII)
+# RFC 3551 §6: the encodings of payload types that need no a=rtpmap.
+_STATIC_ENCODINGS = {
+    0: "pcmu", 3: "gsm", 4: "g723", 5: "dvi4", 6: "dvi4", 7: "lpc", 8: "pcma", 9: "g722", 10: "l16", 11: "l16",
+    12: "qcelp", 13: "cn", 14: "mpa", 15: "g728", 16: "dvi4", 17: "dvi4", 18: "g729", 25: "celb", 26: "jpeg", 28: "nv",
+    31: "h261", 32: "mpv", 33: "mp2t", 34: "h263",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known."""
+
+    payload_types: frozenset[int]
+    codecs: tuple[str, ...]
+    clock_rates: tuple[tuple[int, int], ...]
+
+
+def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:
+    """Return where this medium takes packets of a protocol: the address it names, then its ICE candidates.
+
+    () for a rejected medium and for a protocol that it does not have. ``is_muxed``: both sides agreed to have RTCP on
+    the RTP port, where it is part of ``rtp``; who only offers that takes it on the next port, too (RFC 5761 §5.1.1).
+    """
+    if medium.is_rejected:
+        return ()
+    if protocol == "msrp":
+        return _msrp_endpoint(medium)
+    if not is_rtp_medium(medium):
+        return ()
+    if protocol == "rtcp" and is_muxed:
+        return ()
+    named = _rtcp_endpoint(medium) if protocol == "rtcp" else _named(medium.address, medium.port)
+    component = 2 if protocol == "rtcp" else 1
+    candidates = [
+        (_address(candidate.address), candidate.port)
+        for candidate in medium.candidates
+        if candidate.component == component and candidate.transport == "udp" and candidate.port
+    ]
+    return tuple(dict.fromkeys((*named, *candidates[:MAX_CANDIDATES])))
+
+
+def is_rtp_medium(medium: MediaDescription) -> bool:
+    """Tell whether a medium is RTP over UDP: RTP/AVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF and their like (RFC 5764 §8)."""
+    words = medium.proto.upper().split("/")
+    return "RTP" in words and "TCP" not in words
+
+
+def formats(medium: MediaDescription) -> Formats:
+    """Return the RTP formats that a medium takes."""
+    maps = medium.rtpmap
+    codecs: dict[str, None] = {}
+    payload_types: list[int] = []
+    rates: list[tuple[int, int]] = []
+    for word in medium.formats:
+        if not (word.isascii() and word.isdigit() and len(word) <= 3 and int(word) < 128):
+            continue
+        payload_type = int(word)
+        payload_types.append(payload_type)
+        mapped = maps.get(word)
+        codec = mapped.encoding if mapped is not None else _STATIC_ENCODINGS.get(payload_type)
+        rate = mapped.clock_rate if mapped is not None else STATIC_CLOCK_RATES.get(payload_type)
+        if codec is not None:
+            codecs[codec] = None
+        if rate:
+            rates.append((payload_type, rate))
+    return Formats(frozenset(payload_types), tuple(codecs), tuple(rates))
+
+
+def _rtcp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:
+    rtcp = medium.rtcp
+    if rtcp is None:
+        return ()
+    if rtcp == (medium.port, medium.address):
+        is_said = medium.attribute("rtcp") is not None or medium.port == _LAST_PORT
+        return () if is_said else _named(medium.address, medium.port + 1)
+    return _named(rtcp[1], rtcp[0])
+
+
+def _msrp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:
+    """The first URI of ``a=path`` is where the connection goes (RFC 4975 §8.2)."""
+    if not medium.is_msrp or not medium.msrp_path:
+        return ()
+    match = _MSRP_URI.match(medium.msrp_path[0])
+    if match is None or not 0 < int(match[2]) <= _LAST_PORT:
+        return ()
+    return _named(match[1].strip("[]"), int(match[2]))
+
+
+def _named(address: str | None, port: int) -> tuple[Endpoint, ...]:
+    return ((_address(address), port),) if address is not None else ()
+
+
+def _address(text: str) -> str:
+    """An address as the kernel prints it (RFC 5952); what is none stays as it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text

@@ -1,0 +1,391 @@
+"""Media of calls: what is opened when, for whom, how long, and why the rest is refused."""
+
+import pytest
+
+from firewall.engine.events import DeadlineReached, MediaReceived, PolicyReplaced
+from firewall.net.datagram import Datagram
+from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
+from tests.messages import request, response
+from tests.scene import policy
+
+ANY = [(None, "allow")]
+FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
+ORDINARY = "sip:6175550199@198.51.100.10"
+
+
+def rtcp_of(endpoint: tuple[str, int]) -> tuple[str, int]:
+    return endpoint[0], endpoint[1] + 1
+
+
+def test_the_offer_opens_the_way_to_the_caller_and_the_answer_both_ways_for_them_alone() -> None:
+    """RFC 3264 §5.1: who offers must be ready to receive at once; before the answer nobody knows from where."""
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    assert (scene.to(CALLER), scene.to(rtcp_of(CALLER)), scene.to(CALLED)) == (ANY, ANY, [])
+    scene.psap(answer(first), at_s=1)
+    assert (scene.to(CALLER), scene.to(rtcp_of(CALLER))) == (FROM_CALLED, FROM_CALLED)
+    assert (scene.to(CALLED), scene.to(rtcp_of(CALLED))) == (FROM_CALLER, FROM_CALLER)
+
+
+def test_a_policy_may_wait_for_the_answer() -> None:
+    scene = MediaScene(policy(ALL, more="media: {early: answer}"))
+    scene.carrier(invite())
+    assert scene.open == {}
+
+
+def test_a_bye_closes_all_after_the_grace_time() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    assert len(scene.open) == 4
+    assert scene.engine.next_deadline() is not None
+    told = scene.tell(DeadlineReached(), at_s=10.5)
+    assert scene.open == {}
+    assert reasons(told) == [("closed", "media_negotiated")] * 4
+    assert {record.rtp.closed for record in flows(told)} == {"bye"}
+    (late,) = flows(scene.packet(CALLER, CALLED, at_s=12.1))
+    assert (late.state, late.decision.reason, late.rtp.closed, late.rtp.ago_s) == (
+        "refused",
+        "media_closed",
+        "bye",
+        1.6,
+    )
+
+
+@pytest.mark.parametrize("status", [404, 486, 500, 603])
+def test_a_call_that_fails_closes_what_its_offer_opened(status: int) -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    told = scene.psap(response(first, status), at_s=1)
+    assert scene.open == {}
+    assert {record.rtp.closed for record in flows(told)} == {"failed"}
+
+
+def test_early_media_flows_with_the_session_description_of_a_183() -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    assert scene.to(CALLED) == FROM_CALLER
+    assert (CALLED[0], "allow") in scene.to(CALLER)
+
+
+def test_each_fork_gets_its_own_way_and_the_last_answer_ends_the_waiting() -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    other = sdp("198.51.100.77", "audio 42000 RTP/AVP 0")
+    scene.psap(answer(first, status=183, to_tag="fork-1"), at_s=1)
+    scene.psap(answer(first, other, status=183, to_tag="fork-2"), at_s=2)
+    assert scene.to(CALLER) == [(CALLED[0], "allow"), ("198.51.100.77", "allow"), (None, "allow")]
+    scene.psap(answer(first, other, to_tag="fork-2"), at_s=3)
+    assert (None, "allow") not in scene.to(CALLER)
+    assert ("198.51.100.77", "allow") in scene.to(CALLER)
+
+
+def test_a_late_offer_is_answered_in_the_ack() -> None:
+    scene = MediaScene()
+    first = invite("")
+    scene.carrier(first)
+    scene.psap(answer(first), at_s=1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (ANY, [])
+    scene.carrier(request("ACK", to_tag="psap", headers=("Content-Type: application/sdp",), body=OFFER), at_s=1.1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+def test_an_offer_in_a_reliable_provisional_response_is_answered_in_the_prack() -> None:
+    """RFC 3262 §5."""
+    scene = MediaScene()
+    first = invite("")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183, headers=("Require: 100rel", "RSeq: 1")), at_s=1)
+    prack = request(
+        "PRACK", to_tag="psap", cseq=2, headers=("RAck: 1 1 INVITE", "Content-Type: application/sdp"), body=OFFER
+    )
+    scene.carrier(prack, at_s=1.1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_new_offer_inside_the_call_moves_its_media_and_leaves_the_old_way_open_for_the_grace_time(
+    method: str,
+) -> None:
+    scene = MediaScene()
+    scene.call()
+    moved = sdp(CALLER[0], "audio 50000 RTP/AVP 0")
+    again = request(method, to_tag="psap", cseq=2, headers=("Content-Type: application/sdp",), body=moved)
+    scene.carrier(again, at_s=5)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, ANY), "the old way until the answer"
+    scene.psap(answer(again), at_s=5.2)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, FROM_CALLED), "packets are on their way"
+    scene.tell(DeadlineReached(), at_s=5.8)
+    assert (scene.to(CALLER), scene.to(CALLED)) == ([], FROM_CALLER)
+
+
+def test_a_refused_new_offer_leaves_the_call_as_it_was() -> None:
+    scene = MediaScene()
+    scene.call()
+    again = invite(sdp(CALLER[0], "audio 50000 RTP/AVP 0"), to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=5)
+    scene.psap(response(again, 488), at_s=5.2)
+    scene.tell(DeadlineReached(), at_s=9)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, [])
+
+
+def test_hold_and_resume_leave_the_ways_open() -> None:
+    scene = MediaScene()
+    scene.call()
+    for cseq, direction in ((2, "sendonly"), (3, "sendrecv")):
+        again = invite(OFFER + f"a={direction}\r\n", to_tag="psap", cseq=cseq)
+        scene.carrier(again, at_s=cseq * 10)
+        scene.psap(answer(again), at_s=cseq * 10 + 0.1)
+        scene.tell(DeadlineReached(), at_s=cseq * 10 + 5)
+        assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
+
+
+def test_a_rejected_stream_is_not_opened_and_an_added_one_is() -> None:
+    scene = MediaScene()
+    both = sdp(CALLER[0], "audio 49170 RTP/AVP 0", "text 49172 RTP/AVP 98, a=rtpmap:98 t140/1000")
+    scene.call(offer=both, answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0", "text 0 RTP/AVP 98"))
+    scene.tell(DeadlineReached(), at_s=3)
+    assert scene.to((CALLER[0], 49172)) == []
+    again = invite(both, to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=5)
+    text = "text 40002 RTP/AVP 98, a=rtpmap:98 t140/1000"
+    scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 0", text)), at_s=5.1)
+    assert scene.to((CALLER[0], 49172)) == FROM_CALLED
+    assert scene.to((CALLED[0], 40002)) == FROM_CALLER
+
+
+def test_rtcp_shares_the_port_only_where_both_say_so() -> None:
+    """RFC 5761 §5.1.1."""
+    muxed = "audio 49170 RTP/AVP 0, a=rtcp-mux"
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], muxed), answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0"))
+    assert scene.to(rtcp_of(CALLER)) == FROM_CALLED
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], muxed), answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=rtcp-mux"))
+    assert scene.to(rtcp_of(CALLER)) == []
+    assert len(scene.open) == 2
+
+
+def test_rtcp_goes_where_its_attribute_says() -> None:
+    """RFC 3605."""
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], "audio 49170 RTP/AVP 0, a=rtcp:53020 IN IP4 192.0.2.99"))
+    assert scene.to(("192.0.2.99", 53020)) == FROM_CALLED
+    assert scene.to(rtcp_of(CALLER)) == []
+
+
+def test_ice_candidates_are_ways_too() -> None:
+    candidate = "a=candidate:1 1 UDP 2130706431 192.0.2.55 5001 typ host"
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], f"audio 49170 RTP/AVP 0, {candidate}"))
+    assert scene.to(("192.0.2.55", 5001)) == FROM_CALLED
+    assert scene.to(CALLED) == [(CALLER[0], "allow"), ("192.0.2.55", "allow")]
+
+
+def test_ipv6_is_opened_alike() -> None:
+    scene = MediaScene()
+    scene.call(
+        offer=sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), answered=sdp("2001:db8:2::9", "audio 40000 RTP/AVP 0")
+    )
+    assert scene.to(("2001:db8:1::7", 49170)) == [("2001:db8:2::9", "allow")]
+    assert scene.to(("2001:db8:2::9", 40000)) == [("2001:db8:1::7", "allow")]
+
+
+def test_the_description_in_a_multipart_body_counts() -> None:
+    location = "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<x/>\r\n"
+    parts = f"{location}--b\r\nContent-Type: application/sdp\r\n\r\n{OFFER}\r\n--b--\r\n"
+    scene = MediaScene()
+    scene.carrier(request(headers=("Content-Type: multipart/mixed;boundary=b",), body=parts))
+    assert scene.to(CALLER) == ANY
+
+
+def test_no_way_is_opened_to_a_third_party() -> None:
+    """An SDP address outside the zone of who sent it would make the other side flood somebody else."""
+    scene = MediaScene()
+    scene.call(offer=sdp("203.0.114.9", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(("203.0.114.9", 49170)) == []
+    told = scene.packet(CALLED, ("203.0.114.9", 49170), at_s=2)
+    assert reasons(told) == [("refused", "media_third_party")]
+
+
+def test_a_port_outside_the_policys_range_is_refused_with_the_setting() -> None:
+    scene = MediaScene(policy(ALL, more="media: {ports: 40000-40999}"))
+    told = scene.carrier(invite(uri=ORDINARY))
+    refused = [record for record in flows(told) if record.state == "refused"]
+    assert [(r.dest_port, r.decision.reason, r.decision.line) for r in refused] == [
+        (49170, "media_port_range", 7), (49171, "media_port_range", 7),
+    ]  # fmt: skip
+    assert scene.open == {}
+
+
+def test_the_zone_without_a_family_is_named() -> None:
+    zones = "policy: p\nzones:\n  carrier: {networks: [192.0.2.0/24]}\n  psap: {networks: [198.51.100.0/24]}\n"
+    from firewall.ruleset.load import load_policy
+    from tests.scene import NoFiles
+
+    rules = load_policy(f"{zones}rules:\n{ALL}\ndefault: drop\n".encode(), file="p.yaml", sources=NoFiles())
+    scene = MediaScene(rules)
+    told = scene.carrier(invite(sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), uri=ORDINARY))
+    assert {record.decision.reason for record in flows(told)} == {"media_family_gap"}
+
+
+def test_a_strangers_packets_to_an_open_port_are_refused_as_injection_and_counted() -> None:
+    scene = MediaScene()
+    scene.call()
+    stranger = ("192.0.2.66", 49170)
+    assert reasons(scene.packet(stranger, CALLED, at_s=2)) == [("refused", "media_wrong_source")]
+    for n in range(9):
+        assert scene.packet(stranger, CALLED, at_s=2.1 + n / 10).outputs == []
+    (ended,) = [r for r in flows(scene.stops(at_s=5)) if r.state == "ended"]
+    assert (ended.rtp.packets, ended.call_id, ended.src_ip) == (10, "call-1@192.0.2.10", "192.0.2.66")
+
+
+def test_the_source_port_counts_where_the_policy_says_so() -> None:
+    scene = MediaScene(policy(ALL, more="media: {source: port}"))
+    scene.call()
+    assert reasons(scene.packet(CALLER, CALLED, at_s=2)) == []
+    assert reasons(scene.packet((CALLER[0], 50001), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
+
+
+def test_any_source_of_the_zone_passes_where_the_policy_says_so() -> None:
+    scene = MediaScene(policy(ALL, more="media: {source: zone}"))
+    scene.call()
+    assert reasons(scene.packet(("203.0.113.7", 50001), CALLED, at_s=2)) == []
+    assert reasons(scene.packet(("198.51.100.66", 50001), CALLED, at_s=2)) == [], "the same zone: none of our business"
+    assert reasons(scene.packet(("233.252.0.1", 50001), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
+
+
+def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
+    """RFC 3264 §5.1 does not hold behind NAT: the address in the description is not the one that packets have."""
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(CALLED) == FROM_CALLER
+    mapped = (CALLER[0], 61234)
+    assert scene.to(mapped) == []
+    scene.packet(mapped, CALLED, at_s=2)
+    assert scene.to(mapped) == FROM_CALLED
+    scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+def test_packets_of_no_call_are_refused_and_those_of_other_protocols_left_alone() -> None:
+    scene = MediaScene()
+    assert reasons(scene.packet(CALLER, CALLED, at_s=1)) == [("refused", "media_not_negotiated")]
+    assert reasons(scene.packet((CALLER[0], 53), CALLED, at_s=1)) == []
+    assert reasons(scene.packet(CALLER, ("192.0.2.77", 5000), at_s=1)) == []
+
+
+def test_an_idle_way_is_closed_after_the_time_out_and_its_setting_named() -> None:
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}"))
+    scene.call(uri=ORDINARY)
+    scene.talk(1.5, 3)
+    scene.tell(DeadlineReached(), at_s=22.5)
+    assert scene.to(CALLED) == FROM_CALLER, "counted from its last packet"
+    scene.tell(DeadlineReached(), at_s=23.2)
+    assert scene.to(CALLED) == []
+    assert reasons(scene.packet(CALLER, CALLED, at_s=25)) == [("refused", "media_timeout")]
+    again = invite(to_tag="psap", cseq=2, uri=ORDINARY)
+    scene.carrier(again, at_s=30)
+    scene.psap(answer(again), at_s=30.1)
+    assert scene.to(CALLED) == FROM_CALLER, "a new offer opens it again"
+
+
+def test_a_rule_about_a_medium_decides_when_it_is_opened() -> None:
+    rules = "  - {name: no-text, when: 'media.kind == \"text\"', action: drop}\n" + ALL
+    scene = MediaScene(policy(rules))
+    text = sdp(CALLER[0], "text 49170 RTP/AVP 98, a=rtpmap:98 t140/1000")
+    told = scene.carrier(invite(text, uri=ORDINARY))
+    assert {(r.state, r.decision.rule, r.decision.line) for r in flows(told)} == {("opened", "no-text", 9)}
+    assert scene.to(CALLER) == [(None, "drop")]
+
+
+def test_a_rule_about_rtp_decides_on_the_first_packet_and_closes_the_flow() -> None:
+    rules = "  - {name: pcmu-only, when: 'rtp and not rtp.p_type in {0, 101}', action: drop}\n" + ALL
+    scene = MediaScene(policy(rules))
+    scene.call(uri=ORDINARY)
+    assert scene.to(CALLED) == FROM_CALLER
+    assert scene.packet(CALLER, CALLED, rtp(payload_type=0), at_s=2).outputs == []
+    told = scene.packet(CALLER, CALLED, rtp(1, payload_type=9), at_s=2.02)
+    assert [(r.state, r.decision.rule, r.decision.verdict) for r in flows(told)] == [("changed", "pcmu-only", "drop")]
+    assert scene.to(CALLED) == [(CALLER[0], "drop")]
+    assert scene.packet(CALLER, CALLED, rtp(2, payload_type=0), at_s=2.04).outputs == [], "and stays closed"
+
+
+def test_a_rule_without_a_field_of_media_does_not_touch_media() -> None:
+    """What a policy for signalling says of the rest is about the rest of the signalling."""
+    rules = "  - {name: calls, when: sip.Method or sip.Status-Code, action: allow}\n  - {name: rest, action: drop}"
+    scene = MediaScene(policy(rules))
+    scene.call(uri=ORDINARY)
+    assert scene.packet(CALLER, CALLED, at_s=2).outputs == []
+    assert scene.to(CALLED) == FROM_CALLER
+
+
+def test_a_shadow_policy_records_and_opens_all_the_same() -> None:
+    scene = MediaScene(policy(ALL, more="media: {mode: shadow, ports: 40000-40001}"))
+    told = scene.carrier(invite(uri=ORDINARY))
+    assert {(r.decision.verdict, r.decision.enforced, r.decision.override) for r in flows(told)} == {
+        ("drop", False, "shadow")
+    }
+    assert scene.to(CALLER) == ANY
+
+
+def test_media_switched_off_is_left_alone() -> None:
+    scene = MediaScene(policy(ALL, more="media: {mode: 'off'}"))
+    scene.call()
+    assert (scene.open, scene.packet(CALLER, CALLED, at_s=2).outputs) == ({}, [])
+
+
+def test_a_new_policy_decides_on_the_flows_that_are_open() -> None:
+    scene = MediaScene()
+    scene.call(uri=ORDINARY)
+    rules = "  - {name: no-audio, when: 'media.kind == \"audio\"', action: drop}\n" + ALL
+    told = scene.tell(PolicyReplaced(policy(rules)), at_s=3)
+    assert {(r.state, r.decision.rule) for r in flows(told)} == {("changed", "no-audio")}
+    assert scene.to(CALLED) == [(CALLER[0], "drop")]
+
+
+def test_two_calls_may_hold_one_way_and_the_first_to_end_does_not_close_it() -> None:
+    scene = MediaScene()
+    scene.call(uri=ORDINARY)
+    second = invite(uri=ORDINARY, call_id="second", from_tag="b")
+    scene.carrier(second, at_s=2)
+    scene.psap(answer(second), at_s=3)
+    scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=4)
+    scene.tell(DeadlineReached(), at_s=6)
+    assert scene.to(CALLED) == FROM_CALLER
+
+
+def test_odd_rtp_is_recorded_once_with_what_is_odd_about_it() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.packet(CALLER, CALLED, rtp(0), at_s=2)
+    (first,) = flows(scene.packet(CALLER, CALLED, rtp(1, payload_type=96), at_s=2.02))
+    assert (first.state, first.anomalies) == ("changed", ("rtp_payload_type_not_negotiated",))
+    (second,) = flows(scene.packet(CALLER, CALLED, rtp(9000, ssrc=7), at_s=2.04))
+    assert second.anomalies == ("rtp_payload_type_not_negotiated", "rtp_ssrc_changed")
+    assert flows(scene.packet(CALLER, CALLED, rtp(9001, payload_type=96, ssrc=7), at_s=2.06)) == []
+
+
+def test_a_copy_that_the_kernel_refused_is_explained_and_its_ports_are_not_judged_again() -> None:
+    scene = MediaScene()
+    scene.call()
+    told = scene.tell(MediaReceived(Datagram("192.0.2.66", 500, *CALLED, rtp()), "refused"), at_s=2)
+    assert reasons(told) == [("refused", "media_wrong_source")]
+
+
+def test_the_closed_record_has_the_counts() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(2, 4)
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=5)
+    closed = {(r.dest_port, r.rtp.protocol): r for r in flows(scene.tell(DeadlineReached(), at_s=6))}
+    record = closed[40000, "rtp"]
+    (stream,) = record.rtp.streams
+    assert (record.rtp.packets, record.rtp.octets, record.src_port) == (100, 17200, 49170)
+    assert (stream.packets, stream.lost, stream.payload_type, stream.max_jitter_ms) == (100, 0, 0, 0.0)

@@ -1,0 +1,159 @@
+"""An answered emergency call must be heard in both directions, within five seconds (NENA: MediaLoss)."""
+
+import pytest
+
+from firewall.engine.events import DeadlineReached
+from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, sdp
+from tests.messages import request
+from tests.scene import Told, policy
+
+CHECKED_S = 5.0  # the call is answered after one second
+
+
+def checked(scene: MediaScene) -> Told:
+    assert not scene.tell(DeadlineReached(), at_s=CHECKED_S - 0.01).alarms
+    return scene.tell(DeadlineReached(), at_s=CHECKED_S)
+
+
+def test_a_call_that_is_heard_both_ways_is_completed() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 1.6)
+    scene.talk(1.6, 1.7, CALLED, CALLER)
+    assert checked(scene).alarms == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
+    assert (call.outcome, call.media_loss) == ("completed", ())
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "silent", "attribution"),
+    [(CALLER, CALLED, "psap", "downstream"), (CALLED, CALLER, "carrier", "caller")],
+)
+def test_one_way_audio_is_impaired_with_the_side_and_an_alarm(
+    src: tuple[str, int], dst: tuple[str, int], silent: str, attribution: str
+) -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 1.6, src, dst)
+    told = checked(scene)
+    (alarm,), (call,) = told.alarms, told.calls
+    assert alarm.alarm.code == "emergency_media_lost"
+    assert f"nothing of {silent} reaches {src[0]}:{src[1]}: nothing came" in alarm.alarm.message
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", "MediaLoss", attribution)
+    assert [(loss.side, loss.packets, loss.reason) for loss in call.media_loss] == [(silent, 0, None)]
+    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
+    assert (ended.outcome, ended.problem) == ("impaired", "MediaLoss")
+
+
+def test_no_media_at_all_names_both_sides() -> None:
+    scene = MediaScene()
+    scene.call()
+    (call,) = checked(scene).calls
+    assert {loss.side for loss in call.media_loss} == {"carrier", "psap"}
+
+
+def test_media_from_another_address_than_negotiated_names_the_setting() -> None:
+    scene = MediaScene(policy(ALL, more="media: {source: address}"))
+    scene.call()
+    scene.talk(1.5, 1.6)
+    scene.talk(1.5, 1.6, ("198.51.100.77", 40000), CALLER)
+    told = checked(scene)
+    (alarm,) = told.alarms
+    assert "its packets came from 198.51.100.77 instead" in alarm.alarm.message
+    assert "media.source address (policy.yaml:7)" in alarm.alarm.message
+    assert (alarm.alarm.line, told.calls[0].attribution) == (7, "policy")
+
+
+def test_media_to_a_port_that_was_not_negotiated_is_told_as_that() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 1.6)
+    scene.talk(1.5, 1.6, CALLED, (CALLER[0], 49999))
+    (alarm,) = checked(scene).alarms
+    assert "port 49999, which was not negotiated" in alarm.alarm.message
+
+
+@pytest.mark.parametrize(
+    ("more", "rules", "named"),
+    [
+        ("media: {ports: 40000-40999}", "", "media.ports 40000-40999 (policy.yaml:7)"),
+        (
+            "",
+            '  - {name: one-way, when: \'media.kind == "audio" and zone.dst == "carrier"\', action: drop}\n',
+            '"one-way"',
+        ),
+        ("", "  - {name: pcma-only, when: 'rtp and not rtp.p_type == 8', action: drop}\n", '"pcma-only"'),
+    ],
+)
+def test_a_mistake_in_the_policy_is_named_at_once_and_is_media_loss(more: str, rules: str, named: str) -> None:
+    scene = MediaScene(policy(rules + ALL, more=more))
+    first = invite()
+    told = [scene.carrier(first), scene.psap(answer(first), at_s=1)]
+    told.append(scene.carrier(request("ACK", to_tag="psap"), at_s=1.1))
+    told += scene.talk(1.2, 1.4) + scene.talk(1.2, 1.4, CALLED, CALLER)
+    alarms = [alarm.alarm for each in told for alarm in each.alarms]
+    assert {alarm.code for alarm in alarms} == {"emergency_media_blocked"}
+    assert all(named in alarm.message for alarm in alarms)
+    calls = [call for each in told for call in each.calls]
+    assert [(c.outcome, c.problem, c.attribution) for c in calls] == [("impaired", "MediaLoss", "policy")]
+
+
+@pytest.mark.parametrize(
+    ("more", "rules"),
+    [
+        ("media: {ports: 40000-40999}", ""),
+        ("", "  - {name: no-audio, when: 'media.kind == \"audio\"', action: drop}\n"),
+        ("", "  - {name: pcma-only, when: 'rtp and not rtp.p_type == 8', action: drop}\n"),
+    ],
+)
+def test_the_guard_lets_media_of_an_emergency_call_pass_and_says_so(more: str, rules: str) -> None:
+    scene = MediaScene(policy(rules + ALL, more=more, guard="enforce"))
+    scene.call()
+    told = scene.talk(1.2, 1.6) + scene.talk(1.2, 1.6, CALLED, CALLER)
+    assert {verdict for _, verdict in scene.to(CALLER) + scene.to(CALLED)} == {"allow"}
+    assert checked(scene).alarms == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
+    assert (call.outcome, call.guarded) == ("completed", True)
+    assert {record.decision.override for each in told for record in flows(each)} <= {"guard"}
+
+
+@pytest.mark.parametrize(
+    ("guard", "code", "is_open"),
+    [("off", "emergency_media_blocked", False), ("enforce", "emergency_media_guarded", True)],
+)
+def test_a_time_out_in_a_silence_is_alarmed_and_the_guard_keeps_the_way_open(
+    guard: str, code: str, is_open: bool
+) -> None:
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard=guard))
+    scene.call()
+    scene.talk(1.5, 2)
+    told = scene.talk(1.5, 30, CALLED, CALLER)
+    (alarm,) = [alarm.alarm for each in told for alarm in each.alarms]
+    assert (alarm.code, alarm.line, alarm.reason) == (code, 7, "media_timeout")
+    assert "media.timeout 20s (policy.yaml:7)" in alarm.message
+    assert is_open == bool(scene.to(CALLED))
+
+
+def test_a_call_on_hold_is_not_expected_to_be_heard() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.2, 1.4)
+    scene.talk(1.2, 1.4, CALLED, CALLER)
+    assert checked(scene).alarms == []
+    again = invite(OFFER + "a=inactive\r\n", to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=10)
+    scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=inactive")), at_s=10.1)
+    assert scene.tell(DeadlineReached(), at_s=20).alarms == []
+
+
+def test_text_need_not_be_typed() -> None:
+    text = "text {} RTP/AVP 98, a=rtpmap:98 t140/1000"
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], text.format(49170)), answered=sdp(CALLED[0], text.format(40000)))
+    assert checked(scene).alarms == []
+
+
+def test_an_ordinary_call_is_not_checked() -> None:
+    scene = MediaScene()
+    scene.call(uri="sip:6175550199@198.51.100.10")
+    assert checked(scene).alarms == []

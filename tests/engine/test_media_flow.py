@@ -1,0 +1,50 @@
+"""What one flow counts and finds odd."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.engine.media_flow import MAX_STREAMS, Ends, MediaFlow
+from firewall.sip.media_endpoint import Formats
+from tests.media import rtp
+
+ENDS = Ends("192.0.2.1", 4000, "198.51.100.1", 4002)
+FORMATS = Formats(frozenset({0, 101}), ("pcmu", "telephone-event"), ((0, 8000), (101, 8000)))
+
+
+def test_what_goes_with_rtp_on_its_port_is_counted_and_nothing_odd() -> None:
+    """RFC 7983 §7: STUN, ZRTP, DTLS, TURN channels; RTCP on the same port (RFC 5761)."""
+    flow = MediaFlow(ENDS, FORMATS)
+    for payload in (
+        b"\0\1" + bytes(18),
+        b"\x10" + bytes(20),
+        b"\x16\xfe\xfd" + bytes(10),
+        b"\x40" + bytes(8),
+        b"\x80\xc8\0\6",
+    ):
+        flow.take(payload, 0)
+    assert (flow.packets, list(flow.anomalies), flow.streams) == (5, [], {})
+    flow.take(b"hello", 0)
+    assert list(flow.anomalies) == ["media_not_rtp"]
+
+
+def test_a_gap_wider_than_any_loss_is_odd() -> None:
+    flow = MediaFlow(ENDS, FORMATS)
+    for sequence in (1, 2, 30, 3100):
+        flow.take(rtp(sequence), 0)
+    assert list(flow.anomalies) == ["rtp_sequence_jump"]
+
+
+def test_sources_are_bounded() -> None:
+    flow = MediaFlow(ENDS, FORMATS)
+    for ssrc in range(100):
+        flow.take(rtp(ssrc=ssrc), 0)
+    assert len(flow.streams) == MAX_STREAMS
+    assert list(flow.anomalies) == ["rtp_ssrc_changed", "rtp_too_many_sources"]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_any_bytes_are_counted(payloads: list[bytes]) -> None:
+    flow = MediaFlow(ENDS, FORMATS)
+    for payload in payloads:
+        flow.take(payload, 0)
+    assert (flow.packets, flow.octets) == (len(payloads), sum(map(len, payloads)))

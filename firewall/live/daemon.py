@@ -18,7 +18,13 @@ from pathlib import Path
 
 from firewall import __version__
 from firewall.engine.engine import Engine
-from firewall.engine.events import CallsRecovered, PolicyRefused, PolicyReplaced, Started, Stopped
+from firewall.engine.events import (
+    CallsRecovered,
+    PolicyRefused,
+    PolicyReplaced,
+    Started,
+    Stopped,
+)
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.connections import Connections
@@ -27,6 +33,7 @@ from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
 from firewall.live.listener import Arrival, Listener, in_order, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
+from firewall.live.media_path import MediaPath
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender
@@ -88,6 +95,7 @@ class _Daemon:
         self._syncer: Syncer | None = None
         self._sender: Sender
         self._connections: Connections
+        self._media: MediaPath
         self._driver: Driver
 
     async def run(self) -> None:
@@ -100,7 +108,14 @@ class _Daemon:
         async with contextlib.AsyncExitStack() as undo:
             await self._start(loop, undo)
             background = [
-                asyncio.create_task(work()) for work in (self._watch_reload, self._keep_alive, self._watch_links)
+                asyncio.create_task(work())
+                for work in (
+                    self._watch_reload,
+                    self._keep_alive,
+                    self._watch_links,
+                    self._media.show_life,
+                    self._media.count,
+                )
             ]
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
             await self._stop.wait()
@@ -114,7 +129,7 @@ class _Daemon:
         """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
         policy = self._policy
         undo.callback(_lock().close)
-        script = nftables.render_ruleset(policy)
+        nftables.render_ruleset(policy)  # what cannot be rendered is told before anything is opened
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
         past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
@@ -131,6 +146,8 @@ class _Daemon:
             self._syncer = Syncer(loop, self._log, self._sync_failed)
             undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
+        self._media = MediaPath(self._driver, self._console.say, self._arm_timer)
+        undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
             control = ControlServer(self._settings.control, {"status": self._status, "calls": self._calls})
@@ -140,7 +157,7 @@ class _Daemon:
         added = await asyncio.to_thread(routing.set_up_routes, versions)
         try:
             # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
-            await asyncio.to_thread(nftables.apply_ruleset, script)
+            await self._media.set_up_table(policy, left_over)
         except MachineError:
             await asyncio.to_thread(routing.remove_routes, added)
             raise
@@ -148,6 +165,7 @@ class _Daemon:
         self._driver.tell(Started(takeover=self._takeover))
         if past:
             self._driver.tell(CallsRecovered(past))
+        self._media.begin(loop, takeover=self._takeover)
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._readable)
         self._connections.start()
@@ -158,6 +176,7 @@ class _Daemon:
         """Stop without losing a message unseen: no new ones, then those that wait, then the record of the end."""
         loop = asyncio.get_running_loop()
         failures: list[MachineError] = []
+        await self._media.end(loop)
         try:
             await asyncio.to_thread(nftables.apply_ruleset, nftables.render_last_ruleset())
         except MachineError as error:
@@ -243,7 +262,7 @@ class _Daemon:
                 self._console.say(f"{error}; the old file is written on")
         try:
             policy = await asyncio.to_thread(self._settings.load)
-            script = nftables.render_ruleset(policy)
+            script = nftables.render_ruleset(policy, keep_flows=True)
             await asyncio.to_thread(nftables.apply_ruleset, script)
         except SosgateError as error:
             place = error.place if isinstance(error, OperatorError) else None
@@ -265,6 +284,7 @@ class _Daemon:
     async def _watch_links(self) -> None:
         while True:
             await asyncio.sleep(_INTERFACES_EVERY_S)
+            self._media.forget_interfaces()
             for listener in self._listeners:
                 listener.forget_interfaces()
             self._connections.sweep()
@@ -317,6 +337,7 @@ class _Daemon:
             receive_drops=sum(listener.dropped() for listener in self._listeners),
             waiting_to_send=self._sender.waiting,
             connections=self._connections.status(),
+            media=self._media.status(),
             internal_errors=driver.internal_errors,
         )
 

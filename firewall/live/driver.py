@@ -1,6 +1,7 @@
 """The live driver: kernel datagrams become engine events, the engine's outputs are carried out in order."""
 
 import time
+from collections.abc import Iterable
 from typing import Protocol, assert_never
 
 from firewall.engine.engine import Engine
@@ -11,12 +12,15 @@ from firewall.engine.events import (
     ForwardFailed,
     LogFailed,
     LogRecovered,
+    MediaReceived,
 )
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
+from firewall.engine.pinhole import Pinhole
 from firewall.engine.record import Alarm, encode
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile, Syncer
+from firewall.live.media_copies import MediaCopy
 from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
 
@@ -31,6 +35,13 @@ class Sends(Protocol):
         """Send a datagram of our own."""
 
 
+class ChangesPinholes(Protocol):
+    """What the driver needs of ``Pinholes``."""
+
+    def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
+        """Close and open pinholes in the kernel."""
+
+
 class Driver:
     """Feeds one engine and carries out what it wants: records before the messages they tell of.
 
@@ -40,6 +51,7 @@ class Driver:
     def __init__(self, engine: Engine, console: Console, log: LogFile | None, syncer: Syncer | None) -> None:
         self.engine = engine
         self.sender: Sends | None = None
+        self.pinholes: ChangesPinholes | None = None
         self.records_lost = 0
         self.internal_errors = 0
         self._console = console
@@ -65,6 +77,12 @@ class Driver:
                 self._bug(error, arrival.datagram)
             finally:
                 self._received = None
+
+    def copied(self, copies: list[MediaCopy]) -> None:
+        """Take copies of media packets; they are a little late, so what has happened since has happened before them."""
+        for copy in copies:
+            self.reach(copy.time_ns)
+            self.tell(MediaReceived(copy.datagram, copy.copied), copy.time_ns)
 
     def reach(self, now_ns: int) -> None:
         """Let every deadline up to ``now_ns`` happen, each at its own instant."""
@@ -112,8 +130,9 @@ class Driver:
                 case Reply(datagram=datagram):
                     lines = self._write(lines)
                     self._reply(datagram)
-                case PinholesChanged():
-                    pass
+                case PinholesChanged(opened=opened, closed=closed):
+                    if self.pinholes is not None:
+                        self.pinholes.change(opened, closed)
                 case _:
                     assert_never(output)
         self._write(lines)

@@ -9,6 +9,8 @@ belongs to a transparent socket and goes to this machine, also after the daemon 
 what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
 has no socket here; it stays with the forward chain until it ends.
 
+Media stays in the kernel (``media_chains.py``); its sets outlive the chains, which are replaced with each policy.
+
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 """
 
@@ -17,7 +19,8 @@ import shutil
 import subprocess
 
 from firewall.errors import MachineError, OperatorError
-from firewall.net.address import Network, address_text, family
+from firewall.live.media_chains import media_chains, media_sets
+from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
 
@@ -26,6 +29,12 @@ PROXY_PORT = 15060
 INTERCEPT_MARK = 0x505
 
 _NFT_TIMEOUT_S = 20
+# The empty declarations before the delete and the flush let the scripts work whether or not the table is there.
+_NO_TABLE = f"table inet {TABLE}\ndelete table inet {TABLE}"
+_KEPT_TABLE = f"""\
+table inet {TABLE} {{ set signalling_ports {{ type inet_service; }}; }}
+flush table inet {TABLE}
+flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
 _OF_OUR_STREAMS = "socket transparent 1"
 # What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
@@ -39,8 +48,12 @@ def zone_interfaces(policy: Policy) -> tuple[str, ...] | None:
     return tuple(sorted({name for zone in policy.zones for name in zone.interfaces}))
 
 
-def render_ruleset(policy: Policy, *, proxy_port: int = PROXY_PORT, mark: int = INTERCEPT_MARK) -> str:
+def render_ruleset(
+    policy: Policy, *, keep_flows: bool = False, proxy_port: int = PROXY_PORT, mark: int = INTERCEPT_MARK
+) -> str:
     """Return the nft script that replaces the whole table ``inet sosgate`` in one transaction.
+
+    ``keep_flows``: the sets of media flows stay with what they hold; for a table that this version made.
 
     Raises:
         OperatorError: a zone names an interface that cannot be one.
@@ -49,17 +62,17 @@ def render_ruleset(policy: Policy, *, proxy_port: int = PROXY_PORT, mark: int = 
     ports = ", ".join(str(port) for port in sorted(policy.signalling_ports))
     prefixes = ", ".join(f"0x{prefix.hex()}" for prefix in MESSAGE_PREFIXES)
     interfaces = zone_interfaces(policy)
-    elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {_names(interfaces)}"
+    elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {quoted_names(interfaces)}"
     zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
-    # The empty declaration before the delete lets the same script work whether or not the table is there.
+    media = "goto media" if policy.media.mode != "off" else "accept"
     return f"""\
-table inet {TABLE}
-delete table inet {TABLE}
+{_KEPT_TABLE if keep_flows else _NO_TABLE}
 table inet {TABLE} {{
   set signalling_ports {{
     type inet_service
     elements = {{ {ports} }}
   }}
+{media_sets(policy)}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
     meta l4proto tcp goto streams
@@ -101,7 +114,9 @@ table inet {TABLE} {{
     udp dport @signalling_ports goto daemon_down
     udp sport @signalling_ports goto daemon_down
     @th,64,32 {{ {prefixes} }} goto daemon_down
+    {media}
   }}
+{media_chains(policy)}
   chain daemon_down {{
 {zones}
   }}
@@ -112,8 +127,7 @@ table inet {TABLE} {{
 def render_last_ruleset(*, mark: int = INTERCEPT_MARK) -> str:
     """Return the nft script for a clean stop: nothing new is intercepted, connections can still be ended in order."""
     return f"""\
-table inet {TABLE}
-delete table inet {TABLE}
+{_NO_TABLE}
 table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
@@ -186,10 +200,6 @@ def _check_interface_names(policy: Policy) -> None:
                 )
 
 
-def _names(names: tuple[str, ...]) -> str:
-    return "{ " + ", ".join(f'"{name}"' for name in names) + " }"
-
-
 def _daemon_down_rules(policy: Policy) -> list[str]:
     """Return one rule per zone and family, then what becomes of signalling that is in no zone.
 
@@ -200,42 +210,14 @@ def _daemon_down_rules(policy: Policy) -> list[str]:
     if blocked is None:
         rules.append('counter drop comment "in no zone"')
     elif blocked:
-        rules.append(f'iifname {_names(blocked)} counter drop comment "in no zone"')
+        rules.append(f'iifname {quoted_names(blocked)} counter drop comment "in no zone"')
     rules.append('counter accept comment "in no zone"')
     return rules
 
 
 def _zone_rules(zone: Zone) -> list[str]:
     verdict = "counter drop" if zone.on_daemon_down == "block" else "counter accept"
-    interface = f"iifname {_names(tuple(sorted(set(zone.interfaces))))} " if zone.interfaces else ""
-    comment = f'comment "zone {_plain(zone.name)}"'
-    if not zone.networks:
-        return [f"{interface}{verdict} {comment}"]
-    rules = []
-    for version, keyword in ((4, "ip"), (6, "ip6")):
-        ranges = _ranges([network for network in zone.networks if family(network.first) == version])
-        if ranges:
-            rules.append(f"{interface}{keyword} saddr {{ {', '.join(ranges)} }} {verdict} {comment}")
-    return rules
-
-
-def _plain(name: str) -> str:
-    """Return a zone's name as nft can quote it, short enough for a comment (128 bytes)."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:64]
-
-
-def _ranges(networks: list[Network]) -> list[str]:
-    """Return the networks as nft intervals; overlapping and touching ones merged, since nft refuses overlaps."""
-    merged: list[tuple[int, int]] = []
-    for network in sorted(networks):
-        if merged and network.first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], network.last))
-        else:
-            merged.append((network.first, network.last))
-    return [
-        address_text(first) if first == last else f"{address_text(first)}-{address_text(last)}"
-        for first, last in merged
-    ]
+    return [f"{match}{verdict} {zone_comment(zone)}" for match in zone_matches(zone, "source")]
 
 
 def _interfaces_of_blocking_zones_only(policy: Policy) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ import msgspec
 
 from firewall.engine.record import StatsFields
 from firewall.live.connections import ConnectionsStatus
+from firewall.live.pinholes import PinholesStatus
 
 
 class PolicyStatus(msgspec.Struct, frozen=True):
@@ -42,4 +43,5 @@ class Status(msgspec.Struct, frozen=True):
     receive_drops: int
     waiting_to_send: int
     connections: ConnectionsStatus
+    media: PinholesStatus
     internal_errors: int

@@ -65,13 +65,13 @@ def test_sip_on_another_port_is_seen_and_other_traffic_is_left_to_the_kernel(
     with (
         FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
         udp_socket(testbed.carrier, CARRIER, 5099) as sender,
-        udp_socket(testbed.psap, PSAP, 7099) as receiver,
+        udp_socket(testbed.psap, PSAP, 853) as receiver,
     ):
-        media = b"\x80\x00" + bytes(170)
-        for payload in (media, request("OPTIONS", CARRIER, PSAP), media):
-            sender.sendto(payload, (PSAP, 7099))
+        other = b"\x80\x00" + bytes(170)
+        for payload in (other, request("OPTIONS", CARRIER, PSAP), other):
+            sender.sendto(payload, (PSAP, 853))
         received = {receiver.recv(65535)[:7] for _ in range(3)}
-        assert received == {media[:7], b"OPTIONS"}
+        assert received == {other[:7], b"OPTIONS"}
         firewall.stop()
     assert [record["sip"]["method"] for record in records(log, "sip_decision")] == ["OPTIONS"]
 

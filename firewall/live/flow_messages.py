@@ -1,0 +1,161 @@
+"""What is said to nftables about the elements of our sets, and what it answers (<linux/netfilter/nf_tables.h>)."""
+
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+
+from firewall.live.flow_sets import Element
+from firewall.live.netlink import CREATE, DUMP, NFTABLES, attribute, attributes, message, nested, text
+
+_NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
+_GET_OBJECT = 19
+_NFPROTO_INET = 1
+
+# NFTA_SET_ELEM_LIST_*
+_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
+# NFTA_SET_ELEM_*
+_KEY, _DATA, _TIMEOUT, _EXPIRATION, _USER_DATA, _EXPRESSION = 1, 2, 4, 5, 6, 7
+# NFTA_LIST_ELEM, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*
+_ITEM, _VALUE, _VERDICT, _CODE, _CHAIN, _EXPRESSION_DATA = 1, 1, 2, 1, 2, 2
+_BYTES, _PACKETS = 1, 2
+# NFTA_OBJ_*
+_OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER_TYPE = 1, 2, 3, 4, 1
+
+_GOTO = struct.pack(">i", -4)
+_NUMBER = struct.Struct(">Q")
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """An element as the kernel has it: what it counted, and, where the whole was asked for, where it sends packets,
+    what its comment says, for how long it was added and how much of that is left."""
+
+    key: bytes
+    packets: int
+    octets: int
+    chain: str = ""
+    comment: str = ""
+    timeout_ms: int = 0
+    left_ms: int = 0
+
+
+@lru_cache(maxsize=256)
+def _in_set(table: str, set_name: str) -> bytes:
+    return text(_LIST_TABLE, table) + text(_LIST_SET, set_name)
+
+
+@lru_cache(maxsize=64)
+def _goto(chain: str) -> bytes:
+    return nested(_DATA, nested(_VERDICT, attribute(_CODE, _GOTO), text(_CHAIN, chain)))
+
+
+def add_element(
+    table: str, element: Element, timeout_ms: int, sequence: int, *, chain: str = "", comment: str = ""
+) -> bytes:
+    """Return the message that adds an element for a time; ``chain`` is where a map sends packets."""
+    parts = [nested(_KEY, attribute(_VALUE, element.key))]
+    if chain:
+        parts.append(_goto(chain))
+    parts.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
+    if comment:
+        said = comment.encode() + b"\0"
+        parts.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, nested(_ITEM, *parts))
+    return message(NFTABLES, _NEW_ELEMENT, CREATE, sequence, body, family=_NFPROTO_INET)
+
+
+def delete_element(table: str, element: Element, sequence: int) -> bytes:
+    """Return the message that removes an element; the kernel refuses it where there is none."""
+    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
+    return message(NFTABLES, _DELETE_ELEMENT, 0, sequence, body, family=_NFPROTO_INET)
+
+
+def ask_for_elements(table: str, set_name: str, sequence: int) -> bytes:
+    """Return the message that asks for every element of a set."""
+    return message(NFTABLES, _GET_ELEMENT, DUMP, sequence, _in_set(table, set_name), family=_NFPROTO_INET)
+
+
+def ask_for_element(table: str, element: Element, sequence: int) -> bytes:
+    """Return the message that asks for one element."""
+    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
+    return message(NFTABLES, _GET_ELEMENT, 0, sequence, body, family=_NFPROTO_INET)
+
+
+def ask_for_counter(table: str, name: str, sequence: int) -> bytes:
+    """Return the message that asks for a named counter."""
+    body = (
+        text(_OBJECT_TABLE, table)
+        + text(_OBJECT_NAME, name)
+        + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER_TYPE))
+    )
+    return message(NFTABLES, _GET_OBJECT, 0, sequence, body, family=_NFPROTO_INET)
+
+
+def is_elements(kind: int) -> bool:
+    """Tell whether a message of this type brings elements."""
+    return kind == NFTABLES << 8 | _NEW_ELEMENT
+
+
+def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:
+    """Give the elements of one message; chain and comment only where the ``whole`` of it is asked for."""
+    for kind, first, last in attributes(data, start, end):
+        if kind == _LIST_ELEMENTS:
+            for _, item, item_end in attributes(data, first, last):
+                yield _element(data, item, item_end, whole)
+
+
+def _element(data: bytes, start: int, end: int, whole: bool) -> Found:
+    key, packets, octets = b"", 0, 0
+    for kind, first, last in attributes(data, start, end):
+        if kind == _KEY:
+            key = data[first + 4 : last]
+        elif kind == _EXPRESSION:
+            packets, octets = _counter(data, first, last)
+    if not whole:
+        return Found(key, packets, octets)
+    parts = {kind: (first, last) for kind, first, last in attributes(data, start, end)}
+    return Found(
+        key,
+        packets,
+        octets,
+        chain=_chain(data, *parts.get(_DATA, (0, 0))),
+        comment=data[slice(*parts.get(_USER_DATA, (0, 0)))][2:].rstrip(b"\0").decode(errors="replace"),
+        timeout_ms=_number(data, *parts.get(_TIMEOUT, (0, 0))),
+        left_ms=_number(data, *parts.get(_EXPIRATION, (0, 0))),
+    )
+
+
+def _number(data: bytes, start: int, end: int) -> int:
+    return int(_NUMBER.unpack_from(data, start)[0]) if end - start == _NUMBER.size else 0
+
+
+def _counter(data: bytes, start: int, end: int) -> tuple[int, int]:
+    for kind, first, last in attributes(data, start, end):
+        if kind == _EXPRESSION_DATA:
+            return _counts(data, first, last)
+    return 0, 0
+
+
+def _counts(data: bytes, start: int, end: int) -> tuple[int, int]:
+    counts = {kind: _number(data, first, last) for kind, first, last in attributes(data, start, end)}
+    return counts.get(_PACKETS, 0), counts.get(_BYTES, 0)
+
+
+def _chain(data: bytes, start: int, end: int) -> str:
+    for kind, first, last in attributes(data, start, end):
+        if kind == _VERDICT:
+            for inner, name, name_end in attributes(data, first, last):
+                if inner == _CHAIN:
+                    return data[name:name_end].rstrip(b"\0").decode(errors="replace")
+    return ""
+
+
+def read_counter(data: bytes, start: int, end: int) -> int | None:
+    """Return the packets of a named counter, None where the message brings none."""
+    for kind, first, last in attributes(data, start, end):
+        if kind == _OBJECT_DATA:
+            return _counts(data, first, last)[0]
+    return None

@@ -1,0 +1,127 @@
+"""The part of the nftables table that media passes: the sets of negotiated flows, and what becomes of other packets.
+
+A packet of a flow in a set never leaves the kernel: it is counted in its element and accepted, the first ones and a
+sample copied to the daemon. What no element fits is media that nobody negotiated. It is copied, too, so that it can be
+told why, then dropped, but only while the daemon is alive: its sign of life is an element that it puts into a set
+again and again. Without it, each zone's ``on_daemon_down`` decides on what is not negotiated.
+"""
+
+from firewall.live.flow_sets import DROP_CHAIN, FAMILIES, plain_name, set_types, zone_set
+from firewall.live.zone_match import zone_matches
+from firewall.net.media_port import FIRST_MEDIA_PORT
+from firewall.ruleset.policy import Policy, Zone
+
+COPY_GROUP = 505
+SAMPLE_PREFIX = "sample"
+REFUSED_PREFIX = "refused"
+REFUSED_COUNTER = "media_refused"
+ALIVE_SET = "daemon_alive"
+ALIVE_KEYS = (b"\x02", b"\x0a")  # NFPROTO_IPV4, NFPROTO_IPV6
+FIRST_PACKETS = 5
+
+_FLOW_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
+_FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
+_LIMITED_FLOWS = 65536
+_UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
+_SAMPLE = f"limit rate 6/minute burst {FIRST_PACKETS} packets"
+_FIRST = f"limit rate 1/day burst {FIRST_PACKETS} packets"
+_REFUSED = "limit rate 6/minute burst 3 packets"
+_REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"
+_KEYWORD = {4: "ip", 6: "ip6"}
+
+
+def media_sets(policy: Policy) -> str:
+    """Return the declarations of the sets, which a table keeps while its chains are replaced."""
+    zones = tuple(zone.name for zone in policy.zones)
+    lines = [
+        f"  map {name} {{ type {kind} : verdict; flags timeout; counter; }}" for name, kind in set_types(zones).items()
+    ]
+    lines += [
+        f"  set {name}{family} {{ type {_FLOW_TYPE.format(family)}; flags dynamic,timeout; timeout 1m; "
+        f"size {_LIMITED_FLOWS}; }}"
+        for family in FAMILIES
+        for name in ("media_copied", "media_refused")
+    ]
+    lines.append(f"  set {ALIVE_SET} {{ type nf_proto; flags timeout; }}")
+    lines.append(f"  counter {REFUSED_COUNTER} {{ }}")
+    return "\n".join(lines)
+
+
+def media_chains(policy: Policy) -> str:
+    """Return the chains; ``media`` is where a packet begins, unless the policy does not filter media."""
+    others = ", ".join(str(port) for port in sorted(policy.media.other_ports))
+    chains = {
+        "media_sample": [*_copies(_SAMPLE), "accept"],
+        "media_first": [*_copies(_FIRST), "accept"],
+        "media_all": [_log(SAMPLE_PREFIX), "accept"],
+        DROP_CHAIN: [*_copies(_SAMPLE), _UNLESS_ALIVE, "drop"],
+        "media_refused": [
+            *(
+                f"{_limited('media_refused', family, _REFUSED)} {_REFUSED_IN_ALL} {_log(REFUSED_PREFIX)}"
+                for family in FAMILIES
+            ),
+            _UNLESS_ALIVE,
+            f"counter name {REFUSED_COUNTER}",
+            "accept" if policy.media.mode == "shadow" else "drop",
+        ],
+        **_zone_chains(policy.zones),
+        "media": [
+            f"udp sport < {FIRST_MEDIA_PORT} accept",
+            f"udp dport < {FIRST_MEDIA_PORT} accept",
+            *((f"udp sport {{ {others} }} accept", f"udp dport {{ {others} }} accept") if others else ()),
+            *(f"{_KEYWORD[f]} saddr . {_KEYWORD[f]} daddr . udp dport vmap @media{f}" for f in FAMILIES),
+            *(f"{_FLOW.format(_KEYWORD[f])} vmap @media{f}_port" for f in FAMILIES),
+            *(
+                f"{match}goto {_chain('from', zone.name)}"
+                for zone in policy.zones
+                for match in zone_matches(zone, "source")
+            ),
+            f"goto {_chain('from' if policy.zones else 'toward', None)}",
+        ],
+    }
+    return "\n".join(
+        f"  chain {name} {{\n" + "".join(f"    {rule}\n" for rule in rules) + "  }" for name, rules in chains.items()
+    )
+
+
+def _zone_chains(zones: tuple[Zone, ...]) -> dict[str, list[str]]:
+    """Return, for each zone a packet may come from, what leaves it at all and which of that is let through.
+
+    The first zone listed that fits is the one an address is in, so those before it are asked first.
+    """
+    chains = {}
+    for index, zone in enumerate(zones):
+        toward = _chain("toward", zone.name)
+        earlier = [f"{match}goto {toward}" for other in zones[:index] for match in zone_matches(other, "destination")]
+        inside = [f"{match}accept" for match in zone_matches(zone, "destination")]
+        chains[toward] = _open(zone.name)
+        chains[_chain("from", zone.name)] = [*earlier, *inside, f"goto {toward}"]
+    chains[_chain("toward", None)] = _open(None)
+    if zones:
+        toward = _chain("toward", None)
+        chains[_chain("from", None)] = [
+            *(f"{match}goto {toward}" for zone in zones for match in zone_matches(zone, "destination")),
+            "accept",
+        ]
+    return chains
+
+
+def _open(zone: str | None) -> list[str]:
+    lookups = [f"{_KEYWORD[f]} daddr . udp dport vmap @{zone_set(f, zone)}" for f in FAMILIES]
+    return [*lookups, "goto media_refused"]
+
+
+def _chain(way: str, zone: str | None) -> str:
+    return f"media_{way}" if zone is None else f"media_{way}_{plain_name(zone)}"
+
+
+def _copies(limit: str) -> list[str]:
+    return [f"{_limited('media_copied', family, limit)} {_log(SAMPLE_PREFIX)}" for family in FAMILIES]
+
+
+def _limited(name: str, family: int, limit: str) -> str:
+    return f"update @{name}{family} {{ {_FLOW.format('ip' if family == 4 else 'ip6')} {limit} }}"
+
+
+def _log(prefix: str) -> str:
+    return f'log prefix "{prefix}" group {COPY_GROUP}'

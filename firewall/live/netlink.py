@@ -1,0 +1,164 @@
+"""Netlink messages of netfilter (<linux/netlink.h>, <linux/netfilter/nfnetlink.h>): their bytes, and a socket for them.
+
+Only what pinholes and copies of packets need, but fast: a call's set-up waits for it. Numbers inside netfilter's
+attributes are in network byte order, the headers are in the machine's.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+from firewall.errors import MachineError
+
+NFTABLES = 10  # NFNL_SUBSYS_NFTABLES
+LOG = 4  # NFNL_SUBSYS_ULOG
+
+REQUEST = 0x1
+ACK = 0x4
+CREATE = 0x400
+DUMP = 0x300
+
+NOOP, ERROR, DONE = 1, 2, 3
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NESTED = 0x8000
+_TYPE_MASK = 0x3FFF
+_NETLINK_NETFILTER = 12
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_NETFILTER_HEADER = struct.Struct(">BBH")  # family, version, resource
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_ERROR = struct.Struct("=i")
+_PREFIX_BYTES = _HEADER.size + _NETFILTER_HEADER.size
+_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
+_LARGEST_READ_BYTES = 256 * 1024
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """Return one attribute, padded to four bytes."""
+    size = 4 + len(payload)
+    return _ATTRIBUTE.pack(size, kind) + payload + _PADDING[size & 3]
+
+
+def nested(kind: int, *attributes: bytes) -> bytes:
+    """Return an attribute that holds attributes."""
+    payload = b"".join(attributes)
+    return _ATTRIBUTE.pack(4 + len(payload), kind | _NESTED) + payload
+
+
+def text(kind: int, value: str) -> bytes:
+    """Return an attribute that holds a name."""
+    return attribute(kind, value.encode() + b"\0")
+
+
+def message(
+    subsystem: int, kind: int, flags: int, sequence: int, body: bytes, *, family: int = 0, resource: int = 0
+) -> bytes:
+    """Return one message; ``family`` and ``resource`` mean what the subsystem says."""
+    header = _HEADER.pack(_PREFIX_BYTES + len(body), subsystem << 8 | kind, flags | REQUEST, sequence, 0)
+    return header + _NETFILTER_HEADER.pack(family, 0, resource) + body
+
+
+def batch(messages: list[bytes]) -> bytes:
+    """Return messages of nftables as one transaction: the kernel carries out all of them, or none."""
+    begin = _HEADER.pack(_PREFIX_BYTES, _BATCH_BEGIN, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
+    end = _HEADER.pack(_PREFIX_BYTES, _BATCH_END, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
+    return b"".join((begin, *messages, end))
+
+
+def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Give each attribute between two offsets: its type, and where its payload begins and ends."""
+    while start + 4 <= end:
+        size, kind = _ATTRIBUTE.unpack_from(data, start)
+        if size < 4 or start + size > end:
+            return
+        yield kind & _TYPE_MASK, start + 4, start + size
+        start += (size + 3) & ~3
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Give each message of what was read: its type, its sequence number, and where its attributes begin and end."""
+    start = 0
+    while start + _HEADER.size <= len(data):
+        size, kind, _, sequence, _ = _HEADER.unpack_from(data, start)
+        if size < _HEADER.size or start + size > len(data):
+            return
+        yield kind, sequence, start + (_HEADER.size if kind in (NOOP, ERROR, DONE) else _PREFIX_BYTES), start + size
+        start += (size + 3) & ~3
+
+
+def error_code(data: bytes, start: int) -> int:
+    """Return the errno of an error message's body, 0 for an acknowledgement."""
+    return -int(_ERROR.unpack_from(data, start)[0])
+
+
+class NetfilterSocket:
+    """A netlink socket to netfilter that never waits.
+
+    Raises:
+        MachineError: the kernel refuses it.
+    """
+
+    def __init__(self, *, send_bytes: int = 0, receive_bytes: int = 0) -> None:
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_NETFILTER)
+            self._socket.bind((0, 0))
+        except OSError as error:
+            raise refusal("open", "a netlink socket to netfilter", error.errno or 0) from None
+        for option, fallback, size in (
+            (_SO_SNDBUFFORCE, socket.SO_SNDBUF, send_bytes),
+            (_SO_RCVBUFFORCE, socket.SO_RCVBUF, receive_bytes),
+        ):
+            if size:
+                _set_buffer(self._socket, option, fallback, size)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for the event loop."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Hand messages to the kernel, which has dealt with them when this returns.
+
+        Raises:
+            OSError: it did not take them.
+        """
+        self._socket.send(data)
+
+    def receive(self) -> bytes | None:
+        """Return what the kernel has sent at once, None when there is nothing; messages that it lost are lost."""
+        try:
+            return self._socket.recv(_LARGEST_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                return b""
+            raise
+
+    def errors(self) -> dict[int, int]:
+        """Return what the kernel refused of what was sent: sequence number → errno."""
+        refused: dict[int, int] = {}
+        while (data := self.receive()) is not None:
+            for kind, sequence, start, _ in messages(data):
+                if kind == ERROR and (code := error_code(data, start)):
+                    refused[sequence] = code
+        return refused
+
+
+def refusal(operation: str, what: str, code: int) -> MachineError:
+    """Word the kernel's refusal."""
+    needs = "CAP_NET_ADMIN is needed in this network namespace" if code == errno.EPERM else None
+    return MachineError(operation, what, os.strerror(code), needs=needs)
+
+
+def _set_buffer(opened: socket.socket, forced: int, plain: int, size: int) -> None:
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, forced, size)
+    except PermissionError:  # root of a user namespace only: as much as the machine gives everyone
+        opened.setsockopt(socket.SOL_SOCKET, plain, size)

@@ -1,0 +1,329 @@
+"""The open pinholes, and their elements in the kernel's sets: added, removed, counted, kept alive."""
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
+from firewall.live.flow_messages import (
+    Found,
+    add_element,
+    ask_for_counter,
+    ask_for_element,
+    ask_for_elements,
+    delete_element,
+    is_elements,
+    read_counter,
+    read_elements,
+)
+from firewall.live.flow_sets import (
+    CHAIN_OF,
+    DROP_CHAIN,
+    Element,
+    comment_of,
+    element_of,
+    key_of,
+    read_comment,
+    set_types,
+)
+from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, REFUSED_COUNTER
+from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, messages
+from firewall.live.nftables import TABLE
+
+ALIVE_MS = 3000
+"""How long the kernel takes the daemon for alive after its last sign of life."""
+
+_ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
+_SHORTEST_TIMEOUT_MS = 600_000
+_CHANGES_PER_TRANSACTION = 500
+_REFRESHED_AT_ONCE = 200
+_BUFFER_BYTES = 4 * 1024 * 1024
+_INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
+
+
+class PinholesStatus(msgspec.Struct, frozen=True):
+    """Media: pinholes open now, opened since the start, and elements that the kernel refused.
+
+    ``refused_packets`` are those that no pinhole fitted.
+    """
+
+    open: int
+    opened: int
+    failed: int
+    refused_packets: int
+
+
+class _Held(msgspec.Struct):
+    """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
+    took the place of had counted. ``turn``: the count during which it was added."""
+
+    pinhole: Pinhole
+    keys: list[PinholeKey]
+    turn: int
+    refresh_at_s: float = 0.0
+    before_packets: int = 0
+    before_octets: int = 0
+    packets: int = 0
+    octets: int = 0
+
+    def counts(self) -> list[FlowCount]:
+        """Return what is known, for each pinhole."""
+        return [FlowCount(key, self.packets, self.octets) for key in self.keys]
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself."""
+
+    adds: bool
+    data: bytes
+
+
+class Pinholes:
+    """Keeps the kernel's sets as the engine wants them. ``say`` is told what the kernel refuses.
+
+    Raises:
+        MachineError: the kernel gives no netlink socket.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.refused_packets = 0
+        self.count_cost_s = 0.0
+        self._say = say
+        self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
+        self._questions = NetfilterSocket(receive_bytes=_BUFFER_BYTES)
+        self._held: dict[Element, _Held] = {}
+        self._turn = 0
+        self._opened = 0
+        self._failed = 0
+        self._failing = False
+        self._refused_before: int | None = None
+
+    def close(self) -> None:
+        """Let go of the kernel; the sets stay as they are."""
+        self._changes.close()
+        self._questions.close()
+
+    def status(self) -> PinholesStatus:
+        """Return what ``sosgate ctl status`` says."""
+        return PinholesStatus(len(self._held), self._opened, self._failed, self.refused_packets)
+
+    def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
+        """Remove and add elements; it is done in the kernel when this returns."""
+        out: list[_Change] = []
+        for pinhole in closed:
+            self._close(pinhole, out)
+        for pinhole in opened:
+            self._open(pinhole, out)
+        self._commit(out)
+
+    def read(self, keys: Iterable[PinholeKey]) -> tuple[FlowCount, ...]:
+        """Return what a few pinholes have counted by now."""
+        counts: list[FlowCount] = []
+        for key in keys:
+            element = element_of(key)
+            held = self._held.get(element)
+            if held is not None:
+                self._read(element, held)
+                counts.append(FlowCount(key, held.packets, held.octets))
+        return tuple(counts)
+
+    def show_life(self) -> None:
+        """Have the kernel take the daemon for alive for another ``ALIVE_MS``.
+
+        Not while it refuses pinholes: then nothing may be dropped for want of one.
+        """
+        if self._failing:
+            return
+        out: list[_Change] = []
+        for element in _ALIVE_ELEMENTS:
+            out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
+            out.append(_Change(True, add_element(TABLE, element, ALIVE_MS, len(out) + 1)))
+        self._commit(out)
+
+    def recover(self, zones: tuple[str, ...]) -> tuple[Pinhole, ...]:
+        """Take over what an earlier run left in the kernel, and return it.
+
+        That run's last sign of life is removed: until this one shows its own, nothing is dropped for want of a pinhole.
+        """
+        self._commit([_Change(False, delete_element(TABLE, each, at)) for at, each in enumerate(_ALIVE_ELEMENTS, 1)])
+        for set_name in set_types(zones):
+            self._questions.send(ask_for_elements(TABLE, set_name, 1))
+            is_last = False
+            while not is_last:
+                data = self._questions.receive()
+                is_last = data is None or _is_last(data)
+                for found in _elements(data or b"", whole=True):
+                    self._take_over(Element(set_name, found.key), found)
+        return tuple(held.pinhole for held in self._held.values())
+
+    def restore(self) -> None:
+        """Add everything that is held anew, to sets that were made anew."""
+        out: list[_Change] = []
+        for element, held in self._held.items():
+            held.before_packets, held.before_octets = held.packets, held.octets
+            self._add(element, held, out)
+        self._commit(out)
+
+    async def count(self) -> tuple[FlowCount, ...]:
+        """Read what the kernel counted, and return what has grown; a part at a time, so that calls need not wait."""
+        self._turn += 1
+        self.count_cost_s = 0.0
+        grown: list[FlowCount] = []
+        for set_name in {element.set_name for element in self._held}:
+            self._questions.send(ask_for_elements(TABLE, set_name, 1))
+            is_last = False
+            while not is_last:
+                began_s = time.perf_counter()
+                data = self._questions.receive()
+                is_last = data is None or _is_last(data)
+                for found in _elements(data or b""):
+                    grown.extend(self._note(Element(set_name, found.key), found))
+                self.count_cost_s += time.perf_counter() - began_s
+                await asyncio.sleep(0)
+        self._count_refused()
+        self._refresh()
+        return tuple(grown)
+
+    def _note(self, element: Element, found: Found) -> list[FlowCount]:
+        """Note a count; one read before its element was replaced says nothing of the element that there is now."""
+        held = self._held.get(element)
+        if held is None or held.turn == self._turn:
+            return []
+        packets = held.before_packets + found.packets
+        if packets == held.packets:
+            return []
+        held.packets, held.octets = packets, held.before_octets + found.octets
+        return held.counts()
+
+    def _count_refused(self) -> None:
+        self._questions.send(ask_for_counter(TABLE, REFUSED_COUNTER, 1))
+        data = self._questions.receive() or b""
+        for kind, _, start, end in messages(data):
+            counted = None if kind == ERROR else read_counter(data, start, end)
+            if counted is not None:
+                if self._refused_before is None:
+                    self._refused_before = counted
+                self.refused_packets = counted - self._refused_before
+
+    def _refresh(self) -> None:
+        """Give elements that would soon time out another time: the engine alone says what is closed."""
+        now_s = time.monotonic()
+        due = [(element, held) for element, held in self._held.items() if held.refresh_at_s <= now_s]
+        out: list[_Change] = []
+        for element, held in due[:_REFRESHED_AT_ONCE]:
+            self._replace(element, held, out)
+        self._commit(out)
+
+    def _open(self, pinhole: Pinhole, out: list[_Change]) -> None:
+        if pinhole.key.transport != "UDP":
+            return
+        element = element_of(pinhole.key)
+        held = self._held.get(element)
+        self._opened += 1
+        if held is None:
+            self._held[element] = held = _Held(pinhole, [pinhole.key], self._turn)
+            self._add(element, held, out)
+            return
+        if pinhole.key not in held.keys:
+            held.keys.append(pinhole.key)
+        held.pinhole = pinhole
+        self._replace(element, held, out)
+
+    def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
+        if pinhole.key.transport != "UDP":
+            return
+        element = element_of(pinhole.key)
+        held = self._held.get(element)
+        if held is None or pinhole.key not in held.keys:
+            return
+        held.keys.remove(pinhole.key)
+        if not held.keys:
+            del self._held[element]
+            out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
+
+    def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
+        self._read(element, held)
+        held.before_packets, held.before_octets = held.packets, held.octets
+        held.turn = self._turn
+        out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
+        self._add(element, held, out)
+
+    def _add(self, element: Element, held: _Held, out: list[_Change]) -> None:
+        pinhole = held.pinhole
+        timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
+        held.refresh_at_s = time.monotonic() + timeout_ms / 2000
+        chain = CHAIN_OF[pinhole.inspect] if pinhole.verdict == "allow" else DROP_CHAIN
+        comment = comment_of(pinhole)
+        out.append(_Change(True, add_element(TABLE, element, timeout_ms, len(out) + 1, chain=chain, comment=comment)))
+
+    def _read(self, element: Element, held: _Held) -> None:
+        self._changes.send(ask_for_element(TABLE, element, 1))
+        for found in _elements(self._changes.receive() or b""):
+            held.packets = held.before_packets + found.packets
+            held.octets = held.before_octets + found.octets
+
+    def _take_over(self, element: Element, found: Found) -> None:
+        kind, src_zone, call_id = read_comment(found.comment)
+        key = key_of(element, src_zone)
+        if key is None:
+            return
+        pinhole = Pinhole(
+            key=key,
+            kind=kind,
+            call_id=call_id,
+            timeout_ns=found.timeout_ms * 1_000_000,
+            verdict="drop" if found.chain == DROP_CHAIN else "allow",
+            inspect=_INSPECTION_OF.get(found.chain, "sample"),
+        )
+        refresh_at_s = time.monotonic() + (found.left_ms - found.timeout_ms / 2) / 1000
+        self._held[element] = _Held(
+            pinhole, [key], self._turn, refresh_at_s, packets=found.packets, octets=found.octets
+        )
+
+    def _commit(self, out: list[_Change]) -> None:
+        """Have the kernel carry out changes, all at once where it takes all of them.
+
+        One that it refuses would spoil the others: it is left out, and they are sent again.
+        """
+        for start in range(0, len(out), _CHANGES_PER_TRANSACTION):
+            left = dict(enumerate(out[start : start + _CHANGES_PER_TRANSACTION], start + 1))
+            while left:
+                refused = self._send(left)
+                if not refused:
+                    self._failing = self._failing and not any(change.adds for change in left.values())
+                    break
+                self._note_failures(
+                    [code for number, code in refused.items() if number not in left or left[number].adds]
+                )
+                left = {number: change for number, change in left.items() if number not in refused}
+                if not refused.keys() & set(range(1, len(out) + 1)):
+                    break  # it is none of them that the kernel dislikes
+
+    def _send(self, changes: dict[int, _Change]) -> dict[int, int]:
+        try:
+            self._changes.send(batch([change.data for change in changes.values()]))
+            return self._changes.errors()
+        except OSError as error:
+            return {0: error.errno or errno.EIO}
+
+    def _note_failures(self, codes: list[int]) -> None:
+        if not codes:
+            return
+        self._failed += len(codes)
+        if not self._failing:
+            self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {os.strerror(codes[0])}")
+        self._failing = True
+
+
+def _elements(data: bytes, *, whole: bool = False) -> Iterator[Found]:
+    for kind, _, start, end in messages(data):
+        if is_elements(kind):
+            yield from read_elements(data, start, end, whole=whole)
+
+
+def _is_last(data: bytes) -> bool:
+    return any(kind in (DONE, ERROR) for kind, *_ in messages(data))

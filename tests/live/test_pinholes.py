@@ -1,0 +1,214 @@
+"""Pinholes in the kernel's sets; nft is the witness of what is there."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
+from firewall.live import testbed as live_testbed
+from firewall.live.nftables import render_ruleset
+from firewall.live.pinholes import Pinholes
+from tests.live.conftest import Namespaces
+from tests.live.peer import udp_socket
+from tests.live.sipp import CARRIER, PSAP
+from tests.live.test_nftables import CARRIER as CARRIER_ZONE
+from tests.live.test_nftables import PSAP as PSAP_ZONE
+from tests.live.test_nftables import policy
+
+pytestmark = pytest.mark.netns
+
+HOUR_NS = 3_600 * 10**9
+
+
+def pinhole(port: int = 40_000, **changes: Any) -> Pinhole:
+    key = PinholeKey("UDP", "carrier", CARRIER, None, PSAP, port)
+    return Pinhole(key, "rtp", changes.pop("call_id", 'a b"c@192.0.2.10'), HOUR_NS, **changes)
+
+
+@dataclass
+class Kernel:
+    """A namespace with the table in it, and the pinholes there."""
+
+    namespace: str
+    said: list[str]
+    pinholes: Pinholes
+
+    def nft(self, *arguments: str, script: str = "") -> str:
+        command = ["ip", "netns", "exec", self.namespace, "nft", *arguments]
+        return subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout
+
+    def elements(self, name: str = "media4") -> list[dict[str, Any]]:
+        listed = json.loads(self.nft("-j", "list", "map", "inet", "sosgate", name))["nftables"]
+        found = next(each["map"] for each in listed if "map" in each).get("elem", [])
+        return [
+            {"key": key["elem"]["val"]["concat"], "goto": verdict["goto"]["target"], **key["elem"]}
+            for key, verdict in found
+        ]
+
+    def again(self) -> Pinholes:
+        """What a daemon that starts anew has."""
+        return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))
+
+
+@pytest.fixture
+def kernel(testbed: Namespaces) -> Iterator[Kernel]:
+    said: list[str] = []
+    pinholes = live_testbed.in_namespace(testbed.fw, lambda: Pinholes(said.append))
+    kernel = Kernel(testbed.fw, said, pinholes)
+    kernel.nft("-f", "-", script=render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
+    try:
+        yield kernel
+    finally:
+        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n")
+        pinholes.close()
+
+
+def test_an_open_pinhole_is_an_element_that_says_whose_it_is(kernel: Kernel) -> None:
+    kernel.pinholes.change([pinhole(), pinhole(40_002, verdict="drop"), pinhole(40_004, inspect="first")], [])
+    found = {each["key"][2]: each for each in kernel.elements()}
+    assert found[40_000]["key"] == [CARRIER, PSAP, 40_000]
+    assert found[40_000]["comment"] == "rtp carrier a%20b%22c@192.0.2.10"
+    assert found[40_000]["timeout"] == 3600
+    assert [found[port]["goto"] for port in (40_000, 40_002, 40_004)] == [
+        "media_sample",
+        "media_dropped",
+        "media_first",
+    ]
+    kernel.pinholes.change([], [pinhole(), pinhole(40_002)])
+    assert [each["key"][2] for each in kernel.elements()] == [40_004]
+    assert kernel.pinholes.status().open == 1
+
+
+def test_one_pinhole_with_another_verdict_takes_the_place_of_the_first(kernel: Kernel) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    kernel.pinholes.change([pinhole(verdict="drop")], [])
+    assert [each["goto"] for each in kernel.elements()] == ["media_dropped"]
+
+
+def test_two_pinholes_that_are_one_to_the_kernel_close_with_the_last(kernel: Kernel) -> None:
+    other = Pinhole(pinhole().key._replace(src_zone="psap"), "rtp", "2", HOUR_NS)
+    kernel.pinholes.change([pinhole(), other], [])
+    kernel.pinholes.change([], [pinhole()])
+    assert len(kernel.elements()) == 1
+    kernel.pinholes.change([], [other])
+    assert kernel.elements() == []
+
+
+def test_what_has_gone_by_itself_spoils_nothing(kernel: Kernel) -> None:
+    kernel.pinholes.change([pinhole(), pinhole(40_002)], [])
+    kernel.nft("flush", "map", "inet", "sosgate", "media4")
+    kernel.pinholes.change([pinhole(40_004)], [pinhole(), pinhole(40_002)])
+    assert [each["key"][2] for each in kernel.elements()] == [40_004]
+    assert kernel.said == []
+    assert kernel.pinholes.status().failed == 0
+
+
+def test_a_refusal_is_said_once_counted_and_ends_the_signs_of_life_until_it_works_again(kernel: Kernel) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    kernel.nft("flush", "ruleset")
+    kernel.pinholes.change([pinhole(40_002)], [])
+    kernel.pinholes.change([pinhole(40_004)], [])
+    assert kernel.said == [
+        "ALARM pinholes: the kernel refuses a change of the sets of media: No such file or directory"
+    ]
+    assert kernel.pinholes.status().failed == 2
+    kernel.nft("-f", "-", script=render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
+    kernel.pinholes.show_life()
+    assert "ipv4" not in kernel.nft("list", "set", "inet", "sosgate", "daemon_alive")
+    kernel.pinholes.change([pinhole(40_006)], [])
+    kernel.pinholes.show_life()
+    assert "ipv4" in kernel.nft("list", "set", "inet", "sosgate", "daemon_alive")
+
+
+def test_a_thousand_at_once_are_opened_counted_and_taken_over(kernel: Kernel) -> None:
+    many = [pinhole(port, call_id=f"{port}@192.0.2.10") for port in range(20_000, 21_000)]
+    kernel.pinholes.change(many, [])
+    assert len(kernel.elements()) == 1000
+    second = kernel.again()
+    try:
+        assert set(second.recover(("carrier", "psap"))) == set(many)
+        assert asyncio.run(second.count()) == ()
+        second.change([], many)
+        assert kernel.elements() == []
+    finally:
+        second.close()
+
+
+def test_what_a_killed_run_left_is_known_again_in_every_set(kernel: Kernel) -> None:
+    early = Pinhole(PinholeKey("UDP", "psap", None, None, CARRIER, 49_170), "rtcp", "1", HOUR_NS)
+    exact = Pinhole(PinholeKey("UDP", None, "2001:db8:1::1", 4000, "2001:db8:2::1", 5000), "rtp", "2", HOUR_NS, "drop")
+    kernel.pinholes.change([early, exact], [])
+    second = kernel.again()
+    try:
+        assert set(second.recover(("carrier", "psap"))) == {early, exact}
+    finally:
+        second.close()
+
+
+@pytest.fixture
+def flow(testbed: Namespaces) -> Iterator[tuple[socket.socket, socket.socket]]:
+    with udp_socket(testbed.carrier, CARRIER, 49_170) as sender, udp_socket(testbed.psap, PSAP, 40_000) as receiver:
+        yield sender, receiver
+
+
+def send(flow: tuple[socket.socket, socket.socket], count: int) -> None:
+    for _ in range(count):
+        flow[0].sendto(bytes(100), (PSAP, 40_000))
+        flow[1].recv(200)
+
+
+def test_packets_are_counted_through_every_change_of_their_element(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    one, count = pinhole(), kernel.pinholes.count
+    kernel.pinholes.change([one], [])
+    send(flow, 7)
+    assert asyncio.run(count()) == (FlowCount(one.key, 7, 7 * 128),)
+    assert asyncio.run(count()) == ()
+    kernel.pinholes.change([pinhole(inspect="first")], [])
+    send(flow, 3)
+    assert kernel.pinholes.read([one.key]) == (FlowCount(one.key, 10, 10 * 128),)
+    assert asyncio.run(count()) == ()
+    send(flow, 1)
+    assert asyncio.run(count()) == (FlowCount(one.key, 11, 11 * 128),)
+
+
+def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, 4)
+    second = kernel.again()
+    try:
+        second.recover(("carrier", "psap"))
+        send(flow, 2)
+        assert asyncio.run(second.count()) == (FlowCount(pinhole().key, 6, 6 * 128),)
+    finally:
+        second.close()
+
+
+def test_refused_packets_are_counted_from_the_start_on(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.show_life()
+    asyncio.run(kernel.pinholes.count())
+    for _ in range(1000):
+        flow[0].sendto(bytes(100), (PSAP, 40_000))
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.pinholes.refused_packets == 1000
+
+
+def test_elements_are_refreshed_long_before_the_kernel_would_remove_them(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    later_s = time.monotonic() + 1801
+    monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: later_s)
+    kernel.nft("flush", "map", "inet", "sosgate", "media4")
+    asyncio.run(kernel.pinholes.count())
+    assert len(kernel.elements()) == 1

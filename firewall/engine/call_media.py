@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from firewall.engine.media_flow import MediaFlow
 from firewall.engine.media_plan import Way
 from firewall.engine.negotiation import Negotiation
 from firewall.engine.pinhole import PinholeKey
@@ -15,7 +16,7 @@ RefusedFlow = tuple[str, str, Endpoint]
 
 @dataclass(slots=True)
 class CallMedia:
-    """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_packets`` what came all the same.
+    """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_flows`` what came all the same.
 
     ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.
     ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was then.
@@ -24,14 +25,14 @@ class CallMedia:
     negotiation: Negotiation = field(default_factory=Negotiation)
     held: dict[PinholeKey, Way] = field(default_factory=dict)
     refused: dict[PinholeKey, Way] = field(default_factory=dict)
-    refused_packets: dict[RefusedFlow, int] = field(default_factory=dict)
+    refused_flows: dict[RefusedFlow, MediaFlow] = field(default_factory=dict)
     is_recovered: bool = False
     checked: tuple[int, ...] = ()
     check_at_ns: int | None = None
     heard_before: dict[PinholeKey, int] = field(default_factory=dict)
 
-    def note_refused(self, reason: str, src_ip: str, endpoint: Endpoint) -> None:
-        """Count a packet that was refused."""
-        key = (reason, src_ip, endpoint)
-        if key in self.refused_packets or len(self.refused_packets) < MAX_REFUSED:
-            self.refused_packets[key] = self.refused_packets.get(key, 0) + 1
+    def note_refused(self, reason: str, flow: MediaFlow) -> None:
+        """Take note of packets that are refused."""
+        ends = flow.ends
+        if len(self.refused_flows) < MAX_REFUSED:
+            self.refused_flows[reason, ends.src_ip, (ends.dst_ip, ends.dst_port)] = flow

@@ -120,11 +120,15 @@ class Engine:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
         return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
 
+    def concerns(self, datagram: Datagram) -> bool:
+        """Tell whether a UDP datagram that is no signalling is media to the policy, to be let pass or refused."""
+        return self._media.concerns(datagram)
+
     def media_flow(self, ends: Ends) -> MediaFlow | None:
         """Return a media flow of which only the counts are still to be told, None where its packets are to be decided.
 
-        A capture's packets of such a flow may be given to ``MediaFlow.take_rtp`` in place of ``handle``, as long as
-        ``is_plain`` holds and no deadline has come.
+        A capture's packets of such a flow may be appended to ``MediaFlow.waiting`` in place of ``handle``, as long as
+        it ``is_plain`` and no deadline has come.
         """
         return self._media.flow(ends)
 

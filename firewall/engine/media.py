@@ -47,6 +47,7 @@ class Media:
         self._ledger = ledger
         self._alarms = alarms
         self._checks: list[tuple[int, str]] = []
+        self._is_watched = False  # a capture of signalling alone says nothing about media
         self._set_policy(policy, rules)
         self._refused = RefusedMedia(self.table, policy)
 
@@ -93,6 +94,7 @@ class Media:
         datagram = event.datagram
         if datagram.transport != "UDP" or self._policy.media.mode == "off":
             return []
+        self._is_watched = True
         hole = self._fitting(datagram)
         if hole is None:
             if event.copied == "all" and not self._refused.is_media(datagram):
@@ -110,16 +112,23 @@ class Media:
             outputs += self._latch(hole, flow.ends, now_ns, wall_ns)
         return [*outputs, *self.table.changes()]
 
+    def concerns(self, datagram: Datagram) -> bool:
+        """Tell whether a UDP datagram that is no signalling is media: of an open pinhole, or to be refused."""
+        if self._policy.media.mode == "off":
+            return False
+        return self._fitting(datagram) is not None or self._refused.is_media(datagram)
+
     def flow(self, ends: Ends) -> MediaFlow | None:
-        """Return a flow of which only the counts are still to be told (``MediaFlow.take_rtp``), None for others."""
+        """Return a flow of which only the counts are still to be told (``MediaFlow.waiting``), None for others."""
         for hole in self.table.toward((ends.dst_ip, ends.dst_port)):
             flow = hole.flows.get((ends.src_ip, ends.src_port))
             if flow is not None and flow.is_plain:
                 return flow
-        return None
+        return self._refused.flow(ends)
 
     def counted(self, event: FlowsCounted, now_ns: int) -> list[Output]:
         """Take over what the kernel counted."""
+        self._is_watched = True
         for count in event.counts:
             hole = self.table.get(count.key)
             if hole is not None:
@@ -413,7 +422,7 @@ class Media:
         outputs: list[Output] = [Write(found.record)] if found.record is not None else []
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:
-            call.media.note_refused(found.reason, datagram.src_ip, (datagram.dst_ip, datagram.dst_port))
+            call.media.note_refused(found.reason, found.flow)
         return outputs
 
     def _schedule_check(self, call: Call, media: CallMedia, now_ns: int) -> None:
@@ -430,7 +439,7 @@ class Media:
 
     def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Output]:
         media.check_at_ns = None
-        if "confirmed" not in call.dialogs.values():
+        if not self._is_watched or "confirmed" not in call.dialogs.values():
             return []
         losses = one_way(media, self.table, self._policy)
         if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):

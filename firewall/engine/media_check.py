@@ -71,9 +71,9 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
             return f"dropped by {culprit(decision, way, policy)}", way.refusal
     targets = {(way.key.dst_ip, way.key.dst_port) for way in ways}
     senders = {way.key.src_ip or way.src.ip for way in ways}
-    for (reason, src_ip, target), packets in media.refused_packets.items():
+    for (reason, src_ip, target), flow in media.refused_flows.items():
         if reason in _REFUSED and (target in targets or src_ip in senders):
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
-            return f"{what} ({packets} packets refused by {by})", reason
+            return f"{what} ({flow.packets} packets refused by {by})", reason
     return "nothing came", None

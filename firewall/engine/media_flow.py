@@ -4,12 +4,13 @@ from typing import Literal, NamedTuple
 
 from firewall.net.rtcp import is_rtcp
 from firewall.net.rtp import is_rtp
-from firewall.net.rtp_stream import RTP_HEADER, STATIC_CLOCK_RATES, RtpStream
+from firewall.net.rtp_stream import RTP_HEADER, STATIC_CLOCK_RATES, RtpPacket, RtpStream
 from firewall.sip.media_endpoint import Formats
 
 FIRST_PACKETS = 8
 """How many packets at the beginning of a flow, and after its source or payload type changed, the rules look at."""
 MAX_STREAMS = 8
+MAX_WAITING = 1_024
 _MAX_DROPOUT = 3000  # RFC 3550 A.1: a greater gap in sequence numbers is a restart or another sender
 
 MediaAnomaly = Literal[
@@ -29,78 +30,115 @@ class Ends(NamedTuple):
 
 
 class MediaFlow:
-    """What is known of one flow. ``is_plain``: nothing but its counts asks for its next packet."""
+    """What is known of one flow.
+
+    ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
+    packets may be appended to ``waiting`` (``net.rtp_stream.RtpPacket``), up to ``MAX_WAITING``; they are counted when
+    somebody asks.
+    """
 
     __slots__ = (
         "_formats",
+        "_last_ns",
+        "_octets",
+        "_packets",
         "_rates",
         "_stream",
+        "_streams",
         "anomalies",
         "ends",
         "is_plain",
-        "last_ns",
         "looked_at",
-        "octets",
-        "packets",
-        "streams",
+        "payload_type",
+        "ssrc",
+        "waiting",
     )
 
     def __init__(self, ends: Ends, formats: Formats) -> None:
         self.ends = ends
-        self.packets = 0
-        self.octets = 0
-        self.last_ns = 0
         self.looked_at = 0
         self.is_plain = False
-        self.streams: dict[int, RtpStream] = {}
+        self.ssrc = self.payload_type = -1
+        self.waiting: list[RtpPacket] = []
         self.anomalies: dict[MediaAnomaly, None] = {}
-        self.describe(formats)
+        self._packets = self._octets = self._last_ns = 0
+        self._streams: dict[int, RtpStream] = {}
         self._stream: RtpStream | None = None
+        self.describe(formats)
+
+    @property
+    def packets(self) -> int:
+        """How many packets came."""
+        return self._packets + len(self.waiting)
+
+    @property
+    def octets(self) -> int:
+        """How many octets of payload came."""
+        self.settle()
+        return self._octets
+
+    @property
+    def last_ns(self) -> int:
+        """When the last packet came; 0 before the first."""
+        return self.waiting[-1][3] if self.waiting else self._last_ns
+
+    @property
+    def streams(self) -> dict[int, RtpStream]:
+        """The RTP sources by SSRC."""
+        self.settle()
+        return self._streams
 
     def describe(self, formats: Formats) -> None:
         """Take these formats for the negotiated ones from now on."""
         self._formats = formats
         self._rates = {**STATIC_CLOCK_RATES, **dict(formats.clock_rates)}
 
-    def take_rtp(self, second: int, sequence: int, timestamp: int, ssrc: int, octets: int, now_ns: int) -> None:
-        """Count an RTP packet; ``second`` is the second byte of its header (marker and payload type)."""
-        self.packets += 1
-        self.octets += octets
-        self.last_ns = now_ns
-        stream = self._stream
-        payload_type = second & 0x7F
-        if stream is None or stream.ssrc != ssrc or stream.payload_type != payload_type:
-            stream = self._changed(ssrc, payload_type)
-        lost_before = stream.expected - stream.packets
-        stream.take(payload_type, sequence, timestamp, octets, now_ns)
-        if stream.expected - stream.packets - lost_before > _MAX_DROPOUT:
-            self.anomalies["rtp_sequence_jump"] = None
-
     def take(self, payload: bytes, now_ns: int) -> None:
         """Count a packet of any kind that may stand on a media port (RFC 7983 §7)."""
+        self.settle()
+        self._packets += 1
+        self._octets += len(payload)
+        self._last_ns = now_ns
         if is_rtp(payload):
             _, second, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(payload)
-            self.take_rtp(second, sequence, timestamp, ssrc, len(payload), now_ns)
-            return
-        self.packets += 1
-        self.octets += len(payload)
-        self.last_ns = now_ns
-        if not is_rtcp(payload) and not _is_set_up(payload):
+            payload_type = second & 0x7F
+            if ssrc != self.ssrc or payload_type != self.payload_type or self._stream is None:
+                self._stream = self._changed(ssrc, payload_type)
+            self._stream.take(payload_type, ((sequence, timestamp, len(payload), now_ns),))
+            self._note_gap(self._stream)
+        elif not is_rtcp(payload) and not _is_set_up(payload):
             self.anomalies["media_not_rtp"] = None
+
+    def settle(self) -> None:
+        """Count the packets that wait."""
+        waiting, stream = self.waiting, self._stream
+        if not waiting or stream is None:
+            return
+        self._packets += len(waiting)
+        self._last_ns = waiting[-1][3]
+        octets_before = stream.octets
+        stream.take(self.payload_type, waiting)
+        self._octets += stream.octets - octets_before
+        self._note_gap(stream)
+        waiting.clear()
+
+    def _note_gap(self, stream: RtpStream) -> None:
+        if stream.widest_gap > _MAX_DROPOUT:
+            self.anomalies["rtp_sequence_jump"] = None
 
     def _changed(self, ssrc: int, payload_type: int) -> RtpStream:
         """Find the stream of a source that is not the last one, or whose payload type is another."""
         if self._formats.payload_types and payload_type not in self._formats.payload_types:
             self.anomalies["rtp_payload_type_not_negotiated"] = None
-        stream = self.streams.get(ssrc)
+        stream = self._streams.get(ssrc)
         if stream is None:
-            if self.streams:
+            if self._streams:
                 self.anomalies["rtp_ssrc_changed"] = None
-            if len(self.streams) >= MAX_STREAMS:
+            if len(self._streams) >= MAX_STREAMS:
                 self.anomalies["rtp_too_many_sources"] = None
-                del self.streams[next(iter(self.streams))]
-            stream = self.streams[ssrc] = RtpStream(ssrc, self._rates)
-        self._stream = stream
+                del self._streams[next(iter(self._streams))]
+            stream = self._streams[ssrc] = RtpStream(ssrc, self._rates)
+        self.ssrc, self.payload_type = ssrc, payload_type
         self.looked_at = 0
         self.is_plain = False
         return stream

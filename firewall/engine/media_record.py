@@ -1,6 +1,7 @@
 """The log's records of media flows, and the words for what happened to them."""
 
 from firewall.engine.decide import Decision, decision_line
+from firewall.engine.media_flow import MediaFlow
 from firewall.engine.media_plan import Way
 from firewall.engine.pinhole_table import Cause, Hole, Shut
 from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
@@ -97,22 +98,18 @@ def refused_packet_record(
     call_id: str | None,
     zones: tuple[str | None, str | None],
     emergency: EmergencyMark | None,
-    counts: tuple[int, int],
+    counts: MediaFlow,
     policy: Policy,
     now_ns: int,
-    seen_ns: int,
 ) -> RtpDecision:
-    """Return the record of packets that no pinhole fitted; ``counts`` are their packets and octets so far.
-
-    ``seen_ns`` is when the last of them came, by the clock that ``shut`` has its instant from.
-    """
+    """Return the record of packets that no pinhole fitted; ``counts`` are theirs so far."""
     fields = RtpFields(
         way.kind if way is not None else "unknown",
         way.protocol if way is not None else "rtp",
-        packets=counts[0],
-        octets=counts[1],
+        packets=counts.packets,
+        octets=counts.octets,
         closed=shut.reason if shut is not None and shut.reason in CAUSES else None,
-        ago_s=seconds_between(shut.at_ns, seen_ns) if shut is not None and shut.reason in CAUSES else None,
+        ago_s=seconds_between(shut.at_ns, counts.last_ns) if shut is not None and shut.reason in CAUSES else None,
     )
     return RtpDecision(
         timestamp(now_ns),

@@ -89,7 +89,8 @@ class Negotiation:
             changed = False
             if description is not None and dialog is not None and status > 100:
                 changed = self._answered(dialog, offer, description)
-            if status >= 200 and not offer.is_final:
+            # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
+            if status >= 200 and not offer.is_final and dialog in self.sessions:
                 self.offers[key] = replace(offer, is_final=True)
                 changed = True
             return changed

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from firewall.engine.call import Call
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
-from firewall.engine.media_flow import Ends
+from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.media_plan import Way
 from firewall.engine.media_record import refused_packet_record
 from firewall.engine.pinhole_table import PinholeTable, Shut
@@ -16,10 +16,12 @@ from firewall.net.media_port import is_media_port
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
+from firewall.sip.media_endpoint import Formats
 
 IDLE_NS = 30 * 1_000_000_000
 """A refused flow of which no packet came for this long has ended."""
 MAX_FLOWS = 4_096
+_NO_FORMATS = Formats(frozenset(), (), ())
 
 
 class Refused(NamedTuple):
@@ -27,21 +29,23 @@ class Refused(NamedTuple):
 
     reason: str
     call_id: str | None
+    flow: MediaFlow
     record: RtpDecision | None
 
 
 class _Flow:
-    """The packets that were refused between two endpoints."""
+    """The packets that were refused between two endpoints. ``ordered_ns`` is the instant it is sorted by."""
 
-    __slots__ = ("call_id", "first", "last_ns", "octets", "packets", "reason", "shut", "told", "way")
+    __slots__ = ("call_id", "counts", "first", "ordered_ns", "reason", "shut", "way")
 
-    def __init__(self, first: Datagram, reason: str, call_id: str | None, way: Way | None, shut: Shut | None) -> None:
+    def __init__(self, first: Datagram, ends: Ends) -> None:
         self.first = first
-        self.reason = reason
-        self.call_id = call_id
-        self.way = way
-        self.shut = shut
-        self.packets = self.octets = self.told = self.last_ns = 0
+        self.counts = MediaFlow(ends, _NO_FORMATS)
+        self.reason = ""
+        self.call_id: str | None = None
+        self.way: Way | None = None
+        self.shut: Shut | None = None
+        self.ordered_ns = 0
 
 
 class RefusedMedia:
@@ -73,40 +77,49 @@ class RefusedMedia:
         """Take note of a packet that no pinhole fits."""
         ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
         flow = self._flows.get(ends)
-        reason, call_id, way, shut = self._why(datagram, now_ns)
-        is_news = flow is None or flow.reason != reason
         if flow is None:
             if len(self._flows) >= MAX_FLOWS:
-                self._flows.popitem(last=False)
-            flow = self._flows[ends] = _Flow(datagram, reason, call_id, way, shut)
-        elif is_news:
-            flow.reason, flow.call_id, flow.way, flow.shut = reason, call_id, way, shut
-        else:
-            self._flows.move_to_end(ends)
-        flow.packets += 1
-        flow.octets += len(datagram.payload)
-        flow.last_ns = now_ns
-        if not is_news:
-            return Refused(reason, call_id, None)
-        flow.told = flow.packets
-        emergency = self._emergency(calls.get(call_id))
-        return Refused(reason, call_id, self._record("refused", datagram, flow, emergency, wall_ns, now_ns))
+                _, forgotten = self._flows.popitem(last=False)
+                forgotten.counts.is_plain = False
+            flow = self._flows[ends] = _Flow(datagram, ends)
+        before = flow.reason
+        flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
+        flow.counts.take(datagram.payload, now_ns)
+        flow.counts.is_plain = True
+        flow.ordered_ns = now_ns
+        self._flows.move_to_end(ends)
+        record = None
+        if flow.reason != before:
+            emergency = self._emergency(calls.get(flow.call_id))
+            record = self._record("refused", datagram, flow, emergency, wall_ns)
+        return Refused(flow.reason, flow.call_id, flow.counts, record)
+
+    def flow(self, ends: Ends) -> MediaFlow | None:
+        """Return the counts of a refused flow."""
+        flow = self._flows.get(ends)
+        return flow.counts if flow is not None and flow.counts.is_plain else None
 
     def ended(self, now_ns: int, wall_ns: int, *, everything: bool = False) -> list[RtpDecision]:
         """Return the records of the flows that have ended, with their counts; of all when the firewall stops."""
         records: list[RtpDecision] = []
         while self._flows:
             ends, flow = next(iter(self._flows.items()))
-            if not everything and flow.last_ns + IDLE_NS > now_ns:
+            last_ns = flow.counts.last_ns
+            if everything or last_ns + IDLE_NS <= now_ns:
+                del self._flows[ends]
+                flow.counts.is_plain = False
+                records.append(self._record("ended", flow.first, flow, None, wall_ns))
+            elif last_ns > flow.ordered_ns:
+                flow.ordered_ns = last_ns
+                self._flows.move_to_end(ends)
+            else:
                 break
-            del self._flows[ends]
-            records.append(self._record("ended", flow.first, flow, None, wall_ns, flow.last_ns))
         return records
 
     def next_deadline(self) -> int | None:
-        """Return when the flow that is silent for longest has ended."""
+        """Return the earliest instant at which a flow may have ended."""
         first = next(iter(self._flows.values()), None)
-        return first.last_ns + IDLE_NS if first is not None else None
+        return first.ordered_ns + IDLE_NS if first is not None else None
 
     def _why(self, datagram: Datagram, now_ns: int) -> tuple[str, str | None, Way | None, Shut | None]:
         target = (datagram.dst_ip, datagram.dst_port)
@@ -135,12 +148,11 @@ class RefusedMedia:
         flow: _Flow,
         emergency: EmergencyMark | None,
         wall_ns: int,
-        seen_ns: int,
     ) -> RtpDecision:
         override = "shadow" if self._policy.media.mode == "shadow" else None
         return refused_packet_record(
             state, datagram, Decision("drop", flow.reason), override, flow.shut, flow.way, flow.call_id,
-            self._zones(datagram), emergency, (flow.packets, flow.octets), self._policy, wall_ns, seen_ns,
+            self._zones(datagram), emergency, flow.counts, self._policy, wall_ns,
         )  # fmt: skip
 
     def _zones(self, datagram: Datagram) -> tuple[str | None, str | None]:

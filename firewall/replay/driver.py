@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from firewall.engine.media_flow import Ends
 from firewall.engine.record import Record, SipDecision
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.replay.lane import Lane, OwnReply
-from firewall.replay.reader import Arrival, CaptureReader
+from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import parse_message
+
+_NEVER_NS = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class _Run:
         self._number = 0
         self._started = False
         self._last_ns = 0
+        self._deadline_ns = _NEVER_NS
 
     def capture(self, path: str, progress: Progress | None, *, fresh: bool) -> None:
         """Take one capture from its first frame to its last."""
@@ -87,7 +91,7 @@ class _Run:
         found = CaptureReport(path)
         self.report.captures.append(found)
         reader = CaptureReader(found, self._ports, self._interfaces)
-        is_negotiated = reader.endpoints.flows.is_negotiated
+        count = reader.endpoints.flows.count
         frame: CaptureRecord | Unreadable
         with open_capture(path, progress) as frames:
             for frame in frames:
@@ -96,12 +100,15 @@ class _Run:
                     found.packets += not isinstance(frame, Cut)
                     continue
                 found.packets += 1
-                media = is_negotiated(frame)
-                if media is not None and self._started:
-                    found.rtp_packets += media
-                    self._last_ns = frame.timestamp_ns
-                else:
+                at_ns = frame.timestamp_ns
+                if at_ns >= self._deadline_ns:
+                    self._pass_deadlines(at_ns, reader)
+                negotiated = count(frame)
+                if negotiated is None:
                     self._frame(reader, frame)
+                else:
+                    found.rtp_packets += negotiated
+                    self._last_ns = at_ns
         for arrival in reader.finish(self._last_ns):
             self._arrival(arrival, reader)
 
@@ -110,8 +117,43 @@ class _Run:
         for arrival in reader.read(frame):
             self._last_ns = arrival.now_ns
             self._start()
-            self._arrival(arrival, reader)
+            match arrival:
+                case Arrival():
+                    self._arrival(arrival, reader)
+                case MediaArrival():
+                    self._media(arrival, frame, reader)
+            self._ask_again(reader)
         self._start()
+
+    def _ask_again(self, reader: CaptureReader) -> None:
+        """After something was decided: what is known of flows and of the next deadline may be wrong now."""
+        self._deadline_ns = self._next_deadline()
+        for lane in self._lanes:
+            if lane.pinholes_changed:
+                lane.pinholes_changed = False
+                reader.endpoints.flows.renew()
+
+    def _media(self, arrival: MediaArrival, frame: CaptureRecord, reader: CaptureReader) -> None:
+        """Have a media packet decided; when nothing but its count is asked of the next one, take the short way then."""
+        datagram = arrival.datagram
+        concerned = [lane for lane in self._lanes if lane.engine.concerns(datagram)]
+        for lane in concerned:
+            lane.media(datagram, arrival.now_ns)
+        self._ask_again(reader)
+        if arrival.is_plain:
+            ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
+            flows = [flow for lane in concerned if (flow := lane.engine.media_flow(ends)) is not None]
+            if len(flows) == len(concerned):
+                reader.endpoints.flows.learn(frame, tuple(flows), negotiated=arrival.negotiated)
+
+    def _pass_deadlines(self, now_ns: int, reader: CaptureReader) -> None:
+        for lane in self._lanes:
+            lane.pass_deadlines(now_ns)
+        self._ask_again(reader)
+
+    def _next_deadline(self) -> int:
+        instants = (lane.engine.next_deadline() for lane in self._lanes)
+        return min((instant for instant in instants if instant is not None), default=_NEVER_NS)
 
     def stop(self) -> None:
         """End the run of the captures so far."""
@@ -120,6 +162,7 @@ class _Run:
                 lane.stop(self._last_ns)
         self._lanes = []
         self._started = False
+        self._deadline_ns = _NEVER_NS
 
     def _start(self) -> None:
         if self._started:

@@ -1,25 +1,33 @@
 """RTP told by its flow alone: the shortest way for the packets that most of a capture is made of.
 
-A flow's first packet goes the long way (decoded, compared with the negotiated addresses); those that follow are known
-by the bytes of their addresses and ports. Whatever is unusual about a packet sends it the long way again.
+A flow's first packets go the long way (decoded, decided by the engine). Those that follow are known by the bytes of
+their addresses and ports, and only counted. Whatever is unusual about a packet sends it the long way again.
 """
 
 from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
+from firewall.engine.media_flow import MAX_WAITING, MediaFlow
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.link import ETHERNET, IPV4, IPV6, RAW
-from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
+from firewall.net.rtp_stream import RtpPacket
+from firewall.net.tcp import Vantage
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2, vantage
+from firewall.replay.copies import COPY_WINDOW_NS
 
 _MAX_FLOWS = 65_536
 # Of the link header the Ethernet type; of IPv4 version with length, total length, fragment, protocol, addresses with
-# ports, UDP length, first two bytes of the payload. Of IPv6 version, payload length, next header and the same.
-_IPV4_UDP = "BxH2xHxB2x12sH2xBB"
-_IPV6_UDP = "B3xHBx36sH2xBB"
+# ports, UDP length, the RTP header. Of IPv6 version, payload length, next header and the same.
+_IPV4_UDP = "BxH2xHxB2x12sH2xBBHII"
+_IPV6_UDP = "B3xHBx36sH2xBBHII"
 _LINKS = {ETHERNET: "12x2s", LINUX_SLL: "14x2s", LINUX_SLL2: "2s18x", RAW: "0s", IPV4: "0s", IPV6: "0s"}
-_ETHERTYPE4, _ETHERTYPE6 = (b"\x08\x00", b""), (b"\x86\xdd", b"")
-_PLAIN_IPV4, _UDP, _UDP_AND_RTP_BYTES = 0x45, 17, 20
+_IPV4 = b"\x08\x00"
+_ETHERTYPE4, _ETHERTYPE6 = (_IPV4, b""), (b"\x86\xdd", b"")
+_PLAIN_IPV4, _UDP, _UDP_BYTES, _UDP_AND_RTP_BYTES = 0x45, 17, 8, 20
+
+RtpOfFlow = tuple[bytes, int, int, int, int, int]
+"""Addresses with ports, length of the UDP datagram, second byte of the RTP header, sequence, timestamp, SSRC."""
 
 
 def _layout(link: str) -> tuple[Callable[[bytes], tuple[Any, ...]], int, Struct, int]:
@@ -28,40 +36,115 @@ def _layout(link: str) -> tuple[Callable[[bytes], tuple[Any, ...]], int, Struct,
 
 
 _LAYOUTS = {link_type: _layout(link) for link_type, link in _LINKS.items()}
+_unpack_ethernet, _ETHERNET_LEAST, _, _IP_START = _LAYOUTS[ETHERNET]
+_COOKED = frozenset({LINUX_SLL, LINUX_SLL2})
+
+
+class _Known:
+    """A flow: whether its addresses are announced, the engines' own flows, where and when its packets are seen.
+
+    ``one`` is the flow where a single engine counts it.
+    """
+
+    __slots__ = ("interface_id", "last_ns", "media", "negotiated", "one", "outgoing")
+
+    def __init__(self, negotiated: bool, media: tuple[MediaFlow, ...], seen: Vantage, last_ns: int) -> None:
+        self.negotiated = negotiated
+        self.media = media
+        self.one = media[0] if len(media) == 1 else None
+        self.interface_id, self.outgoing = seen
+        self.last_ns = last_ns
 
 
 class RtpFlows:
-    """The flows of which it is known whether they are negotiated media."""
+    """The flows of which nothing is asked but their counts."""
 
     def __init__(self) -> None:
-        self._negotiated: set[bytes] = set()
-        self._others: set[bytes] = set()
+        self._known: dict[bytes, _Known] = {}
 
-    def is_negotiated(self, record: CaptureRecord) -> bool | None:
-        """Tell whether a frame holds an RTP packet of negotiated media; None when only the long way can tell."""
-        flow = rtp_flow(record.link_type, record.data)
-        if flow in self._negotiated:
-            return True
-        return False if flow in self._others else None
+    def count(self, record: CaptureRecord) -> bool | None:
+        """Count the RTP packet in a frame for its flow, and tell whether its addresses are announced in SDP.
 
-    def learn(self, record: CaptureRecord, *, negotiated: bool) -> None:
-        """Remember what the long way told of a frame that holds a UDP datagram of no signalling."""
-        flow = rtp_flow(record.link_type, record.data)
-        if flow is not None:
-            known = self._negotiated if negotiated else self._others
-            if len(known) >= _MAX_FLOWS:
-                known.clear()
-            known.add(flow)
+        None where only the long way can tell; nothing is counted then.
+        """
+        data = record.data
+        if record.link_type == ETHERNET and len(data) >= _ETHERNET_LEAST and data[_IP_START] == _PLAIN_IPV4:
+            # As rtp_of_flow does it, without the cost of calling it.
+            ethertype, _, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = (
+                _unpack_ethernet(data)
+            )
+            if (
+                ethertype != _IPV4
+                or protocol != _UDP
+                or length != total - 20
+                or length < _UDP_AND_RTP_BYTES
+                or fragment & 0x3FFF
+                or _IP_START + total > len(data)
+                or first >> 6 != 2
+                or 192 <= second <= 223
+            ):
+                return None
+        else:
+            packet = rtp_of_flow(record.link_type, data)
+            if packet is None:
+                return None
+            flow, length, second, sequence, timestamp, ssrc = packet
+        known = self._known.get(flow)
+        if known is None:
+            return None
+        now_ns = record.timestamp_ns
+        if record.link_type in _COOKED:
+            interface_id, outgoing = vantage(record)
+        else:
+            interface_id, outgoing = record.interface_id, record.outgoing
+        if interface_id != known.interface_id or outgoing is not known.outgoing:
+            # The same packet on its way out of the capturing machine, unless it is not seen elsewhere any more.
+            return known.negotiated if now_ns - known.last_ns <= COPY_WINDOW_NS else None
+        one = known.one
+        if one is not None:
+            if one.ssrc != ssrc or one.payload_type != second & 0x7F or not one.is_plain:
+                return None
+            waiting = one.waiting
+            waiting.append((sequence, timestamp, length - _UDP_BYTES, now_ns))
+            if len(waiting) >= MAX_WAITING:
+                one.settle()
+        elif not _count_all(known.media, second & 0x7F, ssrc, (sequence, timestamp, length - _UDP_BYTES, now_ns)):
+            return None
+        known.last_ns = now_ns
+        return known.negotiated
 
-    def renew(self, *, forgotten: bool) -> None:
-        """Ask again: addresses were negotiated, and perhaps others ``forgotten``."""
-        self._others.clear()
-        if forgotten:
-            self._negotiated.clear()
+    def learn(self, record: CaptureRecord, media: tuple[MediaFlow, ...], *, negotiated: bool) -> None:
+        """Remember what the long way told of a frame: which flows of engines count its packets, () for none."""
+        packet = rtp_of_flow(record.link_type, record.data)
+        if packet is not None:
+            if len(self._known) >= _MAX_FLOWS:
+                self._known.clear()
+            self._known[packet[0]] = _Known(negotiated, media, seen_on(record), record.timestamp_ns)
+
+    def renew(self) -> None:
+        """Ask again: what was negotiated may have changed."""
+        self._known.clear()
 
 
-def rtp_flow(link_type: int, data: bytes) -> bytes | None:
-    """Return addresses and ports of a frame that holds nothing but one plain RTP packet over UDP; else None."""
+def _count_all(flows: tuple[MediaFlow, ...], payload_type: int, ssrc: int, packet: RtpPacket) -> bool:
+    """Count a packet for each flow, or for none and return False."""
+    for flow in flows:
+        if not flow.is_plain or flow.ssrc != ssrc or flow.payload_type != payload_type:
+            return False
+    for flow in flows:
+        flow.waiting.append(packet)
+        if len(flow.waiting) >= MAX_WAITING:
+            flow.settle()
+    return True
+
+
+def seen_on(record: CaptureRecord) -> Vantage:
+    """Return where a frame was seen."""
+    return vantage(record) if record.link_type in _COOKED else (record.interface_id, record.outgoing)
+
+
+def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:
+    """Return flow and RTP header of a frame that holds nothing but one plain RTP packet over UDP; else None."""
     layout = _LAYOUTS.get(link_type)
     if layout is None:
         return None
@@ -69,9 +152,11 @@ def rtp_flow(link_type: int, data: bytes) -> bytes | None:
     size = len(data)
     if size < least4:
         return None
-    ethertype, version, total, fragment, protocol, flow, length, first, second = unpack4(data)
+    ethertype, version, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = unpack4(
+        data
+    )
     if version != _PLAIN_IPV4:
-        return _rtp_flow6(data, plain6, ip_start) if version >> 4 == 6 else None
+        return _rtp_of_flow6(data, plain6, ip_start) if version >> 4 == 6 else None
     if (
         protocol == _UDP
         and length == total - 20
@@ -82,14 +167,14 @@ def rtp_flow(link_type: int, data: bytes) -> bytes | None:
         and not 192 <= second <= 223
         and ethertype in _ETHERTYPE4
     ):
-        return flow  # type: ignore[no-any-return]
+        return flow, length, second, sequence, timestamp, ssrc
     return None
 
 
-def _rtp_flow6(data: bytes, plain: Struct, ip_start: int) -> bytes | None:
+def _rtp_of_flow6(data: bytes, plain: Struct, ip_start: int) -> RtpOfFlow | None:
     if len(data) < plain.size:
         return None
-    ethertype, _, total, protocol, flow, length, first, second = plain.unpack_from(data)
+    ethertype, _, total, protocol, flow, length, first, second, sequence, timestamp, ssrc = plain.unpack_from(data)
     if (
         protocol == _UDP
         and length == total
@@ -99,5 +184,5 @@ def _rtp_flow6(data: bytes, plain: Struct, ip_start: int) -> bytes | None:
         and not 192 <= second <= 223
         and ethertype in _ETHERTYPE6
     ):
-        return flow  # type: ignore[no-any-return]
+        return flow, length, second, sequence, timestamp, ssrc
     return None

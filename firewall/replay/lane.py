@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import DatagramReceived, DeadlineReached, Event, Started, Stopped
-from firewall.engine.outputs import Output, Reply, Write
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived, Started, Stopped
+from firewall.engine.outputs import Output, PinholesChanged, Reply, Write
 from firewall.engine.record import Record, SipDecision
 from firewall.net.datagram import Datagram
 from firewall.net.signalling import is_signalling
@@ -20,13 +20,14 @@ _Flow = tuple[str, int, str, int, bytes]
 
 
 class Lane:
-    """An engine between its start and its stop, and where its records go."""
+    """An engine between its start and its stop, and where its records go; ``pinholes_changed`` is for who asks."""
 
     def __init__(self, policy: Policy, sink: RecordSink) -> None:
         self.engine = Engine(policy, strict=False)
         self._sink = sink
         self._ports = policy.signalling_ports
         self.expected_replies: dict[_Flow, None] = {}
+        self.pinholes_changed = False
 
     def takes(self, datagram: Datagram) -> bool:
         """Tell whether the firewall would take a UDP datagram for signalling."""
@@ -38,8 +39,13 @@ class Lane:
             return None
         if self.expected_replies and self._is_own_reply(datagram):
             return "own reply"
-        self._pass_deadlines(now_ns)
+        self.pass_deadlines(now_ns)
         return self._handle(DatagramReceived(datagram), now_ns)
+
+    def media(self, datagram: Datagram, now_ns: int) -> None:
+        """Decide one datagram that is no signalling."""
+        self.pass_deadlines(now_ns)
+        self._handle(MediaReceived(datagram), now_ns)
 
     def start(self, now_ns: int, *, takeover: bool = False) -> None:
         """Begin at the capture's first instant; ``takeover`` where calls were in progress already."""
@@ -47,10 +53,11 @@ class Lane:
 
     def stop(self, now_ns: int) -> None:
         """End at the capture's last instant."""
-        self._pass_deadlines(now_ns)
+        self.pass_deadlines(now_ns)
         self._handle(Stopped(), now_ns)
 
-    def _pass_deadlines(self, now_ns: int) -> None:
+    def pass_deadlines(self, now_ns: int) -> None:
+        """Let the engine do what was due until this instant."""
         while (deadline := self.engine.next_deadline()) is not None and deadline <= now_ns:
             self._handle(DeadlineReached(), deadline)
 
@@ -69,6 +76,8 @@ class Lane:
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     del self.expected_replies[next(iter(self.expected_replies))]
                 self.expected_replies[_flow(reply)] = None
+            case PinholesChanged():
+                self.pinholes_changed = True
             case _:
                 pass
         return None

@@ -4,6 +4,8 @@ import ipaddress
 
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
+from firewall.net.tcp import Vantage
+from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
 from firewall.sip.body import body_parts
 from firewall.sip.message import parse_message
@@ -15,12 +17,13 @@ _MAX_ENDPOINTS = 262_144
 class MediaEndpoints:
     """Addresses and ports that session descriptions announced so far, the oldest forgotten first.
 
-    ``flows`` is the memory of which RTP flows belong to them.
+    ``flows`` is the memory of what is known of RTP flows.
     """
 
     def __init__(self) -> None:
         self.flows = RtpFlows()
         self._known: dict[tuple[str, int], None] = {}
+        self._seen: dict[tuple[str, int, str, int], tuple[Vantage, int]] = {}
 
     def learn(self, payload: bytes) -> None:
         """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
@@ -30,6 +33,7 @@ class MediaEndpoints:
             parts = body_parts(parse_message(payload))
         except SipSyntaxError:
             return
+        self.flows.renew()
         for part in parts:
             if part.content_type == "application/sdp":
                 for media in parse_sdp(part.content).media:
@@ -40,6 +44,20 @@ class MediaEndpoints:
         known = self._known
         return (datagram.dst_ip, datagram.dst_port) in known or (datagram.src_ip, datagram.src_port) in known
 
+    def is_copy(self, datagram: Datagram, seen_on: Vantage, now_ns: int) -> bool:
+        """Tell whether a media packet is seen a second time, on its way out of the capturing machine.
+
+        A flow is followed where it was seen first, as long as it goes on there.
+        """
+        ends = (datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
+        first = self._seen.get(ends)
+        if first is not None and first[0] != seen_on and now_ns - first[1] <= COPY_WINDOW_NS:
+            return True
+        if first is None and len(self._seen) >= _MAX_ENDPOINTS:
+            del self._seen[next(iter(self._seen))]
+        self._seen[ends] = seen_on, now_ns
+        return False
+
     def _remember(self, address: str | None, port: int) -> None:
         if address is None or not port:
             return
@@ -49,8 +67,6 @@ class MediaEndpoints:
             return  # a host name (RFC 8866 §5.7 allows it): no packet carries it
         if (text, port) in self._known:
             return
-        is_full = len(self._known) >= _MAX_ENDPOINTS
-        if is_full:
+        if len(self._known) >= _MAX_ENDPOINTS:
             del self._known[next(iter(self._known))]
         self._known[text, port] = None
-        self.flows.renew(forgotten=is_full)

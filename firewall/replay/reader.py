@@ -32,6 +32,15 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     seen_ns: int
 
 
+class MediaArrival(msgspec.Struct, frozen=True, gc=False):
+    """A UDP datagram that is no signalling. ``is_plain``: the frame holds nothing else."""
+
+    datagram: Datagram
+    now_ns: int
+    negotiated: bool
+    is_plain: bool
+
+
 class CaptureReader:
     """What is kept while one capture is read. ``ports`` are those that count as signalling."""
 
@@ -43,13 +52,15 @@ class CaptureReader:
         self._decoder = FrameDecoder(interfaces=interfaces)
         self._streams = SipStreams(ports)
 
-    def read(self, frame: CaptureRecord) -> Iterator[Arrival]:
-        """Return the signalling in a frame; count its media; note what could not be read."""
+    def read(self, frame: CaptureRecord) -> Iterator[Arrival | MediaArrival]:
+        """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
         datagram = self._decoder.decode(frame)
         if isinstance(datagram, Undecoded):
             if datagram.kind in _LOSSES:
                 self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
-                self.media(datagram.datagram)
+                cut = datagram.datagram
+                if self.media(cut) and is_rtp(cut.payload):
+                    yield from self._media_arrival(frame, cut, frame.timestamp_ns, negotiated=True)
             return
         if datagram.transport == "other":
             return
@@ -64,8 +75,8 @@ class CaptureReader:
             yield Arrival(datagram, vantage(frame), at_ns, at_ns)
             return
         negotiated = self.media(datagram)
-        if not isinstance(datagram, Packet):
-            self.endpoints.flows.learn(frame, negotiated=negotiated)
+        if not (isinstance(datagram, Packet) and datagram.quoted):
+            yield from self._media_arrival(frame, datagram, at_ns, negotiated=negotiated)
 
     def media(self, datagram: Datagram) -> bool:
         """Count a datagram that is RTP between negotiated addresses; tell whether the addresses are."""
@@ -73,6 +84,12 @@ class CaptureReader:
         if negotiated and is_rtp(datagram.payload):
             self.found.rtp_packets += 1
         return negotiated
+
+    def _media_arrival(
+        self, frame: CaptureRecord, datagram: Datagram, at_ns: int, *, negotiated: bool
+    ) -> Iterator[MediaArrival]:
+        if not self.endpoints.is_copy(datagram, vantage(frame), at_ns):
+            yield MediaArrival(datagram, at_ns, negotiated, not isinstance(datagram, Packet))
 
     def finish(self, now_ns: int) -> Iterator[Arrival]:
         """Return what still waited for lost segments; note what stayed incomplete."""

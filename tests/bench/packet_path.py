@@ -25,12 +25,14 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import ETHERNET, FrameDecoder
 from firewall.sip.message import parse_message
+from tests.media import answer, sdp
 from tests.messages import CARRIER, PSAP, SDP, request, response
 
 ROOT = Path(__file__).parents[2]
 CALLS = 1000
 RUNS = 5
 BEGIN_NS = 1_800_000_000_000_000_000
+ANSWER = sdp(PSAP[0], "audio 49170 RTP/AVP 0 101")
 MESSAGE_EVERY_NS = 1_000_000
 HEADERS = (
     "Contact: <sip:6175550123@192.0.2.10:5060>",
@@ -50,7 +52,7 @@ def call(number: int, dialled: str) -> list[tuple[str, Datagram]]:
     return [
         ("INVITE", up(invite)),
         ("180", down(response(invite, 180, phrase="Ringing"))),
-        ("200", down(response(invite))),
+        ("200", down(answer(invite, ANSWER))),
         ("ACK", up(request("ACK", **common, to_tag="psap"))),
         ("BYE", up(bye)),
         ("200 to BYE", down(response(bye))),

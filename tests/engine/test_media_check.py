@@ -2,7 +2,8 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached
+from firewall.engine.events import DeadlineReached, FlowsCounted
+from firewall.engine.pinhole import FlowCount
 from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, sdp
 from tests.messages import request
 from tests.scene import Told, policy
@@ -48,8 +49,24 @@ def test_one_way_audio_is_impaired_with_the_side_and_an_alarm(
 def test_no_media_at_all_names_both_sides() -> None:
     scene = MediaScene()
     scene.call()
+    scene.tell(FlowsCounted(()), at_s=2)
     (call,) = checked(scene).calls
     assert {loss.side for loss in call.media_loss} == {"carrier", "psap"}
+
+
+def test_a_capture_without_any_media_says_nothing_about_it() -> None:
+    scene = MediaScene()
+    scene.call()
+    assert checked(scene).alarms == []
+
+
+def test_what_the_kernel_counted_is_heard() -> None:
+    scene = MediaScene()
+    scene.call()
+    keys = [key for key, hole in scene.open.items() if hole.kind == "rtp"]
+    scene.tell(FlowsCounted((FlowCount(keys[0], 50, 8600),)), at_s=2)
+    (call,) = checked(scene).calls
+    assert [loss.dest_ip for loss in call.media_loss] == [keys[1].dst_ip]
 
 
 def test_media_from_another_address_than_negotiated_names_the_setting() -> None:
@@ -150,10 +167,12 @@ def test_text_need_not_be_typed() -> None:
     text = "text {} RTP/AVP 98, a=rtpmap:98 t140/1000"
     scene = MediaScene()
     scene.call(offer=sdp(CALLER[0], text.format(49170)), answered=sdp(CALLED[0], text.format(40000)))
+    scene.tell(FlowsCounted(()), at_s=2)
     assert checked(scene).alarms == []
 
 
 def test_an_ordinary_call_is_not_checked() -> None:
     scene = MediaScene()
     scene.call(uri="sip:6175550199@198.51.100.10")
+    scene.tell(FlowsCounted(()), at_s=2)
     assert checked(scene).alarms == []

@@ -91,8 +91,9 @@ def back(payload: bytes, port: int = 5060) -> bytes:
     return ipv4(udp(payload, port, port), PSAP, CALLER)
 
 
-def rtp(sequence: int) -> bytes:
-    return b"\x80\0" + (sequence % 65536).to_bytes(2, "big") + bytes(4) + b"\0\0\0\7" + bytes(160)
+def rtp(sequence: int, *, ssrc: int = 7, payload_type: int = 0) -> bytes:
+    head = bytes([0x80, payload_type]) + (sequence % 65536).to_bytes(2, "big")
+    return head + bytes(4) + ssrc.to_bytes(4, "big") + bytes(160)
 
 
 def call(

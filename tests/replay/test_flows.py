@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
-from firewall.net.rtp import is_rtp
-from firewall.replay.flows import RtpFlows, rtp_flow
+from firewall.net.rtp import read_rtp_header
+from firewall.replay.flows import RtpFlows, rtp_of_flow
+from firewall.sip.media_endpoint import Formats
 from tests.net.packets import ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
 from tests.replay.calls import rtp
 
+NO_FORMATS = Formats(frozenset(), (), ())
 PACKET4, PACKET6 = ipv4(udp(rtp(1), 40000, 50000)), ipv6(udp(rtp(1), 40000, 50000))
 FRAMES = [
     record(ethernet(PACKET4)),
@@ -27,25 +30,61 @@ FRAMES = [
 ]
 
 
+def flow_of(frame: CaptureRecord) -> MediaFlow:
+    """The engine's flow after its first packet, this frame's."""
+    decoded = FrameDecoder().decode(frame)
+    assert isinstance(decoded, Datagram)
+    flow = MediaFlow(Ends(decoded.src_ip, decoded.src_port, decoded.dst_ip, decoded.dst_port), NO_FORMATS)
+    flow.take(decoded.payload, frame.timestamp_ns)
+    flow.is_plain = True
+    return flow
+
+
 @pytest.mark.parametrize("frame", FRAMES)
-def test_a_flow_is_known_from_its_second_packet_on(frame: CaptureRecord) -> None:
-    flows = RtpFlows()
-    assert flows.is_negotiated(frame) is None
-    flows.learn(frame, negotiated=False)
-    assert flows.is_negotiated(frame) is False
-    flows.renew(forgotten=False)
-    assert flows.is_negotiated(frame) is None
-    flows.learn(frame, negotiated=True)
-    flows.renew(forgotten=False)
-    assert flows.is_negotiated(frame) is True
-    flows.renew(forgotten=True)
-    assert flows.is_negotiated(frame) is None
+@pytest.mark.parametrize("engines", [0, 1, 2])
+def test_a_flow_that_was_learned_is_counted_for_each_engine(frame: CaptureRecord, engines: int) -> None:
+    flows, media = RtpFlows(), tuple(flow_of(frame) for _ in range(engines))
+    assert flows.count(frame) is None
+    flows.learn(frame, media, negotiated=True)
+    assert [flows.count(frame) for _ in range(3000)] == [True] * 3000
+    assert [flow.packets for flow in media] == [3001] * engines
+    assert all(flow.octets == 3001 * len(rtp(1)) for flow in media)
+    flows.learn(frame, media, negotiated=False)
+    assert flows.count(frame) is False
+    flows.renew()
+    assert flows.count(frame) is None
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_a_flow_that_is_not_plain_any_more_goes_the_long_way_and_is_counted_by_none(engines: int) -> None:
+    flows, media = RtpFlows(), tuple(flow_of(FRAMES[0]) for _ in range(engines))
+    flows.learn(FRAMES[0], media, negotiated=True)
+    media[-1].is_plain = False
+    assert flows.count(FRAMES[0]) is None
+    assert [flow.packets for flow in media] == [1] * engines
+
+
+@pytest.mark.parametrize("other", [rtp(1, ssrc=99), rtp(1, payload_type=8)])
+@pytest.mark.parametrize("engines", [1, 2])
+def test_another_source_or_payload_type_goes_the_long_way(other: bytes, engines: int) -> None:
+    flows, media = RtpFlows(), tuple(flow_of(FRAMES[0]) for _ in range(engines))
+    flows.learn(FRAMES[0], media, negotiated=True)
+    assert flows.count(record(ethernet(ipv4(udp(other, 40000, 50000))))) is None
+    assert [flow.packets for flow in media] == [1] * engines
+
+
+def test_a_copy_on_its_way_out_is_not_counted_again() -> None:
+    incoming = record(linux_sll(PACKET4, outgoing=False), link_type=113)
+    outgoing = record(linux_sll(PACKET4, outgoing=True), link_type=113)
+    flows, flow = RtpFlows(), flow_of(incoming)
+    flows.learn(incoming, (flow,), negotiated=True)
+    assert (flows.count(outgoing), flows.count(incoming), flow.packets) == (True, True, 2)
 
 
 def test_flows_of_other_ports_are_others() -> None:
     flows = RtpFlows()
-    flows.learn(FRAMES[0], negotiated=True)
-    assert flows.is_negotiated(record(ethernet(ipv4(udp(rtp(1), 40001, 50000))))) is None
+    flows.learn(FRAMES[0], (), negotiated=True)
+    assert flows.count(record(ethernet(ipv4(udp(rtp(1), 40001, 50000))))) is None
 
 
 @pytest.mark.parametrize(
@@ -65,7 +104,10 @@ def test_flows_of_other_ports_are_others() -> None:
     ],
 )
 def test_anything_unusual_goes_the_long_way(frame: CaptureRecord) -> None:
-    assert rtp_flow(frame.link_type, frame.data) is None
+    assert rtp_of_flow(frame.link_type, frame.data) is None
+    flows = RtpFlows()
+    flows.learn(FRAMES[0], (), negotiated=True)
+    assert flows.count(frame) is None
 
 
 @given(st.sampled_from([PACKET4, PACKET6]), st.integers(0, 60), st.binary(min_size=1, max_size=4), st.integers(0, 40))
@@ -73,9 +115,13 @@ def test_what_the_short_way_takes_the_long_way_reads_as_the_same_rtp(
     packet: bytes, at: int, noise: bytes, cut: int
 ) -> None:
     damaged = (packet[:at] + noise + packet[at + len(noise) :])[: len(packet) - cut]
-    flow = rtp_flow(101, damaged)
-    if flow is not None:
+    packet = rtp_of_flow(101, damaged)
+    if packet is not None:
         decoded = FrameDecoder().decode(record(damaged, link_type=101))
         assert isinstance(decoded, Datagram)
-        assert is_rtp(decoded.payload)
+        header = read_rtp_header(decoded.payload)
+        assert header is not None
+        flow, length, second, sequence, timestamp, ssrc = packet
         assert flow.endswith(struct.pack(">HH", decoded.src_port, decoded.dst_port))
+        assert (length - 8, second & 0x7F) == (len(decoded.payload), header.payload_type)
+        assert (sequence, timestamp, ssrc) == (header.sequence_number, header.timestamp, header.ssrc)

@@ -3,9 +3,9 @@
 import pytest
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.replay.reader import Arrival, CaptureReader
+from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport
-from tests.net.packets import CALLER, PSAP, START_NS, ethernet, ipv4, record, segment, udp
+from tests.net.packets import CALLER, PSAP, START_NS, ethernet, ipv4, segment, udp
 from tests.net.test_hep import hep
 from tests.replay.calls import CALLER_MEDIA, PSAP_MEDIA, back, forth, invite, message, rtp
 
@@ -18,8 +18,8 @@ def reader() -> CaptureReader:
     return CaptureReader(CaptureReport("a.pcap"), frozenset({5060, 5070}), frozenset())
 
 
-def read(reader: CaptureReader, *packets: bytes) -> list[Arrival]:
-    found = []
+def read(reader: CaptureReader, *packets: bytes) -> list[Arrival | MediaArrival]:
+    found: list[Arrival | MediaArrival] = []
     for number, packet in enumerate(packets, 1):
         frame = ethernet(packet)
         found += reader.read(CaptureRecord(number, START_NS + number * MS, 1, frame, len(frame)))
@@ -34,7 +34,7 @@ def test_a_datagram_is_decided_when_it_was_captured(reader: CaptureReader) -> No
 def test_signalling_is_what_the_ports_or_the_content_say(reader: CaptureReader) -> None:
     keep_alive = b"\r\n\r\n"
     found = read(reader, forth(keep_alive, 5070), forth(OPTIONS, 9999), forth(keep_alive, 9999))
-    assert [arrival.datagram.payload for arrival in found] == [keep_alive, OPTIONS]
+    assert [arrival.datagram.payload for arrival in found if isinstance(arrival, Arrival)] == [keep_alive, OPTIONS]
 
 
 def test_a_message_that_waited_for_a_lost_segment_is_decided_when_it_was_whole(reader: CaptureReader) -> None:
@@ -58,9 +58,20 @@ def test_what_a_capture_agent_sent_has_the_time_at_which_the_agent_captured_it(r
 def test_media_is_counted_and_its_flow_remembered(reader: CaptureReader) -> None:
     reader.endpoints.learn(invite())
     media = back(rtp(1), CALLER_MEDIA)
-    assert read(reader, media, ipv4(udp(rtp(1), 7, PSAP_MEDIA))) == []
+    found = read(reader, media, ipv4(udp(rtp(1), 7, PSAP_MEDIA)))
+    assert [(each.negotiated, each.is_plain) for each in found if isinstance(each, MediaArrival)] == [
+        (True, True),
+        (False, True),
+    ]
     assert reader.found.rtp_packets == 1
-    assert reader.endpoints.flows.is_negotiated(record(ethernet(media))) is True
+
+
+def test_media_cut_by_the_snapshot_length_is_media_all_the_same(reader: CaptureReader) -> None:
+    reader.endpoints.learn(invite())
+    frame = ethernet(back(rtp(1), CALLER_MEDIA))
+    (cut,) = reader.read(CaptureRecord(1, START_NS, 1, frame[:64], len(frame)))
+    assert isinstance(cut, MediaArrival)
+    assert [lost.packet for lost in reader.found.unreadable] == [1]
 
 
 def test_what_is_lost_is_told_in_the_order_of_the_frames(reader: CaptureReader) -> None:

@@ -31,6 +31,7 @@ from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write
+from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
 from firewall.engine.recording import decision_record, printable, summary
 from firewall.engine.status import CallStatus, call_status
@@ -69,20 +70,21 @@ class Engine:
     def handle(self, event: Event, now_ns: int) -> list[Output]:
         """Take one event at an instant (ns since the epoch); return everything to be done, in order."""
         engine_ns = self._engine_time(now_ns)
+        if isinstance(event, FlowsCounted):
+            self._media.counted(event, engine_ns)  # first: what is due may ask for these very counts
         outputs = self._expire(engine_ns)
         match event:
             case DatagramReceived(datagram):
                 outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
             case MediaReceived():
                 outputs += self._media.received(event, engine_ns, now_ns)
-            case FlowsCounted():
-                outputs += self._media.counted(event, engine_ns)
             case PinholesRecovered(pinholes):
                 outputs += self._media.recovered(pinholes, engine_ns)
-            case DeadlineReached():
+            case DeadlineReached() | FlowsCounted():
                 pass
             case Started(takeover):
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
+                self._media.takeover_until_ns = self._observer.takeover_until_ns
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
             case CallsRecovered(calls):
                 self._observer.recover(calls, engine_ns)
@@ -115,6 +117,10 @@ class Engine:
         instants = (self._observer.calls.next_deadline(), self._media.next_deadline())
         deadline_ns = min((instant for instant in instants if instant is not None), default=None)
         return None if deadline_ns is None else deadline_ns - self._clock_offset_ns
+
+    def media_due(self, now_ns: int) -> tuple[PinholeKey, ...]:
+        """Return the pinholes whose counts matter to what an event at this instant will do (``FlowsCounted``)."""
+        return self._media.due_keys(max(now_ns + self._clock_offset_ns, self._now_ns))
 
     def facts(self, datagram: Datagram, now_ns: int) -> Facts:
         """Return what the rules would see of a datagram; nothing is remembered of it."""

@@ -34,15 +34,20 @@ from firewall.sip.media_endpoint import Formats
 _NEGOTIATED = Decision("allow", "media_negotiated")
 _EARLY = Decision("allow", "media_early")
 _RECOVERED = Decision("allow", "media_recovered")
+_TAKEN_OVER = Decision("allow", "media_takeover")
 _NO_FORMATS = Formats(frozenset(), (), ())
 _NOBODY = Party(None, "")
 
 
 class Media:
-    """All media that the engine knows of."""
+    """All media that the engine knows of.
+
+    Until ``takeover_until_ns`` media of unknown calls is let through: an earlier run was here not long ago.
+    """
 
     def __init__(self, policy: Policy, rules: Rules, calls: CallTable, ledger: Ledger, alarms: AlarmMemory) -> None:
         self.table = PinholeTable()
+        self.takeover_until_ns = 0
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
@@ -59,12 +64,12 @@ class Media:
         for call in self._calls.all():
             if call.media is not None:
                 outputs += self._renew(call, call.media, "policy", now_ns, wall_ns)
-        return [*outputs, *self.table.changes()]
+        return self._told(outputs)
 
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
         """Take note of a message that was let through: open and close what it says."""
         message = facts.message
-        if message is None or self._policy.media.mode == "off":
+        if message is None:
             return []
         if call.media is None:
             if not message.body or b"m=" not in message.body:
@@ -87,7 +92,7 @@ class Media:
             cause = "failed"
         outputs = self._renew(call, media, cause, now_ns, wall_ns) if changed else []
         self._schedule_check(call, media, now_ns)
-        return [*outputs, *self.table.changes()]
+        return self._told(outputs)
 
     def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
         """Decide on a media packet, or take note of a copy."""
@@ -99,6 +104,8 @@ class Media:
         if hole is None:
             if event.copied == "all" and not self._refused.is_media(datagram):
                 return []
+            if now_ns < self.takeover_until_ns and self._refused.is_unknown(datagram, now_ns):
+                return self._told(self._take_over(datagram, now_ns, wall_ns))
             return self._refuse(datagram, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
         known = len(flow.anomalies)
@@ -110,7 +117,7 @@ class Media:
             outputs = [Write(flow_record("changed", hole, self._policy, wall_ns, datagram))]
         if hole.way.latches and hole.latched is None:
             outputs += self._latch(hole, flow.ends, now_ns, wall_ns)
-        return [*outputs, *self.table.changes()]
+        return self._told(outputs)
 
     def concerns(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram that is no signalling is media: of an open pinhole, or to be refused."""
@@ -126,7 +133,7 @@ class Media:
                 return flow
         return self._refused.flow(ends)
 
-    def counted(self, event: FlowsCounted, now_ns: int) -> list[Output]:
+    def counted(self, event: FlowsCounted, now_ns: int) -> None:
         """Take over what the kernel counted."""
         self._is_watched = True
         for count in event.counts:
@@ -137,11 +144,10 @@ class Media:
                     hole.last_ns = now_ns
                 hole.counted, hole.counted_octets = count.packets, count.octets
         self._refused.total = max(self._refused.total, event.refused_packets)
-        return []
 
     def recover_call(self, call: Call, pinholes: tuple[tuple[Pinhole, Way], ...], now_ns: int) -> None:
         """Open again what an earlier run had opened for a call that is still in progress."""
-        if self._policy.media.mode == "off" or not pinholes:
+        if not pinholes:
             return
         media = call.media = CallMedia(is_recovered=True)
         for pinhole, way in pinholes:
@@ -166,7 +172,7 @@ class Media:
         outputs: list[Output] = []
         for key in list(call.media.held):
             outputs += self._release(call, call.media, key, "expired", now_ns, wall_ns, is_at_once=True)
-        return [*outputs, *self.table.changes()]
+        return self._told(outputs)
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""
@@ -179,7 +185,7 @@ class Media:
         for hole in self.table.due(now_ns):
             outputs += self._close_due(hole, now_ns, wall_ns)
         outputs += [Write(record) for record in self._refused.ended(now_ns, wall_ns)]
-        return [*outputs, *self.table.changes()]
+        return self._told(outputs)
 
     def stopped(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell the counts of what is open when the firewall stops."""
@@ -189,12 +195,28 @@ class Media:
             outputs.append(Write(flow_record("closed", hole, self._policy, wall_ns)))
         return outputs + [Write(record) for record in self._refused.ended(now_ns, wall_ns, everything=True)]
 
+    def due_keys(self, now_ns: int) -> tuple[PinholeKey, ...]:
+        """Return the pinholes whose counts matter to what ``expire`` will do at an instant."""
+        keys = dict.fromkeys(self.table.due_keys(now_ns))
+        for due_ns, call_id in self._checks:
+            call = self._calls.get(call_id) if due_ns <= now_ns else None
+            if call is not None and call.media is not None:
+                keys.update(dict.fromkeys(call.media.held))
+        return tuple(keys)
+
     def next_deadline(self) -> int | None:
         """Return the earliest instant at which ``expire`` has something to do."""
         instants = [self.table.next_deadline(), self._refused.next_deadline()]
         if self._checks:
             instants.append(self._checks[0][0])
         return min((instant for instant in instants if instant is not None), default=None)
+
+    def _told(self, outputs: list[Output]) -> list[Output]:
+        """What is to be told, then what is to be opened and closed.
+
+        Where media is left alone nothing is told, but the ways are known, in case a new policy looks at media again.
+        """
+        return [*(outputs if self._policy.media.mode != "off" else []), *self.table.changes()]
 
     def _set_policy(self, policy: Policy, rules: Rules) -> None:
         self._policy = policy
@@ -347,6 +369,18 @@ class Media:
             self.table.change(hole, pinhole)
         return [Write(flow_record("changed", hole, self._policy, wall_ns, datagram), urgent=hole.emergency is not None)]
 
+    def _take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
+        """Open the way of media whose call began before the firewall did."""
+        key = PinholeKey("UDP", None, datagram.src_ip, None, datagram.dst_ip, datagram.dst_port)
+        source = Party(self._zone(datagram.src_ip, datagram.in_iface), datagram.src_ip)
+        target = Party(self._zone(datagram.dst_ip, None), datagram.dst_ip)
+        way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
+        hole = self._open(self._pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, None, None, now_ns)
+        hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
+            datagram.payload, now_ns
+        )
+        return [Write(flow_record("opened", hole, self._policy, wall_ns, datagram))]
+
     def _latch(self, hole: Hole, ends: Ends, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way back to where the packets of a party come from that named another address."""
         hole.latched = (ends.src_ip, ends.src_port)
@@ -406,7 +440,7 @@ class Media:
     ) -> list[Output]:
         """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
         mark = call.emergency
-        if mark is None or way.protocol == "rtcp" or override == "shadow":
+        if mark is None or way.protocol == "rtcp" or override == "shadow" or self._policy.media.mode == "off":
             return []
         culprit = decision.rule.name if decision.rule is not None else ""
         if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
@@ -439,7 +473,8 @@ class Media:
 
     def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Output]:
         media.check_at_ns = None
-        if not self._is_watched or "confirmed" not in call.dialogs.values():
+        is_off = self._policy.media.mode == "off"
+        if is_off or not self._is_watched or "confirmed" not in call.dialogs.values():
             return []
         losses = one_way(media, self.table, self._policy)
         if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):

@@ -22,6 +22,12 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "passes without a packet.",
     ),
     (
+        "media_takeover",
+        "Media of a call that began before the firewall did",
+        "No call is known that negotiated it, but an earlier run of the firewall was here: for one hour after such a "
+        "start media whose destination nobody knows passes, as in-dialog messages do (`takeover`).",
+    ),
+    (
         "media_not_negotiated",
         "Media that no allowed call negotiated",
         "No session description of a call in progress names this address and port. Where the sender is a party "

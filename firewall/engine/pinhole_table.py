@@ -190,6 +190,16 @@ class PinholeTable:
         """Return the earliest instant at which a pinhole may have to be closed."""
         return self._deadlines[0][0] if self._deadlines else None
 
+    def due_keys(self, now_ns: int) -> list[PinholeKey]:
+        """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""
+        deadlines, found, places = self._deadlines, [], [0]
+        while places:
+            place = places.pop()
+            if place < len(deadlines) and deadlines[place][0] <= now_ns:  # a heap: no child is earlier
+                found.append(deadlines[place][2])
+                places += (2 * place + 1, 2 * place + 2)
+        return [key for key in found if key in self._holes]
+
     def due(self, now_ns: int) -> list[Hole]:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
         found: list[Hole] = []

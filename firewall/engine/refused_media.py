@@ -21,6 +21,8 @@ from firewall.sip.media_endpoint import Formats
 IDLE_NS = 30 * 1_000_000_000
 """A refused flow of which no packet came for this long has ended."""
 MAX_FLOWS = 4_096
+MAX_TAKEN_OVER = 100_000
+"""With so many open pinholes no more are opened for media of unknown calls."""
 _NO_FORMATS = Formats(frozenset(), (), ())
 
 
@@ -72,6 +74,11 @@ class RefusedMedia:
             return False
         source, target = self._zones(datagram)
         return source != target or not self._policy.zones
+
+    def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
+        """Tell whether nothing at all is known of a packet: neither its destination, now or lately, nor its sender."""
+        reason, call_id, _, _ = self._why(datagram, now_ns)
+        return reason == "media_not_negotiated" and call_id is None and len(self._table) < MAX_TAKEN_OVER
 
     def refuse(self, datagram: Datagram, calls: CallTable, now_ns: int, wall_ns: int) -> Refused:
         """Take note of a packet that no pinhole fits."""

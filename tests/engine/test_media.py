@@ -2,7 +2,8 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, MediaReceived, PolicyReplaced
+from firewall.engine.events import DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced, Started
+from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
 from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
@@ -338,7 +339,44 @@ def test_a_shadow_policy_records_and_opens_all_the_same() -> None:
 def test_media_switched_off_is_left_alone() -> None:
     scene = MediaScene(policy(ALL, more="media: {mode: 'off'}"))
     scene.call()
-    assert (scene.open, scene.packet(CALLER, CALLED, at_s=2).outputs) == ({}, [])
+    assert flows(scene.packet(CALLER, CALLED, at_s=2)) == []
+    assert scene.packet(("192.0.2.66", 4000), CALLED, at_s=2).outputs == []
+    scene.tell(PolicyReplaced(policy(ALL)), at_s=3)
+    assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER), "known when it is looked at again"
+
+
+def test_after_an_earlier_run_media_of_unknown_calls_passes_for_an_hour_and_that_to_known_ports_does_not() -> None:
+    scene = MediaScene()
+    scene.tell(Started(takeover=True), at_s=0)
+    scene.call()
+    unknown = (CALLED[0], 44000)
+    assert reasons(scene.packet((CALLER[0], 45000), unknown, at_s=2)) == [("opened", "media_takeover")]
+    assert scene.to(unknown) == FROM_CALLER
+    assert reasons(scene.packet(("192.0.2.66", 45000), unknown, at_s=2)) == [("refused", "media_wrong_source")]
+    assert reasons(scene.packet(("192.0.2.66", 45000), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
+    late = reasons(scene.packet((CALLER[0], 45000), (CALLED[0], 46000), at_s=3601))
+    assert late[-1] == ("refused", "media_not_negotiated")
+
+
+def test_the_counts_that_an_instant_asks_for_are_named_and_used() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    due_ns = scene.engine.next_deadline()
+    assert due_ns is not None
+    assert scene.engine.media_due(due_ns - 1) == ()
+    keys = scene.engine.media_due(due_ns)
+    assert set(keys) == set(scene.open)
+    told = scene.tell(FlowsCounted(tuple(FlowCount(key, 7, 70) for key in keys)), at_s=11)
+    assert {(r.state, r.rtp.packets) for r in flows(told)} == {("closed", 7)}
+
+
+def test_the_two_way_check_asks_for_its_counts() -> None:
+    scene = MediaScene()
+    scene.call()
+    due_ns = scene.engine.next_deadline()
+    assert due_ns is not None
+    assert set(scene.engine.media_due(due_ns)) == set(scene.open)
 
 
 def test_a_new_policy_decides_on_the_flows_that_are_open() -> None:

@@ -112,5 +112,5 @@ class RtpStream:
 
     @property
     def mean_jitter_ms(self) -> float:
-        """The mean of the jitter as it stood after each packet."""
-        return self.jitter_sum_ms / self.packets if self.packets else 0.0
+        """The mean of the jitter as it stood after each packet but the first."""
+        return self.jitter_sum_ms / (self.packets - 1) if self.packets > 1 else 0.0

@@ -44,6 +44,11 @@ def _tally(tally: PolicyTally) -> dict[str, Any]:
             "by_outcome": tally.by_outcome,
             "hurt_calls": msgspec.to_builtins(list(tally.hurt.values())),
         },
+        "media": {
+            "packets": dict(tally.media.packets),
+            "dropped_by": dict(sorted(tally.media.refused.items())),
+            "flows": msgspec.to_builtins(tally.media.flows),
+        },
     }
 
 

@@ -3,8 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from firewall.engine.record import DecisionFields, EmergencyCall, Outcome, Record, SipDecision, SipFields
+from firewall.engine.record import (
+    DecisionFields,
+    EmergencyCall,
+    Outcome,
+    Record,
+    RtpDecision,
+    SipDecision,
+    SipFields,
+)
+from firewall.engine.recording import endpoint_text
 from firewall.net.capture_record import Unreadable
+from firewall.replay.media_report import OWN_REASONS, MediaTally
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 
@@ -69,6 +79,7 @@ class PolicyTally:
         self.verdicts: Counter[str] = Counter(allow=0, drop=0, reject=0)
         self.deciders: Counter[tuple[str, str, str, int | None]] = Counter()
         """Messages by verdict, rule ("" where none decided), reason and policy line."""
+        self.media = MediaTally()
         self.hurt: dict[tuple[int, str], HurtCall] = {}
         self._outcomes: dict[tuple[int, str], EmergencyCall] = {}
         self._guarded: set[tuple[int, str]] = set()
@@ -101,8 +112,67 @@ class PolicyTally:
                     self._take_hurt(record, record.emergency, run, capture)
             case EmergencyCall():
                 self._outcomes[run, record.call_id or f"frame {record.pcap_cnt}"] = record
+                self._take_loss(record, run, capture)
+            case RtpDecision():
+                self.media.take(record)
+                self._take_blocked_media(record, run, capture)
             case _:
                 pass
+
+    def _take_blocked_media(self, record: RtpDecision, run: int, capture: str) -> None:
+        """Media of an emergency call that the policy does not let pass; RTCP alone hurts no call."""
+        decision, mark, rtp = record.decision, record.emergency, record.rtp
+        if mark is None or record.call_id is None or decision.verdict == "allow" or rtp.protocol == "rtcp":
+            return
+        if record.state in ("closed", "ended") or decision.reason not in OWN_REASONS:
+            return
+        key = (run, record.call_id)
+        if key not in self.hurt:
+            if not decision.enforced:
+                self._guarded.add(key)
+            self.hurt[key] = HurtCall(
+                capture=capture,
+                packet=record.pcap_cnt,
+                timestamp=record.timestamp,
+                call_id=record.call_id,
+                emergency=mark,
+                src=endpoint_text(record.src_ip, record.src_port) if record.src_port else record.src_ip,
+                dst=endpoint_text(record.dest_ip, record.dest_port),
+                message=f"media: {rtp.kind}",
+                verdict=decision.verdict,
+                enforced=decision.enforced,
+                rule=decision.rule,
+                file=self.policy.file,
+                line=decision.line,
+                reason=decision.reason,
+                in_dialog=True,
+            )
+        if decision.enforced:
+            self._guarded.discard(key)
+
+    def _take_loss(self, record: EmergencyCall, run: int, capture: str) -> None:
+        """A call that is not heard both ways because of what the policy says of media."""
+        loss = next((loss for loss in record.media_loss if loss.reason is not None), None)
+        key = (run, record.call_id)
+        if loss is None or loss.reason is None or record.attribution != "policy" or key in self.hurt:
+            return
+        self.hurt[key] = HurtCall(
+            capture=capture,
+            packet=record.pcap_cnt,
+            timestamp=record.timestamp,
+            call_id=record.call_id,
+            emergency=record.emergency,
+            src=loss.src_ip,
+            dst=endpoint_text(loss.dest_ip, loss.dest_port),
+            message=f"media: nothing of {loss.side} arrives",
+            verdict="drop",
+            enforced=True,
+            rule=None,
+            file=self.policy.file,
+            line=None,
+            reason=loss.reason,
+            in_dialog=True,
+        )
 
     def _take_hurt(self, record: SipDecision, mark: EmergencyMark, run: int, capture: str) -> None:
         decision = record.decision
@@ -117,8 +187,8 @@ class PolicyTally:
                 timestamp=record.timestamp,
                 call_id=call_id,
                 emergency=mark,
-                src=endpoint(record.src_ip, record.src_port),
-                dst=endpoint(record.dest_ip, record.dest_port),
+                src=endpoint_text(record.src_ip, record.src_port),
+                dst=endpoint_text(record.dest_ip, record.dest_port),
                 message=sip_summary(record.sip),
                 verdict=decision.verdict,
                 enforced=decision.enforced,
@@ -153,11 +223,6 @@ class ReplayReport:
     policy: PolicyTally
     against: PolicyTally | None = None
     changed: list[Change] = field(default_factory=list)
-
-
-def endpoint(ip: str, port: int) -> str:
-    """Return ``192.0.2.1:5060`` or ``[2001:db8::1]:5060``."""
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 def sip_summary(sip: SipFields | None) -> str:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from firewall.engine.recording import printable
 from firewall.errors import Place
+from firewall.replay.media_table import print_media
 from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
 from firewall.ruleset.policy import Policy
 
@@ -26,6 +27,7 @@ def print_replay(report: ReplayReport, console: Console) -> None:
     if report.against is not None:
         _print_deciders(report.against, console)
         _print_changes(report, console)
+    print_media(report.policy.media, console)
     _print_emergency(report.policy, console)
 
 

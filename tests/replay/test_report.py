@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from firewall.engine.record import EmergencyCall, Record, SipDecision, SipFields
+from firewall.engine.recording import endpoint_text
 from firewall.replay.driver import replay_capture
-from firewall.replay.report import PolicyTally, endpoint, sip_summary
+from firewall.replay.report import PolicyTally, sip_summary
 from firewall.ruleset.policy import Policy
 from tests.messages import request
 from tests.net.packets import START_NS, ipv4, pcap, udp
@@ -78,8 +79,8 @@ def test_the_ack_of_an_own_reject_hurts_nobody_again(tmp_path: Path) -> None:
 
 
 def test_endpoints_and_messages_in_words() -> None:
-    assert endpoint("192.0.2.7", 5060) == "192.0.2.7:5060"
-    assert endpoint("2001:db8::1", 5060) == "[2001:db8::1]:5060"
+    assert endpoint_text("192.0.2.7", 5060) == "192.0.2.7:5060"
+    assert endpoint_text("2001:db8::1", 5060) == "[2001:db8::1]:5060"
     assert sip_summary(SipFields(method="BYE", uri="sip:a@example.com")) == "BYE sip:a@example.com"
     assert sip_summary(SipFields(code="180", reason="Ringing", cseq="1 INVITE")) == "180 Ringing (1 INVITE)"
     assert sip_summary(None) == "unreadable message"

@@ -1,0 +1,73 @@
+"""What became of media in a replay, from the engine's own records: how each flow arrived, what did not pass."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from firewall.engine.record import RtpDecision, StreamFields
+
+# Decisions that are the policy's doing; the others are about senders that the call does not know.
+OWN_REASONS = frozenset(
+    {"rule", "media_port_range", "media_family_gap", "media_third_party", "media_no_address", "media_timeout"}
+)
+_ENDS = ("closed", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowQuality:
+    """One media flow that had packets. ``verdict`` is what was decided on it, ``streams`` its RTP sources."""
+
+    call_id: str | None
+    src_ip: str
+    src_port: int
+    dst_ip: str
+    dst_port: int
+    kind: str
+    protocol: str
+    verdict: str
+    reason: str
+    rule: str | None
+    packets: int
+    octets: int
+    is_emergency: bool
+    streams: tuple[StreamFields, ...]
+    anomalies: tuple[str, ...]
+
+
+class MediaTally:
+    """The flows of one policy's replay; those of one capture after the other."""
+
+    def __init__(self) -> None:
+        self.flows: list[FlowQuality] = []
+        self.packets: Counter[str] = Counter(allow=0, drop=0)
+        """Packets by what became of them: a flow that the guard or a shadow policy let pass passed."""
+        self.refused: Counter[str] = Counter()
+        """Dropped packets by rule or reason."""
+
+    def take(self, record: RtpDecision) -> None:
+        """Count a flow when it has ended."""
+        if record.state not in _ENDS or not record.rtp.packets:
+            return
+        decision, rtp = record.decision, record.rtp
+        passes = decision.verdict == "allow" or not decision.enforced
+        self.packets["allow" if passes else "drop"] += rtp.packets
+        if not passes:
+            self.refused[decision.rule or decision.reason] += rtp.packets
+        self.flows.append(
+            FlowQuality(
+                record.call_id,
+                record.src_ip,
+                record.src_port,
+                record.dest_ip,
+                record.dest_port,
+                rtp.kind,
+                rtp.protocol,
+                decision.verdict,
+                decision.reason,
+                decision.rule,
+                rtp.packets,
+                rtp.octets,
+                record.emergency is not None,
+                rtp.streams,
+                record.anomalies,
+            )
+        )

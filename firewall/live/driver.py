@@ -9,13 +9,14 @@ from firewall.engine.events import (
     DatagramReceived,
     DeadlineReached,
     Event,
+    FlowsCounted,
     ForwardFailed,
     LogFailed,
     LogRecovered,
     MediaReceived,
 )
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
-from firewall.engine.pinhole import Pinhole
+from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.engine.record import Alarm, encode
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
@@ -40,6 +41,9 @@ class ChangesPinholes(Protocol):
 
     def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
         """Close and open pinholes in the kernel."""
+
+    def read(self, keys: Iterable[PinholeKey]) -> tuple[FlowCount, ...]:
+        """Return what these have counted by now."""
 
 
 class Driver:
@@ -87,9 +91,16 @@ class Driver:
     def reach(self, now_ns: int) -> None:
         """Let every deadline up to ``now_ns`` happen, each at its own instant."""
         while (deadline_ns := self.engine.next_deadline()) is not None and deadline_ns <= now_ns:
+            self._count_due(deadline_ns)
             self.tell(DeadlineReached(), deadline_ns)
             if self.engine.next_deadline() == deadline_ns:
                 break  # it makes no progress; the next datagram or timer tries again
+
+    def _count_due(self, deadline_ns: int) -> None:
+        """Tell what the pinholes have counted that a deadline is about: its records say it exactly."""
+        keys = self.engine.media_due(deadline_ns) if self.pinholes is not None else ()
+        if keys and self.pinholes is not None:
+            self.tell(FlowsCounted(self.pinholes.read(keys)), deadline_ns)
 
     def tell(self, event: Event, now_ns: int | None = None) -> None:
         """Give the engine an event and carry out what it wants.

@@ -50,9 +50,7 @@ def _goto(chain: str) -> bytes:
     return nested(_DATA, nested(_VERDICT, attribute(_CODE, _GOTO), text(_CHAIN, chain)))
 
 
-def add_element(
-    table: str, element: Element, timeout_ms: int, sequence: int, *, chain: str = "", comment: str = ""
-) -> bytes:
+def add_element(table: str, element: Element, timeout_ms: int, *, chain: str = "", comment: str = "") -> bytes:
     """Return the message that adds an element for a time; ``chain`` is where a map sends packets."""
     parts = [nested(_KEY, attribute(_VALUE, element.key))]
     if chain:
@@ -62,36 +60,41 @@ def add_element(
         said = comment.encode() + b"\0"
         parts.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
     body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, nested(_ITEM, *parts))
-    return message(NFTABLES, _NEW_ELEMENT, CREATE, sequence, body, family=_NFPROTO_INET)
+    return message(NFTABLES, _NEW_ELEMENT, CREATE, 0, body, family=_NFPROTO_INET)
 
 
-def delete_element(table: str, element: Element, sequence: int) -> bytes:
+def delete_element(table: str, element: Element) -> bytes:
     """Return the message that removes an element; the kernel refuses it where there is none."""
     item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
     body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
-    return message(NFTABLES, _DELETE_ELEMENT, 0, sequence, body, family=_NFPROTO_INET)
+    return message(NFTABLES, _DELETE_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
 
 
-def ask_for_elements(table: str, set_name: str, sequence: int) -> bytes:
+def flush_set(table: str, set_name: str) -> bytes:
+    """Return the message that removes every element of a set."""
+    return message(NFTABLES, _DELETE_ELEMENT, 0, 0, _in_set(table, set_name), family=_NFPROTO_INET)
+
+
+def ask_for_elements(table: str, set_name: str) -> bytes:
     """Return the message that asks for every element of a set."""
-    return message(NFTABLES, _GET_ELEMENT, DUMP, sequence, _in_set(table, set_name), family=_NFPROTO_INET)
+    return message(NFTABLES, _GET_ELEMENT, DUMP, 0, _in_set(table, set_name), family=_NFPROTO_INET)
 
 
-def ask_for_element(table: str, element: Element, sequence: int) -> bytes:
+def ask_for_element(table: str, element: Element) -> bytes:
     """Return the message that asks for one element."""
     item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
     body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
-    return message(NFTABLES, _GET_ELEMENT, 0, sequence, body, family=_NFPROTO_INET)
+    return message(NFTABLES, _GET_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
 
 
-def ask_for_counter(table: str, name: str, sequence: int) -> bytes:
+def ask_for_counter(table: str, name: str) -> bytes:
     """Return the message that asks for a named counter."""
     body = (
         text(_OBJECT_TABLE, table)
         + text(_OBJECT_NAME, name)
         + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER_TYPE))
     )
-    return message(NFTABLES, _GET_OBJECT, 0, sequence, body, family=_NFPROTO_INET)
+    return message(NFTABLES, _GET_OBJECT, 0, 0, body, family=_NFPROTO_INET)
 
 
 def is_elements(kind: int) -> bool:

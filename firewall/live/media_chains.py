@@ -6,7 +6,7 @@ told why, then dropped, but only while the daemon is alive: its sign of life is 
 again and again. Without it, each zone's ``on_daemon_down`` decides on what is not negotiated.
 """
 
-from firewall.live.flow_sets import DROP_CHAIN, FAMILIES, plain_name, set_types, zone_set
+from firewall.live.flow_sets import DROP_CHAIN, FAMILIES, Family, plain_name, set_types, zone_set
 from firewall.live.zone_match import zone_matches
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Policy, Zone
@@ -19,15 +19,19 @@ ALIVE_SET = "daemon_alive"
 ALIVE_KEYS = (b"\x02", b"\x0a")  # NFPROTO_IPV4, NFPROTO_IPV6
 FIRST_PACKETS = 5
 
+LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in ("media_copied", "media_refused"))
+"""What was copied of late: a new daemon has seen none of it."""
+
 _FLOW_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
 _FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
 _LIMITED_FLOWS = 65536
+_SAMPLED_IN_ALL = "limit rate 2000/second burst 4000 packets"
 _UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
 _SAMPLE = f"limit rate 6/minute burst {FIRST_PACKETS} packets"
 _FIRST = f"limit rate 1/day burst {FIRST_PACKETS} packets"
 _REFUSED = "limit rate 6/minute burst 3 packets"
 _REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"
-_KEYWORD = {4: "ip", 6: "ip6"}
+_KEYWORD: dict[Family, str] = {4: "ip", 6: "ip6"}
 
 
 def media_sets(policy: Policy) -> str:
@@ -37,10 +41,9 @@ def media_sets(policy: Policy) -> str:
         f"  map {name} {{ type {kind} : verdict; flags timeout; counter; }}" for name, kind in set_types(zones).items()
     ]
     lines += [
-        f"  set {name}{family} {{ type {_FLOW_TYPE.format(family)}; flags dynamic,timeout; timeout 1m; "
+        f"  set {name} {{ type {_FLOW_TYPE.format(name[-1])}; flags dynamic,timeout; timeout 1m; "
         f"size {_LIMITED_FLOWS}; }}"
-        for family in FAMILIES
-        for name in ("media_copied", "media_refused")
+        for name in LIMITER_SETS
     ]
     lines.append(f"  set {ALIVE_SET} {{ type nf_proto; flags timeout; }}")
     lines.append(f"  counter {REFUSED_COUNTER} {{ }}")
@@ -116,11 +119,11 @@ def _chain(way: str, zone: str | None) -> str:
 
 
 def _copies(limit: str) -> list[str]:
-    return [f"{_limited('media_copied', family, limit)} {_log(SAMPLE_PREFIX)}" for family in FAMILIES]
+    return [f"{_limited('media_copied', family, limit)} {_SAMPLED_IN_ALL} {_log(SAMPLE_PREFIX)}" for family in FAMILIES]
 
 
-def _limited(name: str, family: int, limit: str) -> str:
-    return f"update @{name}{family} {{ {_FLOW.format('ip' if family == 4 else 'ip6')} {limit} }}"
+def _limited(name: str, family: Family, limit: str) -> str:
+    return f"update @{name}{family} {{ {_FLOW.format(_KEYWORD[family])} {limit} }}"
 
 
 def _log(prefix: str) -> str:

@@ -30,6 +30,7 @@ _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NETFILTER_HEADER = struct.Struct(">BBH")  # family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
+_SEQUENCE = struct.Struct("=I")
 _ERROR = struct.Struct("=i")
 _PREFIX_BYTES = _HEADER.size + _NETFILTER_HEADER.size
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
@@ -62,10 +63,14 @@ def message(
 
 
 def batch(messages: list[bytes]) -> bytes:
-    """Return messages of nftables as one transaction: the kernel carries out all of them, or none."""
+    """Return messages of nftables as one transaction: the kernel carries out all of them, or none.
+
+    They are numbered from 1 on; what begins and ends the transaction is number 0.
+    """
+    numbered = [each[:8] + _SEQUENCE.pack(number) + each[12:] for number, each in enumerate(messages, 1)]
     begin = _HEADER.pack(_PREFIX_BYTES, _BATCH_BEGIN, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
     end = _HEADER.pack(_PREFIX_BYTES, _BATCH_END, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
-    return b"".join((begin, *messages, end))
+    return b"".join((begin, *numbered, end))
 
 
 def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -16,6 +16,7 @@ from firewall.live.flow_messages import (
     ask_for_element,
     ask_for_elements,
     delete_element,
+    flush_set,
     is_elements,
     read_counter,
     read_elements,
@@ -30,7 +31,7 @@ from firewall.live.flow_sets import (
     read_comment,
     set_types,
 )
-from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, REFUSED_COUNTER
+from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
 from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, messages
 from firewall.live.nftables import TABLE
 
@@ -100,7 +101,7 @@ class Pinholes:
         self._opened = 0
         self._failed = 0
         self._failing = False
-        self._refused_before: int | None = None
+        self._refused_before = 0
 
     def close(self) -> None:
         """Let go of the kernel; the sets stay as they are."""
@@ -140,24 +141,31 @@ class Pinholes:
             return
         out: list[_Change] = []
         for element in _ALIVE_ELEMENTS:
-            out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
-            out.append(_Change(True, add_element(TABLE, element, ALIVE_MS, len(out) + 1)))
+            out.append(_Change(False, delete_element(TABLE, element)))
+            out.append(_Change(True, add_element(TABLE, element, ALIVE_MS)))
         self._commit(out)
 
     def recover(self, zones: tuple[str, ...]) -> tuple[Pinhole, ...]:
         """Take over what an earlier run left in the kernel, and return it.
 
         That run's last sign of life is removed: until this one shows its own, nothing is dropped for want of a pinhole.
+        So is what was copied of late: this run has seen none of it.
         """
-        self._commit([_Change(False, delete_element(TABLE, each, at)) for at, each in enumerate(_ALIVE_ELEMENTS, 1)])
+        self._commit(
+            [_Change(False, delete_element(TABLE, each)) for each in _ALIVE_ELEMENTS]
+            + [_Change(False, flush_set(TABLE, each)) for each in LIMITER_SETS]
+        )
         for set_name in set_types(zones):
-            self._questions.send(ask_for_elements(TABLE, set_name, 1))
+            self._questions.send(ask_for_elements(TABLE, set_name))
             is_last = False
             while not is_last:
                 data = self._questions.receive()
                 is_last = data is None or _is_last(data)
                 for found in _elements(data or b"", whole=True):
                     self._take_over(Element(set_name, found.key), found)
+        self._count_refused()
+        self._refused_before += self.refused_packets
+        self.refused_packets = 0
         return tuple(held.pinhole for held in self._held.values())
 
     def restore(self) -> None:
@@ -174,7 +182,7 @@ class Pinholes:
         self.count_cost_s = 0.0
         grown: list[FlowCount] = []
         for set_name in {element.set_name for element in self._held}:
-            self._questions.send(ask_for_elements(TABLE, set_name, 1))
+            self._questions.send(ask_for_elements(TABLE, set_name))
             is_last = False
             while not is_last:
                 began_s = time.perf_counter()
@@ -200,13 +208,11 @@ class Pinholes:
         return held.counts()
 
     def _count_refused(self) -> None:
-        self._questions.send(ask_for_counter(TABLE, REFUSED_COUNTER, 1))
+        self._questions.send(ask_for_counter(TABLE, REFUSED_COUNTER))
         data = self._questions.receive() or b""
         for kind, _, start, end in messages(data):
             counted = None if kind == ERROR else read_counter(data, start, end)
             if counted is not None:
-                if self._refused_before is None:
-                    self._refused_before = counted
                 self.refused_packets = counted - self._refused_before
 
     def _refresh(self) -> None:
@@ -243,13 +249,13 @@ class Pinholes:
         held.keys.remove(pinhole.key)
         if not held.keys:
             del self._held[element]
-            out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
+            out.append(_Change(False, delete_element(TABLE, element)))
 
     def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
         self._read(element, held)
         held.before_packets, held.before_octets = held.packets, held.octets
         held.turn = self._turn
-        out.append(_Change(False, delete_element(TABLE, element, len(out) + 1)))
+        out.append(_Change(False, delete_element(TABLE, element)))
         self._add(element, held, out)
 
     def _add(self, element: Element, held: _Held, out: list[_Change]) -> None:
@@ -258,10 +264,10 @@ class Pinholes:
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
         chain = CHAIN_OF[pinhole.inspect] if pinhole.verdict == "allow" else DROP_CHAIN
         comment = comment_of(pinhole)
-        out.append(_Change(True, add_element(TABLE, element, timeout_ms, len(out) + 1, chain=chain, comment=comment)))
+        out.append(_Change(True, add_element(TABLE, element, timeout_ms, chain=chain, comment=comment)))
 
     def _read(self, element: Element, held: _Held) -> None:
-        self._changes.send(ask_for_element(TABLE, element, 1))
+        self._changes.send(ask_for_element(TABLE, element))
         for found in _elements(self._changes.receive() or b""):
             held.packets = held.before_packets + found.packets
             held.octets = held.before_octets + found.octets
@@ -290,22 +296,22 @@ class Pinholes:
         One that it refuses would spoil the others: it is left out, and they are sent again.
         """
         for start in range(0, len(out), _CHANGES_PER_TRANSACTION):
-            left = dict(enumerate(out[start : start + _CHANGES_PER_TRANSACTION], start + 1))
+            left = out[start : start + _CHANGES_PER_TRANSACTION]
             while left:
                 refused = self._send(left)
                 if not refused:
-                    self._failing = self._failing and not any(change.adds for change in left.values())
+                    self._failing = self._failing and not any(change.adds for change in left)
                     break
-                self._note_failures(
-                    [code for number, code in refused.items() if number not in left or left[number].adds]
-                )
-                left = {number: change for number, change in left.items() if number not in refused}
-                if not refused.keys() & set(range(1, len(out) + 1)):
-                    break  # it is none of them that the kernel dislikes
+                if 0 in refused:  # it is none of them that the kernel dislikes
+                    self._note_failures([refused[0]] * len(left))
+                    break
+                self._note_failures([code for number, code in refused.items() if left[number - 1].adds])
+                left = [change for number, change in enumerate(left, 1) if number not in refused]
 
-    def _send(self, changes: dict[int, _Change]) -> dict[int, int]:
+    def _send(self, changes: list[_Change]) -> dict[int, int]:
+        """Return what the kernel refused: number of the change → errno, 0 → the errno of all."""
         try:
-            self._changes.send(batch([change.data for change in changes.values()]))
+            self._changes.send(batch([change.data for change in changes]))
             return self._changes.errors()
         except OSError as error:
             return {0: error.errno or errno.EIO}

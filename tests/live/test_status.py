@@ -4,6 +4,7 @@ import msgspec
 
 from firewall.engine.record import StatsFields
 from firewall.live.connections import ConnectionsStatus
+from firewall.live.pinholes import PinholesStatus
 from firewall.live.status import LogStatus, PolicyStatus, Status
 
 
@@ -21,6 +22,7 @@ def test_the_status_is_one_json_object_with_these_names() -> None:
         receive_drops=0,
         waiting_to_send=0,
         connections=ConnectionsStatus(*range(len(ConnectionsStatus.__struct_fields__))),
+        media=PinholesStatus(*range(len(PinholesStatus.__struct_fields__))),
         internal_errors=0,
     )
     answer = msgspec.json.decode(msgspec.json.encode(status))

@@ -77,7 +77,7 @@ class Engine:
             case DatagramReceived(datagram):
                 outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
             case MediaReceived():
-                outputs += self._media.received(event, engine_ns, now_ns)
+                outputs += self._guarded_media(event, now_ns, engine_ns)
             case PinholesRecovered(pinholes):
                 outputs += self._media.recovered(pinholes, engine_ns)
             case DeadlineReached() | FlowsCounted():
@@ -88,6 +88,7 @@ class Engine:
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
             case CallsRecovered(calls):
                 self._observer.recover(calls, engine_ns)
+                outputs += self._media.recover_calls(calls, engine_ns)
             case PolicyReplaced(policy):
                 outputs.append(self._policy_write("applied", now_ns))
                 outputs += self._adopt(policy, now_ns, engine_ns)
@@ -173,6 +174,14 @@ class Engine:
             return self._datagram(datagram, now_ns, engine_ns)
         except Exception as defect:  # noqa: BLE001 - the one place where a defect of ours must not stop other calls
             return self._internal_error(datagram, defect, now_ns)
+
+    def _guarded_media(self, event: MediaReceived, now_ns: int, engine_ns: int) -> list[Output]:
+        if self._strict:
+            return self._media.received(event, engine_ns, now_ns)
+        try:
+            return self._media.received(event, engine_ns, now_ns)
+        except Exception as defect:  # noqa: BLE001 - as above; what the kernel lets pass does not depend on it
+            return self._defect_alarm(event.datagram, defect, now_ns)
 
     def _datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
         reading = self._observer.read(datagram, engine_ns)
@@ -299,12 +308,15 @@ class Engine:
         facts = Facts(datagram, emergency=mark)
         record = decision_record(facts, Decision(verdict, "internal_error"), self.policy, None, now_ns)
         outputs: list[Output] = [Write(record, urgent=mark is not None)]
-        sentence = (
-            f"defect of sosgate on a message from {datagram.src_ip}: {type(defect).__name__}: {printable(str(defect))}"
-        )
-        if self._alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
-            outputs.append(Write(plain_alarm("internal_error", sentence, now_ns), urgent=True))
+        outputs += self._defect_alarm(datagram, defect, now_ns)
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
+
+    def _defect_alarm(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
+        if not self._alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
+            return []
+        what = f"{type(defect).__name__}: {printable(str(defect))}"
+        sentence = f"defect of sosgate on a message from {datagram.src_ip}: {what}"
+        return [Write(plain_alarm("internal_error", sentence, now_ns), urgent=True)]
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []

@@ -5,6 +5,7 @@ packets. Each returns what must be done; pinholes come before the message that a
 """
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import replace as with_changes
 
 import msgspec
@@ -24,6 +25,7 @@ from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
+from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
@@ -145,25 +147,31 @@ class Media:
                 hole.counted, hole.counted_octets = count.packets, count.octets
         self._refused.total = max(self._refused.total, event.refused_packets)
 
-    def recover_call(self, call: Call, pinholes: tuple[tuple[Pinhole, Way], ...], now_ns: int) -> None:
-        """Open again what an earlier run had opened for a call that is still in progress."""
-        if not pinholes:
-            return
-        media = call.media = CallMedia(is_recovered=True)
-        for pinhole, way in pinholes:
-            timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
-            hole = self.table.get(way.key) or self._open(timed, way, _RECOVERED, None, _mark(call), now_ns)
-            hole.hold(call.call_id, way)
-            media.held[way.key] = way
+    def recover_calls(self, recovered: Sequence[RecoveredCall], now_ns: int) -> list[Output]:
+        """Open again what an earlier run had opened for calls that are still in progress, as its log tells."""
+        for each in recovered:
+            call = self._calls.get(each.call_id)
+            if call is not None and call.media is None:
+                for pinhole, way in each.ways.values():
+                    self._recover(call, pinhole, way, now_ns)
+        return list(self.table.changes())
 
     def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:
         """Know again the pinholes that an earlier run left in the kernel."""
         for pinhole in pinholes:
             if self.table.get(pinhole.key) is None:
                 way = Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
-                timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
-                self._open(timed, way, _RECOVERED, None, None, now_ns)
+                self._recover(self._calls.get(pinhole.call_id), pinhole, way, now_ns)
         return list(self.table.changes())
+
+    def _recover(self, call: Call | None, pinhole: Pinhole, way: Way, now_ns: int) -> None:
+        timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
+        mark = _mark(call) if call is not None else None
+        hole = self.table.get(pinhole.key) or self._open(timed, way, _RECOVERED, None, mark, now_ns)
+        if call is not None:
+            call.media = call.media or CallMedia(is_recovered=True)
+            call.media.held[pinhole.key] = way
+            hole.hold(call.call_id, way)
 
     def forgotten(self, call: Call, now_ns: int, wall_ns: int) -> list[Output]:
         """Close what a call holds of which nothing more is expected."""

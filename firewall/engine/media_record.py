@@ -67,15 +67,15 @@ def refused_way_record(
 ) -> RtpDecision:
     """Return the record of a way that was negotiated, but is not opened."""
     key = way.key
-    src_ip = key.src_ip or way.src.ip
+    src_ip, dst_ip = key.src_ip or way.src.ip, wire_text(key.dst_ip)
     return RtpDecision(
         timestamp(now_ns),
-        flow_id(src_ip, key.src_port or 0, key.dst_ip, key.dst_port),
+        flow_id(src_ip, key.src_port or 0, dst_ip, key.dst_port),
         None,
         None,
         src_ip,
         key.src_port or 0,
-        wire_text(key.dst_ip),
+        dst_ip,
         key.dst_port,
         key.transport,
         "refused",
@@ -104,7 +104,7 @@ def refused_packet_record(
 ) -> RtpDecision:
     """Return the record of packets that no pinhole fitted; ``counts`` are theirs so far."""
     fields = RtpFields(
-        way.kind if way is not None else "unknown",
+        wire_text(way.kind) if way is not None else "unknown",
         way.protocol if way is not None else "rtp",
         packets=counts.packets,
         octets=counts.octets,
@@ -188,9 +188,9 @@ def _rtp_fields(way: Way, hole: Hole | None, closed: str | None = None) -> RtpFi
     if hole is not None and not hole.is_sampled:
         streams = tuple(_stream(stream) for flow in hole.flows.values() for stream in flow.streams.values())
     return RtpFields(
-        way.kind,
+        wire_text(way.kind),
         way.protocol,
-        way.formats.codecs,
+        tuple(wire_text(codec) for codec in way.formats.codecs),
         way.direction,
         hole.packets if hole is not None else 0,
         hole.octets if hole is not None else 0,

@@ -6,14 +6,20 @@ known again. What was set up while no daemon ran is in no log; for that there is
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
 from firewall.engine.dialog import DialogId, Trigger, next_state, response_trigger
+from firewall.engine.media_plan import Way
+from firewall.engine.negotiation import Party
+from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.related import identity_of
 from firewall.engine.timestamp import instant
 from firewall.ruleset.facts import DialogState, EmergencyMark
+from firewall.sip.media_endpoint import Formats
 from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.sdp import Direction
 from firewall.sip.uri import parse_uri
 
 
@@ -35,12 +41,31 @@ class _Dialog(msgspec.Struct):
     to_tag: str | None
 
 
+class _Rtp(msgspec.Struct):
+    kind: str
+    protocol: Literal["rtp", "rtcp", "msrp"]
+    codecs: tuple[str, ...] = ()
+    direction: Direction | None = None
+    closed: str | None = None
+    any_source: bool = False
+    any_source_port: bool = False
+
+
 class _Line(msgspec.Struct):
-    """The part of a ``sip_decision`` record that matters here; other records have no ``decision``."""
+    """The part of a ``sip_decision`` or ``rtp_decision`` record that matters here."""
 
     event_type: str
     timestamp: str = ""
     src_ip: str = ""
+    src_port: int = 0
+    dest_ip: str = ""
+    dest_port: int = 0
+    proto: str = ""
+    state: str = ""
+    call_id: str | None = None
+    zone_src: str | None = None
+    zone_dst: str | None = None
+    rtp: _Rtp | None = None
     decision: _Decision | None = None
     sip: _Sip | None = None
     dialog: _Dialog | None = None
@@ -49,7 +74,8 @@ class _Line(msgspec.Struct):
 
 @dataclass(slots=True)
 class RecoveredCall:
-    """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back."""
+    """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``ways`` are
+    the pinholes that it had open."""
 
     call_id: str
     began_ns: int
@@ -59,6 +85,7 @@ class RecoveredCall:
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
     caller_ip: str = ""
     caller: str | None = None
+    ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -80,11 +107,32 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))
             call.last_ns = at_ns
             _note(call, line, line.dialog)
+        elif line.event_type == "rtp_decision" and line.rtp is not None and line.call_id in calls:
+            _note_media(calls[line.call_id], line, line.rtp)
     return list(calls.values())
 
 
 def _passed(line: _Line) -> bool:
     return line.decision is not None and (line.decision.verdict == "allow" or not line.decision.enforced)
+
+
+def _note_media(call: RecoveredCall, line: _Line, rtp: _Rtp) -> None:
+    key = PinholeKey(
+        "TCP" if line.proto == "TCP" else "UDP",
+        line.zone_src if rtp.any_source else None,
+        None if rtp.any_source else line.src_ip,
+        None if rtp.any_source_port else line.src_port,
+        line.dest_ip,
+        line.dest_port,
+    )
+    if line.state == "opened":
+        formats = Formats(frozenset(), rtp.codecs, ())
+        source, target = Party(line.zone_src, line.src_ip), Party(line.zone_dst, line.dest_ip)
+        way = Way(key, rtp.kind, rtp.protocol, 0, formats, rtp.direction or "sendrecv", source, target)
+        verdict: Literal["allow", "drop"] = "allow" if _passed(line) else "drop"
+        call.ways[key] = Pinhole(key, rtp.protocol, call.call_id, 0, verdict), way
+    elif line.state == "closed" and rtp.closed != "stopped":
+        call.ways.pop(key, None)
 
 
 def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:

@@ -2,12 +2,24 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced, Started
+from firewall.engine.events import (
+    CallsRecovered,
+    DeadlineReached,
+    Event,
+    FlowsCounted,
+    MediaReceived,
+    PinholesRecovered,
+    PolicyReplaced,
+    Started,
+)
+from firewall.engine.outputs import Write
 from firewall.engine.pinhole import FlowCount
+from firewall.engine.record import encode
+from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
-from tests.scene import policy
+from tests.scene import Told, policy
 
 ANY = [(None, "allow")]
 FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
@@ -427,3 +439,65 @@ def test_the_closed_record_has_the_counts() -> None:
     (stream,) = record.rtp.streams
     assert (record.rtp.packets, record.rtp.octets, record.src_port) == (100, 17200, 49170)
     assert (stream.packets, stream.lost, stream.payload_type, stream.max_jitter_ms) == (100, 0, 0, 0.0)
+
+
+def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False) -> MediaScene:
+    before = MediaScene()
+    log: list[bytes] = []
+    tell = before.tell
+
+    def recorded(event: Event, *, at_s: float) -> Told:
+        told = tell(event, at_s=at_s)
+        log.extend(encode(o.record) for o in told.outputs if isinstance(o, Write))
+        return told
+
+    before.tell = recorded  # type: ignore[method-assign]
+    before.call()
+    if ended:
+        before.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3)
+        before.tell(DeadlineReached(), at_s=4)
+    else:
+        before.stops(at_s=4)
+    scene = MediaScene()
+    scene.tell(Started(takeover=True), at_s=60)
+    if by_kernel:
+        scene.open = dict(before.open)
+    if by_log:
+        scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=60)
+    if by_kernel:
+        scene.tell(PinholesRecovered(tuple(before.open.values())), at_s=60)
+    return scene
+
+
+@pytest.mark.parametrize(("by_log", "by_kernel"), [(True, False), (True, True)])
+def test_after_a_restart_the_pinholes_of_calls_are_known_again_and_their_bye_closes_them(
+    by_log: bool, by_kernel: bool
+) -> None:
+    scene = after_a_restart(by_log=by_log, by_kernel=by_kernel)
+    assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
+    assert scene.packet(CALLER, CALLED, at_s=61).outputs == []
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
+    scene.tell(DeadlineReached(), at_s=71)
+    assert scene.open == {}
+
+
+def test_after_a_restart_a_new_offer_keeps_the_ways_until_its_answer() -> None:
+    scene = after_a_restart(by_log=True, by_kernel=True)
+    again = invite(sdp(CALLER[0], "audio 50000 RTP/AVP 0"), to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=61)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, ANY)
+    scene.psap(answer(again), at_s=61.1)
+    scene.tell(DeadlineReached(), at_s=63)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000)), scene.to(CALLED)) == ([], FROM_CALLED, FROM_CALLER)
+
+
+def test_what_the_kernel_has_of_no_known_call_stays_until_it_is_silent_for_the_time_out() -> None:
+    scene = after_a_restart(by_log=False, by_kernel=True)
+    assert scene.packet(CALLER, CALLED, at_s=3000).outputs == []
+    scene.tell(DeadlineReached(), at_s=3700)
+    assert scene.to(CALLED) == FROM_CALLER
+    assert scene.to(CALLER) == []
+
+
+def test_a_call_that_ended_before_the_restart_opens_nothing() -> None:
+    assert after_a_restart(by_log=True, by_kernel=False, ended=True).open == {}

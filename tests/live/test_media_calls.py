@@ -1,0 +1,99 @@
+"""Calls of others' programs with media through the daemon; tcpdump counts the packets on both sides."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firewall.live.control import ask
+from tests.live.conftest import Namespaces
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.sipp import CARRIER, PSAP, CallCount, Sipp, answering
+from tests.live.wire import Wire, udp_payloads
+from tests.media import rtp
+from tests.net.packets import SECOND_NS, ethernet, ipv4, pcap, udp
+
+pytestmark = pytest.mark.netns
+
+# RTP and RTCP toward each caller; what SIPp's uas listens on is one port for all calls.
+_OPEN_IN_200_CALLS = 2 * 200 + 2
+
+
+def write_rtp(folder: Path, packets: int, every_s: float) -> None:
+    """Write the capture that the caller sends: only its times and UDP payloads count."""
+    frames = [
+        (SECOND_NS + round(number * every_s * SECOND_NS), ethernet(ipv4(udp(rtp(number), 6000, 6000))))
+        for number in range(packets)
+    ]
+    (folder / "rtp.pcap").write_bytes(pcap(frames))
+
+
+def rtp_packets(capture: Path) -> Counter[str]:
+    """Return how many RTP packets each address sent, as seen on a wire."""
+    counts: Counter[str] = Counter()
+    for (source, payload), count in udp_payloads(capture).items():
+        is_quoted = "," in source  # in an ICMP error: SIPp closes its media port before the last echo is back
+        if payload.startswith("8000") and not is_quoted:
+            counts[source] += count
+    return counts
+
+
+def caller(namespace: str, folder: Path, *arguments: str) -> Sipp:
+    return Sipp(namespace, "rtp_caller", CARRIER, folder, f"{PSAP}:5060", *arguments)
+
+
+def status(control: Path) -> Any:
+    return ask(control, "status")["media"]
+
+
+def test_sipp_calls_with_rtp_lose_no_packet_in_either_direction(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, log, control = tmp_path / "p.yaml", tmp_path / "decisions.jsonl", tmp_path / "control"
+    policy.write_text(policy_text())
+    write_rtp(tmp_path, 50, 0.02)
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log), "--control", str(control)) as firewall,
+        Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
+        Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
+        answering(testbed.psap, tmp_path, PSAP, "-rtp_echo"),
+        caller(testbed.carrier, tmp_path, "-m", "20", "-r", "20", "-d", "1500") as uac,
+    ):
+        assert uac.wait() == 0
+        wait_until(lambda: status(control)["open"] == 0, "every pinhole is closed")
+        assert status(control)["failed"] == 0
+        firewall.stop()
+    assert uac.count() == CallCount(successful=20, failed=0, retransmissions=0)
+    for capture in ("c0.pcap", "p0.pcap"):
+        assert rtp_packets(tmp_path / capture) == {CARRIER: 1000, PSAP: 1000}
+    closed = [each for each in records(log, "rtp_decision") if each["state"] == "closed" and each["rtp"].get("packets")]
+    assert sum(each["rtp"]["packets"] for each in closed) == 2000
+    assert not [each for each in records(log, "rtp_decision") if each["state"] == "refused"]
+
+
+def test_killed_in_the_middle_of_200_calls_no_packet_is_lost_and_each_bye_closes_its_pinholes(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log, control = tmp_path / "p.yaml", tmp_path / "decisions.jsonl", tmp_path / "control"
+    policy.write_text(policy_text())
+    write_rtp(tmp_path, 60, 0.1)
+    arguments = ("--log", str(log), "--control", str(control))
+    with (
+        FirewallProcess(testbed.fw, policy, *arguments) as first,
+        Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
+        Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
+        answering(testbed.psap, tmp_path, PSAP, "-rtp_echo"),
+        caller(testbed.carrier, tmp_path, "-m", "200", "-l", "200", "-r", "100", "-d", "7000") as uac,
+    ):
+        wait_until(lambda: status(control)["open"] == _OPEN_IN_200_CALLS, "200 calls are up")
+        first.kill()
+        time.sleep(0.5)  # the kernel is alone
+        with FirewallProcess(testbed.fw, policy, *arguments) as second:
+            assert status(control)["open"] == _OPEN_IN_200_CALLS
+            assert uac.wait() == 0
+            wait_until(lambda: status(control)["open"] == 0, "every pinhole is closed")
+            assert status(control)["refused_packets"] == 0
+            second.stop()
+    assert uac.count().successful == 200
+    for capture in ("c0.pcap", "p0.pcap"):
+        assert rtp_packets(tmp_path / capture) == {CARRIER: 12_000, PSAP: 12_000}

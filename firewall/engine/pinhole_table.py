@@ -16,7 +16,7 @@ from firewall.sip.media_endpoint import Endpoint
 Cause = Literal["bye", "failed", "renegotiated", "timeout", "expired", "stopped", "policy"]
 """Why a pinhole was closed."""
 
-SHUT_NS = 60 * 1_000_000_000
+SHUT_NS = 3_600 * 1_000_000_000
 """How long it is remembered why an endpoint is not open (any more)."""
 _MAX_SHUT = 65_536
 _STALE_DEADLINES = 1_000

@@ -145,7 +145,7 @@ class RefusedMedia:
         # Who sends it is known as a party of a call: it sends to a port that nobody negotiated.
         back = self._table.toward((datagram.src_ip, datagram.src_port))
         if back:
-            return "media_not_negotiated", back[-1].pinhole.call_id, back[-1].way, None
+            return "media_not_negotiated", back[-1].pinhole.call_id or None, back[-1].way, None
         return "media_not_negotiated", None, None, None
 
     def _record(

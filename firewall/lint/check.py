@@ -1,7 +1,7 @@
 """Lint of one policy: every check, one report."""
 
 from firewall.errors import Place
-from firewall.lint import ban, emergency, exception, hygiene, surge
+from firewall.lint import ban, emergency, exception, hygiene, media, surge
 from firewall.lint.codes import CODES
 from firewall.lint.finding import Extent, Finding, Report, sorted_findings
 from firewall.lint.probe import Questioner
@@ -32,6 +32,7 @@ def lint_policy(policy: Policy) -> Report:
     for finding in findings:
         if finding.witness is not None and not questioner.confirms(finding.witness):
             raise UnconfirmedWitnessError(f"{finding.code} of rule {finding.rule}")
+    findings += media.check(policy, asked.plain)
     would_block = {finding.rule for finding in findings if finding.code == "SOS112"}
     own = [each for each in hygiene.check(policy) if each.code != "SOS205" or each.rule not in would_block]
     return Report(

@@ -60,7 +60,7 @@ def test_the_end_of_its_grace_comes_before_its_time_out_unless_it_is_kept() -> N
     assert table.due(2 * SECOND) == [open_hole]
 
 
-def test_why_an_endpoint_is_shut_is_remembered_for_a_minute() -> None:
+def test_why_an_endpoint_is_shut_is_remembered_for_an_hour() -> None:
     table, open_hole = PinholeTable(), hole(1)
     table.open(open_hole)
     table.close(open_hole, SECOND, "bye")

@@ -1,0 +1,178 @@
+"""Is an answered emergency call heard? Calls with media, run through the engine as a capture would be."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from struct import pack
+
+from firewall.engine.engine import Engine
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived
+from firewall.engine.outputs import Write
+from firewall.engine.record import RtpDecision, SipDecision
+from firewall.errors import Place
+from firewall.lint.bodies import CRLF, Body
+from firewall.lint.codes import CODES
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.finding import Finding
+from firewall.lint.form import SOS
+from firewall.lint.script import Script
+from firewall.net.datagram import Datagram
+from firewall.ruleset.policy import Flow, Policy
+
+HOLD_S = 180
+"""A caller on hold, or one who only listens, may be silent for this long without comfort noise."""
+CALLS_AT_LEAST = 100
+SURGE_S = 60
+"""How long a call of the surge lasts at least: its ports must be free for so many at once."""
+_MAX_PAIRS = 16
+_SECOND_NS = 1_000_000_000
+# What the policy says of media, as opposed to what a sender does wrong.
+_OWN_REASONS = frozenset({"rule", "media_port_range", "media_family_gap", "media_third_party"})
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One kind of media: what SDP calls it, the payload type sent, and what that is in words."""
+
+    name: str
+    media: str
+    payload_type: int
+    lines: tuple[str, ...] = ()
+    flows: tuple[Flow, ...] = ("voice", "media")
+
+    def body(self, ip: str, port: int) -> Body:
+        """Return the session description of an end that takes this medium."""
+        family = "IP6" if ":" in ip else "IP4"
+        lines = [
+            "v=0", f"o=- 1 1 IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
+            f"m={self.media} {port} RTP/AVP {self.payload_type}", *self.lines,
+        ]  # fmt: skip
+        return Body("application/sdp", (CRLF.join(lines) + CRLF).encode())
+
+
+# RFC 3551 (static types), RFC 4733 (DTMF), RFC 3389 (comfort noise), RFC 4867 (VoLTE's codec), RFC 4103 (text).
+MEDIA: tuple[Medium, ...] = (
+    Medium("PCMU", "audio", 0),
+    Medium("PCMA", "audio", 8),
+    Medium("AMR-WB", "audio", 96, ("a=rtpmap:96 AMR-WB/16000",)),
+    Medium("comfort noise", "audio", 13),
+    Medium("DTMF digits", "audio", 101, ("a=rtpmap:101 telephone-event/8000",)),
+    Medium("real-time text", "text", 98, ("a=rtpmap:98 t140/1000",), ("rtt",)),
+    Medium("real-time text with redundancy", "text", 100, ("a=rtpmap:100 red/1000", "a=fmtp:100 98/98/98"), ("rtt",)),
+)
+
+
+def check(policy: Policy, pairs: Iterable[Pair], at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Finding]:
+    """Return one finding for each rule or setting that keeps an answered emergency call from being heard."""
+    if policy.media.mode != "enforce":
+        return []
+    unguarded = replace(policy, emergency=replace(policy.emergency, guard="off"))
+    findings: dict[tuple[str, str | None, str], Finding] = {}
+    for pair in _plain(pairs):
+        for medium in MEDIA:
+            if any(flow in policy.emergency.flows for flow in medium.flows):
+                for code, record in _blocked(unguarded, pair, medium, at_ns):
+                    key = (code, record.decision.rule, record.decision.reason)
+                    if key not in findings:
+                        findings[key] = _finding(policy, code, record, pair, medium)
+    return [*findings.values(), *_too_few_ports(policy)]
+
+
+def _plain(pairs: Iterable[Pair]) -> list[Pair]:
+    """The first pair of each two zones and each family."""
+    first: dict[tuple[str | None, str | None, bool], Pair] = {}
+    for pair in pairs:
+        first.setdefault((pair.caller.zone, pair.psap.zone, ":" in pair.caller.ip), pair)
+    return list(first.values())[:_MAX_PAIRS]
+
+
+def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator[tuple[str, RtpDecision]]:
+    """The decisions against the media of one call: while it goes on, and after a silence as long as a hold."""
+    engine = Engine(policy)
+    port = policy.media.ports[0] + (policy.media.ports[1] - policy.media.ports[0]) // 4 * 2
+    script = Script(pair, "media")
+    dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
+    offer, answer = medium.body(script.media_ip("caller"), port), medium.body(script.media_ip("psap"), port)
+    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=SOS.headers, body=offer)
+    script.answer(invite, 200, "mid_call", body=answer)
+    script.request(dialog, "caller", "ACK", "mid_call", of=invite)
+    for step in script.steps:
+        ends = (pair.caller, pair.psap) if step.sender == "caller" else (pair.psap, pair.caller)
+        told = list(_told(engine, DatagramReceived(_datagram(*ends, step.payload)), at_ns + step.at_ms * 1_000_000))
+        if any(isinstance(record, SipDecision) and record.decision.verdict != "allow" for record in told):
+            return  # a call that is not set up has other findings
+        yield from _decided_against(told)
+    for code, after_s in (("SOS116", 1), ("SOS117", 1 + HOLD_S)):
+        for sender, receiver in ((pair.caller, pair.psap), (pair.psap, pair.caller)):
+            for sequence in range(3):
+                packet = _rtp(medium.payload_type, after_s * 50 + sequence)
+                datagram = _datagram(sender, receiver, packet, port)
+                now_ns = at_ns + (after_s * 50 + sequence) * 20_000_000 + _SECOND_NS
+                told = list(_told(engine, MediaReceived(datagram), now_ns))
+                if code == "SOS116":
+                    yield from _decided_against(told)
+                yield from (
+                    ("SOS117", record)
+                    for record in told
+                    if isinstance(record, RtpDecision) and record.decision.reason == "media_timeout"
+                )
+
+
+def _decided_against(told: list[object]) -> Iterator[tuple[str, RtpDecision]]:
+    for record in told:
+        if (
+            isinstance(record, RtpDecision)
+            and record.rtp.protocol == "rtp"
+            and record.decision.verdict != "allow"
+            and record.decision.reason in _OWN_REASONS
+        ):
+            yield "SOS116", record
+
+
+def _told(engine: Engine, event: Event, now_ns: int) -> Iterator[object]:
+    deadline_ns = engine.next_deadline()
+    while deadline_ns is not None and deadline_ns <= now_ns:
+        engine.handle(DeadlineReached(), deadline_ns)
+        deadline_ns = engine.next_deadline()
+    for output in engine.handle(event, now_ns):
+        if isinstance(output, Write):
+            yield output.record
+
+
+def _datagram(sender: Endpoint, receiver: Endpoint, payload: bytes, media_port: int | None = None) -> Datagram:
+    source_port, target_port = (sender.port, receiver.port) if media_port is None else (media_port, media_port)
+    return Datagram(sender.ip, source_port, receiver.ip, target_port, payload, in_iface=sender.interface)
+
+
+def _rtp(payload_type: int, sequence: int) -> bytes:
+    return pack(">BBHII", 0x80, payload_type, sequence, sequence * 160, 911) + bytes(160)
+
+
+def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium: Medium) -> Finding:
+    rule = next((rule for rule in policy.rules if rule.name == record.decision.rule), None)
+    way = f"{record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
+    if code == "SOS117":
+        place = Place(policy.file, policy.media.line("timeout"))
+        message = (
+            f"media.timeout {policy.media.timeout_ns / 1e9:g}s is shorter than a hold of {HOLD_S} s: "
+            f"{medium.name} of an emergency call from {way} is refused after it"
+        )
+        return Finding(code, message, place, CODES[code].mend)
+    if rule is not None:
+        what, place = f'rule "{rule.name}" drops', rule.place
+    else:
+        line = record.decision.line
+        what, place = f"{record.decision.reason} keeps back", Place(policy.file, line)
+    message = f"{what} {medium.name} (payload type {medium.payload_type}) of an emergency call from {way}"
+    ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
+    return Finding(code, message, place, CODES[code].mend, rule.name if rule is not None else None, (ends,))
+
+
+def _too_few_ports(policy: Policy) -> list[Finding]:
+    first, last = policy.media.ports
+    surge = policy.emergency.surge
+    calls = max(CALLS_AT_LEAST, surge.calls_per_second * SURGE_S if surge is not None else 0)
+    room = (last - first + 1) // 2  # RTP and RTCP each take one
+    if room >= calls:
+        return []
+    message = f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once"
+    return [Finding("SOS118", message, Place(policy.file, policy.media.line("ports")), CODES["SOS118"].mend)]

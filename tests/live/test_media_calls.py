@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from firewall.live.control import ask
+from tests.live.baresip import Baresip
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.sipp import CARRIER, PSAP, CallCount, Sipp, answering
@@ -97,3 +98,32 @@ def test_killed_in_the_middle_of_200_calls_no_packet_is_lost_and_each_bye_closes
     assert uac.count().successful == 200
     for capture in ("c0.pcap", "p0.pcap"):
         assert rtp_packets(tmp_path / capture) == {CARRIER: 12_000, PSAP: 12_000}
+
+
+def test_two_soft_phones_hear_each_other_before_during_and_after_a_hold(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, log, control = tmp_path / "p.yaml", tmp_path / "decisions.jsonl", tmp_path / "control"
+    policy.write_text(policy_text())
+
+    def received() -> Counter[str]:
+        """By whom RTP was sent that the other side's wire has seen."""
+        return Counter({CARRIER: rtp_packets(inside.capture)[CARRIER], PSAP: rtp_packets(outside.capture)[PSAP]})
+
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log), "--control", str(control)) as firewall,
+        Wire(testbed.carrier, "c0", tmp_path / "c0.pcap") as outside,
+        Wire(testbed.psap, "p0", tmp_path / "p0.pcap") as inside,
+        Baresip(testbed.psap, "bob", PSAP, "30000-30100", tmp_path),
+        Baresip(testbed.carrier, "alice", CARRIER, "40000-40100", tmp_path, f"/dial sip:bob@{PSAP}") as alice,
+    ):
+        wait_until(lambda: min(received()[CARRIER], received()[PSAP]) >= 50, "a second of voice each way")
+        alice.press("x")
+        alice.wait_for("got SDP answer", 2)
+        alice.press("X")
+        alice.wait_for("got SDP answer", 3)
+        heard = received()
+        wait_until(lambda: min((received() - heard)[each] for each in (CARRIER, PSAP)) >= 50, "and again")
+        alice.press("b")
+        wait_until(lambda: status(control)["open"] == 0, "every pinhole is closed")
+        firewall.stop()
+    assert rtp_packets(tmp_path / "c0.pcap") == rtp_packets(tmp_path / "p0.pcap")
+    assert not [each for each in records(log, "rtp_decision") if each["state"] == "refused"]

@@ -280,13 +280,16 @@ class Media:
             outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
             return outputs
         self.table.keep(hole)
+        is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
-        hole.emergency = mark
+        hole.emergency = mark or hole.emergency
         if (hole.decision.verdict, hole.decision.rule, hole.override) != (decision.verdict, decision.rule, override):
             outputs += self._change(hole, pinhole, decision, override, wall_ns, None)
         elif hole.pinhole != pinhole:
             hole.decision = decision
             self.table.change(hole, pinhole)
+        if is_shared:
+            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
         return outputs
 
     def _open(
@@ -413,7 +416,7 @@ class Media:
     ) -> list[Output]:
         media.held.pop(key, None)
         hole = self.table.get(key)
-        if hole is None or hole.owners.pop(call.call_id, None) is None or hole.owners:
+        if hole is None or not hole.let_go(call.call_id):
             return []
         if is_at_once or not self._policy.media.grace_ns:
             return self._close(hole, cause, now_ns, wall_ns)

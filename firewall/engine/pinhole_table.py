@@ -5,6 +5,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.media_plan import Refusal, Way
@@ -71,6 +73,16 @@ class Hole:
         self.owners[call_id] = self.way = way
         for flow in self.flows.values():
             flow.describe(way.formats)
+
+    def let_go(self, call_id: str) -> bool:
+        """Take note that a call does not need it any more; tell whether it was the last one."""
+        if self.owners.pop(call_id, None) is None:
+            return False
+        for other, way in reversed(self.owners.items()):
+            self.pinhole = msgspec.structs.replace(self.pinhole, call_id=other)
+            self.way = way
+            return False
+        return True
 
     def flow(self, ends: Ends) -> MediaFlow:
         """Return the flow between these ends, a new one where there is none."""

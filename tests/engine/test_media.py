@@ -405,10 +405,15 @@ def test_two_calls_may_hold_one_way_and_the_first_to_end_does_not_close_it() -> 
     scene.call(uri=ORDINARY)
     second = invite(uri=ORDINARY, call_id="second", from_tag="b")
     scene.carrier(second, at_s=2)
-    scene.psap(answer(second), at_s=3)
+    told = scene.psap(answer(second), at_s=3)
+    opened = {r.call_id for r in flows(told) if r.state == "opened"}
+    assert opened == {"second"}, "the log says of each call what it holds"
     scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=4)
     scene.tell(DeadlineReached(), at_s=6)
     assert scene.to(CALLED) == FROM_CALLER
+    scene.carrier(request("BYE", ORDINARY, call_id="second", from_tag="b", to_tag="psap", cseq=2), at_s=7)
+    scene.tell(DeadlineReached(), at_s=8)
+    assert scene.open == {}
 
 
 def test_odd_rtp_is_recorded_once_with_what_is_odd_about_it() -> None:
@@ -441,7 +446,7 @@ def test_the_closed_record_has_the_counts() -> None:
     assert (stream.packets, stream.lost, stream.payload_type, stream.max_jitter_ms) == (100, 0, 0, 0.0)
 
 
-def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False) -> MediaScene:
+def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False, shared: bool = False) -> MediaScene:
     before = MediaScene()
     log: list[bytes] = []
     tell = before.tell
@@ -453,6 +458,10 @@ def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False) -> Me
 
     before.tell = recorded  # type: ignore[method-assign]
     before.call()
+    if shared:
+        second = invite(call_id="second", from_tag="b")
+        before.carrier(second, at_s=2)
+        before.psap(answer(second), at_s=2.5)
     if ended:
         before.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3)
         before.tell(DeadlineReached(), at_s=4)
@@ -501,3 +510,14 @@ def test_what_the_kernel_has_of_no_known_call_stays_until_it_is_silent_for_the_t
 
 def test_a_call_that_ended_before_the_restart_opens_nothing() -> None:
     assert after_a_restart(by_log=True, by_kernel=False, ended=True).open == {}
+
+
+@pytest.mark.parametrize("by_kernel", [True, False])
+def test_after_a_restart_a_way_that_calls_share_stays_until_the_last_of_them_ends(by_kernel: bool) -> None:
+    scene = after_a_restart(by_log=True, by_kernel=by_kernel, shared=True)
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=61)
+    scene.tell(DeadlineReached(), at_s=62)
+    assert scene.to(CALLED) == FROM_CALLER
+    scene.carrier(request("BYE", call_id="second", from_tag="b", to_tag="psap", cseq=2), at_s=63)
+    scene.tell(DeadlineReached(), at_s=64)
+    assert scene.open == {}

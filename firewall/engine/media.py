@@ -4,23 +4,23 @@
 packets. Each returns what must be done; pinholes come before the message that announces them.
 """
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import replace as with_changes
 
 import msgspec
 
-from firewall.engine.alarm import AlarmMemory, media_alarm
+from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import FlowsCounted, MediaReceived
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_check import CHECK_NS, one_way
+from firewall.engine.media_check import TwoWayChecks
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
 from firewall.engine.media_plan import Planner, Way
 from firewall.engine.media_record import flow_record, refused_way_record
+from firewall.engine.media_verdict import MediaVerdicts, media_mark
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import Pinhole, PinholeKey
@@ -28,13 +28,11 @@ from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
 from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
 from firewall.net.datagram import Datagram
-from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
+from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.media_endpoint import Formats
 
-_NEGOTIATED = Decision("allow", "media_negotiated")
-_EARLY = Decision("allow", "media_early")
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 _NO_FORMATS = Formats(frozenset(), (), ())
@@ -53,8 +51,7 @@ class Media:
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
-        self._checks: list[tuple[int, str]] = []
-        self._is_watched = False  # a capture of signalling alone says nothing about media
+        self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
         self._set_policy(policy, rules)
         self._refused = RefusedMedia(self.table, policy)
 
@@ -93,7 +90,7 @@ class Media:
         elif changed and not media.negotiation.sessions and not media.negotiation.offers:
             cause = "failed"
         outputs = self._renew(call, media, cause, now_ns, wall_ns) if changed else []
-        self._schedule_check(call, media, now_ns)
+        self._checks.schedule(call, media, now_ns)
         return self._told(outputs)
 
     def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
@@ -101,7 +98,7 @@ class Media:
         datagram = event.datagram
         if datagram.transport != "UDP" or self._policy.media.mode == "off":
             return []
-        self._is_watched = True
+        self._checks.is_watched = True
         hole = self._fitting(datagram)
         if hole is None:
             if event.copied == "all" and not self._refused.is_media(datagram):
@@ -137,7 +134,7 @@ class Media:
 
     def counted(self, event: FlowsCounted, now_ns: int) -> None:
         """Take over what the kernel counted."""
-        self._is_watched = True
+        self._checks.is_watched = True
         for count in event.counts:
             hole = self.table.get(count.key)
             if hole is not None:
@@ -166,7 +163,7 @@ class Media:
 
     def _recover(self, call: Call | None, pinhole: Pinhole, way: Way, now_ns: int) -> None:
         timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
-        mark = _mark(call) if call is not None else None
+        mark = media_mark(call) if call is not None else None
         hole = self.table.get(pinhole.key) or self._open(timed, way, _RECOVERED, None, mark, now_ns)
         if call is not None:
             call.media = call.media or CallMedia(is_recovered=True)
@@ -184,12 +181,7 @@ class Media:
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""
-        outputs: list[Output] = []
-        while self._checks and self._checks[0][0] <= now_ns:
-            due_ns, call_id = heapq.heappop(self._checks)
-            call = self._calls.get(call_id)
-            if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
-                outputs += self._check(call, call.media, now_ns, wall_ns)
+        outputs: list[Output] = list(self._checks.expire(now_ns, wall_ns))
         for hole in self.table.due(now_ns):
             outputs += self._close_due(hole, now_ns, wall_ns)
         outputs += [Write(record) for record in self._refused.ended(now_ns, wall_ns)]
@@ -206,17 +198,12 @@ class Media:
     def due_keys(self, now_ns: int) -> tuple[PinholeKey, ...]:
         """Return the pinholes whose counts matter to what ``expire`` will do at an instant."""
         keys = dict.fromkeys(self.table.due_keys(now_ns))
-        for due_ns, call_id in self._checks:
-            call = self._calls.get(call_id) if due_ns <= now_ns else None
-            if call is not None and call.media is not None:
-                keys.update(dict.fromkeys(call.media.held))
+        keys.update(dict.fromkeys(self._checks.due_keys(now_ns)))
         return tuple(keys)
 
     def next_deadline(self) -> int | None:
         """Return the earliest instant at which ``expire`` has something to do."""
-        instants = [self.table.next_deadline(), self._refused.next_deadline()]
-        if self._checks:
-            instants.append(self._checks[0][0])
+        instants = (self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
         return min((instant for instant in instants if instant is not None), default=None)
 
     def _told(self, outputs: list[Output]) -> list[Output]:
@@ -227,8 +214,8 @@ class Media:
         return [*(outputs if self._policy.media.mode != "off" else []), *self.table.changes()]
 
     def _set_policy(self, policy: Policy, rules: Rules) -> None:
-        self._policy = policy
-        self._rules = rules
+        self._policy = self._checks.policy = policy
+        self._verdicts = MediaVerdicts(policy, rules, self._ledger, self._alarms)
         self._planner = Planner(policy)
         self._zone = zone_finder(policy.zones)
 
@@ -249,6 +236,8 @@ class Media:
             wanted = {**media.held, **wanted}
         elif media.negotiation.sessions:
             media.is_recovered = False
+        if any(way.latches for way in wanted.values()):
+            wanted |= {key: way for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
         for key in [key for key in media.held if key not in wanted]:
             outputs += self._release(call, media, key, cause, now_ns, wall_ns, is_at_once=media.held[key].is_early)
@@ -257,14 +246,14 @@ class Media:
         return outputs
 
     def _want(self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
-        mark = _mark(call)
-        decision = self._decide(way, mark, None, wall_ns, now_ns)
-        override = self._override(decision, mark)
+        mark = media_mark(call)
+        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
+        override = self._verdicts.override(decision, mark)
         is_news = media.refused.get(key) != way
         outputs: list[Output] = []
         if decision.verdict != "allow" and is_news:
             media.refused[key] = way
-            outputs += self._hurt(call, way, decision, override, now_ns, wall_ns)
+            outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
         if way.refusal is not None and (override is None or way.refusal == "media_no_address"):
             self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
             if is_news:
@@ -273,7 +262,7 @@ class Media:
             return outputs
         media.held[key] = way
         hole = self.table.get(key)
-        pinhole = self._pinhole(call.call_id, way, decision, override)
+        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
         if hole is None:
             hole = self._open(pinhole, way, decision, override, mark, now_ns)
             hole.hold(call.call_id, way)
@@ -307,61 +296,24 @@ class Media:
         self.table.open(hole)
         return hole
 
-    def _pinhole(self, call_id: str, way: Way, decision: Decision, override: str | None) -> Pinhole:
-        media = self._policy.media
-        rule = decision.rule
-        return Pinhole(
-            way.key,
-            way.protocol,
-            call_id,
-            media.timeout_ns,
-            "allow" if decision.verdict == "allow" or override is not None else "drop",
-            rule.inspect
-            if rule is not None and rule.inspect is not None
-            else self._rules.media_inspect or media.inspect,
-        )
-
-    def _decide(
-        self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
-    ) -> Decision:
-        if way.refusal is not None and datagram is None:
-            return Decision("drop", way.refusal)
-        if not self._rules.about_media:
-            return _EARLY if way.is_early else _NEGOTIATED
-        key = way.key
-        datagram = datagram or Datagram(
-            key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"", key.transport
-        )
-        about = MediaFacts(way.kind, way.protocol, way.formats.codecs, way.direction)
-        facts = Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
-        decision = self._rules.decide_media(facts, wall_ns, now_ns)
-        return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
-
-    def _override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
-        if decision.verdict == "allow":
-            return None
-        if mark is not None and self._policy.emergency.guard == "enforce":
-            return "guard"
-        return "shadow" if self._policy.media.mode == "shadow" else None
-
     def _inspect(self, hole: Hole, flow: MediaFlow, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Let the rules look at a packet if it is one they look at; the first that one drops closes its flow."""
         flow.looked_at += 1
-        wants_all = hole.pinhole.inspect == "all" and self._rules.about_media
+        wants_all = hole.pinhole.inspect == "all" and self._verdicts.are_by_packet
         flow.is_plain = flow.looked_at >= FIRST_PACKETS and not wants_all
-        if not self._rules.about_media or hole.decision.verdict != "allow":
+        if not self._verdicts.are_by_packet or hole.decision.verdict != "allow":
             return []
         if flow.looked_at > FIRST_PACKETS and not wants_all and not hole.is_sampled:
             return []
-        decision = self._decide(hole.way, hole.emergency, datagram, wall_ns, now_ns)
+        decision = self._verdicts.decide(hole.way, hole.emergency, datagram, wall_ns, now_ns)
         if decision.verdict == "allow":
             return []
-        override = self._override(decision, hole.emergency)
-        pinhole = self._pinhole(hole.pinhole.call_id, hole.way, decision, override)
+        override = self._verdicts.override(decision, hole.emergency)
+        pinhole = self._verdicts.pinhole(hole.pinhole.call_id, hole.way, decision, override)
         outputs = self._change(hole, pinhole, decision, override, wall_ns, datagram)
         call = self._calls.get(hole.pinhole.call_id)
         if call is not None:
-            outputs += self._hurt(call, hole.way, decision, override, now_ns, wall_ns)
+            outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
         return outputs
 
     def _change(
@@ -386,7 +338,7 @@ class Media:
         source = Party(self._zone(datagram.src_ip, datagram.in_iface), datagram.src_ip)
         target = Party(self._zone(datagram.dst_ip, None), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
-        hole = self._open(self._pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, None, None, now_ns)
+        hole = self._open(self._verdicts.pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, None, None, now_ns)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
             datagram.payload, now_ns
         )
@@ -400,7 +352,7 @@ class Media:
         if call is None or call.media is None:
             return []
         key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
-        back = with_changes(way, key=key, src=way.dst, dst=way.src, latches=False)
+        back = with_changes(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
         return self._want(call, call.media, key, back, now_ns, wall_ns)
 
     def _release(
@@ -433,10 +385,10 @@ class Media:
         outputs: list[Output] = []
         call = self._calls.get(hole.pinhole.call_id)
         decision = Decision("drop", "media_timeout")
-        override = self._override(decision, hole.emergency)
+        override = self._verdicts.override(decision, hole.emergency)
         if call is not None and not hole.is_told_idle and hole.way.protocol == "rtp":
             hole.is_told_idle = True
-            outputs += self._hurt(call, hole.way, decision, override, now_ns, wall_ns)
+            outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
         if override is not None:
             self.table.wait(hole, now_ns + hole.pinhole.timeout_ns)
             return outputs
@@ -446,22 +398,6 @@ class Media:
                 owning.media.held.pop(hole.pinhole.key, None)
         return outputs + self._close(hole, "timeout", now_ns, wall_ns)
 
-    def _hurt(
-        self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int
-    ) -> list[Output]:
-        """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
-        mark = call.emergency
-        if mark is None or way.protocol == "rtcp" or override == "shadow" or self._policy.media.mode == "off":
-            return []
-        culprit = decision.rule.name if decision.rule is not None else ""
-        if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
-            return []
-        alarm = media_alarm(
-            call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=wall_ns
-        )
-        writes = self._ledger.media_blocked(call, way, decision, self._policy, wall_ns, guarded=override == "guard")
-        return [Write(alarm, urgent=True), *writes]
-
     def _refuse(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         found = self._refused.refuse(datagram, self._calls, now_ns, wall_ns)
         outputs: list[Output] = [Write(found.record)] if found.record is not None else []
@@ -469,31 +405,3 @@ class Media:
         if call is not None and call.media is not None:
             call.media.note_refused(found.reason, found.flow)
         return outputs
-
-    def _schedule_check(self, call: Call, media: CallMedia, now_ns: int) -> None:
-        """Ask some seconds after each answer of an emergency call whether both sides are heard."""
-        if call.emergency is None or call.attempt is None or "confirmed" not in call.dialogs.values():
-            return
-        sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
-        if not sessions or sessions == media.checked:
-            return
-        media.checked = sessions
-        media.check_at_ns = now_ns + CHECK_NS
-        media.heard_before = {key: hole.packets for key in media.held if (hole := self.table.get(key)) is not None}
-        heapq.heappush(self._checks, (media.check_at_ns, call.call_id))
-
-    def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Output]:
-        media.check_at_ns = None
-        is_off = self._policy.media.mode == "off"
-        if is_off or not self._is_watched or "confirmed" not in call.dialogs.values():
-            return []
-        losses = one_way(media, self.table, self._policy)
-        if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
-            return []
-        return list(self._ledger.media_lost(call, losses, self._policy, wall_ns))
-
-
-def _mark(call: Call) -> EmergencyMark | None:
-    """The mark of a call as its media carries it."""
-    mark = call.emergency
-    return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None

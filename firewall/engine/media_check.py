@@ -1,9 +1,18 @@
 """Is an answered call heard in both directions? (NENA-STA-010.3: MediaLoss)"""
 
+import heapq
+from collections.abc import Iterator
+
+from firewall.engine.alarm import AlarmMemory
+from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
+from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
+from firewall.engine.ledger import Ledger
 from firewall.engine.media_plan import Way
 from firewall.engine.media_record import culprit
+from firewall.engine.outputs import Write
+from firewall.engine.pinhole import PinholeKey
 from firewall.engine.pinhole_table import PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
@@ -22,6 +31,67 @@ _REFUSED = {
     "media_not_negotiated": "its packets went to {dst_ip} port {dst_port}, which was not negotiated",
     "media_closed": "its packets went to {dst_ip} port {dst_port}, which the call does not use any more",
 }
+
+
+class TwoWayChecks:
+    """Which calls are to be asked when.
+
+    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
+    """
+
+    def __init__(
+        self, policy: Policy, table: PinholeTable, calls: CallTable, ledger: Ledger, alarms: AlarmMemory
+    ) -> None:
+        self.policy = policy
+        self.is_watched = False
+        self._table = table
+        self._calls = calls
+        self._ledger = ledger
+        self._alarms = alarms
+        self._due: list[tuple[int, str]] = []
+
+    def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
+        """Ask some seconds after each answer of an emergency call whether both sides are heard."""
+        if call.emergency is None or call.attempt is None or "confirmed" not in call.dialogs.values():
+            return
+        sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
+        if not sessions or sessions == media.checked:
+            return
+        media.checked = sessions
+        media.check_at_ns = now_ns + CHECK_NS
+        media.heard_before = {key: hole.packets for key in media.held if (hole := self._table.get(key)) is not None}
+        heapq.heappush(self._due, (media.check_at_ns, call.call_id))
+
+    def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
+        """Ask the calls that are due."""
+        writes: list[Write] = []
+        while self._due and self._due[0][0] <= now_ns:
+            due_ns, call_id = heapq.heappop(self._due)
+            call = self._calls.get(call_id)
+            if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
+                writes += self._check(call, call.media, now_ns, wall_ns)
+        return writes
+
+    def due_keys(self, now_ns: int) -> Iterator[PinholeKey]:
+        """Yield the pinholes whose counts ``expire`` will ask for at an instant."""
+        for due_ns, call_id in self._due:
+            call = self._calls.get(call_id) if due_ns <= now_ns else None
+            if call is not None and call.media is not None:
+                yield from call.media.held
+
+    def next_deadline(self) -> int | None:
+        """Return when the next call is to be asked."""
+        return self._due[0][0] if self._due else None
+
+    def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Write]:
+        media.check_at_ns = None
+        is_off = self.policy.media.mode == "off"
+        if is_off or not self.is_watched or "confirmed" not in call.dialogs.values():
+            return []
+        losses = one_way(media, self._table, self.policy)
+        if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
+            return []
+        return list(self._ledger.media_lost(call, losses, self.policy, wall_ns))
 
 
 def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[MediaLoss, ...]:

@@ -28,7 +28,8 @@ class Way:
 
     ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
     must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
-    way named an address that is not its own, so what comes back goes to where this way's packets come from.
+    way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
+    ``is_latched``.
     """
 
     key: PinholeKey
@@ -43,6 +44,7 @@ class Way:
     is_expected: bool = False
     refusal: Refusal | None = None
     latches: bool = False
+    is_latched: bool = False
 
 
 class Planner:

@@ -17,6 +17,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/engine/events.py": "values without behaviour",
     "firewall/engine/call_media.py": "values; tests/engine/test_media.py follows them through calls",
     "firewall/engine/media_record.py": "tests/engine/test_media.py reads the records",
+    "firewall/engine/media_verdict.py": "tests/engine/test_media.py and test_media_check.py read the verdicts",
     "firewall/engine/observe.py": "tests/engine/test_engine.py tracks calls through it",
     "firewall/engine/outputs.py": "values without behaviour",
     "firewall/engine/record.py": "values; tests/engine/test_recording.py encodes them",

@@ -282,6 +282,11 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
     assert scene.to(mapped) == []
     scene.packet(mapped, CALLED, at_s=2)
     assert scene.to(mapped) == FROM_CALLED
+    again = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0, a=sendonly"), to_tag="psap", cseq=2, uri=ORDINARY)
+    scene.carrier(again, at_s=3)
+    scene.psap(answer(again), at_s=3.1)
+    scene.tell(DeadlineReached(), at_s=5)
+    assert scene.to(mapped) == FROM_CALLED, "a hold does not forget where the caller is"
     scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=10)
     scene.tell(DeadlineReached(), at_s=11)
     assert scene.open == {}

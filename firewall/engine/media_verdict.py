@@ -1,0 +1,92 @@
+"""The verdict on media: what rules and settings say, what overrides it, whom it hurts."""
+
+from firewall.engine.alarm import AlarmMemory, media_alarm
+from firewall.engine.call import Call
+from firewall.engine.decide import Decision, Rules
+from firewall.engine.ledger import Ledger
+from firewall.engine.media_plan import Way
+from firewall.engine.outputs import Output, Write
+from firewall.engine.pinhole import Pinhole
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
+from firewall.ruleset.policy import Policy
+
+_NEGOTIATED = Decision("allow", "media_negotiated")
+_EARLY = Decision("allow", "media_early")
+
+
+class MediaVerdicts:
+    """The verdicts of one policy."""
+
+    def __init__(self, policy: Policy, rules: Rules, ledger: Ledger, alarms: AlarmMemory) -> None:
+        self._policy = policy
+        self._rules = rules
+        self._ledger = ledger
+        self._alarms = alarms
+
+    @property
+    def are_by_packet(self) -> bool:
+        """Whether a rule may decide on media, so that packets must be looked at."""
+        return self._rules.about_media
+
+    def decide(
+        self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
+    ) -> Decision:
+        """Decide on a way, without a packet (None) or with one."""
+        if way.refusal is not None and datagram is None:
+            return Decision("drop", way.refusal)
+        if not self._rules.about_media:
+            return _EARLY if way.is_early else _NEGOTIATED
+        key = way.key
+        datagram = datagram or Datagram(
+            key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"", key.transport
+        )
+        about = MediaFacts(way.kind, way.protocol, way.formats.codecs, way.direction)
+        facts = Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
+        decision = self._rules.decide_media(facts, wall_ns, now_ns)
+        return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
+
+    def override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
+        """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither."""
+        if decision.verdict == "allow":
+            return None
+        if mark is not None and self._policy.emergency.guard == "enforce":
+            return "guard"
+        return "shadow" if self._policy.media.mode == "shadow" else None
+
+    def pinhole(self, call_id: str, way: Way, decision: Decision, override: str | None) -> Pinhole:
+        """Return the pinhole that carries a decision out."""
+        media = self._policy.media
+        rule = decision.rule
+        return Pinhole(
+            way.key,
+            way.protocol,
+            call_id,
+            media.timeout_ns,
+            "allow" if decision.verdict == "allow" or override is not None else "drop",
+            rule.inspect
+            if rule is not None and rule.inspect is not None
+            else self._rules.media_inspect or media.inspect,
+        )
+
+    def hurt(
+        self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int
+    ) -> list[Output]:
+        """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
+        mark = call.emergency
+        if mark is None or way.protocol == "rtcp" or override == "shadow" or self._policy.media.mode == "off":
+            return []
+        culprit = decision.rule.name if decision.rule is not None else ""
+        if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
+            return []
+        alarm = media_alarm(
+            call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=wall_ns
+        )
+        writes = self._ledger.media_blocked(call, way, decision, self._policy, wall_ns, guarded=override == "guard")
+        return [Write(alarm, urgent=True), *writes]
+
+
+def media_mark(call: Call) -> EmergencyMark | None:
+    """Return the mark of a call as its media carries it."""
+    mark = call.emergency
+    return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None

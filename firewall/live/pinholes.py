@@ -236,8 +236,10 @@ class Pinholes:
             return
         if pinhole.key not in held.keys:
             held.keys.append(pinhole.key)
+        is_same_to_kernel = (held.pinhole.verdict, held.pinhole.inspect) == (pinhole.verdict, pinhole.inspect)
         held.pinhole = pinhole
-        self._replace(element, held, out)
+        if not is_same_to_kernel:
+            self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
         if pinhole.key.transport != "UDP":

@@ -7,11 +7,12 @@ Live, replay and tests drive this same class.
 from hashlib import blake2b
 from typing import assert_never
 
-from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm, plain_alarm
+from firewall.engine.alarm import AlarmMemory, connection_alarm, emergency_alarm, keep_alive_alarm, plain_alarm
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
     CallsRecovered,
+    ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     Event,
@@ -82,6 +83,8 @@ class Engine:
                 outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
             case ForwardFailed(datagram, error):
                 outputs += self._forward_failed(datagram, error, now_ns, engine_ns)
+            case ConnectionRefused(said, limit):
+                outputs += self._connection_refused(said, limit, now_ns, engine_ns)
             case LogFailed(error):
                 self._observer.log_failing = True
                 sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
@@ -259,6 +262,21 @@ class Engine:
             outputs += self._ledger.lost(call, facts, self.policy, now_ns)
         return outputs
 
+    def _connection_refused(self, said: Datagram, limit: str, now_ns: int, engine_ns: int) -> list[Output]:
+        """A connection that a limit of our own refused: nobody decided on what it would have carried, so say it."""
+        facts = self._observer.read(said, engine_ns).facts
+        outputs: list[Output] = []
+        call_id = (facts.message.call_id if facts.message is not None else None) or ""
+        subject = (said.src_ip, limit) if facts.emergency is None else (said.src_ip, limit, call_id)
+        if self._alarms.first(engine_ns, "connection_refused", *subject):
+            outputs.append(Write(connection_alarm(facts, limit, self.policy, now_ns), urgent=True))
+            if facts.emergency is not None:
+                decision = Decision("drop", "connection_limit")
+                outputs += self._ledger.blocked_unnamed(
+                    facts, decision, self.policy, engine_ns, now_ns, is_trunk=self._trunks.knows(said)
+                )
+        return outputs
+
     def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
@@ -275,8 +293,8 @@ class Engine:
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
-        for call in self._observer.calls.expire(engine_ns):
-            outputs += self._ledger.expired(call, call.deadline_ns - self._clock_offset_ns)
+        for call, due_ns in self._observer.calls.expire(engine_ns):
+            outputs += self._ledger.expired(call, due_ns - self._clock_offset_ns)
         return outputs
 
     def _adopt(self, policy: Policy) -> None:

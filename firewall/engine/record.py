@@ -15,6 +15,7 @@ AlarmCode = Literal[
     "emergency_failed_downstream",
     "keep_alive_blocked",
     "forward_failed",
+    "connection_refused",
     "log_unwritable",
     "log_recovered",
     "table_full",

@@ -119,7 +119,9 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
     first = attempt.first
     status = attempt.final_status
-    what = f"refused with status {status}" if status is not None else "left without an answer"
+    what = "left without an answer"
+    if status is not None:
+        what = f"redirected with status {status}" if status < 400 else f"refused with status {status}"
     sentence = (
         f"emergency call {what} by the called side: {attempt.method} from {first.src_ip}:{first.src_port} "
         f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass; Call-ID {printable(call_id)}"
@@ -134,6 +136,16 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
         dest_port=first.dst_port,
         proto=first.transport,
     )
+
+
+def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> Alarm:
+    """Return the alarm for a TCP connection that a limit of the firewall's own refused."""
+    said = facts.datagram
+    what = "TCP connection refused" if facts.emergency is None else "TCP connection with an emergency call refused"
+    told = f"; it had sent {summary(facts)}" if said.payload else ""
+    ends = f"from {said.src_ip}:{said.src_port} to {said.dst_ip}:{said.dst_port}"
+    decision = Decision("drop", "connection_limit")
+    return _message_alarm("connection_refused", f"{what} {ends}: {limit}{told}", facts, decision, policy, now_ns)
 
 
 def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:

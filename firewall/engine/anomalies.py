@@ -55,6 +55,12 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         f"stream there is none, and the next start line begins a message. {_ATTACK}",
     ),
     (
+        "content_length_missing",
+        "No Content-Length in a message over TCP",
+        "RFC 3261 §18.3, §20.14 demand it on a stream. With a Content-Type there is a body: it is taken to go on to "
+        "the next start line, or until nothing has come for 0.1 s. Without one the message ends with its headers.",
+    ),
+    (
         "content_length_beyond_end",
         "Content-Length goes beyond the datagram",
         "RFC 3261 §18.3. The message was cut or its author counted wrongly; the body is taken to the datagram's end.",

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.engine.transaction import TransactionId, own_transaction_id
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message, Request, Response
 
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
+_TIMER_B_NS = 32_000_000_000
+"""64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
+_TIMER_C_NS = 200_000_000_000
+"""Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 _CHALLENGES = frozenset({401, 407})
 _ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
@@ -32,6 +37,12 @@ class Attempt:
     mark: EmergencyMark
     began_ns: int
     method: str
+    answer_due_ns: int | None = None
+    """When it has failed unless a final response has come by then; None when no answer is waited for."""
+    tried: TransactionId | None = None
+    """Of the request whose answer is waited for: a retransmission begins no new wait."""
+    is_overdue: bool = False
+    """It was told as failed because no answer had come in time; a late one changes that."""
     ringing_ns: int | None = None
     answered_ns: int | None = None
     is_acknowledged: bool = False
@@ -47,6 +58,17 @@ class Attempt:
     media_blocked: bool = False
     outcome: Outcome | None = None
 
+    def expect_answer(self, request: Request, now_ns: int) -> None:
+        """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
+        tried = own_transaction_id(request)
+        if self.answered_ns is not None or (self.answer_due_ns is not None and self.tried == tried):
+            return
+        if self.is_overdue and self.tried == tried:
+            return
+        self.tried = tried
+        self.answer_due_ns = now_ns + _TIMER_B_NS
+        self.is_overdue = False
+
     def passed(self, message: Message, now_ns: int, *, others_ring: bool) -> Outcome | None:
         """Take note of a message that was let through; return the outcome when it is known by it, else None.
 
@@ -55,9 +77,12 @@ class Attempt:
         if isinstance(message, Request):
             outcome = self._request_passed(message, now_ns)
         else:
+            was_overdue, due_ns = self.is_overdue, self.answer_due_ns
             outcome = self._response_passed(message, now_ns)
             if others_ring and outcome in ("failed_downstream", "abandoned"):
-                outcome = None
+                outcome, self.answer_due_ns = None, due_ns
+            if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
+                return "in_progress"
         if outcome is None or self.outcome is not None or self._never_began():
             return None
         self.ended_ns = now_ns
@@ -93,7 +118,7 @@ class Attempt:
             self.is_cancelled = True
         elif request.method == self.method and request.to_tag is None:
             self.initial_passed = True
-            if self.outcome == "failed_downstream":
+            if self.outcome == "failed_downstream" and not self.is_overdue:
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 
@@ -101,6 +126,13 @@ class Attempt:
         status = response.status_code
         if response.cseq_method != self.method or self.answered_ns is not None:
             return None
+        if self.is_overdue:
+            self.is_overdue = False
+            self.outcome = None  # late, but there is somebody
+        if status >= 200:
+            self.answer_due_ns = None
+        elif self.method == "INVITE":
+            self.answer_due_ns = now_ns + _TIMER_C_NS
         if status < 200:
             if status != 100 and self.ringing_ns is None:
                 self.ringing_ns = now_ns
@@ -112,6 +144,13 @@ class Attempt:
         if status == 487:
             return "abandoned"
         return None if status in _CHALLENGES or status < 400 else "failed_downstream"
+
+    def overdue(self) -> Outcome | None:
+        """Return the outcome of an attempt whose answer has not come in time, None when there is nothing to tell."""
+        self.answer_due_ns = None
+        outcome = self.expired() if self.answered_ns is None else None
+        self.is_overdue = outcome is not None
+        return outcome
 
     def expired(self) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""

@@ -19,6 +19,8 @@ TRANSACTION_NS = 32 * SECOND_NS
 """64*T1: after this no retransmission comes any more (RFC 3261 §17.1.1.2, timers B, F, H, J)."""
 RINGING_NS = 200 * SECOND_NS
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
+LATE_ANSWER_NS = 2 * TRANSACTION_NS
+"""An emergency call is told as failed at Timer B, and an answer that comes later all the same is let through."""
 DIALOG_NS = 24 * 3600 * SECOND_NS
 """A confirmed dialog without a session timer of which nothing was heard for a day is forgotten."""
 
@@ -48,6 +50,12 @@ class Call:
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
     forks: dict[DialogId, TransactionId | None] = field(default_factory=dict)
     transactions: dict[TransactionId, Transaction] = field(default_factory=dict)
+
+    @property
+    def wake_ns(self) -> int:
+        """When there is something to do about this call: its answer is overdue, or it is forgotten."""
+        due_ns = self.attempt.answer_due_ns if self.attempt is not None else None
+        return self.deadline_ns if due_ns is None else min(due_ns, self.deadline_ns)
 
     def state_for(self, message: Message) -> DialogState:
         """Return the state in which a message finds its dialog."""
@@ -179,6 +187,8 @@ class Call:
             lasts_ns = max(self.session_ns, TRANSACTION_NS)
         elif "early" in states or self.is_ringing():
             lasts_ns = RINGING_NS
+        elif self.attempt is not None and self.awaits_answer():
+            lasts_ns = LATE_ANSWER_NS
         else:
             lasts_ns = TRANSACTION_NS
         self.deadline_ns = now_ns + lasts_ns

@@ -53,8 +53,8 @@ class CallTable:
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
         """Take note that a message of this call was let through."""
         call.forwarded(message, now_ns)
-        if call.deadline_ns < call.scheduled_ns:
-            self._schedule(call)
+        if call.wake_ns < call.scheduled_ns:
+            self._schedule(call, call.wake_ns)
 
     def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
         """Take a call as an emergency from now on: it makes room for no other."""
@@ -62,27 +62,34 @@ class CallTable:
         self._ordinary.pop(call.call_id, None)
 
     def next_deadline(self) -> int | None:
-        """Return the earliest instant at which a call may have to be forgotten."""
+        """Return the earliest instant at which a call may be overdue or have to be forgotten."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    def expire(self, now_ns: int) -> list[Call]:
-        """Forget the calls whose deadline has come, and return them."""
-        expired: list[Call] = []
+    def expire(self, now_ns: int) -> list[tuple[Call, int]]:
+        """Return the calls whose answer is overdue and those whose deadline has come, each with its instant.
+
+        The second are forgotten. The first wait for a late answer: whoever tells of them ends the waiting for one.
+        """
+        expired: list[tuple[Call, int]] = []
         while self._deadlines and self._deadlines[0][0] <= now_ns:
             due_ns, call_id = heapq.heappop(self._deadlines)
             call = self._calls.get(call_id)
             if call is None or call.scheduled_ns != due_ns:
                 continue
-            if call.deadline_ns > now_ns:
-                self._schedule(call)
-            else:
+            if call.deadline_ns <= due_ns:
                 self._forget(call_id)
-                expired.append(call)
+                expired.append((call, call.deadline_ns))
+            elif call.wake_ns > now_ns:
+                self._schedule(call, call.wake_ns)
+            else:
+                if call.wake_ns < call.deadline_ns:
+                    expired.append((call, call.wake_ns))
+                self._schedule(call, call.deadline_ns)
         return expired
 
-    def _schedule(self, call: Call) -> None:
-        call.scheduled_ns = call.deadline_ns
-        heapq.heappush(self._deadlines, (call.deadline_ns, call.call_id))
+    def _schedule(self, call: Call, at_ns: int) -> None:
+        call.scheduled_ns = at_ns
+        heapq.heappush(self._deadlines, (at_ns, call.call_id))
         if len(self._deadlines) > 2 * len(self._calls) + _STALE_DEADLINES:
             # Entries of calls that were ended early would stay for as long as the calls might have lasted.
             self._deadlines = [(each.scheduled_ns, each.call_id) for each in self._calls.values()]

@@ -60,7 +60,7 @@ class Rules:
             if rule.limit is not None:
                 old = kept.get(rule.name)
                 self._buckets[rule.name] = old if old and old.limit == rule.limit else Buckets(rule.limit)
-                self._key_readers[rule.name] = _key_reader(rule.limit.per)
+                self._key_readers[rule.name] = key_reader(rule.limit.per)
 
     def decide(self, facts: Facts, standing: Standing, wall_ns: int, now_ns: int) -> Decision:
         """Decide on one message. ``wall_ns`` is the time of day (schedules); ``now_ns`` never goes back (limits)."""
@@ -161,7 +161,8 @@ def decision_line(decision: Decision, policy: Policy) -> int | None:
     return policy.default_place.line if decision.reason == "default" else None
 
 
-def _key_reader(per: tuple[str, ...]) -> Callable[[Facts], Key]:
+def key_reader(per: tuple[str, ...]) -> Callable[[Facts], Key]:
+    """Return the function that reads the bucket's key, the values of a limit's ``per`` fields, from a message."""
     readers = [reader_of(Field(name)) for name in per]
     if len(readers) == 1:
         return readers[0]

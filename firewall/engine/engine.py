@@ -7,11 +7,12 @@ Live, replay and tests drive this same class.
 from hashlib import blake2b
 from typing import assert_never
 
-from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm, plain_alarm
+from firewall.engine.alarm import AlarmMemory, connection_alarm, emergency_alarm, keep_alive_alarm, plain_alarm
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
     CallsRecovered,
+    ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     Event,
@@ -97,14 +98,10 @@ class Engine:
                 outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
             case ForwardFailed(datagram, error):
                 outputs += self._forward_failed(datagram, error, now_ns, engine_ns)
-            case LogFailed(error):
-                self._observer.log_failing = True
-                sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
-                outputs.append(Write(plain_alarm("log_unwritable", sentence, now_ns)))
-            case LogRecovered(lost_records):
-                self._observer.log_failing = False
-                sentence = f"the decision log can be written again; {lost_records} records were lost"
-                outputs.append(Write(plain_alarm("log_recovered", sentence, now_ns)))
+            case ConnectionRefused(said, limit):
+                outputs += self._connection_refused(said, limit, now_ns, engine_ns)
+            case LogFailed() | LogRecovered():
+                outputs.append(self._log_told(event, now_ns))
             case Stopped():
                 outputs += self._ledger.stopped(self._observer.calls.all(), now_ns)
                 outputs += self._media.stopped(engine_ns, now_ns)
@@ -166,6 +163,14 @@ class Engine:
             self._clock_offset_ns = self._now_ns - now_ns
         self._now_ns = max(self._now_ns, now_ns + self._clock_offset_ns)
         return self._now_ns
+
+    def _log_told(self, event: LogFailed | LogRecovered, now_ns: int) -> Write:
+        self._observer.log_failing = isinstance(event, LogFailed)
+        if isinstance(event, LogFailed):
+            sentence = f"the decision log cannot be written: {event.error}; calls go on, decisions are being lost"
+            return Write(plain_alarm("log_unwritable", sentence, now_ns))
+        sentence = f"the decision log can be written again; {event.lost_records} records were lost"
+        return Write(plain_alarm("log_recovered", sentence, now_ns))
 
     def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
         if self._strict:
@@ -301,6 +306,21 @@ class Engine:
             outputs += self._ledger.lost(call, facts, self.policy, now_ns)
         return outputs
 
+    def _connection_refused(self, said: Datagram, limit: str, now_ns: int, engine_ns: int) -> list[Output]:
+        """A connection that a limit of our own refused: nobody decided on what it would have carried, so say it."""
+        facts = self._observer.read(said, engine_ns).facts
+        outputs: list[Output] = []
+        call_id = (facts.message.call_id if facts.message is not None else None) or ""
+        subject = (said.src_ip, limit) if facts.emergency is None else (said.src_ip, limit, call_id)
+        if self._alarms.first(engine_ns, "connection_refused", *subject):
+            outputs.append(Write(connection_alarm(facts, limit, self.policy, now_ns), urgent=True))
+            if facts.emergency is not None:
+                decision = Decision("drop", "connection_limit")
+                outputs += self._ledger.blocked_unnamed(
+                    facts, decision, self.policy, engine_ns, now_ns, is_trunk=self._trunks.knows(said)
+                )
+        return outputs
+
     def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
@@ -320,9 +340,10 @@ class Engine:
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
-        for call in self._observer.calls.expire(engine_ns):
-            outputs += self._ledger.expired(call, call.deadline_ns - self._clock_offset_ns)
-            outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
+        for call, due_ns in self._observer.calls.expire(engine_ns):
+            outputs += self._ledger.expired(call, due_ns - self._clock_offset_ns)
+            if self._observer.calls.get(call.call_id) is not call:
+                outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
         outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)
         return outputs
 

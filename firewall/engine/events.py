@@ -97,6 +97,17 @@ class ForwardFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionRefused:
+    """A new TCP connection was reset because of a limit of the firewall's own, which ``limit`` says in words.
+
+    ``said``: its two ends, and as payload what the client had sent by then (often nothing yet).
+    """
+
+    said: Datagram
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogFailed:
     """A record could not be written. ``error`` is the kernel's word for it."""
 
@@ -126,6 +137,7 @@ Event = (
     | PolicyReplaced
     | PolicyRefused
     | ForwardFailed
+    | ConnectionRefused
     | LogFailed
     | LogRecovered
     | Stopped

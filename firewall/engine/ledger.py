@@ -26,14 +26,18 @@ class Ledger:
     def seen(self, call: Call, facts: Facts, now_ns: int) -> None:
         """Open an attempt with the request that begins it, whatever becomes of the request."""
         request, mark = facts.message, facts.emergency
-        if call.attempt is not None or mark is None or mark.emergency_class == "registration":
+        if mark is None or mark.emergency_class == "registration":
             return
-        if isinstance(request, Request) and begins_call(request):
+        if not isinstance(request, Request) or not begins_call(request):
+            return
+        if call.attempt is None:
             flow = datagram_flow_id(facts.datagram)
             call.attempt = Attempt(facts.datagram, flow, mark, now_ns, request.method)
             if request.from_tag is not None:
                 call.tags.add(request.from_tag)
             self.attempts += 1
+        if request.method == call.attempt.method:
+            call.attempt.expect_answer(request, now_ns)
 
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Write]:
         """Take note of a message that was let through; tell the outcome when it is known by it."""
@@ -130,10 +134,12 @@ class Ledger:
         return self._hurt(call, attempt, facts, hurt_by, "exception", wall_ns)
 
     def expired(self, call: Call, wall_ns: int) -> list[Write]:
-        """Tell the outcome of a call of which nothing more is expected."""
+        """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""
         attempt = call.attempt
-        outcome = attempt.expired() if attempt is not None else None
-        if attempt is None or outcome is None:
+        if attempt is None:
+            return []
+        outcome = attempt.overdue() if attempt.answer_due_ns is not None else attempt.expired()
+        if outcome is None:
             return []
         return _told(call, attempt, outcome, timestamp(wall_ns), None)
 
@@ -163,6 +169,8 @@ def _attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
     """A ban on an address that never got a call through is taken for what it was meant for: an attack."""
     if decision.reason == "banned":
         return "policy" if is_trunk else "attack"
+    if decision.reason == "connection_limit":
+        return "limit"
     if decision.rule is None:
         return "policy" if decision.reason == "default" else "exception"
     return "limit" if decision.rule.limit is not None else "policy"

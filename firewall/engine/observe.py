@@ -55,7 +55,7 @@ class Observer:
 
     def read(self, datagram: Datagram, now_ns: int) -> Reading:
         """Read a datagram; nothing is remembered of it."""
-        message, malformed = _parse(datagram.payload)
+        message, malformed = _parse(datagram)
         call = self.calls.get(message.call_id) if message is not None else None
         facts = Facts(
             datagram,
@@ -147,12 +147,15 @@ class Observer:
         )
 
 
-def _parse(payload: bytes) -> tuple[Message | None, str | None]:
+def _parse(datagram: Datagram) -> tuple[Message | None, str | None]:
     """Return the message, or the reason why there is none; neither for a keep-alive (RFC 5626 §3.5.1)."""
     try:
-        return parse_message(payload), None
+        message = parse_message(datagram.payload)
     except SipSyntaxError as error:
-        return None, error.reason if payload.strip(_KEEP_ALIVE_BYTES) else None
+        return None, error.reason if datagram.payload.strip(_KEEP_ALIVE_BYTES) else None
+    if datagram.transport == "TCP":
+        message.came_over_stream()
+    return message, None
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

@@ -115,6 +115,14 @@ REASONS: dict[str, Reason] = _table(
         "Please report it.",
     ),
     Reason(
+        "connection_limit",
+        "decision",
+        "A limit of TCP connections refused it",
+        "The daemon holds so many TCP connections, of this source or in all, that it reset a new one. What the caller "
+        "sends on it is lost, an emergency call too, and no rule had a say. It stands in alarms and in the ledger. "
+        "`sosgate ctl status` shows the counts and the limits; `ulimit -n` sets how many there may be.",
+    ),
+    Reason(
         "not_sip",
         "malformed",
         "No SIP message",

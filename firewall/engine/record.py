@@ -18,6 +18,7 @@ AlarmCode = Literal[
     "emergency_media_lost",
     "keep_alive_blocked",
     "forward_failed",
+    "connection_refused",
     "log_unwritable",
     "log_recovered",
     "table_full",

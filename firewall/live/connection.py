@@ -13,7 +13,7 @@ from firewall.live.listener import Arrival
 from firewall.live.stream import Stream
 from firewall.live.tcp_socket import Endpoint
 from firewall.net.datagram import Datagram
-from firewall.sip.framing import Framer, Piece
+from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
 
 # The sender has to wait once this much is queued for a side that does not read, until the queue is short again.
 QUEUE_HIGH_BYTES = 64 * 1024
@@ -40,6 +40,8 @@ class _Direction:
         self.pieces: deque[tuple[Piece, int]] = deque()
         self.ended = False
         self.held = False
+        self.latest_ns = 0
+        self.release: asyncio.TimerHandle | None = None
         self.last_forwarded: Datagram | None = None
         self._ends = ends
         self._in_iface = in_iface
@@ -59,6 +61,11 @@ class _Direction:
             )
             for piece, time_ns in turn
         ]
+
+    def lets_junk_through(self, latest: Datagram) -> bool:
+        """Tell whether the stream is one that is no SIP and that the engine lets pass; a NUL keeps alive, no more."""
+        is_junk = self.framer.lost and not self.pieces and latest.payload.strip(b"\r\n\0 ")
+        return bool(is_junk) and self.last_forwarded is latest
 
     def regulate(self) -> None:
         """Read on, or have the source wait: while its messages are being dealt with, or its target is too slow.
@@ -143,6 +150,7 @@ class Connection:
         self._deadline = self._loop.call_later(CLOSE_WITHIN_S, self.abort)
         self._to_client.read_now()
         self._to_server.read_now()
+        self._release_bodies()
         for stream in (self._to_client, self._to_server):
             stream.finish()
         self._regulate()
@@ -179,7 +187,9 @@ class Connection:
         """Bytes came: cut messages out of them and have them decided."""
         self.last_active = self._loop.time()
         direction = self._from(stream)
+        direction.latest_ns = time_ns
         direction.take(direction.framer.feed(data), time_ns)
+        self._wait_for_body(direction)
         self._work(direction)
 
     def ended(self, stream: Stream, time_ns: int) -> None:
@@ -197,7 +207,8 @@ class Connection:
         if stream.connecting:
             # What the client has said already is decided, and told as not delivered.
             self._to_client.read_now()
-        if stream.closed:
+        self._release_bodies()
+        if self._over or stream.closed:
             return  # the client turned out to be gone as well
         undelivered = stream.unsent(even_unacknowledged=True)
         stream.abort()
@@ -212,6 +223,25 @@ class Connection:
         self._regulate()
         self._close_if_over()
 
+    def _wait_for_body(self, direction: _Direction) -> None:
+        """Take a body without Content-Length as whole when its sender is quiet."""
+        if direction.release is not None:
+            direction.release.cancel()
+            direction.release = None
+        if direction.framer.has_open_body:
+            direction.release = self._loop.call_later(OPEN_BODY_WAIT_NS / 1e9, self._release, direction)
+
+    def _release_bodies(self) -> None:
+        for direction in (self._upward, self._downward):
+            if direction.framer.has_open_body:
+                self._release(direction)
+
+    def _release(self, direction: _Direction) -> None:
+        direction.release = None
+        if not self._over:
+            direction.take(direction.framer.release(), direction.latest_ns)
+            self._work(direction)
+
     def _from(self, stream: Stream) -> _Direction:
         return self._upward if stream is self._to_client else self._downward
 
@@ -222,10 +252,9 @@ class Connection:
         if direction.pieces:
             arrivals = direction.next_arrivals()
             self._serve(arrivals)
-            passed = direction.last_forwarded is arrivals[-1].datagram
-            if direction.framer.broken and not direction.pieces and not passed:
-                # Nothing that can be told apart will come here any more: let the peers begin anew.
-                self.finish()
+            if direction.lets_junk_through(arrivals[-1].datagram):
+                # TLS that is let through must not wait for what follows.
+                direction.take(direction.framer.release(), direction.latest_ns)
         if direction.pieces:
             self._loop.call_soon(self._work, direction)
         elif direction.source.closed:

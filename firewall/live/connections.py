@@ -47,7 +47,8 @@ class ConnectionsStatus(msgspec.Struct, frozen=True):
 class Connections:
     """Accepts connections and keeps them within bounds.
 
-    ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so.
+    ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so,
+    ``refused`` of each connection that a limit refused, with what its client had said.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Connections:
         interface_name: Callable[[int], str | None],
         serve: Serve,
         failed: OnFailed,
+        refused: OnFailed,
     ) -> None:
         self._loop = loop
         self._interface_name = interface_name
         self._serve = serve
         self._failed = failed
+        self._tell_refused = refused
         self._routes = RouteLookup()
         self._listeners: list[TcpListener] = []
         self._open: dict[Connection, None] = {}
@@ -164,7 +167,7 @@ class Connections:
             upstream = connect_from(accepted.client, accepted.server, accepted.traffic_class)
         except OSError as error:
             self._not_reached += 1
-            self._drop(accepted, os.strerror(error.errno) if error.errno else str(error))
+            self._failed(_reset(accepted), os.strerror(error.errno) if error.errno else str(error))
             return
         interfaces = (
             self._interface_name(accepted.interface_index),
@@ -179,16 +182,7 @@ class Connections:
 
     def _refuse(self, accepted: Accepted, reason: str) -> None:
         self._refused += 1
-        self._drop(accepted, reason)
-
-    def _drop(self, accepted: Accepted, reason: str) -> None:
-        """Reset a connection that could not be made, and tell what it has lost: what the client has said by now."""
-        try:
-            said = accepted.socket.recv(65536)
-        except OSError:
-            said = b""
-        reset(accepted.socket)
-        self._failed(Datagram(*accepted.client, *accepted.server, said, "TCP"), reason)
+        self._tell_refused(_reset(accepted), reason)
 
     def _crowd_out(self) -> bool:
         """Reset a few connections to make room: first those of which nothing was ever let through, oldest first."""
@@ -221,6 +215,16 @@ class Connections:
                 self._broken += 1
             else:
                 self._not_reached += 1
+
+
+def _reset(accepted: Accepted) -> Datagram:
+    """Reset a connection that could not be made, and return what is lost with it: what the client has said by now."""
+    try:
+        said = accepted.socket.recv(65536)
+    except OSError:
+        said = b""
+    reset(accepted.socket)
+    return Datagram(*accepted.client, *accepted.server, said, "TCP")
 
 
 def _source(ip: str) -> int:

@@ -137,7 +137,13 @@ class _Daemon:
         for listener in self._listeners:
             undo.callback(listener.close)
         versions = tuple(listener.version for listener in self._listeners)
-        self._connections = Connections(loop, self._listeners[0].interface_name, self._serve, self._not_delivered)
+        self._connections = Connections(
+            loop,
+            self._listeners[0].interface_name,
+            self._serve,
+            self._not_delivered,
+            self._connection_refused,
+        )
         undo.callback(self._connections.close)
         self._connections.listen(versions, nftables.PROXY_PORT)
         if self._settings.log is not None:
@@ -211,6 +217,9 @@ class _Daemon:
 
     def _not_delivered(self, datagram: Datagram, error: str) -> None:
         self._driver.forward_failed(datagram, error)
+
+    def _connection_refused(self, said: Datagram, limit: str) -> None:
+        self._driver.connection_refused(said, limit)
 
     def _readable(self) -> None:
         self._read_batch()

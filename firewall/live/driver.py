@@ -6,6 +6,7 @@ from typing import Protocol, assert_never
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import (
+    ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     Event,
@@ -117,6 +118,10 @@ class Driver:
     def forward_failed(self, datagram: Datagram, error: str) -> None:
         """The sender could not send this."""
         self.tell(ForwardFailed(datagram, error))
+
+    def connection_refused(self, said: Datagram, limit: str) -> None:
+        """A limit refused a TCP connection."""
+        self.tell(ConnectionRefused(said, limit))
 
     def sync_failed(self, error: str) -> None:
         """The log could not be synced to disk: records handed to the kernel may never reach it."""

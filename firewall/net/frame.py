@@ -7,6 +7,8 @@ from firewall.net.link import ETHERNET as ETHERNET
 from firewall.net.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, SHORT, UNKNOWN_LINK, ip_packet
 from firewall.net.pcapng import NO_LINK_TYPE
 
+_USER_LINKS = range(147, 163)  # LINKTYPE_USER0 to USER15
+
 
 class FrameDecoder(PacketDecoder):
     """Reads the frames of one capture, in order: any bytes give a datagram or the reason why not."""
@@ -20,6 +22,9 @@ class FrameDecoder(PacketDecoder):
             return self.ipv6(record, offset)
         if protocol == SHORT:
             return self.short(record, "its link header")
+        if protocol == UNKNOWN_LINK and record.link_type in _USER_LINKS:
+            reason = f"link type {record.link_type} is for private use: only who wrote the capture knows what is in it"
+            return self.undecoded(record, "link_type", reason)
         if protocol == UNKNOWN_LINK and record.link_type != NO_LINK_TYPE:
             return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")
         return self.undecoded(record, "not_ip", "the frame holds no IP packet")

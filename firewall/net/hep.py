@@ -1,7 +1,10 @@
-"""HEPv3: SIP messages and the addresses they had, as the agents in Kamailio, OpenSIPS or FreeSWITCH tell them to Homer.
+"""HEP: SIP messages and the addresses they had, as the agents in Kamailio, OpenSIPS or FreeSWITCH tell them to Homer.
 
 A packet is "HEP3", its length, and chunks: vendor, type, length, value (HEP/EEP network protocol, revision 32). Only
 chunks of the generic vendor 0 are read.
+
+Versions 1 and 2 have a fixed header: version, its length, address family, IP protocol, ports, addresses, and in version
+2 the time, which is not read (its byte order is that of the agent's machine).
 """
 
 import ipaddress
@@ -9,8 +12,12 @@ import zlib
 from struct import Struct
 
 from firewall.net.datagram import Packet, Transport
+from firewall.net.signalling import begins_signalling
 
 HEP3_MAGIC = b"HEP3"
+OLD_HEP_HEADS = {b"\x01\x10": 4, b"\x01\x28": 16, b"\x02\x1c": 4, b"\x02\x34": 16}
+"""Version and header length of HEP 1 and 2, and how many bytes their addresses have."""
+_AF_INET, _AF_INET6 = (2,), (10, 24, 28, 30)
 _MAX_PAYLOAD_BYTES = 65_535
 _CHUNK = Struct(">HHH").unpack_from
 _PROTOCOL, _SRC4, _DST4, _SRC6, _DST6, _SRC_PORT, _DST_PORT = 2, 3, 4, 5, 6, 7, 8
@@ -20,10 +27,12 @@ _TRANSPORTS: dict[int, Transport] = {6: "TCP", 17: "UDP"}
 
 
 def read_hep(payload: bytes) -> Packet | None:
-    """Return the packet that a HEPv3 packet tells of, None when it is damaged. Any bytes give one of the two.
+    """Return the packet that a HEP packet tells of, None when it is damaged or none. Any bytes give one of the two.
 
     A packet whose content is not SIP (RTCP reports, logs) has the transport ``other``.
     """
+    if payload[:2] in OLD_HEP_HEADS:
+        return _read_old_hep(payload, OLD_HEP_HEADS[payload[:2]])
     if payload[:4] != HEP3_MAGIC or len(payload) < 6:
         return None
     total = int.from_bytes(payload[4:6], "big")
@@ -55,6 +64,26 @@ def read_hep(payload: bytes) -> Packet | None:
         content,
         _TRANSPORTS.get(_number(chunks, _PROTOCOL, 17), "UDP") if is_sip else "other",
         captured_ns=captured_ns,
+    )
+
+
+def _read_old_hep(payload: bytes, address_bytes: int) -> Packet | None:
+    """Two bytes are a weak sign, so that the header must fit in all, and a SIP message begin behind it."""
+    if len(payload) < payload[1] + 4:
+        return None
+    family, protocol, content = payload[2], payload[3], payload[payload[1] :]
+    is_family = family in (_AF_INET if address_bytes == 4 else _AF_INET6)
+    if not is_family or protocol not in _TRANSPORTS or not begins_signalling(content):
+        return None
+    src_port, dst_port = int.from_bytes(payload[4:6], "big"), int.from_bytes(payload[6:8], "big")
+    src, dst = payload[8 : 8 + address_bytes], payload[8 + address_bytes : 8 + 2 * address_bytes]
+    return Packet(
+        str(ipaddress.ip_address(src)),
+        src_port,
+        str(ipaddress.ip_address(dst)),
+        dst_port,
+        content,
+        _TRANSPORTS[protocol],
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram, Packet, TcpHeader, Transport
 from firewall.net.fragment import FragmentTable
-from firewall.net.hep import HEP3_MAGIC, read_hep
+from firewall.net.hep import HEP3_MAGIC, OLD_HEP_HEADS, read_hep
 from firewall.net.tunnel import MAX_TUNNELS, Inside, inside_ip, inside_udp, quoted_by_icmp
 from firewall.net.vantage import vantage
 
@@ -42,7 +42,7 @@ _IPV6_FRAGMENT = Struct(">BBHI").unpack_from
 _UDP = Struct(">HHH").unpack_from
 _TCP = Struct(">HHIIBB").unpack_from
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
-_TCP_PROTOCOL, _UDP_PROTOCOL = 6, 17
+_TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _MOBILITY, _HIP, _SHIM6 = 135, 139, 140
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _MOBILITY, _HIP, _SHIM6})
@@ -68,6 +68,8 @@ class PacketDecoder(ABC):
 
     def __init__(self, *, as_captured: bool = False, interfaces: frozenset[str] = frozenset()) -> None:
         self.fragments = FragmentTable()
+        self.sctp_frames: tuple[int, int] | None = None
+        """The first frame with an SCTP packet, which nobody here reads, and how many there were."""
         self._as_captured = as_captured
         self._interfaces = interfaces
 
@@ -131,11 +133,18 @@ class PacketDecoder(ABC):
     def _transport(
         self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, data: bytes, start: int, end: int
     ) -> Datagram | Undecoded:
-        if protocol == _UDP_PROTOCOL:
+        while protocol == _AUTHENTICATION and start + 8 <= end:  # behind an IPv4 header; IPv6 took its own away
+            protocol, start = data[start], start + ((data[start + 1] + 2) << 2)
+            if start > end:
+                return self.undecoded(
+                    record, "malformed", "the Authentication Header is longer than the packet", src, dst
+                )
+        if protocol in (_UDP_PROTOCOL, _UDP_LITE):
             if end - start < 8:
                 return self.undecoded(record, "malformed", "the packet is too short for a UDP header", src, dst)
             src_port, dst_port, length = _UDP(data, start)
-            if length == 0:  # a jumbogram's, or one that the network card is going to cut (USO)
+            # 0: a jumbogram's, or one that the network card is going to cut (USO). UDP-Lite has none (RFC 3828 §3.1).
+            if length == 0 or protocol == _UDP_LITE:
                 length = end - start
             if length < 8 or start + length > end:
                 return self.undecoded(
@@ -166,6 +175,9 @@ class PacketDecoder(ABC):
                 bool(flags & _RST),
             )
             return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
+        if protocol == _SCTP:
+            first, count = self.sctp_frames or (record.frame_number, 0)
+            self.sctp_frames = first, count + 1
         datagram = self._datagram(record, src, dst, 0, 0, data[start:end], "other")
         inside = inside_ip(protocol, data, start, end)
         if inside is not None:
@@ -179,7 +191,8 @@ class PacketDecoder(ABC):
         self, record: CaptureRecord, src: bytes, dst: bytes, src_port: int, dst_port: int, payload: bytes
     ) -> Datagram | Undecoded:
         datagram = self._datagram(record, src, dst, src_port, dst_port, payload, "UDP")
-        if payload[:4] == HEP3_MAGIC and (packet := read_hep(payload)) is not None:
+        packet = read_hep(payload) if payload[:4] == HEP3_MAGIC or payload[:2] in OLD_HEP_HEADS else None
+        if packet is not None:
             return msgspec.structs.replace(
                 packet,
                 frame_bytes=datagram.frame_bytes,

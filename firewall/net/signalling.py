@@ -26,8 +26,14 @@ MESSAGE_PREFIXES: tuple[bytes, ...] = (
     b"UPDA",
 )
 _PREFIXES = frozenset(MESSAGE_PREFIXES)
+_BEGINNINGS = frozenset(prefix[:size] for prefix in MESSAGE_PREFIXES for size in range(1, len(prefix) + 1))
 
 
 def is_signalling(src_port: int, dst_port: int, payload: bytes, ports: frozenset[int]) -> bool:
     """Tell whether a UDP datagram is SIP signalling for a firewall whose signalling ports are ``ports``."""
     return dst_port in ports or src_port in ports or payload[:4] in _PREFIXES
+
+
+def begins_signalling(payload: bytes) -> bool:
+    """Tell whether bytes begin a SIP message, or may do so once more of them come; none do not."""
+    return payload[:4] in _BEGINNINGS

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
@@ -16,6 +17,7 @@ from firewall.replay.copies import Sightings
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
+from firewall.sip.message import parse_message
 
 _LOSSES = frozenset({"truncated", "malformed", "link_type"})
 
@@ -54,10 +56,13 @@ class CaptureReader:
 
     def read(self, frame: CaptureRecord) -> Iterator[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
+        if self._streams.open_bodies:
+            yield from self._arrivals(self._streams.quiet(frame.timestamp_ns), None)
         datagram = self._decoder.decode(frame)
         if isinstance(datagram, Undecoded):
             if datagram.kind in _LOSSES:
                 self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
+                self.found.sip_messages += _begins_like_sip(datagram)
                 cut = datagram.datagram
                 if self.media(cut) and is_rtp(cut.payload):
                     yield from self._media_arrival(frame, cut, frame.timestamp_ns, negotiated=True)
@@ -97,10 +102,25 @@ class CaptureReader:
         for frame_number, held_bytes in self._decoder.fragments.incomplete():
             reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
             self.found.unreadable.append(Unreadable(frame_number, reason))
+        if self._decoder.sctp_frames is not None:
+            first, count = self._decoder.sctp_frames
+            self.found.unreadable.append(Unreadable(first, f"SCTP is not read: {count} packets, this is the first"))
         self.found.unreadable += self._streams.unreadable
         self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
 
-    def _arrivals(self, messages: list[StreamMessage], now_ns: int) -> Iterator[Arrival]:
+    def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> Iterator[Arrival]:
+        """``now_ns`` None: each is decided as of the time its last segment was captured."""
         for message in messages:
-            segment = message.segment
-            yield Arrival(message.datagram, segment.seen_on, now_ns, segment.timestamp_ns)
+            seen_ns = message.segment.timestamp_ns
+            yield Arrival(message.datagram, message.segment.seen_on, seen_ns if now_ns is None else now_ns, seen_ns)
+
+
+def _begins_like_sip(cut: Undecoded) -> bool:
+    """Tell whether a frame that a snapshot length cut holds a SIP start line: it counts as a message, as in tshark."""
+    if cut.kind != "truncated" or cut.datagram.transport != "UDP" or b"\n" not in cut.datagram.payload:
+        return False
+    try:
+        parse_message(cut.datagram.payload)
+    except SipSyntaxError:
+        return False
+    return True

@@ -16,11 +16,33 @@ from firewall.engine.timestamp import instant
 LogRecord = dict[str, Any]
 _HOUR_NS = 3600 * 1_000_000_000
 
-# What the loss of a message does to the call (RFC 3261 §13.3.1.4, RFC 3262 §3, RFC 3261 §15.1).
+# What the loss of a message does to the call, as the two ends see it.
 _CONSEQUENCES = {
-    "ACK": "without it the called side ends the call after 32 seconds",
-    "PRACK": "without it the call does not get beyond ringing and fails after 32 seconds",
-    "BYE": "without it the other side goes on with a call that is over",
+    "ACK": "without it the called side ends the call after 32 seconds",  # RFC 3261 §13.3.1.4
+    "PRACK": "without it the call does not get beyond ringing and fails after 32 seconds",  # RFC 3262 §3
+    "BYE": "without it the other side goes on with a call that is over",  # RFC 3261 §15.1
+    # RFC 3261 §9.1
+    "CANCEL": "without it the called side goes on ringing for a caller who has hung up, and may answer nobody",
+    # RFC 6086 §4.2.2
+    "INFO": "without it the other side does not learn what it says (a dialled digit, a location); the call goes on",
+    "UPDATE": "without it the session stays as it was: a hold, a change of media or a session refresh did not happen, "
+    "and a session timer may end the call",  # RFC 3311 §5.1, RFC 4028 §10
+    "REFER": "without it the call is not transferred and stays where it is",  # RFC 3515 §2.4
+    "OPTIONS": "without it the other side may take the trunk out of service",
+    "MESSAGE": "without it the text never reaches the called side",  # RFC 3428 §4
+    "re-INVITE": "without it the session stays as it was: a hold, a change of media or a session refresh did not "
+    "happen, and a session timer may end the call",  # RFC 3261 §14.1, RFC 4028 §10
+}
+# The same of responses to INVITE, by status: an exact one before its class.
+_LOST_RESPONSES = {
+    "100": "without it the caller's side goes on sending the INVITE, and gives up after 32 seconds if no other "
+    "response comes",  # RFC 3261 §17.1.1.2
+    "183": "without it the caller hears nothing before the answer (no announcement, no ringing tone)",
+    "1": "without it the caller hears no ringing and may hang up, though the called side rings",  # RFC 3261 §13.2.2.1
+    "2": "without it the called side has answered and the caller does not know: the caller goes on waiting, and the "
+    "called side ends the call after 32 seconds",  # RFC 3261 §13.3.1.4
+    "3": "without it the caller does not learn where else to try and waits until the call times out",
+    "": "without it the caller does not learn that the call was refused, tries nobody else and waits in vain",
 }
 
 
@@ -169,35 +191,58 @@ def _because(decision: LogRecord) -> str:
 def _cause(decisions: list[LogRecord], ledger: LogRecord | None, guarded: LogRecord | None) -> str | None:
     hurt_by = ledger["hurt_by"] if ledger else None
     if hurt_by is not None:
-        return _our_doing(hurt_by, str(ledger["attribution"]) if ledger else "")
+        is_first = ledger is not None and ledger["problem"] == "InitialTrafficBlocked"
+        return _our_doing(hurt_by, str(ledger["attribution"]) if ledger else "", is_first=is_first)
     if guarded is not None:
         return f"{_because(guarded['decision'])} would have blocked this call; the guard let it pass"
     blocked = next((record for record in decisions if record["decision"]["verdict"] != "allow"), None)
     if blocked is not None:
         step = _step(blocked, blocked)
-        return f"sosgate did not let {step.message} pass: {step.verdict} by {step.because}"
+        cause = f"sosgate did not let {step.message} pass: {step.verdict} by {step.because}"
+        sip, cseq = blocked["sip"], str(blocked["sip"].get("cseq", ""))
+        lost = sip.get("method") or f"{sip.get('code')} ({cseq.rpartition(' ')[2]})"
+        consequence = _consequence(lost, is_first=not blocked["dialog"].get("to_tag"))
+        return f"{cause}; {consequence}" if consequence else cause
     return _others_doing(decisions, ledger)
 
 
-def _our_doing(hurt_by: LogRecord, attribution: str) -> str:
+def _our_doing(hurt_by: LogRecord, attribution: str, *, is_first: bool) -> str:
     who = f'rule "{hurt_by["rule"]}"' if hurt_by["rule"] else f"reason {hurt_by['reason']}"
     where = f"{hurt_by['file']}:{hurt_by['line']}" if hurt_by["line"] else hurt_by["file"]
     cause = f"sosgate did not let {hurt_by['message']} pass: {hurt_by['verdict']} by {who} ({where})"
     if attribution == "attack":
         return f"{cause}, which had banned this address; no call from it ever passed before: taken for an attack"
-    consequence = _CONSEQUENCES.get(str(hurt_by["message"]).partition(" ")[0])
+    consequence = _consequence(str(hurt_by["message"]), is_first=is_first)
     return f"{cause}; {consequence}" if consequence else cause
+
+
+def _consequence(message: str, *, is_first: bool) -> str | None:
+    """Return what the call's two ends experience when a message (``INVITE URI`` or ``200 OK (1 INVITE)``) is lost."""
+    first_word, _, rest = message.partition(" ")
+    if not first_word.isdigit():
+        method = "re-INVITE" if first_word == "INVITE" and not is_first else first_word
+        return _CONSEQUENCES.get(method)
+    method = rest.rstrip(")").rpartition(" ")[2].lstrip("(")
+    if method != "INVITE":
+        return f"without it the side that sent the {method} sends it again and gives up after 32 seconds"
+    return next(
+        (text for status, text in _LOST_RESPONSES.items() if status and first_word.startswith(status)),
+        _LOST_RESPONSES[""],
+    )
 
 
 def _others_doing(decisions: list[LogRecord], ledger: LogRecord | None) -> str | None:
     outcome = ledger["outcome"] if ledger else None
     if outcome == "abandoned":
         return "sosgate let every message pass; the caller hung up before an answer"
+    if outcome == "in_progress":
+        return None
     if outcome == "impaired":
         return "sosgate let every message pass; nobody acknowledged the answer, so the called side gave up after 32 s"
     final = next((r["sip"] for r in reversed(decisions) if int(r["sip"].get("code", "0")) >= 300), None)
     if final is not None and outcome in (None, "failed_downstream"):
-        return f"sosgate let every message pass; the called side answered {final['code']} {final['reason']}"
+        did = "redirected the call with" if final["code"].startswith("3") else "answered"
+        return f"sosgate let every message pass; the called side {did} {final['code']} {final['reason']}"
     if outcome == "failed_downstream" or not any(record["sip"].get("code") for record in decisions):
         return "sosgate let every message pass; the called side never answered"
     return None

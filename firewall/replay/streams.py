@@ -10,10 +10,10 @@ import msgspec
 
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
-from firewall.net.signalling import is_signalling
+from firewall.net.signalling import begins_signalling, is_signalling
 from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable
 from firewall.net.vantage import vantage
-from firewall.sip.framing import Framer, Piece
+from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
 
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 """What all streams together may hold of messages that are not whole yet."""
@@ -46,6 +46,8 @@ class SipStreams:
         self._table = StreamTable(self._is_signalling)
         self._streams: dict[StreamKey, _SipStream] = {}
         self._pending_bytes = 0
+        self.open_bodies: dict[StreamKey, int] = {}
+        """The streams on which a message without Content-Length waits for more, and since when."""
         self.unreadable: list[Unreadable] = []
         """Bytes that the capture lacks, each at the frame that shows it."""
 
@@ -54,19 +56,34 @@ class SipStreams:
 
     def read(self, record: CaptureRecord, packet: Packet) -> list[StreamMessage]:
         """Take one TCP segment; return what is whole now, also of segments that had to wait."""
-        return list(self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns)))
+        quiet = self.quiet(record.timestamp_ns) if self.open_bodies else []
+        return [*quiet, *self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))]
+
+    def quiet(self, now_ns: int) -> list[StreamMessage]:
+        """Return the messages without Content-Length whose senders have been quiet since, as the live firewall does."""
+        found: list[StreamMessage] = []
+        for key, since_ns in list(self.open_bodies.items()):
+            if now_ns - since_ns >= OPEN_BODY_WAIT_NS:
+                found += self._released(key)
+        return found
 
     def finish(self) -> list[StreamMessage]:
         """Return what was still waiting for lost segments; note the messages that the capture's end cuts."""
         found = list(self._pieces(self._table.finish()))
+        for key in list(self.open_bodies):
+            found += self._released(key)
         for stream in self._streams.values():
-            if stream.latest is not None and stream.framer.pending and not stream.seeking:
-                held = f"the capture ends inside a SIP message over TCP: {stream.framer.pending} bytes came"
+            framer = stream.framer
+            if stream.latest is not None and framer.pending and not (stream.seeking or framer.lost):
+                held = f"the capture ends inside a SIP message over TCP: {framer.pending} bytes came"
                 self.unreadable.append(Unreadable(stream.latest.packet.frame_number or 0, held))
         return found
 
     def _is_signalling(self, packet: Packet) -> bool:
-        return is_signalling(packet.src_port, packet.dst_port, packet.payload, self._ports)
+        if is_signalling(packet.src_port, packet.dst_port, packet.payload, self._ports):
+            return True
+        # A segment may be shorter than a method.
+        return begins_signalling(packet.payload.lstrip(b"\r\n"))
 
     def _pieces(self, told: list[Chunk | End]) -> Iterator[StreamMessage]:
         for event in told:
@@ -80,6 +97,8 @@ class SipStreams:
     def _fed(self, chunk: Chunk) -> Iterator[StreamMessage]:
         stream = self._streams.get(chunk.stream)
         if stream is None or chunk.order != "next":
+            if chunk.stream in self.open_bodies:
+                yield from self._released(chunk.stream)
             if chunk.order == "gap":
                 lost = f"TCP segments are missing: {chunk.missing_bytes} bytes of the stream before this frame"
                 self.unreadable.append(Unreadable(chunk.segment.packet.frame_number or 0, lost))
@@ -88,10 +107,13 @@ class SipStreams:
         latest = _later(stream.latest, chunk.segment) if before else chunk.segment
         pieces = stream.framer.feed(chunk.data)
         self._pending_bytes += stream.framer.pending - before
-        yield from self._numbered(stream, pieces, latest, chunk.segment)
-        if stream.framer.broken and stream.seeking:
-            # What was lost hides where a message begins: the next segment may show it.
-            self._replaced(chunk.stream, seeking=True)
+        # An open body: this segment only shows where the message ended.
+        came_before = stream.latest if pieces and len(pieces[0].data) <= before else None
+        yield from self._numbered(stream, pieces, came_before or latest, chunk.segment)
+        if stream.framer.has_open_body:
+            self.open_bodies[chunk.stream] = chunk.segment.timestamp_ns
+        else:
+            self.open_bodies.pop(chunk.stream, None)
         stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest
         while self._pending_bytes > MAX_PENDING_BYTES:
             yield from self._pieces(self._table.forget(next(iter(self._streams))))
@@ -103,6 +125,14 @@ class SipStreams:
             stream.seeking = stream.seeking and piece.kind != "message"
             if not stream.seeking:
                 yield _message(piece, segment if number else latest)
+
+    def _released(self, key: StreamKey) -> Iterator[StreamMessage]:
+        del self.open_bodies[key]
+        stream = self._streams.get(key)
+        if stream is not None and stream.latest is not None and stream.framer.has_open_body:
+            self._pending_bytes -= stream.framer.pending
+            yield from self._numbered(stream, stream.framer.release(), stream.latest, stream.latest)
+            stream.latest = None
 
     def _replaced(self, key: StreamKey, *, seeking: bool) -> _SipStream:
         old = self._streams.pop(key, None)

@@ -1,20 +1,23 @@
 """SIP messages cut out of a TCP byte stream (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
 The pieces, joined, are always the bytes that came, in order: nothing is swallowed. How the bytes were cut into
-segments makes no difference to the pieces, as long as the stream is not broken.
+segments makes no difference to the pieces, but for neighbouring junk of a stream that is *lost*.
 
-- ``message``: a start line, its headers, and as many bytes of body as Content-Length says (none without the header:
-  RFC 3261 §20.14 demands it on a stream).
+- ``message``: a start line, its headers, and as many bytes of body as Content-Length says. Without that header
+  (RFC 3261 §20.14 demands it on a stream) a message that names a Content-Type has a body (§20.15), which goes on to the
+  next start line or until ``release`` says that the sender has been quiet; any other ends with its head.
 - ``keep_alive``: one line end where a message could begin. A ping (two line ends) is two pieces, because a pong (one)
   must not wait for what may follow.
 - ``junk``: one line that begins no message, such as the rest of a body whose length was counted wrongly; the next
   start line begins a message again. A Content-Length that is no number, that another contradicts or that is more than
-  a message may have counts as none: the head is a message, what follows is junk up to the next start line.
+  a message may have counts as one of 0: the head is a message, what follows is junk up to the next start line.
 
-A stream is *broken* where its messages can no longer be told apart: a head or a line without end, a control byte where
-a message should begin (TLS, STUN). From there on every byte is junk, handed out at once.
+A stream is *lost* behind a control byte where a message should begin (NUL, TLS, STUN), and behind a head or a line
+without end. All is junk then, handed out as it comes, line ends too, up to the next start line with a method of the
+registry: it may stand anywhere, as what is before it need not end with its line. Only bytes that may begin one wait.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +29,19 @@ from firewall.sip.start_line import find_empty_line, is_start_line
 
 Kind = Literal["message", "keep_alive", "junk"]
 
+OPEN_BODY_WAIT_NS = 100_000_000
+"""How long a message whose body has no announced end waits for more of it: segments of one message come together."""
+
 _CR, _LF, _TAB, _SPACE = 0x0D, 0x0A, 0x09, 0x20
+
+# The IANA "SIP Methods" registry (RFC 3261 §27.4), and the version that begins a status line.
+_FIRST_WORDS = (
+    *(b"ACK", b"BYE", b"CANCEL", b"INFO", b"INVITE", b"MESSAGE", b"NOTIFY", b"OPTIONS", b"PRACK", b"PUBLISH"),
+    *(b"REFER", b"REGISTER", b"SIP/2.0", b"SUBSCRIBE", b"UPDATE"),
+)
+_FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
+_BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
+_LONGEST_WORD = max(map(len, _FIRST_WORDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +56,8 @@ class Framer:
     """One direction of one connection. Never raises, holds at most one message, takes time linear in the bytes fed."""
 
     def __init__(self) -> None:
-        self.broken = False
-        """The stream cannot be framed any more: all that comes is junk."""
+        self.lost = False
+        """Where messages begin is not known at the time: all is junk up to the next start line."""
         self._buffer = bytearray()
         # Where in the buffer: the piece being read, and up to where its search for a line end or empty line went.
         self._start = 0
@@ -50,49 +65,69 @@ class Framer:
         self._is_in_head = False
         # End of the message being read, once its head is known.
         self._message_end: int | None = None
+        # Without Content-Length: where the line of the body begins that may be the next start line.
+        self._body_line: int | None = None
 
     @property
     def pending(self) -> int:
         """Bytes that came and were not yet handed out."""
         return len(self._buffer)
 
+    @property
+    def has_open_body(self) -> bool:
+        """Whether a message waits that may be whole: only what follows, or silence, can show where its body ends."""
+        return self._body_line is not None
+
     def feed(self, data: bytes) -> list[Piece]:
         """Take bytes as they came; return the pieces that are whole now."""
-        if self.broken:
-            return [Piece("junk", data)] if data else []
         self._buffer += data
         pieces = list(self._whole_pieces())
         del self._buffer[: self._start]
         self._searched = max(self._searched - self._start, 0)
         if self._message_end is not None:
             self._message_end -= self._start
+        if self._body_line is not None:
+            self._body_line -= self._start
         self._start = 0
         return pieces
+
+    def release(self) -> list[Piece]:
+        """Return what waits although it may be whole: a message with an open body, behind junk what may begin one."""
+        return self.flush() if self.lost or self.has_open_body else []
 
     def flush(self) -> list[Piece]:
         """Return what is left when the stream ends: a message cut short if its start line had come, else junk."""
         if not self._buffer:
             return []
-        is_message = self._is_in_head or self._message_end is not None
-        self._message_end = None
-        self._is_in_head = False
-        is_line_end = not self._buffer.strip(b"\r\n")
+        is_message = self._is_in_head or self._message_end is not None or self._body_line is not None
+        is_line_end = not self.lost and not self._buffer.strip(b"\r\n")
         kind: Kind = "message" if is_message else "keep_alive" if is_line_end else "junk"
-        pieces = [Piece(kind, bytes(self._buffer))]
+        pieces = [self._take(kind, len(self._buffer))]
         self._buffer.clear()
-        self._searched = 0
+        self._start = self._searched = 0
         return pieces
 
     def _whole_pieces(self) -> Iterator[Piece]:
+        junk: list[bytes] = []  # of a lost stream, whose lines say nothing: one piece, not hundreds
         while (piece := self._next()) is not None:
+            if piece.kind == "junk" and self.lost:
+                junk.append(piece.data)
+                continue
+            if junk:
+                yield Piece("junk", b"".join(junk))
+                junk.clear()
             yield piece
+        if junk:
+            yield Piece("junk", b"".join(junk))
 
     def _next(self) -> Piece | None:
-        if self.broken:
-            return self._take("junk", len(self._buffer)) if self._start < len(self._buffer) else None
         if self._message_end is not None:
             return self._take("message", self._message_end) if len(self._buffer) >= self._message_end else None
-        return self._head() if self._is_in_head else self._line()
+        if self._body_line is not None:
+            return self._open_body(self._body_line)
+        if self._is_in_head:
+            return self._head()
+        return self._seek() if self.lost else self._line()
 
     def _line(self) -> Piece | None:
         """Read where a message may begin: hand out a line end or a line of junk, or begin a message."""
@@ -107,43 +142,98 @@ class Framer:
                 return None
             return self._take("keep_alive", start + (2 if buffer[start + 1] == _LF else 1))
         if first < _SPACE and first != _TAB:
-            return self._give_up()
+            self.lost = True
+            return self._seek()
         stop = start + MAX_START_LINE_BYTES
         line_end = buffer.find(b"\n", max(self._searched, start), stop)
         if line_end < 0:
             self._searched = len(buffer)
-            return self._give_up() if len(buffer) >= stop else None
-        line = buffer[start:line_end].decode("utf-8", "surrogateescape").rstrip("\r")
-        if not is_start_line(line):
+            if len(buffer) < stop:
+                return None
+            self.lost = True
+            return self._take("junk", stop)
+        if not _is_start_line(buffer[start:line_end]):
             return self._take("junk", line_end + 1)
         self._is_in_head = True
         self._searched = line_end
         return self._head()
 
     def _head(self) -> Piece | None:
-        """Look for the end of the head; then the message's end is known, or that the stream is broken."""
+        """Look for the end of the head; then the message's end is known, or that it has none."""
         buffer, start = self._buffer, self._start
         empty_line = find_empty_line(buffer, max(self._searched - 2, start))
         if empty_line is None or empty_line[1] - start > MAX_MESSAGE_BYTES:
             self._searched = len(buffer)
-            is_too_long = empty_line is not None or len(buffer) - start >= MAX_MESSAGE_BYTES
-            return self._give_up() if is_too_long else None
+            if len(buffer) - start < MAX_MESSAGE_BYTES:
+                return None
+            self.lost = True
+            return self._take("junk", start + MAX_MESSAGE_BYTES)
         head_end, body_start = empty_line
         self._is_in_head = False
-        head = read_head(bytes(buffer[start:head_end]))
-        length, anomaly = announced_length(head.by_name.get("content-length", ()))
-        if anomaly is not None or body_start - start + (length or 0) > MAX_MESSAGE_BYTES:
+        headers = read_head(bytes(buffer[start:head_end])).by_name
+        length, anomaly = announced_length(headers.get("content-length", ()))
+        if length is None and anomaly is None and "content-type" in headers:
+            self._searched = self._body_line = body_start
+            return self._next()
+        if body_start - start + (length or 0) > MAX_MESSAGE_BYTES:
             length = None  # nobody knows where it ends: its head is judged, and the next start line begins a message
         self._message_end = body_start + (length or 0)
         return self._next()
 
-    def _give_up(self) -> Piece:
-        self.broken = True
-        return self._take("junk", len(self._buffer))
+    def _open_body(self, line: int) -> Piece | None:
+        """Look for the start line that ends a body without Content-Length."""
+        buffer, stop = self._buffer, self._start + MAX_MESSAGE_BYTES
+        while (line_end := buffer.find(b"\n", max(self._searched, line), stop)) >= 0:
+            if _is_start_line(buffer[line:line_end]):
+                return self._take("message", line)
+            self._body_line = self._searched = line = line_end + 1
+        self._searched = len(buffer)
+        if len(buffer) < stop:
+            return None
+        self.lost = True
+        return self._take("message", stop)
+
+    def _seek(self) -> Piece | None:
+        """Look for the start line that ends the junk of a lost stream."""
+        buffer, start = self._buffer, self._start
+        place = start
+        while (word := _FIRST_WORD.search(buffer, place)) is not None:
+            first, stop = word.start(), word.start() + MAX_START_LINE_BYTES
+            line_end = buffer.find(b"\n", max(self._searched, first), stop)
+            if line_end < 0 and len(buffer) < stop:
+                self._searched = len(buffer)
+                return self._take("junk", first) if first > start else None
+            found = _start_line_in(buffer, first, line_end) if line_end >= 0 else None
+            if found is not None:
+                junk = self._take("junk", found) if found > start else None
+                self.lost = junk is not None  # once nothing is before it, the start line is read like any other
+                return junk or self._line()
+            place = line_end + 1 if line_end >= 0 else stop
+        end = len(buffer) - _beginning_at_end(buffer, place)
+        return self._take("junk", end) if end > start else None
 
     def _take(self, kind: Kind, end: int) -> Piece:
         piece = Piece(kind, bytes(self._buffer[self._start : end]))
         self._start = self._searched = end
-        self._message_end = None
+        self._message_end = self._body_line = None
         self._is_in_head = False
         return piece
+
+
+def _is_start_line(line: bytes | bytearray) -> bool:
+    return b"/" in line and is_start_line(line.decode("utf-8", "surrogateescape").rstrip("\r"))
+
+
+def _start_line_in(buffer: bytearray, first: int, line_end: int) -> int | None:
+    """Return where in a line of junk a start line begins: at its last known word or at its first, None without one."""
+    words = [word.start() for word in _FIRST_WORD.finditer(buffer, first, line_end)]
+    for place in (words[-1], words[0]) if words else ():
+        if _is_start_line(buffer[place:line_end]):
+            return place
+    return None
+
+
+def _beginning_at_end(buffer: bytearray, place: int) -> int:
+    """Return how many bytes at the end, not before ``place``, may be the beginning of a first word."""
+    longest = min(_LONGEST_WORD, len(buffer) - place)
+    return next((size for size in range(longest, 0, -1) if bytes(buffer[-size:]) in _BEGINNINGS), 0)

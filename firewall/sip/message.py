@@ -34,6 +34,7 @@ class _Message:
         "_head_anomalies",
         "_head_bytes",
         "_headers",
+        "_over_stream",
         "_to",
         "_via",
         "body",
@@ -58,6 +59,7 @@ class _Message:
         self._to: NameAddr | None = None
         self._via: Via | None = None
         self._cseq: tuple[int | None, str | None] | None = None
+        self._over_stream = False
         # None without the empty line that ends the head.
         self._bytes_after_head = None if rest is None else len(rest)
         # RFC 3261 §18.3: over UDP, what is beyond Content-Length is discarded.
@@ -90,9 +92,16 @@ class _Message:
         length, anomaly = self._content_length
         if anomaly is not None:
             found.append(anomaly)
+        elif length is None and self._over_stream:
+            found.append("content_length_missing")
         elif length is not None and length != after_head:
             found.append("content_length_beyond_end" if length > after_head else "content_length_short")
         return found
+
+    def came_over_stream(self) -> None:
+        """Read the message as one that came over TCP, where Content-Length is no choice (RFC 3261 §20.14)."""
+        self._over_stream = True
+        self._anomalies = None
 
     def _is_cseq_valid(self) -> bool:
         number, method = self._read_cseq()

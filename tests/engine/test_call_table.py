@@ -40,7 +40,7 @@ def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
     assert table.expire(hour_ns) == []
     table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
     assert table.next_deadline() == hour_ns + TRANSACTION_NS
-    assert table.expire(hour_ns + TRANSACTION_NS) == [call]
+    assert table.expire(hour_ns + TRANSACTION_NS) == [(call, hour_ns + TRANSACTION_NS)]
     assert len(table) == 0
 
 

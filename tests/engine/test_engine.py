@@ -3,6 +3,7 @@
 import pytest
 
 from firewall.engine.events import (
+    ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     ForwardFailed,
@@ -312,3 +313,34 @@ def test_a_datagram_is_forwarded_as_the_very_same_value() -> None:
     datagram = Datagram(*CARRIER, *PSAP, request(), in_iface="f0")
     told = Told(Scene(policy(INVITES_ONLY)).engine.handle(DatagramReceived(datagram), START))
     assert told.forwarded[0] is datagram
+
+
+def refused(said: bytes, *, limit: str = "this source has 9 TCP connections already") -> ConnectionRefused:
+    return ConnectionRefused(Datagram(*CARRIER, *PSAP, said, "TCP"), limit)
+
+
+def test_a_refused_connection_is_alarmed_once_for_each_source_and_limit() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    told = scene.tell(refused(b""), at_s=1)
+    (alarm,) = told.alarms
+    assert (alarm.alarm.code, alarm.alarm.reason) == ("connection_refused", "connection_limit")
+    assert alarm.alarm.message == (
+        f"TCP connection refused from {CARRIER[0]}:{CARRIER[1]} to {PSAP[0]}:{PSAP[1]}: "
+        "this source has 9 TCP connections already"
+    )
+    assert [output.urgent for output in told.outputs if isinstance(output, Write)] == [True]
+    assert scene.tell(refused(b""), at_s=2).outputs == []
+    assert len(scene.tell(refused(b"", limit="there are 99"), at_s=3).alarms) == 1
+
+
+def test_an_emergency_call_on_a_refused_connection_is_in_the_ledger() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    scene.tell(refused(b""), at_s=1)
+    told = scene.tell(refused(request()), at_s=2)
+    (alarm,) = told.alarms
+    assert alarm.alarm.message.startswith("TCP connection with an emergency call refused from ")
+    assert alarm.alarm.message.endswith("it had sent INVITE sip:911@198.51.100.10")
+    (call,) = told.calls
+    assert call.hurt_by is not None
+    assert (call.outcome, call.attribution, call.hurt_by.reason) == ("blocked", "limit", "connection_limit")
+    assert scene.engine.stats().emergency_calls_hurt == 1

@@ -84,7 +84,7 @@ def framing(data: bytes) -> None:
     one_by_one = [piece for at in range(0, len(data), step) for piece in cut.feed(data[at : at + step])] + cut.flush()
     assert b"".join(piece.data for piece in at_once) == data
     assert _joined(at_once) == _joined(one_by_one)
-    assert whole.broken == cut.broken
+    assert whole.lost == cut.lost
     assert whole.pending == cut.pending == 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -236,14 +237,30 @@ def test_an_emergency_call_toward_a_server_that_is_not_there_is_alarmed_and_the_
     )
 
 
-def test_a_stream_that_can_not_be_framed_any_more_is_closed_so_that_the_peers_begin_anew(stage: Stage) -> None:
+def test_junk_in_a_stream_is_dropped_and_the_next_message_passes_whole(stage: Stage) -> None:
+    invite = request("INVITE", CARRIER, PSAP, body=b"v=0\r\n").replace(b"sip:911@", b"sip:112@")
     client, server = stage.connect()
     with client, server:
-        client.sendall(message("OPTIONS") + b"\x16\x03\x01\x02\x00" + bytes(500))  # TLS on the wrong port
-        assert read_bytes(server, 100_000) == message("OPTIONS")
-        assert client.recv(1) == b""
-    assert [record["decision"]["verdict"] for record in stage.decisions(2)] == ["allow", "drop"]
-    wait_until(lambda: stage.connections()["open"] == 0, "it is closed")
+        client.sendall(message("OPTIONS") + b"\x16\x03\x01\x02\x00" + bytes(500) + invite[:40])
+        assert read_bytes(server, len(message("OPTIONS"))) == message("OPTIONS")
+        wait_until(lambda: len(records(stage.log, "sip_decision")) == 2, "the junk is decided")
+        client.sendall(invite[40:])
+        assert read_bytes(server, len(invite)) == invite
+    assert [record["decision"]["verdict"] for record in stage.decisions(3)] == ["allow", "drop", "allow"]
+
+
+def test_a_message_without_content_length_goes_on_with_its_body(stage: Stage) -> None:
+    body = b"v=0\r\ns=-\r\nm=audio 40000 RTP/AVP 0\r\n"
+    whole = re.sub(rb"Content-Length: \d+\r\n", b"", request("INVITE", CARRIER, PSAP, body=body))[: -len(body)]
+    client, server = stage.connect()
+    with client, server:
+        for part in (whole[:60], whole[60:], body[:9], body[9:]):
+            client.sendall(part)
+        assert read_bytes(server, len(whole + body)) == whole + body
+        client.sendall(message("OPTIONS"))
+        assert read_bytes(server, len(message("OPTIONS"))) == message("OPTIONS")
+    invite, _ = stage.decisions(2)
+    assert invite["anomalies"] == ["content_length_missing"]
 
 
 def test_the_same_port_is_used_again_at_once_whoever_closed_first(stage: Stage) -> None:
@@ -285,6 +302,8 @@ def test_too_many_connections_of_one_source_are_refused_aloud_and_other_sources_
         assert stage.connections()["refused"] == 1
         (alarm,) = wait_until(lambda: records(stage.log, "alarm"), "an alarm")
         assert f"this source has {limit} TCP connections already" in alarm["alarm"]["message"]
+        assert (alarm["alarm"]["code"], alarm["alarm"]["reason"]) == ("connection_refused", "connection_limit")
+        assert (alarm["src_ip"], alarm["dest_ip"], alarm["proto"]) == (CARRIER, PSAP, "TCP")
         for _ in range(limit):
             for end in stage.connect(OTHER_SOURCE):
                 opened.enter_context(end)
@@ -304,7 +323,7 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
     monkeypatch.setattr(live_connections, "IDLE_MAX_S", 0.1)
 
     async def keep_one_idle() -> ConnectionsStatus:
-        connections = Connections(asyncio.get_running_loop(), str, lambda _: None, lambda *_: None)
+        connections = Connections(asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None)
         connections.listen((4,), nftables.PROXY_PORT)
         connections.start()
         with tcp_server(testbed.psap, PSAP) as server:

@@ -97,3 +97,24 @@ def test_any_bytes_give_a_packet_or_none(data: bytes, cut: int) -> None:
     for payload in (data, b"HEP3" + struct.pack(">H", 6 + len(data)) + data, hep()[:cut] + data):
         found = read_hep(payload)
         assert found is None or isinstance(found, Packet)
+
+
+OLD = {
+    "version 1": b"\x01\x10\x02\x11\x13\xc4\x13\xc6" + bytes([192, 0, 2, 7, 198, 51, 100, 2]),
+    "version 2": b"\x02\x1c\x02\x06\x13\xc4\x13\xc6" + bytes([192, 0, 2, 7, 198, 51, 100, 2]) + bytes(12),
+}
+
+
+@pytest.mark.parametrize(("version", "transport"), [("version 1", "UDP"), ("version 2", "TCP")])
+def test_the_fixed_header_of_earlier_versions_is_read(version: str, transport: str) -> None:
+    packet = read_hep(OLD[version] + b"OPTIONS sip:a@b SIP/2.0\r\n\r\n")
+    assert packet is not None
+    assert (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port) == ("192.0.2.7", 5060, "198.51.100.2", 5062)
+    assert (packet.transport, packet.payload) == (transport, b"OPTIONS sip:a@b SIP/2.0\r\n\r\n")
+
+
+@pytest.mark.parametrize("payload", [b"", b"no SIP", b"\x80\0", b"INV"])
+@pytest.mark.parametrize("version", OLD)
+def test_two_bytes_alone_make_no_hep(version: str, payload: bytes) -> None:
+    assert read_hep(OLD[version] + payload) is None
+    assert read_hep(OLD[version][:9]) is None

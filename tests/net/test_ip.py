@@ -189,3 +189,25 @@ def test_the_length_of_a_frame_is_its_own_or_that_of_the_ethernet_frame_it_makes
 def test_addresses_are_written_as_the_kernel_prints_them() -> None:
     assert packed_address_text(bytes([192, 0, 2, 1])) == "192.0.2.1"
     assert packed_address_text(bytes.fromhex("20010db8000000000000000000000001")) == "2001:db8::1"
+
+
+def test_sctp_is_counted_with_the_first_frame_that_had_it() -> None:
+    decoder = FrameDecoder()
+    for number in (3, 4):
+        decoder.decode(record(ethernet(ipv4(bytes(40), protocol=132)), number=number))
+    assert decoder.sctp_frames == (3, 2)
+
+
+def test_udp_lite_is_read_to_the_end_of_the_packet_whatever_its_checksum_covers() -> None:
+    """RFC 3828 §3.1: where UDP has its length, UDP-Lite has how much its checksum covers."""
+    found = FrameDecoder().decode(record(ethernet(ipv4(udp(b"whole", length=8), protocol=136))))
+    assert isinstance(found, Datagram)
+    assert (found.payload, found.transport) == (b"whole", "UDP")
+
+
+@pytest.mark.parametrize(("words", "kind"), [(1, "UDP"), (200, None)])
+def test_the_authentication_header_is_stepped_over_if_it_fits(words: int, kind: str | None) -> None:
+    """RFC 4302 §2.2: its length is in words of four bytes, less two."""
+    header = bytes([17, words]) + bytes(10)
+    found = FrameDecoder().decode(record(ethernet(ipv4(header + udp(b"inside"), protocol=51))))
+    assert (found.transport if isinstance(found, Datagram) else None) == kind

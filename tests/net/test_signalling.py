@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.net.signalling import MESSAGE_PREFIXES, SIP_PORT, is_signalling
+from firewall.net.signalling import MESSAGE_PREFIXES, SIP_PORT, begins_signalling, is_signalling
 
 PORTS = frozenset({SIP_PORT, 5070})
 # RFC 3261, 3262, 3265/6665, 3311, 3428, 3515, 3903, 6086.
@@ -49,3 +49,13 @@ def test_media_and_others_on_other_ports_are_not(payload: bytes) -> None:
 def test_a_prefix_is_what_one_look_up_in_the_kernel_compares() -> None:
     assert {len(prefix) for prefix in MESSAGE_PREFIXES} == {4}
     assert len(set(MESSAGE_PREFIXES)) == len(MESSAGE_PREFIXES) == len(METHODS) + 1
+
+
+@pytest.mark.parametrize("payload", [b"I", b"INV", b"INVI", b"INVITE x", b"SIP/2.0"])
+def test_what_may_become_a_message_begins_one(payload: bytes) -> None:
+    assert begins_signalling(payload)
+
+
+@pytest.mark.parametrize("payload", [b"", b"X", b"INX", b"INVX", b"HTTP/1.1"])
+def test_what_cannot_become_a_message_begins_none(payload: bytes) -> None:
+    assert not begins_signalling(payload)

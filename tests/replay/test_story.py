@@ -1,5 +1,8 @@
 """One call's story from the decision log."""
 
+import pytest
+
+from firewall.engine.events import DeadlineReached
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.replay.story import Story, call_records, tell
@@ -147,3 +150,63 @@ def test_a_call_that_fails_on_a_trunk_we_took_down_is_put_on_the_policy() -> Non
     assert story.cause is not None
     assert "503 Trunk down; before it" in story.cause
     assert 'rule "no-options" (policy.yaml:9)' in story.cause
+
+
+@pytest.mark.parametrize(
+    ("condition", "consequence"),
+    [
+        ('sip.Method == "CANCEL"', "the called side goes on ringing for a caller who has hung up"),
+        ('sip.Method == "INFO"', "does not learn what it says (a dialled digit, a location); the call goes on"),
+        ('sip.Method == "UPDATE"', "a session timer may end the call"),
+        ('sip.Method == "INVITE" and sip.to.tag', "a hold, a change of media or a session refresh did not happen"),
+        ('sip.Method == "REFER"', "the call is not transferred"),
+        ("sip.Status-Code == 100", "goes on sending the INVITE"),
+        ("sip.Status-Code == 180", "the caller hears no ringing and may hang up"),
+        ("sip.Status-Code == 183", "hears nothing before the answer"),
+        ('sip.Status-Code == 200 and sip.CSeq.method == "INVITE"', "the called side ends the call after 32 seconds"),
+        ('sip.Status-Code == 200 and sip.CSeq.method == "BYE"', "sends it again and gives up"),
+        ("sip.Status-Code == 302", "where else to try"),
+        ("sip.Status-Code == 486", "does not learn that the call was refused"),
+    ],
+)
+@pytest.mark.parametrize("uri", ["sip:911@198.51.100.10", "sip:6175550199@198.51.100.10"])
+def test_each_lost_message_names_what_the_two_ends_then_experience(condition: str, consequence: str, uri: str) -> None:
+    scene = Scene(policy(f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"))
+    invite, again = request(uri=uri, branch="z9hG4bK-i"), request(uri=uri, to_tag="psap", cseq=2)
+    bye = request("BYE", to_tag="psap", cseq=9)
+    answers = [response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)]
+    told = [
+        *(scene.carrier(invite), *(scene.psap(each, at_s=1) for each in answers)),
+        scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=2),
+        *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in ("INFO", "UPDATE", "REFER")),
+        *(scene.carrier(again, at_s=4), scene.carrier(bye, at_s=5), scene.psap(response(bye), at_s=6)),
+    ]
+    story = story_of(*told)
+    assert story.cause is not None
+    assert story.cause.startswith("sosgate did not let ")
+    assert "lossy" in story.cause
+    assert consequence in story.cause.partition("; ")[2]
+
+
+def test_a_call_that_nobody_answered_is_told_at_its_timer_and_its_late_answer_too() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    sent = [scene.carrier(invite), scene.tell(DeadlineReached(), at_s=32)]
+    silent = story_of(*sent)
+    assert (silent.outcome, silent.attribution) == ("failed_downstream", "downstream")
+    assert silent.cause == "sosgate let every message pass; the called side never answered"
+    late = story_of(*sent, scene.psap(response(invite, 200), at_s=40))
+    assert (late.outcome, late.cause) == ("in_progress", None)
+
+
+def test_a_redirection_is_told_as_one() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    moved = [scene.carrier(invite), scene.psap(response(invite, 302, phrase="Moved Temporarily"), at_s=1)]
+    ended = scene.tell(DeadlineReached(), at_s=100)
+    story = story_of(*moved, ended)
+    assert (
+        story.cause == "sosgate let every message pass; the called side redirected the call with 302 Moved Temporarily"
+    )
+    (alarm,) = ended.alarms
+    assert "redirected with status 302" in alarm.alarm.message

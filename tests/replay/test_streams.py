@@ -1,6 +1,7 @@
 """SIP messages out of TCP streams: whole ones, cut ones, and those behind what the capture lacks; tshark beside us."""
 
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -155,6 +156,57 @@ def test_sip_on_any_port_is_found_by_its_content_and_nothing_else_is_looked_into
 def test_what_is_no_sip_on_a_signalling_port_is_given_to_the_engine_as_it_is() -> None:
     capture = Capture().take(segment(b"", 999, flags="S"), segment(b"\x16\x03\x01\x02\x00\x01", 1000))
     assert [each.datagram.payload for each in capture.found] == [b"\x16\x03\x01\x02\x00\x01"]
+
+
+@pytest.mark.parametrize("junk", [b"\0", b"\x16\x03\x01\x02\x00\x01\xfcab", bytes(range(256)) * 40])
+def test_behind_junk_a_message_cut_in_two_is_found(junk: bytes) -> None:
+    capture = Capture().take(segment(b"", 999, flags="S"), *cut(junk + INVITE + BYE, len(junk), len(junk) + 90)).end()
+    messages = [each.datagram.payload for each in capture.found if len(each.datagram.payload) > 100]
+    assert messages[-2:] == [INVITE, BYE]
+    assert b"".join(each.datagram.payload for each in capture.found) == junk + INVITE + BYE
+
+
+NO_LENGTH = re.sub(rb"Content-Length: \d+\r\n", b"", INVITE)
+
+
+def test_a_message_without_content_length_has_its_body_and_the_frame_that_brought_the_last_of_it() -> None:
+    followed = Capture().take(*cut(NO_LENGTH + BYE, len(NO_LENGTH) - 30, len(NO_LENGTH))).end()
+    assert [(each.datagram.frame_number, each.datagram.payload) for each in followed.found] == [
+        (2, NO_LENGTH),
+        (3, BYE),
+    ]
+    last = Capture().take(*cut(NO_LENGTH, 99)).end()
+    assert [(each.datagram.frame_number, each.datagram.payload) for each in last.found] == [(2, NO_LENGTH)]
+    assert last.streams.unreadable == []
+
+
+def test_a_message_without_content_length_is_whole_when_its_sender_is_quiet() -> None:
+    sip, decoder = SipStreams(PORTS), FrameDecoder()
+    packet = decoder.decode(record(ethernet(segment(NO_LENGTH, 1000))))
+    assert isinstance(packet, Packet)
+    assert sip.read(record(b""), packet) == []
+    (since_ns,) = sip.open_bodies.values()
+    assert sip.quiet(since_ns + 99_000_000) == []
+    assert [each.datagram.payload for each in sip.quiet(since_ns + 100_000_000)] == [NO_LENGTH]
+    assert (sip.open_bodies, sip.finish()) == ({}, [])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_sip_on_another_port_is_found_by_its_first_bytes_however_few_a_segment_has(size: int, tmp_path: Path) -> None:
+    ports = (1024, 7777)
+    wire = b"\r\n\r\n" + INVITE + BYE
+    parts = [segment(wire[at : at + size], 1000 + at, ports=ports) for at in range(0, len(wire), size)]
+    capture = Capture().take(segment(b"", 999, flags="S", ports=ports), *parts).end()
+    assert [method for _, method in capture.numbered()] == [b"INVITE", b"BYE"]
+    whole = Capture().take(segment(b"", 999, flags="S", ports=ports), segment(INVITE + BYE, 1000, ports=ports)).end()
+    assert whole.numbered() == of_tshark(whole, tmp_path) == [(2, b"INVITE"), (2, b"BYE")]
+
+
+def test_what_is_no_sip_on_another_port_is_left_alone() -> None:
+    capture = Capture().take(*cut(b"IMAP is no SIP\r\nINFO neither\r\n", 1, 9)).end()
+    other = Capture().take(segment(b"GET / HTTP/1.1\r\n\r\n", 1000, ports=(1024, 80))).end()
+    assert (len(other.streams), [each for each in other.found if each.datagram.payload.startswith(b"GET")]) == (0, [])
+    assert all(b"SIP/" not in each.datagram.payload for each in capture.found)
 
 
 def test_a_message_cut_by_the_end_of_its_connection_is_given_one_cut_by_the_captures_end_is_told() -> None:

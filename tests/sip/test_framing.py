@@ -1,5 +1,7 @@
 """Messages cut out of a TCP stream: RFC 3261 §18.3, RFC 5626 §4.4.1."""
 
+import random
+import re
 import time
 
 import pytest
@@ -27,7 +29,7 @@ def kinds(*segments: bytes) -> list[tuple[str, bytes]]:
 
 
 def joined_junk(handed_out: list[Piece]) -> list[tuple[str, bytes]]:
-    """Pieces with neighbouring junk made one: a broken stream is handed out as it comes."""
+    """Pieces with neighbouring junk made one: that of a lost stream is handed out as it comes."""
     joined: list[tuple[str, bytes]] = []
     for piece in handed_out:
         if joined and piece.kind == "junk" == joined[-1][0]:
@@ -35,6 +37,11 @@ def joined_junk(handed_out: list[Piece]) -> list[tuple[str, bytes]]:
         else:
             joined.append((piece.kind, piece.data))
     return joined
+
+
+def is_ever_lost(stream: bytes) -> bool:
+    framer = Framer()
+    return any(framer.lost for byte in stream if framer.feed(bytes([byte])) is not None)
 
 
 def with_lengths(*values: str, body: bytes = b"") -> bytes:
@@ -111,7 +118,7 @@ def test_behind_a_length_that_nobody_can_be_sure_of_the_next_start_line_begins_a
     head = with_lengths(*lengths)
     body = b"v=0\r\n"
     assert framer.feed(head + body + BYE) == [Piece("message", head), Piece("junk", body), Piece("message", BYE)]
-    assert not framer.broken
+    assert not framer.lost
 
 
 def test_equal_lengths_agree() -> None:
@@ -119,19 +126,79 @@ def test_equal_lengths_agree() -> None:
     assert kinds(message + BYE) == [("message", message), ("message", BYE)]
 
 
-@pytest.mark.parametrize(
-    "stream",
-    [
-        b"\x16\x03\x01\x02\x00",
-        b"\x00\x01\x00\x00!\x12\xa4B",
-        b"A" * 9000,
-        b"BYE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 20_000,
-    ],
-)
-def test_what_is_no_sip_breaks_the_stream_and_is_handed_out(stream: bytes) -> None:
+TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(0x80, 0x100)) + b"\n\r\n\x00ab"
+ENDLESS_HEAD = b"BYE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 20_000
+JUNK = [b"\x00", TLS, b"\x00\x01\x00\x00!\x12\xa4B", b"A" * 9000, ENDLESS_HEAD, b"\x01INVI\x00INVITE nobody\nACK "]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_what_is_no_sip_is_handed_out_and_the_next_start_line_begins_a_message_again(junk: bytes) -> None:
     framer = Framer()
-    assert joined_junk(framer.feed(stream)) == [("junk", stream)]
-    assert framer.broken
+    assert joined_junk(framer.feed(junk + INVITE + OK)) == [("junk", junk), ("message", INVITE), ("message", OK)]
+    assert not framer.lost
+    assert framer.feed(b"\r\n") == [Piece("keep_alive", b"\r\n")]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_a_message_behind_junk_is_whole_however_it_is_cut(junk: bytes, size: int) -> None:
+    stream = junk + INVITE + BYE
+    cut = pieces(*(stream[at : at + size] for at in range(0, len(stream), size)))
+    assert joined_junk(cut) == [("junk", junk), ("message", INVITE), ("message", BYE)]
+
+
+def test_tls_without_end_is_handed_out_as_it_comes_in_one_piece_for_each_segment() -> None:
+    framer = Framer()
+    source = random.Random(1)  # noqa: S311 (the same bytes each time)
+    record = b"\x17\x03\x03\x05\xa8" + source.randbytes(1448)
+    for _ in range(200):
+        (piece,) = framer.feed(record)
+        assert (piece.kind, framer.lost) == ("junk", True)
+        assert framer.pending < len(b"SUBSCRIBE ")
+        record = b"\x17\x03\x03\x05\xa8" + source.randbytes(1448)
+
+
+def test_behind_junk_only_what_may_begin_a_message_waits_and_can_be_released() -> None:
+    framer = Framer()
+    assert framer.feed(b"\x16\x03\x01OPT") == [Piece("junk", b"\x16\x03\x01")]
+    assert framer.release() == [Piece("junk", b"OPT")]
+    assert framer.pending == 0
+    assert joined_junk(framer.feed(b"x" + BYE)) == [("junk", b"x"), ("message", BYE)]
+    assert framer.release() == []
+
+
+WITHOUT_LENGTH = re.sub(rb"Content-Length: \d+\r\n", b"", INVITE)
+
+
+def test_a_body_without_content_length_goes_on_to_the_next_start_line() -> None:
+    framer = Framer()
+    assert framer.feed(WITHOUT_LENGTH) == []
+    assert framer.has_open_body
+    assert framer.feed(OK) == [Piece("message", WITHOUT_LENGTH), Piece("message", OK)]
+    assert not framer.has_open_body
+
+
+def test_a_body_without_content_length_ends_where_the_sender_is_quiet() -> None:
+    framer = Framer()
+    for at in range(0, len(WITHOUT_LENGTH), 5):
+        assert framer.feed(WITHOUT_LENGTH[at : at + 5]) == []
+    assert framer.release() == [Piece("message", WITHOUT_LENGTH)]
+    assert framer.feed(BYE) == [Piece("message", BYE)]
+
+
+def test_a_head_that_waits_for_its_end_is_not_released() -> None:
+    framer = Framer()
+    framer.feed(INVITE[:100])
+    assert framer.release() == []
+    assert framer.feed(INVITE[100:]) == [Piece("message", INVITE)]
+
+
+def test_a_body_without_end_is_a_message_of_the_largest_size_and_the_rest_is_junk() -> None:
+    body = b"m=audio 1 RTP/AVP 0\r\n" * 5000
+    stream = WITHOUT_LENGTH + body
+    expected = [("message", stream[:MAX_MESSAGE_BYTES]), ("junk", stream[MAX_MESSAGE_BYTES:]), ("message", BYE)]
+    assert joined_junk(pieces(stream + BYE)) == expected
+    assert joined_junk(pieces(*(stream[at : at + 999] for at in range(0, len(stream), 999)), BYE)) == expected
 
 
 def test_a_message_cut_by_the_end_of_the_stream_is_still_handed_out() -> None:
@@ -166,6 +233,11 @@ FRAGMENTS = st.sampled_from(
         b"l:\r\n\t7\r\n",
         b"Content-Length: 1\r\n",
         b"junk\r\n",
+        WITHOUT_LENGTH,
+        TLS,
+        b"INVI",
+        b"SUBSCRIBE\t",
+        b"c: text/plain\r\n",
     ]
 )
 
@@ -185,9 +257,7 @@ def test_any_cutting_gives_the_same_pieces_and_loses_no_byte(stream: bytes, data
     cut = pieces(*(stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)))
     assert joined_junk(cut) == joined_junk(whole) == joined_junk(pieces(*(bytes([byte]) for byte in stream)))
     assert b"".join(piece.data for piece in cut) == stream
-    framer = Framer()
-    framer.feed(stream)
-    if not framer.broken:
+    if not is_ever_lost(stream):
         assert [(p.kind, p.data) for p in cut] == [(p.kind, p.data) for p in whole]
 
 
@@ -195,7 +265,7 @@ def test_any_cutting_gives_the_same_pieces_and_loses_no_byte(stream: bytes, data
 def test_a_message_piece_is_one_that_the_parser_reads_alike(stream: bytes) -> None:
     framer = Framer()
     for piece in framer.feed(stream):
-        if piece.kind == "message" and not framer.broken:
+        if piece.kind == "message":
             assert "content_length_short" not in parse_message(piece.data).anomalies
 
 
@@ -208,6 +278,10 @@ def test_a_message_piece_is_one_that_the_parser_reads_alike(stream: bytes) -> No
         b"BYE sip:a@b SIP/2.0\r\n" + b"Content-Length:\r\n " * 4_000,
         b"BYE sip:a@b SIP/2.0\r\nContent-Length: 60000\r\n\r\n" + b"\n" * 60_000,
         b"x\n" * 32_000,
+        b"\x00" * 64_000,
+        b"\x00" + b"INVITE " * 9_000,
+        b"\x00" + b"INVITE x\n" * 7_000,
+        b"BYE sip:a@b SIP/2.0\r\nc: a\r\n\r\n" + b"SIP/\n" * 13_000,
     ],
 )
 def test_a_byte_at_a_time_costs_no_more_than_linear_time(stream: bytes) -> None:

@@ -20,6 +20,8 @@ def print_story(story: Story) -> None:
     console.print(Text(f"  first message: {story.steps[0].at}"))
     for line in _ladder(story.steps):
         console.print(line)
+    for flow in story.media:
+        console.print(Text("media: ", style="bold").append(Text(flow, style="")))
     outcome = " / ".join(part for part in (story.outcome, story.problem) if part)
     for label, text in (
         ("outcome", outcome),

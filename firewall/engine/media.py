@@ -108,8 +108,8 @@ class Media:
             return self._refuse(datagram, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
         known = len(flow.anomalies)
-        if event.copied != "all" and not hole.is_sampled:
-            hole.is_sampled = True
+        if event.copied != "all":
+            hole.is_sampled = flow.is_sampled = True
         flow.take(datagram.payload, now_ns)
         outputs = self._inspect(hole, flow, datagram, now_ns, wall_ns)
         if len(flow.anomalies) != known and not outputs:

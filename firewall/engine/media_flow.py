@@ -30,7 +30,7 @@ class Ends(NamedTuple):
 
 
 class MediaFlow:
-    """What is known of one flow.
+    """What is known of one flow. ``is_sampled``: only some of its packets are given, so gaps between them mean nothing.
 
     ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
     packets may be appended to ``waiting`` (``net.rtp_stream.RtpPacket``), up to ``MAX_WAITING``; they are counted when
@@ -48,6 +48,7 @@ class MediaFlow:
         "anomalies",
         "ends",
         "is_plain",
+        "is_sampled",
         "looked_at",
         "payload_type",
         "ssrc",
@@ -58,6 +59,7 @@ class MediaFlow:
         self.ends = ends
         self.looked_at = 0
         self.is_plain = False
+        self.is_sampled = False
         self.ssrc = self.payload_type = -1
         self.waiting: list[RtpPacket] = []
         self.anomalies: dict[MediaAnomaly, None] = {}
@@ -123,7 +125,7 @@ class MediaFlow:
         waiting.clear()
 
     def _note_gap(self, stream: RtpStream) -> None:
-        if stream.widest_gap > _MAX_DROPOUT:
+        if stream.widest_gap > _MAX_DROPOUT and not self.is_sampled:
             self.anomalies["rtp_sequence_jump"] = None
 
     def _changed(self, ssrc: int, payload_type: int) -> RtpStream:

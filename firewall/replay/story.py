@@ -12,6 +12,7 @@ import msgspec
 from firewall.engine.reasons import REASONS
 from firewall.engine.record import decode
 from firewall.engine.timestamp import instant
+from firewall.replay.media_story import loss_cause, media_lines, setting_to_mend
 
 LogRecord = dict[str, Any]
 _HOUR_NS = 3600 * 1_000_000_000
@@ -62,7 +63,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One call. ``outcome`` and ``problem`` are the ledger's last word, None for an ordinary call."""
+    """One call. ``outcome`` and ``problem`` are the ledger's last word, None for an ordinary call; ``media`` has a line
+    for each of its flows."""
 
     call_id: str
     steps: tuple[Step, ...]
@@ -72,6 +74,7 @@ class Story:
     attribution: str | None
     cause: str | None
     mend: str | None
+    media: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRe
     hurt_by = last["hurt_by"] if last else None
     guarded = next((record for record in decisions if not record["decision"]["enforced"]), None)
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
-    cause, mend = _cause(decisions, last, guarded), _mend(hurt_by, guarded)
+    cause, mend = _cause(decisions, last, guarded), _mend(last, hurt_by, guarded)
     attribution = last["attribution"] if last else None
     trunk = _trunk_alarm(decisions[0], keep_alives) if attribution == "downstream" else None
     if trunk is not None:
@@ -133,6 +136,7 @@ def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRe
         attribution=attribution,
         cause=cause,
         mend=mend,
+        media=media_lines(records),
     )
 
 
@@ -152,7 +156,7 @@ def _call_id(record: LogRecord) -> str | None:
         case "sip_decision":
             dialog = record.get("dialog")
             return dialog["call_id"] if dialog else None
-        case "emergency_call":
+        case "emergency_call" | "rtp_decision":
             return str(record.get("call_id"))
         case _:
             return None
@@ -190,6 +194,9 @@ def _because(decision: LogRecord) -> str:
 
 def _cause(decisions: list[LogRecord], ledger: LogRecord | None, guarded: LogRecord | None) -> str | None:
     hurt_by = ledger["hurt_by"] if ledger else None
+    lost = loss_cause(ledger)
+    if lost is not None:
+        return lost
     if hurt_by is not None:
         is_first = ledger is not None and ledger["problem"] == "InitialTrafficBlocked"
         return _our_doing(hurt_by, str(ledger["attribution"]) if ledger else "", is_first=is_first)
@@ -213,6 +220,8 @@ def _our_doing(hurt_by: LogRecord, attribution: str, *, is_first: bool) -> str:
     if attribution == "attack":
         return f"{cause}, which had banned this address; no call from it ever passed before: taken for an attack"
     consequence = _consequence(str(hurt_by["message"]), is_first=is_first)
+    if str(hurt_by["reason"]).startswith("media_") or " to " in str(hurt_by["message"]):
+        consequence = consequence or "the call connects, and nobody is heard"
     return f"{cause}; {consequence}" if consequence else cause
 
 
@@ -248,10 +257,12 @@ def _others_doing(decisions: list[LogRecord], ledger: LogRecord | None) -> str |
     return None
 
 
-def _mend(hurt_by: LogRecord | None, guarded: LogRecord | None) -> str | None:
+def _mend(ledger: LogRecord | None, hurt_by: LogRecord | None, guarded: LogRecord | None) -> str | None:
     rule = hurt_by["rule"] if hurt_by else guarded["decision"]["rule"] if guarded else None
     if rule:
         return f'add "and not emergency" to the condition of rule "{rule}", then run sosgate lint'
     if hurt_by is not None and hurt_by["reason"] == "default":
         return "add a rule that allows this message between these zones, then run sosgate lint"
-    return None
+    losses = ledger.get("media_loss", ()) if ledger else ()
+    reasons = [hurt_by["reason"]] if hurt_by is not None else [loss["reason"] for loss in losses]
+    return next((mend for reason in reasons if (mend := setting_to_mend(reason)) is not None), None)

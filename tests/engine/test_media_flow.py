@@ -34,6 +34,14 @@ def test_a_gap_wider_than_any_loss_is_odd() -> None:
     assert list(flow.anomalies) == ["rtp_sequence_jump"]
 
 
+def test_gaps_between_samples_are_no_gaps() -> None:
+    flow = MediaFlow(ENDS, FORMATS)
+    flow.is_sampled = True
+    for sequence in (1, 30_000):
+        flow.take(rtp(sequence), 0)
+    assert list(flow.anomalies) == []
+
+
 def test_sources_are_bounded() -> None:
     flow = MediaFlow(ENDS, FORMATS)
     for ssrc in range(100):

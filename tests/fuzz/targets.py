@@ -8,15 +8,22 @@ from collections.abc import Callable
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Started
+from firewall.engine.media_flow import MAX_STREAMS, Ends, MediaFlow
+from firewall.engine.media_plan import MAX_WAYS, Planner
+from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.outputs import Forward, Reply, Write
 from firewall.engine.reasons import REASONS
 from firewall.engine.record import SipDecision, encode
 from firewall.errors import SipSyntaxError
+from firewall.net.address import address_number
 from firewall.net.datagram import Datagram
+from firewall.net.rtcp import read_rtcp
+from firewall.net.rtp import is_rtp
 from firewall.sip.body import body_parts
 from firewall.sip.emergency_data import emergency_data
 from firewall.sip.framing import Framer, Piece
 from firewall.sip.headers import parse_params, read_head, split_values, unquote
+from firewall.sip.media_endpoint import Formats
 from firewall.sip.message import Message, Request, Response, parse_message
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.response import build_response, response_target
@@ -35,6 +42,7 @@ RULES = """
   - {name: limit, when: 'sip.Method == "OPTIONS"', limit: {rate: 2/1s, per: net.src}, action: drop, ban: 1s}
   - {name: calls, when: 'sip.r-uri.user matches "9|sos" or sip.to.host == "h"', action: allow}
 """  # fmt: skip
+MEDIA_POLICIES = (policy(RULES), policy(RULES, more="media: {nat: latch, source: port, early: answer}"))
 SOAK_POLICY = policy(RULES, guard="enforce")
 _NOW_NS = 1_800_000_000_000_000_000
 _SEPARATOR = b"\xff\xfe|"
@@ -161,6 +169,33 @@ def stun(data: bytes) -> None:
         assert _parsed(data) in ("stun", "message_too_large", "start_line_too_long", "too_many_headers")
 
 
+def rtp(data: bytes) -> None:
+    """Any bytes on a media port are RTP, RTCP or neither, are counted, and a flow of them keeps its bounds."""
+    flow = MediaFlow(Ends("192.0.2.1", 4000, "198.51.100.1", 4002), Formats(frozenset({0}), ("pcmu",), ((0, 8000),)))
+    payloads = data.split(_SEPARATOR)
+    for number, payload in enumerate(payloads):
+        assert not (is_rtp(payload) and read_rtcp(payload))
+        assert sum(4 * (header.words + 1) for header in read_rtcp(payload)[:-1]) <= len(payload)
+        flow.take(payload, number * 20_000_000)
+    assert (flow.packets, flow.octets) == (len(payloads), sum(map(len, payloads)))
+    assert len(flow.streams) <= MAX_STREAMS
+
+
+def media(data: bytes) -> None:
+    """Any offer and any answer give a bounded number of ways, and what may be opened is an address and a port."""
+    described = data.partition(_SEPARATOR)
+    offer = Offer(parse_sdp(described[0]), Party("carrier", CARRIER[0]), Party("psap", PSAP[0]), 1)
+    session = Session(offer, parse_sdp(described[2]))
+    for rules in MEDIA_POLICIES:
+        ways = Planner(rules).ways(Negotiation({("a", 1, "INVITE"): offer}, {("a", "b"): session}))
+        assert len(ways) <= MAX_WAYS
+        for key, way in ways.items():
+            assert key == way.key
+            if way.refusal is None:
+                address_number(key.dst_ip)
+                assert 0 < key.dst_port <= 65535
+
+
 def engine(data: bytes) -> None:
     """Any messages in any order: one decision each that can be written, and allowed ones go on unchanged."""
     core = Engine(SOAK_POLICY, strict=True)
@@ -180,5 +215,6 @@ def engine(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (message, framing, headers, uri, name_addr, via, sdp, body, stun, engine)
+    target.__name__: target
+    for target in (message, framing, headers, uri, name_addr, via, sdp, body, stun, rtp, media, engine)
 }

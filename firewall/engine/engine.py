@@ -151,6 +151,8 @@ class Engine:
             emergency_calls_hurt=self._ledger.hurt,
             calls_tracked=len(self._observer.calls),
             bans=len(self._rules.bans),
+            pinholes=len(self._media.table),
+            media_refused=self._media.refused_packets,
         )
 
     def _engine_time(self, now_ns: int) -> int:

@@ -118,6 +118,11 @@ class Media:
             outputs += self._latch(hole, flow.ends, now_ns, wall_ns)
         return self._told(outputs)
 
+    @property
+    def refused_packets(self) -> int:
+        """How many packets were refused: as the kernel counted them, or as they were seen."""
+        return self._refused.packets
+
     def concerns(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram that is no signalling is media: of an open pinhole, or to be refused."""
         if self._policy.media.mode == "off":

@@ -68,7 +68,7 @@ class Planner:
         return dict(list(ways.items())[:MAX_WAYS])
 
     def _session_ways(self, session: Session) -> Iterator[Way]:
-        offerer, answerer = session.offer.by, session.offer.to
+        offerer, answerer = session.offer.by, session.answerer
         for index, medium in enumerate(negotiate(session.offer.description, session.answer)):
             if medium.is_accepted and medium.answer is not None:
                 to_offerer = self._medium_ways(index, medium.answer, medium.offer, answerer, offerer, medium)
@@ -104,7 +104,7 @@ class Planner:
         for index, medium in enumerate(offer.description.media):
             for protocol in _PROTOCOLS:
                 for endpoint in endpoints(medium, protocol):
-                    key = _key(protocol, offer.to.zone, None, None, endpoint)
+                    key = _key(protocol, self._comparable(offer.to), None, None, endpoint)
                     way = Way(
                         key, _kind(medium), protocol, index, formats(medium), "sendrecv", offer.to, offer.by,
                         is_early=True,
@@ -121,13 +121,18 @@ class Planner:
             same_family = [(src.ip, 0)]
         wanted = self._media.source
         if wanted == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
-            yield _key(protocol, src.zone, None, None, endpoint)
+            yield _key(protocol, self._comparable(src), None, None, endpoint)
         elif wanted == "port" and protocol != "msrp" and all(port for _, port in same_family):
             for ip, port in dict.fromkeys(same_family):
                 yield _key(protocol, None, ip, port, endpoint)
         else:
             for ip in dict.fromkeys(ip for ip, _ in same_family):
                 yield _key(protocol, None, ip, None, endpoint)
+
+    def _comparable(self, party: Party) -> str | None:
+        """The zone that sources are compared with; None where only interfaces tell it from others, which SDP cannot."""
+        zone = self._zones.get(party.zone or "")
+        return zone.name if zone is not None and zone.networks else None
 
     def _judged(self, way: Way, endpoint: Endpoint) -> Iterator[Way]:
         """The way with the reason why it may not be opened, if there is one; none for media on hold."""

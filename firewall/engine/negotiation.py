@@ -40,10 +40,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one dialog agreed on."""
+    """What one dialog agreed on, and who answered."""
 
     offer: Offer
     answer: SessionDescription
+    answerer: Party
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Negotiation:
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
-            return self._answered(dialog, late, description)
+            return self._answered(dialog, late, description, by)
         if request.method not in _OFFERING_METHODS:
             return False
         key = _key(request)
@@ -88,7 +89,7 @@ class Negotiation:
                 return True
             changed = False
             if description is not None and dialog is not None and status > 100:
-                changed = self._answered(dialog, offer, description)
+                changed = self._answered(dialog, offer, description, by)
             # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
             if status >= 200 and not offer.is_final and dialog in self.sessions:
                 self.offers[key] = replace(offer, is_final=True)
@@ -110,7 +111,7 @@ class Negotiation:
         if len(self.offers) > _MAX_OFFERS:
             del self.offers[next(iter(self.offers))]
 
-    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription) -> bool:
+    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party) -> bool:
         known = self.sessions.get(dialog)
         if known is not None and (
             # The 2xx may say again what a 1xx said, after an UPDATE has changed it (RFC 6337 §3.1.1).
@@ -119,7 +120,7 @@ class Negotiation:
             return False
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
             return False
-        self.sessions[dialog] = Session(offer, answer)
+        self.sessions[dialog] = Session(offer, answer, by)
         return True
 
 

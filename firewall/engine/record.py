@@ -264,7 +264,7 @@ class PolicyChange(msgspec.Struct, frozen=True, tag_field="event_type", tag="pol
 
 
 class StatsFields(msgspec.Struct, frozen=True):
-    """Counts since the start."""
+    """Counts since the start; calls, bans and pinholes as they stand. ``media_refused`` are packets."""
 
     messages: int
     allowed: int
@@ -274,6 +274,8 @@ class StatsFields(msgspec.Struct, frozen=True):
     emergency_calls_hurt: int
     calls_tracked: int
     bans: int
+    pinholes: int = 0
+    media_refused: int = 0
 
 
 class Stats(msgspec.Struct, frozen=True, tag_field="event_type", tag="stats"):

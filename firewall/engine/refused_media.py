@@ -55,9 +55,15 @@ class RefusedMedia:
 
     def __init__(self, table: PinholeTable, policy: Policy) -> None:
         self.total = 0
+        self._ended_packets = 0
         self._table = table
         self._flows: OrderedDict[Ends, _Flow] = OrderedDict()
         self.adopt(policy)
+
+    @property
+    def packets(self) -> int:
+        """How many packets were refused: as the kernel counted them, or as they were seen."""
+        return self.total or self._ended_packets + sum(flow.counts.packets for flow in self._flows.values())
 
     def adopt(self, policy: Policy) -> None:
         """Judge from now on as this policy says."""
@@ -88,6 +94,7 @@ class RefusedMedia:
             if len(self._flows) >= MAX_FLOWS:
                 _, forgotten = self._flows.popitem(last=False)
                 forgotten.counts.is_plain = False
+                self._ended_packets += forgotten.counts.packets
             flow = self._flows[ends] = _Flow(datagram, ends)
         before = flow.reason
         flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
@@ -115,6 +122,7 @@ class RefusedMedia:
             if everything or last_ns + IDLE_NS <= now_ns:
                 del self._flows[ends]
                 flow.counts.is_plain = False
+                self._ended_packets += flow.counts.packets
                 records.append(self._record("ended", flow.first, flow, None, wall_ns))
             elif last_ns > flow.ordered_ns:
                 flow.ordered_ns = last_ns

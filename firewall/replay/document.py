@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from firewall.engine.record import DecisionFields
+from firewall.replay.media_report import flow_changes
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport, sip_summary
 
 
@@ -17,6 +18,8 @@ def replay_document(report: ReplayReport) -> dict[str, Any]:
     if report.against is not None:
         document["against"] = _tally(report.against)
         document["changed"] = [_change(change) for change in report.changed]
+        flows = flow_changes(report.policy.media, report.against.media)
+        document["media_changed"] = msgspec.to_builtins(flows)
     return document
 
 

@@ -14,7 +14,11 @@ _ENDS = ("closed", "ended")
 
 @dataclass(frozen=True, slots=True)
 class FlowQuality:
-    """One media flow that had packets. ``verdict`` is what was decided on it, ``streams`` its RTP sources."""
+    """One media flow that had packets.
+
+    ``verdict`` is what was decided on it; where the guard or a shadow policy let it, it ``passed`` all the same.
+    ``streams`` are its RTP sources.
+    """
 
     call_id: str | None
     src_ip: str
@@ -26,6 +30,7 @@ class FlowQuality:
     verdict: str
     reason: str
     rule: str | None
+    passed: bool
     packets: int
     octets: int
     is_emergency: bool
@@ -64,6 +69,7 @@ class MediaTally:
                 decision.verdict,
                 decision.reason,
                 decision.rule,
+                passes,
                 rtp.packets,
                 rtp.octets,
                 record.emergency is not None,
@@ -71,3 +77,32 @@ class MediaTally:
                 record.anomalies,
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowChange:
+    """A flow that passes under one policy and not under the other. None where that policy took it for no media."""
+
+    before: FlowQuality | None
+    after: FlowQuality | None
+
+
+def flow_changes(before: MediaTally, after: MediaTally) -> list[FlowChange]:
+    """Return the flows of which two policies let pass different ones; one that is no media to a policy passes."""
+    ours, theirs = _by_ends(before.flows), _by_ends(after.flows)
+    changes = []
+    for ends in dict.fromkeys((*ours, *theirs)):
+        one, other = ours.get(ends), theirs.get(ends)
+        if (one is None or one.passed) != (other is None or other.passed):
+            changes.append(FlowChange(one, other))
+    return changes
+
+
+def _by_ends(flows: list[FlowQuality]) -> dict[tuple[str, int, str, int], FlowQuality]:
+    """Flows by their ends; of several between the same ends, the one that did not pass."""
+    found: dict[tuple[str, int, str, int], FlowQuality] = {}
+    for flow in flows:
+        ends = (flow.src_ip, flow.src_port, flow.dst_ip, flow.dst_port)
+        if ends not in found or not flow.passed:
+            found[ends] = flow
+    return found

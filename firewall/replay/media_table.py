@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from firewall.engine.recording import endpoint_text, printable
-from firewall.replay.media_report import FlowQuality, MediaTally
+from firewall.replay.media_report import FlowChange, FlowQuality, MediaTally
 
 _SHOWN_FLOWS = 50
 _HEADINGS = ("packets", "lost", "lost %", "mean jitter ms", "max jitter ms")
@@ -34,6 +34,26 @@ def print_media(tally: MediaTally, console: Console) -> None:
     told = f" ({dropped})" if dropped else ""
     console.print(Text(f"media packets: {tally.packets['allow']} passed, {tally.packets['drop']} dropped{told}"))
     console.print()
+
+
+def print_flow_changes(changes: list[FlowChange], console: Console) -> None:
+    """Print the media flows that only one of two policies lets pass; nothing where there are none."""
+    if not changes:
+        return
+    console.print(Text(f"{len(changes)} media flows pass under one policy only:", style="bold"))
+    for change in changes[:_SHOWN_FLOWS]:
+        flow = change.before or change.after
+        if flow is not None:
+            ends = f"{endpoint_text(flow.src_ip, flow.src_port)} -> {endpoint_text(flow.dst_ip, flow.dst_port)}"
+            what = f"  {printable(flow.call_id or '-')}: {printable(flow.kind)} {ends}: "
+            console.print(Text(f"{what}{_outcome(change.before)} -> {_outcome(change.after)}"), soft_wrap=True)
+    console.print()
+
+
+def _outcome(flow: FlowQuality | None) -> str:
+    if flow is None:
+        return "left alone"
+    return "passes" if flow.passed else f"{flow.verdict} ({flow.rule or flow.reason})"
 
 
 def _add_rows(table: Table, flow: FlowQuality) -> None:

@@ -7,7 +7,8 @@ from rich.text import Text
 
 from firewall.engine.recording import printable
 from firewall.errors import Place
-from firewall.replay.media_table import print_media
+from firewall.replay.media_report import flow_changes
+from firewall.replay.media_table import print_flow_changes, print_media
 from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
 from firewall.ruleset.policy import Policy
 
@@ -27,6 +28,7 @@ def print_replay(report: ReplayReport, console: Console) -> None:
     if report.against is not None:
         _print_deciders(report.against, console)
         _print_changes(report, console)
+        print_flow_changes(flow_changes(report.policy.media, report.against.media), console)
     print_media(report.policy.media, console)
     _print_emergency(report.policy, console)
 

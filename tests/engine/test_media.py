@@ -17,9 +17,10 @@ from firewall.engine.pinhole import FlowCount
 from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
+from firewall.ruleset.load import load_policy
 from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
-from tests.scene import Told, policy
+from tests.scene import NoFiles, Told, policy
 
 ANY = [(None, "allow")]
 FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
@@ -236,11 +237,21 @@ def test_a_port_outside_the_policys_range_is_refused_with_the_setting() -> None:
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("source", ["address", "zone"])
+def test_zones_that_only_name_interfaces_take_any_address(source: str) -> None:
+    zones = "policy: p\nzones:\n  carrier: {interfaces: [f0]}\n  psap: {interfaces: [f1]}\n"
+    text = f"{zones}media: {{source: {source}}}\nrules:\n{ALL}\ndefault: drop\n"
+    scene = MediaScene(load_policy(text.encode(), file="p.yaml", sources=NoFiles()))
+    first = invite()
+    scene.carrier(first)
+    assert scene.to(CALLER) == ANY
+    assert reasons(scene.packet(CALLED, CALLER, at_s=0.5)) == [], "nobody could tell its zone but by the interface"
+    scene.psap(answer(first), at_s=1)
+    assert scene.to(CALLED) == (FROM_CALLER if source == "address" else ANY)
+
+
 def test_the_zone_without_a_family_is_named() -> None:
     zones = "policy: p\nzones:\n  carrier: {networks: [192.0.2.0/24]}\n  psap: {networks: [198.51.100.0/24]}\n"
-    from firewall.ruleset.load import load_policy
-    from tests.scene import NoFiles
-
     rules = load_policy(f"{zones}rules:\n{ALL}\ndefault: drop\n".encode(), file="p.yaml", sources=NoFiles())
     scene = MediaScene(rules)
     told = scene.carrier(invite(sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), uri=ORDINARY))

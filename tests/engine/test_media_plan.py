@@ -15,7 +15,7 @@ HERE, THERE = Party("carrier", CALLER[0]), Party("psap", CALLED[0])
 
 def agreed(offer: str, answer: str) -> Negotiation:
     made = Offer(parse_sdp(offer.encode()), HERE, THERE, 1, is_final=True)
-    return Negotiation(sessions={("a", "b"): Session(made, parse_sdp(answer.encode()))})
+    return Negotiation(sessions={("a", "b"): Session(made, parse_sdp(answer.encode()), THERE)})
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def media(data: bytes) -> None:
     """Any offer and any answer give a bounded number of ways, and what may be opened is an address and a port."""
     described = data.partition(_SEPARATOR)
     offer = Offer(parse_sdp(described[0]), Party("carrier", CARRIER[0]), Party("psap", PSAP[0]), 1)
-    session = Session(offer, parse_sdp(described[2]))
+    session = Session(offer, parse_sdp(described[2]), Party("psap", PSAP[0]))
     for rules in MEDIA_POLICIES:
         ways = Planner(rules).ways(Negotiation({("a", 1, "INVITE"): offer}, {("a", "b"): session}))
         assert len(ways) <= MAX_WAYS

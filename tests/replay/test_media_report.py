@@ -6,7 +6,8 @@ import pytest
 
 from firewall.cli.policy_file import read_policy
 from firewall.replay.document import replay_document
-from firewall.replay.driver import ReplayResult, replay_capture
+from firewall.replay.driver import ReplayResult, replay, replay_capture
+from firewall.replay.media_report import flow_changes
 from tests.net.packets import CALLER, PSAP, SECOND_NS, START_NS, ethernet, ipv4, pcap, udp
 from tests.replay.calls import CALLER_MEDIA, ORDINARY, PSAP_MEDIA, RULES_CALLS, call, make_policy, policy_text, rtp
 
@@ -72,3 +73,20 @@ def test_many_packets_go_the_short_way_and_are_counted_exactly(tmp_path: Path) -
     long = replay_capture([str(tmp_path / "calls.pcap")], read_policy(str(tmp_path / "all.yaml")))
     other = long.report.policy.media.flows[0]
     assert (short.packets, short.octets, short.streams) == (other.packets, other.octets, other.streams)
+
+
+def test_two_policies_differ_in_the_flows_that_only_one_lets_pass(tmp_path: Path) -> None:
+    replayed(tmp_path, RULES_CALLS)
+    mute = PT0_ONLY.replace("pcma-only", "one-way").replace("not rtp.p_type == 8", 'zone.src == "psap"')
+    policies = [
+        make_policy(tmp_path, rules, guard="off", name=name)
+        for rules, name in ((RULES_CALLS, "a"), (mute + RULES_CALLS, "b"))
+    ]
+    report = replay([str(tmp_path / "calls.pcap")], policies[0], against=policies[1])
+    assert report.against is not None
+    (change,) = flow_changes(report.policy.media, report.against.media)
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before.passed, change.after.passed, change.after.rule) == (True, False, "one-way")
+    (told,) = replay_document(report)["media_changed"]
+    assert told["after"]["src_ip"] == PSAP

@@ -130,7 +130,7 @@ class Driver:
         self.tell(LogFailed(error))
 
     def _carry_out(self, outputs: list[Output]) -> None:
-        lines = b""
+        lines = bytearray()  # at a stop there are as many as pinholes
         for output in outputs:
             match output:
                 case Write(record=record, urgent=urgent):
@@ -174,13 +174,13 @@ class Driver:
         elif self.sender is not None:
             self.sender.send(datagram)
 
-    def _write(self, lines: bytes) -> bytes:
+    def _write(self, lines: bytearray) -> bytearray:
         """Hand lines to the kernel and return no lines: nothing is left to write."""
         if lines and self._log is not None:
-            self._log.write(lines)
+            self._log.write(bytes(lines))
             if not self._telling and (self._log.failing or self._told_log_failing):
                 self._tell_log_state(self._log)
-        return b""
+        return bytearray()
 
     def _tell_log_state(self, log: LogFile) -> None:
         """Tell the engine once when the log fails and once when it is well again, never about the telling itself."""

@@ -34,6 +34,10 @@ _REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"
 _KEYWORD: dict[Family, str] = {4: "ip", 6: "ip6"}
 
 
+KNOWN_MEDIA_RULES = tuple(f"{_KEYWORD[f]} saddr . {_KEYWORD[f]} daddr . udp dport vmap @media{f}" for f in FAMILIES)
+"""What nearly every packet of media fits, so it is asked first."""
+
+
 def media_sets(policy: Policy) -> str:
     """Return the declarations of the sets, which a table keeps while its chains are replaced."""
     zones = tuple(zone.name for zone in policy.zones)
@@ -51,7 +55,8 @@ def media_sets(policy: Policy) -> str:
 
 
 def media_chains(policy: Policy) -> str:
-    """Return the chains; ``media`` is where a packet begins, unless the policy does not filter media."""
+    """Return the chains; ``media`` is where a packet begins that is no signalling and no known media, unless the
+    policy does not filter media."""
     others = ", ".join(str(port) for port in sorted(policy.media.other_ports))
     chains = {
         "media_sample": [*_copies(_SAMPLE), "accept"],
@@ -72,7 +77,6 @@ def media_chains(policy: Policy) -> str:
             f"udp sport < {FIRST_MEDIA_PORT} accept",
             f"udp dport < {FIRST_MEDIA_PORT} accept",
             *((f"udp sport {{ {others} }} accept", f"udp dport {{ {others} }} accept") if others else ()),
-            *(f"{_KEYWORD[f]} saddr . {_KEYWORD[f]} daddr . udp dport vmap @media{f}" for f in FAMILIES),
             *(f"{_FLOW.format(_KEYWORD[f])} vmap @media{f}_port" for f in FAMILIES),
             *(
                 f"{match}goto {_chain('from', zone.name)}"

@@ -1,8 +1,8 @@
 """The kernel's share of the firewall: the nftables table ``inet sosgate``, rendered whole, applied in one transaction.
 
 While the daemon listens, ``tproxy`` hands it every signalling datagram that would have been forwarded. With no
-listener ``tproxy`` breaks its rule, the packet goes on to the forward chain, and there each zone's
-``on_daemon_down`` decides. So what the forward chain sees of UDP signalling is only ever seen when the daemon is down.
+listener ``tproxy`` breaks its rule, the packet goes on to the next, and there each zone's ``on_daemon_down`` decides.
+All UDP is decided in the prerouting chain, and of that known media first: each rule that a packet passes costs media.
 
 Of TCP, ``tproxy`` gets only the SYNs toward signalling ports. What follows on such a connection, from either side,
 belongs to a transparent socket and goes to this machine, also after the daemon has died: so the kernel ends in order
@@ -19,7 +19,7 @@ import shutil
 import subprocess
 
 from firewall.errors import MachineError, OperatorError
-from firewall.live.media_chains import media_chains, media_sets
+from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
@@ -64,7 +64,8 @@ def render_ruleset(
     interfaces = zone_interfaces(policy)
     elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {quoted_names(interfaces)}"
     zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
-    media = "goto media" if policy.media.mode != "off" else "accept"
+    filters_media = policy.media.mode != "off"
+    known_media = "\n".join(f"    {rule}" for rule in KNOWN_MEDIA_RULES) if filters_media else ""
     return f"""\
 {_KEPT_TABLE if keep_flows else _NO_TABLE}
 table inet {TABLE} {{
@@ -76,6 +77,7 @@ table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
     meta l4proto tcp goto streams
+{known_media}
     {elsewhere} accept
     meta l4proto != udp accept
     fib daddr type != unicast accept
@@ -84,10 +86,12 @@ table inet {TABLE} {{
     udp dport @signalling_ports goto intercept
     udp sport @signalling_ports goto intercept
     @th,64,32 {{ {prefixes} }} goto intercept
+    {"goto media" if filters_media else "accept"}
   }}
   chain intercept {{
     meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} accept
     meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} accept
+    goto daemon_down
   }}
   chain streams {{
     tcp flags & (fin | syn | rst | ack) == syn goto new_streams
@@ -108,13 +112,9 @@ table inet {TABLE} {{
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
+    meta l4proto != tcp accept
     {elsewhere} accept
     tcp dport @signalling_ports goto daemon_down
-    meta l4proto != udp accept
-    udp dport @signalling_ports goto daemon_down
-    udp sport @signalling_ports goto daemon_down
-    @th,64,32 {{ {prefixes} }} goto daemon_down
-    {media}
   }}
 {media_chains(policy)}
   chain daemon_down {{

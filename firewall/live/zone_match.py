@@ -7,7 +7,8 @@ from firewall.net.address import Network, address_text, family
 from firewall.ruleset.policy import Zone
 
 End = Literal["source", "destination"]
-_KEYWORDS = {"source": ("iifname", "saddr"), "destination": ("oifname", "daddr")}
+# Before routing, the route must be asked for the interface that a packet is going to leave by.
+_KEYWORDS = {"source": ("iifname", "saddr"), "destination": ("fib daddr oifname", "daddr")}
 
 
 def zone_matches(zone: Zone, end: End) -> list[str]:

@@ -2,8 +2,8 @@
 
 Three namespaces, the daemon in the middle, and 2000 calls set up through it, so that each measurement has all their
 pinholes open. For "plain routing" the same table is made dormant: nothing of it is asked. A sender in one namespace
-sends packets of 172 octets (20 ms of G.711 with its RTP header) as fast as one processor can; what arrives is counted by the
-other side's interface.
+sends packets of 172 octets (20 ms of G.711 with its RTP header) as fast as one processor can; what arrives is counted
+by the other side's interface.
 """
 
 import os

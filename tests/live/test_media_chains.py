@@ -53,7 +53,7 @@ def test_what_stays_in_its_zone_is_not_asked_about_and_the_first_zone_listed_cou
         "accept",
         "media_toward_psap",
     ]
-    assert all(rule.startswith('oifname { "f0" }') for rule in rules["media_from_psap"][:2])
+    assert all(rule.startswith('fib daddr oifname { "f0" }') for rule in rules["media_from_psap"][:2])
 
 
 def test_what_comes_from_no_zone_is_asked_about_only_on_its_way_into_one() -> None:

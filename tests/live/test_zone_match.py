@@ -17,7 +17,7 @@ def test_interface_and_address_must_both_fit_at_either_end() -> None:
         'iifname { "f0", "f1" } ip saddr { 192.0.2.0-192.0.2.255 } ',
         'iifname { "f0", "f1" } ip6 saddr { 2001:db8:1::-2001:db8:1:0:ffff:ffff:ffff:ffff } ',
     ]
-    assert zone_matches(carrier, "destination")[0].startswith('oifname { "f0", "f1" } ip daddr ')
+    assert zone_matches(carrier, "destination")[0].startswith('fib daddr oifname { "f0", "f1" } ip daddr ')
 
 
 def test_what_a_zone_does_not_name_is_not_asked_for() -> None:

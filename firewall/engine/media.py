@@ -18,7 +18,7 @@ from firewall.engine.events import FlowsCounted, MediaReceived
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import TwoWayChecks
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
-from firewall.engine.media_plan import Planner, Way
+from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
 from firewall.engine.media_record import flow_record, refused_way_record
 from firewall.engine.media_verdict import MediaVerdicts, media_mark
 from firewall.engine.negotiation import Party
@@ -259,7 +259,7 @@ class Media:
         if decision.verdict != "allow" and is_news:
             media.refused[key] = way
             outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
-        if way.refusal is not None and (override is None or way.refusal == "media_no_address"):
+        if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
             self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
             if is_news:
                 record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)

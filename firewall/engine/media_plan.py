@@ -13,7 +13,11 @@ from firewall.sip.media_endpoint import Endpoint, Formats, MediaProtocol, endpoi
 from firewall.sip.offer_answer import NegotiatedMedium, negotiate
 from firewall.sip.sdp import Direction, MediaDescription
 
-Refusal = Literal["media_port_range", "media_family_gap", "media_third_party", "media_no_address"]
+Refusal = Literal[
+    "media_port_range", "media_family_gap", "media_third_party", "media_no_address", "media_signalling_port"
+]
+NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port"})
+"""What not even the guard opens: there is no address, or signalling would go past the firewall."""
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
@@ -52,6 +56,7 @@ class Planner:
 
     def __init__(self, policy: Policy) -> None:
         self._media: MediaPolicy = policy.media
+        self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
@@ -143,6 +148,8 @@ class Planner:
         number = _number(address)
         if number is None:
             refusal = "media_no_address"
+        elif way.key.transport == "UDP" and port in self._signalling_ports:
+            refusal = "media_signalling_port"
         elif not self._fits(address, way.dst):
             zone = self._zones.get(way.dst.zone or "")
             is_gap = zone is not None and zone_fit(zone, number) == "other_family"

@@ -61,6 +61,12 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "The session description names a port that is not within `media.ports`. Use the range that both sides use.",
     ),
     (
+        "media_signalling_port",
+        "Media negotiated on a signalling port",
+        "The session description names a port of `signalling`: what goes there is SIP and is decided message by message. "
+        "Not even the guard opens it for media.",
+    ),
+    (
         "media_third_party",
         "Media to an address outside the sender's zone",
         "A session description names an address that is neither in the zone of who sent it nor its own: opening "

@@ -4,7 +4,7 @@ from firewall.engine.alarm import AlarmMemory, media_alarm
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_plan import Way
+from firewall.engine.media_plan import NEVER_OPENED, Way
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import Pinhole
 from firewall.net.datagram import Datagram
@@ -48,7 +48,7 @@ class MediaVerdicts:
 
     def override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
         """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither."""
-        if decision.verdict == "allow":
+        if decision.verdict == "allow" or decision.reason in NEVER_OPENED:
             return None
         if mark is not None and self._policy.emergency.guard == "enforce":
             return "guard"

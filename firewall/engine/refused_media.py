@@ -144,7 +144,13 @@ class RefusedMedia:
             return "media_wrong_source", holes[-1].pinhole.call_id, holes[-1].way, None
         if shut is not None:
             match shut.reason:
-                case "media_port_range" | "media_family_gap" | "media_third_party" | "media_no_address":
+                case (
+                    "media_port_range"
+                    | "media_family_gap"
+                    | "media_third_party"
+                    | "media_no_address"
+                    | "media_signalling_port"
+                ):
                     return shut.reason, shut.call_id, shut.way, shut
                 case "timeout":
                     return "media_timeout", shut.call_id, shut.way, shut

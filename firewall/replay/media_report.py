@@ -7,7 +7,15 @@ from firewall.engine.record import RtpDecision, StreamFields
 
 # Decisions that are the policy's doing; the others are about senders that the call does not know.
 OWN_REASONS = frozenset(
-    {"rule", "media_port_range", "media_family_gap", "media_third_party", "media_no_address", "media_timeout"}
+    {
+        "rule",
+        "media_port_range",
+        "media_family_gap",
+        "media_third_party",
+        "media_no_address",
+        "media_signalling_port",
+        "media_timeout",
+    }
 )
 _ENDS = ("closed", "ended")
 

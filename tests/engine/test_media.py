@@ -237,6 +237,15 @@ def test_a_port_outside_the_policys_range_is_refused_with_the_setting() -> None:
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("uri", [ORDINARY, "sip:911@198.51.100.10"])
+def test_a_signalling_port_is_never_opened_for_media_guard_or_no_guard(uri: str) -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    told = scene.carrier(invite(sdp(CALLER[0], "audio 5060 RTP/AVP 0"), uri=uri))
+    assert scene.to((CALLER[0], 5060)) == []
+    refused = [r.decision for r in flows(told) if r.state == "refused"]
+    assert [(d.reason, d.enforced) for d in refused] == [("media_signalling_port", True)]
+
+
 @pytest.mark.parametrize("source", ["address", "zone"])
 def test_zones_that_only_name_interfaces_take_any_address(source: str) -> None:
     zones = "policy: p\nzones:\n  carrier: {interfaces: [f0]}\n  psap: {interfaces: [f1]}\n"

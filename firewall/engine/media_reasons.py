@@ -63,7 +63,7 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "media_signalling_port",
         "Media negotiated on a signalling port",
-        "The session description names a port of `signalling`: what goes there is SIP and is decided message by message. "
+        "The session description names a port of `signalling`: what goes there is SIP, decided message by message. "
         "Not even the guard opens it for media.",
     ),
     (

@@ -41,9 +41,10 @@ test: system $(INSTALLED) ## Run every test
 check: system $(INSTALLED) check-style check-types check-layers check-tests check-rules check-docs ## What CI runs: format, lint, types, layers, tests, rules, docs
 	$(call stage,all checks passed)
 
-bench: system $(INSTALLED) ## Measure the packet path, and reading captures against tshark
+bench: system $(INSTALLED) ## Measure the packet path, reading captures against tshark, and media against plain routing
 	@$(BIN)/python -m tests.bench.packet_path
 	@$(BIN)/python -m tests.bench.reading
+	@$(AS_ROOT) $(BIN)/python -m tests.bench.media_path
 
 # Where atheris cannot be installed, mutations without coverage guidance take its place.
 fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each

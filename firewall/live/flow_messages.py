@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from firewall.live.flow_sets import Element
-from firewall.live.netlink import CREATE, DUMP, NFTABLES, attribute, attributes, message, nested, text
+from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
 _GET_OBJECT = 19
@@ -64,10 +64,13 @@ def add_element(table: str, element: Element, timeout_ms: int, *, chain: str = "
 
 
 def delete_element(table: str, element: Element) -> bytes:
-    """Return the message that removes an element; the kernel refuses it where there is none."""
+    """Return the message that removes an element; the kernel refuses it where there is none.
+
+    It answers with the element as it was at the end (``is_removed``), with its last counts.
+    """
     item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
     body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
-    return message(NFTABLES, _DELETE_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
+    return message(NFTABLES, _DELETE_ELEMENT, ECHO, 0, body, family=_NFPROTO_INET)
 
 
 def flush_set(table: str, set_name: str) -> bytes:
@@ -100,6 +103,11 @@ def ask_for_counter(table: str, name: str) -> bytes:
 def is_elements(kind: int) -> bool:
     """Tell whether a message of this type brings elements."""
     return kind == NFTABLES << 8 | _NEW_ELEMENT
+
+
+def is_removed(kind: int) -> bool:
+    """Tell whether a message of this type brings elements that were removed."""
+    return kind == NFTABLES << 8 | _DELETE_ELEMENT
 
 
 def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:

@@ -25,6 +25,7 @@ LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in ("medi
 _FLOW_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
 _FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
 _LIMITED_FLOWS = 65536
+_SAMPLED_OF = 500  # packets: one of them in 10 s, where a packet comes every 20 ms
 _SAMPLED_IN_ALL = "limit rate 2000/second burst 4000 packets"
 _UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
 _SAMPLE = f"limit rate 6/minute burst {FIRST_PACKETS} packets"
@@ -61,6 +62,8 @@ def media_chains(policy: Policy) -> str:
     chains = {
         "media_sample": [*_copies(_SAMPLE), "accept"],
         "media_first": [*_copies(_FIRST), "accept"],
+        "media_settled": [f"numgen random mod {_SAMPLED_OF} == 0 {_SAMPLED_IN_ALL} {_log(SAMPLE_PREFIX)}", "accept"],
+        "media_settled_first": ["accept"],
         "media_all": [_log(SAMPLE_PREFIX), "accept"],
         DROP_CHAIN: [*_copies(_SAMPLE), _UNLESS_ALIVE, "drop"],
         "media_refused": [

@@ -18,12 +18,14 @@ from firewall.live.flow_messages import (
     delete_element,
     flush_set,
     is_elements,
+    is_removed,
     read_counter,
     read_elements,
 )
 from firewall.live.flow_sets import (
     CHAIN_OF,
     DROP_CHAIN,
+    SETTLED_CHAIN_OF,
     Element,
     comment_of,
     element_of,
@@ -32,18 +34,21 @@ from firewall.live.flow_sets import (
     set_types,
 )
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
-from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, messages
+from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, error_code, messages
 from firewall.live.nftables import TABLE
 
 ALIVE_MS = 3000
 """How long the kernel takes the daemon for alive after its last sign of life."""
 
+SETTLED_PACKETS = 20
+"""After how many packets a flow's first ones have been copied."""
+
 _ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
 _CHANGES_PER_TRANSACTION = 500
-_REFRESHED_AT_ONCE = 200
+_REPLACED_AT_ONCE = 200
 _BUFFER_BYTES = 4 * 1024 * 1024
-_INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
+_INSPECTION_OF = {chain: inspect for chains in (CHAIN_OF, SETTLED_CHAIN_OF) for inspect, chain in chains.items()}
 
 
 class PinholesStatus(msgspec.Struct, frozen=True):
@@ -60,12 +65,14 @@ class PinholesStatus(msgspec.Struct, frozen=True):
 
 class _Held(msgspec.Struct):
     """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
-    took the place of had counted. ``turn``: the count during which it was added."""
+    took the place of had counted. ``turn``: the count during which it was added. ``is_settled``: its first packets were
+    copied."""
 
     pinhole: Pinhole
     keys: list[PinholeKey]
     turn: int
     refresh_at_s: float = 0.0
+    is_settled: bool = False
     before_packets: int = 0
     before_octets: int = 0
     packets: int = 0
@@ -77,10 +84,16 @@ class _Held(msgspec.Struct):
 
 
 class _Change(msgspec.Struct, frozen=True):
-    """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself."""
+    """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself.
+
+    ``replaced``: what goes on to count where the removed element ends, having begun at ``packets`` and ``octets``.
+    """
 
     adds: bool
     data: bytes
+    replaced: _Held | None = None
+    packets: int = 0
+    octets: int = 0
 
 
 class Pinholes:
@@ -216,12 +229,16 @@ class Pinholes:
                 self.refused_packets = counted - self._refused_before
 
     def _refresh(self) -> None:
-        """Give elements that would soon time out another time: the engine alone says what is closed."""
+        """Give elements that would soon time out another time, since the engine alone says what is closed; and take
+        flows out of the copying of first packets that are over these."""
         now_s = time.monotonic()
-        due = [(element, held) for element, held in self._held.items() if held.refresh_at_s <= now_s]
         out: list[_Change] = []
-        for element, held in due[:_REFRESHED_AT_ONCE]:
-            self._replace(element, held, out)
+        for element, held in self._held.items():
+            is_copied = held.pinhole.verdict == "allow" and held.pinhole.inspect != "all"
+            is_new = is_copied and held.packets > SETTLED_PACKETS and not held.is_settled
+            if (is_new or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
+                held.is_settled = held.is_settled or is_new
+                self._replace(element, held, out)
         self._commit(out)
 
     def _open(self, pinhole: Pinhole, out: list[_Change]) -> None:
@@ -239,6 +256,7 @@ class Pinholes:
         is_same_to_kernel = (held.pinhole.verdict, held.pinhole.inspect) == (pinhole.verdict, pinhole.inspect)
         held.pinhole = pinhole
         if not is_same_to_kernel:
+            held.is_settled = False
             self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
@@ -254,17 +272,17 @@ class Pinholes:
             out.append(_Change(False, delete_element(TABLE, element)))
 
     def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
-        self._read(element, held)
+        out.append(_Change(False, delete_element(TABLE, element), held, held.before_packets, held.before_octets))
         held.before_packets, held.before_octets = held.packets, held.octets
         held.turn = self._turn
-        out.append(_Change(False, delete_element(TABLE, element)))
         self._add(element, held, out)
 
     def _add(self, element: Element, held: _Held, out: list[_Change]) -> None:
         pinhole = held.pinhole
         timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
-        chain = CHAIN_OF[pinhole.inspect] if pinhole.verdict == "allow" else DROP_CHAIN
+        chains = SETTLED_CHAIN_OF if held.is_settled else CHAIN_OF
+        chain = chains[pinhole.inspect] if pinhole.verdict == "allow" else DROP_CHAIN
         comment = comment_of(pinhole)
         out.append(_Change(True, add_element(TABLE, element, timeout_ms, chain=chain, comment=comment)))
 
@@ -289,7 +307,13 @@ class Pinholes:
         )
         refresh_at_s = time.monotonic() + (found.left_ms - found.timeout_ms / 2) / 1000
         self._held[element] = _Held(
-            pinhole, [key], self._turn, refresh_at_s, packets=found.packets, octets=found.octets
+            pinhole,
+            [key],
+            self._turn,
+            refresh_at_s,
+            found.chain != CHAIN_OF[pinhole.inspect],
+            packets=found.packets,
+            octets=found.octets,
         )
 
     def _commit(self, out: list[_Change]) -> None:
@@ -314,9 +338,16 @@ class Pinholes:
         """Return what the kernel refused: number of the change → errno, 0 → the errno of all."""
         try:
             self._changes.send(batch([change.data for change in changes]))
-            return self._changes.errors()
         except OSError as error:
             return {0: error.errno or errno.EIO}
+        refused: dict[int, int] = {}
+        while (data := self._changes.receive()) is not None:
+            for kind, number, start, end in messages(data):
+                if kind == ERROR and (code := error_code(data, start)):
+                    refused[number] = code
+                elif is_removed(kind) and 0 < number <= len(changes):
+                    _count_on(changes[number - 1], data, start, end)
+        return refused
 
     def _note_failures(self, codes: list[int]) -> None:
         if not codes:
@@ -325,6 +356,15 @@ class Pinholes:
         if not self._failing:
             self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {os.strerror(codes[0])}")
         self._failing = True
+
+
+def _count_on(change: _Change, data: bytes, start: int, end: int) -> None:
+    """Let an element count on where the one it takes the place of has ended."""
+    held = change.replaced
+    if held is not None:
+        for found in read_elements(data, start, end):
+            held.packets = held.before_packets = change.packets + found.packets
+            held.octets = held.before_octets = change.octets + found.octets
 
 
 def _elements(data: bytes, *, whole: bool = False) -> Iterator[Found]:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = {"nft": "nftables", "ip": "iproute2", "sipp": "sip-tester", "tshark": "tshark", "tcpdump": "tcpdump"}
+TOOLS = {
+    "nft": "nftables",
+    "ip": "iproute2",
+    "sipp": "sip-tester",
+    "tshark": "tshark",
+    "tcpdump": "tcpdump",
+    "baresip": "baresip-core",
+}
 
 
 class Machine:
@@ -55,7 +62,7 @@ def test_an_ordinary_user_is_told_the_one_line_to_run(machine: Machine) -> None:
     done = machine.run("system-packages")
     assert done.returncode == 2
     assert done.stderr == (
-        "error: system packages are missing; run: sudo apt-get install -y nftables sip-tester tshark tcpdump\n"
+        "error: system packages are missing; run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core\n"
     )
     assert not machine.apt_log.exists()
 
@@ -67,7 +74,9 @@ def test_root_gets_the_missing_packages_without_a_question(machine: Machine) -> 
     assert done.returncode == 0, done.stderr
     update, install = machine.apt_log.read_text().splitlines()
     assert update == "noninteractive update"
-    assert install == "noninteractive install -y --no-install-recommends iproute2 sip-tester tshark tcpdump"
+    assert (
+        install == "noninteractive install -y --no-install-recommends iproute2 sip-tester tshark tcpdump baresip-core"
+    )
 
 
 def test_nothing_is_asked_of_a_machine_that_has_everything(machine: Machine) -> None:

@@ -21,7 +21,6 @@ NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signall
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
-_PROTOCOLS: tuple[MediaProtocol, ...] = ("rtp", "rtcp", "msrp")
 _NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - RFC 3264 §8.4: who puts media on hold names it
 _KIND_LIMIT = 16
 
@@ -90,30 +89,29 @@ class Planner:
         medium: NegotiatedMedium,
     ) -> list[Way]:
         flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
-        is_media = receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
+        is_media = flows and receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
         is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
+        kind, accepted, rtp_sources = _kind(receiver), formats(receiver), endpoints(sender, "rtp")
         ways: list[Way] = []
-        for protocol in _PROTOCOLS:
+        for protocol in _protocols(receiver):
             # RTCP may come from the RTP port where only one side shares it (RFC 5761 §5.1.1).
-            sources = (*endpoints(sender, "rtp"), *endpoints(sender, protocol))
+            sources = rtp_sources if protocol == "rtp" else (*rtp_sources, *endpoints(sender, protocol))
             for endpoint in endpoints(receiver, protocol, is_muxed=is_muxed):
+                is_expected = is_media and protocol == "rtp" and endpoint[0] not in _NOWHERE
                 for key in self._keys(endpoint, sources, src, protocol):
                     way = Way(
-                        key, _kind(receiver), protocol, index, formats(receiver), sender.direction, src, dst,
-                        is_expected=is_media and flows and protocol == "rtp" and endpoint[0] not in _NOWHERE,
+                        key, kind, protocol, index, accepted, sender.direction, src, dst, is_expected=is_expected
                     )  # fmt: skip
                     ways += self._judged(way, endpoint)
         return ways
 
     def _offer_ways(self, offer: Offer) -> Iterator[Way]:
         for index, medium in enumerate(offer.description.media):
-            for protocol in _PROTOCOLS:
+            kind, offered = _kind(medium), formats(medium)
+            for protocol in _protocols(medium):
                 for endpoint in endpoints(medium, protocol):
                     key = _key(protocol, self._comparable(offer.to), None, None, endpoint)
-                    way = Way(
-                        key, _kind(medium), protocol, index, formats(medium), "sendrecv", offer.to, offer.by,
-                        is_early=True,
-                    )  # fmt: skip
+                    way = Way(key, kind, protocol, index, offered, "sendrecv", offer.to, offer.by, is_early=True)
                     yield from self._judged(way, endpoint)
 
     def _keys(
@@ -181,6 +179,10 @@ def _key(
     protocol: MediaProtocol, src_zone: str | None, src_ip: str | None, src_port: int | None, endpoint: Endpoint
 ) -> PinholeKey:
     return PinholeKey("TCP" if protocol == "msrp" else "UDP", src_zone, src_ip, src_port, *endpoint)
+
+
+def _protocols(medium: MediaDescription) -> tuple[MediaProtocol, ...]:
+    return ("msrp",) if medium.is_msrp else ("rtp", "rtcp")
 
 
 def _kind(medium: MediaDescription) -> str:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from firewall.net.remembered import remembered
 from firewall.net.rtp_stream import STATIC_CLOCK_RATES
 from firewall.sip.sdp import MediaDescription
 
@@ -47,6 +48,8 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     if protocol == "rtcp" and is_muxed:
         return ()
     named = _rtcp_endpoint(medium) if protocol == "rtcp" else _named(medium.address, medium.port)
+    if not any(attribute.startswith("candidate:") for attribute in medium.attributes):
+        return named
     component = 2 if protocol == "rtcp" else 1
     candidates = [
         (_address(candidate.address), candidate.port)
@@ -107,6 +110,7 @@ def _named(address: str | None, port: int) -> tuple[Endpoint, ...]:
     return ((_address(address), port),) if address is not None else ()
 
 
+@remembered(4096)
 def _address(text: str) -> str:
     """An address as the kernel prints it (RFC 5952); what is none stays as it is."""
     try:

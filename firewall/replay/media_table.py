@@ -9,7 +9,7 @@ from firewall.engine.recording import endpoint_text, printable
 from firewall.replay.media_report import FlowChange, FlowQuality, MediaTally
 
 _SHOWN_FLOWS = 50
-_HEADINGS = ("packets", "lost", "lost %", "mean jitter ms", "max jitter ms")
+_HEADINGS = ("packets", "lost", "lost %", "jitter ms", "max ms")
 
 
 def print_media(tally: MediaTally, console: Console) -> None:
@@ -19,8 +19,8 @@ def print_media(tally: MediaTally, console: Console) -> None:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title=Text("media", style="bold"), title_justify="left"
     )
-    for heading in ("call", "from", "to", "medium", "decided"):
-        table.add_column(heading, overflow="fold")
+    for heading, is_whole in (("call", False), ("from", True), ("to", True), ("medium", True), ("decided", False)):
+        table.add_column(heading, overflow="fold", no_wrap=is_whole)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
     # Emergency calls first, then what was dropped: they are what the question is about.

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from firewall.engine.decide import Decision
+from firewall.engine.media_record import media_line
 from firewall.engine.record import (
     DecisionFields,
     EmergencyCall,
@@ -169,7 +171,7 @@ class PolicyTally:
             enforced=True,
             rule=None,
             file=self.policy.file,
-            line=None,
+            line=media_line(Decision("drop", loss.reason), self.policy),
             reason=loss.reason,
             in_dialog=True,
         )

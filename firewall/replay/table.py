@@ -8,6 +8,7 @@ from rich.text import Text
 from firewall.engine.recording import printable
 from firewall.errors import Place
 from firewall.replay.media_report import flow_changes
+from firewall.replay.media_story import setting_to_mend
 from firewall.replay.media_table import print_flow_changes, print_media
 from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
 from firewall.ruleset.policy import Policy
@@ -124,7 +125,8 @@ def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:
     guarded = "" if call.enforced else "; the guard let it pass"
     _line(console, f"    {done} by {_decider(call.rule, call.reason)}, {place}{guarded}", "red")
     _line(console, f"    emergency: {printable(', '.join(call.emergency.evidence))}")
-    _line(console, f"    call {printable(call.call_id or 'without Call-ID')}, packet {call.packet} of {call.capture}")
+    packet = f"packet {call.packet} of " if call.packet is not None else ""
+    _line(console, f"    call {printable(call.call_id or 'without Call-ID')}, {packet}{call.capture}")
     _line(console, f"    to do: {_remedy(call, policy)}")
 
 
@@ -142,7 +144,7 @@ def _remedy(call: HurtCall, policy: Policy) -> str:
         )
     if call.reason == "default":
         return f"add a rule that allows it, such as {{name: emergency, when: emergency, action: allow}}; {lint}"
-    return f"see: sosgate explain {call.reason}; {lint}"
+    return setting_to_mend(call.reason) or f"see: sosgate explain {call.reason}; {lint}"
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

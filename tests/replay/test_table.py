@@ -54,7 +54,7 @@ def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
 
 def test_changes_tell_both_decisions_emergency_first(tmp_path: Path) -> None:
     text = shown(tmp_path, RULES_CALLS, against="\n  - name: none\n    action: drop\n")
-    changes = [line for line in text.splitlines() if " -> drop" in line]
+    changes = [line for line in text.splitlines() if " -> drop" in line and " packet " in line]
     assert len(changes) == 12
     assert ["emergency" in line for line in changes] == [True] * 6 + [False] * 6
     assert "12 messages are decided differently by other:" in text

@@ -97,3 +97,20 @@ def test_a_scenario_uses_documentation_addresses_only(folder: Path) -> None:
     for decision in replayed(folder).decisions:
         assert documented.match(decision.src_ip)
         assert documented.match(decision.dest_ip)
+
+
+def test_what_became_of_the_media_of_the_call_that_is_not_heard() -> None:
+    """As its README says; the packets are counted by tshark, too."""
+    folder = PCAPS / "call-911-one-way"
+    result = replayed(folder)
+    media = result.report.policy.media
+    assert (media.packets, media.refused) == (
+        {"allow": 390, "drop": 405},
+        {"media_wrong_source": 400, "media_closed": 5},
+    )
+    (hurt,) = result.report.policy.hurt.values()
+    assert (hurt.reason, hurt.line) == ("media_wrong_source", 7)
+    assert result.report.policy.by_outcome == {"impaired": 1}
+    command = ["tshark", "-r", str(folder / "capture.pcap"), "-Y", "udp and not sip"]
+    rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(rows) == sum(media.packets.values())

@@ -70,6 +70,7 @@ def load_policy(text: bytes, *, file: str, sources: Sources) -> Policy:
         default=choice(get_args(ExceptionVerdict))(top.node("default"), "default"),
         default_place=top.key_place("default"),
         signalling_ports=top.get("signalling", _signalling, frozenset({SIP_PORT})),
+        must=top.get("must", lambda node, _: loader.must(node), ()),
     )
 
 

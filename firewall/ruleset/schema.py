@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, Verdict
+from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, MustVerdict, Verdict
 from firewall.ruleset.schedule import DAYS
 
 Schema = dict[str, Any]
@@ -91,6 +91,14 @@ RULE_KEYS: dict[str, tuple[str, Schema]] = {
     "schedule": ("The rule matches only at these times.", {}),
     "mode": ("shadow: decide and record, do not enforce; default enforce.", _choice(("enforce", "shadow"))),
 }
+MUST_KEYS: dict[str, tuple[str, Schema]] = {
+    "name": ("Its name, once in a policy.", _NAME),
+    "when": ("The expression that the promise is about.", _TEXT),
+    "verdict": (
+        "allow: every such message passes, and its source is never banned. drop: none passes.",
+        _choice(get_args(MustVerdict)),
+    ),
+}
 SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
     "ports": (
         "UDP ports of SIP; default [5060].",
@@ -106,6 +114,7 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "rules": ("First match decides.", {}),
     "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
     "signalling": ("What is taken for SIP signalling.", {}),
+    "must": ("Promises that lint proves; the daemon does not read them.", {}),
 }
 
 
@@ -124,6 +133,7 @@ def json_schema() -> Schema:
                 "exceptions": _object(EXCEPTION_KEYS),
                 "rules": _list_of(_rule()),
                 "signalling": _object(SIGNALLING_KEYS, required=tuple(SIGNALLING_KEYS)),
+                "must": _list_of(_object(MUST_KEYS, required=tuple(MUST_KEYS))),
             },
         ),
     }

@@ -1,5 +1,7 @@
 """Lint of one policy: the proof, the settings, the rules alone; one report."""
 
+from dataclasses import replace
+
 from firewall.errors import Place
 from firewall.lint import exception, must
 from firewall.lint.codes import CODES
@@ -31,13 +33,21 @@ def lint_policy(policy: Policy) -> Report:
     encoding = Encoding([policy])
     proof = prove(policy, pairs, encoding, questioner)
     findings = [*_findings(policy, proof), *exception.check(policy, questioner, pairs[0])]
-    promises = must.check(policy)
-    for finding in (*findings, *promises):
+    for finding in findings:
         if finding.witness is not None and not questioner.confirms(finding.witness):
             raise UnconfirmedWitnessError(f"{finding.code} of rule {finding.rule}")
+    promises = [_shown(finding, questioner) for finding in must.check(policy)]
     would_block = {shadowed.rule.name for shadowed in proof.shadowed}
     own = [each for each in read_alone(policy) if each.code != "SOS205" or each.rule not in would_block]
     return Report(policy, sorted_findings([*_without_repeats(findings), *promises, *own]), proof.extent)
+
+
+def _shown(finding: Finding, questioner: Questioner) -> Finding:
+    """Leave out a broken promise's witness that only a call shows which began under other rules."""
+    if finding.witness is None or questioner.confirms(finding.witness):
+        return finding
+    told = f"the message: {finding.witness.start_line}, in a call that was under way when these rules were loaded"
+    return replace(finding, witness=None, because=(*finding.because, told))
 
 
 def _findings(policy: Policy, proof: Proof) -> list[Finding]:

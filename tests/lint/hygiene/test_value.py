@@ -1,6 +1,8 @@
 """What texts there are, against the engine's own evaluation of random texts."""
 
-from hypothesis import given
+from functools import cache
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firewall.errors import Place
@@ -14,7 +16,7 @@ from firewall.sip.message import parse_message
 
 CONDITIONS = (
     'sip.Subject == "ab"', 'sip.Subject in {"a", "abc", "B"}', 'sip.Subject contains "b"', 'sip.Subject matches "^a+$"',
-    'sip.Subject matches "b.c"', "len(sip.Subject) > 2", 'lower(sip.Subject) == "b"', 'sip.Subject[0:1] == "a"',
+    'sip.Subject matches "bc"', "len(sip.Subject) > 2", 'lower(sip.Subject) == "b"', 'sip.Subject[0:1] == "a"',
     'sip.Subject > "ab"', "sip.Subject", 'sip.Subject != "a"', 'sip.Subject[-1:1] == "c"',
 )  # fmt: skip
 
@@ -27,6 +29,7 @@ def atom(text: str) -> Atom:
 ATOMS = [atom(text) for text in CONDITIONS]
 
 
+@cache
 def holds(tested: Atom, values: tuple[str, ...]) -> bool:
     lines = "".join(f"Subject: {value}\r\n" for value in values)
     message = parse_message(f"INVITE sip:a@h SIP/2.0\r\n{lines}\r\n".encode())
@@ -43,6 +46,7 @@ def test_what_some_message_has_is_no_conflict(asked: list[tuple[Atom, bool]], va
 
 
 @given(st.lists(st.tuples(st.sampled_from(ATOMS), st.booleans()), min_size=1, max_size=4))
+@settings(deadline=None)
 def test_a_conflict_is_found_where_no_short_value_meets_the_conditions(asked: list[tuple[Atom, bool]]) -> None:
     """These conditions cannot tell longer values, or ones of other letters, from those listed."""
     said = [Said(each, wanted, number + 1) for number, (each, wanted) in enumerate(asked)]

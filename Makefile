@@ -35,8 +35,7 @@ setup: $(INSTALLED) ## Create .venv with the locked packages and the sosgate com
 demo: system $(INSTALLED) ## A blocked 911 call, the reason, the mended policy: real calls in namespaces of its own
 	@$(AS_ROOT) $(BIN)/sosgate demo
 
-test: system $(INSTALLED) ## Run every test
-	@$(AS_ROOT) $(BIN)/python -m pytest
+test: system $(INSTALLED) check-tests ## Run every test
 
 check: system $(INSTALLED) check-style check-types check-layers check-tests check-rules check-docs ## What CI runs: format, lint, types, layers, tests, rules, docs
 	$(call stage,all checks passed)
@@ -44,7 +43,11 @@ check: system $(INSTALLED) check-style check-types check-layers check-tests chec
 bench: system $(INSTALLED) ## Measure the packet path, reading captures against tshark, and media against plain routing
 	@$(BIN)/python -m tests.bench.packet_path
 	@$(BIN)/python -m tests.bench.reading
+<<<<<<< HEAD
 	@$(AS_ROOT) $(BIN)/python -m tests.bench.media_path
+=======
+	@$(BIN)/python -m tests.bench.lint
+>>>>>>> main
 
 # Where atheris cannot be installed, mutations without coverage guidance take its place.
 fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each
@@ -85,9 +88,12 @@ check-layers:
 	$(call stage,layers: import-linter)
 	@$(BIN)/lint-imports
 
+# Two at a time what only computes; one after the other what places calls and watches the clock.
 check-tests:
-	$(call stage,tests: pytest)
-	@$(AS_ROOT) $(BIN)/python -m pytest
+	$(call stage,tests that compute: pytest)
+	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not netns"
+	$(call stage,tests with calls in network namespaces: pytest)
+	@$(AS_ROOT) $(BIN)/python -m pytest -m netns
 
 check-rules:
 	$(call stage,our own rules: sosgate lint)

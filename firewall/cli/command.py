@@ -13,7 +13,8 @@ def main() -> None:
     """Run the ``sosgate`` command; exit with 2 when the package ``firewall`` is not sosgate's."""
     spec = importlib.util.find_spec("firewall")
     origin = Path(spec.origin) if spec and spec.origin else None
-    if origin is None or not (origin.parent / "cli" / "command.py").is_file():
+    # Not this file: a wheel has it outside of the package.
+    if origin is None or not (origin.parent / "cli" / "policy_file.py").is_file():
         sys.exit(alien_package(origin))
 
     from firewall.cli.main import main as sosgate

@@ -35,8 +35,10 @@ def _page(code: str) -> str | None:
     finding = CODES.get(code.upper())
     if finding is None:
         return None
+    example = f"\n\nExample:\n\n{finding.example.rstrip()}" if finding.example else ""
     return (
-        f"{finding.code} {finding.name}: {finding.title} ({finding.severity})\n\n{finding.why}\n\nMend: {finding.mend}"
+        f"{finding.code} {finding.name}: {finding.title} ({finding.severity})\n\n"
+        f"{finding.why}\n\nMend: {finding.mend}{example}"
     )
 
 

@@ -1,10 +1,11 @@
 """``sosgate lint``: can these rules block an emergency call?"""
 
+import codecs
+import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +13,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from firewall.cli.policy_file import read_policy
+from firewall.cli.policy_file import policy_of, read_policy_bytes, write_policy
 from firewall.errors import PolicyError
-from firewall.lint.check import lint_policy
-from firewall.lint.finding import Finding
+from firewall.lint.examine import examine
+from firewall.lint.finding import Finding, Report
+from firewall.lint.mend import Mended, mend
 from firewall.lint.outcome import Outcome, Unusable, all_findings, exit_code
 from firewall.lint.rendering.document import lint_document
 from firewall.lint.rendering.github import annotations
 from firewall.lint.rendering.sarif import sarif_document
 from firewall.lint.rendering.text import report_lines
+
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 class LintFormat(StrEnum):
@@ -39,12 +43,96 @@ def lint(
         Path | None,
         typer.Option(metavar="DIR", help="Write the call that is blocked, a capture for each finding, into DIR."),
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended with certainty; write the files.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what --fix would change, and write nothing.")] = False,
 ) -> None:
     """Look for emergency calls that a policy could block, before it is loaded.
 
     Exit code 0: none found (warnings are allowed); 1: findings of level error; 2: a policy cannot be used.
     """
-    outcomes = [_outcome(path) for path in policies]
+    if diff and (output is not LintFormat.TEXT or witness is not None):
+        raise typer.BadParameter("--diff prints a diff and nothing else: leave out --format and --witness")
+    if diff:
+        outcomes = [_shown_as_diff(path) for path in policies]
+    else:
+        outcomes = [_mended(path) if fix else _examined(path) for path in policies]
+        _print(outcomes, output, witness)
+    sys.stdout.flush()
+    for outcome in outcomes:
+        if isinstance(outcome, Unusable):
+            sys.stderr.write(f"{outcome.error}\n")
+    raise typer.Exit(exit_code(outcomes))
+
+
+def examine_bytes(data: bytes, path: str) -> Report:
+    """Load and examine a policy's bytes as if they stood in the file ``path``.
+
+    Raises:
+        PolicyError: it cannot be used.
+    """
+    policy = policy_of(data, path)
+    return examine(policy, data.decode("utf-8-sig"))
+
+
+def _examined(path: str) -> Outcome:
+    try:
+        return examine_bytes(read_policy_bytes(path), path)
+    except PolicyError as error:
+        return Unusable(path, error)
+
+
+def _mended(path: str) -> Outcome:
+    try:
+        before = read_policy_bytes(path)
+        mended = _mend(before, path)
+        after = _encoded(mended.text, before)
+        if after != before:
+            write_policy(path, before, after)
+    except PolicyError as error:
+        return Unusable(path, error)
+    for finding in mended.fixed:
+        description = finding.fix.description if finding.fix is not None else ""
+        sys.stderr.write(f"fixed: {path}: {finding.code} {finding.kind.name}: {description}\n")
+    for left in mended.left:
+        description = left.finding.fix.description if left.finding.fix is not None else ""
+        sys.stderr.write(f"not fixed: {left.finding.place}: {left.finding.code}: {description}: {left.why}\n")
+    return mended.report
+
+
+def _shown_as_diff(path: str) -> Outcome:
+    """Print the diff; the outcome is that of the file as it is."""
+    try:
+        before = read_policy_bytes(path)
+        outcome = examine_bytes(before, path)
+        mended = _mend(before, path)
+    except PolicyError as error:
+        return Unusable(path, error)
+    console = Console(highlight=False, soft_wrap=True)
+    for line in _diff(before.decode("utf-8-sig"), mended.text, path):
+        console.print(Text(line.rstrip("\r\n"), _DIFF_STYLES.get(line[:1], "")))
+    return outcome
+
+
+def _mend(data: bytes, path: str) -> Mended:
+    policy_of(data, path)  # so that what is no text is refused with its place
+    return mend(data.decode("utf-8-sig"), lambda text: examine_bytes(text.encode(), path))
+
+
+def _encoded(text: str, before: bytes) -> bytes:
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    return mark + text.encode()
+
+
+def _diff(before: str, after: str, path: str) -> Iterator[str]:
+    for line in difflib.unified_diff(before.splitlines(True), after.splitlines(True), path, path):
+        yield line
+        if not line.endswith("\n"):
+            yield "\\ No newline at end of file"
+
+
+def _print(outcomes: list[Outcome], output: LintFormat, witness: Path | None) -> None:
     captures = _captures(outcomes, witness)
     match output:
         case LintFormat.TEXT:
@@ -55,18 +143,6 @@ def lint(
             sys.stdout.write(json.dumps(sarif_document(outcomes), indent=2) + "\n")
         case LintFormat.GITHUB:
             sys.stdout.writelines(f"{line}\n" for line in annotations(outcomes))
-    sys.stdout.flush()
-    for outcome in outcomes:
-        if isinstance(outcome, Unusable):
-            sys.stderr.write(f"{outcome.error}\n")
-    raise typer.Exit(exit_code(outcomes))
-
-
-def _outcome(path: str) -> Outcome:
-    try:
-        return lint_policy(read_policy(path))
-    except PolicyError as error:
-        return Unusable(path, error)
 
 
 def _captures(outcomes: list[Outcome], folder: Path | None) -> dict[Finding, str]:
@@ -81,13 +157,20 @@ def _print_text(outcomes: list[Outcome], captures: dict[Finding, str], *, show_m
     if all(isinstance(outcome, Unusable) for outcome in outcomes):
         return  # the sentences on stderr say it all
     console = Console(highlight=False, soft_wrap=True)
-    for line in report_lines(outcomes, _source_lines, captures, show_messages=show_messages):
+    width = console.width if console.is_terminal else None
+    read: dict[str, Sequence[str]] = {}
+
+    def source_lines(path: str) -> Sequence[str]:
+        if path not in read:
+            read[path] = _source_lines(path)
+        return read[path]
+
+    for line in report_lines(outcomes, source_lines, captures, show_messages=show_messages, width=width):
         console.print(Text.assemble(*line))
 
 
-@lru_cache(maxsize=8)
 def _source_lines(path: str) -> Sequence[str]:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        return Path(path).read_text(encoding="utf-8-sig", errors="replace").split("\n")
     except OSError:
         return ()

@@ -30,6 +30,8 @@ EXIT_BROKEN_PIPE = 141
 COMMANDS = {
     "run": "Run the firewall in the current network namespace.",
     "lint": "Look for emergency calls that a policy could block, before it is loaded.",
+    "diff": "Tell what changes in meaning from one policy to another.",
+    "lsp": "Show lint's findings in an editor while a policy is written.",
     "replay": "Run the firewall's engine on recorded traffic.",
     "match": "Print the numbers of the frames that an expression matches.",
     "explain": "Explain a reason code, or tell one call's story from the decision log.",

@@ -1,11 +1,14 @@
-"""Policies from disk: the only place that reads policies, list files and the time zone database."""
+"""Policies on disk: the only place that reads and writes policies, and reads list files and the time zone database."""
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from firewall.errors import Place, PolicyError
+from firewall.errors import MachineError, Place, PolicyError
 from firewall.ruleset.load import MAX_LIST_BYTES, load_policy
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.schedule import TimeZone
@@ -24,10 +27,24 @@ def read_policy(path: str) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or anything is wrong with it or with a file it names.
     """
-    return load_policy(_read_file(path), file=path, sources=FileSources(path))
+    return policy_of(read_policy_bytes(path), path)
 
 
-def _read_file(path: str) -> bytes:
+def policy_of(data: bytes, path: str) -> Policy:
+    """Check and compile a policy that is, or will be, in a file; the files it names are read beside that one.
+
+    Raises:
+        PolicyError: anything is wrong with it or with a file it names.
+    """
+    return load_policy(data, file=path, sources=FileSources(path))
+
+
+def read_policy_bytes(path: str) -> bytes:
+    """Return what a policy file holds, one byte more than a policy may have at most.
+
+    Raises:
+        PolicyError: the file cannot be read.
+    """
     try:
         with Path(path).open("rb") as stream:
             return stream.read(MAX_POLICY_BYTES + 1)
@@ -36,6 +53,40 @@ def _read_file(path: str) -> bytes:
         raise PolicyError(
             f"cannot read the policy: {reason}", place=Place(path), next_step="name a YAML file that can be read"
         ) from None
+
+
+def write_policy(path: str, before: bytes, after: bytes) -> None:
+    """Put ``after`` in place of a policy that held ``before``, in one step; owner and mode stay, a link stays a link.
+
+    Raises:
+        PolicyError: the file has changed meanwhile.
+        MachineError: it cannot be written; it is then as it was.
+    """
+    target = Path(path).resolve()
+    temporary = None
+    try:
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+            stream.write(after)
+            stream.flush()
+            was = target.stat()
+            os.fchmod(stream.fileno(), stat.S_IMODE(was.st_mode))
+            if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(stream.fileno(), was.st_uid, was.st_gid)
+            os.fsync(stream.fileno())
+        with target.open("rb") as present:
+            unchanged = present.read(len(before) + 1) == before
+        if not unchanged:
+            raise PolicyError(
+                "the policy was changed while lint looked at it", place=Place(path), next_step="run sosgate lint again"
+            )
+        temporary.replace(target)
+        temporary = None
+    except OSError as error:
+        raise MachineError("write the mended policy to", path, error.strerror or str(error)) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 class FileSources:

@@ -5,8 +5,11 @@ from dataclasses import replace
 from firewall.engine.events import LogFailed
 from firewall.errors import Place
 from firewall.lint.codes import CODES
-from firewall.lint.emergency import Corpus
+from firewall.lint.endpoint import Pair
 from firewall.lint.finding import Finding
+from firewall.lint.flow import selected
+from firewall.lint.form import base_forms
+from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Blocked, Probe, Questioner
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
@@ -16,28 +19,29 @@ class _DefectError(Exception):
     """Stands for a defect of sosgate."""
 
 
-def check(policy: Policy, questioner: Questioner, asked: Corpus) -> list[Finding]:
-    """Return a finding for each exception policy that blocks a probe which the rules let pass."""
+def check(policy: Policy, questioner: Questioner, pair: Pair) -> list[Finding]:
+    """Return a finding for each exception policy that blocks a message which the rules let pass."""
     exceptions = policy.exceptions
     findings = []
     if exceptions.internal_error == "drop" and policy.rules:
-        blocked = _first_blocked(Questioner(_defective(policy), strict=False), asked)
+        blocked = _first_blocked(Questioner(_defective(policy), strict=False), pair)
         findings += _finding(policy, "internal_error", "when sosgate has a defect", blocked)
     if exceptions.log_unwritable == "drop":
-        blocked = _first_blocked(questioner, asked, LogFailed("No space left on device"))
+        blocked = _first_blocked(questioner, pair, LogFailed("No space left on device"))
         findings += _finding(policy, "log_unwritable", "when the disk is full", blocked)
     if exceptions.table_full == "drop":
         # What the engine does with a full table it does with a full disk: it drops all that carries no mark.
         failing = replace(policy, exceptions=replace(exceptions, log_unwritable="drop"))
-        blocked = _first_blocked(Questioner(failing), asked, LogFailed("stands for a full table"))
+        blocked = _first_blocked(Questioner(failing), pair, LogFailed("stands for a full table"))
         findings += _finding(policy, "table_full", "when the table of calls is full", blocked)
     return findings
 
 
-def _first_blocked(questioner: Questioner, asked: Corpus, *first: LogFailed) -> Blocked | None:
-    for flow in asked.flows:
-        for form in asked.base:
-            blocked = questioner.ask(Probe(flow, form, asked.plain[0], asked.instants[0]), *first).blocked
+def _first_blocked(questioner: Questioner, pair: Pair, *first: LogFailed) -> Blocked | None:
+    definition = questioner.policy.emergency
+    for flow in selected(definition.flows):
+        for form in base_forms(definition):
+            blocked = questioner.ask(Probe(flow, form, pair, BASE_NS), *first).blocked
             if blocked is not None and blocked.decision.decision.reason not in ("rule", "default"):
                 return blocked
     return None

@@ -1,6 +1,6 @@
 """What lint found: findings with their witnesses, and the report about one policy."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from firewall.errors import Place
@@ -9,7 +9,10 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 
-Result = Literal["refuted", "clean"]
+Result = Literal["refuted", "undecided", "proved"]
+
+UNDECIDED = "SOS115"
+"""The code of a question that has no answer: never counted as clean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,45 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Text that takes the place of a stretch of the policy: from line and column up to, not with, the end. 1-based."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that mends a finding; its edits stand in the order of the file and do not overlap.
+
+    ``is_certain`` is False where a person has to decide whether it is what was meant: ``--fix`` then leaves it alone.
+    """
+
+    description: str
+    edits: tuple[Edit, ...]
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of the policy to point at, as an ``Edit`` counts it. ``label`` says why, "" where that is plain."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong at one place. ``because`` are further sentences, ``help`` is the way out."""
+    """One thing wrong at one place. ``because`` are further sentences, ``help`` is the way out.
+
+    ``fix`` and ``marks`` come with the policy's text (``examine.py``): a finding about a policy alone has none.
+    """
 
     code: str
     message: str
@@ -62,6 +102,8 @@ class Finding:
     rule: str | None = None
     because: tuple[str, ...] = ()
     witness: Witness | None = None
+    fix: Fix | None = None
+    marks: tuple[Mark, ...] = ()
 
     @property
     def kind(self) -> Code:
@@ -75,21 +117,27 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """How much was asked: probes in all, and how many different forms, flows, pairs of addresses and instants."""
+class Suppressed:
+    """A finding that an ignore comment of the policy silences, with the comment's reason and line."""
 
-    probes: int = 0
+    finding: Finding
+    reason: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much was asked: messages of emergency flows, of which so many kinds differ to the rules, and the rest.
+
+    ``pairs`` are pairs of zones, ``times`` the combinations of active schedules, ``questions`` those put to the solver.
+    """
+
     messages: int = 0
-    forms: int = 0
+    kinds: int = 0
     flows: int = 0
     pairs: int = 0
-    instants: int = 0
-    blocked: int = 0
-
-    def __add__(self, more: "Extent") -> "Extent":
-        """Return both: what was asked here and there."""
-        mine, theirs = astuple(self), astuple(more)
-        return Extent(*(one + other for one, other in zip(mine, theirs, strict=True)))
+    times: int = 0
+    questions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +147,15 @@ class Report:
     policy: Policy
     findings: tuple[Finding, ...]
     extent: Extent
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def result(self) -> Result:
-        """``refuted`` when a call is blocked; else ``clean``, which is no proof."""
-        return "refuted" if any(finding.is_error for finding in self.findings) else "clean"
+        """``refuted`` when a call is blocked, ``undecided`` when that is all that is not known, else ``proved``."""
+        errors = {finding.code for finding in self.findings if finding.is_error}
+        if errors - {UNDECIDED}:
+            return "refuted"
+        return "undecided" if errors else "proved"
 
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}

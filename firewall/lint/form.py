@@ -43,6 +43,7 @@ class Style:
     headers: Headers = ()
     spelling: tuple[tuple[str, str], ...] = ()
     has_branch: bool = True
+    has_max_forwards: bool = True
     folded: bool = False
     via_parameters: str = ""
 
@@ -185,7 +186,7 @@ _COMPACT = (
 _UPPER = tuple((name, name.upper()) for name in ("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Length"))
 _ANONYMOUS = "<sip:anonymous@anonymous.invalid>"
 
-STYLES: tuple[Style, ...] = (
+_USUAL_STYLES: tuple[Style, ...] = (
     Style("anonymous caller", from_=_ANONYMOUS),
     Style("anonymous caller with a name and Privacy", from_=f'"Anonymous" {_ANONYMOUS}', headers=(("Privacy", "id"),)),
     Style("anonymous@localhost", from_="<sip:anonymous@localhost>", contact="<sip:{host}>"),
@@ -194,7 +195,9 @@ STYLES: tuple[Style, ...] = (
     Style("tel: caller", from_="<tel:+16175550142>"),
     Style("caller's domain is a name", from_="<sip:alice@caller.example>"),
     Style("foreign caller", from_="<sip:+4930555012@{host};user=phone>"),
+    Style("From without brackets", from_="sip:+16175550142@{host}"),
     Style("no branch in Via", has_branch=False),
+    Style("no Max-Forwards", has_max_forwards=False),
     Style("Cseq spelled so", spelling=(("CSeq", "Cseq"),)),
     Style("compact headers", spelling=_COMPACT),
     Style("upper-case headers", spelling=_UPPER),
@@ -233,6 +236,23 @@ STYLES: tuple[Style, ...] = (
     ),
     Style("a long way", headers=tuple(("Record-Route", f"<sip:p{n}.caller.example;lr>") for n in range(1, 9))),
 )
+
+
+BROKEN_STYLES: tuple[Style, ...] = (
+    Style("display name without quotes", from_="Smith, Jane <sip:+16175550142@{host}>"),
+    Style("From with a blank in the brackets", from_="< sip:+16175550142@{host}>"),
+    Style("a Date of its own", headers=(("Date", "yesterday"),)),
+    Style("Expires without a number", headers=(("Expires", "soon"),)),
+    Style(
+        "an empty item in a list", headers=(("Supported", "timer,,replaces"), ("Route", "<sip:p1.psap.example;lr>,,"))
+    ),
+    Style("a control character", headers=(("Subject", "help\x07"),)),
+    Style("a blank in a header's name", headers=(("X Location", "Boston"),)),
+    Style("a quote left open", from_='"Jane <sip:+16175550142@{host}>'),
+)
+"""Broken as phones and gateways in the field break it: an i3 element must let it pass (NENA-STA-010.3 §3.1.1)."""
+
+STYLES = (*_USUAL_STYLES, *BROKEN_STYLES)
 
 
 def styled(form: Form, style: Style) -> Form:

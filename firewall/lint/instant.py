@@ -1,10 +1,12 @@
-"""When probes run: instants that differ in which rules are active.
+"""The instants that differ: at which schedules are active.
 
-Only schedules look at the clock, so two instants at which the same rules are active, now and for the length of a
-call, cannot differ: of all instants around every edge one of each kind is kept. Nothing is lost by that.
+Only schedules look at the clock, so two instants at which the same schedules are active cannot differ. A schedule is
+weekly on its own zone's wall clock; between two changes of any zone's clock all of them repeat weekly together. So
+the weeks after each such change, and the days before the next, hold every combination that the year has.
 """
 
-from firewall.ruleset.policy import Policy
+from collections.abc import Sequence
+
 from firewall.ruleset.schedule import Schedule
 
 SECOND_NS = 1_000_000_000
@@ -12,34 +14,25 @@ DAY_NS = 86_400 * SECOND_NS
 BASE_NS = 1_768_219_200 * SECOND_NS
 """Monday 2026-01-12 12:00 UTC: fixed, so that lint says the same every day."""
 _YEAR_NS = 366 * DAY_NS
-_HORIZONS_NS = (0, 8 * SECOND_NS, 620 * SECOND_NS)  # the first message, a call's length, a call and its callback
+_WEEK_NS = 8 * DAY_NS
 
 
-def instants(policy: Policy) -> tuple[tuple[int, ...], int]:
-    """Return the instants at which probes differ, and how many were considered.
+def activities(schedules: Sequence[Schedule]) -> list[tuple[int, tuple[bool, ...]]]:
+    """Return every combination of active schedules that the year has, each with an instant (ns since the epoch).
 
-    Considered are a plain Monday noon, a Saturday night, and a second before, at and after every edge of every
-    schedule over one week, and over the days around each change of daylight saving in that year.
+    The first is the plain Monday noon's. Without schedules there is one combination, the empty one.
     """
-    schedules = tuple(rule.schedule for rule in policy.rules if rule.schedule is not None)
-    considered = {BASE_NS, BASE_NS + 5 * DAY_NS + 15 * 3600 * SECOND_NS}
+    changes = {
+        start_ns
+        for schedule in schedules
+        for start_ns in schedule.timezone.starts_ns
+        if BASE_NS < start_ns < BASE_NS + _YEAR_NS
+    }
+    edges: set[int] = set()
     for schedule in schedules:
-        for edge in _edges(schedule):
-            # A call that begins half a second before an edge crosses it; whole seconds only would miss short ones.
-            considered |= {edge - SECOND_NS, edge - SECOND_NS // 2, edge, edge + SECOND_NS}
-    kinds: dict[tuple[tuple[bool, ...], ...], int] = {}
-    for instant in sorted(considered, key=lambda each: (each != BASE_NS, each)):
-        kinds.setdefault(_kind(schedules, instant), instant)
-    return tuple(kinds.values()), len(considered)
-
-
-def _edges(schedule: Schedule) -> set[int]:
-    edges = set(schedule.edges(BASE_NS, BASE_NS + 8 * DAY_NS))
-    for start_ns in schedule.timezone.starts_ns:
-        if BASE_NS < start_ns < BASE_NS + _YEAR_NS:
-            edges |= {start_ns, *schedule.edges(start_ns - 2 * DAY_NS, start_ns + 2 * DAY_NS)}
-    return edges
-
-
-def _kind(schedules: tuple[Schedule, ...], instant: int) -> tuple[tuple[bool, ...], ...]:
-    return tuple(tuple(schedule.active(instant + later) for later in _HORIZONS_NS) for schedule in schedules)
+        for change_ns in (BASE_NS, *changes):
+            edges.update(schedule.edges(change_ns - 2 * DAY_NS, change_ns + _WEEK_NS))
+    kinds: dict[tuple[bool, ...], int] = {}
+    for at_ns in (BASE_NS, *sorted(edges | changes)):
+        kinds.setdefault(tuple(schedule.active(at_ns) for schedule in schedules), at_ns)
+    return [(at_ns, activity) for activity, at_ns in kinds.items()]

@@ -1,17 +1,14 @@
 """What lint did with one file: a report, or the sentence why the policy cannot be used."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from firewall.errors import Place, PolicyError
 from firewall.lint.codes import CODES
-from firewall.lint.finding import Finding, Report
+from firewall.lint.finding import Finding, Report, Result
 
-EXIT_CLEAN = 0
+EXIT_PROVED = 0
 EXIT_FINDINGS = 1
 EXIT_UNUSABLE = 2
-
-DocumentResult = Literal["refuted", "undecided", "clean"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,16 @@ def all_findings(outcomes: list[Outcome]) -> list[Finding]:
     return findings
 
 
-def result(outcomes: list[Outcome]) -> DocumentResult:
-    """Return the worst of all: a call that is blocked, a policy that could not be asked, nothing."""
-    if any(isinstance(outcome, Report) and outcome.result == "refuted" for outcome in outcomes):
+def result(outcomes: list[Outcome]) -> Result:
+    """Return the worst of all: a call that is blocked, something that could not be decided, a proof."""
+    results = {"undecided" if isinstance(outcome, Unusable) else outcome.result for outcome in outcomes}
+    if "refuted" in results:
         return "refuted"
-    return "undecided" if any(isinstance(outcome, Unusable) for outcome in outcomes) else "clean"
+    return "undecided" if "undecided" in results else "proved"
 
 
 def exit_code(outcomes: list[Outcome]) -> int:
     """Return what the command ends with (DESIGN section 7)."""
     if any(isinstance(outcome, Unusable) for outcome in outcomes):
         return EXIT_UNUSABLE
-    return EXIT_FINDINGS if result(outcomes) == "refuted" else EXIT_CLEAN
+    return EXIT_PROVED if result(outcomes) == "proved" else EXIT_FINDINGS

@@ -15,7 +15,7 @@ from firewall.lint.flow import Flow
 from firewall.lint.form import Form
 from firewall.lint.script import Step
 from firewall.net.datagram import Datagram
-from firewall.ruleset.policy import Policy
+from firewall.ruleset.policy import Guard, Policy
 
 MILLISECOND_NS = 1_000_000
 
@@ -109,9 +109,12 @@ class Questioner:
                 return Answer(probe, len(sent), Blocked(probe, step, decision, tuple(sent)), tuple(shadowed))
         return Answer(probe, len(sent), None, tuple(shadowed))
 
-    def engine(self) -> Engine:
+    def engine(self, guard: Guard = "off") -> Engine:
         """Return an engine that has seen nothing yet."""
-        return Engine(self.policy, strict=self._strict)
+        policy = self.policy
+        if guard != "off":
+            policy = replace(policy, emergency=replace(policy.emergency, guard=guard))
+        return Engine(policy, strict=self._strict)
 
     def confirms(self, witness: Witness) -> bool:
         """Run a witness's datagrams once more: only what is blocked again, for the same reason, is shown."""

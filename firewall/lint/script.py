@@ -122,7 +122,7 @@ class Script:
             ("Call-ID", dialog.call_id),
             ("CSeq", f"{number} {method}"),
         )
-        described: Headers = (("Max-Forwards", "70"),)
+        described: Headers = (("Max-Forwards", "70"),) if style.has_max_forwards else ()
         if method in ("INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER", "REGISTER"):
             described += (("Contact", self._contact(dialog, sender)),)
         if style.user_agent is not None:

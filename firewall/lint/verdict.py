@@ -1,62 +1,102 @@
-"""From a blocked probe to a finding: which code it is, whose fault, in which words."""
-
-from collections.abc import Sequence
+"""From what the proof found to findings: which code, whose fault, in which words."""
 
 from firewall.engine.record import DecisionFields
 from firewall.errors import Place
+from firewall.lint.blame import code_of, guilty_rule
 from firewall.lint.codes import CODES
-from firewall.lint.finding import Finding
+from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.probe import Blocked
+from firewall.lint.proof.asking import Unanswered
+from firewall.lint.proof.ban import Banned
+from firewall.lint.proof.refute import Refuted, Shadowed
+from firewall.lint.proof.surge import Surged
 from firewall.ruleset.policy import Policy, Rule
 
-_BY_ROLE = {
-    "initial": "SOS101",
-    "mid_call": "SOS102",
-    "callback": "SOS106",
-    "keepalive": "SOS107",
-    "text": "SOS108",
-    "registration": "SOS111",
-}
 _VERBS = {"drop": "drops", "reject": "rejects"}
-_NAMED_PROBES = 4
+_NAMED_RULES = 4
+_NAMED_MESSAGES = 8
 
 
-def code_of(blocked: Blocked, guilty: Rule | None) -> str:
-    """Return the code of a blocked probe."""
-    reason = blocked.decision.decision.reason
-    if blocked.probe.flow.form_flow is not None and blocked.probe.form.is_test:
-        return "SOS110"
-    if reason == "banned":
-        return "SOS109"
-    if guilty is not None and guilty.limit is not None:
-        return "SOS103"
-    if guilty is not None and guilty.schedule is not None:
-        return "SOS104"
-    if reason not in ("rule", "default"):
-        return "SOS105"
-    return _BY_ROLE[blocked.step.role]
-
-
-def guilty_rule(policy: Policy, decision: DecisionFields) -> Rule | None:
-    """Return the rule that decided, None where none did."""
-    return next((rule for rule in policy.rules if rule.name == decision.rule), None)
-
-
-def finding_of(policy: Policy, code: str, group: Sequence[Blocked], asked: int) -> Finding:
-    """Return the finding for probes that one rule blocks in one way; the first of them is the witness."""
-    first = group[0]
-    decision = first.decision.decision
+def finding_of(policy: Policy, blocked: Blocked, *because: str) -> Finding:
+    """Return the finding for a call that is blocked; it is the witness. ``because`` are further sentences."""
+    decision = blocked.decision.decision
     guilty = guilty_rule(policy, decision)
-    culprit = _culprit(guilty, decision)
-    message = f"{culprit} {_VERBS[decision.verdict]} {_object(code, first, guilty)}"
+    code = code_of(blocked, guilty)
     return Finding(
         code,
-        message,
+        f"{_culprit(guilty, decision)} {_VERBS[decision.verdict]} {_object(code, blocked, guilty)}",
         _place(policy, guilty, decision),
         _help(code, guilty, decision),
         guilty.name if guilty else None,
-        (*_because(policy, first, guilty), _extent(group, asked)),
-        first.witness(),
+        (*_because(policy, blocked, guilty), *because, f"met in: {blocked.probe.name}, {blocked.step.label}"),
+        blocked.witness(),
+    )
+
+
+def refuted_finding(policy: Policy, refuted: Refuted) -> Finding:
+    """Return the finding for a call that a rule or the default blocks."""
+    also = refuted.also
+    more = f", and {len(also) - _NAMED_MESSAGES} more" if len(also) > _NAMED_MESSAGES else ""
+    told = f"it blocks too: {', '.join(also[:_NAMED_MESSAGES])}{more}"
+    return finding_of(policy, refuted.blocked, *([told] if also else []))
+
+
+def load_finding(policy: Policy, surged: Surged) -> Finding:
+    """Return the finding for a limit that the surge exceeds; without a witness where that takes too many messages."""
+    load = surged.load
+    source = f"from {surged.src_ip}, one trunk address" if load.is_one_source else "from many addresses"
+    met = f"met by {load.calls_per_second} calls per second {source}: call {load.call + 1} is the first above the limit"
+    if surged.blocked is not None:
+        return finding_of(policy, surged.blocked, met)
+    rule = surged.rule
+    message = f'rule "{rule.name}" {_VERBS[rule.action]} {_above(rule)}'
+    return Finding(
+        "SOS103",
+        message,
+        rule.place,
+        _mend("SOS103", rule),
+        rule.name,
+        (f"rule matches: {rule.when_text or 'everything'}", met),
+    )
+
+
+def ban_finding(policy: Policy, banned: Banned) -> Finding:
+    """Return the finding for a ban that reaches an address that emergency calls use."""
+    trigger = f"{banned.trigger} triggers the ban"
+    if banned.blocked is not None:
+        return finding_of(policy, banned.blocked, trigger)
+    rule = banned.rule
+    message = f'the ban of rule "{rule.name}" drops {_object_of_ban()}'
+    return Finding("SOS109", message, rule.place, _mend("SOS109", rule), rule.name, (trigger,))
+
+
+def shadow_finding(shadowed: Shadowed) -> Finding:
+    """Return the finding for a shadow rule that would block a message of an emergency call."""
+    rule, staged = shadowed.rule, shadowed.staged
+    return Finding(
+        "SOS112",
+        f'shadow rule "{rule.name}" would {rule.action} the {staged.steps[-1].label} of an emergency call '
+        f"({staged.probe.name})",
+        rule.place,
+        CODES["SOS112"].mend,
+        rule.name,
+        (f"rule matches: {rule.when_text or 'everything'}",),
+    )
+
+
+def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
+    """Return the finding for a question that was not answered."""
+    rule = next((rule for rule in policy.rules if rule.name == unanswered.rule), None)
+    context = unanswered.context
+    culprit = f'rule "{rule.name}"' if rule is not None else "the default"
+    return Finding(
+        UNDECIDED,
+        f"it is not decided whether {culprit} blocks the {context.step.label} of an emergency call "
+        f"({context.probe.name})",
+        rule.place if rule is not None else policy.default_place,
+        CODES[UNDECIDED].mend,
+        rule.name if rule is not None else None,
+        (unanswered.reason,),
     )
 
 
@@ -75,8 +115,7 @@ def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
         case "SOS102":
             return f"the {blocked.step.label} of an emergency call"
         case "SOS103":
-            limit = f" above {guilty.limit.text}" if guilty is not None and guilty.limit is not None else ""
-            return f"emergency calls{limit}"
+            return _above(guilty)
         case "SOS104":
             hours = f" ({guilty.schedule})" if guilty is not None and guilty.schedule is not None else ""
             return f"an emergency call at certain hours{hours}"
@@ -87,13 +126,23 @@ def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
         case "SOS108":
             return "a text message to the emergency service"
         case "SOS109":
-            return "an emergency call because of an ordinary message from the same address"
+            return _object_of_ban()
         case "SOS110":
             return "an emergency test call"
         case "SOS111":
             return f"the {blocked.step.label} of an emergency registration"
         case _:
             return f"the {blocked.step.label} of emergency traffic"
+
+
+def _above(rule: Rule | None) -> str:
+    return (
+        f"emergency calls above {rule.limit.text}" if rule is not None and rule.limit is not None else "emergency calls"
+    )
+
+
+def _object_of_ban() -> str:
+    return "an emergency call because of an ordinary message from the same address"
 
 
 def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Place:
@@ -106,6 +155,10 @@ def _help(code: str, guilty: Rule | None, decision: DecisionFields) -> str:
     if guilty is None and decision.reason == "default":
         method = "a rule that allows it"
         return f"add {method}; for emergency calls: `when: emergency`, `action: allow`"
+    return _mend(code, guilty)
+
+
+def _mend(code: str, guilty: Rule | None) -> str:
     mend = CODES[code].mend
     return mend.replace("the rule that is named", f'rule "{guilty.name}"') if guilty is not None else mend
 
@@ -125,15 +178,7 @@ def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str
         return tuple(because)
     earlier = [rule.name for rule in policy.rules[: policy.rules.index(guilty)] if not rule.shadow]
     if earlier:
-        shown = ", ".join(earlier[:_NAMED_PROBES]) + (", …" if len(earlier) > _NAMED_PROBES else "")
+        shown = ", ".join(earlier[:_NAMED_RULES]) + (", …" if len(earlier) > _NAMED_RULES else "")
         because.append(f"no earlier rule decides it ({shown})")
     because.append(f"rule matches: {guilty.when_text or 'everything'}")
     return tuple(because)
-
-
-def _extent(group: Sequence[Blocked], asked: int) -> str:
-    names = list(dict.fromkeys(blocked.probe.name for blocked in group))
-    shown = "; ".join(names[:_NAMED_PROBES]) + (
-        f"; and {len(names) - _NAMED_PROBES} more" if len(names) > _NAMED_PROBES else ""
-    )
-    return f"blocks {len(group)} of {asked} probes: {shown}"

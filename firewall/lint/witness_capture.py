@@ -1,6 +1,7 @@
 """Witnesses as capture files: the call up to and including the blocked message, as the firewall would have seen it."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from firewall.errors import MachineError
@@ -32,6 +33,22 @@ def write_witnesses(findings: list[Finding], folder: Path) -> dict[Finding, str]
     return written
 
 
+def write_captures(calls: Sequence[tuple[Sent, ...]], stem: str, folder: Path) -> list[str]:
+    """Write a capture for each call, ``stem-1.pcap`` and so on; return where. Existing files of the same name go.
+
+    Raises:
+        MachineError: the folder or a file cannot be written.
+    """
+    paths = [folder / f"{stem}-{number}.pcap" for number in range(1, len(calls) + 1)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, sent in zip(paths, calls, strict=True):
+            path.write_bytes(capture_bytes(sent))
+    except OSError as error:
+        raise MachineError("write the witnesses to", str(folder), error.strerror or str(error)) from None
+    return [str(path) for path in paths]
+
+
 def _file_name(finding: Finding, taken: set[str]) -> str:
     policy = Path(finding.place.file).stem
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{finding.code.lower()}-{finding.rule or 'default'}-{policy}")
@@ -50,13 +67,14 @@ def capture_bytes(sent: tuple[Sent, ...], fragment_bytes: int | None = None) -> 
     from io import BytesIO
 
     # Imported here: scapy takes longer to load than lint takes to run.
-    from scapy.layers.inet import IP, UDP, fragment
+    from scapy.layers.inet import IP, TCP, UDP, fragment
     from scapy.layers.inet6 import IPv6
     from scapy.layers.l2 import Ether
     from scapy.packet import Raw
     from scapy.utils import PcapWriter
 
     stream = BytesIO()
+    sent_bytes: dict[tuple[str | int, ...], int] = {}
     writer = PcapWriter(stream, linktype=1, nano=True, sync=False, endianness="<", snaplen=262_144)
     writer.write_header(None)
     for number, each in enumerate(sent, start=1):
@@ -66,6 +84,14 @@ def capture_bytes(sent: tuple[Sent, ...], fragment_bytes: int | None = None) -> 
         else:
             network = IP(src=datagram.src_ip, dst=datagram.dst_ip, ttl=64, id=number % 65536)
         transport = UDP(sport=datagram.src_port, dport=datagram.dst_port)
+        if datagram.transport == "TCP":
+            way = (datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
+            number_sent = sent_bytes.get(way, 1)
+            heard = sent_bytes.get((*way[2:], *way[:2]), 1)
+            transport = TCP(
+                sport=datagram.src_port, dport=datagram.dst_port, flags="PA", seq=number_sent, ack=heard, window=65_535
+            )
+            sent_bytes[way] = number_sent + len(datagram.payload)
         ends = Ether(src=_CALLER_MAC, dst=_FIREWALL_MAC)
         packet = ends / network / transport / Raw(datagram.payload)
         is_cut = fragment_bytes is not None and ":" not in datagram.src_ip

@@ -2,12 +2,12 @@
 
 While the daemon listens, ``tproxy`` hands it every signalling datagram that would have been forwarded. With no
 listener ``tproxy`` breaks its rule, the packet goes on to the next, and there each zone's ``on_daemon_down`` decides.
-All UDP is decided in the prerouting chain, and of that known media first: each rule that a packet passes costs media.
+All is decided in one chain, before routing, and known media first in it: each rule, and each chain, costs media.
 
 Of TCP, ``tproxy`` gets only the SYNs toward signalling ports. What follows on such a connection, from either side,
 belongs to a transparent socket and goes to this machine, also after the daemon has died: so the kernel ends in order
 what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
-has no socket here; it stays with the forward chain until it ends.
+has no socket here; ``on_daemon_down`` decides on its packets until it ends.
 
 Media stays in the kernel (``media_chains.py``); its sets outlive the chains, which are replaced with each policy.
 
@@ -76,8 +76,8 @@ table inet {TABLE} {{
 {media_sets(policy)}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
-    meta l4proto tcp goto streams
 {known_media}
+    meta l4proto tcp goto streams
     {elsewhere} accept
     meta l4proto != udp accept
     fib daddr type != unicast accept
@@ -96,6 +96,10 @@ table inet {TABLE} {{
   chain streams {{
     tcp flags & (fin | syn | rst | ack) == syn goto new_streams
     {_OF_OUR_STREAMS} meta mark set 0x{mark:x} accept
+    {elsewhere} accept
+    tcp dport != @signalling_ports accept
+    fib daddr type != unicast accept
+    goto daemon_down
   }}
   chain new_streams {{
     {elsewhere} accept
@@ -105,16 +109,11 @@ table inet {TABLE} {{
     ip6 daddr fe80::/10 accept
     meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} accept
     meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} accept
+    goto daemon_down
   }}
   chain input {{
     type filter hook input priority filter; policy accept;
     udp dport {proxy_port} meta mark != 0x{mark:x} fib daddr type local counter drop comment "not intercepted"
-  }}
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    meta l4proto != tcp accept
-    {elsewhere} accept
-    tcp dport @signalling_ports goto daemon_down
   }}
 {media_chains(policy)}
   chain daemon_down {{

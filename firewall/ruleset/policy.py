@@ -14,6 +14,7 @@ from firewall.ruleset.schedule import Schedule
 
 Verdict = Literal["allow", "drop", "reject"]
 ExceptionVerdict = Literal["allow", "drop"]
+MustVerdict = Literal["allow", "drop"]
 Guard = Literal["enforce", "alert", "off"]
 MediaMode = Literal["enforce", "shadow", "off"]
 MediaSource = Literal["address", "port", "zone"]
@@ -159,6 +160,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Must:
+    """A promise of the policy that lint proves and the engine ignores: what becomes of every message like this.
+
+    ``allow``: each of them passes, and no address that sends them is ever banned. ``drop``: none of them passes.
+    """
+
+    name: str
+    when: Condition
+    when_text: str
+    verdict: MustVerdict
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One policy file, checked and compiled. ``sha256`` is of the file's bytes, as ``sha256sum`` prints it."""
 
@@ -173,4 +188,8 @@ class Policy:
     default: ExceptionVerdict
     default_place: Place
     signalling_ports: frozenset[int] = frozenset({SIP_PORT})
+<<<<<<< HEAD
     media: MediaPolicy = field(default_factory=MediaPolicy)
+=======
+    must: tuple[Must, ...] = ()
+>>>>>>> main

@@ -1,4 +1,4 @@
-"""Rules, limits and schedules: from YAML nodes to values."""
+"""Rules, limits, schedules and the promises of ``must``: from YAML nodes to values."""
 
 import re
 from collections.abc import Mapping
@@ -35,9 +35,13 @@ from firewall.ruleset.node_reader import (
     suggestion,
 )
 from firewall.ruleset.parse import parse_expression
+<<<<<<< HEAD
 from firewall.ruleset.policy import Inspect, Limit, NamedSet, Rule, Verdict
+=======
+from firewall.ruleset.policy import Limit, Must, MustVerdict, NamedSet, Rule, Verdict
+>>>>>>> main
 from firewall.ruleset.schedule import DAY_S, DAYS, Schedule, TimeZone
-from firewall.ruleset.schema import LIMIT_KEYS, RULE_KEYS, SCHEDULE_KEYS
+from firewall.ruleset.schema import LIMIT_KEYS, MUST_KEYS, RULE_KEYS, SCHEDULE_KEYS
 from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
 
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})(ms|s|m|h)")
@@ -91,6 +95,36 @@ class RuleLoader:
             rules.append(rule)
         return tuple(rules)
 
+    def must(self, node: Node) -> tuple[Must, ...]:
+        """Read the list of promises.
+
+        Raises:
+            PolicyError: anything wrong with one of them.
+        """
+        found: dict[str, Must] = {}
+        for item in items(node, "must"):
+            each = self._must(item)
+            if each.name in found:
+                line = found[each.name].place.line
+                fail(each.place, f'duplicate name "{each.name}" in must; the first is at line {line}', "rename one")
+            found[each.name] = each
+        return tuple(found.values())
+
+    def _must(self, node: Node) -> Must:
+        section = Section(node, "an entry of must", MUST_KEYS, required=("name",))
+        must_name = name(section.node("name"), "name")
+        for key, advice in (("when", "add when: with an expression"), ("verdict", "add verdict: allow | drop")):
+            if key not in section:
+                fail(node.place, f'must "{must_name}" has no {key}', advice)
+        expression = scalar(section.node("when"), "when")
+        return Must(
+            name=must_name,
+            when=self._condition(expression),
+            when_text=_one_line(expression),
+            verdict=choice(get_args(MustVerdict))(section.node("verdict"), "verdict"),
+            place=node.place,
+        )
+
     def _rule(self, node: Node) -> Rule:
         section = Section(node, "a rule", RULE_KEYS, required=("name",))
         rule_name = name(section.node("name"), "name")
@@ -106,7 +140,7 @@ class RuleLoader:
             name=rule_name,
             action=action,
             when=when,
-            when_text=" ".join(scalar(section.node("when"), "when").text.split()) if "when" in section else "",
+            when_text=_one_line(scalar(section.node("when"), "when")) if "when" in section else "",
             matches=compile_condition(when) if when is not None else _everything,
             place=node.place,
             status=section.get("status", integer(300, 699), 403),
@@ -127,7 +161,9 @@ class RuleLoader:
     def _when(self, section: Section) -> Condition | None:
         if "when" not in section:
             return None
-        expression = scalar(section.node("when"), "when")
+        return self._condition(scalar(section.node("when"), "when"))
+
+    def _condition(self, expression: Scalar) -> Condition:
         condition = parse_expression(expression.text, sets=self._sets, place=expression.place, locate=expression.locate)
         self._check_zones(condition, expression)
         return condition
@@ -154,9 +190,14 @@ class RuleLoader:
         return Schedule(section.get("days", _days, frozenset(range(7))), start_s, end_s, timezone)
 
 
+<<<<<<< HEAD
 def is_about_media(condition: Condition) -> bool:
     """Tell whether a condition names a field of media (``media.*``, ``rtp.*``, ``rtcp.*``): it decides on flows."""
     return any(name.partition(".")[0] in _MEDIA_PROTOCOLS for name in named_fields(condition))
+=======
+def _one_line(expression: Scalar) -> str:
+    return " ".join(expression.text.split())
+>>>>>>> main
 
 
 def _everything(_: Facts) -> bool:

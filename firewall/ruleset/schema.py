@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+<<<<<<< HEAD
 from firewall.ruleset.policy import (
     ExceptionVerdict,
     Flow,
@@ -13,6 +14,9 @@ from firewall.ruleset.policy import (
     MediaSource,
     Verdict,
 )
+=======
+from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, MustVerdict, Verdict
+>>>>>>> main
 from firewall.ruleset.schedule import DAYS
 
 Schema = dict[str, Any]
@@ -105,6 +109,14 @@ RULE_KEYS: dict[str, tuple[str, Schema]] = {
     ),
     "mode": ("shadow: decide and record, do not enforce; default enforce.", _choice(("enforce", "shadow"))),
 }
+MUST_KEYS: dict[str, tuple[str, Schema]] = {
+    "name": ("Its name, once in a policy.", _NAME),
+    "when": ("The expression that the promise is about.", _TEXT),
+    "verdict": (
+        "allow: every such message passes, and its source is never banned. drop: none passes.",
+        _choice(get_args(MustVerdict)),
+    ),
+}
 SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
     "ports": (
         "UDP ports of SIP; default [5060].",
@@ -153,7 +165,11 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "rules": ("First match decides.", {}),
     "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
     "signalling": ("What is taken for SIP signalling.", {}),
+<<<<<<< HEAD
     "media": ("Which media may pass; without it, what is negotiated in SDP.", {}),
+=======
+    "must": ("Promises that lint proves; the daemon does not read them.", {}),
+>>>>>>> main
 }
 
 
@@ -172,7 +188,11 @@ def json_schema() -> Schema:
                 "exceptions": _object(EXCEPTION_KEYS),
                 "rules": _list_of(_rule()),
                 "signalling": _object(SIGNALLING_KEYS, required=tuple(SIGNALLING_KEYS)),
+<<<<<<< HEAD
                 "media": _object(MEDIA_KEYS),
+=======
+                "must": _list_of(_object(MUST_KEYS, required=tuple(MUST_KEYS))),
+>>>>>>> main
             },
         ),
     }

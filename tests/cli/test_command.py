@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from firewall.cli import command
@@ -40,3 +41,30 @@ def test_our_own_package_is_run() -> None:
     done = run_beside(Path(command.__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sosgate ")
+
+
+def test_the_command_of_a_wheel_is_run(tmp_path: Path) -> None:
+    """What pip installs where nobody works on sosgate: this module stands outside of the package there."""
+    root = Path(command.__file__).parents[2]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "installed")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "from sosgate_command import main; main()",
+            "lint",
+            str(root / "rules" / "start.yaml"),
+        ],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,11 +1,12 @@
 """Policies are read from disk with the files they name."""
 
+import stat
 from pathlib import Path
 
 import pytest
 
-from firewall.cli.policy_file import read_policy, read_timezone
-from firewall.errors import PolicyError
+from firewall.cli.policy_file import read_policy, read_timezone, write_policy
+from firewall.errors import MachineError, PolicyError
 from firewall.ruleset.policy import StringSet
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +63,33 @@ def test_an_unknown_time_zone_is_a_key_error(name: str) -> None:
 
 def test_a_zone_without_changes_is_one_offset() -> None:
     assert read_timezone("Asia/Tokyo").offsets_s == (9 * 3600,)
+
+
+def test_a_policy_is_written_in_one_step_with_its_mode_and_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    policy, link = tmp_path / "etc" / "p.yaml", tmp_path / "p.yaml"
+    policy.write_bytes(b"before")
+    policy.chmod(0o640)
+    link.symlink_to(policy)
+    inode = policy.stat().st_ino
+    write_policy(str(link), b"before", b"after")
+    assert policy.read_bytes() == b"after"
+    assert stat.S_IMODE(policy.stat().st_mode) == 0o640
+    assert policy.stat().st_ino != inode
+    assert link.is_symlink()
+    assert list(policy.parent.iterdir()) == [policy]
+
+
+def test_a_policy_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_bytes(b"before, and more")
+    with pytest.raises(PolicyError, match="was changed while lint looked at it; run sosgate lint again"):
+        write_policy(str(policy), b"before", b"after")
+    assert policy.read_bytes() == b"before, and more"
+    assert list(tmp_path.iterdir()) == [policy]
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence_and_the_policy_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "gone" / "p.yaml"
+    with pytest.raises(MachineError, match=r"cannot write the mended policy to .*p\.yaml: No such file or directory"):
+        write_policy(str(policy), b"before", b"after")

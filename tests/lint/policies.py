@@ -4,9 +4,13 @@ from functools import cache
 from pathlib import Path
 
 from firewall.cli.policy_file import FileSources, read_policy
+from firewall.errors import Place
 from firewall.lint.check import lint_policy
+from firewall.lint.examine import examine
 from firewall.lint.finding import Finding, Report
+from firewall.ruleset.expression import Condition
 from firewall.ruleset.load import load_policy
+from firewall.ruleset.parse import parse_expression
 from firewall.ruleset.policy import Policy
 
 ZONES = """zones:
@@ -39,9 +43,35 @@ def policy(
     default: str = "drop",
 ) -> Policy:
     """A policy that lets everything between carrier and PSAP pass, but for ``rules``, which come first."""
+    return loaded(text(rules, zones=zones, emergency=emergency, extra=extra, after=after, default=default))
+
+
+def text(
+    rules: str = "",
+    *,
+    zones: str = IPV4_ZONES,
+    emergency: str = EMERGENCY,
+    extra: str = "",
+    after: str = ALLOW_ALL,
+    default: str = "drop",
+) -> str:
+    """The text of such a policy."""
     listed = rules + after
-    text = f"policy: test\n{zones}{emergency}{extra}rules:{' []' if not listed else ''}\n{listed}default: {default}\n"
-    return load_policy(text.encode(), file="test.yaml", sources=FileSources("test.yaml"))
+    return f"policy: test\n{zones}{emergency}{extra}rules:{' []' if not listed else ''}\n{listed}default: {default}\n"
+
+
+def loaded(written: str) -> Policy:
+    return load_policy(written.encode(), file="test.yaml", sources=FileSources("test.yaml"))
+
+
+def examined(written: str) -> Report:
+    """Lint's report about a policy and its text."""
+    return examine(loaded(written), written)
+
+
+def condition(written: str) -> Condition:
+    """An expression of the rule language."""
+    return parse_expression(written, sets={}, place=Place("test", 1, 1))
 
 
 def rule(when: str, action: str = "drop", name: str = "guilty", more: str = "") -> str:
@@ -58,7 +88,7 @@ def lint(rules: str = "", *, zones: str = IPV4_ZONES, **options: str) -> Report:
 def linted(path: Path) -> tuple[Policy, Report]:
     """A policy of the repository and lint's report about it, made once for all tests."""
     tested = read_policy(str(path))
-    return tested, lint_policy(tested)
+    return tested, examine(tested, path.read_text(encoding="utf-8"))
 
 
 def codes(report: Report) -> set[tuple[str, str | None]]:

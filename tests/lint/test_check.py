@@ -5,6 +5,7 @@ import pytest
 from firewall.cli.policy_file import read_policy
 from firewall.lint.check import lint_policy
 from firewall.lint.codes import CODES
+from firewall.lint.finding import UNDECIDED
 from firewall.lint.probe import Questioner
 from tests.lint.policies import codes, linted
 
@@ -22,7 +23,9 @@ def promised(path: Path) -> tuple[str, str | None]:
 def test_a_broken_policy_produces_the_finding_its_first_line_promises_and_no_other(path: Path) -> None:
     _, report = linted(path)
     assert codes(report) == {promised(path)}
-    assert report.result == ("refuted" if CODES[promised(path)[0]].severity == "error" else "clean")
+    code, _ = promised(path)
+    expected = "undecided" if code == UNDECIDED else "refuted" if CODES[code].severity == "error" else "proved"
+    assert report.result == expected
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
@@ -34,13 +37,13 @@ def test_every_witness_is_blocked_again_by_the_engine(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
-def test_the_policies_to_start_from_are_clean(path: Path) -> None:
+def test_the_policies_to_start_from_are_proved(path: Path) -> None:
     _, report = linted(path)
     assert not [finding for finding in report.findings if finding.kind.severity == "error"]
-    assert report.result == "clean"
+    assert report.result == "proved"
 
 
-def test_the_demos_broken_policy_names_its_rule_and_the_mended_one_is_clean() -> None:
+def test_the_demos_broken_policy_names_its_rule_and_the_mended_one_is_proved() -> None:
     broken = lint_policy(read_policy(str(ROOT / "rules" / "demo" / "broken.yaml")))
     assert codes(broken) == {("SOS101", "toll-fraud"), ("SOS208", None)}
     mended = lint_policy(read_policy(str(ROOT / "rules" / "demo" / "mended.yaml")))

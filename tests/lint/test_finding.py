@@ -1,7 +1,7 @@
 from firewall.errors import Place
 from firewall.lint.codes import CODES
-from firewall.lint.finding import Extent, Finding, sorted_findings
-from tests.lint.policies import lint, only, rule
+from firewall.lint.finding import UNDECIDED, Extent, Finding, Report, sorted_findings
+from tests.lint.policies import lint, only, policy, rule
 
 
 def finding(code: str, line: int) -> Finding:
@@ -13,13 +13,15 @@ def test_findings_stand_by_severity_then_by_line() -> None:
     assert [each.code for each in sorted_findings(mixed)] == ["SOS102", "SOS101", "SOS206", "SOS205"]
 
 
-def test_extents_add_up() -> None:
-    assert Extent(probes=1, blocked=1) + Extent(probes=2, messages=3) == Extent(probes=3, messages=3, blocked=1)
-
-
 def test_only_a_finding_of_level_error_refutes_a_policy() -> None:
-    assert lint(default="allow").result == "clean"
+    assert lint(default="allow").result == "proved"
     assert lint(rule("emergency")).result == "refuted"
+
+
+def test_what_is_not_decided_is_never_counted_as_proved() -> None:
+    tested = policy()
+    assert Report(tested, (finding(UNDECIDED, 1),), Extent()).result == "undecided"
+    assert Report(tested, (finding(UNDECIDED, 1), finding("SOS101", 2)), Extent()).result == "refuted"
 
 
 def test_a_witness_shows_the_blocked_message() -> None:

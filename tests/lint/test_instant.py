@@ -1,34 +1,48 @@
-from firewall.lint.instant import BASE_NS, SECOND_NS, instants
+from firewall.lint.instant import BASE_NS, DAY_NS, activities
+from firewall.ruleset.schedule import Schedule
 from tests.lint.policies import policy, rule
 
-WEEKEND = 'schedule: {days: [sat, sun], hours: "22:00-06:00", timezone: America/New_York}'
+
+def schedule(days: str, hours: str, timezone: str) -> Schedule:
+    more = f'schedule: {{days: [{days}], hours: "{hours}", timezone: {timezone}}}'
+    found = policy(rule("emergency", more=more)).rules[0].schedule
+    assert found is not None
+    return found
 
 
 def test_without_a_schedule_one_instant_stands_for_all() -> None:
-    assert instants(policy())[0] == (BASE_NS,)
+    assert activities([]) == [(BASE_NS, ())]
 
 
-def test_a_schedule_gives_an_instant_inside_one_outside_and_calls_that_cross_its_edges() -> None:
-    tested = policy(rule("emergency", more=WEEKEND))
-    schedule = tested.rules[0].schedule
-    assert schedule is not None
-    found, considered = instants(tested)
-    assert considered > 50
-    crossings = {(schedule.active(at), schedule.active(at + 8 * SECOND_NS)) for at in found}
-    assert crossings == {(False, False), (False, True), (True, True), (True, False)}
+def test_a_schedule_gives_an_instant_inside_and_one_outside() -> None:
+    weekend = schedule("sat, sun", "22:00-06:00", "America/New_York")
+    found = activities([weekend])
+    assert {activity for _, activity in found} == {(True,), (False,)}
+    assert all(weekend.active(at_ns) is activity[0] for at_ns, activity in found)
 
 
 def test_a_schedule_of_one_minute_a_week_is_met() -> None:
-    minute = 'schedule: {days: [wed], hours: "03:17-03:18", timezone: Europe/Berlin}'
-    tested = policy(rule("emergency", more=minute))
-    schedule = tested.rules[0].schedule
-    assert schedule is not None
-    assert any(schedule.active(at) for at in instants(tested)[0])
+    minute = schedule("wed", "03:17-03:18", "Europe/Berlin")
+    assert (True,) in {activity for _, activity in activities([minute])}
 
 
-def test_an_hour_that_only_the_switch_of_daylight_saving_makes_is_met() -> None:
-    """02:30 on a Sunday does not exist in March and exists twice in November; considered are both weekends."""
-    night = 'schedule: {days: [sun], hours: "01:30-02:30", timezone: America/New_York}'
-    _, considered = instants(policy(rule("emergency", more=night)))
-    _, without = instants(policy(rule("emergency", more=night.replace("America/New_York", "UTC"))))
-    assert considered > without
+def test_schedules_that_only_a_switch_of_daylight_saving_lets_meet_are_found_together() -> None:
+    """New York is five hours behind Paris from 8 to 29 March 2026, six hours in the rest of the year."""
+    paris = schedule("mon", "14:00-14:30", "Europe/Paris")
+    new_york = schedule("mon", "09:00-09:30", "America/New_York")
+    together = [at_ns for at_ns, activity in activities([paris, new_york]) if activity == (True, True)]
+    assert together
+    assert BASE_NS + 50 * DAY_NS < together[0] < BASE_NS + 300 * DAY_NS
+
+
+def test_every_combination_of_a_year_is_among_them() -> None:
+    """Brute force, a quarter of an hour at a time."""
+    several = [
+        schedule("mon, tue", "08:00-09:00", "Europe/London"),
+        schedule("tue", "02:45-03:30", "America/Los_Angeles"),
+        schedule("sun", "01:15-02:15", "America/New_York"),
+    ]
+    found = {activity for _, activity in activities(several)}
+    quarter_ns = DAY_NS // 96
+    seen = {tuple(each.active(BASE_NS + n * quarter_ns) for each in several) for n in range(365 * 96)}
+    assert seen == found

@@ -1,16 +1,16 @@
 from dataclasses import replace
 from itertools import pairwise
 
-from firewall.lint.endpoint import pairs
 from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe, Questioner, replays_without_interfaces
+from firewall.lint.proof.prove import calling_pairs
 from tests.lint.policies import policy, rule
 
 
 def probe() -> Probe:
-    return Probe(VOICE, SOS, pairs(policy())[0], BASE_NS)
+    return Probe(VOICE, SOS, calling_pairs(policy())[0], BASE_NS)
 
 
 def test_a_call_that_passes_is_asked_to_its_end() -> None:
@@ -53,6 +53,6 @@ def test_a_witness_between_zones_that_only_interfaces_tell_apart_cannot_be_repla
     zones = "zones:\n  psap: {interfaces: [f1]}\n  carrier: {interfaces: [f0]}\n"
     when = rule('zone.src == "carrier" and emergency')
     for tested, replayable in ((policy(when), True), (policy(when, zones=zones), False)):
-        blocked = Questioner(tested).ask(Probe(VOICE, SOS, pairs(tested)[0], BASE_NS)).blocked
+        blocked = Questioner(tested).ask(Probe(VOICE, SOS, calling_pairs(tested)[0], BASE_NS)).blocked
         assert blocked is not None
         assert replays_without_interfaces(tested, blocked.witness()) is replayable

@@ -1,7 +1,9 @@
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from firewall.cli.policy_file import read_policy
@@ -12,7 +14,7 @@ from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe
-from firewall.lint.witness_capture import capture_bytes, write_witnesses
+from firewall.lint.witness_capture import capture_bytes, write_captures, write_witnesses
 from firewall.replay.driver import replay_capture
 from firewall.ruleset.policy import EmergencyPolicy
 from tests.lint.policies import linted
@@ -71,3 +73,14 @@ def test_a_long_message_goes_in_fragments_where_asked(tmp_path: Path) -> None:
     capture.write_bytes(capture_bytes(sent, fragment_bytes=1480))
     report = replay_capture([str(capture)], read_policy(str(ROOT / "rules" / "start.yaml"))).report.captures[0]
     assert (report.packets, report.sip_messages) == (8, 1)
+
+
+def test_a_call_over_tcp_replays_as_one(tmp_path: Path) -> None:
+    sent = tuple(
+        replace(each, datagram=msgspec.structs.replace(each.datagram, transport="TCP"))
+        for each in Probe(VOICE, SOS, Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10")), BASE_NS).sent()
+    )
+    (path,) = write_captures([sent], "call", tmp_path)
+    report = replay_capture([path], read_policy(str(ROOT / "rules" / "start.yaml"))).report
+    assert report.captures[0].sip_messages == len(sent)
+    assert report.policy.by_outcome == {"completed": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.ruleset.expression import Comparison, Field
+from firewall.ruleset.expression import Comparison, Field, Membership, SetMembers
 from firewall.ruleset.policy import Limit, Rule
 from firewall.ruleset.schedule import DAY_S, UTC, Schedule
 from tests.ruleset.test_evaluate import CALL, NO_SIP
@@ -68,3 +68,16 @@ def test_a_limit_is_a_token_bucket(limit: str, expected: Limit) -> None:
 )
 def test_a_schedule_is_days_and_hours(schedule: str, expected: Schedule) -> None:
     assert rule(f"action: drop, schedule: {schedule}").schedule == expected
+
+
+def test_a_promise_has_a_name_a_condition_and_a_verdict_and_may_use_sets() -> None:
+    written = "{name: quiet, when: 'sip.User-Agent in   $agents', verdict: drop}"
+    policy = load(f"policy: p\ndefault: drop\nrules: []\nsets: {{agents: {{values: [a]}}}}\nmust:\n  - {written}\n")
+    (must,) = policy.must
+    assert (must.name, must.verdict, must.when_text) == ("quiet", "drop", "sip.User-Agent in $agents")
+    assert must.when == Membership(Field("sip.User-Agent"), (SetMembers("agents", frozenset({"a"})),))
+    assert str(must.place) == "p.yaml:6:5"
+
+
+def test_a_policy_without_promises_has_none() -> None:
+    assert load("policy: p\ndefault: drop\nrules: []\n").must == ()

@@ -3,8 +3,8 @@
 from typing import Any
 
 from firewall.engine.timestamp import timestamp
-from firewall.lint.finding import Finding, Witness
-from firewall.lint.outcome import Outcome, all_findings, result
+from firewall.lint.finding import Finding, Fix, Suppressed, Witness
+from firewall.lint.outcome import Outcome, Unusable, all_findings, result
 from firewall.lint.rendering.sentence import witness_sentence
 
 
@@ -13,6 +13,12 @@ def lint_document(outcomes: list[Outcome], captures: dict[Finding, str]) -> dict
     return {
         "result": result(outcomes),
         "findings": [_finding(finding, captures.get(finding)) for finding in all_findings(outcomes)],
+        "suppressed": [
+            _suppressed(each)
+            for outcome in outcomes
+            if not isinstance(outcome, Unusable)
+            for each in outcome.suppressed
+        ],
     }
 
 
@@ -29,6 +35,37 @@ def _finding(finding: Finding, capture: str | None) -> dict[str, Any]:
         "rule": finding.rule,
         "witness": _witness(finding.witness, capture) if finding.witness is not None else None,
         "help": finding.help,
+        "fix": _fix(finding.fix) if finding.fix is not None else None,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "description": fix.description,
+        "certain": fix.is_certain,
+        "edits": [
+            {
+                "line": edit.line,
+                "column": edit.column,
+                "end_line": edit.end_line,
+                "end_column": edit.end_column,
+                "text": edit.text,
+            }
+            for edit in fix.edits
+        ],
+    }
+
+
+def _suppressed(suppressed: Suppressed) -> dict[str, Any]:
+    finding = suppressed.finding
+    return {
+        "code": finding.code,
+        "message": finding.message,
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "rule": finding.rule,
+        "reason": suppressed.reason,
+        "ignored_at": suppressed.line,
     }
 
 

@@ -21,10 +21,10 @@ def witness_sentence(witness: Witness) -> str:
 
 def extent_sentence(extent: Extent) -> str:
     """Return how much was asked."""
+    times = f", {number(extent.times)} combinations of schedules" if extent.times > 1 else ""
     return (
-        f"{number(extent.blocked)} of {number(extent.probes)} probes blocked "
-        f"({number(extent.forms)} forms, {extent.flows} flows, {number(extent.pairs)} address pairs, "
-        f"{number(extent.instants)} instants)"
+        f"{number(extent.messages)} messages of {extent.flows} flows ({number(extent.kinds)} kinds to these rules), "
+        f"zone pairs: {extent.pairs}, any address, port, header and size{times}; {number(extent.questions)} questions"
     )
 
 

@@ -1,91 +1,120 @@
-"""A report for a terminal: each finding with its source line, why, the call, and the way out."""
+"""A report for a terminal: each finding with its source lines, why, the call, and the way out."""
 
 from collections.abc import Callable, Iterator, Sequence
+
+from rich.cells import cell_len
 
 from firewall.engine.recording import printable
 from firewall.lint.finding import Finding, Report
 from firewall.lint.outcome import Outcome, Unusable
 from firewall.lint.probe import replays_without_interfaces
+from firewall.lint.rendering.excerpt import Line, change_lines, excerpt_lines
 from firewall.lint.rendering.sentence import extent_sentence, witness_sentence
 from firewall.ruleset.policy import Policy
-
-Line = tuple[tuple[str, str], ...]
-"""Pieces of one line, each with its style (rich's words; "" is plain)."""
 
 SourceLines = Callable[[str], Sequence[str]]
 """Gives the lines of a file; () when it cannot be read."""
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_VERDICT_STYLES = {"refuted": "bold red", "undecided": "bold yellow"}
 _LABEL_WIDTH = 8
+_INDENT = _LABEL_WIDTH + 4
+_MIN_WIDTH = 40
 
 
 def report_lines(
-    outcomes: list[Outcome], source: SourceLines, captures: dict[Finding, str], *, show_messages: bool
+    outcomes: list[Outcome],
+    source: SourceLines,
+    captures: dict[Finding, str],
+    *,
+    show_messages: bool,
+    width: int | None = None,
 ) -> Iterator[Line]:
-    """Yield every line; the last one of each file says what was examined."""
+    """Yield every line; the last one of each file says what was examined.
+
+    ``width`` is the terminal's, in cells: sentences are folded and source lines cut to fit. None: as long as they are.
+    """
+    width = None if width is None else max(width, _MIN_WIDTH)
     for outcome in outcomes:
         if isinstance(outcome, Unusable):
             yield (("unusable", "bold red"), (f": {outcome.file}: no emergency call was tried", ""))
             continue
         for finding in outcome.findings:
-            yield from _finding_lines(
-                finding, source, captures.get(finding), outcome.policy, show_message=show_messages
-            )
+            lines = source(finding.place.file)
+            yield from _finding_lines(finding, lines, width)
+            yield from _witness_lines(finding, outcome.policy, captures.get(finding), width, show_message=show_messages)
+            yield from _help_lines(finding, lines, width)
             yield ()
         yield _summary(outcome)
 
 
-def _finding_lines(
-    finding: Finding, source: SourceLines, capture: str | None, policy: Policy, *, show_message: bool
-) -> Iterator[Line]:
-    kind, place = finding.kind, finding.place
+def _finding_lines(finding: Finding, lines: Sequence[str], width: int | None) -> Iterator[Line]:
+    kind = finding.kind
     style = _STYLES[kind.severity]
     yield (
-        (f"{place}: ", "bold"),
+        (f"{finding.place}: ", "bold"),
         (f"{kind.severity}[{kind.code}]", style),
         (f" {kind.name}: ", "bold"),
         (finding.message, ""),
     )
-    yield from _quoted(finding, source, style)
+    yield from excerpt_lines(finding, lines, style, width)
     for because in finding.because:
-        yield _labelled("because", because)
-    if finding.witness is not None:
-        yield _labelled("witness", witness_sentence(finding.witness))
-        if capture is not None:
-            yield _labelled("capture", f"{capture} (messages: {len(finding.witness.sent)})")
-            if not replays_without_interfaces(policy, finding.witness):
-                yield _labelled(
-                    "note", "a capture names no interface, and zones without networks need one: give replay networks"
-                )
-        if show_message:
-            for line in finding.witness.text.replace("\r\n", "\n").rstrip("\n").split("\n"):
-                yield (("      | ", "blue"), (printable(line), "dim"))
-    yield _labelled("help", f"{finding.help} (sosgate explain {kind.code})", "green")
+        yield from _labelled("because", because, width)
 
 
-def _quoted(finding: Finding, source: SourceLines, style: str) -> Iterator[Line]:
-    place = finding.place
-    lines = source(place.file)
-    if place.line is None or not 0 < place.line <= len(lines):
+def _witness_lines(
+    finding: Finding, policy: Policy, capture: str | None, width: int | None, *, show_message: bool
+) -> Iterator[Line]:
+    witness = finding.witness
+    if witness is None:
         return
-    text = lines[place.line - 1].rstrip()
-    column = place.column or len(text) - len(text.lstrip()) + 1
-    shown = text.partition(" #")[0].rstrip()
-    yield ((f"{place.line:>5} | ", "blue"), (printable(text), ""))
-    yield (("      | ", "blue"), (" " * (column - 1) + "^" * max(1, len(shown) - column + 1), style))
+    yield from _labelled("witness", witness_sentence(witness), width)
+    if capture is not None:
+        yield from _labelled("capture", f"{capture} (messages: {len(witness.sent)})", width)
+        if not replays_without_interfaces(policy, witness):
+            note = "a capture names no interface, and zones without networks need one: give replay networks"
+            yield from _labelled("note", note, width)
+    if show_message:
+        for line in witness.text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+            yield (("      | ", "blue"), (printable(line), "dim"))
 
 
-def _labelled(label: str, text: str, style: str = "") -> Line:
-    return ((f"  {label:<{_LABEL_WIDTH}}: ", "blue"), (text, style))
+def _help_lines(finding: Finding, lines: Sequence[str], width: int | None) -> Iterator[Line]:
+    yield from _labelled("help", f"{finding.help} (sosgate explain {finding.code})", width, "green")
+    fix = finding.fix
+    if fix is not None:
+        how = "sosgate lint --fix" if fix.is_certain else "for a person to decide"
+        yield from _labelled("fix", f"{fix.description} ({how})", width, "green")
+        yield from change_lines(fix, lines, width)
+
+
+def _labelled(label: str, text: str, width: int | None, style: str = "") -> Iterator[Line]:
+    folded = [text] if width is None else _folded(text, width - _INDENT)
+    yield ((f"  {label:<{_LABEL_WIDTH}}: ", "blue"), (folded[0], style))
+    for more in folded[1:]:
+        yield ((" " * _INDENT, ""), (more, style))
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Fold at blanks, counting cells; a word that is too long alone has a line of its own."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _summary(report: Report) -> Line:
     counts = {"error": 0, "warning": 0, "info": 0}
     for finding in report.findings:
         counts[finding.kind.severity] += 1
-    told = ", ".join(f"{count} {name}{'s' * (count > 1 and name != 'info')}" for name, count in counts.items() if count)
-    found = f"; {told}" if told else ""
+    told = [f"{count} {name}{'s' * (count > 1 and name != 'info')}" for name, count in counts.items() if count]
+    if report.suppressed:
+        told.append(f"{len(report.suppressed)} ignored by comments")
+    found = f"; {', '.join(told)}" if told else ""
     extent = extent_sentence(report.extent)
-    if report.result == "refuted":
-        return (("refuted", "bold red"), (f": {report.policy.file}: {extent}{found}", ""))
-    return (("clean", "bold green"), (f": {report.policy.file}: {extent}; this is not yet a proof{found}", ""))
+    style = _VERDICT_STYLES.get(report.result, "bold green")
+    return ((report.result, style), (f": {report.policy.file}: {extent}{found}", ""))

@@ -1,12 +1,118 @@
+from typing import Any
+
+import pytest
+
 from firewall.lint.codes import CODES
 from firewall.lint.rendering.sarif import sarif_document
-from tests.lint.policies import lint, rule
+from tests.lint.policies import examined, lint, rule, text
+
+# What sarif-schema-2.1.0.json asks of the objects used here: required properties, then each property that may stand,
+# with its type (a name is an object of this table, a list its items).
+SCHEMA: dict[str, tuple[set[str], dict[str, Any]]] = {
+    "sarifLog": ({"version", "runs"}, {"$schema": str, "version": str, "runs": ["run"]}),
+    "run": ({"tool"}, {"tool": "tool", "results": ["result"], "columnKind": str}),
+    "tool": ({"driver"}, {"driver": "toolComponent"}),
+    "toolComponent": ({"name"}, {"name": str, "version": str, "rules": ["reportingDescriptor"]}),
+    "reportingDescriptor": (
+        {"id"},
+        {
+            "id": str,
+            "name": str,
+            "shortDescription": "multiformatMessageString",
+            "fullDescription": "multiformatMessageString",
+            "help": "multiformatMessageString",
+            "defaultConfiguration": "reportingConfiguration",
+        },
+    ),
+    "multiformatMessageString": ({"text"}, {"text": str, "markdown": str}),
+    "reportingConfiguration": (set(), {"level": str}),
+    "result": (
+        {"message"},
+        {
+            "ruleId": str,
+            "ruleIndex": int,
+            "level": str,
+            "message": "message",
+            "locations": ["location"],
+            "relatedLocations": ["location"],
+            "partialFingerprints": dict,
+            "fixes": ["fix"],
+            "suppressions": ["suppression"],
+        },
+    ),
+    "message": (set(), {"text": str}),
+    "location": (set(), {"physicalLocation": "physicalLocation", "message": "message"}),
+    "physicalLocation": ({"artifactLocation"}, {"artifactLocation": "artifactLocation", "region": "region"}),
+    "artifactLocation": (set(), {"uri": str}),
+    "region": (set(), {"startLine": int, "startColumn": int, "endLine": int, "endColumn": int}),
+    "fix": ({"artifactChanges"}, {"description": "message", "artifactChanges": ["artifactChange"]}),
+    "artifactChange": (
+        {"artifactLocation", "replacements"},
+        {"artifactLocation": "artifactLocation", "replacements": ["replacement"]},
+    ),
+    "replacement": ({"deletedRegion"}, {"deletedRegion": "region", "insertedContent": "artifactContent"}),
+    "artifactContent": (set(), {"text": str}),
+    "suppression": ({"kind"}, {"kind": str, "justification": str}),
+}
+CHOICES = {
+    "level": {"none", "note", "warning", "error"},
+    "kind": {"inSource", "external"},
+    "columnKind": {"utf16CodeUnits", "unicodeCodePoints"},
+    "version": None,
+}
 
 
-def test_the_document_is_sarif_2_1_0_and_each_result_points_to_its_rule() -> None:
-    document = sarif_document([lint(rule('sip.Method == "CANCEL"'), default="allow")])
+def check(value: Any, kind: Any, path: str = "$") -> None:
+    """Fail where a value is not what the schema asks for."""
+    if isinstance(kind, list):
+        assert isinstance(value, list), path
+        for index, item in enumerate(value):
+            check(item, kind[0], f"{path}[{index}]")
+    elif isinstance(kind, str):
+        required, properties = SCHEMA[kind]
+        assert isinstance(value, dict), path
+        assert required <= set(value) <= set(properties), path
+        for name, part in value.items():
+            check(part, properties[name], f"{path}.{name}")
+            if (allowed := CHOICES.get(name)) is not None:
+                assert part in allowed, f"{path}.{name}"
+            if isinstance(part, int):
+                assert part >= (0 if name == "ruleIndex" else 1), f"{path}.{name}"
+    else:
+        assert isinstance(value, kind), path
+
+
+IGNORED = "allow   # sosgate: ignore[SOS204] the lab"
+EVERYTHING = text(
+    rule('sip.Method == "CANCEL" or sip.Method == "X"'), default=IGNORED, extra="sets: {lost: {values: [b]}}\n"
+)
+
+
+def test_the_document_is_what_the_schema_asks_for() -> None:
+    document = sarif_document([examined(EVERYTHING)])
+    check(document, "sarifLog")
     assert document["version"] == "2.1.0"
     (run,) = document["runs"]
+    assert {key for result in run["results"] for key in result} >= {"fixes", "suppressions", "relatedLocations"}
+
+
+@pytest.mark.parametrize("broken", ["fixes", "level", "region"])
+def test_the_check_would_notice(broken: str) -> None:
+    document = sarif_document([examined(EVERYTHING)])
+    result = document["runs"][0]["results"][0]
+    match broken:
+        case "fixes":
+            del result["fixes"][0]["artifactChanges"][0]["replacements"]
+        case "level":
+            result["level"] = "info"
+        case _:
+            result["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    with pytest.raises(AssertionError):
+        check(document, "sarifLog")
+
+
+def test_each_result_points_to_its_rule_and_place() -> None:
+    (run,) = sarif_document([lint(rule('sip.Method == "CANCEL"'), default="allow")])["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert [each["id"] for each in rules] == list(CODES)
     assert [result["ruleId"] for result in run["results"]] == ["SOS102", "SOS204"]
@@ -16,6 +122,21 @@ def test_the_document_is_sarif_2_1_0_and_each_result_points_to_its_rule() -> Non
     assert first["level"] == "error"
     location = first["locations"][0]["physicalLocation"]
     assert location == {"artifactLocation": {"uri": "test.yaml"}, "region": {"startLine": 7, "startColumn": 5}}
+
+
+def test_a_fix_replaces_regions() -> None:
+    (run,) = sarif_document([examined(EVERYTHING)])["runs"]
+    (fix,) = run["results"][0]["fixes"]
+    (change,) = fix["artifactChanges"]
+    assert [each["insertedContent"]["text"] for each in change["replacements"]] == ["(", ") and not emergency"]
+    region = change["replacements"][1]["deletedRegion"]
+    assert (region["startLine"], region["startColumn"]) == (region["endLine"], region["endColumn"])
+
+
+def test_what_a_comment_ignores_is_a_suppressed_result_with_its_reason() -> None:
+    (run,) = sarif_document([examined(EVERYTHING)])["runs"]
+    suppressed = {result["ruleId"]: result["suppressions"] for result in run["results"] if "suppressions" in result}
+    assert suppressed == {"SOS204": [{"kind": "inSource", "justification": "the lab"}]}
 
 
 def test_a_finding_about_the_whole_file_has_no_region() -> None:

@@ -1,0 +1,27 @@
+"""``sosgate lsp``: the language server, on stdin and stdout."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from firewall.cli.lint import examine_bytes
+
+
+def lsp(
+    _stdio: Annotated[
+        bool, typer.Option("--stdio", help="Talk on stdin and stdout, as it always does; editors like to say so.")
+    ] = True,
+) -> None:
+    """Show lint's findings in an editor while a policy is written (Language Server Protocol on stdin and stdout).
+
+    Exit code 0: the editor said good-bye; 1: it went away without.
+    """
+    from firewall.lsp.server import new_server
+
+    server = new_server(lambda text, path: examine_bytes(text.encode(), path))
+    # A descriptor of its own: the server closes it at the end, and a stray print cannot get between its messages.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        server.start_io(sys.stdin.buffer, answers)
+    raise typer.Exit(0 if server.was_told_to_stop else 1)

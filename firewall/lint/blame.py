@@ -1,0 +1,35 @@
+"""Whose fault a blocked message is, and which code that has."""
+
+from firewall.engine.record import DecisionFields
+from firewall.lint.probe import Blocked
+from firewall.ruleset.policy import Policy, Rule
+
+_BY_ROLE = {
+    "initial": "SOS101",
+    "mid_call": "SOS102",
+    "callback": "SOS106",
+    "keepalive": "SOS107",
+    "text": "SOS108",
+    "registration": "SOS111",
+}
+
+
+def code_of(blocked: Blocked, guilty: Rule | None) -> str:
+    """Return the code of a blocked probe."""
+    reason = blocked.decision.decision.reason
+    if blocked.probe.flow.form_flow is not None and blocked.probe.form.is_test:
+        return "SOS110"
+    if reason == "banned":
+        return "SOS109"
+    if guilty is not None and guilty.limit is not None:
+        return "SOS103"
+    if guilty is not None and guilty.schedule is not None:
+        return "SOS104"
+    if reason not in ("rule", "default"):
+        return "SOS105"
+    return _BY_ROLE[blocked.step.role]
+
+
+def guilty_rule(policy: Policy, decision: DecisionFields) -> Rule | None:
+    """Return the rule that decided, None where none did."""
+    return next((rule for rule in policy.rules if rule.name == decision.rule), None)

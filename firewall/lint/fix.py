@@ -1,0 +1,221 @@
+"""Fixes: the change of the policy's text that would mend a finding. ``mend.py`` tries whether it does.
+
+A fix is certain where there is one way to mend the finding (exempt emergency calls from the guilty rule), or where it
+changes no decision (a rule that the next one repeats). Where a person must say what was meant, it is only offered.
+"""
+
+import re
+from collections.abc import Callable
+
+import yaml
+
+from firewall.lint.finding import Edit, Finding, Fix
+from firewall.lint.source import Entry, PolicySource, start_of
+from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
+from firewall.ruleset.policy import Policy, Rule
+
+_EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112")
+_EXCEPTION = re.compile(r"`exceptions\.(\w+)")
+_STRING = re.compile(r"""[rR]?"(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", re.DOTALL)
+_WORD_OR = re.compile(r"\bor\b|\|\||[()]")
+_NOT_EMERGENCY = Not(Comparison(Field("emergency"), "==", True))
+
+
+def fix_of(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None:
+    """Return the fix of a finding, None where there is none or the policy's layout leaves no place for it."""
+    if finding.fix is not None:
+        return finding.fix
+    rule = next((each for each in policy.rules if each.name == finding.rule), None)
+    if rule is not None:
+        return _rule_fix(finding, rule, policy, source)
+    match finding.code:
+        case "SOS105":
+            name = _EXCEPTION.search(finding.message)
+            return _set_value(source, "allow", "exceptions", name[1]) if name is not None else None
+        case "SOS206":
+            return _without_set(finding, policy, source)
+        case "SOS208":
+            return _set_value(source, "enforce", "emergency", "guard", is_certain=False)
+        case _:
+            return None
+
+
+def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource) -> Fix | None:
+    if finding.code in _EXEMPT:
+        if _has_exemption(rule.when):
+            return None
+        return _narrowed(source, rule, "not emergency", f'Exempt emergency calls from rule "{rule.name}"')
+    match finding.code:
+        case "SOS109" if policy.emergency.from_zones:
+            zones = ", ".join(f'"{zone}"' for zone in policy.emergency.from_zones)
+            description = f'Keep the zones of emergency.from out of rule "{rule.name}"'
+            return _narrowed(source, rule, f"not zone.src in {{{zones}}}", description, is_certain=False)
+        case "SOS201":
+            return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy))
+        case "SOS202":
+            return _without_rule(source, rule, is_certain=True)
+        case "SOS203":
+            return _without_rule(source, rule, is_certain=False)
+        case _:
+            return None
+
+
+def _has_exemption(when: Condition | None) -> bool:
+    return when == _NOT_EMERGENCY or (isinstance(when, And) and _NOT_EMERGENCY in when.conditions)
+
+
+def _is_same_as_its_covers(finding: Finding, rule: Rule, policy: Policy) -> bool:
+    """Whether the rules that take its messages do with them what it would do.
+
+    If they do something else, its author wanted something that does not happen, and a person has to see that.
+    """
+    told = "\n".join((finding.message, *finding.because))
+    covers = [each for each in policy.rules[: policy.rules.index(rule)] if f'"{each.name}"' in told]
+    wanted = (rule.action, rule.status, rule.ban_ns)
+    return bool(covers) and all((each.action, each.status, each.ban_ns) == wanted for each in covers)
+
+
+def _narrowed(
+    source: PolicySource, rule: Rule, condition: str, description: str, *, is_certain: bool = True
+) -> Fix | None:
+    node = source.rule(rule.name)
+    if node is None:
+        return None
+    when = source.entry(node, "when")
+    if when is None:
+        edit = _new_key(source, node, f"when: {condition}")
+        return Fix(description, (edit,), is_certain) if edit is not None else None
+    if not isinstance(when.value, yaml.ScalarNode):
+        return None
+    start, end = _expression_span(source, when.value)
+    end_edit = source.edit(end, end, f" and {condition}")
+    if not _has_open_or(when.value.value):
+        return Fix(description, (end_edit,), is_certain)
+    closing = source.edit(end, end, f") and {condition}")
+    return Fix(description, (source.edit(start, start, "("), closing), is_certain)
+
+
+def _expression_span(source: PolicySource, value: yaml.ScalarNode) -> tuple[int, int]:
+    """Return where the expression's first and last character stand, inside quotes or a block scalar too."""
+    start, end = start_of(value), source.end_of(value)
+    if value.style in ("|", ">"):
+        start = source.text.index("\n", start)
+    elif value.style in ("'", '"'):
+        start, end = start + 1, end - 1
+    text = source.text[start:end]
+    return start + len(text) - len(text.lstrip()), start + len(text.rstrip())
+
+
+def _has_open_or(expression: str) -> bool:
+    """Whether an ``or`` stands outside all parentheses, so that ``and`` behind it would bind to its last part only."""
+    depth = 0
+    for found in _WORD_OR.finditer(_STRING.sub("0", expression)):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if depth == 0 and found[0] in ("or", "||"):
+            return True
+    return False
+
+
+def _new_key(source: PolicySource, node: yaml.MappingNode, text: str) -> Edit | None:
+    """Return the edit that puts a key behind a rule's name."""
+    name = source.entry(node, "name")
+    if name is None:
+        return None
+    if name.index + 1 < len(node.value):
+        following = start_of(node.value[name.index + 1][0])
+        apart = ", " if node.flow_style else source.newline + " " * (source.position(following)[1] - 1)
+        return source.edit(following, following, text + apart)
+    end = source.end_of(name.value)
+    if node.flow_style:
+        return source.edit(end, end, f", {text}")
+    key = start_of(name.key)
+    return source.edit(key, key, text + source.newline + " " * (source.position(key)[1] - 1))
+
+
+def _set_value(source: PolicySource, value: str, *path: str, is_certain: bool = True) -> Fix | None:
+    entry = source.entry(source.root, *path)
+    if entry is None or not isinstance(entry.value, yaml.ScalarNode) or entry.value.style in ("|", ">"):
+        return None
+    edit = source.edit(start_of(entry.value), source.end_of(entry.value), value)
+    return Fix(f"Set {'.'.join(path)}: {value}", (edit,), is_certain)
+
+
+def _without_set(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None:
+    name = next((each.name for each in policy.sets if each.place == finding.place), None)
+    if name is None:
+        return None
+    description = f'Delete the set "{name}"'
+    sets, entry = source.entry(source.root, "sets"), source.entry(source.root, "sets", name)
+    if sets is None or entry is None or not isinstance(sets.value, yaml.MappingNode):
+        return None
+    if len(sets.value.value) == 1:
+        return _fix(description, _without_item(source, source.root, sets.index))
+    return _fix(description, _without_item(source, sets.value, entry.index))
+
+
+def _without_rule(source: PolicySource, rule: Rule, *, is_certain: bool) -> Fix | None:
+    rules: Entry | None = source.entry(source.root, "rules")
+    if rules is None or not isinstance(rules.value, yaml.SequenceNode) or len(rules.value.value) == 1:
+        return None
+    node = source.rule(rule.name)
+    index = next(index for index, each in enumerate(rules.value.value) if each is node)
+    return _fix(f'Delete rule "{rule.name}"', _without_item(source, rules.value, index), is_certain=is_certain)
+
+
+def _fix(description: str, edit: Edit | None, *, is_certain: bool = True) -> Fix | None:
+    return Fix(description, (edit,), is_certain) if edit is not None else None
+
+
+def _without_item(source: PolicySource, parent: yaml.CollectionNode, index: int) -> Edit | None:
+    spans = [_span(source, item) for item in parent.value]
+    if parent.flow_style:
+        return _without_flow_item(source, spans, index)
+    return _without_block_item(source, spans, index)
+
+
+def _span(source: PolicySource, item: yaml.Node | tuple[yaml.Node, yaml.Node]) -> tuple[int, int]:
+    if isinstance(item, tuple):
+        return start_of(item[0]), max(source.end_of(item[0]), source.end_of(item[1]))
+    return start_of(item), source.end_of(item)
+
+
+def _without_flow_item(source: PolicySource, spans: list[tuple[int, int]], index: int) -> Edit | None:
+    start, end = spans[index]
+    if index + 1 < len(spans):
+        end = spans[index + 1][0]
+    elif index:
+        start = spans[index - 1][1]
+    return source.edit(start, end, "") if "#" not in source.text[start:end] else None
+
+
+def _without_block_item(source: PolicySource, spans: list[tuple[int, int]], index: int) -> Edit | None:
+    """Delete an item's lines with the comment directly above it, and one of two blank lines that would meet."""
+    text = source.text
+    start, end = spans[index]
+    line = source.line_start(start)
+    if text[line:start].strip() not in ("", "-") or not _is_blank_or_comment(text[end : source.line_end(end)]):
+        return None
+    line = _above(source, line, lambda above: above.startswith("#"))
+    stop = _next_line(source, end)
+    is_first = index == 0 or not text[source.line_start(max(line - 1, 0)) : line].strip()
+    while is_first and stop < len(text) and not text[stop : source.line_end(stop)].strip():
+        stop = _next_line(source, stop)
+    return source.edit(line, stop, "")
+
+
+def _above(source: PolicySource, line: int, belongs: Callable[[str], bool]) -> int:
+    while line:
+        above = source.line_start(line - 1)
+        if not belongs(source.text[above : line - 1].strip()):
+            break
+        line = above
+    return line
+
+
+def _next_line(source: PolicySource, offset: int) -> int:
+    found = source.text.find("\n", offset)
+    return len(source.text) if found < 0 else found + 1
+
+
+def _is_blank_or_comment(text: str) -> bool:
+    return not text.strip() or text.lstrip().startswith("#")

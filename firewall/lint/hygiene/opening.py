@@ -1,0 +1,41 @@
+"""What rules open to senders that no zone names."""
+
+from collections.abc import Iterator
+
+from firewall.lint.finding import Finding
+from firewall.lint.hygiene.reach import Reach, counts_always
+from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
+from firewall.lint.hygiene.wording import finding
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy, Rule
+
+
+def check(policy: Policy, reach: Reach) -> Iterator[Finding]:
+    """Yield the rules through which a message passes that is no emergency and comes from outside every zone.
+
+    Each is shown by such a message, put to the rules: what is open to named addresses outside only is not reported.
+    """
+    if not policy.zones:
+        return
+    for number, rule in enumerate(policy.rules):
+        if rule.action != "allow" or rule.shadow or number in reach.silent:
+            continue
+        passed = next(_passing(number, rule, reach), None)
+        if passed is not None:
+            what = "request" if passed.message is not None else "datagram"
+            message = (
+                f'rule "{rule.name}" lets messages pass that are no emergency and come from outside every zone, '
+                f"for example a {what} from {passed.datagram.src_ip}"
+            )
+            yield finding("SOS225", message, rule)
+
+
+def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:
+    for made in reach.sampler.made_for(rule.when):
+        for src_ip in OUTSIDE.values():
+            moved = reach.sampler.moved(made, src_ip, ELSEWHERE)
+            if moved.zone_src is not None or moved.emergency is not None or not rule.matches(moved):
+                continue
+            earlier = reach.takers.of(moved, 0, number)
+            if not any(counts_always(each, rule) for each in map(reach.rule, earlier)):
+                yield moved

@@ -1,0 +1,32 @@
+"""How findings about rules are put."""
+
+from collections.abc import Sequence
+
+from firewall.errors import Place
+from firewall.lint.codes import CODES
+from firewall.lint.finding import Finding
+from firewall.ruleset.policy import Rule
+
+_NAMED = 4
+
+
+def finding(code: str, message: str, at: Rule | Place, *because: str) -> Finding:
+    """Return a finding about a rule, or at a place that is no rule's."""
+    if isinstance(at, Rule):
+        return Finding(code, message, at.place, CODES[code].mend, at.name, because)
+    return Finding(code, message, at, CODES[code].mend, None, because)
+
+
+def listed(rules: Sequence[Rule]) -> str:
+    """Return rules as they stand in a sentence: ``rule "a"``, ``rules "a", "b" and "c"``."""
+    names = [f'"{rule.name}"' for rule in rules]
+    if len(names) == 1:
+        return f"rule {names[0]}"
+    if len(names) > _NAMED:
+        return f"rules {', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return f"rules {', '.join(names[:-1])} and {names[-1]}"
+
+
+def quoted(rule: Rule) -> str:
+    """Return what a rule asks for, with its line."""
+    return f'"{rule.name}" (line {rule.place.line}) matches: {rule.when_text or "everything"}'

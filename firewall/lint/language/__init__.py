@@ -1,0 +1,1 @@
+"""Exact reasoning about the texts of a SIP message: which conditions hold together, and of which message."""

@@ -1,0 +1,385 @@
+"""Deterministic automata over bytes, built as they are walked: each reads one value and says whether a condition holds.
+
+A state is any hashable value. ``DEAD`` is a state from which no text is accepted any more, ``CERTAIN`` one from which
+every text is. ``classes`` gives each byte a number; bytes of one number lead to the same states.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Protocol
+
+from firewall.lint.language.bounds import MAX_WINDOW_BYTES, UnmodelledError
+
+State = Hashable
+DEAD: Final = -1
+CERTAIN: Final = -2
+
+Intervals = tuple[tuple[int, int | None], ...]
+"""Numbers as intervals, both ends included; None is without end."""
+
+ONE_CLASS: Final = bytes(256)
+
+
+class Automaton(Protocol):
+    """What a search needs to know of a condition on one value."""
+
+    @property
+    def classes(self) -> bytes:
+        """The class of each of the 256 bytes."""
+
+    @property
+    def start(self) -> State:
+        """The state before the first byte."""
+
+    def step(self, state: State, byte: int) -> State:
+        """The state after one more byte."""
+
+    def accepts(self, state: State) -> bool:
+        """Whether the condition holds of a value that ends here."""
+
+
+def holds_of(automaton: Automaton, value: bytes) -> bool:
+    """Tell whether an automaton accepts a value."""
+    state = automaton.start
+    for byte in value:
+        state = automaton.step(state, byte)
+    return automaton.accepts(state)
+
+
+def least_bytes(automaton: Automaton, state: State) -> int:
+    """Return how many bytes at least are still to come before an automaton accepts; 0 where that is not known."""
+    if isinstance(automaton, LengthIn) and isinstance(state, int) and state >= 0:
+        return max(0, automaton.least - state)
+    return 0
+
+
+def classes_of(members: Sequence[int]) -> bytes:
+    """Return classes in which each of these bytes stands alone and all others stand together."""
+    classes = bytearray(256)
+    for number, byte in enumerate(sorted(set(members))[:255]):
+        classes[byte] = number + 1
+    return bytes(classes)
+
+
+class Anything:
+    """Accepts every value."""
+
+    classes = ONE_CLASS
+    start: State = CERTAIN
+
+    def step(self, state: State, byte: int) -> State:  # noqa: ARG002 - an automaton's signature
+        """Read one more byte."""
+        return state
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return state == CERTAIN
+
+
+class Equal:
+    """Accepts one text."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self.classes = classes_of(text)
+        self.start: State = 0
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        text = self._text
+        if isinstance(state, int) and 0 <= state < len(text) and text[state] == byte:
+            return state + 1
+        return DEAD
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return state == len(self._text)
+
+
+class Containing:
+    """Accepts what has a text in it (Knuth, Morris, Pratt)."""
+
+    def __init__(self, text: bytes) -> None:
+        self.classes = classes_of(text)
+        self.start: State = 0
+        self._text = text
+        self._borders = [0] * len(text)
+        length = 0
+        for index in range(1, len(text)):
+            while length and text[index] != text[length]:
+                length = self._borders[length - 1]
+            length += text[index] == text[length]
+            self._borders[index] = length
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if state == CERTAIN or not isinstance(state, int):
+            return CERTAIN
+        while state and self._text[state] != byte:
+            state = self._borders[state - 1]
+        state += self._text[state] == byte
+        return CERTAIN if state == len(self._text) else state
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return state == CERTAIN
+
+
+class OneOf:
+    """Accepts the texts of a list, walked as a trie of stretches of the sorted list: nothing is built in advance."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        self._texts = sorted(set(texts))
+        self.classes = classes_of(sorted({byte for text in self._texts for byte in text}))
+        self.start: State = (0, len(self._texts), 0)
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if not isinstance(state, tuple):
+            return DEAD
+        low, high, depth = state
+        texts = self._texts
+        if low < high and len(texts[low]) == depth:
+            low += 1
+        first = bisect_left(texts, byte, low, high, key=lambda text: text[depth])
+        last = bisect_right(texts, byte, first, high, key=lambda text: text[depth])
+        return (first, last, depth + 1) if first < last else DEAD
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return isinstance(state, tuple) and state[0] < state[1] and len(self._texts[state[0]]) == state[2]
+
+
+class Ordered:
+    """Accepts what stands in an order to a text by its bytes: ``holds`` is told -1, 0 or 1 for less, equal, greater."""
+
+    def __init__(self, text: bytes, holds: Callable[[int, int], bool]) -> None:
+        # What decides is the next byte of the text: less, equal or greater.
+        self.classes = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
+        self.start: State = 0
+        self._text = text
+        self._holds = holds
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if not isinstance(state, int) or state < 0:
+            return state
+        if state == len(self._text):
+            return self._decided(1)
+        here = self._text[state]
+        return state + 1 if byte == here else self._decided(-1 if byte < here else 1)
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        if not isinstance(state, int) or state < 0:
+            return state == CERTAIN
+        return self._holds(0 if state == len(self._text) else -1, 0)
+
+    def _decided(self, order: int) -> State:
+        return CERTAIN if self._holds(order, 0) else DEAD
+
+
+class OrderedByLength:
+    """The order of Wireshark's byte strings: of two, the shorter is the lesser; of equal length, by their bytes."""
+
+    def __init__(self, text: bytes, holds: Callable[[int, int], bool]) -> None:
+        self.classes = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
+        self.start: State = (0, 0)
+        self._text = text
+        self._holds = holds
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if not isinstance(state, tuple):
+            return state
+        length, order = state
+        if length == len(self._text):
+            return CERTAIN if self._holds(1, 0) else DEAD
+        if order == 0:
+            here = self._text[length]
+            order = (byte > here) - (byte < here)
+        return length + 1, order
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        if not isinstance(state, tuple):
+            return state == CERTAIN
+        length, order = state
+        return self._holds(order if length == len(self._text) else -1, 0)
+
+
+class LengthIn:
+    """Accepts values of some lengths, in bytes."""
+
+    classes = ONE_CLASS
+
+    def __init__(self, lengths: Intervals) -> None:
+        self.start: State = 0
+        self.least = min((low for low, _ in lengths), default=0)
+        self._lengths = lengths
+        self._last = max((high if high is not None else low for low, high in lengths), default=0)
+        self._is_open = any(high is None for _, high in lengths)
+
+    def step(self, state: State, byte: int) -> State:  # noqa: ARG002 - an automaton's signature
+        """Read one more byte."""
+        if not isinstance(state, int) or state < 0:
+            return state
+        if state >= self._last:
+            return CERTAIN if self._is_open else DEAD
+        return state + 1
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        if not isinstance(state, int) or state < 0:
+            return state == CERTAIN
+        return within(state, self._lengths)
+
+
+class NumberIn:
+    """Accepts numbers of some intervals, written in decimal without leading zeros.
+
+    The state is how many digits there are, and how they compare with the first digits of each end of an interval.
+    """
+
+    classes = classes_of(b"0123456789")
+
+    def __init__(self, numbers: Intervals) -> None:
+        ends = sorted({end for low, high in numbers for end in (low, high) if end is not None and end >= 0})
+        self._ends = [str(end).encode() for end in ends]
+        self._index = {end: index for index, end in enumerate(ends)}
+        self._numbers = numbers
+        self._most = max((len(end) for end in self._ends), default=0) + 1
+        self.start: State = (0, (0,) * len(ends))
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if not isinstance(state, tuple) or not 0x30 <= byte <= 0x39:
+            return DEAD
+        count, orders = state
+        compared = tuple(
+            1
+            if count >= len(end)
+            else order
+            if order or count >= len(end)
+            else (byte > end[count]) - (byte < end[count])
+            for order, end in zip(orders, self._ends, strict=True)
+        )
+        return min(count + 1, self._most), compared
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        if not isinstance(state, tuple) or not state[0]:
+            return False
+        count, orders = state
+
+        def order_to(end: int) -> int:
+            index = self._index[end]
+            return orders[index] if count >= len(self._ends[index]) else -1
+
+        return any(
+            (low <= 0 or order_to(low) >= 0) and (high is None or (high >= 0 and order_to(high) <= 0))
+            for low, high in self._numbers
+        )
+
+
+class Mapped:
+    """Reads each byte as another: ``lower()`` and ``upper()`` (ASCII), with ``table`` as for ``bytes.translate``."""
+
+    def __init__(self, inner: Automaton, table: bytes) -> None:
+        self._inner = inner
+        self._table = table
+        self.classes = bytes(inner.classes[table[byte]] for byte in range(256))
+        self.start = inner.start
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        return self._inner.step(state, self._table[byte])
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return self._inner.accepts(state)
+
+
+class NotEmpty:
+    """Accepts what another does, but not the empty text."""
+
+    start: State = ("empty",)
+
+    def __init__(self, inner: Automaton) -> None:
+        self._inner = inner
+        self.classes = inner.classes
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        return self._inner.step(self._inner.start if state == self.start else state, byte)
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        return state != self.start and self._inner.accepts(state)
+
+
+class SlicedFromStart:
+    """Reads ``length`` bytes (None: the rest) from ``start`` on; nothing where the value is too short to hold them."""
+
+    def __init__(self, inner: Automaton, start: int, length: int | None) -> None:
+        self._inner = inner
+        self._first = start
+        self._length = length
+        self.classes = inner.classes
+        self.start: State = (0, inner.start)
+        self._end = None if length is None else start + length
+
+    def step(self, state: State, byte: int) -> State:
+        """Read one more byte."""
+        if not isinstance(state, tuple):
+            return state
+        at, inner = state
+        if at >= self._first and (self._end is None or at < self._end):
+            inner = self._inner.step(inner, byte)
+        reached = min(at + 1, self._first + 1 if self._end is None else self._end)
+        if reached == self._end and reached > at:
+            return CERTAIN if self._inner.accepts(inner) else DEAD
+        return reached, inner
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        if not isinstance(state, tuple):
+            return state == CERTAIN
+        at, inner = state
+        held = at > self._first if self._end is None else at >= self._end
+        return self._inner.accepts(inner if held else self._inner.start)
+
+
+class SlicedFromEnd:
+    """Reads ``length`` bytes (None: the rest) from ``back`` bytes before the end on."""
+
+    def __init__(self, inner: Automaton, back: int, length: int | None) -> None:
+        if back > MAX_WINDOW_BYTES:
+            raise UnmodelledError(f"a slice from {back} bytes before the end")
+        self._inner = inner
+        self._back = back
+        self._length = back if length is None else length
+        self.classes = inner.classes
+        self.start: State = ()
+
+    def step(self, state: State, byte: int) -> State:
+        """The state holds a run of the inner automaton for each place at which the slice may begin, oldest first."""
+        runs = state if isinstance(state, tuple) else ()
+        if len(runs) == self._back:
+            runs = runs[1:]
+        runs = (*runs, self._inner.start)
+        count = len(runs)
+        return tuple(
+            self._inner.step(run, byte) if count - index <= self._length else run for index, run in enumerate(runs)
+        )
+
+    def accepts(self, state: State) -> bool:
+        """Tell whether a value may end here."""
+        runs = state if isinstance(state, tuple) else ()
+        held = len(runs) == self._back and 0 < self._length <= self._back
+        return self._inner.accepts(runs[0] if held else self._inner.start)
+
+
+def within(number: int, intervals: Intervals) -> bool:
+    """Tell whether a number is in one of the intervals."""
+    return any(low <= number and (high is None or number <= high) for low, high in intervals)

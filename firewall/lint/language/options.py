@@ -1,0 +1,89 @@
+"""The ways to make a literal true: what must be seen, and must not, at which carriers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.carrier import LINE, Carrier, Group, Place, header_carrier, places
+from firewall.lint.language.jury import Literal
+from firewall.lint.language.predicate import Atom, Demand, counts, demands, field_of
+from firewall.lint.language.search import Bound
+from firewall.ruleset.expression import Contains, Field
+
+WHOLE_MESSAGE = ("sip", "sip.msg_hdr")
+"""Fields that read the message as a whole."""
+
+_PROBE_HEADER = "X-Sosgate-Probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing to reach at one carrier: a condition that must hold of some value there (``is_some``) or of none."""
+
+    carrier: Carrier
+    bound: Bound
+    is_some: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way: all its parts. ``is_exact`` is False where there are ways that are not among the options."""
+
+    parts: tuple[Part, ...]
+    is_exact: bool = True
+
+
+def options_of(literal: Literal) -> tuple[Option, ...]:
+    """Return the ways to make a literal true, the plainest first.
+
+    Raises:
+        UnmodelledError: its field is not read from the text of a SIP message.
+    """
+    return tuple(
+        option for demand in demands(literal.condition, holds=literal.holds) for option in _options_of_demand(demand)
+    )
+
+
+def _options_of_demand(demand: Demand) -> Iterable[Option]:
+    none = [Part(place.carrier, _bound(atom, place), False) for atom in demand.none for place in _places(atom)]
+    is_exact = all(field_of(atom.operand).name not in WHOLE_MESSAGE for atom in (*demand.some, *demand.none))
+    for chosen in product(*(_some_places(atom) for atom in demand.some)):
+        some = (Part(place.carrier, _bound(atom, place), True) for atom, place in zip(demand.some, chosen, strict=True))
+        yield Option((*some, *none), is_exact)
+
+
+def _bound(atom: Atom, place: Place) -> Bound:
+    return Bound(atom, place.groups)
+
+
+def _some_places(atom: Atom) -> tuple[Place, ...]:
+    found = _places(atom)
+    if len(found) > 1 and counts(atom):
+        raise UnmodelledError(f"count() of {field_of(atom.operand).name}")
+    if found:
+        return found
+    if isinstance(atom.operand, Field):
+        return (Place(header_carrier(_PROBE_HEADER), (Group(LINE),)),)
+    raise UnmodelledError(f"a part of {field_of(atom.operand).name}")
+
+
+def _places(atom: Atom) -> tuple[Place, ...]:
+    read = field_of(atom.operand)
+    found = places(read)
+    if not found and read.name not in WHOLE_MESSAGE:
+        raise UnmodelledError(f"{read.name} is not read from the text of a SIP message")
+    if len(found) > 1 and counts(atom):
+        raise UnmodelledError(f"count() of {read.name}")
+    return found
+
+
+def banned_everywhere(literals: Iterable[Literal]) -> tuple[Literal, ...]:
+    """Return the literals that say what no header line may contain, because the whole message must not."""
+    return tuple(
+        literal
+        for literal in literals
+        if not literal.holds
+        and isinstance(literal.condition, Contains)
+        and literal.condition.operand in (Field("sip"), Field("sip.msg_hdr"))
+    )

@@ -1,0 +1,259 @@
+"""From a condition to the automaton that reads one value, and to what must and must not be seen of all values."""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import assert_never
+
+from firewall.lint.language.automaton import (
+    Anything,
+    Automaton,
+    Containing,
+    Equal,
+    Intervals,
+    LengthIn,
+    Mapped,
+    NotEmpty,
+    NumberIn,
+    OneOf,
+    Ordered,
+    OrderedByLength,
+    SlicedFromEnd,
+    SlicedFromStart,
+)
+from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.matching import Matching
+from firewall.ruleset.expression import (
+    Call,
+    Comparator,
+    Comparison,
+    Contains,
+    Exists,
+    Field,
+    Matches,
+    Membership,
+    Operand,
+    Range,
+    SetMembers,
+    Slice,
+)
+
+Atom = Comparison | Membership | Contains | Matches | Exists
+"""A condition without ``and``, ``or`` and ``not``."""
+
+_HOLDS: dict[Comparator, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_LOWER = bytes(byte + 32 if 0x41 <= byte <= 0x5A else byte for byte in range(256))
+_UPPER = bytes(byte - 32 if 0x61 <= byte <= 0x7A else byte for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Conditions of which each must hold of some value (``some``), and of which none may hold of any (``none``)."""
+
+    some: tuple[Atom, ...] = ()
+    none: tuple[Atom, ...] = ()
+
+
+def demands(atom: Atom, *, holds: bool) -> tuple[Demand, ...]:
+    """Return the ways in which an atom can hold, or not hold: one of the demands must be met.
+
+    Only ``!=`` says two things at once: that there is a value, and that none is equal.
+    """
+    if isinstance(atom, Comparison) and atom.comparator == "!=":
+        equal = Comparison(atom.operand, "==", atom.value)
+        present = Comparison(atom.operand, ">=", 0) if counts(atom) else _any_value(atom.operand)
+        if holds:
+            return (Demand(some=(present,), none=(equal,)),)
+        return Demand(some=(equal,)), Demand(none=(present,))
+    return (Demand(some=(atom,)),) if holds else (Demand(none=(atom,)),)
+
+
+def field_of(operand: Operand) -> Field:
+    """Return the field an operand reads."""
+    while not isinstance(operand, Field):
+        operand = operand.operand
+    return operand
+
+
+def counts(atom: Atom) -> bool:
+    """Tell whether an atom is about the number of values, not about one of them."""
+    return isinstance(atom.operand, Call) and atom.operand.function == "count"
+
+
+def count_of(atom: Atom) -> Intervals:
+    """Return the numbers of values for which an atom about ``count()`` holds."""
+    if isinstance(atom, Comparison) and isinstance(atom.value, int):
+        return interval(atom.comparator, atom.value)
+    raise UnmodelledError("count() in a condition of this form")
+
+
+@lru_cache(maxsize=8192)
+def automaton(atom: Atom) -> Automaton:
+    """Return the automaton of an atom on one value of its field, as the text it has on the wire (numbers in decimal).
+
+    Raises:
+        UnmodelledError: a regex or slice that is not modelled.
+    """
+    operand = atom.operand
+    match atom:
+        case Exists():
+            inner: Automaton = NotEmpty(Anything()) if isinstance(operand, Slice) else Anything()
+        case Contains(text=text):
+            inner = Containing(bytes_of(text))
+        case Matches(regex=regex):
+            inner = NotEmpty(Matching(regex)) if isinstance(operand, Slice) else Matching(regex)
+        case Comparison(comparator=comparator, value=value):
+            inner = _compared(operand, comparator, value)
+        case Membership(items=items):
+            inner = _membership(items)
+        case _:
+            assert_never(atom)
+    return _on_value(operand, inner)
+
+
+@lru_cache(maxsize=64)
+def one_of(operand: Operand, texts: frozenset[str]) -> Automaton:
+    """Return the automaton of many equalities at once."""
+    return _on_value(operand, OneOf([bytes_of(text) for text in texts]))
+
+
+def bytes_of(text: str) -> bytes:
+    """Return a literal's bytes on the wire."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _any_value(operand: Operand) -> Atom:
+    """A condition that every value meets; unlike ``Exists`` also the empty slice of a value that is too short."""
+    return Exists(field_of(operand))
+
+
+def _on_value(operand: Operand, inner: Automaton) -> Automaton:
+    """Let an automaton read what an operand makes of the value."""
+    while not isinstance(operand, Field):
+        match operand:
+            case Slice(_, start, length):
+                inner = SlicedFromStart(inner, start, length) if start >= 0 else SlicedFromEnd(inner, -start, length)
+            case Call(function="lower"):
+                inner = Mapped(inner, _LOWER)
+            case Call(function="upper"):
+                inner = Mapped(inner, _UPPER)
+            case Call(function="len"):
+                pass
+            case Call():
+                raise UnmodelledError("count() inside another operand")
+        operand = operand.operand
+    return inner
+
+
+def _compared(operand: Operand, comparator: Comparator, value: object) -> Automaton:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise UnmodelledError("a comparison with neither text nor number")
+    if isinstance(value, int):
+        numbers = interval(comparator, value)
+        return LengthIn(numbers) if isinstance(operand, Call) else NumberIn(numbers)
+    text = bytes_of(value)
+    if comparator == "==":
+        return Equal(text)
+    if comparator == "!=":
+        raise UnmodelledError("!= of one value")
+    return (OrderedByLength if isinstance(operand, Slice) else Ordered)(text, _HOLDS[comparator])
+
+
+def _membership(items: Sequence[object]) -> Automaton:
+    texts: list[bytes] = []
+    numbers: list[tuple[int, int | None]] = []
+    ranges: list[Automaton] = []
+    for item in items:
+        match item:
+            case str():
+                texts.append(bytes_of(item))
+            case int() if not isinstance(item, bool):
+                numbers.append((item, item))
+            case Range(int() as low, int() as high):
+                numbers.append((low, high))
+            case Range(low, high):
+                ranges.append(_Between(bytes_of(str(low)), bytes_of(str(high))))
+            case SetMembers(_, frozenset() as members):
+                texts += [bytes_of(member) for member in members]
+            case _:
+                raise UnmodelledError("a set of neither texts nor numbers")
+    if numbers:
+        return NumberIn(tuple(numbers))
+    if texts:
+        ranges.insert(0, OneOf(texts))
+    return ranges[0] if len(ranges) == 1 else _Either(ranges)
+
+
+class _Between:
+    """Accepts the texts from one to another, by their bytes, both included."""
+
+    def __init__(self, low: bytes, high: bytes) -> None:
+        self._pair = Ordered(low, operator.ge), Ordered(high, operator.le)
+        self.classes = _joint_classes(self._pair)
+        self.start: object = (self._pair[0].start, self._pair[1].start)
+
+    def step(self, state: object, byte: int) -> object:
+        if not isinstance(state, tuple):
+            return state
+        low, high = (each.step(part, byte) for each, part in zip(self._pair, state, strict=True))
+        if -1 in (low, high):
+            return -1
+        return -2 if (low, high) == (-2, -2) else (low, high)
+
+    def accepts(self, state: object) -> bool:
+        if not isinstance(state, tuple):
+            return state == -2
+        return all(each.accepts(part) for each, part in zip(self._pair, state, strict=True))
+
+
+class _Either:
+    """Accepts what one of several automata accepts."""
+
+    def __init__(self, inner: Sequence[Automaton]) -> None:
+        self._inner = inner
+        self.classes = _joint_classes(inner)
+        self.start: object = tuple(each.start for each in inner)
+
+    def step(self, state: object, byte: int) -> object:
+        if not isinstance(state, tuple):
+            return state
+        stepped = tuple(each.step(part, byte) for each, part in zip(self._inner, state, strict=True))
+        if -2 in stepped:
+            return -2
+        return -1 if all(part == -1 for part in stepped) else stepped
+
+    def accepts(self, state: object) -> bool:
+        if not isinstance(state, tuple):
+            return state == -2
+        return any(each.accepts(part) for each, part in zip(self._inner, state, strict=True))
+
+
+def _joint_classes(inner: Sequence[Automaton]) -> bytes:
+    numbers: dict[tuple[int, ...], int] = {}
+    joint = (tuple(each.classes[byte] for each in inner) for byte in range(256))
+    return bytes(numbers.setdefault(classes, len(numbers)) for classes in joint)
+
+
+def interval(comparator: Comparator, value: int) -> Intervals:
+    """Return the numbers from 0 on that compare so with a value."""
+    match comparator:
+        case "==":
+            return ((value, value),)
+        case "!=":
+            return (*interval("<", value), (value + 1, None))
+        case ">":
+            return ((value + 1, None),)
+        case ">=":
+            return ((value, None),)
+        case "<":
+            return ((0, value - 1),) if value > 0 else ()
+        case "<=":
+            return ((0, value),) if value >= 0 else ()
+    assert_never(comparator)

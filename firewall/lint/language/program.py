@@ -1,0 +1,157 @@
+"""A regex as a program of byte steps: which byte may follow which, and what is passed between two bytes.
+
+Between two bytes stand *marks*: the assertions of a regex, or the beginnings and ends of the named groups of a shape.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from firewall.lint.language.bounds import MAX_PROGRAM_STEPS, UnmodelledError
+from firewall.lint.language.regex import Assertion, AssertionKind, Chars, Choice, Group, Node, Repeat, Sequence
+
+START = 0
+END = -1
+
+Mark = tuple[Literal["open", "close"], str]
+Edge = tuple[tuple[Mark, ...], int]
+AssertedEdge = tuple[frozenset[AssertionKind], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """``members[i]`` are the bytes of step ``i``; ``edges[i]`` what may follow it, with the groups passed on the way.
+
+    Step ``START`` takes no byte: it stands before the text. ``END`` is its end.
+    """
+
+    members: tuple[frozenset[int], ...]
+    edges: tuple[tuple[Edge, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedProgram:
+    """The same for matching: groups do not count, and an edge holds where all its assertions do."""
+
+    members: tuple[frozenset[int], ...]
+    edges: tuple[tuple[AssertedEdge, ...], ...]
+
+
+@dataclass(slots=True)
+class _State:
+    """A state of a Thompson automaton: takes a byte of ``members``, or passes ``mark`` and goes on for nothing."""
+
+    members: frozenset[int] | None = None
+    mark: Mark | AssertionKind | None = None
+    targets: tuple[int, ...] = ()
+
+
+class _Thompson:
+    def __init__(self, node: Node) -> None:
+        self.states: list[_State] = [_State()]
+        self.start = self._build(node, 0)
+
+    def _add(self, state: _State) -> int:
+        self.states.append(state)
+        if len(self.states) > MAX_PROGRAM_STEPS:
+            raise UnmodelledError("a regex that repeats too much")
+        return len(self.states) - 1
+
+    def _build(self, node: Node, then: int) -> int:
+        match node:
+            case Chars(members):
+                return self._add(_State(members=members, targets=(then,)))
+            case Sequence(parts):
+                for part in reversed(parts):
+                    then = self._build(part, then)
+                return then
+            case Choice(alternatives):
+                return self._add(_State(targets=tuple(self._build(each, then) for each in alternatives)))
+            case Group(name, inner):
+                end = self._add(_State(mark=("close", name), targets=(then,)))
+                return self._add(_State(mark=("open", name), targets=(self._build(inner, end),)))
+            case Assertion(kind):
+                return self._add(_State(mark=kind, targets=(then,)))
+            case Repeat(inner, low, high):
+                return self._repeat(inner, low, high, then)
+        assert_never(node)
+
+    def _repeat(self, node: Node, low: int, high: int | None, then: int) -> int:
+        after = then
+        if high is None:
+            loop = self._add(_State())
+            self.states[loop].targets = (self._build(node, loop), then)
+            after = loop
+        else:
+            for _ in range(high - low):
+                after = self._add(_State(targets=(self._build(node, after), then)))
+        for _ in range(low):
+            after = self._build(node, after)
+        return after
+
+
+def shape_program(node: Node) -> Program:
+    """Build the program of a shape: named groups are its marks. A shape has no assertions."""
+    thompson = _Thompson(node)
+    steps = [index for index, state in enumerate(thompson.states) if state.members is not None]
+    numbers = {state: number + 1 for number, state in enumerate(steps)}
+    starts = [thompson.start, *(thompson.states[state].targets[0] for state in steps)]
+    return Program(
+        _members(thompson, steps),
+        tuple(tuple(_marked_edges(thompson, start, numbers)) for start in starts),
+    )
+
+
+def match_program(node: Node) -> AssertedProgram:
+    """Build the program that matches a regex."""
+    thompson = _Thompson(node)
+    steps = [index for index, state in enumerate(thompson.states) if state.members is not None]
+    numbers = {state: number + 1 for number, state in enumerate(steps)}
+    starts = [thompson.start, *(thompson.states[state].targets[0] for state in steps)]
+    return AssertedProgram(
+        _members(thompson, steps),
+        tuple(tuple(_asserted_edges(thompson, start, numbers)) for start in starts),
+    )
+
+
+def _members(thompson: _Thompson, steps: list[int]) -> tuple[frozenset[int], ...]:
+    return frozenset(), *(thompson.states[state].members or frozenset() for state in steps)
+
+
+def _marked_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> Iterator[Edge]:
+    found: dict[Edge, None] = {}
+    pending: list[tuple[int, tuple[Mark, ...], frozenset[int]]] = [(start, (), frozenset())]
+    while pending:
+        index, marks, passed = pending.pop()
+        if index == 0:
+            found[marks, END] = None
+            continue
+        state = thompson.states[index]
+        if state.members is not None:
+            found[marks, numbers[index]] = None
+            continue
+        if isinstance(state.mark, tuple):
+            marks = (*marks, state.mark)
+        pending += [(each, marks, passed | {index}) for each in reversed(state.targets) if each not in passed]
+    yield from found
+
+
+def _asserted_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> Iterator[AssertedEdge]:
+    nothing: frozenset[AssertionKind] = frozenset()
+    seen: set[tuple[int, frozenset[AssertionKind]]] = set()
+    pending = [(start, nothing)]
+    while pending:
+        index, asserted = pending.pop()
+        if (index, asserted) in seen:
+            continue
+        seen.add((index, asserted))
+        if index == 0:
+            yield asserted, END
+            continue
+        state = thompson.states[index]
+        if state.members is not None:
+            yield asserted, numbers[index]
+            continue
+        if isinstance(state.mark, str):
+            asserted |= {state.mark}
+        pending += [(each, asserted) for each in state.targets]

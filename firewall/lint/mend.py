@@ -1,0 +1,131 @@
+"""Mending a policy's text: certain fixes are made, lint looks again, and only what really mends is kept."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firewall.errors import PolicyError
+from firewall.lint.finding import Edit, Finding, Fix, Report
+from firewall.lint.source import PolicySource
+
+Examine = Callable[[str], Report]
+"""Loads a policy's text and looks at it; raises ``PolicyError`` where it cannot be loaded."""
+
+_Key = tuple[str, str]
+_OTHER_FINDING = "mended like this, the policy has another finding"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A finding that was not fixed, and why."""
+
+    finding: Finding
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A policy's text with its fixes made, lint's report about it, the findings that are gone, and those left."""
+
+    text: str
+    report: Report
+    fixed: tuple[Finding, ...]
+    left: tuple[Left, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    text: str
+    report: Report
+    fixed: tuple[Finding, ...] = ()
+
+
+def mend(text: str, examine: Examine) -> Mended:
+    """Make every certain fix that removes its finding and adds none.
+
+    A fix that reveals another finding (the next rule blocks the same call) is made together with the fix of that one,
+    or not at all.
+
+    Raises:
+        PolicyError: the text as it is cannot be loaded.
+    """
+    state = _State(text, examine(text))
+    refused: dict[_Key, str] = {}
+    while (finding := _next(state.report, refused)) is not None:
+        mended = _attempt(state, _fixable(state.report, refused), examine) or _attempt(state, [finding], examine)
+        if mended is None:
+            refused[_key(finding)] = _OTHER_FINDING
+        else:
+            state = mended
+    left = tuple(
+        Left(each, refused.get(_key(each)) or _why_left(each)) for each in state.report.findings if _why_left(each)
+    )
+    return Mended(state.text, state.report, state.fixed, left)
+
+
+def _key(finding: Finding) -> _Key:
+    """What stays of a finding when lines move."""
+    return finding.code, finding.rule or finding.message
+
+
+def _fixable(report: Report, refused: dict[_Key, str]) -> list[Finding]:
+    fixes = [each for each in report.findings if each.fix is not None and each.fix.is_certain]
+    return [each for each in fixes if _key(each) not in refused]
+
+
+def _next(report: Report, refused: dict[_Key, str]) -> Finding | None:
+    return next(iter(_fixable(report, refused)), None)
+
+
+def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State | None:
+    """Make the fixes of ``wanted``, then of what they reveal; None unless nothing is left that was not there before."""
+    before = Counter(_key(each) for each in state.report.findings)
+    text, report, fixed = state.text, state.report, list(state.fixed)
+    seen = {text}
+    while wanted:
+        text = _with_fixes(text, [each.fix for each in wanted if each.fix is not None])
+        if text in seen:
+            return None
+        seen.add(text)
+        try:
+            report = examine(text)
+        except PolicyError:
+            return None
+        keys = Counter(_key(each) for each in report.findings)
+        if any(keys[_key(each)] >= max(before[_key(each)], 1) for each in wanted):
+            return None
+        fixed += wanted
+        added = keys - before
+        # A hint may come in place of something graver: that a rule is in shadow mode is only said of a harmless one.
+        only_hints = any(each.kind.severity == "info" for each in wanted)
+        wanted = [
+            each for each in report.findings if _key(each) in added and (only_hints or each.kind.severity != "info")
+        ]
+        if any(each.fix is None or not each.fix.is_certain for each in wanted):
+            return None
+    still = {_key(each) for each in report.findings}
+    return _State(text, report, tuple(each for each in fixed if _key(each) not in still))
+
+
+def _with_fixes(text: str, fixes: list[Fix]) -> str:
+    source = PolicySource(text)
+    edits: list[Edit] = []
+    for fix in fixes:
+        if not any(_touch(edit, other) for edit in fix.edits for other in edits):
+            edits += fix.edits
+    return source.edited(tuple(edits))
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    return (one.line, one.column) <= (other.end_line, other.end_column) and (other.line, other.column) <= (
+        one.end_line,
+        one.end_column,
+    )
+
+
+def _why_left(finding: Finding) -> str:
+    if finding.fix is None:
+        return ""
+    if not finding.fix.is_certain:
+        return "a person has to decide whether that is what was meant"
+    return _OTHER_FINDING

@@ -1,0 +1,270 @@
+"""Asks the formula in a context, and turns each model into a message until one is what the question was about."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
+
+from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
+from firewall.lint.proof.atom import Atom
+from firewall.lint.proof.context import Context
+from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
+from firewall.lint.proof.formula import Model
+from firewall.lint.proof.line import ADDRESSES, ENDS, PORTS
+from firewall.lint.proof.witness import Staged, TooSmall, read_as, stage
+from firewall.net.address import Network, address_number, family
+from firewall.ruleset.evaluate import Predicate, compile_condition
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy, Zone
+
+Found = TypeVar("Found")
+
+MAX_FRAME_BYTES = 65_535
+"""The largest message of the model, with its Ethernet, IP and UDP headers."""
+_MAX_TRIES = 200
+"""Models of one question that may turn out to be no message, before it counts as undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A question without an answer: why, and the model that neither is a message nor can be told not to be one."""
+
+    reason: str
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question of a proof that was not answered: in which context, about which rule, and why."""
+
+    context: Context
+    rule: str | None
+    reason: str
+
+
+class Asker:
+    """Puts questions to one encoding. What it learns of impossible messages stays, for later questions."""
+
+    def __init__(self, encoding: Encoding, policy: Policy) -> None:
+        """Ask about messages between the zones of ``policy``."""
+        self.encoding = encoding
+        self._policy = policy
+        self._zones = {zone.name: zone for zone in policy.zones}
+        self._predicates: dict[Atom, Predicate] = {}
+        self._selectors: dict[Context, int] = {}
+        self._assumed: dict[Context, list[int]] = {}
+        self.questions = 0
+
+    def is_possible(self, context: Context, goal: Sequence[int]) -> bool:
+        """Tell whether, as far as the formula knows, a message of the context meets the goal."""
+        self.questions += 1
+        return self.encoding.formula.is_possible([*self.assumed(context), *goal])
+
+    def ask(
+        self, context: Context, goal: Sequence[int], accept: Callable[[Staged], Found | None]
+    ) -> Found | Undecided | None:
+        """Return what ``accept`` makes of a message that meets the goal; None when there is no such message."""
+        formula = self.encoding.formula
+        assumptions = [*self.assumed(context), *goal]
+        self.questions += 1
+        if not formula.is_possible(assumptions):
+            return None
+        self._prefer(context)
+        plain = self._plain(context)
+        undecided: Undecided | None = None
+        model: Model | None = None
+        for _ in range(_MAX_TRIES):
+            model = self._plainest(assumptions, plain)
+            if model is None:
+                return undecided
+            text = self._text(context, model)
+            staged = stage(self.encoding, context, model, list(text))
+            match staged:
+                case Staged():
+                    found = accept(staged)
+                    if found is not None:
+                        return found
+                    undecided = undecided or Undecided("the engine lets pass what the rules seem to block", model)
+                    self._forbid(context, self._picture(model, text))
+                case Conflict(core):
+                    self._learn(context, core, text)
+                case TooHard(literals, reason):
+                    undecided = undecided or Undecided(reason, model)
+                    self._forbid(context, [text[literal] for literal in literals if literal in text])
+                case TooSmall(frame_bytes):
+                    line = self.encoding.lines["frame_len"]
+                    self._demand(context, line.at_least(max(cut for cut in line.cuts if cut <= frame_bytes)))
+                case _:
+                    assert_never(staged)
+        return undecided or (Undecided(f"no message found in {_MAX_TRIES} attempts", model) if model else None)
+
+    def assumed(self, context: Context) -> list[int]:
+        """Return the literals of all that a context fixes."""
+        known = self._assumed.get(context)
+        if known is None:
+            known = self._assumed[context] = [*self._own(context), *self._ends(context), self._selector(context)]
+        return known
+
+    def signature(self, context: Context) -> tuple[object, ...]:
+        """Return what tells a context from another in this formula: two with one signature cannot differ."""
+        step, facts = context.step, context.facts
+        message = facts.message
+        return (
+            tuple(self._own(context)),
+            step.role,
+            step.sender,
+            context.follows,
+            context.held,
+            context.language,
+            context.is_fixed,
+            context.pair,
+            message is not None and bool(message.body),
+            message is not None and message.to_tag is not None,
+            message is not None and message.start_line.startswith("SIP/"),
+            message is not None and message.header("max-forwards") is None,
+        )
+
+    def holds(self, atom: Atom, facts: Facts) -> bool:
+        """Tell whether an atom is true of a message: the one evaluator's word."""
+        predicate = self._predicates.get(atom)
+        if predicate is None:
+            predicate = self._predicates[atom] = compile_condition(atom)
+        return predicate(facts)
+
+    def _own(self, context: Context) -> list[int]:
+        view = self.encoding.view(self._policy)
+        own = [
+            literal if self.holds(atom, context.facts) else -literal
+            for (of_view, atom), literal in self.encoding.own.items()
+            if of_view == view and read_as(atom, context) is None
+        ]
+        if context.is_fixed:
+            own += [
+                literal if self.holds(atom, context.facts) else -literal for atom, literal in self.encoding.text.items()
+            ]
+        return own
+
+    def _ends(self, context: Context) -> list[int]:
+        encoding, lines, pair = self.encoding, self.encoding.lines, context.pair
+        sender, receiver = (pair.caller, pair.psap) if context.step.sender == "caller" else (pair.psap, pair.caller)
+        any_of = encoding.formula.any_of
+        zone = self._zones.get(sender.zone or "")
+        ends = [any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))]
+        for name, endpoint, other in zip(ADDRESSES, (sender, receiver), (receiver, sender), strict=True):
+            zone, other_zone = self._zones.get(endpoint.zone or ""), self._zones.get(other.zone or "")
+            ends.append(any_of(lines[name].within(n.first, n.last) for n in _hosts(zone, other_zone)))
+        theirs, ours = PORTS if context.step.sender == "caller" else PORTS[::-1]
+        signalling = sorted(self._policy.signalling_ports)
+        ends.append(any_of(lines[ours].within(port, port) for port in signalling))
+        if context.is_fixed:
+            ends.append(any_of(lines[theirs].within(port, port) for port in signalling))
+            ends += [-encoding.is_tcp, lines["frame_len"].at(context.facts.datagram.frame_len)]
+        else:
+            ends.append(lines[theirs].at_least(1))
+            ends.append(-lines["frame_len"].at_least(_next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES)))
+        return ends
+
+    def _selector(self, context: Context) -> int:
+        known = self._selectors.get(context)
+        if known is None:
+            known = self._selectors[context] = self.encoding.formula.new()
+        return known
+
+    def _text(self, context: Context, model: Model) -> dict[Literal, int]:
+        """Return the texts' atoms as a model has them, each with the formula's literal that says so."""
+        if context.is_fixed:
+            return {}
+        found = {}
+        for atom, literal in self.encoding.text.items():
+            holds = model.holds(literal)
+            found[Literal(atom, holds)] = literal if holds else -literal
+        view = self.encoding.view(self._policy)
+        for (of_view, atom), literal in self.encoding.own.items():
+            reading = read_as(atom, context) if of_view == view else None
+            if reading is not None:
+                holds = model.holds(literal)
+                found[Literal(reading, holds)] = literal if holds else -literal
+        return found
+
+    def _prefer(self, context: Context) -> None:
+        """Let models stay near the text of the context's plainest message."""
+        encoding = self.encoding
+        encoding.formula.prefer(
+            [literal if self.holds(atom, context.facts) else -literal for atom, literal in encoding.text.items()]
+        )
+
+    def _plain(self, context: Context) -> list[int]:
+        """Return the literals that the packet is the plainest one in everything else."""
+        lines, datagram = self.encoding.lines, context.facts.datagram
+        return [
+            lines["src"].at(address_number(datagram.src_ip)),
+            lines["dst"].at(address_number(datagram.dst_ip)),
+            lines["sport"].at(datagram.src_port),
+            lines["dport"].at(datagram.dst_port),
+            lines["frame_len"].at(datagram.frame_len),
+            -self.encoding.is_tcp,
+            self.encoding.instants[0][1],
+        ]
+
+    def _plainest(self, assumptions: Sequence[int], plain: Sequence[int]) -> Model | None:
+        """Return a model with as many plain things as the question leaves, None where the question has none."""
+        formula, wanted = self.encoding.formula, list(plain)
+        while True:
+            model = formula.solve([*assumptions, *wanted])
+            if model is not None or not wanted:
+                return model
+            core = set(formula.core())
+            against = [literal for literal in wanted if literal in core]
+            if not against:
+                return None
+            wanted.remove(against[0])
+
+    def _picture(self, model: Model, text: dict[Literal, int]) -> list[int]:
+        lines = self.encoding.lines.values()
+        return [*text.values(), *(line.at(line.piece(model)[0]) for line in lines)]
+
+    def _learn(self, context: Context, core: tuple[Literal, ...], text: dict[Literal, int]) -> None:
+        """Remember what cannot be together: in every context, where no message at all meets it."""
+        together = [text[literal] for literal in core if literal in text]
+        if all(literal.condition in self.encoding.text for literal in core) and satisfiable(core) is False:
+            self.encoding.formula.add([-literal for literal in together])
+        else:
+            self._forbid(context, together)
+
+    def _forbid(self, context: Context, together: Sequence[int]) -> None:
+        self.encoding.formula.add([-self._selector(context), *(-literal for literal in together)])
+
+    def _demand(self, context: Context, literal: int) -> None:
+        self.encoding.formula.add([-self._selector(context), literal])
+
+
+def _next_cut(cuts: Sequence[int], number: int) -> int:
+    """Return the first cut above a number; what is beyond the line where there is none."""
+    return next((cut for cut in cuts if cut > number), ENDS["frame_len"])
+
+
+def _hosts(zone: Zone | None, other: Zone | None) -> list[Network]:
+    """Return the addresses a zone's hosts may have: its networks; else any unicast address not of the other zone."""
+    if zone is not None and zone.networks:
+        return [_without_edges(network) for network in zone.networks]
+    free = list(OPEN_NETWORKS)
+    for taken in other.networks if other is not None else ():
+        free = [piece for network in free for piece in _without(network, taken)]
+    return free
+
+
+def _without_edges(network: Network) -> Network:
+    """An IPv4 network's own and its broadcast address are no hosts (RFC 1122 §3.2.1.3)."""
+    if family(network.first) == 4 and network.last - network.first >= 3:
+        return Network(network.first + 1, network.last - 1)
+    return network
+
+
+def _without(network: Network, taken: Network) -> list[Network]:
+    if taken.last < network.first or network.last < taken.first:
+        return [network]
+    pieces = []
+    if network.first < taken.first:
+        pieces.append(Network(network.first, taken.first - 1))
+    if taken.last < network.last:
+        pieces.append(Network(taken.last + 1, network.last))
+    return pieces

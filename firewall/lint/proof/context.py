@@ -1,0 +1,244 @@
+"""The contexts of a proof: each message of each emergency flow, as the engine meets it when all before it passed.
+
+A context fixes what belongs to the step of a call (method, direction, dialog state, why it is an emergency) and
+leaves free what its sender may write: addresses, ports, transport, headers, URIs, sizes, the time of day.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+from firewall.engine.engine import Engine
+from firewall.errors import Place
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.flow import Flow
+from firewall.lint.form import SOS, Form, base_forms, forms
+from firewall.lint.instant import BASE_NS
+from firewall.lint.language.settle import Literal
+from firewall.lint.probe import Probe, decide, sent_of
+from firewall.lint.script import Step
+from firewall.net.address import address_text, family
+from firewall.net.signalling import SIP_PORT
+from firewall.ruleset.expression import Comparison, Field, Matches, Membership, Range
+from firewall.ruleset.facts import EmergencyMark, Facts
+from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
+
+_SOS = "urn:service:sos"
+_SERVICE_URN = r"^urn:service:sos(\.[a-z0-9-]+)*$"
+SERVICE_URNS = Literal(Matches(Field("sip.r-uri"), _SERVICE_URN), True)
+TO_SERVICE_URNS = Literal(Matches(Field("sip.to.addr"), _SERVICE_URN), True)
+"""Every way to ask for an emergency service by its URN (RFC 5031 §4.2)."""
+
+# Which part of the message each kind of evidence stands in; "body" is none that may be changed either.
+_CARRIERS = {
+    "request_uri": "r-uri",
+    "to": "To",
+    "route": "Route",
+    "resource_priority": "Resource-Priority",
+    "priority": "Priority",
+    "call_info": "Call-Info",
+    "contact": "Contact",
+    "body": "body",
+}
+_KNOWN_CALLER = frozenset({"r-uri", "To", "From", "Contact"})
+"""What makes an unmarked call a callback: whom it calls."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """One step of a flow between two zones. ``facts`` are those of its plainest message, ``step`` is that message.
+
+    ``follows``: without a rule it passes, as part of what was allowed before. ``held`` are the carriers of the text
+    that must stay, ``language`` is what must stay true of those that may change. ``is_fixed``: nothing in its text is
+    its sender's choice (a keep-alive is always written in the same way).
+    """
+
+    flow: Flow
+    form: Form
+    index: int
+    pair: Pair
+    step: Step
+    facts: Facts
+    follows: bool
+    held: frozenset[str] = frozenset()
+    language: tuple[Literal, ...] = ()
+    is_fixed: bool = False
+
+    @property
+    def probe(self) -> Probe:
+        """The plainest call of this context."""
+        return Probe(self.flow, self.form, self.pair, BASE_NS)
+
+
+def zone_pairs(policy: Policy) -> list[tuple[Zone | None, Zone | None]]:
+    """Return who calls whom: each zone of ``emergency.from`` each other of ``emergency.to``; None is anywhere.
+
+    Calls inside one zone count only where the policy has no others.
+    """
+    zones = {zone.name: zone for zone in policy.zones}
+    callers: list[Zone | None] = [zones[name] for name in policy.emergency.from_zones if name in zones] or [None]
+    psaps: list[Zone | None] = [zones[name] for name in policy.emergency.to_zones if name in zones] or [None]
+    every = list(product(callers, psaps))
+    return [(a, b) for a, b in every if a is None or b is None or a.name != b.name] or every
+
+
+def plain_pair(policy: Policy, caller: Zone | None, psap: Zone | None) -> Pair | None:
+    """Return two ends of one family in these zones, IPv4 where both have it; None where they have none in common."""
+    port = SIP_PORT if SIP_PORT in policy.signalling_ports else min(policy.signalling_ports)
+    for wanted in (4, 6):
+        calling, called = _host(caller, wanted, "10"), _host(psap, wanted, "20")
+        if calling is not None and called is not None:
+            return Pair(
+                Endpoint(calling, port, _interface(caller), caller.name if caller else None),
+                Endpoint(called, port, _interface(psap), psap.name if psap else None),
+            )
+    return None
+
+
+def contexts(
+    policy: Policy, flows: tuple[Flow, ...], pair: Pair, services: tuple[str, ...] = ()
+) -> tuple[Context, ...]:
+    """Return the contexts of these flows between two ends: plain forms in every step, every form in its first.
+
+    Plain are the first number, ``urn:service:sos``, a test call, and the ``services`` that rules tell from others.
+    """
+    emergency = replace(policy.emergency, guard="off", surge=None)
+    return _contexts(policy.zones, emergency, policy.signalling_ports, flows, pair, services)
+
+
+@lru_cache(maxsize=32)
+def _contexts(
+    zones: tuple[Zone, ...],
+    definition: EmergencyPolicy,
+    signalling_ports: frozenset[int],
+    flows: tuple[Flow, ...],
+    pair: Pair,
+    services: tuple[str, ...],
+) -> tuple[Context, ...]:
+    """The contexts depend on who is where and what is an emergency, not on the rules: everything passes here."""
+    nowhere = Place("")
+    policy = Policy(
+        "", "", "", zones, (), definition, ExceptionPolicies(), (), "allow", nowhere, signalling_ports=signalling_ports
+    )
+    every = forms(definition)
+    base = (*base_forms(definition), *[form for form in every if form.is_test][:1])
+    base = (*base, *(replace(SOS, name=urn, request_uri=urn, to=f"<{urn}>") for urn in services))
+    shortest = {flow.form_flow: flow for flow in reversed(flows) if flow.form_flow is not None}
+    found: list[Context] = []
+    for flow in flows:
+        if flow.form_flow is None:
+            plain = base[:1]
+        elif flow.form_flow == "voice":
+            plain = base
+        else:
+            plain = tuple(form for form in every if form.flow == flow.form_flow)[:1]
+        for form in plain:
+            found += _of_flow(policy, flow, form, pair)
+    for form in every:
+        flow_of_form = shortest.get(form.flow)
+        if flow_of_form is not None:
+            found += _of_flow(policy, flow_of_form, form, pair, steps=1)
+    return tuple(found)
+
+
+def _of_flow(policy: Policy, flow: Flow, form: Form, pair: Pair, steps: int | None = None) -> Iterator[Context]:
+    engine = Engine(policy)
+    probe = Probe(flow, form, pair, BASE_NS)
+    for index, step in enumerate(probe.steps()[:steps]):
+        sent = sent_of(step, probe)
+        facts = engine.facts(sent.datagram, sent.at_ns)
+        decision = decide(engine, sent)
+        context = Context(flow, form, index, pair, step, facts, decision.decision.reason != "default")
+        yield from _kept(context, policy.emergency)
+
+
+def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
+    """Yield the context of a message: what makes it what it is stays, all else is free."""
+    mark, step = context.facts.emergency, context.step
+    status = _status_language(step.label)
+    if step.role == "keepalive" or mark is None:
+        yield replace(context, is_fixed=True, language=status)
+    elif context.follows or any(phrase.startswith("same call") for phrase in mark.evidence):
+        yield replace(context, language=status)
+    else:
+        yield _kept_by(context, mark, definition)
+
+
+def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy) -> Context:
+    """Return the context in which that stays by which the engine knows the emergency first; all else is free."""
+    carrier = _CARRIERS.get(mark.evidence[0].partition(" ")[0])
+    if carrier is None:
+        return replace(context, held=_KNOWN_CALLER)
+    language: tuple[Literal, ...] = ()
+    if carrier != "r-uri":
+        # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
+        language = (Literal(SERVICE_URNS.condition, False), Literal(_dialled_uri("sip.r-uri", definition), False))
+    target = _target_language(context, carrier, definition) if mark.emergency_class == "call" else None
+    if target is not None:
+        return replace(context, language=(target, *language))
+    return replace(context, held=frozenset({carrier}), language=language)
+
+
+def _target_language(context: Context, carrier: str, definition: EmergencyPolicy) -> Literal | None:
+    """Return what must stay true of a target that is a plain service URN or number, None for an odd one."""
+    if carrier not in ("r-uri", "To"):
+        return None
+    uri = context.form.request_uri if carrier == "r-uri" else context.form.to.strip("<>")
+    if uri.lower().startswith(_SOS):
+        return SERVICE_URNS if carrier == "r-uri" else TO_SERVICE_URNS
+    if uri.startswith("sip:") and uri.removeprefix("sip:").partition("@")[0] in _dialled(definition):
+        return Literal(_dialled_uri("sip.r-uri" if carrier == "r-uri" else "sip.to", definition), True)
+    return None
+
+
+def _dialled_uri(prefix: str, definition: EmergencyPolicy) -> Membership:
+    return Membership(Field(f"{prefix}.user"), tuple(_dialled(definition)))
+
+
+def _dialled(definition: EmergencyPolicy) -> dict[str, None]:
+    return dict.fromkeys(
+        prefix + number
+        for number in definition.numbers
+        for prefix in ("", *(() if number.startswith("+") else definition.dial_prefixes))
+    )
+
+
+def _status_language(label: str) -> tuple[Literal, ...]:
+    """Return which other status a response may have and still play the same part in the call (RFC 3261 §21)."""
+    code = Field("sip.Status-Code")
+    match label.split(" ")[0]:
+        case "180" | "183":
+            low, high = 101, 199
+        case "200" | "202" if label.endswith("(INVITE)"):
+            low, high = 200, 299
+        case "200" | "202":
+            low, high = 200, 699
+        case "503":
+            low, high = 300, 699
+        case "401":
+            low, high = 401, 401
+        case "487":
+            low, high = 487, 487
+        case "100":
+            low, high = 100, 100
+        case _:
+            return ()
+    if low == high:
+        return (Literal(Comparison(code, "==", low), True),)
+    return (Literal(Membership(code, (Range(low, high),)), True),)
+
+
+def _interface(zone: Zone | None) -> str | None:
+    return zone.interfaces[0] if zone is not None and zone.interfaces else None
+
+
+def _host(zone: Zone | None, wanted: int, documentation: str) -> str | None:
+    if zone is None or not zone.networks:
+        net = "192.0.2." if documentation == "10" else "198.51.100."
+        return net + documentation if wanted == 4 else f"2001:db8:{documentation[0]}::{documentation}"
+    for network in zone.networks:
+        if family(network.first) == wanted:
+            nice = network.first + 10
+            return address_text(nice if nice < network.last else network.last)
+    return None

@@ -1,0 +1,93 @@
+"""Limits against the mass-casualty load, by arithmetic: does a surge of a call ever exceed a limit?
+
+The answer comes from the very token buckets of the engine, filled at the instants at which the surge's messages come.
+A surge is steady and lasts a day: a load above the rate uses up any burst in the end, one below it never does.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+
+from firewall.engine.decide import key_reader
+from firewall.engine.engine import Engine
+from firewall.engine.limits import Buckets, Key
+from firewall.lint.finding import Sent
+from firewall.lint.instant import SECOND_NS
+from firewall.lint.probe import decide
+from firewall.ruleset.policy import Limit, Policy, Rule, Surge
+
+DEFAULT_SURGE = Surge(calls_per_second=40, per_source=25)
+"""For a policy that names no surge: what a county's trunk saw in a storm, not an extreme."""
+SURGE_S = 86_400
+_MAX_EVENTS = 300_000
+OWN_TO_A_CALL = ("sip.Call-ID", "sip.from.tag", "sip.to.tag", "sip.tag", "sip.Via")
+"""Fields that no two calls share: a limit for each of their values counts one call."""
+
+Arrival = tuple[int, Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """So many calls per second exceed the limit; the one with this number, from 0, is the first that it cuts into."""
+
+    calls_per_second: int
+    call: int
+    is_one_source: bool
+
+
+def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy) -> Exceeded | None:
+    """Return the load of ``emergency.surge`` with which calls like this exceed a rule's limit, None if they never do.
+
+    First what one source sends, then all sources together: a key without the source's address is shared by all.
+    """
+    limit = rule.limit
+    arrivals = _arrivals(rule, call, policy)
+    if limit is None or not arrivals:
+        return None
+    surge = policy.emergency.surge or DEFAULT_SURGE
+    by_source = any(field in ("net.src", "ip.src", "ipv6.src") for field in limit.per)
+    loads = [(surge.per_source, True)] if by_source else [(surge.per_source, True), (surge.calls_per_second, False)]
+    for calls_per_second, is_one_source in loads:
+        number = _first_above(limit, arrivals, calls_per_second)
+        if number is not None:
+            return Exceeded(calls_per_second, number, is_one_source)
+    return None
+
+
+def _arrivals(rule: Rule, call: Sequence[Sent], policy: Policy) -> list[Arrival]:
+    """Return the messages of one call that the limit counts: when each comes (ns after the first), with its key."""
+    engine = Engine(policy)
+    read_key = key_reader(rule.limit.per if rule.limit is not None else ())
+    arrivals = []
+    for each in call:
+        facts = engine.facts(each.datagram, each.at_ns)
+        decide(engine, each)
+        if rule.matches(facts) and (rule.schedule is None or rule.schedule.active(each.at_ns)):
+            arrivals.append((each.at_ns - call[0].at_ns, read_key(facts)))
+    return arrivals
+
+
+def _first_above(limit: Limit, arrivals: Sequence[Arrival], calls_per_second: int) -> int | None:
+    """Return the number of the first call of a steady load that the limit cuts into, None where it never does."""
+    fullest = max(sum(key == other for _, other in arrivals) for _, key in arrivals)
+    rate, refill = calls_per_second * fullest, limit.count * SECOND_NS / limit.period_ns
+    if any(field.startswith(OWN_TO_A_CALL) for field in limit.per):
+        calls = 1
+    elif rate > refill:
+        calls = int(calls_per_second * limit.burst / (rate - refill)) + 2 * calls_per_second + 2
+        if calls > SURGE_S * calls_per_second:
+            return None
+        if calls * len(arrivals) > _MAX_EVENTS:
+            return calls
+    else:
+        # The pattern repeats with every call: what two calls' length does not fill is never filled.
+        seconds = 5 + 2 * arrivals[-1][0] // SECOND_NS
+        calls = min(calls_per_second * seconds, _MAX_EVENTS // len(arrivals))
+    buckets = Buckets(limit)
+    coming = merge(*_coming(arrivals, calls, calls_per_second), key=lambda each: each[0])
+    return next((number for at_ns, key, number in coming if buckets.above(key, at_ns)), None)
+
+
+def _coming(arrivals: Sequence[Arrival], calls: int, calls_per_second: int) -> Iterator[list[tuple[int, Key, int]]]:
+    for offset_ns, key in arrivals:
+        yield [(number * SECOND_NS // calls_per_second + offset_ns, key, number) for number in range(calls)]

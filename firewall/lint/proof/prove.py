@@ -1,0 +1,80 @@
+"""Everything that is asked about one policy, and what came of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from firewall.lint.endpoint import Pair
+from firewall.lint.finding import Extent
+from firewall.lint.flow import Flow, selected
+from firewall.lint.probe import Questioner
+from firewall.lint.proof.asking import Asker, Unanswered
+from firewall.lint.proof.ban import Banned, banned, ordinary_contexts
+from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.refute import Refuted, Refuter, Shadowed
+from firewall.lint.proof.service import named_services
+from firewall.lint.proof.surge import Surged, surged
+from firewall.ruleset.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of it. Nothing found and nothing unanswered is a proof, as far as ``extent`` says."""
+
+    refuted: tuple[Refuted, ...]
+    surged: tuple[Surged, ...]
+    banned: tuple[Banned, ...]
+    shadowed: tuple[Shadowed, ...]
+    unanswered: tuple[Unanswered, ...]
+    extent: Extent
+
+
+def calling_pairs(policy: Policy) -> list[Pair]:
+    """Return a plain pair of ends for each two zones between which emergency calls must pass."""
+    pairs = (plain_pair(policy, caller, psap) for caller, psap in zone_pairs(policy))
+    return [pair for pair in pairs if pair is not None]
+
+
+def prove(policy: Policy, pairs: Sequence[Pair], encoding: Encoding, questioner: Questioner) -> Proof:
+    """Ask whether this policy, the encoding's first, can block an emergency call between these ends."""
+    encoded, asker = encoding.policies[0], Asker(encoding, policy)
+    flows = selected(policy.emergency.flows)
+    services = named_services(policy)
+    every = [context for pair in pairs for context in contexts(policy, flows, pair, services)]
+    kinds = merged(asker, every)
+    refuter = Refuter(encoded, asker, questioner)
+    refuter.refute(kinds)
+    refuter.list_others(kinds)
+    has_bans = any(rule.ban_ns is not None for rule in policy.rules)
+    ordinary = [context for pair in pairs for context in ordinary_contexts(policy, pair)] if has_bans else []
+    loads = surged(encoded, asker, questioner, list(kinds))
+    bans = banned(encoded, asker, questioner, list(merged(asker, ordinary)))
+    return Proof(
+        tuple(refuter.found),
+        tuple(each for each in loads if isinstance(each, Surged)),
+        tuple(each for each in bans if isinstance(each, Banned)),
+        tuple(refuter.shadowed(list(kinds))),
+        (*refuter.unanswered, *(each for each in (*loads, *bans) if isinstance(each, Unanswered))),
+        _extent(flows, pairs, every, kinds, asker),
+    )
+
+
+def merged(asker: Asker, every: Sequence[Context]) -> dict[Context, tuple[str, ...]]:
+    """Return one context of each kind, the first, with the labels of all: they cannot differ in this formula."""
+    kinds: dict[tuple[object, ...], list[Context]] = {}
+    for context in every:
+        kinds.setdefault(asker.signature(context), []).append(context)
+    return {alike[0]: tuple(dict.fromkeys(each.step.label for each in alike)) for alike in kinds.values()}
+
+
+def _extent(
+    flows: Sequence[Flow], pairs: Sequence[Pair], every: Sequence[Context], kinds: Collection[Context], asker: Asker
+) -> Extent:
+    return Extent(
+        flows=len(flows),
+        pairs=len(pairs),
+        messages=len(every),
+        kinds=len(kinds),
+        times=len(asker.encoding.instants),
+        questions=asker.questions,
+    )

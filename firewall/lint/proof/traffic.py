@@ -1,0 +1,294 @@
+"""All traffic, emergency or not: whole flows in every dialog state, each message a context of the proof.
+
+Lint's main question is about emergency calls only (``context.py``). What is promised in ``must:`` and what changes
+between two policies is about every message, so here are those of ordinary calls too, any method in every state of a
+dialog, what belongs to nothing, and what is no SIP message.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal as OneOf
+
+from firewall.engine.engine import Engine
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.flow import FLOWS, Flow, Writer
+from firewall.lint.form import SOS, Form, FormFlow
+from firewall.lint.instant import BASE_NS
+from firewall.lint.language.settle import Literal
+from firewall.lint.probe import Probe, decide, sent_of
+from firewall.lint.proof.atom import Atom, base_field
+from firewall.lint.proof.context import SERVICE_URNS, Context, contexts, plain_pair, zone_pairs
+from firewall.lint.script import Dialog, Role, Script, Side, Step
+from firewall.net.signalling import SIP_PORT
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import Call, Field, Matches, Membership
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy
+from firewall.sip.message import parse_message
+
+State = OneOf["none", "stray", "early", "confirmed", "terminated"]
+"""Where in a dialog a message stands; ``stray``: it says it belongs to one, and nobody knows that one."""
+
+Chain = tuple[Context, ...]
+"""The messages of one flow in order. Each but the first is met in its state only when those before it passed."""
+
+METHODS = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "MESSAGE", "PRACK", "UPDATE"),
+    *("SUBSCRIBE", "NOTIFY", "REFER", "INFO", "PUBLISH", "X-ORDINARY"),
+)
+_OWN_WAYS = frozenset({"INVITE", "ACK", "CANCEL"})
+"""Methods that the engine treats in a way of their own (RFC 3261 §9, §13); it cannot tell the others apart."""
+_WHERE: dict[State, str] = {
+    "none": "outside a call",
+    "stray": "of a call nobody knows",
+    "early": "in an early dialog",
+    "confirmed": "in a confirmed dialog",
+    "terminated": "in a terminated dialog",
+}
+_UNREADABLE = (b"\x00\x01\x02 no SIP at all\r\n\r\n", b"INVITE sip:1000@psap.example SIP/2.0\r\nno header\r\n\r\n")
+_ORDINARY = Form("ordinary", "sip:+16175551212@{host}", "<sip:+16175551212@{host}>")
+_TEST = Form("urn:service:test.sos", "urn:service:test.sos", "<urn:service:test.sos>", is_test=True)
+_CALLBACK = replace(_ORDINARY, name="callback", headers=(("Priority", "psap-callback"),))
+EMERGENCY_CARRIERS = frozenset(
+    {"r-uri", "To", "From", "Route", "Contact", "Resource-Priority", "Priority", "Call-Info", "body"}
+)
+"""Everything that can make a message an emergency."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A form that flows begin with, and what of its text must stay so that the message is what it is."""
+
+    form: Form
+    held: frozenset[str] = frozenset()
+    language: tuple[Literal, ...] = ()
+
+
+def plain_ends(policy: Policy) -> Pair:
+    """Return the ends that messages have where nothing asks for others: the first of ``from`` and ``to``."""
+    pairs = (plain_pair(policy, caller, psap) for caller, psap in zone_pairs(policy))
+    found = next((pair for pair in pairs if pair is not None), None)
+    return found or Pair(Endpoint("192.0.2.10", SIP_PORT), Endpoint("198.51.100.20", SIP_PORT))
+
+
+def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Chain]:
+    """Return every flow as this policy recognises its messages; ``conditions`` are the atoms of all rules asked about.
+
+    Of methods that neither these atoms nor the engine can tell apart there is one.
+    """
+    known = replace(
+        policy,
+        rules=(),
+        default="allow",
+        exceptions=ExceptionPolicies(),
+        emergency=replace(policy.emergency, guard="off"),
+    )
+    found = [*_emergency_chains(known, conditions, pair), *_ordinary_flows(known, conditions, pair)]
+    methods = _told_apart(conditions)
+    for kind in _kinds(policy.emergency, conditions):
+        for state in _WHERE:
+            for method in methods:
+                found += _of_method(known, kind, state, method, pair)
+        found += [_stray_response(known, kind, method, pair) for method in methods if method != "ACK"]
+    found += [_unreadable(known, data, pair) for data in _UNREADABLE]
+    return [chain for chain in found if chain]
+
+
+def _emergency_chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
+    """Yield the flows of the main proof, all of them, whichever the policy promises."""
+    flow: list[Context] = []
+    ordinary = _no_emergency(policy.emergency, conditions)
+    for context in contexts(policy, FLOWS, pair):
+        free = context
+        if context.facts.message is not None and context.facts.emergency is None:
+            language = _of_step(context.step, _Kind(_ORDINARY, language=ordinary))
+            free = replace(context, is_fixed=False, language=(*context.language, *language))
+        if flow and (context.index == 0 or context.flow is not flow[-1].flow or context.form is not flow[-1].form):
+            yield from _variants(flow)
+            flow = []
+        flow.append(free)
+    yield from _variants(flow)
+
+
+def _variants(flow: Sequence[Context]) -> Iterator[Chain]:
+    """A step may be there several times, once for each thing that makes it an emergency: a chain has one of each."""
+    by_index: dict[int, list[Context]] = {}
+    for context in flow:
+        by_index.setdefault(context.index, []).append(context)
+    firsts = [same[0] for same in by_index.values()]
+    if firsts:
+        yield tuple(firsts)
+    for position, same in enumerate(by_index.values()):
+        for other in same[1:]:
+            yield (*firsts[:position], other)
+
+
+def _ordinary_flows(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
+    kind = _Kind(_ORDINARY, language=_no_emergency(policy.emergency, conditions))
+    for flow in FLOWS:
+        if flow.form_flow == "voice" and flow.policy_flow != "callback":
+            named = replace(flow, name=f"ordinary {flow.name}", form_flow=None)
+            yield _chain(policy, named, kind, pair)
+
+
+def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> Iterator[_Kind]:
+    yield _Kind(_ORDINARY, language=_no_emergency(definition, conditions))
+    yield _Kind(SOS, language=(SERVICE_URNS,))
+    yield _Kind(_TEST, held=frozenset({"r-uri"}))
+    yield _Kind(_CALLBACK, held=frozenset({"Priority"}))
+
+
+def _of_method(policy: Policy, kind: _Kind, state: State, method: str, pair: Pair) -> Iterator[Chain]:
+    if method == "CANCEL" and state != "none":
+        return  # it has no dialog (RFC 3261 §9.1); of an INVITE that rings it is in the flows
+    name = f"{kind.form.name} {method} {_WHERE[state]}"
+    flow = Flow(name, "voice", _form_flow(kind), _writer(state, method))
+    yield _chain(policy, flow, kind, pair)
+    if state not in ("none", "stray"):
+        other_way = Flow(f"{name}, from the other side", "voice", _form_flow(kind), _writer(state, method, "psap"))
+        yield _chain(policy, other_way, kind, pair)
+
+
+def _stray_response(policy: Policy, kind: _Kind, method: str, pair: Pair) -> Chain:
+    """A response whose request went another way, or did not pass."""
+
+    def write(script: Script, form: Form) -> None:
+        dialog = script.dialog("psap", form.request_uri, form.to, form.style)
+        request = script.request(dialog, "psap", method, "initial", begins=True, headers=form.headers)
+        script.steps.clear()
+        script.answer(request, 200, "mid_call", headers=form.headers)
+
+    name = f"{kind.form.name} response to a {method} that nobody knows"
+    return _chain(policy, Flow(name, "voice", _form_flow(kind), write), kind, pair)
+
+
+def _form_flow(kind: _Kind) -> FormFlow | None:
+    return "voice" if kind.form is not _ORDINARY else None
+
+
+def _writer(state: State, method: str, sender: Side = "caller") -> Writer:
+    def write(script: Script, form: Form) -> None:
+        if state in ("none", "stray"):
+            dialog = script.dialog("caller", form.request_uri, form.to, form.style)
+            _exchange(script, dialog, method, form, begins=state == "none")
+            return
+        dialog = _opened(script, form, state)
+        _exchange(script, dialog, method, form, begins=False, sender=sender)
+
+    return write
+
+
+def _opened(script: Script, form: Form, state: State) -> Dialog:
+    dialog = script.dialog("caller", form.request_uri, form.to, form.style)
+    headers = form.headers
+    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=headers)
+    script.answer(invite, 180, "mid_call")
+    if state != "early":
+        script.answer(invite, 200, "mid_call")
+        script.request(dialog, "caller", "ACK", "mid_call", of=invite)
+    if state == "terminated":
+        bye = script.request(dialog, "caller", "BYE", "mid_call")
+        script.answer(bye, 200, "mid_call")
+    return dialog
+
+
+def _exchange(
+    script: Script, dialog: Dialog, method: str, form: Form, *, begins: bool, sender: Side = "caller"
+) -> None:
+    headers = form.headers
+    role: Role = "initial" if begins else "mid_call"
+    request = script.request(dialog, sender, method, role, begins=begins, headers=headers)
+    if method != "ACK":
+        script.answer(request, 200, role)
+
+
+def _unreadable(policy: Policy, data: bytes, pair: Pair) -> Chain:
+    def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
+        script.steps.append(Step(0, "caller", "datagram that is no SIP message", "initial", data))
+
+    return _chain(policy, Flow("no SIP message", "voice", None, write), _Kind(_ORDINARY), pair)
+
+
+def _chain(policy: Policy, flow: Flow, kind: _Kind, pair: Pair) -> Chain:
+    """Send the flow through an engine that lets everything pass; return what the rules would see of each message."""
+    engine = Engine(policy)
+    probe = Probe(flow, kind.form, pair, BASE_NS, "proof")
+    found = []
+    for index, step in enumerate(probe.steps()):
+        sent = sent_of(step, probe)
+        facts = engine.facts(sent.datagram, sent.at_ns)
+        decision = decide(engine, sent)
+        mark = facts.emergency
+        is_carried = mark is not None and any(phrase.startswith("same call") for phrase in mark.evidence)
+        found.append(
+            Context(
+                flow,
+                kind.form,
+                index,
+                pair,
+                step,
+                facts,
+                decision.decision.reason != "default",
+                held=frozenset() if is_carried else kind.held,
+                language=() if is_carried or facts.message is None else _of_step(step, kind),
+                is_fixed=facts.message is None,
+            )
+        )
+    return tuple(found)
+
+
+def _of_step(step: Step, kind: _Kind) -> tuple[Literal, ...]:
+    """A response has no Request-URI to speak about."""
+    if step.payload.startswith(b"SIP/2.0"):
+        return tuple(each for each in kind.language if not base_field(each.condition.operand).name.startswith("sip.r-"))
+    return kind.language
+
+
+def _no_emergency(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tuple[Literal, ...]:
+    """Return what must not become true of an ordinary message, as far as these atoms could make it so."""
+    carriers = {base_field(atom.operand).name for atom in conditions}
+    dialled = tuple(
+        prefix + number
+        for number in (*definition.numbers, *definition.test_numbers)
+        for prefix in ("", "+1", *definition.dial_prefixes)
+    )
+    found: list[Literal] = []
+    for field in ("sip.r-uri", "sip.to"):
+        if any(name == field or name.startswith(f"{field}.") for name in carriers):
+            whole = Call("lower", Field(field if field == "sip.r-uri" else "sip.to.addr"))
+            found.append(Literal(Membership(Field(f"{field}.user"), dialled), False))
+            found.append(Literal(Matches(whole, "^(urn|tel):"), False))
+    if "sip.Priority" in carriers or "sip.header" in carriers:
+        found.append(Literal(Matches(Field("sip.Priority"), "emergency|psap-callback"), False))
+    if "sip.Resource-Priority" in carriers or "sip.header" in carriers:
+        found.append(Literal(Matches(Field("sip.header", "resource-priority"), "esnet"), False))
+    return tuple(found)
+
+
+def _told_apart(conditions: Iterable[Atom]) -> list[str]:
+    """Return methods, one of each kind that the engine or these atoms tell apart, named ones first."""
+    about = [atom for atom in conditions if base_field(atom.operand).name in ("sip.Method", "sip.CSeq.method")]
+    named = [
+        value
+        for atom in about
+        for value in (*getattr(atom, "items", ()), getattr(atom, "value", None))
+        if isinstance(value, str)
+        and value
+        and value.isascii()
+        and all(char.isalnum() or char in "-._" for char in value)
+    ]
+    tests = [compile_condition(atom) for atom in about]
+    kinds: dict[tuple[object, ...], str] = {}
+    for method in dict.fromkeys((*METHODS, *named)):
+        facts = _request_facts(method)
+        own = method if method in _OWN_WAYS else ""
+        kinds.setdefault((own, *(test(facts) for test in tests)), method)
+    return list(kinds.values())
+
+
+def _request_facts(method: str) -> Facts:
+    script = Script(Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.20")), "method")
+    dialog = script.dialog("caller", "sip:1000@psap.example", "<sip:1000@psap.example>")
+    script.request(dialog, "caller", method, "initial", begins=True)
+    payload = script.steps[-1].payload
+    return Facts(sent_of(script.steps[-1], Probe(FLOWS[0], SOS, script.pair, 0)).datagram, parse_message(payload))

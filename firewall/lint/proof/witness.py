@@ -1,0 +1,214 @@
+"""From a model of the formula to a call that is really sent through the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from firewall.engine.record import SipDecision
+from firewall.errors import SipSyntaxError
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.finding import Sent
+from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
+from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide
+from firewall.lint.proof.atom import Atom, base_field
+from firewall.lint.proof.context import SERVICE_URNS, TO_SERVICE_URNS, Context
+from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.formula import Model
+from firewall.lint.script import Step
+from firewall.net.address import address_number, address_text
+from firewall.net.datagram import Datagram, Transport
+from firewall.ruleset.expression import Call, Comparison, Field, Operand, Slice
+from firewall.ruleset.policy import Guard
+from firewall.sip.message import Message, parse_message
+
+_PADDING_LINE_BYTES = 4000
+_MAX_PAYLOAD_BYTES = {"UDP": 65_507, "TCP": 65_535}
+
+
+@dataclass(frozen=True, slots=True)
+class TooSmall:
+    """The message cannot be made as short as the model has it: its frame has at least so many bytes."""
+
+    frame_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A call of a context, its messages as the firewall receives them; the last is the one in question.
+
+    ``rest`` are the messages of the flow that come after it.
+    """
+
+    probe: Probe
+    steps: tuple[Step, ...]
+    sent: tuple[Sent, ...]
+    rest: tuple[Step, ...]
+    transport: Transport
+
+    def whole(self) -> "Staged":
+        """Return the call to its end."""
+        sent = tuple(_sent(each, self.probe, self.transport) for each in self.rest)
+        return replace(self, steps=self.steps + self.rest, sent=self.sent + sent, rest=())
+
+
+def stage(
+    encoding: Encoding, context: Context, model: Model, text: Sequence[Literal]
+) -> Staged | Conflict | TooHard | TooSmall:
+    """Write the call that a model stands for, the message in question so that the literals are true of it."""
+    pair = _pair(encoding, context, model)
+    probe = Probe(context.flow, context.form, pair, 0, "proof")
+    every = probe.steps()
+    step = every[context.index]
+    transport = encoding.transport(model)
+    settled: Settled | Conflict | TooHard
+    if context.is_fixed:
+        settled = Settled(step.payload)
+    else:
+        language = [*context.language, Literal(Comparison(Field("sip.CSeq.method"), "==", _cseq_method(context)), True)]
+        settled = settle(step.payload, [*text, *language], context.held, _held_of_dialog(context))
+    if not isinstance(settled, Settled):
+        return settled
+    payload = _sized(encoding, context, model, settled.payload, pair, transport)
+    if isinstance(payload, TooSmall):
+        return payload
+    named = [_renamed(each, step.payload, payload) for each in (every[: context.index], every[context.index + 1 :])]
+    steps = (*named[0], replace(step, payload=payload))
+    begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
+    probe = replace(probe, at_ns=begins_ns)
+    sent = tuple(_sent(each, probe, transport) for each in steps)
+    return Staged(probe, steps, sent, tuple(named[1]), transport)
+
+
+def _cseq_method(context: Context) -> str:
+    message = context.facts.message
+    return (message.cseq_method if message is not None else None) or ""
+
+
+def _held_of_dialog(context: Context) -> frozenset[str]:
+    """Only the method stays, and that a first request has no To tag: the names of the call are changed in all of it."""
+    message = context.facts.message
+    begins = message is not None and message.to_tag is None
+    return frozenset({"method", "to-tag"}) if begins else frozenset({"method"})
+
+
+def run(staged: Staged, questioner: Questioner, guard: Guard = "off") -> Blocked | SipDecision:
+    """Send a staged call through a fresh engine: the first message that is lost, or the decision on the last.
+
+    With ``guard: enforce`` the earlier messages pass whatever the rules say, so that the last one is judged.
+    """
+    engine = questioner.engine(guard)
+    decision: SipDecision | None = None
+    for index, each in enumerate(staged.sent):
+        decision = decide(engine, each)
+        is_last = index == len(staged.sent) - 1
+        if decision.decision.verdict != "allow" and (is_last or decision.decision.enforced):
+            return Blocked(staged.probe, staged.steps[index], decision, staged.sent[: index + 1])
+    assert decision is not None  # noqa: S101 - a flow has at least one message
+    return decision
+
+
+def read_as(atom: Atom, context: Context) -> Atom | None:
+    """Return how an atom of our own is read off the message's text in this context, None where it is given.
+
+    The service asked for is the URN in lower case, where that is what makes the call an emergency (RFC 5031 §4.2).
+    """
+    if base_field(atom.operand).name != "emergency.service" or not context.language:
+        return None
+    if context.language[0] == SERVICE_URNS:
+        return read_as_service(atom, Field("sip.r-uri"))
+    if context.language[0] == TO_SERVICE_URNS:
+        return read_as_service(atom, Field("sip.to.addr"))
+    return None
+
+
+def read_as_service(atom: Atom, urn: Field) -> Atom:
+    """Return an atom about the emergency service as one about the URN that asks for it, in lower case."""
+    return replace(atom, operand=_reading(atom.operand, urn))
+
+
+def _reading(operand: Operand, urn: Field) -> Operand:
+    match operand:
+        case Field():
+            return Call("lower", urn)
+        case Slice(inner, start, length):
+            return Slice(_reading(inner, urn), start, length)
+        case Call(function, inner):
+            return Call(function, _reading(inner, urn))
+
+
+def _pair(encoding: Encoding, context: Context, model: Model) -> Pair:
+    lines = encoding.lines
+    plain = context.pair
+    sender, receiver = (plain.caller, plain.psap) if context.step.sender == "caller" else (plain.psap, plain.caller)
+    source = _endpoint(sender, lines["src"].piece(model), lines["sport"].piece(model))
+    source = replace(
+        source, interface=next(name for name, chosen in encoding.interfaces.items() if model.holds(chosen))
+    )
+    destination = _endpoint(receiver, lines["dst"].piece(model), lines["dport"].piece(model))
+    return Pair(source, destination) if context.step.sender == "caller" else Pair(destination, source)
+
+
+def _endpoint(plain: Endpoint, address: tuple[int, int], port: tuple[int, int]) -> Endpoint:
+    number = address_number(plain.ip)
+    ip = plain.ip if address[0] <= number <= address[1] else address_text(_host_in(address))
+    return replace(plain, ip=ip, port=plain.port if port[0] <= plain.port <= port[1] else port[0])
+
+
+def _host_in(piece: tuple[int, int]) -> int:
+    first, last = piece
+    return first + 10 if first + 10 <= last else first
+
+
+def _sized(
+    encoding: Encoding, context: Context, model: Model, payload: bytes, pair: Pair, transport: Transport
+) -> bytes | TooSmall:
+    """Make the message so long that its frame has the length of the model: padding in a header nobody reads."""
+    first, last = encoding.lines["frame_len"].piece(model)
+    packet = _sent(
+        replace(context.step, payload=payload), Probe(context.flow, context.form, pair, 0), transport
+    ).datagram
+    if packet.frame_len > last:
+        return TooSmall(packet.frame_len)
+    missing = first - packet.frame_len
+    if missing <= 0:
+        return payload
+    head, separator, body = payload.partition(b"\r\n\r\n")
+    while missing > 0:
+        line = b"\r\nX-Padding: "
+        size = min(max(missing, len(line) + 1), _PADDING_LINE_BYTES)
+        line += b"x" * (size - len(line))
+        head += line
+        missing -= len(line)
+    return head + separator + body
+
+
+def _renamed(others: Sequence[Step], before: bytes, after: bytes) -> list[Step]:
+    """Give the other messages of the call the identifiers that the message in question has now."""
+    names = [
+        (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
+        for old, new in zip(_identifiers(before), _identifiers(after), strict=True)
+        if old is not None and new is not None and old != new
+    ]
+    renamed = []
+    for step in others:
+        payload = step.payload
+        for old, new in names:
+            payload = payload.replace(old, new)
+        renamed.append(replace(step, payload=payload))
+    return renamed
+
+
+def _identifiers(payload: bytes) -> tuple[str | None, ...]:
+    try:
+        message: Message = parse_message(payload)
+    except SipSyntaxError:
+        return (None, None, None, None)
+    return message.call_id, message.from_tag, message.to_tag, message.via_branch
+
+
+def _sent(step: Step, probe: Probe, transport: Transport) -> Sent:
+    caller, psap = probe.pair.caller, probe.pair.psap
+    source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
+    datagram = Datagram(
+        source.ip, source.port, destination.ip, destination.port, step.payload, transport, source.interface
+    )
+    return Sent(probe.at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)

@@ -1,0 +1,178 @@
+"""A difference between two policies for a terminal, and as the JSON document of ``sosgate diff --format json``."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from firewall.engine.recording import printable
+from firewall.engine.timestamp import timestamp
+from firewall.lint.difference import Difference, Verdict, VerdictChange
+from firewall.lint.rendering.sentence import number
+from firewall.ruleset.policy import Policy
+
+Line = tuple[tuple[str, str], ...]
+"""Pieces of one line, each with its style (rich's words; "" is plain)."""
+
+_INDENT = 12
+_SHOWN_MESSAGES = 6
+_RESULT_STYLES = {"same": "bold green", "differs": "bold red", "undecided": "bold yellow"}
+_VERDICT_STYLES = {"allow": "green", "drop": "red", "reject": "red"}
+
+
+def difference_lines(found: Difference, captures: Mapping[int, str], width: int | None) -> Iterator[Line]:
+    """Yield the lines for a terminal; ``captures`` are the files that witnesses were written to, by change."""
+    for index, change in enumerate(found.changes):
+        yield from _change_lines(found, change, captures.get(index), index + 1, width)
+        yield ()
+    for setting in found.settings:
+        yield from _labelled("setting", f"{setting.what}: {setting.before} -> {setting.after}", width)
+    for reason in found.unanswered:
+        yield from _labelled("undecided", reason, width)
+    for note in found.notes:
+        yield from _labelled("note", note, width)
+    yield _summary(found)
+
+
+def _change_lines(
+    found: Difference, change: VerdictChange, capture: str | None, count: int, width: int | None
+) -> Iterator[Line]:
+    kind = f"emergency ({_class(change)})" if change.is_emergency else "ordinary"
+    shown = ", ".join(change.messages[:_SHOWN_MESSAGES])
+    more = len(change.messages) - _SHOWN_MESSAGES
+    shown += f" and {more} more kinds of message" if more > 0 else ""
+    yield ((f"{count}. ", "blue"), (kind, "bold red" if change.is_emergency else "bold"), (f": {shown}", "bold"))
+    for index, where in enumerate(change.where):
+        yield from _labelled("where" if index == 0 else "or", " and ".join(where) or "always", width)
+    if not change.is_all:
+        yield from _labelled("or", "other conditions under which the same two rules decide", width)
+    for label, verdict, policy in (("before", change.before, found.old), ("after", change.after, found.new)):
+        yield from _labelled(label, f"{verdict_words(verdict)}, {decider(verdict, policy)}", width, verdict.verdict)
+    yield from _labelled("witness", witness_line(change), width)
+    if capture is not None:
+        yield from _labelled("capture", f"{capture} (messages: {len(change.sent)})", width)
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return ``reject with 503``, ``drop and ban for 10m``, ``allow``."""
+    status = f" with {verdict.status}" if verdict.status is not None else ""
+    return verdict.verdict + status + (f" and ban for {verdict.ban}" if verdict.ban is not None else "")
+
+
+def decider(verdict: Verdict, policy: Policy) -> str:
+    """Return what decided: ``rule "calls" (old.yaml:40)``, ``the default (old.yaml:50)``, or the reason's code."""
+    place = f" ({policy.file}:{verdict.line})" if verdict.line is not None else ""
+    if verdict.rule is not None:
+        return f'rule "{verdict.rule}"{place}'
+    if verdict.reason == "default":
+        return f"the default{place}"
+    return f"no rule (reason {verdict.reason})"
+
+
+def witness_line(change: VerdictChange) -> str:
+    """Return the message that shows a change, in one line."""
+    last = change.sent[-1]
+    datagram = last.datagram
+    source, destination = (
+        f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        for ip, port in ((datagram.src_ip, datagram.src_port), (datagram.dst_ip, datagram.dst_port))
+    )
+    start_line = datagram.payload.decode("utf-8", "backslashreplace").split("\r\n", 1)[0]
+    after = f", message {len(change.sent)} of those sent" if len(change.sent) > 1 else ""
+    earlier = ", set up before the policies were loaded" if change.set_up else ""
+    interface = f" by {datagram.in_iface}" if datagram.in_iface is not None else ""
+    ends = f"{datagram.transport.lower()} {source} > {destination}{interface}"
+    return f"{printable(start_line)}, {ends}, {timestamp(last.at_ns)}{after} ({change.flow}{earlier})"
+
+
+def difference_document(found: Difference, captures: Mapping[int, str]) -> dict[str, Any]:
+    """Return the JSON document."""
+    return {
+        "result": found.result,
+        "old": found.old.file,
+        "new": found.new.file,
+        "changes": [_change(change, captures.get(index)) for index, change in enumerate(found.changes)],
+        "settings": [{"what": each.what, "before": each.before, "after": each.after} for each in found.settings],
+        "notes": list(found.notes),
+        "undecided": list(found.unanswered),
+        "cut": found.is_cut,
+        "extent": {"messages": found.messages, "kinds": found.kinds, "questions": found.questions},
+    }
+
+
+def _change(change: VerdictChange, capture: str | None) -> dict[str, Any]:
+    return {
+        "emergency": change.is_emergency,
+        "class": change.mark.emergency_class if change.mark is not None else None,
+        "flow": change.flow,
+        "context": list(change.messages),
+        "where": [" and ".join(where) or "always" for where in change.where],
+        "complete": change.is_all,
+        "before": _verdict(change.before),
+        "after": _verdict(change.after),
+        "witness": _witness(change),
+        "pcap": capture,
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.verdict,
+        "status": verdict.status,
+        "ban": verdict.ban,
+        "reason": verdict.reason,
+        "rule": verdict.rule,
+        "line": verdict.line,
+    }
+
+
+def _witness(change: VerdictChange) -> dict[str, Any]:
+    last = change.sent[-1]
+    datagram = last.datagram
+    return {
+        "summary": witness_line(change),
+        "message": datagram.payload.decode("utf-8", "backslashreplace"),
+        "messages": len(change.sent),
+        "set_up": change.set_up,
+        "timestamp": timestamp(last.at_ns),
+        "src_ip": datagram.src_ip,
+        "src_port": datagram.src_port,
+        "dest_ip": datagram.dst_ip,
+        "dest_port": datagram.dst_port,
+        "proto": datagram.transport,
+        "in_iface": datagram.in_iface,
+    }
+
+
+def _class(change: VerdictChange) -> str:
+    return change.mark.emergency_class if change.mark is not None else "later message"
+
+
+def _summary(found: Difference) -> Line:
+    asked = f"{number(found.messages)} messages of whole flows ({number(found.kinds)} kinds to these rules)"
+    extent = f"{asked}, any address, port, header, size and time; {number(found.questions)} questions"
+    names = f"{found.old.file} -> {found.new.file}"
+    if found.result == "same":
+        return (("same", _RESULT_STYLES["same"]), (f": {names}: no change in meaning: {extent}", ""))
+    told = []
+    if found.changes:
+        of_emergencies = sum(change.is_emergency for change in found.changes)
+        more = " or more" if found.is_cut else ""
+        told.append(f"{_counted(len(found.changes), 'change')}{more}, {of_emergencies} of emergency calls")
+    if found.settings:
+        told.append(_counted(len(found.settings), "setting"))
+    if found.unanswered:
+        told.append(f"{len(found.unanswered)} undecided")
+    return ((found.result, _RESULT_STYLES[found.result]), (f": {names}: {'; '.join(told)} ({extent})", ""))
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _labelled(label: str, text: str, width: int | None, verdict: str = "") -> Iterator[Line]:
+    folded = [text]
+    if width is not None and width > 2 * _INDENT:
+        folded = textwrap.wrap(text, width - _INDENT - 2, break_long_words=False, break_on_hyphens=False) or [""]
+    yield ((f"   {label:<9}: ", "blue"), (folded[0], _VERDICT_STYLES.get(verdict, "")))
+    for more in folded[1:]:
+        yield ((" " * (_INDENT + 2), ""), (more, _VERDICT_STYLES.get(verdict, "")))

@@ -1,0 +1,135 @@
+"""Lines of a policy as a finding shows them: numbered, with carets under what is at fault, or as a change."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+
+from firewall.lint.finding import Edit, Finding, Fix, Mark
+
+Line = tuple[tuple[str, str], ...]
+"""Pieces of one line, each with its style (rich's words; "" is plain)."""
+
+_GUTTER = 8
+_MAX_MARKED_LINES = 8
+_MAX_CELLS = 400
+"""Of a line where no terminal sets the limit: an expression may have 64 KB."""
+_CUT = "…"
+_SIGN_STYLES = {"+": "green", "-": "red"}
+
+
+def excerpt_lines(finding: Finding, lines: Sequence[str], style: str, width: int | None) -> Iterator[Line]:
+    """Yield the finding's own line and those it points at, carets below; nothing where the file cannot be read."""
+    line = finding.place.line
+    if line is None or not 0 < line <= len(lines):
+        return
+    marks = [mark for mark in finding.marks if mark.end_line <= len(lines)] or [_whole_line(finding, lines[line - 1])]
+    yield (("      |", "blue"),)
+    shown = line - 1
+    if line < marks[0].line:
+        yield _numbered(line, _clipped(lines[line - 1].rstrip(), 0, 0, width)[0])
+        shown = line
+    for mark in marks:
+        if mark.line > shown + 1 and shown >= line:
+            yield (("    …", "blue"),)
+        yield from _marked(mark, lines, style, width)
+        shown = mark.end_line
+
+
+def _whole_line(finding: Finding, text: str) -> Mark:
+    line, bare = finding.place.line or 0, text.rstrip()
+    column = finding.place.column or len(bare) - len(bare.lstrip()) + 1
+    end = max(len(bare.partition(" #")[0].rstrip()) + 1, column + 1)
+    return Mark(line, column, line, end)
+
+
+def _marked(mark: Mark, lines: Sequence[str], style: str, width: int | None) -> Iterator[Line]:
+    last = min(mark.end_line, mark.line + _MAX_MARKED_LINES - 1)
+    for number in range(mark.line, last + 1):
+        text = lines[number - 1].rstrip()
+        start = mark.column - 1 if number == mark.line else len(text) - len(text.lstrip())
+        end = mark.end_column - 1 if number == mark.end_line else len(text)
+        shown, before, carets = _clipped(text, start, max(end, start + 1), width)
+        yield _numbered(number, shown)
+        label = f" {mark.label}" if mark.label and number == last else ""
+        pointer = " " * before + "^" * carets
+        if width is not None and _GUTTER + cell_len(pointer + label) >= width:
+            yield (("      | ", "blue"), (pointer, style))
+            label, pointer = label.strip(), " " * max(0, min(before, width - _GUTTER - cell_len(label)))
+        if pointer.strip() or label:
+            yield (("      | ", "blue"), (pointer + label, style))
+    if last < mark.end_line:
+        yield (("    …", "blue"),)
+
+
+def _room(width: int | None) -> int:
+    return _MAX_CELLS if width is None else width - _GUTTER - 1
+
+
+def _visible(text: str) -> str:
+    """Return a text that is safe on a terminal, as many characters as it has."""
+    return "".join(char if char.isprintable() else " " if char == "\t" else "·" for char in text)
+
+
+def _numbered(number: int, text: str) -> Line:
+    return ((f"{number:>5} | ", "blue"), (text, ""))
+
+
+def _clipped(text: str, start: int, end: int, width: int | None) -> tuple[str, int, int]:
+    """Return the text fit for the width, the cells before ``start`` in it, and how many cells the stretch takes."""
+    first, last = 0, len(text)
+    room = _room(width)
+    if cell_len(_visible(text)) > room:
+        first = 0 if cell_len(_visible(text[:end])) < room else max(0, start - room // 4)
+        last = min(last, first + room)
+        while last > first + 1 and cell_len(_visible(text[first:last])) > room - 2 * len(_CUT):
+            last -= 1
+    head, tail = _CUT if first else "", _CUT if last < len(text) else ""
+    before = cell_len(head + _visible(text[first:start]))
+    carets = max(cell_len(_visible(text[max(start, first) : min(end, last)])), 1)
+    return head + _visible(text[first:last]) + tail, before, carets
+
+
+def change_lines(fix: Fix, lines: Sequence[str], width: int | None) -> Iterator[Line]:
+    """Yield the lines that a fix deletes and adds, numbered as they stand now."""
+    if not lines or max(edit.end_line for edit in fix.edits) > len(lines):
+        return
+    first, last = min(edit.line for edit in fix.edits), max(edit.end_line for edit in fix.edits)
+    old = [line.rstrip("\r") for line in lines[first - 1 : last]]
+    new = _edited(old, fix.edits, first)
+    for kind, start, stop, new_start, new_stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        for index in range(start, stop):
+            yield _change(first + index, "-", old[index], width, at_end=kind == "replace")
+        for text in new[new_start:new_stop]:
+            yield _change(first + start, "+", text, width, at_end=kind == "replace")
+
+
+def _edited(old: list[str], edits: tuple[Edit, ...], first: int) -> list[str]:
+    text = "\n".join(old)
+
+    def offset(line: int, column: int) -> int:
+        return sum(len(each) + 1 for each in old[: line - first]) + column - 1
+
+    for edit in reversed(edits):
+        start, end = offset(edit.line, edit.column), offset(edit.end_line, edit.end_column)
+        text = text[:start] + edit.text.replace("\r\n", "\n") + text[end:]
+    return text.split("\n")
+
+
+def _change(number: int, sign: str, text: str, width: int | None, *, at_end: bool) -> Line:
+    shown = _tail(text, width) if at_end else _clipped(text, 0, 0, width)[0]
+    return ((f"{number:>5} {sign} ", "blue"), (shown, _SIGN_STYLES[sign]))
+
+
+def _tail(text: str, width: int | None) -> str:
+    """Return the end of a text, where most changes are, as much of it as fits."""
+    shown = _visible(text)
+    room = _room(width)
+    if cell_len(shown) <= room:
+        return shown
+    first = len(shown) - room
+    while cell_len(shown[first:]) > room - len(_CUT):
+        first += 1
+    return _CUT + shown[first:]

@@ -1,0 +1,189 @@
+"""The server's talk with the editor: when a policy changes it is examined beside the loop, and findings are shown."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.workspace import ServerTextPosition, TextDocument
+
+from firewall import __version__
+from firewall.errors import PolicyError
+from firewall.lint.finding import Finding, Report
+from firewall.lsp import vocabulary
+from firewall.lsp.action import quick_fixes
+from firewall.lsp.diagnostic import Coordinates, diagnostic, findings_of, in_file
+
+PAUSE_S = 0.3
+"""How long the writer must pause before a policy is examined."""
+
+Examine = Callable[[str, str], Report]
+"""Examines a text as if it stood in a file; raises ``PolicyError`` where it cannot be used."""
+
+_A_POLICY = re.compile(r"^policy\s*:", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """What was found in one version of a document."""
+
+    version: int | None
+    findings: tuple[Finding, ...]
+
+
+class PolicyServer(LanguageServer):
+    """A language server for policies. A YAML file without a top key ``policy`` is none of ours."""
+
+    def __init__(self, examine: Examine, *, pause_s: float = PAUSE_S) -> None:
+        super().__init__("sosgate", __version__)
+        self._examine = examine
+        self._pause_s = pause_s
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lint")
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._examined: dict[str, _Examined] = {}
+        self.was_told_to_stop = False
+
+    def changed(self, uri: str) -> None:
+        """Examine a document once its writer pauses; what waited for an earlier change is forgotten."""
+        self.forget(uri)
+        task = asyncio.get_running_loop().create_task(self._after_pause(uri))
+        self._waiting[uri] = task
+        task.add_done_callback(partial(self._done, uri))
+
+    def forget(self, uri: str) -> None:
+        """Examine a document no more."""
+        task = self._waiting.pop(uri, None)
+        if task is not None:
+            task.cancel()
+
+    def closed(self, uri: str) -> None:
+        """Take a closed document's findings off the screen."""
+        self.forget(uri)
+        if self._examined.pop(uri, None) is not None:
+            self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.was_told_to_stop = True
+        for uri in list(self._waiting):
+            self.forget(uri)
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def quick_fixes(self, params: types.CodeActionParams) -> list[types.CodeAction]:
+        """Return the fixes of the findings in a range, none while the document has changed since."""
+        document = self.workspace.get_text_document(params.text_document.uri)
+        examined = self._examined.get(document.uri)
+        if examined is None or examined.version != document.version:
+            return []
+        identifier = types.VersionedTextDocumentIdentifier(document.version or 0, document.uri)
+        return list(quick_fixes(examined.findings, params.range, identifier, _coordinates(document)))
+
+    async def _after_pause(self, uri: str) -> None:
+        await asyncio.sleep(self._pause_s)
+        document = self.workspace.get_text_document(uri)
+        version, text = document.version, document.source
+        path = document.path or uri
+        findings: tuple[Finding, ...] = ()
+        if _A_POLICY.search(text):
+            loop = asyncio.get_running_loop()
+            outcome = await loop.run_in_executor(self._worker, _outcome, self._examine, text, path)
+            findings = tuple(each for each in findings_of(outcome, path) if in_file(each, path))
+        elif uri not in self._examined:
+            return
+        self._examined[uri] = _Examined(version, findings)
+        coordinates = _coordinates(document)
+        shown = [diagnostic(finding, uri, coordinates) for finding in findings]
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, shown, version))
+
+    def _done(self, uri: str, task: asyncio.Task[None]) -> None:
+        if self._waiting.get(uri) is task:
+            del self._waiting[uri]
+        defect = None if task.cancelled() else task.exception()
+        if defect is not None:
+            message = (
+                f"a bug in sosgate: {type(defect).__name__}: {defect}; this version of the policy was not examined"
+            )
+            self.window_log_message(types.LogMessageParams(types.MessageType.Error, message))
+
+
+def _outcome(examine: Examine, text: str, path: str) -> Report | PolicyError:
+    try:
+        return examine(text, path)
+    except PolicyError as error:
+        return error
+
+
+def _coordinates(document: TextDocument) -> Coordinates:
+    return Coordinates(document.lines, document.position_codec)
+
+
+def new_server(examine: Examine, *, pause_s: float = PAUSE_S) -> PolicyServer:
+    """Return a server that answers; ``start_io`` makes it talk on stdin and stdout."""
+    server = PolicyServer(examine, pause_s=pause_s)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def _opened(params: types.DidOpenTextDocumentParams) -> None:
+        server.changed(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def _changed(params: types.DidChangeTextDocumentParams) -> None:
+        server.changed(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def _saved(params: types.DidSaveTextDocumentParams) -> None:
+        server.changed(params.text_document.uri)  # a list file may have been saved before it
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def _closed(params: types.DidCloseTextDocumentParams) -> None:
+        server.closed(params.text_document.uri)
+
+    @server.feature(types.SHUTDOWN)
+    def _shutdown(_: None) -> None:
+        server.stop()
+
+    @server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+    )
+    def _quick_fixes(params: types.CodeActionParams) -> list[types.CodeAction]:
+        return server.quick_fixes(params)
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    def _hover(params: types.HoverParams) -> types.Hover | None:
+        return _meaning_at(server.workspace.get_text_document(params.text_document.uri), params.position)
+
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "[", "{"]))
+    def _complete(params: types.CompletionParams) -> list[types.CompletionItem]:
+        return _proposals_at(server.workspace.get_text_document(params.text_document.uri), params.position)
+
+    return server
+
+
+def _meaning_at(document: TextDocument, client_position: types.Position) -> types.Hover | None:
+    position = document.position_from_client_units(client_position)
+    if position.line >= len(document.lines):
+        return None
+    told = vocabulary.meaning(document.lines, position.line, position.character)
+    return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, told)) if told is not None else None
+
+
+def _proposals_at(document: TextDocument, client_position: types.Position) -> list[types.CompletionItem]:
+    position = document.position_from_client_units(client_position)
+    lines = [*document.lines, ""]
+    if position.line >= len(lines):
+        return []
+    word = vocabulary.word_at(lines[position.line], position.character)
+    start = word[1] if word is not None else position.character
+    at = (
+        document.position_to_client_units(ServerTextPosition(position.line, start))
+        if word is not None
+        else client_position
+    )
+    where = types.Range(at, client_position)
+    return [
+        types.CompletionItem(name, documentation=told or None, text_edit=types.TextEdit(where, name))
+        for name, told in vocabulary.proposals(lines, position.line, start)
+    ]

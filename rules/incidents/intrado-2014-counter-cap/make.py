@@ -1,0 +1,30 @@
+"""Makes calls.pcap: fourteen 911 calls, a minute apart, and ordinary calls between them."""
+
+from pathlib import Path
+
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.finding import Sent
+from firewall.lint.flow import VOICE
+from firewall.lint.form import Form
+from firewall.lint.instant import BASE_NS, SECOND_NS
+from firewall.lint.probe import Probe
+from firewall.lint.witness_capture import capture_bytes
+
+ORDINARY = Form("ordinary", "sip:6175550191@{host}", "<sip:6175550191@{host}>")
+DIALLED = Form("911", "sip:911@{host}", "<sip:911@{host}>")
+
+
+def sent() -> tuple[Sent, ...]:
+    """Return the datagrams as the firewall receives them, in the order of time."""
+    trunk = Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10"))
+    dialled = [Probe(VOICE, DIALLED, trunk, BASE_NS + number * 60 * SECOND_NS, f"call{number}") for number in range(14)]
+    ordinary = [
+        Probe(VOICE, ORDINARY, trunk, BASE_NS + (number * 300 + 30) * SECOND_NS, f"ordinary{number}")
+        for number in range(3)
+    ]
+    calls = (*dialled, *ordinary)
+    return tuple(sorted((each for call in calls for each in call.sent()), key=lambda each: each.at_ns))
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("calls.pcap").write_bytes(capture_bytes(sent()))

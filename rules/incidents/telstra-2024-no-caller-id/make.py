@@ -1,0 +1,33 @@
+"""Makes calls.pcap: emergency calls with and without a calling number, and an ordinary call."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.finding import Sent
+from firewall.lint.flow import VOICE
+from firewall.lint.form import SOS, STYLES, Form
+from firewall.lint.instant import BASE_NS, SECOND_NS
+from firewall.lint.probe import Probe
+from firewall.lint.witness_capture import capture_bytes
+
+ORDINARY = Form("ordinary", "sip:+61491570156@{host}", "<sip:+61491570156@{host}>")
+DIALLED = Form("000", "sip:000@{host}", "<sip:000@{host}>")
+NO_NUMBER = next(style for style in STYLES if style.name == "caller without number")
+ANONYMOUS = next(style for style in STYLES if style.name == "anonymous caller")
+
+
+def sent() -> tuple[Sent, ...]:
+    """Return the datagrams as the firewall receives them, in the order of time."""
+    trunk = Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10"))
+    calls = (
+        Probe(VOICE, ORDINARY, trunk, BASE_NS, "ordinary"),
+        Probe(VOICE, DIALLED, trunk, BASE_NS + 1 * SECOND_NS, "dialled"),
+        Probe(VOICE, replace(DIALLED, style=NO_NUMBER), trunk, BASE_NS + 2 * SECOND_NS, "nonumber"),
+        Probe(VOICE, replace(SOS, style=ANONYMOUS), trunk, BASE_NS + 3 * SECOND_NS, "anonymous"),
+    )
+    return tuple(sorted((each for call in calls for each in call.sent()), key=lambda each: each.at_ns))
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("calls.pcap").write_bytes(capture_bytes(sent()))

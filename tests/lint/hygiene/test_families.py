@@ -1,0 +1,32 @@
+from firewall.lint.hygiene.families import rule_gaps, zone_gaps
+from firewall.lint.hygiene.reach import Reach
+from tests.lint.policies import IPV4_ZONES, ZONES, policy, rule
+
+REGISTER = 'sip.Method == "REGISTER" and not emergency'
+
+
+def guilty(rules: str, zones: str = ZONES) -> list[str | None]:
+    tested = policy(rules, zones=zones)
+    reach = Reach(tested)
+    list(reach.findings())
+    return [each.rule for each in rule_gaps(tested, reach)]
+
+
+def test_a_rule_about_one_family_of_a_zone_is_found() -> None:
+    assert guilty(rule(f"ip.src == 192.0.2.0/24 and {REGISTER}")) == ["guilty"]
+    assert guilty(rule(f"net.src in {{2001:db8:1::/64}} and {REGISTER}")) == ["guilty"]
+
+
+def test_a_rule_with_a_twin_or_about_single_hosts_or_both_families_is_not() -> None:
+    twin = rule(f"ipv6.src == 2001:db8:1::/64 and {REGISTER}", name="twin")
+    assert guilty(rule(f"ip.src == 192.0.2.0/24 and {REGISTER}") + twin) == []
+    assert guilty(rule(f"net.src == 192.0.2.7 and {REGISTER}")) == []
+    assert guilty(rule(f"net.src in {{192.0.2.0/24, 2001:db8:1::/64}} and {REGISTER}")) == []
+    assert guilty(rule(f"ip.src == 192.0.2.0/24 and {REGISTER}"), IPV4_ZONES) == []
+
+
+def test_a_zone_of_one_family_among_zones_of_two_is_found() -> None:
+    one = ZONES.replace(', "2001:db8:2::/64"', "")
+    (found,) = zone_gaps(policy(zones=one))
+    assert found.message.startswith('zone "psap" has IPv4 networks only')
+    assert not list(zone_gaps(policy(zones=one.replace(', "2001:db8:1::/64"', ""))))

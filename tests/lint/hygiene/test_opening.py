@@ -1,0 +1,27 @@
+from firewall.lint.hygiene.opening import check
+from firewall.lint.hygiene.reach import Reach
+from tests.lint.policies import policy, rule
+
+
+def guilty(rules: str, zones: str | None = None) -> list[str | None]:
+    tested = policy(rules) if zones is None else policy(rules, zones=zones, emergency="", after="")
+    reach = Reach(tested)
+    list(reach.findings())
+    return [each.rule for each in check(tested, reach)]
+
+
+def test_a_rule_that_lets_ordinary_messages_in_from_anywhere_is_found() -> None:
+    assert guilty(rule('sip.Method == "REGISTER"', "allow")) == ["guilty"]
+    assert guilty(rule('not zone.src == "psap" and sip', "allow")) == ["guilty"]
+
+
+def test_what_is_open_to_emergencies_to_zones_or_to_named_hosts_is_not() -> None:
+    assert guilty(rule("emergency", "allow")) == []
+    assert guilty(rule('zone.src == "carrier" and sip', "allow")) == []
+    assert guilty(rule("net.src == 203.0.113.7", "allow")) == []
+    assert guilty(rule("sip", "drop", name="first") + rule('sip.Method == "REGISTER"', "allow")) == []
+    assert guilty(rule("sip", "allow", more="mode: shadow")) == []
+
+
+def test_without_zones_nothing_is_outside() -> None:
+    assert guilty(rule("sip", "allow"), zones="") == []

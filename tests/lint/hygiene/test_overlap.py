@@ -1,0 +1,50 @@
+from firewall.lint.finding import Finding
+from firewall.lint.hygiene.overlap import check, common
+from firewall.net.address import Network
+from tests.lint.policies import EMERGENCY, policy, rule
+
+HARMLESS = 'sip.Method == "REGISTER" and not emergency'
+
+
+def zones(*written: str) -> list[str]:
+    listed = "".join(f"  {each}\n" for each in written)
+    tested = policy(zones=f"zones:\n{listed}", emergency="", after=rule(HARMLESS))
+    return [each.message for each in check(tested) if each.code == "SOS222"]
+
+
+def sets(networks: str, when: str, action: str = "drop", more: str = "") -> list[Finding]:
+    written = f"sets:\n  one: {{networks: [{networks}]}}\n  two: {{networks: [203.0.113.128/25]}}\n"
+    return check(policy(rule(when, action, more=more), extra=written))
+
+
+def test_zones_with_addresses_and_an_interface_in_common_are_found() -> None:
+    (message,) = zones("a: {networks: [192.0.2.0/24]}", "b: {networks: [198.51.100.0/24, 192.0.2.128/25]}")
+    assert message == 'zones "a" and "b" overlap: 192.0.2.128/25 is of "a", listed first'
+    assert zones("a: {interfaces: [f0]}", "b: {interfaces: [f1, f0]}")
+    assert not zones("a: {interfaces: [f0], networks: [10.0.0.0/8]}", "b: {interfaces: [f1], networks: [10.0.0.0/8]}")
+    assert not zones("a: {networks: [192.0.2.0/25]}", "b: {networks: [192.0.2.128/25]}", "everybody-else: {}")
+
+
+def test_a_set_that_blocks_addresses_of_an_emergency_zone_is_found() -> None:
+    (found,) = sets("192.0.2.128/25, 10.0.0.0/8", "net.src in $one and not net.src in $two")
+    assert (found.code, found.place.line) == ("SOS227", 7)
+    assert '192.0.2.128/25 of zone "carrier"' in found.message
+    assert not sets("192.0.2.128/25", "net.src in $one and net.src in $two", "allow")
+    assert not sets("192.0.2.128/25", "not net.src in $one and net.src in $two")
+    assert not sets("192.0.2.128/25", "net.dst in $one and net.src in $two")
+
+
+def test_two_used_sets_with_addresses_in_common_are_found() -> None:
+    assert [each.code for each in sets("203.0.113.0/24", "net.src in $one or net.src in $two")] == ["SOS228"]
+    assert [each.code for each in sets("203.0.113.0/24", "net.src in $one")] == ["SOS206"]
+
+
+def test_a_set_that_no_rule_uses_is_found_and_a_used_one_is_not() -> None:
+    extra = "sets:\n  used: {values: [a]}\n  unused: {values: [b]}\n"
+    (found,) = check(policy(rule("sip.User-Agent in $used and not emergency"), extra=extra, emergency=EMERGENCY))
+    assert (found.code, found.message) == ("SOS206", 'no rule uses the set "unused"')
+
+
+def test_the_first_common_stretch_is_told() -> None:
+    assert common([Network(1, 4), Network(8, 9)], [Network(5, 8), Network(9, 20)]) == Network(8, 8)
+    assert common([Network(1, 4)], [Network(5, 8)]) is None

@@ -1,0 +1,41 @@
+from tests.lint.policies import codes, lint, only, rule
+
+BAN = "ban: 10m"
+
+
+def test_a_ban_that_an_ordinary_message_of_a_trunk_triggers_is_found() -> None:
+    finding = only(lint(rule('sip.User-Agent contains "friendly-scanner" and not emergency', more=BAN)))
+    assert (finding.code, finding.rule) == ("SOS109", "guilty")
+    assert "an OPTIONS from 192.0.2.10 triggers the ban" in finding.because
+    assert finding.witness is not None
+    assert finding.witness.reason == "banned"
+    assert [sent.label for sent in finding.witness.sent] == ["OPTIONS", "INVITE"]
+
+
+def test_the_tool_that_only_the_rule_knows_triggers_the_ban_too() -> None:
+    assert codes(lint(rule('sip.User-Agent == "some odd tool" and not emergency', more=BAN))) == {("SOS109", "guilty")}
+
+
+def test_a_ban_that_spares_the_zones_of_emergency_calls_is_harmless() -> None:
+    spares = 'sip.User-Agent contains "friendly-scanner" and not zone.src == "carrier" and not emergency'
+    assert lint(rule(spares, more=BAN)).findings == ()
+
+
+def test_a_ban_of_addresses_that_no_emergency_call_comes_from_is_harmless() -> None:
+    assert lint(rule("net.src in {203.0.113.0/24}", more=BAN)).findings == ()
+
+
+def test_a_ban_by_a_limit_is_found_when_ordinary_traffic_meets_the_limit() -> None:
+    pike = rule(
+        'sip.Method == "REGISTER" and not emergency', more=f"limit: {{rate: 30/2s, per: net.src, burst: 30}}\n{BAN}"
+    )
+    finding = only(lint(pike))
+    assert (finding.code, finding.rule) == ("SOS109", "guilty")
+
+
+def test_a_ban_for_what_is_no_sip_is_found() -> None:
+    assert codes(lint(rule("malformed and not emergency", more=BAN))) == {("SOS109", "guilty")}
+
+
+def test_a_rule_that_drops_without_a_ban_shuts_nobody_out() -> None:
+    assert lint(rule('sip.User-Agent contains "friendly-scanner" and not emergency')).findings == ()

@@ -1,0 +1,58 @@
+"""Every pair of rules between which a verdict changes is found once, the limits of both policies taken as they are."""
+
+from firewall.lint.proof.compare import Comparison, compare
+from tests.lint.policies import policy, rule
+
+
+def between(before: str, after: str) -> Comparison:
+    return compare(policy(before), policy(after))
+
+
+def pairs(found: Comparison) -> set[tuple[str | None, str | None, bool]]:
+    return {(each.shown.before.rule, each.shown.after.rule, each.is_emergency) for each in found.changes}
+
+
+def test_each_pair_of_rules_is_one_change_for_emergencies_and_one_for_others() -> None:
+    found = between("", rule('sip.Method == "INFO"'))
+    assert pairs(found) == {
+        (before, "guilty", is_emergency)
+        for before in ("from-carrier", "from-psaps", None)
+        for is_emergency in (False, True)
+    }
+
+
+def test_two_rules_with_the_same_limit_are_above_it_together() -> None:
+    limited = rule("not emergency", more="limit: {rate: 5/1s, per: net.src}", name="a")
+    renamed = rule("not emergency", more="limit: {rate: 5/1s, per: net.src}", name="b")
+    found = between(limited, renamed)
+    assert (found.changes, found.counted, found.unanswered) == ((), (), ())
+
+
+def test_a_rule_behind_the_limit_that_changes_is_seen_only_below_it() -> None:
+    limited = rule("not emergency", "reject", more="limit: {rate: 5/1s, per: net.src}", name="a")
+    found = between(limited, limited + rule('sip.Method == "PUBLISH"'))
+    words = {word for change in found.changes if not change.is_emergency for r in change.regions for word in r.words}
+    assert "the sender is below 5/1s per net.src" in words
+
+
+def test_a_limit_that_takes_too_many_messages_to_show_leaves_the_question_open() -> None:
+    limited = rule("sip", "reject", more="limit: {rate: 5000/1s}", name="a")
+    found = between(limited, rule("sip", more="limit: {rate: 5000/1s}", name="a"))
+    assert found.changes == ()
+    assert found.unanswered
+
+
+def test_a_shadow_rule_that_would_decide_on_other_messages_is_told_with_one() -> None:
+    found = between(
+        rule('sip.Method == "INFO"', more="mode: shadow"), rule('sip.Method == "PUBLISH"', more="mode: shadow")
+    )
+    assert found.changes == ()
+    (shadow,) = found.shadows
+    assert shadow.name == "guilty"
+    assert shadow.message.split(" ")[0] == ("INFO" if shadow.is_before else "PUBLISH")
+
+
+def test_the_call_before_a_message_may_be_one_that_began_before_the_policies_were_loaded() -> None:
+    only_odd = rule('sip.Method == "INVITE" and not sip.User-Agent == "odd"', name="a")
+    found = between(only_odd, only_odd + rule('sip.Method == "BYE" and dialog.state == "confirmed"'))
+    assert {each.shown.set_up > 0 for each in found.changes} == {True}

@@ -1,0 +1,69 @@
+from firewall.lint.flow import FLOWS, selected
+from firewall.lint.proof.context import SERVICE_URNS, Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.prove import calling_pairs
+from tests.lint.policies import ZONES, policy
+
+
+def of(**options: str) -> tuple[Context, ...]:
+    tested = policy(**options)
+    (pair,) = calling_pairs(tested)
+    return contexts(tested, selected(tested.emergency.flows), pair)
+
+
+def test_every_message_of_every_flow_has_a_context_in_the_state_the_earlier_ones_lead_to() -> None:
+    states = {(each.step.label, each.facts.dialog_state) for each in of() if each.flow is FLOWS[0]}
+    assert {("INVITE", "none"), ("200 OK (INVITE)", "early"), ("ACK", "confirmed"), ("BYE", "confirmed")} <= states
+
+
+def test_what_belongs_to_something_allowed_passes_without_a_rule_and_what_begins_does_not() -> None:
+    follows = {(each.step.label, each.follows) for each in of() if each.step.role in ("initial", "mid_call")}
+    assert ("INVITE", False) in follows
+    assert ("BYE", True) in follows
+    assert ("180 Ringing (INVITE)", True) in follows
+
+
+def test_a_plain_service_urn_may_be_any_and_an_odd_form_stays_as_it_is() -> None:
+    firsts = {each.form.name: each for each in of() if each.step.role == "initial"}
+    assert firsts["urn:service:sos"].language[0] == SERVICE_URNS
+    assert firsts["tel:911"].held == {"r-uri"}
+    assert firsts["Resource-Priority: esnet.1"].held == {"Resource-Priority"}
+
+
+def test_an_unmarked_callback_keeps_whom_it_calls() -> None:
+    unmarked = [
+        each
+        for each in of()
+        if each.flow.name == "callback without a mark" and (each.step.role, each.step.label) == ("callback", "INVITE")
+    ]
+    assert unmarked
+    assert all("r-uri" in each.held for each in unmarked)
+
+
+def test_a_keep_alive_is_always_written_in_one_way() -> None:
+    assert {each.is_fixed for each in of() if each.step.role == "keepalive"} == {True}
+
+
+def test_zones_do_not_call_themselves_unless_there_is_no_other() -> None:
+    both = policy(emergency="emergency: {from: [carrier, psap], to: [carrier, psap]}\n")
+    named = [(a.name if a else "", b.name if b else "") for a, b in zone_pairs(both)]
+    assert named == [("carrier", "psap"), ("psap", "carrier")]
+    alone = policy(emergency="emergency: {from: [carrier], to: [carrier]}\n")
+    assert len(zone_pairs(alone)) == 1
+
+
+def test_networks_without_a_common_family_have_no_pair() -> None:
+    zones = 'zones:\n  carrier: {networks: [192.0.2.0/24]}\n  psap: {networks: ["2001:db8:2::/64"]}\n'
+    tested = policy(zones=zones)
+    assert plain_pair(tested, *zone_pairs(tested)[0]) is None
+
+
+def test_a_zone_without_networks_gets_documentation_addresses() -> None:
+    zones = "zones:\n  carrier: {interfaces: [f0]}\n  psap: {interfaces: [f1]}\n"
+    (pair,) = calling_pairs(policy(zones=zones))
+    assert (pair.caller.ip, pair.psap.ip) == ("192.0.2.10", "198.51.100.20")
+    assert (pair.caller.interface, pair.psap.interface) == ("f0", "f1")
+
+
+def test_ipv4_is_the_plainer_family() -> None:
+    (pair,) = calling_pairs(policy(zones=ZONES))
+    assert ":" not in pair.caller.ip

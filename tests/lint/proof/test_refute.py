@@ -1,0 +1,204 @@
+"""Each mistake a policy can have, as one rule, and the code lint must find it by."""
+
+import pytest
+
+from firewall.lint.finding import Finding
+from firewall.lint.flow import FLOWS
+from firewall.lint.proof.context import contexts
+from firewall.lint.proof.prove import calling_pairs
+from firewall.lint.script import Step
+from tests.lint.policies import IPV4_ZONES, ZONES, codes, lint, only, policy, rule
+
+MISTAKES = [
+    ('sip.Method == "INVITE"', "SOS101"),
+    ('sip.Method == "INVITE" and len(sip.r-uri.user) < 7', "SOS101"),
+    ('sip.r-uri contains "urn:"', "SOS101"),
+    ('sip.r-uri == "urn:service:sos.poison"', "SOS101"),
+    ('sip.r-uri.user matches "^9.*"', "SOS101"),
+    ('sip.r-uri.user == "%39%31%31"', "SOS101"),
+    ('sip.r-uri contains "tel:" ', "SOS101"),
+    ('sip.r-uri contains "phone-context"', "SOS101"),
+    ('sip.Method == "INVITE" and not sip.User-Agent', "SOS101"),
+    ('sip.User-Agent contains "some tool"', "SOS101"),
+    ('sip.from.host == "anonymous.invalid"', "SOS101"),
+    ('sip.Method == "INVITE" and not sip.r-uri.user matches "^[+0-9]*$"', "SOS101"),
+    ("frame.len > 1500", "SOS101"),
+    ("frame.len > 20000", "SOS101"),
+    ("sip.Content-Length > 1024", "SOS101"),
+    ('sip.header["Resource-Priority"]', "SOS101"),
+    ('sip.header["Geolocation"]', "SOS101"),
+    ('sip.header["Identity"]', "SOS101"),
+    ("net.src == 192.0.2.66", "SOS101"),
+    ("net.src in {2001:db8:1::/96}", "SOS101"),
+    ("ipv6.src", "SOS101"),
+    ('zone.dst == "psap" and sip.Method == "INVITE"', "SOS101"),
+    ('emergency.class == "call" and sip.Method == "ACK"', "SOS102"),
+    ('sip.Method == "PRACK"', "SOS102"),
+    ('sip.Method == "UPDATE"', "SOS102"),
+    ('sip.Method == "CANCEL"', "SOS102"),
+    ('sip.Method == "INFO"', "SOS102"),
+    ("sip.Status-Code == 183", "SOS102"),
+    ("sip.Status-Code == 487", "SOS102"),
+    ("sip.Status-Code == 503", "SOS102"),
+    ('sip.CSeq.method == "BYE" and sip.Status-Code == 200', "SOS102"),
+    ('dialog.state == "confirmed" and sip.Method == "INVITE"', "SOS102"),
+    ('emergency.class == "callback"', "SOS106"),
+    ('zone.src == "psap" and sip.Method == "INVITE" and dialog.state == "none"', "SOS106"),
+    ('sip.Method == "OPTIONS" and not emergency', "SOS107"),
+    ('sip.Method == "MESSAGE"', "SOS108"),
+    ('emergency.class == "text"', "SOS108"),
+    ('emergency.class == "test"', "SOS110"),
+    ('sip.r-uri contains "urn:service:test"', "SOS101"),
+    ("sip.Max-Forwards < 10", "SOS101"),
+    ("count(sip.Via) > 5", "SOS101"),
+    ('sip.Method == "INVITE" and not sip.Max-Forwards', "SOS101"),
+    ("sip.anomaly", "SOS101"),
+    ("len(sip.Call-ID) > 60", "SOS101"),
+    ('sip.Method == "BYE" and len(sip.Call-ID) > 60', "SOS102"),
+    ('sip.Method == "INVITE" and sip.Via contains "TCP"', "SOS101"),
+    ('sip.Method == "INVITE" and not sip.Contact', "SOS101"),
+    ('sip.r-uri.host == "psap7.example"', "SOS101"),
+    ("sip.CSeq.seq > 1000000", "SOS101"),
+    ("tcp", "SOS101"),
+    ("udp.srcport < 1024 and udp.srcport != 5060", "SOS101"),
+    ('sip.from.user matches "^[+]49"', "SOS101"),
+    ('sip.r-uri matches "^urn:service:sos[.]animal-control$"', "SOS101"),
+    ('emergency.service == "urn:service:sos.gas"', "SOS101"),
+    ('emergency.service matches "sos[.]x-rare$"', "SOS101"),
+    ('lower(sip.User-Agent) == "odd" and sip.Subject contains "x" and len(sip.Subject) < 3', "SOS101"),
+    ("frame.len in {31000..31001}", "SOS101"),
+    ("sip.Status-Code == 486", "SOS102"),
+    ('net.src == 192.0.2.66 and sip.from.host == "a.example" and tcp', "SOS101"),
+]
+
+
+@pytest.mark.parametrize(("when", "code"), MISTAKES, ids=[when for when, _ in MISTAKES])
+def test_a_rule_that_hurts_emergency_calls_is_found_by_its_code_and_name(when: str, code: str) -> None:
+    report = lint(rule(when), zones=ZONES if ":" in when or "ipv6" in when else IPV4_ZONES)
+    assert (code, "guilty") in codes(report)
+    assert report.result == ("proved" if code == "SOS110" else "refuted")
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'not emergency and sip.Method != "OPTIONS" and sip.Method',
+        'sip.Method == "INVITE" and len(sip.r-uri.user) < 7 and not emergency',
+        'sip.User-Agent contains "friendly-scanner" and not emergency',
+        "net.src in {203.0.113.0/24}",
+        'zone.src == "carrier" and sip.Method == "REGISTER" and not emergency',
+        'sip.Method == "SUBSCRIBE" and not emergency',
+        "frame.len > 1500 and not emergency",
+        "malformed",
+        "sip.Max-Forwards == 0",
+        "len(sip.r-uri) > 5000",
+        "frame.len > 65535",
+        'sip.Method == "REGISTER" and zone.src == "carrier"',
+        'sip.Method == "PUBLISH"',
+        'not zone.src == "carrier" and not zone.src == "psap"',
+        'sip.r-uri == "a" and sip.r-uri == "b"',
+        'sip.from.host contains "scan" and len(sip.from.host) < 4',
+        'sip.Method == "INVITE" and sip.Method == "BYE"',
+        'sip.r-uri.user matches "@"',
+        "net.src == 192.0.2.255",
+        'sip.CSeq.method == "INVITE" and sip.Method == "OPTIONS"',
+    ],
+)
+def test_a_rule_that_hurts_no_emergency_call_is_not_found(when: str) -> None:
+    report = lint(rule(when))
+    assert not [finding for finding in report.findings if finding.is_error]
+    assert report.result == "proved"
+
+
+def test_everything_a_finding_tells_is_there() -> None:
+    finding = only(lint(rule('sip.r-uri == "urn:service:sos.gas"', "reject", more="status: 404")))
+    assert (finding.place.file, finding.place.line, finding.place.column) == ("test.yaml", 7, 5)
+    assert finding.rule == "guilty"
+    witness = finding.witness
+    assert witness is not None
+    assert witness.start_line == "INVITE urn:service:sos.gas SIP/2.0"
+    assert (witness.verdict, witness.reason, witness.rule) == ("reject", "rule", "guilty")
+    assert witness.emergency is not None
+    assert finding.because[0].startswith("it is an emergency (call): request_uri urn:service:sos.gas")
+    assert 'rule matches: sip.r-uri == "urn:service:sos.gas"' in finding.because
+    assert finding.because[-1] == "met in: voice call: urn:service:sos, INVITE"
+
+
+def test_the_default_is_found_when_no_rule_lets_a_call_pass() -> None:
+    after = '  - name: registrations\n    when: sip.Method == "REGISTER"\n    action: allow\n'
+    found = codes(lint(after=after))
+    assert {("SOS101", None), ("SOS106", None), ("SOS107", None), ("SOS108", None)} <= found
+
+
+def test_one_rule_that_allows_each_beginning_is_enough_for_whole_calls() -> None:
+    """DESIGN section 5: what belongs to something allowed follows it."""
+    beginnings = '  - name: all\n    when: sip.Method in {"INVITE", "MESSAGE", "OPTIONS"}\n    action: allow\n'
+    assert lint(after=beginnings).result == "proved"
+
+
+def test_flows_a_policy_does_not_ask_for_are_not_asked() -> None:
+    wanted = 'emergency: {numbers: ["911"], from: [carrier], to: [psap], flows: [voice]}\n'
+    unwanted = rule('sip.Method in {"OPTIONS", "MESSAGE"} and dialog.state == "none"')
+    assert lint(unwanted, emergency=wanted).findings == ()
+
+
+def test_flows_beyond_the_default_are_asked_where_the_policy_wants_them() -> None:
+    wanted = "emergency: {from: [carrier], to: [psap], flows: [voice, transfer, location, registration]}\n"
+    tested = {"REFER": "SOS102", "SUBSCRIBE": "SOS102", "REGISTER": "SOS111"}
+    for method, code in tested.items():
+        when = rule(f'sip.Method == "{method}"')
+        assert (code, "guilty") in codes(lint(when, emergency=wanted))
+        assert lint(when).findings == ()
+
+
+def test_a_rule_active_at_night_only_is_found_as_such() -> None:
+    night = 'schedule: {days: [sat, sun], hours: "22:00-06:00", timezone: America/New_York}'
+    finding = only(lint(rule('sip.Method == "INVITE"', more=night)))
+    assert finding.code == "SOS104"
+    assert finding.witness is not None
+
+
+def test_a_rule_that_cuts_only_a_call_crossing_its_edge_is_found() -> None:
+    night = 'schedule: {days: [wed], hours: "03:17-03:18", timezone: UTC}'
+    finding = only(lint(rule('sip.Method == "BYE"', more=night)))
+    assert finding.code == "SOS104"
+
+
+def test_a_shadow_rule_is_warned_about_before_it_is_enforced() -> None:
+    report = lint(rule('sip.Method == "PRACK"', more="mode: shadow"))
+    assert codes(report) == {("SOS112", "guilty")}
+    assert report.result == "proved"
+
+
+def test_the_guard_is_no_excuse() -> None:
+    for guard in ("enforce", "alert", "off"):
+        emergency = f"emergency: {{from: [carrier], to: [psap], guard: {guard}}}\n"
+        assert lint(rule("emergency"), emergency=emergency).result == "refuted"
+
+
+def test_without_an_emergency_section_every_zone_calls_every_other() -> None:
+    one_way = '  - name: one-way\n    when: zone.src == "carrier"\n    action: allow\n'
+    assert ("SOS101", None) in codes(lint(emergency="", after=one_way))
+    assert lint(emergency="").findings == ()
+
+
+STEPS = {
+    (context.step.sender, context.step.label): context.step
+    for pair in calling_pairs(policy())
+    for context in contexts(policy(), FLOWS, pair)
+    if context.flow.policy_flow in ("voice", "callback", "text", "keepalive")
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=[f"{sender} {label}" for sender, label in STEPS])
+def test_whatever_single_message_of_a_call_a_rule_drops_is_found(step: Step) -> None:
+    zone = "carrier" if step.sender == "caller" else "psap"
+    if step.label[0].isdigit():
+        status, _, method = step.label.rstrip(")").partition(" ")
+        what = f'sip.Status-Code == {status} and sip.CSeq.method == "{method.rpartition("(")[2]}"'
+    else:
+        what = f'sip.Method == "{step.label}"'
+    report = lint(rule(f'zone.src == "{zone}" and {what}'))
+    errors: list[Finding] = [finding for finding in report.findings if finding.is_error]
+    assert errors
+    assert all(finding.rule == "guilty" for finding in errors)

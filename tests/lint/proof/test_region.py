@@ -1,0 +1,25 @@
+"""Literals of the formula become words, what the kind of message says already left out."""
+
+from firewall.lint.proof.canonical import canonical_policies
+from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.region import Region
+from firewall.ruleset.expression import Comparison, Field
+from tests.lint.policies import policy, rule
+
+LIMIT = "limit: {rate: 5/1s, per: net.src}"
+SCHEDULE = 'schedule: {days: [sat], hours: "22:00-06:00", timezone: UTC}'
+
+
+def test_conditions_schedules_and_limits_are_said_the_method_is_not() -> None:
+    tested = policy(rule('sip.Method == "INVITE" and sip.Subject == "x"', more=f"{LIMIT}\n{SCHEDULE}"), after="")
+    encoding = Encoding(canonical_policies([tested]))
+    (limited,) = encoding.policies[0].rules
+    (active,) = encoding.schedules().values()
+    subject = encoding.literal(Comparison(Field("sip.Subject"), "==", "x"))
+    method = encoding.literal(Comparison(Field("sip.Method"), "==", "INVITE"))
+    region = Region.of([method, -subject, -active, limited.above], encoding, encoding.policies)
+    assert region.words == (
+        "sip.Subject is not x",
+        "it is not sat 22:00-06:00 UTC",
+        "the sender is above 5/1s per net.src",
+    )

@@ -1,0 +1,66 @@
+import pytest
+
+from firewall.lint.proof.load import DEFAULT_SURGE
+from tests.lint.policies import codes, lint, only, rule
+
+INVITES = 'sip.Method == "INVITE"'
+
+
+def limited(rate: str, burst: int, per: str = "net.src", when: str = INVITES) -> str:
+    return rule(when, "reject", more=f"limit: {{rate: {rate}, per: {per}, burst: {burst}}}\nstatus: 503")
+
+
+def with_surge(calls_per_second: int, per_source: int) -> str:
+    surge = f"surge: {{calls_per_second: {calls_per_second}, per_source: {per_source}}}"
+    return f'emergency: {{numbers: ["911"], from: [carrier], to: [psap], {surge}}}\n'
+
+
+def test_25_calls_per_second_from_one_trunk_pass_a_limit_of_30_in_2_seconds() -> None:
+    """DESIGN section 5."""
+    finding = only(lint(limited("30/2s", 30), emergency=with_surge(40, 25)))
+    assert (finding.code, finding.rule) == ("SOS103", "guilty")
+    assert any("25 calls per second" in text for text in finding.because)
+    assert finding.witness is not None
+    assert len(finding.witness.sent) > 30
+
+
+def test_the_same_limit_is_harmless_with_not_emergency() -> None:
+    assert lint(limited("30/2s", 30, when=f"{INVITES} and not emergency"), emergency=with_surge(40, 25)).findings == ()
+
+
+def test_a_policy_without_surge_is_measured_by_the_documented_default() -> None:
+    assert (DEFAULT_SURGE.calls_per_second, DEFAULT_SURGE.per_source) == (40, 25)
+    assert codes(lint(limited("30/2s", 30))) == {("SOS103", "guilty")}
+    assert lint(limited("100/1s", 100)).findings == ()
+
+
+def test_a_limit_above_the_surge_that_the_policy_names_is_harmless() -> None:
+    small = with_surge(4, 2)
+    assert lint(limited("30/2s", 30), emergency=small).findings == ()
+
+
+def test_a_limit_for_each_source_is_met_only_by_what_one_source_sends() -> None:
+    assert lint(limited("100/1s", 100), emergency=with_surge(120, 20)).findings == ()
+    assert codes(lint(limited("100/1s", 100), emergency=with_surge(130, 120))) == {("SOS103", "guilty")}
+
+
+@pytest.mark.parametrize("key", ["[]", "zone.src", "net.dst"])
+def test_a_limit_for_all_sources_together_is_met_by_the_load_of_all(key: str) -> None:
+    assert codes(lint(limited("35/1s", 35, per=key), emergency=with_surge(40, 25))) == {("SOS103", "guilty")}
+
+
+def test_a_limit_for_one_trunk_is_met_from_that_trunk() -> None:
+    named = f"{INVITES} and net.src == 192.0.2.99"
+    assert codes(lint(limited("5/1s", 5, when=named))) == {("SOS103", "guilty")}
+
+
+def test_a_limit_that_one_single_call_meets_is_found_without_a_surge() -> None:
+    finding = only(lint(limited("1/1m", 1)))
+    assert finding.code == "SOS103"
+    assert finding.witness is not None
+    assert len(finding.witness.sent) < 30
+
+
+def test_a_limit_in_shadow_mode_blocks_nothing() -> None:
+    shadow = rule(INVITES, more="limit: {rate: 30/2s, per: net.src, burst: 30}\nmode: shadow")
+    assert lint(shadow).result == "proved"

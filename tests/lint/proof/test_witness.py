@@ -1,0 +1,52 @@
+from firewall.lint.flow import FLOWS
+from firewall.lint.probe import Blocked, Questioner
+from firewall.lint.proof.asking import Asker
+from firewall.lint.proof.context import contexts
+from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.prove import calling_pairs
+from firewall.lint.proof.witness import Staged, run
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import parse_message
+from tests.lint.policies import policy, rule
+
+
+def staged(tested: Policy, label: str) -> Staged:
+    """The call whose message of this label the first rule decides."""
+    asking = Asker(Encoding([tested]), tested)
+    (pair,) = calling_pairs(tested)
+    context = next(each for each in contexts(tested, FLOWS[:2], pair) if each.step.label == label)
+    found = asking.ask(context, [asking.encoding.policies[0].rules[0].decides], lambda each: each)
+    assert isinstance(found, Staged)
+    return found
+
+
+def test_a_changed_call_id_is_that_of_the_whole_call() -> None:
+    tested = policy(rule('sip.Method == "BYE" and len(sip.Call-ID) > 60'))
+    found = staged(tested, "BYE")
+    names = {parse_message(each.datagram.payload).call_id for each in found.sent}
+    assert len(names) == 1
+    assert len(names.pop() or "") > 60
+    assert isinstance(run(found, Questioner(tested)), Blocked)
+
+
+def test_the_earlier_messages_of_the_call_come_first_and_the_later_ones_are_known() -> None:
+    found = staged(policy(rule('sip.Method == "ACK"')), "ACK")
+    assert found.sent[0].label == "INVITE"
+    assert found.sent[-1].label == "ACK"
+    assert found.whole().sent[-1].label == "200 OK (BYE)"
+
+
+def test_a_size_is_met_by_padding_and_the_content_length_stays_true() -> None:
+    found = staged(policy(rule("frame.len in {20000..20010}")), "INVITE")
+    message = parse_message(found.sent[-1].datagram.payload)
+    assert 20_000 <= found.sent[-1].datagram.frame_len <= 20_010
+    assert message.header("content-length") == str(len(message.body))
+
+
+def test_where_an_earlier_message_is_blocked_the_guard_lets_the_later_one_be_judged() -> None:
+    tested = policy(rule('sip.Method == "BYE"') + rule('sip.Method == "INVITE"', name="earlier"))
+    found = staged(tested, "BYE")
+    plain, guarded = run(found, Questioner(tested)), run(found, Questioner(tested), guard="enforce")
+    assert isinstance(plain, Blocked)
+    assert isinstance(guarded, Blocked)
+    assert (plain.decision.decision.rule, guarded.decision.decision.rule) == ("earlier", "guilty")

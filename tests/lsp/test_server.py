@@ -1,0 +1,121 @@
+"""The server as an editor meets it: on pipes, by JSON-RPC."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lsp.editor import ROOT, edited, editor
+
+BROKEN = (ROOT / "rules" / "demo" / "broken.yaml").read_text()
+UNUSABLE = BROKEN.replace("sip.Method ==", "sip.Metod ==", 1)
+LISTED = """policy: listed
+sets:
+  scanners: {file: agents.txt}
+rules:
+  - name: scanners
+    when: sip.User-Agent in $scanners
+    action: drop
+  - name: all
+    when: sip
+    action: allow
+default: drop
+"""
+
+
+def test_a_blocked_call_is_shown_where_the_rule_asks_for_it_and_its_quick_fix_mends_it(tmp_path: Path) -> None:
+    uri = (tmp_path / "broken.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(uri, BROKEN)
+        blocked, guard = person.diagnostics(uri, 1)
+        assert (blocked["code"], blocked["severity"], blocked["source"]) == ("SOS101", 1, "sosgate")
+        line = BROKEN.split("\n")[blocked["range"]["start"]["line"]]
+        expression = line[blocked["range"]["start"]["character"] : blocked["range"]["end"]["character"]]
+        assert expression == 'sip.Method == "INVITE" and len(sip.r-uri.user) < 7'
+        assert "witness: INVITE " in blocked["message"]
+        assert (guard["code"], guard["severity"]) == ("SOS208", 2)
+
+        (action,) = person.quick_fixes(uri, blocked["range"])
+        assert action["kind"] == "quickfix"
+        assert action["isPreferred"] is True
+        (change,) = action["edit"]["documentChanges"]
+        assert change["textDocument"] == {"uri": uri, "version": 1}
+        person.replace(uri, 2, edited(BROKEN, change["edits"]))
+        assert [each["code"] for each in person.diagnostics(uri, 2)] == ["SOS208"]
+        assert person.leave() == 0
+
+
+def test_an_unusable_policy_is_shown_at_the_place_of_its_mistake(tmp_path: Path) -> None:
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(uri, UNUSABLE)
+        (mistake,) = person.diagnostics(uri, 1)
+        line = UNUSABLE.split("\n")[mistake["range"]["start"]["line"]]
+        assert line[mistake["range"]["start"]["character"] :].startswith("sip.Metod")
+        assert mistake["code"] == "SOS001"
+        assert 'did you mean "sip.Method"?' in mistake["message"]
+        person.replace(uri, 2, "policy: [")
+        (mistake,) = person.diagnostics(uri, 2)
+        assert "not YAML" in mistake["message"]
+
+
+def test_only_the_last_of_fast_changes_is_examined(tmp_path: Path) -> None:
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(uri, BROKEN)
+        for version in range(2, 6):
+            person.replace(uri, version, UNUSABLE)
+        person.replace(uri, 6, BROKEN)
+        first = person.wait(lambda message: message.get("method") == "textDocument/publishDiagnostics")
+        assert first["params"]["version"] == 6
+        assert [each["code"] for each in first["params"]["diagnostics"]] == ["SOS101", "SOS208"]
+
+
+def test_list_files_are_read_beside_the_policy_and_again_when_it_is_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    uri = (folder / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(uri, LISTED)
+        (mistake,) = person.diagnostics(uri, 1)
+        assert "cannot read the list file" in mistake["message"]
+        (folder / "agents.txt").write_text("friendly-scanner\n")
+        person.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
+        assert "SOS001" not in {each["code"] for each in person.diagnostics(uri, 1)}
+
+
+def test_a_yaml_file_that_is_no_policy_is_left_alone_and_a_closed_policy_shows_nothing(tmp_path: Path) -> None:
+    other, uri = (tmp_path / "compose.yaml").as_uri(), (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(other, "services: {web: {image: nginx}}\n")
+        person.open(uri, UNUSABLE)
+        first = person.wait(lambda message: message.get("method") == "textDocument/publishDiagnostics")
+        assert first["params"]["uri"] == uri
+        person.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        assert person.diagnostics(uri, None) == []
+
+
+@pytest.mark.parametrize(("encoding", "units"), [("utf-16", 2), ("utf-32", 1), ("utf-8", 4)])
+def test_places_are_counted_as_the_editor_counts(encoding: str, units: int, tmp_path: Path) -> None:
+    text = BROKEN.replace("when: sip.Method ==", 'when: sip.Subject != "🚒" and sip.Metod ==', 1)
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path, (encoding,)) as person:
+        person.open(uri, text)
+        (mistake,) = person.diagnostics(uri, 1)
+    line = text.split("\n")[mistake["range"]["start"]["line"]]
+    assert mistake["range"]["start"]["character"] == line.index("sip.Metod") - 1 + units
+
+
+def test_fields_and_keys_are_explained_and_proposed(tmp_path: Path) -> None:
+    uri = (tmp_path / "broken.yaml").as_uri()
+    lines = BROKEN.split("\n")
+    with editor(tmp_path) as person:
+        person.open(uri, BROKEN)
+        person.diagnostics(uri, 1)
+        row = next(index for index, line in enumerate(lines) if "len(sip.r-uri.user)" in line)
+        told = person.hover(uri, row, lines[row].index("r-uri"))["contents"]["value"]
+        assert told.startswith("**sip.r-uri.user**")
+        assert person.hover(uri, row, lines[row].index("< 7")) is None
+        offered = {each["label"]: each for each in person.complete(uri, row, lines[row].index("r-uri"))}
+        assert "sip.r-uri.host" in offered
+        assert offered["sip.r-uri.host"]["textEdit"]["range"]["start"]["character"] == lines[row].index("sip.r-uri")
+        assert {"limit", "schedule", "when"} <= {each["label"] for each in person.complete(uri, row, 4)}

@@ -3,11 +3,7 @@
 from dataclasses import replace
 
 from firewall.errors import Place
-<<<<<<< HEAD
-from firewall.lint import ban, emergency, exception, hygiene, media, surge
-=======
-from firewall.lint import exception, must
->>>>>>> main
+from firewall.lint import exception, media, must
 from firewall.lint.codes import CODES
 from firewall.lint.finding import Extent, Finding, Report, sorted_findings
 from firewall.lint.hygiene.inspection import check as read_alone
@@ -36,20 +32,10 @@ def lint_policy(policy: Policy) -> Report:
     questioner = Questioner(policy)
     encoding = Encoding([policy])
     proof = prove(policy, pairs, encoding, questioner)
-    findings = [*_findings(policy, proof), *exception.check(policy, questioner, pairs[0])]
+    findings = [*_findings(policy, proof), *exception.check(policy, questioner, pairs[0]), *media.check(policy)]
     for finding in findings:
         if finding.witness is not None and not questioner.confirms(finding.witness):
             raise UnconfirmedWitnessError(f"{finding.code} of rule {finding.rule}")
-<<<<<<< HEAD
-    findings += media.check(policy, asked.plain)
-    would_block = {finding.rule for finding in findings if finding.code == "SOS112"}
-    own = [each for each in hygiene.check(policy) if each.code != "SOS205" or each.rule not in would_block]
-    return Report(
-        policy,
-        sorted_findings([*findings, *own]),
-        extent + loads + bans,
-    )
-=======
     promises = [_shown(finding, questioner) for finding in must.check(policy)]
     would_block = {shadowed.rule.name for shadowed in proof.shadowed}
     own = [each for each in read_alone(policy) if each.code != "SOS205" or each.rule not in would_block]
@@ -75,7 +61,6 @@ def _findings(policy: Policy, proof: Proof) -> list[Finding]:
         *(shadow_finding(each) for each in proof.shadowed),
         *(open_finding(policy, each) for each in proof.unanswered),
     ]
->>>>>>> main
 
 
 def _without_repeats(findings: list[Finding]) -> list[Finding]:

@@ -160,36 +160,6 @@ CODES: dict[str, Code] = _table(
         "Name the networks of both sides in `zones`, and the zones in `emergency.from` and `emergency.to`.",
     ),
     Code(
-<<<<<<< HEAD
-        "SOS116",
-        "emergency-media-blocked",
-        "error",
-        "The media of an emergency call is not let through",
-        "The call connects, the number appears, and nobody is heard: a rule drops what the two sides agreed on, "
-        "perhaps only in one direction, or only what is rare: comfort noise, a digit, real-time text.",
-        "Add `and not emergency` to the rule that is named. A rule that allows only certain payload types must name "
-        "those of every codec in use, of DTMF (RFC 4733), comfort noise (13) and text (RFC 4103).",
-    ),
-    Code(
-        "SOS117",
-        "media-timeout-short",
-        "error",
-        "Media is shut out after a silence that is usual",
-        "A caller on hold, or one who only listens, sends nothing for minutes. After `media.timeout` without a "
-        "packet the "
-        "pinhole is closed, and what is said then is not heard.",
-        "Raise `media.timeout`; the default is an hour. A pinhole is closed at the end of its call anyway.",
-    ),
-    Code(
-        "SOS118",
-        "media-port-range-small",
-        "error",
-        "The port range for media is too small",
-        "Who finds no port in `media.ports` gets no media: the first calls work, those of a busy hour connect "
-        "and nobody "
-        "is heard. Endpoints choose their ports themselves, mostly from much wider ranges.",
-        "Use the range that both sides' gateways use, with two ports for each call at once, or leave `ports` out.",
-=======
         "SOS114",
         "must-violated",
         "error",
@@ -216,7 +186,50 @@ CODES: dict[str, Code] = _table(
         "The rule's condition is beyond what lint can reason about, in the form that the finding names. That is no "
         "proof, and is never counted as one.",
         "Write the condition in a simpler way, or add `and not emergency` to the rule that is named.",
->>>>>>> main
+    ),
+    Code(
+        "SOS116",
+        "emergency-media-blocked",
+        "error",
+        "The media of an emergency call is not let through",
+        "The call connects, the number appears, and nobody is heard: a rule drops what the two sides agreed on, "
+        "perhaps only in one direction, or only what is rare: comfort noise, a digit, real-time text.",
+        "Add `and not emergency` to the rule that is named. A rule that allows only certain payload types must name "
+        "those of every codec in use, of DTMF (RFC 4733), comfort noise (13) and text (RFC 4103).",
+        """\
+   - name: pcmu-only
+-    when: rtp and not rtp.p_type == 0
++    when: rtp and not rtp.p_type == 0 and not emergency
+     action: drop
+""",
+    ),
+    Code(
+        "SOS117",
+        "media-timeout-short",
+        "error",
+        "Media is shut out after a silence that is usual",
+        "A caller on hold, or one who only listens, sends nothing for minutes. After `media.timeout` without a "
+        "packet the pinhole is closed, and what is said then is not heard.",
+        "Raise `media.timeout`; the default is an hour. A pinhole is closed at the end of its call anyway.",
+        """\
+ media:
+-  timeout: 20s
++  timeout: 30m
+""",
+    ),
+    Code(
+        "SOS118",
+        "media-port-range-small",
+        "error",
+        "The port range for media is too small",
+        "Who finds no port in `media.ports` gets no media: the first calls work, those of a busy hour connect "
+        "and nobody is heard. Endpoints choose their ports themselves, mostly from much wider ranges.",
+        "Use the range that both sides' gateways use, with two ports for each call at once, or leave `ports` out.",
+        """\
+ media:
+-  ports: 40000-40039
++  ports: 40000-49999
+""",
     ),
     Code(
         "SOS201",

@@ -1,6 +1,6 @@
 """Is an answered emergency call heard? Calls with media, run through the engine as a capture would be."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from struct import pack
 
@@ -14,6 +14,7 @@ from firewall.lint.codes import CODES
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Finding
 from firewall.lint.form import SOS
+from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.script import Script
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Flow, Policy
@@ -61,13 +62,13 @@ MEDIA: tuple[Medium, ...] = (
 )
 
 
-def check(policy: Policy, pairs: Iterable[Pair], at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Finding]:
+def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Finding]:
     """Return one finding for each rule or setting that keeps an answered emergency call from being heard."""
     if policy.media.mode != "enforce":
         return []
     unguarded = replace(policy, emergency=replace(policy.emergency, guard="off"))
     findings: dict[tuple[str, str | None, str], Finding] = {}
-    for pair in _plain(pairs):
+    for pair in _pairs(policy):
         for medium in MEDIA:
             if any(flow in policy.emergency.flows for flow in medium.flows):
                 for code, record in _blocked(unguarded, pair, medium, at_ns):
@@ -77,12 +78,11 @@ def check(policy: Policy, pairs: Iterable[Pair], at_ns: int = 1_767_225_600 * _S
     return [*findings.values(), *_too_few_ports(policy)]
 
 
-def _plain(pairs: Iterable[Pair]) -> list[Pair]:
-    """The first pair of each two zones and each family."""
-    first: dict[tuple[str | None, str | None, bool], Pair] = {}
-    for pair in pairs:
-        first.setdefault((pair.caller.zone, pair.psap.zone, ":" in pair.caller.ip), pair)
-    return list(first.values())[:_MAX_PAIRS]
+def _pairs(policy: Policy) -> list[Pair]:
+    """A plain pair of ends for each two zones and each family."""
+    families = (4, 6)
+    found = (plain_pair(policy, *zones, (family,)) for zones in zone_pairs(policy) for family in families)
+    return [pair for pair in found if pair is not None][:_MAX_PAIRS]
 
 
 def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator[tuple[str, RtpDecision]]:

@@ -2,6 +2,7 @@
 some of those it refused."""
 
 import errno
+import os
 import socket
 import struct
 import time
@@ -9,8 +10,9 @@ from typing import Literal
 
 import msgspec
 
+from firewall.errors import MachineError
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
-from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages, refusal
+from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages
 from firewall.live.routing import interface_names
 from firewall.net.datagram import Datagram
 from firewall.net.ip import packed_address_text
@@ -76,8 +78,10 @@ class MediaCopies:
             code = error.errno or errno.EIO
         if code:
             self._socket.close()
+            # The kernel says the same for a right that is missing and a group that somebody else has.
+            needs = "CAP_NET_ADMIN is needed in this network namespace, and no other program may have this group"
             what = f"netfilter's log group {COPY_GROUP}"
-            raise refusal("receive copies of media from", what, code)
+            raise MachineError("receive copies of media from", what, os.strerror(code), needs=needs)
 
     def fileno(self) -> int:
         """Return the descriptor, for the event loop."""

@@ -72,11 +72,8 @@ def load_policy(text: bytes, *, file: str, sources: Sources) -> Policy:
         default=choice(get_args(ExceptionVerdict))(top.node("default"), "default"),
         default_place=top.key_place("default"),
         signalling_ports=top.get("signalling", _signalling, frozenset({SIP_PORT})),
-<<<<<<< HEAD
         media=top.get("media", media_policy, MediaPolicy()),
-=======
         must=top.get("must", lambda node, _: loader.must(node), ()),
->>>>>>> main
     )
 
 

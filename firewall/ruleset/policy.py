@@ -188,8 +188,5 @@ class Policy:
     default: ExceptionVerdict
     default_place: Place
     signalling_ports: frozenset[int] = frozenset({SIP_PORT})
-<<<<<<< HEAD
     media: MediaPolicy = field(default_factory=MediaPolicy)
-=======
     must: tuple[Must, ...] = ()
->>>>>>> main

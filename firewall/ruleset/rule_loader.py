@@ -35,11 +35,7 @@ from firewall.ruleset.node_reader import (
     suggestion,
 )
 from firewall.ruleset.parse import parse_expression
-<<<<<<< HEAD
-from firewall.ruleset.policy import Inspect, Limit, NamedSet, Rule, Verdict
-=======
-from firewall.ruleset.policy import Limit, Must, MustVerdict, NamedSet, Rule, Verdict
->>>>>>> main
+from firewall.ruleset.policy import Inspect, Limit, Must, MustVerdict, NamedSet, Rule, Verdict
 from firewall.ruleset.schedule import DAY_S, DAYS, Schedule, TimeZone
 from firewall.ruleset.schema import LIMIT_KEYS, MUST_KEYS, RULE_KEYS, SCHEDULE_KEYS
 from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
@@ -190,14 +186,13 @@ class RuleLoader:
         return Schedule(section.get("days", _days, frozenset(range(7))), start_s, end_s, timezone)
 
 
-<<<<<<< HEAD
 def is_about_media(condition: Condition) -> bool:
     """Tell whether a condition names a field of media (``media.*``, ``rtp.*``, ``rtcp.*``): it decides on flows."""
     return any(name.partition(".")[0] in _MEDIA_PROTOCOLS for name in named_fields(condition))
-=======
+
+
 def _one_line(expression: Scalar) -> str:
     return " ".join(expression.text.split())
->>>>>>> main
 
 
 def _everything(_: Facts) -> bool:

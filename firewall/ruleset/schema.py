@@ -2,7 +2,6 @@
 
 from typing import Any, get_args
 
-<<<<<<< HEAD
 from firewall.ruleset.policy import (
     ExceptionVerdict,
     Flow,
@@ -12,11 +11,9 @@ from firewall.ruleset.policy import (
     MediaMode,
     MediaNat,
     MediaSource,
+    MustVerdict,
     Verdict,
 )
-=======
-from firewall.ruleset.policy import ExceptionVerdict, Flow, Guard, MustVerdict, Verdict
->>>>>>> main
 from firewall.ruleset.schedule import DAYS
 
 Schema = dict[str, Any]
@@ -165,11 +162,8 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "rules": ("First match decides.", {}),
     "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
     "signalling": ("What is taken for SIP signalling.", {}),
-<<<<<<< HEAD
     "media": ("Which media may pass; without it, what is negotiated in SDP.", {}),
-=======
     "must": ("Promises that lint proves; the daemon does not read them.", {}),
->>>>>>> main
 }
 
 
@@ -188,11 +182,8 @@ def json_schema() -> Schema:
                 "exceptions": _object(EXCEPTION_KEYS),
                 "rules": _list_of(_rule()),
                 "signalling": _object(SIGNALLING_KEYS, required=tuple(SIGNALLING_KEYS)),
-<<<<<<< HEAD
                 "media": _object(MEDIA_KEYS),
-=======
                 "must": _list_of(_object(MUST_KEYS, required=tuple(MUST_KEYS))),
->>>>>>> main
             },
         ),
     }

@@ -53,7 +53,7 @@ def stream(
 
     tshark takes the packet that came last for the one with the highest number; RFC 3550 A.3 does not.
     """
-    chance = random.Random(seed)  # noqa: S311 - the same disorder in every run
+    chance = random.Random(seed)
     packets = []
     sequence, timestamp = chance.randrange(65536), chance.randrange(2**32)
     for number in range(300):

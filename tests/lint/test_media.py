@@ -3,14 +3,12 @@
 import pytest
 
 from firewall.lint import media
-from firewall.lint.endpoint import Pair, pairs
 from firewall.lint.finding import Finding
 from tests.lint.policies import EMERGENCY, policy
 
 
 def found(rules: str = "", **more: str) -> list[Finding]:
-    rules_of = policy(rules, **more)  # type: ignore[arg-type]
-    return media.check(rules_of, pairs(rules_of))
+    return media.check(policy(rules, **more))  # type: ignore[arg-type]
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str | None]]:
@@ -78,5 +76,5 @@ def test_text_is_asked_about_only_where_the_policy_promises_it() -> None:
 
 
 def test_one_pair_of_each_zones_and_family_is_enough() -> None:
-    every: tuple[Pair, ...] = pairs(policy())
-    assert len(media._plain(every)) == 2
+    pairs = media._pairs(policy())
+    assert [(pair.caller.zone, ":" in pair.caller.ip) for pair in pairs] == [("carrier", False), ("carrier", True)]

@@ -2,12 +2,25 @@
 
 import socket
 import struct
+import subprocess
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.live.media_copies import read_packet
+from firewall.errors import MachineError
+from firewall.live import testbed as live_testbed
+from firewall.live.media_copies import MediaCopies, MediaCopy, read_packet
+from firewall.live.nftables import render_ruleset
 from firewall.net.datagram import Datagram
+from tests.live.conftest import Namespaces
+from tests.live.firewall_process import wait_until
+from tests.live.peer import udp_socket
+from tests.live.sipp import CARRIER, PSAP
+from tests.live.test_nftables import CARRIER as CARRIER_ZONE
+from tests.live.test_nftables import PSAP as PSAP_ZONE
+from tests.live.test_nftables import policy
 
 
 def ip_packet(src: str, dst: str, payload: bytes, protocol: int = 17) -> bytes:
@@ -25,6 +38,44 @@ def test_a_packet_of_either_family_is_its_datagram() -> None:
         assert found == Datagram(
             src, 40_000, dst, 49_170, b"\x80\x00rtp", "UDP", "f0", frame_bytes=header_bytes + len(b"\x80\x00rtp")
         )
+
+
+@pytest.mark.netns
+def test_the_first_packets_of_each_flow_come_whole_with_time_and_interface(testbed: Namespaces) -> None:
+    def nft(script: str) -> None:
+        command = ["ip", "netns", "exec", testbed.fw, "nft", "-f", "-"]
+        subprocess.run(command, input=script, text=True, check=True)
+
+    nft(render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
+    copies = live_testbed.in_namespace(testbed.fw, MediaCopies)
+    try:
+        with udp_socket(testbed.carrier, CARRIER, 40_000) as sender, udp_socket(testbed.psap, PSAP, 49_170):
+            before_ns = time.time_ns() - 1_000_000
+            for number in range(50):
+                sender.sendto(bytes((number,)) * 160, (PSAP, 49_170))
+        received: list[MediaCopy] = []
+
+        def has_three() -> bool:
+            received.extend(live_testbed.in_namespace(testbed.fw, copies.receive))  # where the interfaces have names
+            return len(received) >= 3
+
+        wait_until(has_three, "three copies")
+    finally:
+        copies.close()
+        nft("table inet sosgate\ndelete table inet sosgate\n")
+    assert [copy.datagram.payload[0] for copy in received] == [0, 1, 2]
+    assert received[0].datagram == Datagram(CARRIER, 40_000, PSAP, 49_170, bytes(160), "UDP", "f0", frame_bytes=202)
+    assert {copy.copied for copy in received} == {"refused"}
+    assert all(before_ns < copy.time_ns <= time.time_ns() for copy in received)
+
+
+def test_a_second_receiver_in_one_namespace_is_refused(testbed: Namespaces) -> None:
+    first = live_testbed.in_namespace(testbed.fw, MediaCopies)
+    try:
+        with pytest.raises(MachineError, match=r"log group 505: .*no other program may have this group"):
+            live_testbed.in_namespace(testbed.fw, MediaCopies)
+    finally:
+        first.close()
 
 
 def test_what_is_no_whole_udp_packet_is_left_out() -> None:

@@ -29,12 +29,19 @@ def host(ip: str) -> str:
 class Call:
     """Both ends of one call: their signalling and their media sockets."""
 
-    def __init__(self, testbed: Namespaces, caller: str = CARRIER, called: str = PSAP) -> None:
+    def __init__(
+        self,
+        testbed: Namespaces,
+        caller: str = CARRIER,
+        called: str = PSAP,
+        media: tuple[str, str] | None = None,
+    ) -> None:
+        self.media = media  # a second medium of the offer, and of the answer
         self.caller_ip, self.called_ip = caller, called
         self.caller, self.called = udp_socket(testbed.carrier, caller), udp_socket(testbed.psap, called)
         self.from_caller = udp_socket(testbed.carrier, caller, CALLER_MEDIA)
         self.from_called = udp_socket(testbed.psap, called, CALLED_MEDIA)
-        offer = sdp(caller, f"audio {CALLER_MEDIA} RTP/AVP 0")
+        offer = sdp(caller, f"audio {CALLER_MEDIA} RTP/AVP 0", *((media[0],) if media else ()))
         self.call_id = f"media-{time.monotonic_ns()}@{caller}"
         self.invite = invite(offer, uri=f"sip:911@{host(called)}", call_id=self.call_id)
 
@@ -52,7 +59,8 @@ class Call:
 
     def answer(self) -> None:
         """200 with an answer, as far as the caller."""
-        said = answer(self.invite, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0"))
+        second = (self.media[1],) if self.media else ()
+        said = answer(self.invite, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0", *second))
         self.called.sendto(said, (self.caller_ip, 5060))
         assert self.caller.recv(65_535) == said
 
@@ -299,6 +307,23 @@ def test_a_rule_that_drops_a_codec_takes_effect_in_the_kernel_within_200_ms(
         assert call.to_caller(0, 5) == 5
         (told,) = states(log, "changed")
         assert told["decision"]["rule"] == "no-pcma"
+
+
+def test_real_time_text_beside_the_voice_passes_in_both_directions(testbed: Namespaces, tmp_path: Path) -> None:
+    """T.140 in RTP (RFC 4103): what a caller who cannot speak types."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text())
+    text = "text {} RTP/AVP 98, a=rtpmap:98 t140/1000"
+    with (
+        FirewallProcess(testbed.fw, policy),
+        Call(testbed, media=(text.format(49_180), text.format(40_010))) as call,
+        udp_socket(testbed.carrier, CARRIER, 49_180) as typing,
+        udp_socket(testbed.psap, PSAP, 40_010) as reading,
+    ):
+        call.set_up()
+        assert passed(typing, reading, (PSAP, 40_010), 0, 5) == 5
+        assert passed(reading, typing, (CARRIER, 49_180), 0, 5) == 5
+        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
 
 
 def test_hold_keeps_the_pinholes_and_resume_needs_no_new_ones(testbed: Namespaces, tmp_path: Path) -> None:

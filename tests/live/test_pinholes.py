@@ -14,7 +14,7 @@ import pytest
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
 from firewall.live.nftables import render_ruleset
-from firewall.live.pinholes import Pinholes
+from firewall.live.pinholes import SETTLED_PACKETS, Pinholes
 from tests.live.conftest import Namespaces
 from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, PSAP
@@ -178,6 +178,24 @@ def test_packets_are_counted_through_every_change_of_their_element(
     assert asyncio.run(count()) == ()
     send(flow, 1)
     assert asyncio.run(count()) == (FlowCount(one.key, 11, 11 * 128),)
+
+
+def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packet_goes_uncounted(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    ways = []
+    for _ in range(3):
+        send(flow, SETTLED_PACKETS)
+        asyncio.run(kernel.pinholes.count())
+        ways += [each["goto"] for each in kernel.elements()]
+    assert ways == ["media_sample", "media_settled", "media_settled"]
+    assert kernel.pinholes.read([pinhole().key])[0].packets == 3 * SETTLED_PACKETS
+    second = kernel.again()
+    try:
+        assert second.recover(("carrier", "psap")) == (pinhole(),)
+    finally:
+        second.close()
 
 
 def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:

@@ -83,10 +83,12 @@ def zone_pairs(policy: Policy) -> list[tuple[Zone | None, Zone | None]]:
     return [(a, b) for a, b in every if a is None or b is None or a.name != b.name] or every
 
 
-def plain_pair(policy: Policy, caller: Zone | None, psap: Zone | None) -> Pair | None:
-    """Return two ends of one family in these zones, IPv4 where both have it; None where they have none in common."""
+def plain_pair(
+    policy: Policy, caller: Zone | None, psap: Zone | None, families: tuple[int, ...] = (4, 6)
+) -> Pair | None:
+    """Return two ends of one family in these zones, the first that both have; None where they have none in common."""
     port = SIP_PORT if SIP_PORT in policy.signalling_ports else min(policy.signalling_ports)
-    for wanted in (4, 6):
+    for wanted in families:
         calling, called = _host(caller, wanted, "10"), _host(psap, wanted, "20")
         if calling is not None and called is not None:
             return Pair(

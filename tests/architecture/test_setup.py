@@ -62,7 +62,8 @@ def test_an_ordinary_user_is_told_the_one_line_to_run(machine: Machine) -> None:
     done = machine.run("system-packages")
     assert done.returncode == 2
     assert done.stderr == (
-        "error: system packages are missing; run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core\n"
+        "error: system packages are missing; "
+        "run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core\n"
     )
     assert not machine.apt_log.exists()
 

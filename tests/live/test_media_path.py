@@ -179,6 +179,24 @@ def test_a_strangers_rtp_to_an_open_port_is_dropped_and_recorded_as_injection(
         firewall.stop()
 
 
+@pytest.mark.parametrize(("source", "packets"), [("port", 0), ("address", 5), ("zone", 5)])
+def test_how_much_of_a_packets_source_must_fit_is_the_policys_choice(
+    testbed: Namespaces, tmp_path: Path, source: str, packets: int
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text() + f"media: {{source: {source}}}\n")
+    with (
+        FirewallProcess(testbed.fw, policy),
+        Call(testbed) as call,
+        udp_socket(testbed.carrier, CARRIER, CALLER_MEDIA + 10) as other_port,
+        udp_socket(testbed.carrier, STRANGER, CALLER_MEDIA) as outside,
+    ):
+        call.set_up()
+        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
+        assert passed(other_port, call.from_called, (PSAP, CALLED_MEDIA), 10, 5) == packets
+        assert passed(outside, call.from_called, (PSAP, CALLED_MEDIA), 20, 5) == 0
+
+
 def test_every_refused_packet_is_counted_though_few_are_copied(testbed: Namespaces, tmp_path: Path) -> None:
     policy, log, control = tmp_path / "p.yaml", tmp_path / "decisions.jsonl", tmp_path / "control"
     policy.write_text(policy_text())
@@ -307,6 +325,44 @@ def test_a_rule_that_drops_a_codec_takes_effect_in_the_kernel_within_200_ms(
         assert call.to_caller(0, 5) == 5
         (told,) = states(log, "changed")
         assert told["decision"]["rule"] == "no-pcma"
+
+
+def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_its_answer(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text(guard="enforce"))
+    with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall, Call(testbed) as call:
+        call.set_up()
+        answered_at = time.monotonic()
+        assert call.to_called(0, 100) == 100
+        said_at, sentence = firewall.wait_for("ALARM emergency_media_lost", 6)
+        assert said_at - answered_at < 5
+        assert f"{CARRIER}:{CALLER_MEDIA}" in sentence  # what the called side says does not reach the caller
+        (told,) = records(log, "emergency_call")
+        assert (told["outcome"], told["problem"]) == ("impaired", "MediaLoss")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "named"),
+    [
+        ("media: {ports: 50000-60000}\n", "ports"),
+        ("media: {ports: 45000-60000}\n", "ports"),
+    ],
+    ids=["for-both", "for-one"],
+)
+def test_a_range_of_ports_that_is_too_small_is_named_within_5_s_and_the_guard_lets_the_call_be_heard(
+    testbed: Namespaces, tmp_path: Path, mistake: str, named: str
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(guard="enforce") + mistake)
+    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
+        call.set_up()
+        answered_at = time.monotonic()
+        said_at, sentence = firewall.wait_for("ALARM emergency_media_guarded", 6)
+        assert said_at - answered_at < 5
+        assert named in sentence
+        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
 
 
 def test_real_time_text_beside_the_voice_passes_in_both_directions(testbed: Namespaces, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from firewall.lint.proof.canonical import canonical
 from firewall.net.address import Network
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.network_set import merged
-from firewall.ruleset.policy import Policy, Rule, Zone
+from firewall.ruleset.policy import MediaPolicy, Policy, Rule, Zone
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ def settings(old: Policy, new: Policy) -> list[Setting]:
         *_of_exceptions(old, new),
         *_of_zones(old, new),
         *_changed("signalling.ports", _numbers(old.signalling_ports), _numbers(new.signalling_ports)),
+        *_of_media(old.media, new.media),
         *_of_limits(old, new),
         *_of_shadows(old, new),
         *_of_promises(old, new),
@@ -97,6 +98,15 @@ def _of_exceptions(old: Policy, new: Policy) -> Iterator[Setting]:
     for each in fields(old.exceptions):
         before, after = (getattr(policy.exceptions, each.name) for policy in (old, new))
         yield from _changed(f"exceptions.{each.name}", before, after)
+
+
+def _of_media(before: MediaPolicy, after: MediaPolicy) -> Iterator[Setting]:
+    for name in ("mode", "source", "early", "nat", "inspect"):
+        yield from _changed(f"media.{name}", getattr(before, name), getattr(after, name))
+    yield from _changed("media.ports", *(f"{media.ports[0]}-{media.ports[1]}" for media in (before, after)))
+    yield from _changed("media.other_ports", *(_numbers(media.other_ports) or _NONE for media in (before, after)))
+    yield from _changed("media.grace", duration(before.grace_ns), duration(after.grace_ns))
+    yield from _changed("media.timeout", duration(before.timeout_ns), duration(after.timeout_ns))
 
 
 def _of_zones(old: Policy, new: Policy) -> Iterator[Setting]:

@@ -9,6 +9,7 @@ from firewall.ruleset.schema import (
     EMERGENCY_KEYS,
     EXCEPTION_KEYS,
     LIMIT_KEYS,
+    MEDIA_KEYS,
     MUST_KEYS,
     POLICY_KEYS,
     RULE_KEYS,
@@ -39,6 +40,7 @@ _SECTIONS: dict[tuple[str, ...], Keys] = {
     ("rules", "schedule"): SCHEDULE_KEYS,
     ("must",): MUST_KEYS,
     ("signalling",): SIGNALLING_KEYS,
+    ("media",): MEDIA_KEYS,
 }
 _NAMED = ("zones", "sets")
 

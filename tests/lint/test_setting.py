@@ -33,6 +33,10 @@ def changed(old: str, new: str) -> list[tuple[str, str, str]]:
             ("zone psap: on_daemon_down", "bypass", "block"),
         ),
         ("rules:", "signalling: {ports: [5070]}\nrules:", ("signalling.ports", "5060", "5070")),
+        ("rules:", "media: {mode: shadow}\nrules:", ("media.mode", "enforce", "shadow")),
+        ("rules:", "media: {ports: 10000-20000}\nrules:", ("media.ports", "1024-65535", "10000-20000")),
+        ("rules:", "media: {other_ports: [4500]}\nrules:", ("media.other_ports", "none", "4500")),
+        ("rules:", "media: {timeout: 20s}\nrules:", ("media.timeout", "1h", "20s")),
         ("rate: 5/1s", "rate: 6/1s", ('limit of rule "guilty"', "5/1s", "6/1s")),
         ("limit: {rate: 5/1s}", "mode: enforce", ('limit of rule "guilty"', "5/1s", "none")),
         (

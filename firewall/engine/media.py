@@ -9,7 +9,7 @@ from dataclasses import replace as with_changes
 
 import msgspec
 
-from firewall.engine.alarm import AlarmMemory
+from firewall.engine.alarm import AlarmMemory, plain_alarm
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
@@ -33,6 +33,8 @@ from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.media_endpoint import Formats
 
+MAX_PINHOLES = 400_000
+"""Of ordinary calls; four make a call."""
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 _NO_FORMATS = Formats(frozenset(), (), ())
@@ -248,6 +250,7 @@ class Media:
             outputs += self._release(call, media, key, cause, now_ns, wall_ns, is_at_once=media.held[key].is_early)
         for key, way in wanted.items():
             outputs += self._want(call, media, key, way, now_ns, wall_ns)
+        media.refused = {key: way for key, way in media.refused.items() if key in wanted}
         return outputs
 
     def _want(self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
@@ -265,8 +268,10 @@ class Media:
                 record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
                 outputs.append(Write(record, urgent=mark is not None))
             return outputs
-        media.held[key] = way
         hole = self.table.get(key)
+        if hole is None and mark is None and len(self.table) >= MAX_PINHOLES:
+            return outputs + self._no_room(call, media, way, now_ns, wall_ns)
+        media.held[key] = way
         pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
         if hole is None:
             hole = self._open(pinhole, way, decision, override, mark, now_ns)
@@ -284,6 +289,18 @@ class Media:
             self.table.change(hole, pinhole)
         if is_shared:
             outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
+        return outputs
+
+    def _no_room(self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
+        """Tell of a way that finds no place any more; those of emergency calls always do."""
+        outputs: list[Output] = []
+        if media.refused.get(way.key) != way:
+            media.refused[way.key] = way
+            decision = Decision("drop", "media_table_full")
+            outputs.append(Write(refused_way_record(call.call_id, way, decision, None, self._policy, wall_ns)))
+        if self._alarms.first(now_ns, "media_table_full"):
+            sentence = f"the table of pinholes is full ({len(self.table)}): media of new calls is not let through"
+            outputs.append(Write(plain_alarm("table_full", sentence, wall_ns)))
         return outputs
 
     def _open(

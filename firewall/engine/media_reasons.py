@@ -83,6 +83,12 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "zone's networks of that family.",
     ),
     (
+        "media_table_full",
+        "No room for another pinhole",
+        "400 000 pinholes are open, as many as 100 000 calls have. Those of emergency calls always find a place; media "
+        "of other new calls is not let through until some are closed. An alarm `table_full` is raised.",
+    ),
+    (
         "media_no_address",
         "Media to a host name",
         "The session description names a host instead of an address (RFC 8866 §5.7 allows it); packets carry "

@@ -546,3 +546,31 @@ def test_after_a_restart_a_way_that_calls_share_stays_until_the_last_of_them_end
     scene.carrier(request("BYE", call_id="second", from_tag="b", to_tag="psap", cseq=2), at_s=63)
     scene.tell(DeadlineReached(), at_s=64)
     assert scene.open == {}
+
+
+def test_when_no_pinhole_is_left_emergency_calls_get_theirs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firewall.engine.media.MAX_PINHOLES", 4)
+    scene = MediaScene()
+    scene.call(uri=ORDINARY)
+    moved = sdp(CALLER[0], "audio 50000 RTP/AVP 0")
+    told = scene.carrier(invite(moved, uri=ORDINARY, call_id="second", from_tag="b"), at_s=5)
+    assert {r.decision.reason for r in flows(told)} == {"media_table_full"}
+    assert [alarm.alarm.code for alarm in told.alarms] == ["table_full"]
+    assert scene.to((CALLER[0], 50000)) == []
+    scene.carrier(invite(moved, call_id="third", from_tag="c"), at_s=6)
+    assert scene.to((CALLER[0], 50000)) == ANY
+
+
+def test_what_a_hostile_party_offers_over_and_over_fills_nothing() -> None:
+    scene = MediaScene()
+    scene.call(uri=ORDINARY)
+    for n in range(300):
+        again = invite(
+            sdp(f"203.0.114.{n % 250}", f"audio {2000 + n} RTP/AVP 0"), to_tag="psap", cseq=2 + n, uri=ORDINARY
+        )
+        scene.carrier(again, at_s=5 + n)
+        scene.psap(answer(again), at_s=5.5 + n)
+    (call,) = scene.engine._observer.calls.all()
+    assert call.media is not None
+    assert len(call.media.refused) + len(call.media.held) < 10
+    assert len(call.media.negotiation.offers) <= 16

@@ -102,7 +102,7 @@ def stage(testbed: Namespaces, tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_bytes_arrive_as_they_were_sent_however_they_are_cut_and_each_message_is_decided_once(stage: Stage) -> None:
-    cut = random.Random(3)  # noqa: S311 (the same cuts in every run)
+    cut = random.Random(3)
     stream = b"".join(
         b"\r\n\r\n" * (number % 3 == 0) + message("OPTIONS", number, cut.randbytes(cut.randrange(400)))
         for number in range(40)

@@ -71,9 +71,10 @@ class Engine:
     def handle(self, event: Event, now_ns: int) -> list[Output]:
         """Take one event at an instant (ns since the epoch); return everything to be done, in order."""
         engine_ns = self._engine_time(now_ns)
+        outputs: list[Output] = []
         if isinstance(event, FlowsCounted):
-            self._media.counted(event, engine_ns)  # first: what is due may ask for these very counts
-        outputs = self._expire(engine_ns)
+            outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
+        outputs += self._expire(engine_ns)
         match event:
             case DatagramReceived(datagram):
                 outputs += self._guarded_datagram(datagram, now_ns, engine_ns)

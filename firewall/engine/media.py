@@ -17,7 +17,7 @@ from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import FlowsCounted, MediaReceived
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import TwoWayChecks
-from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
+from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow, is_flood, is_speech
 from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
 from firewall.engine.media_record import flow_record, refused_way_record
 from firewall.engine.media_verdict import MediaVerdicts, media_mark
@@ -35,6 +35,7 @@ from firewall.sip.media_endpoint import Formats
 
 MAX_PINHOLES = 400_000
 """Of ordinary calls; four make a call."""
+_RATE_NS = 500_000_000  # between shorter looks one burst is no rate
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 _NO_FORMATS = Formats(frozenset(), (), ())
@@ -139,17 +140,26 @@ class Media:
                 return flow
         return self._refused.flow(ends)
 
-    def counted(self, event: FlowsCounted, now_ns: int) -> None:
+    def counted(self, event: FlowsCounted, now_ns: int, wall_ns: int) -> list[Output]:
         """Take over what the kernel counted."""
         self._checks.is_watched = True
+        outputs: list[Output] = []
         for count in event.counts:
             hole = self.table.get(count.key)
-            if hole is not None:
-                hole.is_sampled = True
-                if count.packets > hole.counted:
-                    hole.last_ns = now_ns
-                hole.counted, hole.counted_octets = count.packets, count.octets
+            if hole is None:
+                continue
+            elapsed_ns, more = now_ns - hole.counted_ns, count.packets - hole.counted
+            is_flood_now = hole.counted_ns and elapsed_ns >= _RATE_NS and is_flood(more, elapsed_ns)
+            is_one_call = len(hole.owners) == 1 and is_speech(hole.way.formats)
+            if is_flood_now and is_one_call and not hole.is_flooded:
+                hole.is_flooded = True
+                outputs.append(Write(flow_record("changed", hole, self._policy, wall_ns)))
+            hole.is_sampled = True
+            if more > 0:
+                hole.last_ns = now_ns
+            hole.counted, hole.counted_octets, hole.counted_ns = count.packets, count.octets, now_ns
         self._refused.total = max(self._refused.total, event.refused_packets)
+        return self._told(outputs)
 
     def recover_calls(self, recovered: Sequence[RecoveredCall], now_ns: int) -> list[Output]:
         """Open again what an earlier run had opened for calls that are still in progress, as its log tells."""

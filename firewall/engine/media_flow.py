@@ -14,8 +14,17 @@ MAX_WAITING = 1_024
 _MAX_DROPOUT = 3000  # RFC 3550 A.1: a greater gap in sequence numbers is a restart or another sender
 
 MediaAnomaly = Literal[
-    "rtp_payload_type_not_negotiated", "rtp_ssrc_changed", "rtp_sequence_jump", "media_not_rtp", "rtp_too_many_sources"
+    "rtp_payload_type_not_negotiated",
+    "rtp_ssrc_changed",
+    "rtp_sequence_jump",
+    "rtp_rate",
+    "media_not_rtp",
+    "rtp_too_many_sources",
 ]
+PACKETS_PER_SECOND = 500
+"""More than any codec for speech sends: packets of 2 ms, where 20 ms is the default (RFC 3551 §4.2)."""
+_VIDEO_CLOCK_HZ = 90_000  # RFC 3551 §5
+_RATE_PACKETS = 100
 FlowKey = tuple[str, int, str, int]
 """Source address and port, destination address and port."""
 
@@ -49,6 +58,7 @@ class MediaFlow:
         "ends",
         "is_plain",
         "is_sampled",
+        "is_speech",
         "looked_at",
         "payload_type",
         "ssrc",
@@ -94,6 +104,7 @@ class MediaFlow:
         """Take these formats for the negotiated ones from now on."""
         self._formats = formats
         self._rates = {**STATIC_CLOCK_RATES, **dict(formats.clock_rates)}
+        self.is_speech = is_speech(formats)
 
     def take(self, payload: bytes, now_ns: int) -> None:
         """Count a packet of any kind that may stand on a media port (RFC 7983 §7)."""
@@ -118,6 +129,9 @@ class MediaFlow:
             return
         self._packets += len(waiting)
         self._last_ns = waiting[-1][3]
+        elapsed_ns = waiting[-1][3] - waiting[0][3]
+        if self.is_speech and len(waiting) >= _RATE_PACKETS and is_flood(len(waiting) - 1, elapsed_ns):
+            self.anomalies["rtp_rate"] = None
         octets_before = stream.octets
         stream.take(self.payload_type, waiting)
         self._octets += stream.octets - octets_before
@@ -144,6 +158,16 @@ class MediaFlow:
         self.looked_at = 0
         self.is_plain = False
         return stream
+
+
+def is_speech(formats: Formats) -> bool:
+    """Tell whether formats are known and none of them is video."""
+    return bool(formats.clock_rates) and all(rate != _VIDEO_CLOCK_HZ for _, rate in formats.clock_rates)
+
+
+def is_flood(packets: int, elapsed_ns: int) -> bool:
+    """Tell whether so many packets in that time are more than a codec for speech sends."""
+    return packets * 1_000_000_000 > PACKETS_PER_SECOND * elapsed_ns
 
 
 def _is_set_up(payload: bytes) -> bool:

@@ -117,6 +117,12 @@ MEDIA_ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "injection.",
     ),
     (
+        "rtp_rate",
+        "More packets than a codec for speech sends",
+        "More than 500 packets a second came on a flow of audio or text (RFC 3551 §4.2: 50 are usual): a flood, or "
+        "packets sent in bursts. It passes unless a rule drops it.",
+    ),
+    (
         "rtp_too_many_sources",
         "More than eight RTP sources on one flow",
         "The figures of the sources that came first are forgotten. A mixer names its sources as CSRC, not as SSRC.",

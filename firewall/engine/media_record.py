@@ -1,7 +1,7 @@
 """The log's records of media flows, and the words for what happened to them."""
 
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.media_flow import MediaFlow
+from firewall.engine.media_flow import MediaAnomaly, MediaFlow
 from firewall.engine.media_plan import Way
 from firewall.engine.pinhole_table import Cause, Hole, Shut
 from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
@@ -40,7 +40,11 @@ def flow_record(
     if len(hole.flows) == 1:
         src_ip, src_port = next(iter(hole.flows))
     fields = _rtp_fields(way, hole, closed=hole.cause if state == "closed" else None)
-    anomalies = dict.fromkeys(code for flow in hole.flows.values() for code in flow.anomalies)
+    anomalies: dict[MediaAnomaly, None] = {}
+    for flow in hole.flows.values():
+        anomalies |= flow.anomalies
+    if hole.is_flooded:
+        anomalies["rtp_rate"] = None
     return RtpDecision(
         timestamp(now_ns),
         flow_id(src_ip, src_port, key.dst_ip, key.dst_port),

@@ -30,7 +30,8 @@ class Hole:
     """One open pinhole with the calls that hold it, the latest last; ``closes_at_ns`` once no call does.
 
     ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
-    kernel counted, or what flows had that are forgotten; ``is_sampled`` where only some packets were seen.
+    kernel counted, or what flows had that are forgotten, ``counted_ns`` when it said so. ``is_sampled``: only some packets
+    were seen. ``is_flooded``: it counted more packets in a second than a codec for speech sends.
     """
 
     pinhole: Pinhole
@@ -46,6 +47,8 @@ class Hole:
     cause: Cause = "expired"
     counted: int = 0
     counted_octets: int = 0
+    counted_ns: int = 0
+    is_flooded: bool = False
     is_sampled: bool = False
     flows: dict[Endpoint, MediaFlow] = field(default_factory=dict)
     is_told_idle: bool = False

@@ -574,3 +574,17 @@ def test_what_a_hostile_party_offers_over_and_over_fills_nothing() -> None:
     assert call.media is not None
     assert len(call.media.refused) + len(call.media.held) < 10
     assert len(call.media.negotiation.offers) <= 16
+
+
+def test_a_flood_that_the_kernel_counted_is_recorded_once() -> None:
+    scene = MediaScene()
+    scene.call()
+    key = next(key for key in scene.open if key.dst_port == CALLED[1])
+    counts = [(2.0, 50), (3.0, 100), (4.0, 1100), (4.5, 3000)]
+    told = [scene.tell(FlowsCounted((FlowCount(key, packets, packets * 172),)), at_s=at_s) for at_s, packets in counts]
+    assert [[(r.state, r.anomalies) for r in flows(each)] for each in told] == [
+        [],
+        [],
+        [("changed", ("rtp_rate",))],
+        [],
+    ]

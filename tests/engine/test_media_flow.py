@@ -42,6 +42,16 @@ def test_gaps_between_samples_are_no_gaps() -> None:
     assert list(flow.anomalies) == []
 
 
+def test_more_packets_than_speech_has_are_a_flood_and_video_may_have_them() -> None:
+    video = Formats(frozenset({0}), ("h264",), ((0, 90_000),))
+    for formats, gap_ns, odd in ((FORMATS, 20_000_000, []), (FORMATS, 1_000_000, ["rtp_rate"]), (video, 1_000_000, [])):
+        flow = MediaFlow(ENDS, formats)
+        flow.take(rtp(0), 0)
+        flow.waiting += [(n, n * 160, 172, n * gap_ns) for n in range(1, 500)]
+        flow.settle()
+        assert list(flow.anomalies) == odd
+
+
 def test_sources_are_bounded() -> None:
     flow = MediaFlow(ENDS, FORMATS)
     for ssrc in range(100):

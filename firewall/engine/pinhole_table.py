@@ -30,7 +30,7 @@ class Hole:
     """One open pinhole with the calls that hold it, the latest last; ``closes_at_ns`` once no call does.
 
     ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
-    kernel counted, or what flows had that are forgotten, ``counted_ns`` when it said so. ``is_sampled``: only some packets
+    kernel counted, or what flows had that are forgotten, ``counted_ns`` when. ``is_sampled``: only some packets
     were seen. ``is_flooded``: it counted more packets in a second than a codec for speech sends.
     """
 

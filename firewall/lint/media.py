@@ -12,12 +12,14 @@ from firewall.errors import Place
 from firewall.lint.bodies import CRLF, Body
 from firewall.lint.codes import CODES
 from firewall.lint.endpoint import Endpoint, Pair
-from firewall.lint.finding import Finding
+from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.form import SOS
 from firewall.lint.proof.context import plain_pair, zone_pairs
-from firewall.lint.script import Script
+from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
+from firewall.lint.script import Script, Side
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Flow, Policy
+from firewall.sip.sdp import Direction
 
 HOLD_S = 180
 """A caller on hold, or one who only listens, may be silent for this long without comfort noise."""
@@ -26,6 +28,12 @@ SURGE_S = 60
 """How long a call of the surge lasts at least: its ports must be free for so many at once."""
 _MAX_PAIRS = 16
 _SECOND_NS = 1_000_000_000
+_OPPOSITE: dict[Direction, Direction] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
 # What the policy says of media, as opposed to what a sender does wrong.
 _OWN_REASONS = frozenset({"rule", "media_port_range", "media_family_gap", "media_third_party"})
 
@@ -75,7 +83,64 @@ def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Findi
                     key = (code, record.decision.rule, record.decision.reason)
                     if key not in findings:
                         findings[key] = _finding(policy, code, record, pair, medium)
-    return [*findings.values(), *_too_few_ports(policy)]
+    told = {rule for _, rule, _ in findings}
+    return [*findings.values(), *_proposed(policy, unguarded, told), *_too_few_ports(policy)]
+
+
+def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Iterator[Finding]:
+    """Yield a finding for each other rule that refuses some packet, as the formula has it and the engine then does."""
+    kinds = ("audio", *(("text",) if "rtt" in policy.emergency.flows else ()))
+    if not {"voice", "media", "rtt"} & {*policy.emergency.flows}:
+        return
+    try:
+        proposed = [each for each in refusals(policy, _pairs(policy), kinds) if each.rule not in told]
+    except TooManyPacketsError:
+        message = "it is not decided which media of an emergency call the rules drop: they tell too many packets apart"
+        yield Finding(UNDECIDED, message, Place(policy.file), CODES[UNDECIDED].mend)
+        return
+    for refusal in proposed:
+        packet = refusal.packet
+        medium = Medium(f"{packet.kind} {packet.codec}", packet.kind, packet.payload_type)
+        record = _refused(unguarded, refusal)
+        if record is not None:
+            yield _finding(policy, "SOS116", record, refusal.pair, medium)
+        else:
+            rule = next(rule for rule in policy.rules if rule.name == refusal.rule)
+            message = f'it is not decided whether rule "{rule.name}" drops media of an emergency call'
+            why = f"payload type {packet.payload_type} from {refusal.sender}: the engine lets it pass"
+            yield Finding(UNDECIDED, message, rule.place, CODES[UNDECIDED].mend, rule.name, (why,))
+
+
+def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
+    """Set up the call that the packet belongs to, send the packet, and return the rule's decision against it."""
+    engine, packet, pair = Engine(policy), refusal.packet, refusal.pair
+    script = Script(pair, "media")
+    dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
+    ours, theirs = refusal.ports if refusal.sender == "caller" else refusal.ports[::-1]
+    offer = _described(refusal, "caller", script.media_ip("caller"), ours)
+    answer = _described(refusal, "psap", script.media_ip("psap"), theirs)
+    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=SOS.headers, body=offer)
+    script.answer(invite, 200, "mid_call", body=answer)
+    script.request(dialog, "caller", "ACK", "mid_call", of=invite)
+    begins_ns = refusal.at_ns - 2 * _SECOND_NS
+    told: list[object] = []
+    for step in script.steps:
+        ends = (pair.caller, pair.psap) if step.sender == "caller" else (pair.psap, pair.caller)
+        at_ns = begins_ns + step.at_ms * 1_000_000
+        told += _told(engine, DatagramReceived(_datagram(*ends, step.payload)), at_ns)
+    source, target = (pair.caller, pair.psap) if refusal.sender == "caller" else (pair.psap, pair.caller)
+    payload = packet.payload(refusal.size_bytes)
+    datagram = Datagram(source.ip, refusal.ports[0], target.ip, refusal.ports[1], payload, in_iface=source.interface)
+    told += _told(engine, MediaReceived(datagram), refusal.at_ns)
+    return next((each for _, each in _decided_against(told) if each.decision.rule == refusal.rule), None)
+
+
+def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:
+    """Return one side's session description: the sender's direction is the packet's, the other's its opposite."""
+    packet = refusal.packet
+    direction = packet.direction if side == refusal.sender else _OPPOSITE[packet.direction]
+    lines = (f"a=rtpmap:{packet.payload_type} {packet.codec}/8000", f"a={direction}")
+    return Medium("", packet.kind, packet.payload_type, lines).body(ip, port)
 
 
 def _pairs(policy: Policy) -> list[Pair]:

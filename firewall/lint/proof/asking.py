@@ -151,7 +151,7 @@ class Asker:
         ends = [any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))]
         for name, endpoint, other in zip(ADDRESSES, (sender, receiver), (receiver, sender), strict=True):
             zone, other_zone = self._zones.get(endpoint.zone or ""), self._zones.get(other.zone or "")
-            ends.append(any_of(lines[name].within(n.first, n.last) for n in _hosts(zone, other_zone)))
+            ends.append(any_of(lines[name].within(n.first, n.last) for n in hosts(zone, other_zone)))
         theirs, ours = PORTS if context.step.sender == "caller" else PORTS[::-1]
         signalling = sorted(self._policy.signalling_ports)
         ends.append(any_of(lines[ours].within(port, port) for port in signalling))
@@ -160,7 +160,7 @@ class Asker:
             ends += [-encoding.is_tcp, lines["frame_len"].at(context.facts.datagram.frame_len)]
         else:
             ends.append(lines[theirs].at_least(1))
-            ends.append(-lines["frame_len"].at_least(_next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES)))
+            ends.append(-lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES)))
         return ends
 
     def _selector(self, context: Context) -> int:
@@ -237,12 +237,12 @@ class Asker:
         self.encoding.formula.add([-self._selector(context), literal])
 
 
-def _next_cut(cuts: Sequence[int], number: int) -> int:
+def next_cut(cuts: Sequence[int], number: int) -> int:
     """Return the first cut above a number; what is beyond the line where there is none."""
     return next((cut for cut in cuts if cut > number), ENDS["frame_len"])
 
 
-def _hosts(zone: Zone | None, other: Zone | None) -> list[Network]:
+def hosts(zone: Zone | None, other: Zone | None) -> list[Network]:
     """Return the addresses a zone's hosts may have: its networks; else any unicast address not of the other zone."""
     if zone is not None and zone.networks:
         return [_without_edges(network) for network in zone.networks]

@@ -148,9 +148,13 @@ def _pair(encoding: Encoding, context: Context, model: Model) -> Pair:
 
 
 def _endpoint(plain: Endpoint, address: tuple[int, int], port: tuple[int, int]) -> Endpoint:
-    number = address_number(plain.ip)
-    ip = plain.ip if address[0] <= number <= address[1] else address_text(_host_in(address))
-    return replace(plain, ip=ip, port=plain.port if port[0] <= plain.port <= port[1] else port[0])
+    return replace(endpoint_in(plain, address), port=plain.port if port[0] <= plain.port <= port[1] else port[0])
+
+
+def endpoint_in(plain: Endpoint, address: tuple[int, int]) -> Endpoint:
+    """Return the end with an address of this piece of the line, its own where that lies in it."""
+    is_inside = address[0] <= address_number(plain.ip) <= address[1]
+    return plain if is_inside else replace(plain, ip=address_text(_host_in(address)))
 
 
 def _host_in(piece: tuple[int, int]) -> int:

@@ -1,0 +1,218 @@
+"""Which media of an emergency call could rules refuse? Any payload type, address, port, size and hour, by the formula.
+
+What SDP negotiates passes unless a rule about media decides against it, so only those rules are encoded. A packet's
+header is given: each payload type, each codec and direction that rules name, and each number at which they change.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from struct import pack
+from typing import get_args
+
+from firewall.lint.endpoint import Pair
+from firewall.lint.proof.asking import MAX_FRAME_BYTES, hosts, next_cut
+from firewall.lint.proof.atom import Atom, base_field, cuts
+from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.formula import Model
+from firewall.lint.proof.line import ADDRESSES, PORTS
+from firewall.lint.proof.witness import endpoint_in
+from firewall.lint.script import Side
+from firewall.net.datagram import Datagram
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import Comparison, Membership
+from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
+from firewall.ruleset.policy import Policy
+from firewall.sip.sdp import Direction
+
+PLAIN_BYTES = 172
+"""An RTP header and 20 ms of G.711 (RFC 3551 §4.5.14)."""
+_RTP_VERSION_2 = 0x80
+_MARK = EmergencyMark("media", "urn:service:sos", ("same call: request_uri urn:service:sos (RFC 5031 §4.2)",))
+
+
+MAX_PACKETS = 20_000
+# RFC 3551 table 4, RFC 3389, and the numbers that RFC 4733 and RFC 4103 are mostly given.
+_PAYLOAD_TYPES = (0, 8, 3, 9, 13, 18, 96, 97, 98, 100, 101, 111, 127)
+_BOTH_WAYS: tuple[Direction, ...] = ("sendrecv",)
+
+
+class TooManyPacketsError(Exception):
+    """The rules tell so many kinds of packet apart that not all can be asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPacket:
+    """The header of one RTP packet (RFC 3550 §5.1), and what its call agreed on."""
+
+    payload_type: int = 0
+    kind: str = "audio"
+    codec: str = "pcmu"
+    direction: Direction = "sendrecv"
+    sequence_number: int = 50
+    timestamp: int = 8000
+    ssrc: int = 911
+    marker: int = 0
+
+    def payload(self, size_bytes: int = PLAIN_BYTES) -> bytes:
+        """Return its bytes."""
+        second = self.marker << 7 | self.payload_type
+        head = pack(">BBHII", _RTP_VERSION_2, second, self.sequence_number, self.timestamp, self.ssrc)
+        return head + bytes(max(0, size_bytes - len(head)))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A packet that, as the formula has it, a rule refuses: who sends it to whom, from and to which port, when."""
+
+    rule: str
+    sender: Side
+    pair: Pair
+    ports: tuple[int, int]
+    packet: RtpPacket
+    size_bytes: int
+    at_ns: int
+
+
+def refusals(policy: Policy, pairs: list[Pair], kinds: tuple[str, ...]) -> Iterator[Refusal]:
+    """Yield a packet for each rule that could refuse media of these kinds between such ends; nothing is a proof.
+
+    Raises:
+        TooManyPacketsError: not all can be asked about.
+    """
+    rules = tuple(rule for rule in policy.rules if rule.about_media and rule.limit is None)
+    if not any(rule.action != "allow" and not rule.shadow for rule in rules):
+        return
+    encoding = Encoding([replace(policy, rules=rules, default="allow")])
+    packets = _packets(encoding, kinds)
+    found: set[str] = set()
+    asked: set[tuple[object, ...]] = set()
+    for pair in pairs:
+        for sender in get_args(Side):
+            for packet in packets:
+                given = _given(encoding, pair, sender, packet)
+                if (pair, sender, *given) in asked:
+                    continue
+                asked.add((pair, sender, *given))
+                yield from _of_packet(encoding, policy, pair, sender, packet, given, found)
+
+
+def _of_packet(
+    encoding: Encoding,
+    policy: Policy,
+    pair: Pair,
+    sender: Side,
+    packet: RtpPacket,
+    given: tuple[int, ...],
+    found: set[str],
+) -> Iterator[Refusal]:
+    assumed = [*given, *_free(encoding, policy, pair, sender)]
+    for each in encoding.policies[0].rules:
+        if each.rule.action == "allow" or each.rule.shadow or each.rule.name in found:
+            continue
+        model = encoding.formula.solve([*assumed, each.decides])
+        if model is not None:
+            found.add(each.rule.name)
+            yield _refusal(encoding, model, each.rule.name, pair, sender, packet, policy.media.ports)
+
+
+def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> tuple[int, ...]:
+    """Return what the packet's header and its call decide of the rules' atoms."""
+    source, target = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    about = MediaFacts(packet.kind, "rtp", (packet.codec,), packet.direction)
+    datagram = Datagram(source.ip, source.port, target.ip, target.port, packet.payload())
+    facts = Facts(datagram, emergency=_MARK, media_negotiated=True, media=about)
+    own = {atom: literal for (_, atom), literal in encoding.own.items()} | encoding.text
+    return tuple(literal if compile_condition(atom)(facts) else -literal for atom, literal in own.items())
+
+
+def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Iterator[int]:
+    """Yield what bounds the rest: addresses of the zones, ports on which media is negotiated, sizes of a frame."""
+    zones = {zone.name: zone for zone in policy.zones}
+    any_of, lines = encoding.formula.any_of, encoding.lines
+    ends = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    zone = zones.get(ends[0].zone or "")
+    yield any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))
+    for name, end, other in zip(ADDRESSES, ends, ends[::-1], strict=True):
+        free = hosts(zones.get(end.zone or ""), zones.get(other.zone or ""))
+        yield any_of(lines[name].within(n.first, n.last) for n in free)
+    first, last = policy.media.ports
+    for name in PORTS:
+        line = lines[name]
+        yield line.at_least(max(cut for cut in line.cuts if cut <= first))
+        yield -line.at_least(next_cut(line.cuts, last))
+    yield -lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, min(MAX_FRAME_BYTES, 1514)))
+    yield -encoding.is_tcp
+
+
+def _refusal(
+    encoding: Encoding,
+    model: Model,
+    rule: str,
+    pair: Pair,
+    sender: Side,
+    packet: RtpPacket,
+    media_ports: tuple[int, int],
+) -> Refusal:
+    lines = encoding.lines
+    source, target = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    source, target = endpoint_in(source, lines["src"].piece(model)), endpoint_in(target, lines["dst"].piece(model))
+    ports = tuple(_port_in(lines[name].piece(model), media_ports) for name in PORTS)
+    frame_headers_bytes = 62 if ":" in source.ip else 42
+    first, last = lines["frame_len"].piece(model)
+    size_bytes = min(max(PLAIN_BYTES, first - frame_headers_bytes), last - frame_headers_bytes)
+    both = Pair(source, target) if sender == "caller" else Pair(target, source)
+    return Refusal(rule, sender, both, (ports[0], ports[1]), packet, size_bytes, encoding.instant_ns(model))
+
+
+def _port_in(piece: tuple[int, int], media_ports: tuple[int, int]) -> int:
+    """RTP takes an even port, and RTCP the next (RFC 3550 §11), where the piece has one."""
+    first, last = max(piece[0], media_ports[0]), min(piece[1], media_ports[1])
+    wanted = max(first, 49_170) if last >= 49_170 else first
+    return wanted + 1 if wanted % 2 and wanted < last else wanted
+
+
+def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
+    """Return the packets that rules can tell apart, the plainest first.
+
+    Raises:
+        TooManyPacketsError: there are more than anyone would wait for.
+    """
+    own = [atom for _, atom in encoding.own]
+    choices = (
+        kinds,
+        tuple(dict.fromkeys((*_PAYLOAD_TYPES, *_numbers(own, "rtp.p_type", 128)))),
+        tuple(dict.fromkeys(("pcmu", *_texts(own, "media.codec")))),
+        get_args(Direction) if any(base_field(atom.operand).name == "media.direction" for atom in own) else _BOTH_WAYS,
+        tuple(dict.fromkeys((50, *_numbers(own, "rtp.seq", 2**16)))),
+        tuple(dict.fromkeys((8000, *_numbers(own, "rtp.timestamp", 2**32)))),
+        tuple(dict.fromkeys((911, *_numbers(own, "rtp.ssrc", 2**32)))),
+        (0, 1),
+    )
+    if prod(len(each) for each in choices) > MAX_PACKETS:
+        raise TooManyPacketsError
+    return [
+        RtpPacket(payload_type, kind, codec, direction, number, timestamp, ssrc, marker)
+        for kind, payload_type, codec, direction, number, timestamp, ssrc, marker in product(*choices)
+        if not (marker and 64 <= payload_type <= 95)  # that would be RTCP (RFC 5761 §4)
+    ]
+
+
+def _numbers(own: list[Atom], field: str, end: int) -> Iterator[int]:
+    for atom in own:
+        if base_field(atom.operand).name == field:
+            for cut in (0, *cuts(atom)):
+                yield from (number for number in (cut - 1, cut) if 0 <= number < end)
+
+
+def _texts(own: list[Atom], field: str) -> Iterator[str]:
+    for atom in own:
+        if base_field(atom.operand).name == field:
+            match atom:
+                case Comparison(_, _, str() as text):
+                    yield text
+                case Membership(_, items):
+                    yield from (item for item in items if isinstance(item, str))
+                case _:
+                    pass

@@ -63,15 +63,19 @@ def message(
     return header + _NETFILTER_HEADER.pack(family, 0, resource) + body
 
 
+def numbered(messages: list[bytes]) -> bytes:
+    """Return messages one after the other, numbered from 1 on: what the kernel answers says to which it belongs."""
+    return b"".join([each[:8] + _SEQUENCE.pack(number) + each[12:] for number, each in enumerate(messages, 1)])
+
+
 def batch(messages: list[bytes]) -> bytes:
     """Return messages of nftables as one transaction: the kernel carries out all of them, or none.
 
     They are numbered from 1 on; what begins and ends the transaction is number 0.
     """
-    numbered = [each[:8] + _SEQUENCE.pack(number) + each[12:] for number, each in enumerate(messages, 1)]
     begin = _HEADER.pack(_PREFIX_BYTES, _BATCH_BEGIN, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
     end = _HEADER.pack(_PREFIX_BYTES, _BATCH_END, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
-    return b"".join((begin, *numbered, end))
+    return b"".join((begin, numbered(messages), end))
 
 
 def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:

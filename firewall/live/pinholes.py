@@ -34,7 +34,7 @@ from firewall.live.flow_sets import (
     set_types,
 )
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
-from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, error_code, messages
+from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, error_code, messages, numbered
 from firewall.live.nftables import TABLE
 
 ALIVE_MS = 3000
@@ -47,6 +47,7 @@ _ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
 _CHANGES_PER_TRANSACTION = 500
 _REPLACED_AT_ONCE = 200
+_ASKED_AT_ONCE = 100
 _BUFFER_BYTES = 4 * 1024 * 1024
 _INSPECTION_OF = {chain: inspect for chains in (CHAIN_OF, SETTLED_CHAIN_OF) for inspect, chain in chains.items()}
 
@@ -136,14 +137,10 @@ class Pinholes:
 
     def read(self, keys: Iterable[PinholeKey]) -> tuple[FlowCount, ...]:
         """Return what a few pinholes have counted by now."""
-        counts: list[FlowCount] = []
-        for key in keys:
-            element = element_of(key)
-            held = self._held.get(element)
-            if held is not None:
-                self._read(element, held)
-                counts.append(FlowCount(key, held.packets, held.octets))
-        return tuple(counts)
+        found = [(key, element) for key in keys if (element := element_of(key)) in self._held]
+        for start in range(0, len(found), _ASKED_AT_ONCE):
+            self._read([element for _, element in found[start : start + _ASKED_AT_ONCE]])
+        return tuple(FlowCount(key, self._held[place].packets, self._held[place].octets) for key, place in found)
 
     def show_life(self) -> None:
         """Have the kernel take the daemon for alive for another ``ALIVE_MS``.
@@ -286,11 +283,16 @@ class Pinholes:
         comment = comment_of(pinhole)
         out.append(_Change(True, add_element(TABLE, element, timeout_ms, chain=chain, comment=comment)))
 
-    def _read(self, element: Element, held: _Held) -> None:
-        self._changes.send(ask_for_element(TABLE, element))
-        for found in _elements(self._changes.receive() or b""):
-            held.packets = held.before_packets + found.packets
-            held.octets = held.before_octets + found.octets
+    def _read(self, elements: list[Element]) -> None:
+        """Ask for a few elements, all with one call."""
+        self._changes.send(numbered([ask_for_element(TABLE, element) for element in elements]))
+        while (data := self._changes.receive()) is not None:
+            for kind, number, start, end in messages(data):
+                if is_elements(kind) and 0 < number <= len(elements):
+                    held = self._held[elements[number - 1]]
+                    for found in read_elements(data, start, end):
+                        held.packets = held.before_packets + found.packets
+                        held.octets = held.before_octets + found.octets
 
     def _take_over(self, element: Element, found: Found) -> None:
         kind, src_zone, call_id = read_comment(found.comment)

@@ -125,6 +125,10 @@ class Engine:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
         return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
 
+    def media_facts(self, datagram: Datagram) -> Facts | None:
+        """Return what the rules would see of a media packet of an open pinhole; None for any other."""
+        return self._media.facts(datagram)
+
     def concerns(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram that is no signalling is media to the policy, to be let pass or refused."""
         return self._media.concerns(datagram)

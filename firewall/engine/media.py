@@ -20,7 +20,7 @@ from firewall.engine.media_check import TwoWayChecks
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow, is_flood, is_speech
 from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
 from firewall.engine.media_record import flow_record, refused_way_record
-from firewall.engine.media_verdict import MediaVerdicts, media_mark
+from firewall.engine.media_verdict import MediaVerdicts, media_facts, media_mark
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import Pinhole, PinholeKey
@@ -131,6 +131,11 @@ class Media:
         if self._policy.media.mode == "off":
             return False
         return self._fitting(datagram) is not None or self._refused.is_media(datagram)
+
+    def facts(self, datagram: Datagram) -> Facts | None:
+        """Return what the rules see of a packet that an open pinhole fits; None where none does."""
+        hole = self._fitting(datagram)
+        return media_facts(datagram, hole.way, hole.emergency) if hole is not None else None
 
     def flow(self, ends: Ends) -> MediaFlow | None:
         """Return a flow of which only the counts are still to be told (``MediaFlow.waiting``), None for others."""

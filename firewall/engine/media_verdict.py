@@ -41,9 +41,7 @@ class MediaVerdicts:
         datagram = datagram or Datagram(
             key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"", key.transport
         )
-        about = MediaFacts(way.kind, way.protocol, way.formats.codecs, way.direction)
-        facts = Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
-        decision = self._rules.decide_media(facts, wall_ns, now_ns)
+        decision = self._rules.decide_media(media_facts(datagram, way, mark), wall_ns, now_ns)
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 
     def override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
@@ -84,6 +82,12 @@ class MediaVerdicts:
         )
         writes = self._ledger.media_blocked(call, way, decision, self._policy, wall_ns, guarded=override == "guard")
         return [Write(alarm, urgent=True), *writes]
+
+
+def media_facts(datagram: Datagram, way: Way, mark: EmergencyMark | None) -> Facts:
+    """Return what the rules see of a packet that comes this way."""
+    about = MediaFacts(way.kind, way.protocol, way.formats.codecs, way.direction)
+    return Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
 
 
 def media_mark(call: Call) -> EmergencyMark | None:

@@ -122,7 +122,8 @@ class _FactsReader:
         if decoded.transport == "other":
             return Facts(decoded)
         if not is_signalling(decoded.src_port, decoded.dst_port, decoded.payload, self._ports):
-            return Facts(decoded, media_negotiated=self._endpoints.carries(decoded))
+            media = self._engine.media_facts(decoded) if decoded.transport == "UDP" else None
+            return media or Facts(decoded, media_negotiated=self._endpoints.carries(decoded))
         if isinstance(decoded, Packet) and decoded.quoted:
             return self._engine.facts(decoded, self._last_ns)
         return self._signalling(decoded)

@@ -13,11 +13,12 @@ _ENDED = ("closed", "ended")
 
 def media_lines(records: Iterable[LogRecord]) -> tuple[str, ...]:
     """Return a line for each media flow that had packets or was not let through, the first record's first."""
-    flows: dict[tuple[str, str, int, str], LogRecord] = {}
+    flows: dict[tuple[str, ...], LogRecord] = {}
     for record in records:
         if record["event_type"] == "rtp_decision":
             # A flow is known by where it goes and who sends it; its port of origin is learned from its packets.
-            key = (record["src_ip"], record["dest_ip"], record["dest_port"], record["rtp"]["protocol"])
+            refused = record["decision"]["reason"] if record["state"] in ("refused", "ended") else ""
+            key = (record["src_ip"], record["dest_ip"], str(record["dest_port"]), record["rtp"]["protocol"], refused)
             known = flows.get(key)
             if known is None or known["state"] not in _ENDED or record["rtp"].get("packets"):
                 flows[key] = record

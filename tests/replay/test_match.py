@@ -126,3 +126,9 @@ def test_several_expressions_are_judged_in_one_reading(capture: Path) -> None:
     conditions = [compile_condition(parse_expression(text, sets={}, place=Place("EXPR"))) for text in EXPRESSIONS]
     together = [report.frames for report in match_expressions(str(capture), conditions)]
     assert together == [frames_matched(capture, text) for text in EXPRESSIONS]
+
+
+def test_a_packet_of_an_open_pinhole_has_the_fields_of_media_and_is_part_of_its_emergency_call(capture: Path) -> None:
+    audio = frames_matched(capture, 'media.kind == "audio"')
+    assert audio == frames_matched(capture, "rtp and emergency")
+    assert len(audio) == 16

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from firewall.lint.probe import Blocked, Questioner
@@ -101,7 +102,7 @@ class Refuter:
         culprits = self._culprits(context)
         while culprits and len(self._found) < MAX_FINDINGS:
             goal = formula.any_of(culprits.values())
-            answer = self._asker.ask(context, [*self._below, goal], self._blocked)
+            answer = self._asker.ask(context, [*self._below, goal], partial(self._blocked, context))
             if answer is None:
                 return
             if isinstance(answer, Undecided):
@@ -121,7 +122,7 @@ class Refuter:
             literal = self._literals(context).get(name)
             if part_of(context) != part or literal is None or all(label in found for label in labels):
                 continue
-            if isinstance(self._asker.ask(context, [*self._below, literal], self._blocked), Blocked):
+            if isinstance(self._asker.ask(context, [*self._below, literal], partial(self._blocked, context)), Blocked):
                 found |= dict.fromkeys(labels)
         return tuple(found)[1:]
 
@@ -149,10 +150,12 @@ class Refuter:
         at_once = part != "keepalive" and rule is not None and ("initial", rule) in self._found
         return at_once or (part, rule) in self._found
 
-    def _blocked(self, staged: Staged) -> Blocked | None:
+    def _blocked(self, context: Context, staged: Staged) -> Blocked | None:
         answer = run(staged, self._questioner)
         if not isinstance(answer, Blocked):
             return None
+        if context.follows and answer.sent[-1] is staged.sent[-1] and answer.decision.decision.reason == "default":
+            return None  # the message as written does not belong to its call, so it says nothing about the rules
         if answer.sent[-1] is not staged.sent[-1]:
             return self._blocked_later(staged) or answer
         return answer

@@ -136,8 +136,8 @@ def test_before_and_broken_differ_for_emergency_calls_where_the_story_says_so(fo
         assert "diff" not in expected(folder)
         return
     if any("SOS116" in codes for codes in expected(folder)["lint"]["broken"].values()):
-        lost = replayed(folder, "broken").report.policy.by_outcome != replayed(folder, "before").report.policy.by_outcome
-        assert lost == expected(folder)["diff"]["emergency"]  # media, of which --against tells nothing
+        broken, before = (replayed(folder, name).report.policy.by_outcome for name in ("broken", "before"))
+        assert (broken != before) == expected(folder)["diff"]["emergency"]  # media, of which --against tells nothing
         return
     before, broken = policy(folder, "before"), policy(folder, "broken")
     limits = {rule.name for rule in (*before.rules, *broken.rules) if rule.limit is not None}

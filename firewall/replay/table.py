@@ -27,6 +27,7 @@ def print_replay(report: ReplayReport, console: Console) -> None:
         _print_deciders(report.against, console)
         _print_changes(report, console)
     _print_emergency(report.policy, console)
+    _print_undecided(report, console)
 
 
 def _print_captures(report: ReplayReport, console: Console) -> None:
@@ -101,6 +102,11 @@ def _print_emergency(tally: PolicyTally, console: Console) -> None:
     outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in tally.by_outcome.items())
     told = f" ({outcomes})" if outcomes else ""
     hurt = list(tally.hurt.values())
+    if tally.trunks_taken_down:
+        text = (
+            f"{tally.trunks_taken_down} emergency calls failed downstream after {tally.policy.name} had blocked OPTIONS"
+        )
+        _line(console, f"{text} of their trunk; sosgate explain CALL-ID --log F tells each.", "bold red")
     if not hurt:
         _line(console, f"Emergency calls: {tally.calls}{told}. None was hurt by {tally.policy.name}.", "bold green")
         return
@@ -111,6 +117,15 @@ def _print_emergency(tally: PolicyTally, console: Console) -> None:
         _print_hurt(call, tally.policy, console)
     if len(hurt) > _SHOWN_CALLS:
         _line(console, f"  {len(hurt) - _SHOWN_CALLS} more; --format json lists them all")
+
+
+def _print_undecided(report: ReplayReport, console: Console) -> None:
+    cut = sum(capture.cut_messages for capture in report.captures)
+    if cut:
+        told = (
+            f"{cut} SIP messages are cut by a snapshot length and were NOT judged; capture whole frames (tcpdump -s 0)."
+        )
+        _line(console, told, "bold yellow")
 
 
 def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:

@@ -23,7 +23,7 @@ def seeds(target: str) -> list[bytes]:
 
 def mutations(corpus: Sequence[bytes], seed: int) -> Iterator[bytes]:
     """Yield mutations of a corpus without end; the same seed gives the same ones."""
-    random = Random(seed)  # noqa: S311 - not for secrets
+    random = Random(seed)
     while True:
         data = bytearray(random.choice(corpus))
         for _ in range(random.choice((1, 1, 2, 4, 16))):

@@ -7,6 +7,7 @@ from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
 from firewall.engine.recording import endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
+from firewall.errors import Place
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
@@ -124,7 +125,8 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
         what = f"redirected with status {status}" if status < 400 else f"refused with status {status}"
     sentence = (
         f"emergency call {what} by the called side: {attempt.method} from {first.src_ip}:{first.src_port} "
-        f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass; Call-ID {printable(call_id)}"
+        f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass{_trunk_down(attempt)}; "
+        f"Call-ID {printable(call_id)}"
     )
     return Alarm(
         timestamp=at,
@@ -138,6 +140,16 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     )
 
 
+def _trunk_down(attempt: Attempt) -> str:
+    trunk_down = attempt.trunk_cause
+    if trunk_down is None:
+        return ""
+    cause = trunk_down.hurt_by
+    who = f'rule "{cause.rule}"' if cause.rule else f"reason {cause.reason}"
+    where = Place(cause.file, cause.line)
+    return f", but had blocked a keep-alive of its trunk before: {cause.message}; {cause.verdict} by {who} ({where})"
+
+
 def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> Alarm:
     """Return the alarm for a TCP connection that a limit of the firewall's own refused."""
     said = facts.datagram
@@ -146,6 +158,17 @@ def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> A
     ends = f"from {said.src_ip}:{said.src_port} to {said.dst_ip}:{said.dst_port}"
     decision = Decision("drop", "connection_limit")
     return _message_alarm("connection_refused", f"{what} {ends}: {limit}{told}", facts, decision, policy, now_ns)
+
+
+def forward_alarm(facts: Facts, error: str, now_ns: int) -> Alarm:
+    """Return the alarm for an allowed message, or a TCP connection, that the machine would not send on or make."""
+    lost = facts.datagram
+    ends = f"from {lost.src_ip}:{lost.src_port} to {lost.dst_ip}:{lost.dst_port}"
+    what = "a message of an emergency call" if facts.emergency is not None else "an allowed message"
+    sentence = f"{what} could not be sent on: {summary(facts)} {ends}: {printable(error)}"
+    if not lost.payload:
+        sentence = f"a TCP connection {ends} could not be made: {printable(error)}; its client had sent nothing yet"
+    return plain_alarm("forward_failed", sentence, now_ns)
 
 
 def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:

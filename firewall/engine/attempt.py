@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
 from firewall.engine.transaction import TransactionId, own_transaction_id
+from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message, Request, Response
@@ -20,6 +21,8 @@ _TIMER_B_NS = 32_000_000_000
 _TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 _CHALLENGES = frozenset({401, 407})
+_CALLEE_REACHED = frozenset({486, 600, 603})
+"""Busy and declined (RFC 3261 §21.4.24, §21.6): somebody was there to say so, whatever the state of the trunk."""
 _ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
 
@@ -50,13 +53,21 @@ class Attempt:
     final_status: int | None = None
     hurt_by: HurtBy | None = None
     attribution: Attribution | None = None
+    trunk_down: BlockedKeepAlive | None = None
+    """A keep-alive of its trunk that was blocked before it began."""
     initial_blocked: bool = False
-    initial_passed: bool = False
+    initial_passed: int = 0
+    """How often a request that begins it was let through and could be sent on."""
     is_cancelled: bool = False
     guarded: bool = False
     media_loss: tuple[MediaLoss, ...] = ()
     media_blocked: bool = False
     outcome: Outcome | None = None
+
+    @property
+    def trunk_cause(self) -> BlockedKeepAlive | None:
+        """The blocked keep-alive that may be why it failed downstream."""
+        return None if self.final_status in _CALLEE_REACHED else self.trunk_down
 
     def expect_answer(self, request: Request, now_ns: int) -> None:
         """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
@@ -117,7 +128,7 @@ class Attempt:
         elif request.method == "CANCEL":
             self.is_cancelled = True
         elif request.method == self.method and request.to_tag is None:
-            self.initial_passed = True
+            self.initial_passed += 1
             if self.outcome == "failed_downstream" and not self.is_overdue:
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
@@ -168,6 +179,7 @@ class Attempt:
 def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> EmergencyCall:
     """Return the log's record of an attempt with this outcome at this instant."""
     first = attempt.first
+    trunk_down = attempt.trunk_cause if outcome == "failed_downstream" else None
     return EmergencyCall(
         timestamp=at,
         flow_id=attempt.flow_id,
@@ -182,8 +194,8 @@ def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, fra
         emergency=attempt.mark,
         outcome=outcome,
         problem=_problem(attempt, outcome),
-        attribution=attempt.attribution or _own_doing(outcome),
-        hurt_by=attempt.hurt_by,
+        attribution=attempt.attribution or (trunk_down.attribution if trunk_down else _others_doing(outcome)),
+        hurt_by=attempt.hurt_by or (trunk_down.hurt_by if trunk_down else None),
         guarded=attempt.guarded,
         started=timestamp(attempt.began_ns),
         ringing_s=seconds_between(attempt.began_ns, attempt.ringing_ns),
@@ -205,7 +217,7 @@ def _problem(attempt: Attempt, outcome: Outcome) -> str | None:
     return "InitialTrafficBlocked" if attempt.initial_blocked else "MidTrafficBlocked"
 
 
-def _own_doing(outcome: Outcome) -> Attribution | None:
+def _others_doing(outcome: Outcome) -> Attribution | None:
     match outcome:
         case "failed_downstream" | "impaired":
             return "downstream"

@@ -7,7 +7,14 @@ Live, replay and tests drive this same class.
 from hashlib import blake2b
 from typing import assert_never
 
-from firewall.engine.alarm import AlarmMemory, connection_alarm, emergency_alarm, keep_alive_alarm, plain_alarm
+from firewall.engine.alarm import (
+    AlarmMemory,
+    connection_alarm,
+    emergency_alarm,
+    forward_alarm,
+    keep_alive_alarm,
+    plain_alarm,
+)
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
@@ -27,17 +34,17 @@ from firewall.engine.events import (
     Started,
     Stopped,
 )
-from firewall.engine.ledger import Ledger
+from firewall.engine.ledger import Ledger, attribution, hurt_by
 from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
-from firewall.engine.recording import decision_record, printable, summary
+from firewall.engine.recording import decision_record, printable
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import timestamp
-from firewall.engine.trunk import Trunks, is_keep_alive
+from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
 from firewall.ruleset.facts import Facts
@@ -60,9 +67,9 @@ class Engine:
         self._strict = strict
         self._observer = Observer(policy)
         self._rules = Rules(policy)
-        self._ledger = Ledger()
-        self._alarms = AlarmMemory()
         self._trunks = Trunks()
+        self._ledger = Ledger(self._trunks)
+        self._alarms = AlarmMemory()
         self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms)
         self._now_ns = 0
         self._clock_offset_ns = 0
@@ -97,8 +104,8 @@ class Engine:
             case PolicyRefused(error, place):
                 fields = PolicyFields("refused", None, place.file if place else None, None, None, error)
                 outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
-            case ForwardFailed(datagram, error):
-                outputs += self._forward_failed(datagram, error, now_ns, engine_ns)
+            case ForwardFailed(datagram, error, downstream):
+                outputs += self._forward_failed(datagram, error, now_ns, engine_ns, downstream=downstream)
             case ConnectionRefused(said, limit):
                 outputs += self._connection_refused(said, limit, now_ns, engine_ns)
             case LogFailed() | LogRecovered():
@@ -231,7 +238,7 @@ class Engine:
             outputs.append(Forward(facts.datagram))
             return outputs
         if is_keep_alive(facts.message):
-            outputs += self._keep_alive_blocked(facts, decision, now_ns)
+            outputs += self._keep_alive_blocked(facts, decision, now_ns, engine_ns)
         if decision.verdict == "reject":
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
@@ -273,10 +280,15 @@ class Engine:
         sentence = f"the table of calls is full ({len(self._observer.calls)} calls): new calls cannot be followed"
         return [Write(plain_alarm("table_full", sentence, now_ns))]
 
-    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int) -> list[Output]:
+    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         datagram = facts.datagram
+        if not self._trunks.knows(datagram):
+            return []
+        cause = hurt_by(facts, decision, self.policy)
+        who = attribution(decision, is_trunk=True)
+        self._trunks.blocked(facts.message, datagram, BlockedKeepAlive(engine_ns, cause, who))
         ends = sorted((datagram.src_ip, datagram.dst_ip))
-        if not self._trunks.knows(datagram) or not self._alarms.first(now_ns, "keep_alive", *ends, decision.reason):
+        if not self._alarms.first(now_ns, "keep_alive", *ends, decision.reason):
             return []
         return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
 
@@ -295,7 +307,9 @@ class Engine:
         payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
         return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload, datagram.transport))]
 
-    def _forward_failed(self, datagram: Datagram, error: str, now_ns: int, engine_ns: int) -> list[Output]:
+    def _forward_failed(
+        self, datagram: Datagram, error: str, now_ns: int, engine_ns: int, *, downstream: bool
+    ) -> list[Output]:
         """An allowed message that the machine would not send is lost all the same: say so."""
         reading = self._observer.read(datagram, engine_ns)
         facts, call = reading.facts, reading.call
@@ -303,14 +317,9 @@ class Engine:
         subject = datagram.dst_ip if mark is None or call is None else call.call_id
         outputs: list[Output] = []
         if self._alarms.first(engine_ns, "forward_failed", subject, error):
-            what = "a message of an emergency call" if mark is not None else "an allowed message"
-            sentence = (
-                f"{what} could not be sent on: {summary(facts)} from {datagram.src_ip}:{datagram.src_port} "
-                f"to {datagram.dst_ip}:{datagram.dst_port}: {printable(error)}"
-            )
-            outputs.append(Write(plain_alarm("forward_failed", sentence, now_ns), urgent=mark is not None))
+            outputs.append(Write(forward_alarm(facts, error, now_ns), urgent=mark is not None))
         if mark is not None and call is not None:
-            outputs += self._ledger.lost(call, facts, self.policy, now_ns)
+            outputs += self._ledger.lost(call, facts, self.policy, now_ns, downstream=downstream)
         return outputs
 
     def _connection_refused(self, said: Datagram, limit: str, now_ns: int, engine_ns: int) -> list[Output]:

@@ -90,10 +90,14 @@ class PolicyRefused:
 
 @dataclass(frozen=True, slots=True)
 class ForwardFailed:
-    """The machine would not send a message that was allowed. ``error`` is the kernel's word for it."""
+    """The machine would not send a message that was allowed. ``error`` is the kernel's word for it.
+
+    ``downstream``: the other side of its TCP connection refused, reset or did not answer it.
+    """
 
     datagram: Datagram
     error: str
+    downstream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

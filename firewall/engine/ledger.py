@@ -10,6 +10,7 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
+from firewall.engine.trunk import Trunks
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
@@ -19,7 +20,8 @@ from firewall.sip.message import Request
 class Ledger:
     """Every emergency call attempt, told to the log when it is hurt and when its outcome is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, trunks: Trunks) -> None:
+        self._trunks = trunks
         self.attempts = 0
         self.hurt = 0
 
@@ -33,6 +35,7 @@ class Ledger:
         if call.attempt is None:
             flow = datagram_flow_id(facts.datagram)
             call.attempt = Attempt(facts.datagram, flow, mark, now_ns, request.method)
+            call.attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
             if request.from_tag is not None:
                 call.tags.add(request.from_tag)
             self.attempts += 1
@@ -70,15 +73,8 @@ class Ledger:
         if guarded:
             attempt.guarded = True
             return []
-        hurt_by = HurtBy(
-            message=summary(facts),
-            verdict=decision.verdict,
-            rule=decision.rule.name if decision.rule else None,
-            file=policy.file,
-            line=decision_line(decision, policy),
-            reason=decision.reason,
-        )
-        return self._hurt(call, attempt, facts, hurt_by, _attribution(decision, is_trunk=is_trunk), wall_ns)
+        who = attribution(decision, is_trunk=is_trunk)
+        return self._hurt(call, attempt, facts, hurt_by(facts, decision, policy), who, wall_ns)
 
     def blocked_unnamed(
         self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int, *, is_trunk: bool
@@ -125,13 +121,18 @@ class Ledger:
         alarm = media_loss_alarm(call.call_id, attempt, losses, policy, at)
         return [Write(alarm, urgent=True), _write(call, attempt, "impaired", at, None)]
 
-    def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int) -> list[Write]:
-        """Take note of an allowed message that the machine would not send on."""
+    def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int, *, downstream: bool) -> list[Write]:
+        """Take note of an allowed message that could not be sent on; ``downstream``: the other side's doing."""
         attempt = call.attempt
         if attempt is None:
             return []
-        hurt_by = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
-        return self._hurt(call, attempt, facts, hurt_by, "exception", wall_ns)
+        if begins_call(facts.message):
+            attempt.initial_passed -= attempt.initial_passed > 0
+            if downstream and attempt.is_open and attempt.hurt_by is None:
+                attempt.outcome = "failed_downstream"
+                return [_write(call, attempt, attempt.outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+        unsent = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
+        return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception", wall_ns)
 
     def expired(self, call: Call, wall_ns: int) -> list[Write]:
         """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""
@@ -144,29 +145,44 @@ class Ledger:
         return _told(call, attempt, outcome, timestamp(wall_ns), None)
 
     def stopped(self, calls: list[Call], wall_ns: int) -> list[Write]:
-        """Tell how the calls stand that are still open when the firewall stops."""
+        """Tell how the calls stand that are still open when the firewall stops: what was hurt stays hurt."""
         at = timestamp(wall_ns)
         return [
-            _write(call, call.attempt, "in_progress", at, None)
+            _write(call, call.attempt, "in_progress" if call.attempt.hurt_by is None else "impaired", at, None)
             for call in calls
             if call.attempt is not None and call.attempt.is_open
         ]
 
     def _hurt(
-        self, call: Call, attempt: Attempt, facts: Facts, hurt_by: HurtBy, attribution: Attribution, wall_ns: int
+        self, call: Call, attempt: Attempt, facts: Facts, cause: HurtBy, who: Attribution, wall_ns: int
     ) -> list[Write]:
         if attempt.hurt_by is not None:
             return []
         self.hurt += 1
-        attempt.hurt_by = hurt_by
-        attempt.attribution = attribution
+        attempt.hurt_by = cause
+        attempt.attribution = who
         attempt.initial_blocked = begins_call(facts.message)
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 
 
-def _attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
-    """A ban on an address that never got a call through is taken for what it was meant for: an attack."""
+def hurt_by(facts: Facts, decision: Decision, policy: Policy) -> HurtBy:
+    """Return the decision that blocked a message as the ledger tells it."""
+    return HurtBy(
+        message=summary(facts),
+        verdict=decision.verdict,
+        rule=decision.rule.name if decision.rule else None,
+        file=policy.file,
+        line=decision_line(decision, policy),
+        reason=decision.reason,
+    )
+
+
+def attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
+    """Return whose doing a blocked message is.
+
+    A ban on an address that never got a call through is taken for what it was meant for: an attack.
+    """
     if decision.reason == "banned":
         return "policy" if is_trunk else "attack"
     if decision.reason == "connection_limit":

@@ -150,12 +150,9 @@ class Observer:
 def _parse(datagram: Datagram) -> tuple[Message | None, str | None]:
     """Return the message, or the reason why there is none; neither for a keep-alive (RFC 5626 §3.5.1)."""
     try:
-        message = parse_message(datagram.payload)
+        return parse_message(datagram.payload, over_stream=datagram.transport == "TCP"), None
     except SipSyntaxError as error:
         return None, error.reason if datagram.payload.strip(_KEEP_ALIVE_BYTES) else None
-    if datagram.transport == "TCP":
-        message.came_over_stream()
-    return message, None
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

@@ -115,6 +115,14 @@ REASONS: dict[str, Reason] = _table(
         "Please report it.",
     ),
     Reason(
+        "forward_failed",
+        "decision",
+        "An allowed message could not be sent on",
+        "It was allowed and written into the log, and then the machine would not send it, or the other side of its "
+        "TCP connection refused, reset or did not answer it (then the call's `attribution` is `downstream`). The "
+        "alarm of the same name has the kernel's word for it.",
+    ),
+    Reason(
         "connection_limit",
         "decision",
         "A limit of TCP connections refused it",

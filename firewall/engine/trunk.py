@@ -1,13 +1,27 @@
 """Trunks: pairs of addresses that calls went between, and their keep-alives.
 
 Both ends of a trunk ask each other with OPTIONS whether they are there; who gets no answer takes the trunk out of
-service, and then *every* call fails, minutes later. So a blocked keep-alive is news although it is no emergency call.
+service, and then *every* call fails, minutes later. So a blocked keep-alive is news although it is no emergency call,
+and it is the cause of calls that fail on the trunk afterwards.
 """
 
+import msgspec
+
+from firewall.engine.record import Attribution, HurtBy
 from firewall.net.datagram import Datagram
 from firewall.sip.message import Message, Request
 
 MAX_TRUNKS = 10_000
+DOWN_NS = 3_600 * 1_000_000_000
+"""For how long after a blocked keep-alive a call that fails on the trunk is put on it."""
+
+
+class BlockedKeepAlive(msgspec.Struct, frozen=True, gc=False):
+    """A keep-alive that was blocked: when (engine time), and the decision."""
+
+    at_ns: int
+    hurt_by: HurtBy
+    attribution: Attribution
 
 
 class Trunks:
@@ -15,9 +29,14 @@ class Trunks:
 
     def __init__(self) -> None:
         self._pairs: dict[tuple[str, str], None] = {}
+        # By who asks and who is asked: either end gives the trunk up by itself.
+        self._blocked: dict[tuple[str, str], BlockedKeepAlive] = {}
 
     def passed(self, message: Message | None, datagram: Datagram) -> None:
         """Take note of a message that was let through."""
+        if self._blocked and isinstance(message, Request) and is_keep_alive(message):
+            # Its answer says nothing: a capture also shows answers to questions that these rules block.
+            self._blocked.pop((datagram.src_ip, datagram.dst_ip), None)
         if not isinstance(message, Request) or message.method != "INVITE":
             return
         pair = _pair(datagram)
@@ -25,6 +44,22 @@ class Trunks:
         if len(self._pairs) >= MAX_TRUNKS:
             del self._pairs[next(iter(self._pairs))]
         self._pairs[pair] = None
+
+    def blocked(self, message: Message | None, datagram: Datagram, keep_alive: BlockedKeepAlive) -> None:
+        """Take note of a keep-alive, question or answer, that was blocked."""
+        ends = datagram.src_ip, datagram.dst_ip
+        asking = ends if isinstance(message, Request) else ends[::-1]
+        self._blocked.pop(asking, None)
+        if len(self._blocked) >= MAX_TRUNKS:
+            del self._blocked[next(iter(self._blocked))]
+        self._blocked[asking] = keep_alive
+
+    def taken_down(self, datagram: Datagram, now_ns: int) -> BlockedKeepAlive | None:
+        """Return the keep-alive between two ends that was blocked last, unless another one passed since."""
+        ends = datagram.src_ip, datagram.dst_ip
+        found = [self._blocked[asking] for asking in (ends, ends[::-1]) if asking in self._blocked]
+        recent = [keep_alive for keep_alive in found if now_ns - keep_alive.at_ns <= DOWN_NS]
+        return max(recent, key=lambda keep_alive: keep_alive.at_ns, default=None)
 
     def knows(self, datagram: Datagram) -> bool:
         """Tell whether calls went between the ends of a datagram."""

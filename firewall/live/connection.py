@@ -5,6 +5,8 @@ answers itself goes back to where the request came from, between two messages.
 """
 
 import asyncio
+import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +24,7 @@ QUEUE_LOW_BYTES = 16 * 1024
 PIECES_PER_TURN = 16
 # SYNs go out after 0, 1 and 3 s; then the client had better try another server.
 CONNECT_WITHIN_S = 5.0
+NO_ANSWER = "no answer within"
 CLOSE_WITHIN_S = 5.0
 
 Serve = Callable[[list[Arrival]], None]
@@ -173,7 +176,7 @@ class Connection:
         """Notice a reset of a side that is neither read nor written at the time."""
         for stream in (self._to_client, self._to_server):
             if not self._over and stream.broke_unnoticed():
-                self.lost(stream, "Connection reset by peer")
+                self.lost(stream, os.strerror(errno.ECONNRESET))
 
     def connected(self, stream: Stream) -> None:
         """The server has accepted."""
@@ -280,4 +283,4 @@ class Connection:
 
     def _give_up_connecting(self) -> None:
         if self._to_server.connecting:
-            self.lost(self._to_server, f"no answer within {CONNECT_WITHIN_S:g} s")
+            self.lost(self._to_server, f"{NO_ANSWER} {CONNECT_WITHIN_S:g} s")

@@ -1,5 +1,7 @@
 """The live driver: kernel datagrams become engine events, the engine's outputs are carried out in order."""
 
+import errno
+import os
 import time
 from collections.abc import Iterable
 from typing import Protocol, assert_never
@@ -19,12 +21,18 @@ from firewall.engine.events import (
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.engine.record import Alarm, encode
+from firewall.live.connection import NO_ANSWER
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile, Syncer
 from firewall.live.media_copies import MediaCopy
 from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
+
+_DOING_OF_THE_PEER = (
+    NO_ANSWER,
+    *(os.strerror(code) for code in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
+)
 
 
 class Sends(Protocol):
@@ -116,8 +124,8 @@ class Driver:
             self._bug(error, None)
 
     def forward_failed(self, datagram: Datagram, error: str) -> None:
-        """The sender could not send this."""
-        self.tell(ForwardFailed(datagram, error))
+        """The sender could not send this, or the other side of its TCP connection would not have it."""
+        self.tell(ForwardFailed(datagram, error, datagram.transport == "TCP" and error.startswith(_DOING_OF_THE_PEER)))
 
     def connection_refused(self, said: Datagram, limit: str) -> None:
         """A limit refused a TCP connection."""

@@ -286,6 +286,8 @@ class PacketDecoder(ABC):
             src_port, dst_port, _ = _UDP(data, start)
             transport = _TRANSPORTS[protocol]
             payload_start = start + 8
+            if transport == "TCP":
+                payload_start = start + (data[start + 12] >> 4 << 2) if start + 20 <= len(data) else len(data)
         kind, reason = self._shortage(record, "the packet")
         return self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, data[payload_start:])
 

@@ -28,6 +28,7 @@ def _capture(capture: CaptureReport) -> dict[str, Any]:
         "path": capture.path,
         "packets": capture.packets,
         "sip_messages": capture.sip_messages,
+        "cut_messages": capture.cut_messages,
         "rtp_packets": capture.rtp_packets,
         "copies": capture.copies,
         "own_replies": capture.own_replies,

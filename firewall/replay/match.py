@@ -12,6 +12,7 @@ from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.signalling import SIP_PORT, is_signalling
+from firewall.replay.cut_message import cut_message
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.source import Progress, open_capture
 from firewall.replay.streams import SipStreams, StreamMessage
@@ -114,7 +115,8 @@ class _FactsReader:
         self._last_ns = frame.timestamp_ns
         decoded = self._decoder.decode(frame)
         if isinstance(decoded, Undecoded):
-            return Facts(decoded.datagram)
+            start = cut_message(decoded)
+            return Facts(decoded.datagram) if start is None else self._engine.facts(start, self._last_ns)
         if isinstance(decoded, Packet):
             if decoded.tcp is not None and not decoded.quoted:
                 return _Stretch(Facts(decoded), self._told(self._streams.read(frame, decoded)))

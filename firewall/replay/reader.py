@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from firewall.errors import SipSyntaxError
+from firewall.engine.recording import printable
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
@@ -14,10 +14,11 @@ from firewall.net.signalling import is_signalling
 from firewall.net.tcp import Vantage
 from firewall.net.vantage import vantage
 from firewall.replay.copies import Sightings
+from firewall.replay.cut_message import cut_start_line
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
-from firewall.sip.message import parse_message
+from firewall.replay.unread import unread_transport
 
 _LOSSES = frozenset({"truncated", "malformed", "link_type"})
 
@@ -53,6 +54,7 @@ class CaptureReader:
         self._ports = ports
         self._decoder = FrameDecoder(interfaces=interfaces)
         self._streams = SipStreams(ports)
+        self._unread: set[str] = set()
 
     def read(self, frame: CaptureRecord) -> Iterator[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
@@ -61,8 +63,7 @@ class CaptureReader:
         datagram = self._decoder.decode(frame)
         if isinstance(datagram, Undecoded):
             if datagram.kind in _LOSSES:
-                self.found.unreadable.append(Unreadable(frame.frame_number, datagram.reason))
-                self.found.sip_messages += _begins_like_sip(datagram)
+                self._lost(frame.frame_number, datagram)
                 cut = datagram.datagram
                 if self.media(cut) and is_rtp(cut.payload):
                     yield from self._media_arrival(frame, cut, frame.timestamp_ns, negotiated=True)
@@ -71,6 +72,7 @@ class CaptureReader:
             return
         if isinstance(datagram, Packet):
             if datagram.tcp is not None:
+                self._note_unread(frame.frame_number, datagram)
                 yield from self._arrivals(self._streams.read(frame, datagram), frame.timestamp_ns)
                 return
             at_ns = frame.timestamp_ns if datagram.captured_ns is None else datagram.captured_ns
@@ -108,19 +110,24 @@ class CaptureReader:
         self.found.unreadable += self._streams.unreadable
         self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
 
+    def _lost(self, frame_number: int, frame: Undecoded) -> None:
+        """Note a frame that cannot be read; the beginning of a message in it counts as one, as in tshark."""
+        start_line, reason = cut_start_line(frame), frame.reason
+        if start_line is not None:
+            self.found.sip_messages += 1
+            self.found.cut_messages += 1
+            reason = f"{reason}; not decided: {printable(start_line)}"
+        self.found.unreadable.append(Unreadable(frame_number, reason))
+
+    def _note_unread(self, frame_number: int, packet: Packet) -> None:
+        """Note once for a capture that it shows SIP over a transport that is not read."""
+        transport = unread_transport(packet)
+        if transport is not None and transport not in self._unread:
+            self._unread.add(transport)
+            self.found.unreadable.append(Unreadable(frame_number, f"{transport} is not read; this frame is the first"))
+
     def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> Iterator[Arrival]:
         """``now_ns`` None: each is decided as of the time its last segment was captured."""
         for message in messages:
             seen_ns = message.segment.timestamp_ns
             yield Arrival(message.datagram, message.segment.seen_on, seen_ns if now_ns is None else now_ns, seen_ns)
-
-
-def _begins_like_sip(cut: Undecoded) -> bool:
-    """Tell whether a frame that a snapshot length cut holds a SIP start line: it counts as a message, as in tshark."""
-    if cut.kind != "truncated" or cut.datagram.transport != "UDP" or b"\n" not in cut.datagram.payload:
-        return False
-    try:
-        parse_message(cut.datagram.payload)
-    except SipSyntaxError:
-        return False
-    return True

@@ -28,14 +28,16 @@ _OWN_REJECT = "reject_ack"
 class CaptureReport:
     """What one capture held.
 
-    ``packets`` counts frames. ``sip_messages`` counts what was read as SIP, ``copies`` of them included: messages seen
-    a second time on their way out of the firewall, not decided again. ``own_replies`` are responses that the replayed
+    ``packets`` counts frames. ``sip_messages`` counts what was read as SIP. Of them, ``cut_messages`` are known by
+    their start line alone, as a snapshot length cut the rest, and are not decided; ``copies`` are messages seen a
+    second time on their way out of the firewall, not decided again. ``own_replies`` are responses that the replayed
     policy's own rejects explain; they are not decided either.
     """
 
     path: str
     packets: int = 0
     sip_messages: int = 0
+    cut_messages: int = 0
     rtp_packets: int = 0
     copies: int = 0
     own_replies: int = 0
@@ -96,6 +98,12 @@ class PolicyTally:
         """Hurt calls of which the guard let every message pass."""
         enforced = {key for key in self.hurt if key not in self._guarded}
         return len(self.hurt) - len(enforced)
+
+    @property
+    def trunks_taken_down(self) -> int:
+        """Calls, not hurt themselves, that failed downstream after a keep-alive of their trunk was blocked."""
+        records = self._outcomes.values()
+        return sum(record.outcome == "failed_downstream" and record.hurt_by is not None for record in records)
 
     @property
     def by_outcome(self) -> dict[str, int]:

@@ -109,7 +109,7 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
 def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRecord] = ()) -> Story | None:
     """Return the story that records tell of a call, None when there is no decision among them.
 
-    ``keep_alives``: the log's alarms of blocked keep-alives; a trunk that is taken down by them fails its calls later.
+    ``keep_alives``: the log's alarms of blocked keep-alives, which say when a trunk was taken down.
     """
     records = tuple(records)
     decisions = [record for record in records if record["event_type"] == "sip_decision"]
@@ -121,11 +121,8 @@ def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRe
     guarded = next((record for record in decisions if not record["decision"]["enforced"]), None)
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
     cause, mend = _cause(decisions, last, guarded), _mend(last, hurt_by, guarded)
-    attribution = last["attribution"] if last else None
-    trunk = _trunk_alarm(decisions[0], keep_alives) if attribution == "downstream" else None
-    if trunk is not None:
-        alarm, attribution = trunk["alarm"], "policy"
-        cause = f"{cause}; before it, at {trunk['timestamp']}, sosgate itself took the trunk down: {alarm['message']}"
+    if last is not None and hurt_by is not None and last["outcome"] == "failed_downstream":
+        cause = _trunk_cause(decisions, last, keep_alives)
         mend = "allow OPTIONS and their answers between these two addresses, then run sosgate lint"
     return Story(
         call_id=call_id,
@@ -133,11 +130,19 @@ def tell(call_id: str, records: Iterable[LogRecord], keep_alives: Iterable[LogRe
         evidence=tuple(emergency["evidence"]) if emergency else (),
         outcome=last["outcome"] if last else None,
         problem=last["problem"] if last else None,
-        attribution=attribution,
+        attribution=last["attribution"] if last else None,
         cause=cause,
         mend=mend,
         media=media_lines(records),
     )
+
+
+def _trunk_cause(decisions: list[LogRecord], ledger: LogRecord, keep_alives: Iterable[LogRecord]) -> str:
+    """Return the cause of a call that failed on a trunk whose keep-alive sosgate had blocked."""
+    alarm = _trunk_alarm(decisions[0], keep_alives)
+    said = alarm["alarm"]["message"] if alarm else _our_doing(ledger["hurt_by"], "", is_first=False)
+    at = f", at {alarm['timestamp']}" if alarm else ""
+    return f"{_others_doing(decisions, ledger)}; before it{at}, sosgate itself took the trunk down: {said}"
 
 
 def _trunk_alarm(first: LogRecord, keep_alives: Iterable[LogRecord]) -> LogRecord | None:
@@ -217,6 +222,8 @@ def _our_doing(hurt_by: LogRecord, attribution: str, *, is_first: bool) -> str:
     who = f'rule "{hurt_by["rule"]}"' if hurt_by["rule"] else f"reason {hurt_by['reason']}"
     where = f"{hurt_by['file']}:{hurt_by['line']}" if hurt_by["line"] else hurt_by["file"]
     cause = f"sosgate did not let {hurt_by['message']} pass: {hurt_by['verdict']} by {who} ({where})"
+    if hurt_by["reason"] == "forward_failed":
+        cause = f"sosgate let {hurt_by['message']} pass, and it could not be sent on (reason forward_failed)"
     if attribution == "attack":
         return f"{cause}, which had banned this address; no call from it ever passed before: taken for an attack"
     consequence = _consequence(str(hurt_by["message"]), is_first=is_first)

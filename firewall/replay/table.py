@@ -32,6 +32,7 @@ def print_replay(report: ReplayReport, console: Console) -> None:
         print_flow_changes(flow_changes(report.policy.media, report.against.media), console)
     print_media(report.policy.media, console)
     _print_emergency(report.policy, console)
+    _print_undecided(report, console)
 
 
 def _print_captures(report: ReplayReport, console: Console) -> None:
@@ -106,6 +107,11 @@ def _print_emergency(tally: PolicyTally, console: Console) -> None:
     outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in tally.by_outcome.items())
     told = f" ({outcomes})" if outcomes else ""
     hurt = list(tally.hurt.values())
+    if tally.trunks_taken_down:
+        text = (
+            f"{tally.trunks_taken_down} emergency calls failed downstream after {tally.policy.name} had blocked OPTIONS"
+        )
+        _line(console, f"{text} of their trunk; sosgate explain CALL-ID --log F tells each.", "bold red")
     if not hurt:
         _line(console, f"Emergency calls: {tally.calls}{told}. None was hurt by {tally.policy.name}.", "bold green")
         return
@@ -116,6 +122,15 @@ def _print_emergency(tally: PolicyTally, console: Console) -> None:
         _print_hurt(call, tally.policy, console)
     if len(hurt) > _SHOWN_CALLS:
         _line(console, f"  {len(hurt) - _SHOWN_CALLS} more; --format json lists them all")
+
+
+def _print_undecided(report: ReplayReport, console: Console) -> None:
+    cut = sum(capture.cut_messages for capture in report.captures)
+    if cut:
+        told = (
+            f"{cut} SIP messages are cut by a snapshot length and were NOT judged; capture whole frames (tcpdump -s 0)."
+        )
+        _line(console, told, "bold yellow")
 
 
 def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:

@@ -9,8 +9,9 @@ segments makes no difference to the pieces, but for neighbouring junk of a strea
 - ``keep_alive``: one line end where a message could begin. A ping (two line ends) is two pieces, because a pong (one)
   must not wait for what may follow.
 - ``junk``: one line that begins no message, such as the rest of a body whose length was counted wrongly; the next
-  start line begins a message again. A Content-Length that is no number, that another contradicts or that is more than
-  a message may have counts as one of 0: the head is a message, what follows is junk up to the next start line.
+  start line begins a message again, with a method of the registry also where it stands behind junk on one line. A
+  Content-Length that is no number, that another contradicts or that is more than a message may have counts as one
+  of 0: the head is a message, what follows is junk up to the next start line.
 
 A stream is *lost* behind a control byte where a message should begin (NUL, TLS, STUN), and behind a head or a line
 without end. All is junk then, handed out as it comes, line ends too, up to the next start line with a method of the
@@ -152,6 +153,11 @@ class Framer:
                 return None
             self.lost = True
             return self._take("junk", stop)
+        if _FIRST_WORD.match(buffer, start) is None:
+            # The rest of a body need not end with a line: the next start line may stand behind it.
+            found = _start_line_in(buffer, start, line_end)
+            if found is not None and found > start:
+                return self._take("junk", found)
         if not _is_start_line(buffer[start:line_end]):
             return self._take("junk", line_end + 1)
         self._is_in_head = True

@@ -49,7 +49,9 @@ class _Message:
     version: str
     body: bytes
 
-    def _fill(self, raw: bytes, version: str, head_bytes: bytes, head: Head, rest: bytes | None) -> None:
+    def _fill(
+        self, raw: bytes, version: str, head_bytes: bytes, head: Head, rest: bytes | None, *, over_stream: bool
+    ) -> None:
         self.raw = raw
         self.version = version
         self.start_line, self._headers, self._by_name, self._head_anomalies, _ = head
@@ -59,7 +61,7 @@ class _Message:
         self._to: NameAddr | None = None
         self._via: Via | None = None
         self._cseq: tuple[int | None, str | None] | None = None
-        self._over_stream = False
+        self._over_stream = over_stream
         # None without the empty line that ends the head.
         self._bytes_after_head = None if rest is None else len(rest)
         # RFC 3261 §18.3: over UDP, what is beyond Content-Length is discarded.
@@ -97,11 +99,6 @@ class _Message:
         elif length is not None and length != after_head:
             found.append("content_length_beyond_end" if length > after_head else "content_length_short")
         return found
-
-    def came_over_stream(self) -> None:
-        """Read the message as one that came over TCP, where Content-Length is no choice (RFC 3261 §20.14)."""
-        self._over_stream = True
-        self._anomalies = None
 
     def _is_cseq_valid(self) -> bool:
         number, method = self._read_cseq()
@@ -192,12 +189,19 @@ class Request(_Message):
     """As written, without the angle brackets some send around it (RFC 4475 §3.1.2.7)."""
 
     def __init__(
-        self, raw: bytes, parts: tuple[str, str, str], head_bytes: bytes, head: Head, rest: bytes | None
+        self,
+        raw: bytes,
+        parts: tuple[str, str, str],
+        head_bytes: bytes,
+        head: Head,
+        rest: bytes | None,
+        *,
+        over_stream: bool,
     ) -> None:
         self.method, request_uri, version = parts
         self.request_uri = request_uri.strip("<> \t")
         self._uri: Uri | None = None
-        self._fill(raw, version, head_bytes, head, rest)
+        self._fill(raw, version, head_bytes, head, rest, over_stream=over_stream)
 
     @property
     def uri(self) -> Uri:
@@ -223,11 +227,18 @@ class Response(_Message):
     reason_phrase: str
 
     def __init__(
-        self, raw: bytes, parts: tuple[str, str, str], head_bytes: bytes, head: Head, rest: bytes | None
+        self,
+        raw: bytes,
+        parts: tuple[str, str, str],
+        head_bytes: bytes,
+        head: Head,
+        rest: bytes | None,
+        *,
+        over_stream: bool,
     ) -> None:
         version, status_code, self.reason_phrase = parts
         self.status_code = int(status_code)
-        self._fill(raw, version, head_bytes, head, rest)
+        self._fill(raw, version, head_bytes, head, rest, over_stream=over_stream)
 
     def _find_anomalies(self) -> list[str]:
         return super()._find_anomalies() + response_anomalies(self.status_code, self.version)
@@ -236,8 +247,10 @@ class Response(_Message):
 Message = Request | Response
 
 
-def parse_message(payload: bytes) -> Message:
-    """Read one SIP message from a whole datagram.
+def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
+    """Read one SIP message from a whole datagram, or from its bytes of a stream (``over_stream``).
+
+    Over a stream, such as TCP, Content-Length is no choice (RFC 3261 §20.14): the anomalies tell where it is missing.
 
     Raises:
         SipSyntaxError: ``not_sip`` (no start line of a request or response), ``stun``, ``status_code_invalid``,
@@ -263,9 +276,9 @@ def parse_message(payload: bytes) -> Message:
         raise SipSyntaxError("start_line_too_long", f"{len(head.start_line)} characters; limit {MAX_START_LINE_BYTES}")
     status_line = read_status_line(head.start_line)
     if status_line is not None:
-        return Response(payload, status_line, head_bytes, head, rest)
+        return Response(payload, status_line, head_bytes, head, rest, over_stream=over_stream)
     try:
-        return Request(payload, read_request_line(head.start_line), head_bytes, head, rest)
+        return Request(payload, read_request_line(head.start_line), head_bytes, head, rest, over_stream=over_stream)
     except SipSyntaxError:
         if is_stun(payload):
             raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None

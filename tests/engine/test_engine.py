@@ -240,6 +240,46 @@ def test_a_message_that_could_not_be_sent_on_hurts_its_emergency_call() -> None:
     assert [(c.outcome, c.attribution) for c in told.calls] == [("blocked", "exception")]
 
 
+def test_a_call_that_could_not_be_sent_on_stays_blocked_when_the_firewall_stops() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request()
+    scene.carrier(invite)
+    scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, invite), "Network is unreachable"), at_s=0.1)
+    assert scene.stops(at_s=1).calls == []
+
+
+def test_a_call_that_a_retransmission_brings_through_is_not_lost_with_the_first_try() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request()
+    scene.carrier(invite)
+    scene.carrier(invite, at_s=0.5)
+    scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, invite), "No buffer space available"), at_s=0.5)
+    scene.psap(response(invite, 200), at_s=1)
+    assert [call.outcome for call in scene.stops(at_s=2).calls] == ["impaired"]
+
+
+def test_a_psap_that_refuses_the_connection_is_no_fault_of_ours() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request()
+    scene.carrier(invite)
+    lost = ForwardFailed(Datagram(*CARRIER, *PSAP, invite, "TCP"), "Connection refused", downstream=True)
+    told = scene.tell(lost, at_s=0.1)
+    assert [a.alarm.code for a in told.alarms] == ["forward_failed"]
+    assert [(c.outcome, c.attribution, c.hurt_by) for c in told.calls] == [("failed_downstream", "downstream", None)]
+    assert scene.stops(at_s=1).calls == []
+
+
+def test_a_tcp_connection_that_cannot_be_made_is_no_unreadable_datagram() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    nothing = Datagram(*CARRIER, *PSAP, b"", "TCP")
+    (alarm,) = scene.tell(ForwardFailed(nothing, "Address already in use"), at_s=0).alarms
+    assert (alarm.alarm.code, alarm.alarm.message) == (
+        "forward_failed",
+        "a TCP connection from 192.0.2.10:5060 to 198.51.100.10:5060 could not be made: Address already in use; "
+        "its client had sent nothing yet",
+    )
+
+
 def test_a_reload_keeps_the_calls_and_the_bans() -> None:
     rules = "  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + INVITES_ONLY
     scene = Scene(policy(rules))

@@ -235,6 +235,8 @@ def test_an_emergency_call_toward_a_server_that_is_not_there_is_alarmed_and_the_
     assert (
         "a message of an emergency call could not be sent on: INVITE sip:911@198.51.100.99" in alarm["alarm"]["message"]
     )
+    (call,) = wait_until(lambda: records(stage.log, "emergency_call"), "the ledger")
+    assert (call["outcome"], call["attribution"]) == ("failed_downstream", "downstream")
 
 
 def test_junk_in_a_stream_is_dropped_and_the_next_message_passes_whole(stage: Stage) -> None:

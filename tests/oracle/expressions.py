@@ -58,7 +58,7 @@ class Generator:
 
     def __init__(self, pool: Pool, seed: int) -> None:
         self._pool = pool
-        self._chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self._chance = random.Random(seed)
         self._names = sorted(pool)
         self._protocols = sorted(name for name, spec in WIRESHARK_FIELDS.items() if spec.type == "protocol")
 

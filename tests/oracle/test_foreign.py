@@ -62,7 +62,7 @@ def test_what_is_not_read_is_said_once_for_a_capture(tmp_path: Path, policy: Pol
 
 def mutated(data: bytes, seed: int) -> Iterator[bytes]:
     """Endless damage: bytes changed, taken out, doubled, and the end cut off."""
-    random = Random(seed)  # noqa: S311 (the same ones each time)
+    random = Random(seed)
     while True:
         damaged = bytearray(data)
         for _ in range(random.choice((1, 1, 3, 9))):

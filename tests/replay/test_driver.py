@@ -126,7 +126,7 @@ def fragments(packet: bytes, size: int = 160) -> list[bytes]:
 
 def test_a_message_in_fragments_is_decided_at_the_frame_that_completes_it(tmp_path: Path) -> None:
     pieces = fragments(forth(invite()))
-    random.Random(1).shuffle(pieces)  # noqa: S311 (the order of fragments is no secret)
+    random.Random(1).shuffle(pieces)
     path = write(tmp_path, [(START_NS + n, piece) for n, piece in enumerate(pieces)])
     result = replay_capture([path], make_policy(tmp_path, RULES_CALLS))
     assert [decision.pcap_cnt for decision in result.decisions] == [len(pieces)]
@@ -277,7 +277,7 @@ def test_times_that_go_backwards_are_replayed_as_they_are(tmp_path: Path) -> Non
 
 
 def test_captures_full_of_noise_are_read_to_their_end(tmp_path: Path) -> None:
-    chance = random.Random(7)  # noqa: S311 (noise for a test)
+    chance = random.Random(7)
     packets = []
     for number in range(300):
         packet = bytearray(chance.choice(TWO_CALLS)[1])
@@ -323,7 +323,7 @@ def test_calls_over_tcp_are_decided_as_over_udp_however_they_are_cut(tmp_path: P
     udp_run = replay_capture([write(tmp_path, TWO_CALLS)], policy)
     opening = [(START_NS, segment(b"", 999, flags="S", ports=(5060, 5060)))]
     opening += [(START_NS, segment(b"", 4_999_999, flags="S", ports=(5060, 5060), back=True))]
-    chance = random.Random(seed) if seed else None  # noqa: S311 - repeatable on purpose
+    chance = random.Random(seed) if seed else None
     tcp_run = replay_capture([write(tmp_path, opening + over_tcp(TWO_CALLS, chance), "tcp.pcap")], policy)
     seen = [
         [

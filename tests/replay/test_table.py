@@ -7,8 +7,18 @@ from rich.console import Console
 
 from firewall.replay.driver import replay
 from firewall.replay.table import print_replay
-from tests.net.packets import pcap
-from tests.replay.calls import ORDINARY, RULES_BLOCKING, RULES_CALLS, call, make_policy
+from tests.net.packets import SECOND_NS, START_NS, pcap
+from tests.replay.calls import (
+    ORDINARY,
+    RULES_BLOCKING,
+    RULES_CALLS,
+    back,
+    call,
+    forth,
+    invite,
+    make_policy,
+    message,
+)
 
 
 def shown(folder: Path, rules: str, *, guard: str = "off", against: str | None = None, cut: int = 0) -> str:
@@ -50,6 +60,30 @@ def test_no_hurt_call_is_said_too(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
     assert "packet 28: cut: the file ends after" in shown(tmp_path, RULES_CALLS, cut=5)
+
+
+def test_calls_that_failed_on_a_trunk_the_policy_took_down_are_not_passed_over(tmp_path: Path) -> None:
+    rules = '\n  - {name: no-options, when: sip.Method == "OPTIONS", action: drop}\n' + RULES_CALLS.lstrip("\n")
+    options = message("OPTIONS sip:psap.example SIP/2.0", "1 OPTIONS", call_id="o1", target="sip:psap.example")
+    refused = message("SIP/2.0 503 Trunk down", "1 INVITE", call_id="late", to_tag="b")
+    packets = [
+        *call("e1", media_packets=0),
+        (START_NS + 20 * SECOND_NS, forth(options)),
+        (START_NS + 60 * SECOND_NS, forth(invite("late"))),
+        (START_NS + 61 * SECOND_NS, back(refused)),
+    ]
+    (tmp_path / "a.pcap").write_bytes(pcap(packets, link_type=101))
+    output = io.StringIO()
+    print_replay(replay([str(tmp_path / "a.pcap")], make_policy(tmp_path, rules)), Console(file=output))
+    assert "1 emergency calls failed downstream after county had blocked OPTIONS of their trunk" in output.getvalue()
+    assert "None was hurt by county." in output.getvalue()
+
+
+def test_messages_that_a_snapshot_length_cut_are_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(call("e1"), link_type=101, snap_bytes=100))
+    output = io.StringIO()
+    print_replay(replay([str(tmp_path / "a.pcap")], make_policy(tmp_path, RULES_CALLS)), Console(file=output))
+    assert "6 SIP messages are cut by a snapshot length and were NOT judged" in output.getvalue()
 
 
 def test_changes_tell_both_decisions_emergency_first(tmp_path: Path) -> None:

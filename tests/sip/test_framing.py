@@ -110,6 +110,15 @@ def test_what_a_short_content_length_leaves_over_is_junk_up_to_the_next_message(
     ]
 
 
+@pytest.mark.parametrize("rest", [b"a=rtpmap:0 PCMU/8000", b"\xff" * 5000, b"</presence>", b"hello world "])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_message_right_behind_junk_without_a_line_end_is_not_lost(rest: bytes, size: int) -> None:
+    stream = OK + rest + INVITE + BYE
+    expected = [("message", OK), ("junk", rest), ("message", INVITE), ("message", BYE)]
+    handed_out = pieces(*(stream[at : at + size] for at in range(0, len(stream), size)))
+    assert joined_junk(handed_out) == expected
+
+
 @pytest.mark.parametrize("lengths", [("0", "60"), ("-1",), ("0x10",), ("5, 5",), ("70000",), ("9" * 5000,), ("",)])
 def test_behind_a_length_that_nobody_can_be_sure_of_the_next_start_line_begins_a_message(
     lengths: tuple[str, ...],
@@ -149,7 +158,7 @@ def test_a_message_behind_junk_is_whole_however_it_is_cut(junk: bytes, size: int
 
 def test_tls_without_end_is_handed_out_as_it_comes_in_one_piece_for_each_segment() -> None:
     framer = Framer()
-    source = random.Random(1)  # noqa: S311 (the same bytes each time)
+    source = random.Random(1)
     record = b"\x17\x03\x03\x05\xa8" + source.randbytes(1448)
     for _ in range(200):
         (piece,) = framer.feed(record)

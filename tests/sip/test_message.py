@@ -161,3 +161,9 @@ def test_any_cut_and_any_changed_byte_of_a_message_gives_a_message_or_the_one_er
 def test_bytes_that_are_no_utf8_survive_the_reading() -> None:
     message = as_request(b"INVITE sip:a\xff@b SIP/2.0\r\nSubject: \xc3\x28\r\n\r\n")
     assert message.request_uri.encode("utf-8", "surrogateescape") == b"sip:a\xff@b"
+
+
+def test_content_length_may_be_missing_in_a_datagram_and_not_in_a_stream() -> None:
+    raw = request().replace(b"Content-Length: 0\r\n", b"")
+    datagram, in_stream = parse_message(raw), parse_message(raw, over_stream=True)
+    assert (datagram.anomalies, in_stream.anomalies) == ((), ("content_length_missing",))

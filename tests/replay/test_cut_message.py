@@ -1,0 +1,50 @@
+"""What is known of a message that a snapshot length cut: counted and matched as by tshark, never decided."""
+
+from pathlib import Path
+
+import pytest
+
+from firewall.replay.driver import replay_capture
+from tests.net.packets import ethernet, ipv4, pcap, segment, tshark, udp
+from tests.replay.calls import RULES_CALLS, back, forth, invite, make_policy, message
+from tests.replay.test_match import frames_matched
+
+RINGING = message("SIP/2.0 180 Ringing", "1 INVITE", call_id="c1", to_tag="b")
+OVER_UDP = [forth(invite("c1")), back(RINGING), ipv4(udp(b"\x80" * 300, 7000, 7002))]
+# On other ports tshark also shows the headers that are whole.
+ODD_PORTS = ipv4(udp(invite("c2"), 9999, 9998))
+OVER_TCP = [segment(invite("c3"), 1), segment(RINGING, 1 + len(invite("c3"))), segment(b"x" * 300, 900_000)]
+FIELDS = (
+    *("sip", "sip.Method", 'sip.Method == "INVITE"', "sip.Status-Code == 180", "sip.r-uri.host", "sip.Request-Line"),
+    *("sip.Call-ID", "sip.Via", "sip.CSeq.method", "sdp", "udp.port == 5060", "tcp.port == 5060", "frame.len > 200"),
+)
+
+
+@pytest.fixture(scope="module", params=[60, 80, 120, 200, 330])
+def capture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cut") / "a.pcap"
+    path.write_bytes(pcap([ethernet(packet) for packet in OVER_UDP + OVER_TCP], snap_bytes=request.param))
+    return path
+
+
+@pytest.mark.parametrize("expression", FIELDS)
+def test_an_expression_matches_the_cut_frames_that_it_matches_in_tshark(capture: Path, expression: str) -> None:
+    theirs = [int(row[0]) for row in tshark(capture, "frame.number", only=expression)]
+    assert frames_matched(capture, expression) == theirs
+
+
+def test_cut_messages_are_counted_as_by_tshark_and_not_decided(capture: Path, tmp_path: Path) -> None:
+    result = replay_capture([str(capture)], make_policy(tmp_path, RULES_CALLS))
+    (found,) = result.report.captures
+    theirs = len(tshark(capture, "frame.number", only="sip.Method || sip.Status-Code"))
+    assert found.sip_messages == theirs
+    assert len(result.decisions) == found.sip_messages - found.cut_messages
+
+
+def test_a_cut_message_is_told_by_its_start_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([ethernet(packet) for packet in [*OVER_UDP, ODD_PORTS]], snap_bytes=120))
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    told = [loss.reason.partition("; ")[2] for loss in found.unreadable]
+    start_line = invite("c1").partition(b"\r\n")[0].decode()
+    assert told == [f"not decided: {start_line}", "not decided: SIP/2.0 180 Ringing", "", f"not decided: {start_line}"]

@@ -43,8 +43,8 @@ check: system $(INSTALLED) check-style check-types check-layers check-tests chec
 bench: system $(INSTALLED) ## Measure the packet path, reading captures against tshark, and media against plain routing
 	@$(BIN)/python -m tests.bench.packet_path
 	@$(BIN)/python -m tests.bench.reading
-	@$(AS_ROOT) $(BIN)/python -m tests.bench.media_path
 	@$(BIN)/python -m tests.bench.lint
+	@$(AS_ROOT) $(BIN)/python -m tests.bench.media_path
 
 # Where atheris cannot be installed, mutations without coverage guidance take its place.
 fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each

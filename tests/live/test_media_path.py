@@ -365,6 +365,52 @@ def test_a_range_of_ports_that_is_too_small_is_named_within_5_s_and_the_guard_le
         assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
 
 
+_ONE_WAY = '  - {name: outward-only, when: media.kind == "audio" and zone.src == "psap", action: drop}\n'
+_PCMU_ONLY = """  - {name: pcmu, when: rtp.p_type == 0, action: allow}
+  - {name: nothing-else, when: rtp, action: drop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "payload_type", "named"),
+    [(_ONE_WAY, 0, "outward-only"), (_PCMU_ONLY, 8, "nothing-else")],
+    ids=["one-direction", "one-codec"],
+)
+def test_a_rule_that_keeps_a_call_from_being_heard_is_named_within_5_s(
+    testbed: Namespaces, tmp_path: Path, rules: str, payload_type: int, named: str
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(rules=rules, guard="alert"))
+    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
+        call.set_up()
+        answered_at = time.monotonic()
+        for number in range(5):
+            call.from_caller.sendto(rtp(number, payload_type=payload_type), (PSAP, CALLED_MEDIA))
+        said_at, sentence = firewall.wait_for("ALARM emergency_media_blocked", 6)
+        assert said_at - answered_at < 5
+        assert named in sentence
+
+
+def test_a_time_out_shorter_than_a_silence_is_named_within_5_s_of_the_words_that_are_lost(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(guard="alert") + "media: {timeout: 1s}\n")
+    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
+        call.set_up()
+        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
+        deadline = time.monotonic() + 10
+        number = 100
+        while call.to_called(number, 1) == 1:  # each silence is longer than the last
+            assert time.monotonic() < deadline
+            time.sleep(0.2 * (number - 99))
+            number += 1
+        lost_at = time.monotonic()
+        said_at, sentence = firewall.wait_for("ALARM emergency_media", 6)
+        assert said_at - lost_at < 5
+        assert "timeout" in sentence
+
+
 def test_real_time_text_beside_the_voice_passes_in_both_directions(testbed: Namespaces, tmp_path: Path) -> None:
     """T.140 in RTP (RFC 4103): what a caller who cannot speak types."""
     policy = tmp_path / "p.yaml"

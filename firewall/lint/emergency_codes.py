@@ -91,12 +91,12 @@ EMERGENCY_CODES: tuple[Code, ...] = (
         "SOS109",
         "ban-reaches-emergency",
         "error",
-        "A ban shuts out a source of emergency calls",
+        "A ban shuts out one end of emergency calls",
         "One address of `emergency.from` carries the calls of many people. An ordinary message of one of them "
         "triggers the ban, and then everybody's calls are dropped, emergency calls too: a ban is about the "
-        "address, not the message.",
-        'Keep trusted addresses out of the rule: `and not zone.src == "carrier"` (each zone of `emergency.from`), '
-        "or drop without `ban`.",
+        "address, not the message. An address of `emergency.to` that is banned cannot answer any call.",
+        'Keep trusted addresses out of the rule: `and not zone.src in {"carrier", "psap"}` (each zone of '
+        "`emergency.from` and `to`), or drop without `ban`.",
     ),
     Code(
         "SOS110",

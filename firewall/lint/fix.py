@@ -47,8 +47,9 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
         return _narrowed(source, rule, "not emergency", f'Exempt emergency calls from rule "{rule.name}"')
     match finding.code:
         case "SOS109" if policy.emergency.from_zones:
-            zones = ", ".join(f'"{zone}"' for zone in policy.emergency.from_zones)
-            description = f'Keep the zones of emergency.from out of rule "{rule.name}"'
+            trusted = dict.fromkeys((*policy.emergency.from_zones, *policy.emergency.to_zones))
+            zones = ", ".join(f'"{zone}"' for zone in trusted)
+            description = f'Keep the zones of emergency calls out of rule "{rule.name}"'
             return _narrowed(source, rule, f"not zone.src in {{{zones}}}", description, is_certain=False)
         case "SOS201":
             return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy))

@@ -166,7 +166,7 @@ def test_what_a_person_must_decide_is_only_offered() -> None:
     offered = fix_of(text(ban), "SOS109")
     assert offered is not None
     assert not offered.is_certain
-    assert 'and not zone.src in {"carrier"}' in PolicySource(text(ban)).edited(offered.edits)
+    assert 'and not zone.src in {"carrier", "psap"}' in PolicySource(text(ban)).edited(offered.edits)
     never = fix_of(text(rule('sip.Method == "PUBLISH" and sip.Method == "REFER"')), "SOS203")
     assert never is not None
     assert not never.is_certain

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from firewall.errors import SipSyntaxError
 from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.proof.atom import Atom, base_field, normal, subject
@@ -89,7 +90,11 @@ class Sampler:
             wanted = plain()
             if condition is not None and not self._add(wanted, normal(condition)):
                 return
-            yield self._facts(wanted)
+            try:
+                made = self._facts(wanted)
+            except SipSyntaxError:  # a condition may ask for what no message has, as `sip.Status-Code == 99`
+                continue
+            yield made
 
     def moved(self, facts: Facts, src_ip: str, in_iface: str | None) -> Facts:
         """Return the same message as it comes from another address by an interface, with what is then known of it."""
@@ -289,6 +294,8 @@ def _payload(wanted: _Wanted) -> bytes:
         uri("sip.to", "sip.to.addr"),
     )
     status = texts.pop("sip.Status-Code", None)
+    if status is not None and not status.isdigit():
+        status = "200"  # the condition asks for any
     start_line = f"{method} {target} SIP/2.0" if status is None else f"SIP/2.0 {status} Sample"
     lines = {
         "Via": "SIP/2.0/UDP sample.example;branch=z9hG4bKsample",

@@ -59,6 +59,11 @@ class Asker:
         self.questions += 1
         return self.encoding.formula.is_possible([*self.assumed(context), *goal])
 
+    def example(self, context: Context, goal: Sequence[int]) -> Model | None:
+        """Return what the formula knows of one message that meets the goal, its texts not looked at."""
+        self.questions += 1
+        return self.encoding.formula.solve([*self.assumed(context), *goal])
+
     def ask(
         self, context: Context, goal: Sequence[int], accept: Callable[[Staged], Found | None]
     ) -> Found | Undecided | None:

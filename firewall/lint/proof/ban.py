@@ -1,6 +1,6 @@
 """Bans are about addresses: which ordinary message shuts out everybody behind an address that emergency calls use?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from firewall.engine.engine import Engine
@@ -16,7 +16,7 @@ from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
-from firewall.lint.script import Script, Step
+from firewall.lint.script import Script, Side, Step, other
 from firewall.ruleset.expression import Comparison, Membership
 from firewall.ruleset.policy import Policy, Rule
 
@@ -25,13 +25,14 @@ _METHODS = (
     *("CANCEL", "ACK", "PRACK", "UPDATE"),
 )
 _UNREADABLE = (b"\x00\x01\x02 no SIP at all\r\n\r\n", b"INVITE sip:1000@psap.example SIP/2.0\r\nno header\r\n\r\n")
+_SIDES: tuple[Side, ...] = ("caller", "psap")
 _MAX_REPEATS = 2000
 _PLAIN = Form("ordinary", "", "", body=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Banned:
-    """A rule whose ban reaches an address of ``emergency.from``; ``blocked`` shows it, where few enough messages do."""
+    """A rule whose ban reaches an address of an emergency call; ``blocked`` shows it, where few enough messages do."""
 
     rule: Rule
     trigger: str
@@ -39,13 +40,12 @@ class Banned:
 
 
 def ordinary_contexts(policy: Policy, pair: Pair) -> Iterator[Context]:
-    """Yield the contexts of messages that are no emergency, from a caller's side: any method, a response, no SIP."""
+    """Yield the contexts of messages that are no emergency, from either side: any method, a response, no SIP.
+
+    A banned caller cannot call; of a banned PSAP no answer comes through.
+    """
     methods = dict.fromkeys((*_METHODS, "X-ORDINARY", *_named_methods(policy)))
-    flows = [
-        *(Flow(f"ordinary {method}", "voice", None, _request(method)) for method in methods),
-        Flow("ordinary response", "voice", None, _response),
-        *(Flow("no SIP message", "voice", None, _unreadable(data)) for data in _UNREADABLE),
-    ]
+    flows = [flow for sender in _SIDES for flow in _ordinary_flows(methods, sender)]
     engine = Engine(replace(policy, rules=()))
     for flow in flows:
         probe = Probe(flow, _PLAIN, pair, BASE_NS)
@@ -54,10 +54,18 @@ def ordinary_contexts(policy: Policy, pair: Pair) -> Iterator[Context]:
             yield Context(flow, _PLAIN, index, pair, step, facts, follows=False, is_fixed=facts.message is None)
 
 
+def _ordinary_flows(methods: Iterable[str], sender: Side) -> Iterator[Flow]:
+    for method in methods:
+        yield Flow(f"ordinary {method}", "voice", None, _request(method, sender))
+    yield Flow("ordinary response", "voice", None, _response(sender))
+    for data in _UNREADABLE:
+        yield Flow("no SIP message", "voice", None, _unreadable(data, sender))
+
+
 def banned(
     encoded: EncodedPolicy, asker: Asker, questioner: Questioner, contexts: Sequence[Context]
 ) -> list[Banned | Unanswered]:
-    """Return every rule whose ban an ordinary message from ``emergency.from`` triggers, or why that is not known."""
+    """Return every rule whose ban an ordinary message from either side triggers, or why that is not known."""
     answers = [
         _of_rule(each, encoded, asker, questioner, contexts)
         for each in encoded.rules
@@ -122,22 +130,26 @@ def _named_methods(policy: Policy) -> Iterator[str]:
                         pass
 
 
-def _request(method: str) -> Writer:
+def _request(method: str, sender: Side) -> Writer:
     def write(script: Script, form: Form) -> None:
-        ordinary_request(script, "caller", method, "sip:1000@psap.example", form)
+        ordinary_request(script, sender, method, f"sip:1000@{other(sender)}.example", form)
 
     return write
 
 
-def _response(script: Script, form: Form) -> None:
-    dialog = script.dialog("psap", "sip:1000@psap.example", "<sip:1000@psap.example>", form.style)
-    request = script.request(dialog, "psap", "OPTIONS", "initial", begins=True)
-    script.steps.clear()  # the request itself went another way
-    script.answer(request, 503, "initial")
+def _response(sender: Side) -> Writer:
+    def write(script: Script, form: Form) -> None:
+        uri = f"sip:1000@{sender}.example"
+        dialog = script.dialog(other(sender), uri, f"<{uri}>", form.style)
+        request = script.request(dialog, other(sender), "OPTIONS", "initial", begins=True)
+        script.steps.clear()  # the request itself went another way
+        script.answer(request, 503, "initial")
+
+    return write
 
 
-def _unreadable(data: bytes) -> Writer:
+def _unreadable(data: bytes, sender: Side) -> Writer:
     def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
-        script.steps.append(Step(0, "caller", "datagram that is no SIP message", "initial", data))
+        script.steps.append(Step(0, sender, "datagram that is no SIP message", "initial", data))
 
     return write

@@ -35,30 +35,48 @@ def surged(
     encoded: EncodedPolicy, asker: Asker, questioner: Questioner, contexts: Sequence[Context]
 ) -> list[Surged | Unanswered]:
     """Return every limit that blocks and that the policy's surge exceeds, or why that is not known."""
-    answers = [
-        _of_rule(each, encoded, asker, questioner, contexts)
-        for each in encoded.rules
-        if each.rule.limit is not None and each.rule.action != "allow" and not each.rule.shadow
-    ]
-    return [answer for answer in answers if answer is not None]
+    limited = [each for each in encoded.rules if each.rule.limit is not None]
+    formula = asker.encoding.formula
+    left = {
+        formula.all_of([each.above, each.decides]): each
+        for each in limited
+        if each.rule.action != "allow" and not each.rule.shadow
+    }
+    any_cuts = formula.any_of(left)
+    order = [each.rule.name for each in left.values()]
+    found: dict[str, Surged | Unanswered] = {}
+    for context in contexts:
+        asked: list[int] = []
+        # Each answer names limits that can decide here: most can in no context, and are never asked about alone.
+        while (model := asker.example(context, [any_cuts, *(-gate for gate in asked)])) is not None:
+            for gate in [gate for gate in left if model.holds(gate)]:
+                asked.append(gate)
+                each = left[gate]
+                answer = _of_rule(each, limited, asker, questioner, context)
+                if isinstance(answer, Surged):
+                    found[each.rule.name] = answer
+                elif answer is not None:
+                    found.setdefault(each.rule.name, answer)
+        left = {gate: each for gate, each in left.items() if not isinstance(found.get(each.rule.name), Surged)}
+        any_cuts = formula.any_of(left)
+    return [found[name] for name in order if name in found]
 
 
 def _of_rule(
-    each: EncodedRule, encoded: EncodedPolicy, asker: Asker, questioner: Questioner, contexts: Sequence[Context]
+    each: EncodedRule, limited: Sequence[EncodedRule], asker: Asker, questioner: Questioner, context: Context
 ) -> Surged | Unanswered | None:
-    below = [-other.above for other in encoded.rules if other.rule.limit is not None and other is not each]
-    unanswered: Unanswered | None = None
-    for context in contexts:
-        staged = asker.ask(context, [*below, each.above, each.decides], lambda found: found)
-        if isinstance(staged, Undecided):
-            unanswered = unanswered or Unanswered(context, each.rule.name, staged.reason)
-        elif staged is not None:
-            whole = staged.whole()
-            load = exceeded(each.rule, whole.sent, questioner.policy)
-            if load is not None:
-                src_ip = staged.sent[-1].datagram.src_ip
-                return Surged(each.rule, load, context, src_ip, _shown(each.rule, load, whole, questioner))
-    return unanswered
+    below = [-other.above for other in limited if other is not each]
+    staged = asker.ask(context, [*below, each.above, each.decides], lambda staged: staged)
+    if isinstance(staged, Undecided):
+        return Unanswered(context, each.rule.name, staged.reason)
+    if staged is None:
+        return None
+    whole = staged.whole()
+    load = exceeded(each.rule, whole.sent, questioner.policy)
+    if load is None:
+        return None
+    src_ip = staged.sent[-1].datagram.src_ip
+    return Surged(each.rule, load, context, src_ip, _shown(each.rule, load, whole, questioner))
 
 
 def _shown(rule: Rule, load: Exceeded, staged: Staged, questioner: Questioner) -> Blocked | None:

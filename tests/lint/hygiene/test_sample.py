@@ -25,6 +25,13 @@ def test_a_message_is_made_that_meets_a_usual_condition(when: str) -> None:
     assert any(tested.rules[0].matches(each) for each in made)
 
 
+@pytest.mark.parametrize(("when", "is_met"), [("sip.Status-Code", True), ("sip.Status-Code == 99", False)])
+def test_a_condition_on_any_status_is_met_and_an_impossible_one_is_no_error(when: str, is_met: bool) -> None:
+    tested = policy(rule(when))
+    made = list(Sampler(tested).made_for(tested.rules[0].when))
+    assert any(tested.rules[0].matches(each) for each in made) is is_met
+
+
 def test_a_message_that_is_an_emergency_by_its_text_is_marked() -> None:
     tested = policy(rule('sip.r-uri.user == "911"'))
     for made in Sampler(tested).made_for(tested.rules[0].when):

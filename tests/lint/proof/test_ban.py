@@ -1,3 +1,5 @@
+import pytest
+
 from tests.lint.policies import codes, lint, only, rule
 
 BAN = "ban: 10m"
@@ -17,8 +19,17 @@ def test_the_tool_that_only_the_rule_knows_triggers_the_ban_too() -> None:
 
 
 def test_a_ban_that_spares_the_zones_of_emergency_calls_is_harmless() -> None:
-    spares = 'sip.User-Agent contains "friendly-scanner" and not zone.src == "carrier" and not emergency'
+    spares = 'sip.User-Agent contains "friendly-scanner" and not zone.src in {"carrier", "psap"} and not emergency'
     assert lint(rule(spares, more=BAN)).findings == ()
+
+
+@pytest.mark.parametrize("what", ['sip.Method == "PUBLISH"', "sip.Status-Code == 404", "malformed"])
+def test_a_ban_that_a_psap_triggers_is_found_because_its_answers_are_dropped_then(what: str) -> None:
+    finding = only(lint(rule(f'zone.src == "psap" and {what} and not emergency', more=BAN)))
+    assert (finding.code, finding.rule) == ("SOS109", "guilty")
+    assert finding.witness is not None
+    assert finding.witness.reason == "banned"
+    assert finding.witness.sent[-1].datagram.src_ip == finding.witness.sent[0].datagram.src_ip
 
 
 def test_a_ban_of_addresses_that_no_emergency_call_comes_from_is_harmless() -> None:

@@ -61,6 +61,21 @@ def test_a_limit_that_one_single_call_meets_is_found_without_a_surge() -> None:
     assert len(finding.witness.sent) < 30
 
 
+def test_a_limit_that_no_emergency_call_meets_costs_no_question_of_its_own() -> None:
+    def questions(limits: int) -> int:
+        more = "".join(
+            f"  - name: limit-{number}\n"
+            f'    when: sip.Method == "INVITE" and sip.to.user == "{1000 + number}" and not emergency\n'
+            f"    limit: {{rate: 5/1s, per: net.src}}\n    action: reject\n"
+            for number in range(limits)
+        )
+        report = lint(more)
+        assert report.findings == ()
+        return report.extent.questions
+
+    assert questions(60) - questions(20) < 40
+
+
 def test_a_limit_in_shadow_mode_blocks_nothing() -> None:
     shadow = rule(INVITES, more="limit: {rate: 30/2s, per: net.src, burst: 30}\nmode: shadow")
     assert lint(shadow).result == "proved"

@@ -84,10 +84,12 @@ class Media:
         for dialog, state in call.dialogs.items():
             if state == "terminated" and media.negotiation.forget(dialog):
                 changed, cause = True, "bye"
-        states = call.dialogs.values()
-        is_over = bool(states) and all(state == "terminated" for state in states) and not call.awaits_answer()
+        states, is_bye = call.dialogs.values(), message.cseq_method == "BYE"
+        # After a restart an INVITE that is only repeated looks like one that waits: the BYE ends the call all the same.
+        is_over = bool(states) and all(state == "terminated" for state in states)
+        is_over = is_over and (is_bye or not call.awaits_answer())
         if is_over:
-            changed, cause = changed or bool(media.held), "bye" if message.cseq_method == "BYE" else "failed"
+            changed, cause = changed or bool(media.held), "bye" if is_bye else "failed"
             media.is_recovered = False
             media.negotiation.offers.clear()
         elif changed and not media.negotiation.sessions and not media.negotiation.offers:

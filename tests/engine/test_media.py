@@ -515,6 +515,19 @@ def test_after_a_restart_the_pinholes_of_calls_are_known_again_and_their_bye_clo
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("is_answered_again", [True, False])
+def test_an_invite_that_is_repeated_after_a_restart_keeps_nothing_open_beyond_the_bye(is_answered_again: bool) -> None:
+    """A loaded called side answers late, so that the caller repeats its INVITE (RFC 3261 §17.1.1.2)."""
+    scene = after_a_restart(by_log=True, by_kernel=True)
+    again = invite(sdp(CALLER[0], f"audio {CALLER[1]} RTP/AVP 0"))
+    scene.carrier(again, at_s=61)
+    if is_answered_again:
+        scene.psap(answer(again), at_s=61.1)
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
+    scene.tell(DeadlineReached(), at_s=71)
+    assert scene.open == {}
+
+
 def test_after_a_restart_a_new_offer_keeps_the_ways_until_its_answer() -> None:
     scene = after_a_restart(by_log=True, by_kernel=True)
     again = invite(sdp(CALLER[0], "audio 50000 RTP/AVP 0"), to_tag="psap", cseq=2)

@@ -8,13 +8,20 @@ import msgspec
 from firewall.engine.call import Follows
 from firewall.engine.limits import Bans, Buckets, Key
 from firewall.engine.record import ShadowVerdict
+from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Field, named_fields
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.fields import reader_of
+from firewall.ruleset.fields import FIELDS, reader_of
 from firewall.ruleset.policy import Inspect, Policy, Rule, Verdict
 from firewall.sip.message import Request
 
 _MOST_FIRST: tuple[Inspect, ...] = ("all", "sample", "first")
+# What no session description tells of a packet to come.
+_FIELDS_OF_PACKETS = frozenset(name for name in FIELDS if name.startswith(("rtp", "rtcp")) or name == "frame.len")
+_FIELDS_OF_SOURCE_PORT = frozenset({"udp.srcport", "udp.port"})
+_FIELDS_OF_SOURCE = frozenset(
+    {"net.src", "net.addr", *(name for name in FIELDS if name.partition(".")[0] in ("ip", "ipv6"))}
+)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -52,7 +59,7 @@ class Rules:
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
         self._media_rules = tuple(
-            (rule, any(name.startswith(("rtp", "rtcp")) for name in named_fields(rule.when)))
+            (rule, frozenset(named_fields(rule.when)))
             for rule in policy.rules
             if rule.about_media and rule.when is not None
         )
@@ -95,13 +102,13 @@ class Rules:
     def decide_media(self, facts: Facts, wall_ns: int, now_ns: int) -> Decision:
         """Decide on a negotiated media flow by the rules about media, without a packet or with one.
 
-        Without one, a rule that looks at RTP or RTCP headers has no say yet: its time comes with the first packet. What
-        no rule matches passes (reason ``media_negotiated``).
+        Without one, a rule that looks at what session descriptions do not tell has no say yet: its time comes with the
+        first packet. What no rule matches passes (reason ``media_negotiated``).
         """
         shadow: tuple[ShadowVerdict, ...] = ()
-        has_packet = bool(facts.datagram.payload)
-        for rule, needs_packet in self._media_rules:
-            if needs_packet and not has_packet:
+        unknown = _unknown_fields(facts.datagram)
+        for rule, named in self._media_rules:
+            if not unknown.isdisjoint(named):
                 break
             if not self._matches(rule, facts, wall_ns, now_ns):
                 continue
@@ -145,6 +152,16 @@ class Rules:
         elif standing.untracked and exceptions.table_full == "drop":
             dropped = "table_full"
         return Decision("drop", dropped, None, decision.shadow) if dropped else decision
+
+
+def _unknown_fields(datagram: Datagram) -> frozenset[str]:
+    """Return the fields that only a packet tells; where there is none, port and address of its source may be open."""
+    if datagram.payload:
+        return frozenset()
+    unknown = _FIELDS_OF_PACKETS
+    if not datagram.src_port:
+        unknown |= _FIELDS_OF_SOURCE_PORT
+    return unknown if datagram.src_ip else unknown | _FIELDS_OF_SOURCE
 
 
 def _action(rule: Rule, facts: Facts) -> Verdict:

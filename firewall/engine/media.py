@@ -273,7 +273,7 @@ class Media:
     def _want(self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
         mark = media_mark(call)
         decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
-        override = self._verdicts.override(decision, mark)
+        override = self._verdicts.override(decision, way, mark)
         is_news = media.refused.get(key) != way
         outputs: list[Output] = []
         if decision.verdict != "allow" and is_news:
@@ -347,7 +347,7 @@ class Media:
         decision = self._verdicts.decide(hole.way, hole.emergency, datagram, wall_ns, now_ns)
         if decision.verdict == "allow":
             return []
-        override = self._verdicts.override(decision, hole.emergency)
+        override = self._verdicts.override(decision, hole.way, hole.emergency)
         pinhole = self._verdicts.pinhole(hole.pinhole.call_id, hole.way, decision, override)
         outputs = self._change(hole, pinhole, decision, override, wall_ns, datagram)
         call = self._calls.get(hole.pinhole.call_id)
@@ -424,7 +424,7 @@ class Media:
         outputs: list[Output] = []
         call = self._calls.get(hole.pinhole.call_id)
         decision = Decision("drop", "media_timeout")
-        override = self._verdicts.override(decision, hole.emergency)
+        override = self._verdicts.override(decision, hole.way, hole.emergency)
         if call is not None and not hole.is_told_idle and hole.way.protocol == "rtp":
             hole.is_told_idle = True
             outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)

@@ -136,7 +136,7 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
         hole = table.get(way.key)
         if hole is not None and hole.pinhole.verdict == "drop":
             return f"dropped by {culprit(hole.decision, way, policy)}", hole.decision.reason
-        if way.refusal is not None and way.key not in media.held:
+        if way.refusal is not None and not way.is_spare and way.key not in media.held:
             decision = Decision("drop", way.refusal)
             return f"dropped by {culprit(decision, way, policy)}", way.refusal
     targets = {(way.key.dst_ip, way.key.dst_port) for way in ways}

@@ -43,11 +43,12 @@ class MediaFlow:
 
     ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
     packets may be appended to ``waiting`` (``net.rtp_stream.RtpPacket``), up to ``MAX_WAITING``; they are counted when
-    somebody asks.
+    somebody asks. Of media that is no RTP (``is_rtp``) packets are counted, whatever they look like.
     """
 
     __slots__ = (
         "_formats",
+        "_is_rtp",
         "_last_ns",
         "_octets",
         "_packets",
@@ -65,8 +66,9 @@ class MediaFlow:
         "waiting",
     )
 
-    def __init__(self, ends: Ends, formats: Formats) -> None:
+    def __init__(self, ends: Ends, formats: Formats, *, is_rtp: bool = True) -> None:
         self.ends = ends
+        self._is_rtp = is_rtp
         self.looked_at = 0
         self.is_plain = False
         self.is_sampled = False
@@ -112,6 +114,8 @@ class MediaFlow:
         self._packets += 1
         self._octets += len(payload)
         self._last_ns = now_ns
+        if not self._is_rtp:
+            return
         if is_rtp(payload):
             _, second, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(payload)
             payload_type = second & 0x7F

@@ -9,7 +9,15 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.net.address import address_number
 from firewall.ruleset.policy import MediaPolicy, Policy, Zone
 from firewall.ruleset.zones import zone_fit
-from firewall.sip.media_endpoint import Endpoint, Formats, MediaProtocol, endpoints, formats, is_rtp_medium
+from firewall.sip.media_endpoint import (
+    Endpoint,
+    Formats,
+    MediaProtocol,
+    endpoints,
+    formats,
+    is_rtp_medium,
+    named_address,
+)
 from firewall.sip.offer_answer import NegotiatedMedium, negotiate
 from firewall.sip.sdp import Direction, MediaDescription
 
@@ -32,7 +40,7 @@ class Way:
     ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
     must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
     way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
-    ``is_latched``.
+    ``is_latched``. ``is_spare``: it is an ICE candidate that may not be opened, and there are other addresses that may.
     """
 
     key: PinholeKey
@@ -48,6 +56,7 @@ class Way:
     refusal: Refusal | None = None
     latches: bool = False
     is_latched: bool = False
+    is_spare: bool = False
 
 
 class Planner:
@@ -63,12 +72,12 @@ class Planner:
         ways: dict[PinholeKey, Way] = {}
         for session in negotiation.sessions.values():
             for way in self._session_ways(session):
-                ways.setdefault(way.key, way)
+                _add(ways, way)
         if self._media.early == "offer":
             for offer in negotiation.offers.values():
                 if not offer.is_final:
                     for way in self._offer_ways(offer):
-                        ways.setdefault(way.key, way)
+                        _add(ways, way)
         return dict(list(ways.items())[:MAX_WAYS])
 
     def _session_ways(self, session: Session) -> Iterator[Way]:
@@ -96,23 +105,27 @@ class Planner:
         for protocol in _protocols(receiver):
             # RTCP may come from the RTP port where only one side shares it (RFC 5761 §5.1.1).
             sources = rtp_sources if protocol == "rtp" else (*rtp_sources, *endpoints(sender, protocol))
+            judged: list[Way] = []
             for endpoint in endpoints(receiver, protocol, is_muxed=is_muxed):
                 is_expected = is_media and protocol == "rtp" and endpoint[0] not in _NOWHERE
                 for key in self._keys(endpoint, sources, src, protocol):
                     way = Way(
                         key, kind, protocol, index, accepted, sender.direction, src, dst, is_expected=is_expected
                     )  # fmt: skip
-                    ways += self._judged(way, endpoint)
+                    judged += self._judged(way, endpoint)
+            ways += _with_spares(judged, receiver)
         return ways
 
     def _offer_ways(self, offer: Offer) -> Iterator[Way]:
         for index, medium in enumerate(offer.description.media):
             kind, offered = _kind(medium), formats(medium)
             for protocol in _protocols(medium):
+                judged: list[Way] = []
                 for endpoint in endpoints(medium, protocol):
                     key = _key(protocol, self._comparable(offer.to), None, None, endpoint)
                     way = Way(key, kind, protocol, index, offered, "sendrecv", offer.to, offer.by, is_early=True)
-                    yield from self._judged(way, endpoint)
+                    judged += self._judged(way, endpoint)
+                yield from _with_spares(judged, medium)
 
     def _keys(
         self, endpoint: Endpoint, sources: Iterable[Endpoint], src: Party, protocol: MediaProtocol
@@ -159,7 +172,7 @@ class Planner:
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
         """Both sides' ways; who named an address that is not its own brings the true one with its packets."""
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
-            hidden = {way.protocol for way in back if way.refusal == "media_third_party"}
+            hidden = {way.protocol for way in back if way.refusal == "media_third_party" and not way.is_spare}
             for way in ways:
                 if self._media.nat == "off":
                     yield way
@@ -175,6 +188,13 @@ class Planner:
         return zone is not None and number is not None and zone_fit(zone, number) == "inside"
 
 
+def _add(ways: dict[PinholeKey, Way], way: Way) -> None:
+    """Media that share a way (BUNDLE, RFC 9143) have the formats of all; of the rest, the first one's word counts."""
+    known = ways.setdefault(way.key, way)
+    if known.formats != way.formats:
+        ways[way.key] = replace(known, formats=known.formats.and_those_of(way.formats))
+
+
 def _key(
     protocol: MediaProtocol, src_zone: str | None, src_ip: str | None, src_port: int | None, endpoint: Endpoint
 ) -> PinholeKey:
@@ -182,7 +202,18 @@ def _key(
 
 
 def _protocols(medium: MediaDescription) -> tuple[MediaProtocol, ...]:
-    return ("msrp",) if medium.is_msrp else ("rtp", "rtcp")
+    if medium.is_msrp:
+        return ("msrp",)
+    return ("rtp", "rtcp") if is_rtp_medium(medium) else ("udp",)
+
+
+def _with_spares(ways: list[Way], receiver: MediaDescription) -> list[Way]:
+    """The ways of one medium and protocol. Where one of its addresses may be opened, ICE does without other candidates:
+    hosts behind a NAT name private addresses, and names that only their own network knows (RFC 8445 §5.1.1)."""
+    if all(way.refusal is not None for way in ways):
+        return ways
+    named = named_address(receiver)
+    return [replace(way, is_spare=way.refusal is not None and way.key.dst_ip != named) for way in ways]
 
 
 def _kind(medium: MediaDescription) -> str:
@@ -191,6 +222,8 @@ def _kind(medium: MediaDescription) -> str:
 
 
 def _number(address: str) -> int | None:
+    if "%" in address:
+        return None  # with a zone, which says something on the sender's own machine only (RFC 4007 §11.2)
     try:
         return address_number(address)
     except ValueError:

@@ -91,8 +91,8 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "media_no_address",
         "Media to a host name",
-        "The session description names a host instead of an address (RFC 8866 §5.7 allows it); packets carry "
-        "addresses.",
+        "The session description names a host instead of an address (RFC 8866 §5.7 allows it), or an IPv6 address with "
+        "a zone (RFC 4007 §11.2), which only its own machine knows; packets carry addresses.",
     ),
 )
 

@@ -114,6 +114,7 @@ def refused_packet_record(
         octets=counts.octets,
         closed=shut.reason if shut is not None and shut.reason in CAUSES else None,
         ago_s=seconds_between(shut.at_ns, counts.last_ns) if shut is not None and shut.reason in CAUSES else None,
+        candidate=way is not None and way.is_spare,
     )
     return RtpDecision(
         timestamp(now_ns),
@@ -202,6 +203,7 @@ def _rtp_fields(way: Way, hole: Hole | None, closed: str | None = None) -> RtpFi
         closed,
         any_source=key.src_ip is None,
         any_source_port=key.src_port is None,
+        candidate=way.is_spare,
     )
 
 

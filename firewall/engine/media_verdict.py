@@ -44,11 +44,11 @@ class MediaVerdicts:
         decision = self._rules.decide_media(media_facts(datagram, way, mark), wall_ns, now_ns)
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 
-    def override(self, decision: Decision, mark: EmergencyMark | None) -> str | None:
+    def override(self, decision: Decision, way: Way, mark: EmergencyMark | None) -> str | None:
         """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither."""
         if decision.verdict == "allow" or decision.reason in NEVER_OPENED:
             return None
-        if mark is not None and self._policy.emergency.guard == "enforce":
+        if mark is not None and self._policy.emergency.guard == "enforce" and not way.is_spare:
             return "guard"
         return "shadow" if self._policy.media.mode == "shadow" else None
 
@@ -72,7 +72,8 @@ class MediaVerdicts:
     ) -> list[Output]:
         """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
         mark = call.emergency
-        if mark is None or way.protocol == "rtcp" or override == "shadow" or self._policy.media.mode == "off":
+        harmless = way.protocol == "rtcp" or way.is_spare
+        if mark is None or harmless or override == "shadow" or self._policy.media.mode == "off":
             return []
         culprit = decision.rule.name if decision.rule is not None else ""
         if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):

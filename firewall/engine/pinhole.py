@@ -7,7 +7,7 @@ import msgspec
 from firewall.ruleset.policy import Inspect
 
 MediaTransport = Literal["UDP", "TCP"]
-PinholeKind = Literal["rtp", "rtcp", "msrp"]
+PinholeKind = Literal["rtp", "rtcp", "msrp", "udp"]
 """``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983)."""
 
 

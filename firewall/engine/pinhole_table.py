@@ -97,7 +97,7 @@ class Hole:
                 forgotten.is_plain = False
                 self.counted += forgotten.packets
                 self.counted_octets += forgotten.octets
-            flow = self.flows[source] = MediaFlow(ends, self.way.formats)
+            flow = self.flows[source] = MediaFlow(ends, self.way.formats, is_rtp=self.way.protocol != "udp")
         return flow
 
 

@@ -121,7 +121,8 @@ class RtpFields(msgspec.Struct, frozen=True, omit_defaults=True):
     """A media flow: what was negotiated for it, and what was counted of it so far.
 
     ``packets`` and ``octets`` are all that came, whatever was decided on them. ``streams`` are told where every packet
-    was seen. ``closed`` is why it ended, ``ago_s`` how long before the packet that is told about.
+    was seen. ``closed`` is why it ended, ``ago_s`` how long before the packet that is told about. ``candidate``: an ICE
+    candidate that may not be opened, beside an address that may; that it is refused hurts nobody.
     """
 
     kind: str
@@ -135,6 +136,7 @@ class RtpFields(msgspec.Struct, frozen=True, omit_defaults=True):
     ago_s: float | None = None
     any_source: bool = False
     any_source_port: bool = False
+    candidate: bool = False
 
 
 class RtpDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="rtp_decision"):

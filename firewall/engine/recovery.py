@@ -43,7 +43,7 @@ class _Dialog(msgspec.Struct):
 
 class _Rtp(msgspec.Struct):
     kind: str
-    protocol: Literal["rtp", "rtcp", "msrp"]
+    protocol: Literal["rtp", "rtcp", "msrp", "udp"]
     codecs: tuple[str, ...] = ()
     direction: Direction | None = None
     closed: str | None = None

@@ -29,7 +29,7 @@ _ADDRESS_BYTES = {4: 4, 6: 16}
 _PORT_BYTES = 4  # two of them padding
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,48}")
 _MAX_COMMENT_BYTES = 250  # the kernel keeps 256 bytes with an element, three of them around the comment
-_KINDS: dict[str, PinholeKind] = {"rtp": "rtp", "rtcp": "rtcp", "msrp": "msrp"}
+_KINDS: dict[str, PinholeKind] = {"rtp": "rtp", "rtcp": "rtcp", "msrp": "msrp", "udp": "udp"}
 
 
 class Element(NamedTuple):

@@ -132,7 +132,8 @@ class PolicyTally:
     def _take_blocked_media(self, record: RtpDecision, run: int, capture: str) -> None:
         """Media of an emergency call that the policy does not let pass; RTCP alone hurts no call."""
         decision, mark, rtp = record.decision, record.emergency, record.rtp
-        if mark is None or record.call_id is None or decision.verdict == "allow" or rtp.protocol == "rtcp":
+        harmless = decision.verdict == "allow" or rtp.protocol == "rtcp" or rtp.candidate
+        if mark is None or record.call_id is None or harmless:
             return
         if record.state in ("closed", "ended") or decision.reason not in OWN_REASONS:
             return

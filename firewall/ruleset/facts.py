@@ -31,7 +31,7 @@ class MediaFacts(msgspec.Struct, frozen=True):
     """
 
     kind: str
-    protocol: Literal["rtp", "rtcp", "msrp"]
+    protocol: Literal["rtp", "rtcp", "msrp", "udp"]
     codecs: tuple[str, ...] = ()
     direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
 

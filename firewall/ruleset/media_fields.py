@@ -16,9 +16,13 @@ _PRESENT: Values = ("",)
 
 def _header(facts: Facts) -> RtpHeader | None:
     """Only what SDP negotiated is taken for RTP: nothing in the packet itself says that it is (RFC 3550 §11)."""
-    if not facts.media_negotiated or facts.message is not None:
+    if not facts.media_negotiated or facts.message is not None or _is_other_protocol(facts):
         return None
     return read_rtp_header(facts.datagram.payload)
+
+
+def _is_other_protocol(facts: Facts) -> bool:
+    return facts.media is not None and facts.media.protocol == "udp"
 
 
 def _rtp(read: Callable[[RtpHeader], int]) -> Reader:
@@ -31,7 +35,7 @@ def _rtp(read: Callable[[RtpHeader], int]) -> Reader:
 
 def _rtcp(read: Callable[[RtcpHeader], int | None]) -> Reader:
     def header_values(facts: Facts) -> Values:
-        if not facts.media_negotiated or facts.message is not None:
+        if not facts.media_negotiated or facts.message is not None or _is_other_protocol(facts):
             return ()
         values = (read(header) for header in read_rtcp(facts.datagram.payload))
         return tuple(value for value in values if value is not None)
@@ -83,7 +87,7 @@ MEDIA_FIELDS: tuple[FieldSpec, ...] = (
         "What the port was negotiated for",
         _media(lambda m: (m.protocol,)),
         own=True,
-        choices=("rtp", "rtcp", "msrp"),
+        choices=("rtp", "rtcp", "msrp", "udp"),
     ),
     FieldSpec(
         "media.codec", "text", "Encodings agreed on, lower case: pcmu, t140 …", _media(lambda m: m.codecs), own=True

@@ -9,11 +9,13 @@ from firewall.net.remembered import remembered
 from firewall.net.rtp_stream import STATIC_CLOCK_RATES
 from firewall.sip.sdp import MediaDescription
 
-MediaProtocol = Literal["rtp", "rtcp", "msrp"]
+MediaProtocol = Literal["rtp", "rtcp", "msrp", "udp"]
+"""``udp``: what SDP negotiates over UDP that is no RTP, as fax (T.38), data channels (RFC 8841), floor control."""
 Endpoint = tuple[str, int]
 """Address and port; the address as the description has it where it is none (a host name)."""
 
 _LAST_PORT = 65535
+MAX_PORTS = 8  # of a range ``m=audio 49170/2``: hierarchical encodings (RFC 8866 §5.14) have few layers
 MAX_CANDIDATES = 8  # of each component: more than ICE needs (RFC 8445 §5.1.1), few enough for a hostile description
 _MSRP_URI = re.compile(r"msrps?://(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;\[\]]+):([0-9]{1,5})[/;]", re.ASCII)
 # RFC 3551 §6: the encodings of payload types that need no a=rtpmap.
@@ -32,6 +34,11 @@ class Formats:
     codecs: tuple[str, ...]
     clock_rates: tuple[tuple[int, int], ...]
 
+    def and_those_of(self, other: "Formats") -> "Formats":
+        """Return these formats and those of a medium on the same port."""
+        codecs, rates = dict.fromkeys((*self.codecs, *other.codecs)), dict((*other.clock_rates, *self.clock_rates))
+        return Formats(self.payload_types | other.payload_types, tuple(codecs), tuple(rates.items()))
+
 
 def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:
     """Return where this medium takes packets of a protocol: the address it names, then its ICE candidates.
@@ -43,11 +50,11 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
         return ()
     if protocol == "msrp":
         return _msrp_endpoint(medium)
-    if not is_rtp_medium(medium):
+    if not (_is_over_udp(medium) if protocol == "udp" else is_rtp_medium(medium)):
         return ()
     if protocol == "rtcp" and is_muxed:
         return ()
-    named = _rtcp_endpoint(medium) if protocol == "rtcp" else _named(medium.address, medium.port)
+    named = _rtcp_endpoints(medium) if protocol == "rtcp" else _ports(medium, medium.port)
     if not any(attribute.startswith("candidate:") for attribute in medium.attributes):
         return named
     component = 2 if protocol == "rtcp" else 1
@@ -63,6 +70,11 @@ def is_rtp_medium(medium: MediaDescription) -> bool:
     """Tell whether a medium is RTP over UDP: RTP/AVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF and their like (RFC 5764 §8)."""
     words = medium.proto.upper().split("/")
     return "RTP" in words and "TCP" not in words
+
+
+def named_address(medium: MediaDescription) -> str | None:
+    """Return the address of the ``c=`` that holds for a medium, as ``endpoints`` has it."""
+    return _address(medium.address) if medium.address is not None else None
 
 
 def formats(medium: MediaDescription) -> Formats:
@@ -86,14 +98,27 @@ def formats(medium: MediaDescription) -> Formats:
     return Formats(frozenset(payload_types), tuple(codecs), tuple(rates))
 
 
-def _rtcp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:
+def _is_over_udp(medium: MediaDescription) -> bool:
+    """UDP without RTP: udptl, UDP/TLS/UDPTL, UDP/DTLS/SCTP and its older name DTLS/SCTP, UDP/BFCP, udp itself."""
+    words = medium.proto.upper().split("/")
+    return words[0] in ("UDP", "UDPTL", "DTLS") and not is_rtp_medium(medium)
+
+
+def _ports(medium: MediaDescription, first: int) -> tuple[Endpoint, ...]:
+    """The named address with each port of a range: every second one, where RTCP has those between (RFC 8866 §5.14)."""
+    step = 2 if is_rtp_medium(medium) else 1
+    last = min(first + step * min(medium.number_of_ports, MAX_PORTS), _LAST_PORT + 1)
+    return tuple(each for port in range(first, last, step) for each in _named(medium.address, port))
+
+
+def _rtcp_endpoints(medium: MediaDescription) -> tuple[Endpoint, ...]:
     rtcp = medium.rtcp
     if rtcp is None:
         return ()
     if rtcp == (medium.port, medium.address):
         is_said = medium.attribute("rtcp") is not None or medium.port == _LAST_PORT
-        return () if is_said else _named(medium.address, medium.port + 1)
-    return _named(rtcp[1], rtcp[0])
+        return () if is_said else _ports(medium, medium.port + 1)
+    return _named(rtcp[1], rtcp[0]) if medium.attribute("rtcp") is not None else _ports(medium, rtcp[0])
 
 
 def _msrp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:

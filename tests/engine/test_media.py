@@ -18,7 +18,7 @@ from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from firewall.ruleset.load import load_policy
-from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
+from tests.media import ALL, AUDIO, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
 from tests.scene import NoFiles, Told, policy
 
@@ -201,6 +201,63 @@ def test_ice_candidates_are_ways_too() -> None:
     assert scene.to(CALLED) == [(CALLER[0], "allow"), ("192.0.2.55", "allow")]
 
 
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+@pytest.mark.parametrize("spare", ["10.0.0.5", "fd00::5", "3ad5c3de.local", "fe80::5%eth0"])
+def test_a_candidate_that_may_not_be_opened_hurts_no_call_that_has_another_address(spare: str, guard: str) -> None:
+    """RFC 8445 §5.1.1: a host behind a NAT names its private address, too. ICE finds the pair that works."""
+    scene = MediaScene(policy(ALL, guard=guard))
+    own = f"a=candidate:1 1 UDP 1694498815 {CALLER[0]} {CALLER[1]} typ srflx raddr 0.0.0.0 rport 0"
+    told = scene.carrier(invite(sdp(CALLER[0], f"{AUDIO}, a=candidate:2 1 UDP 9 {spare} 5001 typ host, {own}")))
+    assert told.alarms == told.calls == []
+    assert {r.dest_ip: (r.state, r.rtp.candidate) for r in flows(told) if r.rtp.protocol == "rtp"} == {
+        CALLER[0]: ("opened", False),
+        spare: ("refused", True),
+    }
+    assert (scene.to(CALLER), scene.to((spare, 5001))) == (ANY, [])
+
+
+def test_without_any_other_address_a_refused_candidate_is_media_that_is_blocked() -> None:
+    scene = MediaScene()
+    offer = sdp("::", "audio 9 RTP/AVP 0, a=candidate:2 1 UDP 9 10.0.0.5 5001 typ host")
+    assert [each.alarm.reason for each in scene.carrier(invite(offer)).alarms] == ["media_third_party"]
+
+
+@pytest.mark.parametrize("proto", ["udptl t38", "UDP/TLS/UDPTL t38", "UDP/DTLS/SCTP webrtc-datachannel", "UDP/BFCP *"])
+def test_what_is_negotiated_over_udp_without_rtp_is_opened_and_no_rtp_is_read_into_it(proto: str) -> None:
+    """RFC 7345 (fax), RFC 8841 (data channels), RFC 8856 (floor control)."""
+    scene = MediaScene(policy(f"  - {{name: none, when: rtp, action: drop}}\n{ALL}"))
+    scene.call(
+        offer=sdp(CALLER[0], f"image {CALLER[1]} {proto}"), answered=sdp(CALLED[0], f"image {CALLED[1]} {proto}")
+    )
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    assert scene.to(rtcp_of(CALLED)) == []
+    assert scene.packet(CALLER, CALLED, rtp(1, payload_type=77), at_s=2).outputs == []
+    (flow,) = (r for r in flows(scene.stops(at_s=3)) if r.rtp.packets)
+    assert (flow.rtp.protocol, flow.rtp.streams, flow.anomalies) == ("udp", (), ())
+
+
+def test_a_range_of_ports_is_opened_whole() -> None:
+    """RFC 8866 §5.14: two RTP sessions, with RTCP between them."""
+    scene = MediaScene()
+    scene.carrier(invite(sdp(CALLER[0], "audio 49170/2 RTP/AVP 0")))
+    assert {key.dst_port for key in scene.open} == {49170, 49171, 49172, 49173}
+
+
+def test_media_that_share_a_port_have_the_formats_of_all() -> None:
+    """BUNDLE, RFC 9143."""
+    scene = MediaScene()
+    media = ("audio {} RTP/AVP 0", "video {} RTP/AVP 96, a=rtpmap:96 VP8/90000")
+    scene.call(
+        offer=sdp(CALLER[0], *(each.format(CALLER[1]) for each in media)),
+        answered=sdp(CALLED[0], *(each.format(CALLED[1]) for each in media)),
+    )
+    for payload_type in (0, 96):
+        assert scene.packet(CALLER, CALLED, rtp(1, payload_type=payload_type, ssrc=payload_type), at_s=2)
+    (closed,) = (r for r in flows(scene.stops(at_s=3)) if r.rtp.packets)
+    assert closed.rtp.codecs == ("pcmu", "vp8")
+    assert closed.anomalies == ("rtp_ssrc_changed",)
+
+
 def test_ipv6_is_opened_alike() -> None:
     scene = MediaScene()
     scene.call(
@@ -353,6 +410,25 @@ def test_a_rule_about_rtp_decides_on_the_first_packet_and_closes_the_flow() -> N
     assert [(r.state, r.decision.rule, r.decision.verdict) for r in flows(told)] == [("changed", "pcmu-only", "drop")]
     assert scene.to(CALLED) == [(CALLER[0], "drop")]
     assert scene.packet(CALLER, CALLED, rtp(2, payload_type=0), at_s=2.04).outputs == [], "and stays closed"
+
+
+@pytest.mark.parametrize(
+    ("condition", "source_port"),
+    [
+        ('media.kind == "audio" and udp.srcport < 1024', 600),
+        ('media.kind == "audio" and not udp.port in {1024..65535}', None),
+        ('media.kind == "audio" and frame.len < 200', CALLER[1]),
+        ('media.kind == "audio" and not net.src == 192.0.2.0/24 and not net.src == 198.51.100.0/24', None),
+    ],
+)
+def test_a_rule_about_what_sdp_does_not_tell_waits_for_a_packet(condition: str, source_port: int | None) -> None:
+    scene = MediaScene(policy(f"  - {{name: odd, when: '{condition}', action: drop}}\n{ALL}"))
+    scene.call()
+    assert {hole.verdict for hole in scene.open.values()} == {"allow"}
+    if source_port is not None:
+        told = scene.packet((CALLER[0], source_port), CALLED, rtp(1, octets=100), at_s=2)
+        assert reasons(told)[0] == ("changed", "rule")
+        assert scene.to(CALLED) == [(CALLER[0], "drop")]
 
 
 def test_a_rule_without_a_field_of_media_does_not_touch_media() -> None:

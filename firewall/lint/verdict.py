@@ -45,7 +45,9 @@ def load_finding(policy: Policy, surged: Surged) -> Finding:
     """Return the finding for a limit that the surge exceeds; without a witness where that takes too many messages."""
     load = surged.load
     source = f"from {surged.src_ip}, one trunk address" if load.is_one_source else "from many addresses"
-    met = f"met by {load.calls_per_second} calls per second {source}: call {load.call + 1} is the first above the limit"
+    what = "keep-alives, one each 30 s," if load.is_keepalive else f"{load.calls_per_second} calls per second"
+    which = "trunk" if load.is_keepalive else "call"
+    met = f"met by {what} {source}: {which} {load.call + 1} is the first above the limit"
     if surged.blocked is not None:
         return finding_of(policy, surged.blocked, met)
     rule = surged.rule

@@ -19,6 +19,9 @@ Reading = Literal["text", "upper", "payload"]
 LINE = "line"
 """The group of a whole header line, in every shape of a header."""
 
+OF_BODY = frozenset({"sdp", "content-type", "content-length"})
+"""The carriers that a held ``body`` holds, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -222,3 +225,19 @@ def places(read: Field) -> tuple[Place, ...]:
         return ()
     carrier = header_carrier(header)
     return (Place(carrier, _group("number") if carrier.name in _NUMBERS else _group(LINE)),)
+
+
+def is_read_from(read: Field, held: frozenset[str]) -> bool:
+    """Tell whether what a field reads may stand in one of these carriers; ``body`` is all of a body."""
+    names = held | OF_BODY if "body" in held else held
+    found = places(read)
+    return not found or any(place.carrier.name in names for place in found)
+
+
+def reads_method(read: Field) -> bool:
+    """Tell whether a field reads the method among other things: the start line, CSeq, all headers."""
+    found = places(read)
+    return not found or any(
+        place.carrier.name == "cseq" or (place.carrier is REQUEST_LINE and Group(LINE) in place.groups)
+        for place in found
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from firewall.lint.language import grammar
-from firewall.lint.language.carrier import LINE, REQUEST_LINE, SDP, STATUS_LINE, TOP_BRANCH, Carrier, places
+from firewall.lint.language.carrier import LINE, OF_BODY, REQUEST_LINE, SDP, STATUS_LINE, TOP_BRANCH, Carrier, places
 from firewall.lint.language.draft import Draft, read_draft
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.narrow import enclosing
@@ -59,7 +59,7 @@ class Template:
         """Tell whether nothing of a carrier may change, or there is none in this kind of message."""
         if carrier.name in ("r-uri", "status"):
             return (carrier is REQUEST_LINE) is not self.is_request or carrier.name in self.held
-        if carrier.name in ("sdp", "content-type", "content-length") and "body" in self.held:
+        if carrier.name in OF_BODY and "body" in self.held:
             return True
         return carrier.name in self.held
 

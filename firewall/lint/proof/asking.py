@@ -1,11 +1,12 @@
 """Asks the formula in a context, and turns each model into a message until one is what the question was about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
+from firewall.lint.language.carrier import is_read_from, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
-from firewall.lint.proof.atom import Atom
+from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
@@ -52,6 +53,7 @@ class Asker:
         self._predicates: dict[Atom, Predicate] = {}
         self._selectors: dict[Context, int] = {}
         self._assumed: dict[Context, list[int]] = {}
+        self._given: dict[tuple[frozenset[str], int], tuple[Atom, ...]] = {}
         self.questions = 0
 
     def is_possible(self, context: Context, goal: Sequence[int]) -> bool:
@@ -95,9 +97,10 @@ class Asker:
                 case TooHard(literals, reason):
                     undecided = undecided or Undecided(reason, model)
                     self._forbid(context, [text[literal] for literal in literals if literal in text])
-                case TooSmall(frame_bytes):
-                    line = self.encoding.lines["frame_len"]
-                    self._demand(context, line.at_least(max(cut for cut in line.cuts if cut <= frame_bytes)))
+                case TooSmall(frame_bytes, is_certain):
+                    if not is_certain:
+                        undecided = undecided or Undecided("a shorter message than lint can write", model)
+                    self._lengthen(context, frame_bytes, model, text, is_certain=is_certain)
                 case _:
                     assert_never(staged)
         return undecided or (Undecided(f"no message found in {_MAX_TRIES} attempts", model) if model else None)
@@ -122,11 +125,23 @@ class Asker:
             context.language,
             context.is_fixed,
             context.pair,
+            tuple(self.holds(atom, facts) for atom in self._given_by(context)),
             message is not None and bool(message.body),
             message is not None and message.to_tag is not None,
             message is not None and message.start_line.startswith("SIP/"),
             message is not None and message.header("max-forwards") is None,
         )
+
+    def _given_by(self, context: Context) -> tuple[Atom, ...]:
+        """Return the atoms about the text that read what a context holds of it: the method, and the held carriers."""
+        key = (context.held, len(self.encoding.text))
+        known = self._given.get(key)
+        if known is None:
+            read = {atom: base_field(atom.operand) for atom in self.encoding.text}
+            known = self._given[key] = tuple(
+                atom for atom, field in read.items() if reads_method(field) or is_read_from(field, context.held)
+            )
+        return known
 
     def holds(self, atom: Atom, facts: Facts) -> bool:
         """Tell whether an atom is true of a message: the one evaluator's word."""
@@ -230,16 +245,28 @@ class Asker:
     def _learn(self, context: Context, core: tuple[Literal, ...], text: dict[Literal, int]) -> None:
         """Remember what cannot be together: in every context, where no message at all meets it."""
         together = [text[literal] for literal in core if literal in text]
-        if all(literal.condition in self.encoding.text for literal in core) and satisfiable(core) is False:
+        # What the context adds to a core (its language) holds in this context only, whatever it is about.
+        if len(together) == len(core) and self._is_about_text(core) and satisfiable(core) is False:
             self.encoding.formula.add([-literal for literal in together])
         else:
             self._forbid(context, together)
 
+    def _is_about_text(self, core: tuple[Literal, ...]) -> bool:
+        return all(literal.condition in self.encoding.text for literal in core)
+
     def _forbid(self, context: Context, together: Sequence[int]) -> None:
         self.encoding.formula.add([-self._selector(context), *(-literal for literal in together)])
 
-    def _demand(self, context: Context, literal: int) -> None:
-        self.encoding.formula.add([-self._selector(context), literal])
+    def _lengthen(
+        self, context: Context, frame_bytes: int, model: Model, text: Mapping[Literal, int], *, is_certain: bool
+    ) -> None:
+        """Demand longer messages of a context: of all, or of those with these texts."""
+        line = self.encoding.lines["frame_len"]
+        if is_certain:
+            at_least = line.at_least(max(cut for cut in line.cuts if cut <= frame_bytes))
+            self.encoding.formula.add([-self._selector(context), at_least])
+        else:
+            self._forbid(context, [*text.values(), line.at(line.piece(model)[0])])
 
 
 def next_cut(cuts: Sequence[int], number: int) -> int:

@@ -17,18 +17,14 @@ from firewall.lint.form import SOS, Form, base_forms, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import Probe, decide, sent_of
+from firewall.lint.proof.target import no_target, target_language
 from firewall.lint.script import Step
 from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
-from firewall.ruleset.expression import Comparison, Field, Matches, Membership, Range
+from firewall.ruleset.expression import Comparison, Field, Membership, Range
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
-
-_SOS = "urn:service:sos"
-_SERVICE_URN = r"^urn:service:sos(\.[a-z0-9-]+)*$"
-SERVICE_URNS = Literal(Matches(Field("sip.r-uri"), _SERVICE_URN), True)
-TO_SERVICE_URNS = Literal(Matches(Field("sip.to.addr"), _SERVICE_URN), True)
-"""Every way to ask for an emergency service by its URN (RFC 5031 §4.2)."""
+from firewall.sip.name_addr import parse_name_addr
 
 # Which part of the message each kind of evidence stands in; "body" is none that may be changed either.
 _CARRIERS = {
@@ -172,38 +168,23 @@ def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy)
     carrier = _CARRIERS.get(mark.evidence[0].partition(" ")[0])
     if carrier is None:
         return replace(context, held=_KNOWN_CALLER)
-    language: tuple[Literal, ...] = ()
-    if carrier != "r-uri":
-        # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
-        language = (Literal(SERVICE_URNS.condition, False), Literal(_dialled_uri("sip.r-uri", definition), False))
-    target = _target_language(context, carrier, definition) if mark.emergency_class == "call" else None
+    # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
+    language = no_target("r-uri", definition) if carrier != "r-uri" else ()
+    target = _target_of(context, carrier, definition) if mark.emergency_class == "call" else None
     if target is not None:
         return replace(context, language=(target, *language))
     return replace(context, held=frozenset({carrier}), language=language)
 
 
-def _target_language(context: Context, carrier: str, definition: EmergencyPolicy) -> Literal | None:
-    """Return what must stay true of a target that is a plain service URN or number, None for an odd one."""
-    if carrier not in ("r-uri", "To"):
-        return None
-    uri = context.form.request_uri if carrier == "r-uri" else context.form.to.strip("<>")
-    if uri.lower().startswith(_SOS):
-        return SERVICE_URNS if carrier == "r-uri" else TO_SERVICE_URNS
-    if uri.startswith("sip:") and uri.removeprefix("sip:").partition("@")[0] in _dialled(definition):
-        return Literal(_dialled_uri("sip.r-uri" if carrier == "r-uri" else "sip.to", definition), True)
-    return None
-
-
-def _dialled_uri(prefix: str, definition: EmergencyPolicy) -> Membership:
-    return Membership(Field(f"{prefix}.user"), tuple(_dialled(definition)))
-
-
-def _dialled(definition: EmergencyPolicy) -> dict[str, None]:
-    return dict.fromkeys(
-        prefix + number
-        for number in definition.numbers
-        for prefix in ("", *(() if number.startswith("+") else definition.dial_prefixes))
-    )
+def _target_of(context: Context, carrier: str, definition: EmergencyPolicy) -> Literal | None:
+    """Return what must stay true of the target that makes the call an emergency, None where all of it must stay."""
+    match carrier:
+        case "r-uri":
+            return target_language(context.form.request_uri, carrier, definition)
+        case "To":
+            return target_language(parse_name_addr(context.form.to).uri, carrier, definition)
+        case _:
+            return None
 
 
 def _status_language(label: str) -> tuple[Literal, ...]:

@@ -6,6 +6,7 @@ A surge is steady and lasts a day: a load above the rate uses up any burst in th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import merge
 
 from firewall.engine.decide import key_reader
@@ -14,6 +15,7 @@ from firewall.engine.limits import Buckets, Key
 from firewall.lint.finding import Sent
 from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import decide
+from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Limit, Policy, Rule, Surge
 
 DEFAULT_SURGE = Surge(calls_per_second=40, per_source=25)
@@ -28,14 +30,18 @@ Arrival = tuple[int, Key]
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """So many calls per second exceed the limit; the one with this number, from 0, is the first that it cuts into."""
+    """So many calls per second exceed the limit; the one with this number, from 0, is the first that it cuts into.
+
+    ``is_keepalive``: no calls, but the keep-alives of so many trunks, which do not come more often in a surge.
+    """
 
     calls_per_second: int
     call: int
     is_one_source: bool
+    is_keepalive: bool = False
 
 
-def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy) -> Exceeded | None:
+def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy, *, is_keepalive: bool = False) -> Exceeded | None:
     """Return the load of ``emergency.surge`` with which calls like this exceed a rule's limit, None if they never do.
 
     First what one source sends, then all sources together: a key without the source's address is shared by all.
@@ -45,36 +51,53 @@ def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy) -> Exceeded | Non
     if limit is None or not arrivals:
         return None
     surge = policy.emergency.surge or DEFAULT_SURGE
+    one, every = surge.per_source, surge.calls_per_second
+    if is_keepalive:
+        one, every = 1, -(-every // one)
     by_source = any(field in ("net.src", "ip.src", "ipv6.src") for field in limit.per)
-    loads = [(surge.per_source, True)] if by_source else [(surge.per_source, True), (surge.calls_per_second, False)]
-    for calls_per_second, is_one_source in loads:
-        number = _first_above(limit, arrivals, calls_per_second)
+    for calls_per_second, is_one_source in [(one, True)] if by_source else [(one, True), (every, False)]:
+        most = calls_per_second if is_keepalive else None
+        number = _first_above(limit, arrivals, calls_per_second, most)
         if number is not None:
-            return Exceeded(calls_per_second, number, is_one_source)
+            return Exceeded(calls_per_second, number, is_one_source, is_keepalive)
     return None
 
 
-def _arrivals(rule: Rule, call: Sequence[Sent], policy: Policy) -> list[Arrival]:
+def _arrivals(rule: Rule, call: Sequence[Sent], policy: Policy) -> tuple[Arrival, ...]:
     """Return the messages of one call that the limit counts: when each comes (ns after the first), with its key."""
     engine = Engine(policy)
     read_key = key_reader(rule.limit.per if rule.limit is not None else ())
+    # A limit counts what gets to it; earlier limits are not exceeded here.
+    deciding = [each for each in policy.rules[: policy.rules.index(rule)] if not each.shadow and each.limit is None]
     arrivals = []
     for each in call:
         facts = engine.facts(each.datagram, each.at_ns)
         decide(engine, each)
-        if rule.matches(facts) and (rule.schedule is None or rule.schedule.active(each.at_ns)):
+        if _takes(rule, facts, each.at_ns) and not any(_takes(earlier, facts, each.at_ns) for earlier in deciding):
             arrivals.append((each.at_ns - call[0].at_ns, read_key(facts)))
-    return arrivals
+    return tuple(arrivals)
 
 
-def _first_above(limit: Limit, arrivals: Sequence[Arrival], calls_per_second: int) -> int | None:
-    """Return the number of the first call of a steady load that the limit cuts into, None where it never does."""
+def _takes(rule: Rule, facts: Facts, at_ns: int) -> bool:
+    return rule.matches(facts) and (rule.schedule is None or rule.schedule.active(at_ns))
+
+
+@lru_cache(maxsize=256)
+def _first_above(limit: Limit, arrivals: tuple[Arrival, ...], calls_per_second: int, most: int | None) -> int | None:
+    """Return the number of the first call of a steady load that the limit cuts into, None where it never does.
+
+    ``most``: there are no more calls than these.
+    """
     fullest = max(sum(key == other for _, other in arrivals) for _, key in arrivals)
     rate, refill = calls_per_second * fullest, limit.count * SECOND_NS / limit.period_ns
-    if any(field.startswith(OWN_TO_A_CALL) for field in limit.per):
+    if most is not None:
+        calls = most
+    elif any(field.startswith(OWN_TO_A_CALL) for field in limit.per):
         calls = 1
     elif rate > refill:
-        calls = int(calls_per_second * limit.burst / (rate - refill)) + 2 * calls_per_second + 2
+        # The load is there in full when the first calls have come to their last message; then it uses up the burst.
+        seconds = limit.burst / (rate - refill) + arrivals[-1][0] / SECOND_NS + 2
+        calls = int(calls_per_second * seconds) + 2
         if calls > SURGE_S * calls_per_second:
             return None
         if calls * len(arrivals) > _MAX_EVENTS:
@@ -84,10 +107,10 @@ def _first_above(limit: Limit, arrivals: Sequence[Arrival], calls_per_second: in
         seconds = 5 + 2 * arrivals[-1][0] // SECOND_NS
         calls = min(calls_per_second * seconds, _MAX_EVENTS // len(arrivals))
     buckets = Buckets(limit)
-    coming = merge(*_coming(arrivals, calls, calls_per_second), key=lambda each: each[0])
-    return next((number for at_ns, key, number in coming if buckets.above(key, at_ns)), None)
+    coming = merge(*_coming(arrivals, calls, calls_per_second))
+    return next((number for at_ns, number, index in coming if buckets.above(arrivals[index][1], at_ns)), None)
 
 
-def _coming(arrivals: Sequence[Arrival], calls: int, calls_per_second: int) -> Iterator[list[tuple[int, Key, int]]]:
-    for offset_ns, key in arrivals:
-        yield [(number * SECOND_NS // calls_per_second + offset_ns, key, number) for number in range(calls)]
+def _coming(arrivals: Sequence[Arrival], calls: int, calls_per_second: int) -> Iterator[list[tuple[int, int, int]]]:
+    for index, (offset_ns, _) in enumerate(arrivals):
+        yield [(number * SECOND_NS // calls_per_second + offset_ns, number, index) for number in range(calls)]

@@ -47,7 +47,8 @@ def prove(policy: Policy, pairs: Sequence[Pair], encoding: Encoding, questioner:
     refuter.list_others(kinds)
     has_bans = any(rule.ban_ns is not None for rule in policy.rules)
     ordinary = [context for pair in pairs for context in ordinary_contexts(policy, pair)] if has_bans else []
-    loads = surged(encoded, asker, questioner, list(kinds))
+    # How often a limit counts depends on the whole call: contexts alike stand for one another only in one flow.
+    loads = surged(encoded, asker, questioner, [each for alike in _by_flow(every) for each in merged(asker, alike)])
     bans = banned(encoded, asker, questioner, list(merged(asker, ordinary)))
     return Proof(
         tuple(refuter.found),
@@ -65,6 +66,13 @@ def merged(asker: Asker, every: Sequence[Context]) -> dict[Context, tuple[str, .
     for context in every:
         kinds.setdefault(asker.signature(context), []).append(context)
     return {alike[0]: tuple(dict.fromkeys(each.step.label for each in alike)) for alike in kinds.values()}
+
+
+def _by_flow(every: Sequence[Context]) -> list[list[Context]]:
+    flows: dict[Flow, list[Context]] = {}
+    for context in every:
+        flows.setdefault(context.flow, []).append(context)
+    return list(flows.values())
 
 
 def _extent(

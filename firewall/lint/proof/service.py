@@ -5,7 +5,7 @@ from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS, SUB_SERVICES
 from firewall.lint.language.settle import Literal, Settled, settle
 from firewall.lint.proof.atom import Atom, atoms, base_field
-from firewall.lint.proof.context import SERVICE_URNS
+from firewall.lint.proof.target import NENA_URNS, SERVICE_URNS
 from firewall.lint.proof.witness import read_as_service
 from firewall.ruleset.expression import Field
 from firewall.ruleset.policy import Policy
@@ -28,15 +28,15 @@ def named_services(policy: Policy) -> tuple[str, ...]:
     )
     if not asked:
         return ()
-    found = (_service_of(atom) for atom in asked)
+    found = (_service_of(atom, urns) for urns in (SERVICE_URNS, NENA_URNS) for atom in asked)
     registered = (f"{SOS.request_uri}.{label}" for label in SUB_SERVICES)
     return tuple(dict.fromkeys([*(urn for urn in found if urn is not None), *registered]))
 
 
-def _service_of(atom: Atom) -> str | None:
-    """Return a service of which the condition is true, None where there is none."""
+def _service_of(atom: Atom, urns: Literal) -> str | None:
+    """Return a service among these URNs of which the condition is true, None where there is none."""
     step = VOICE.steps(_PLAIN, SOS, "service")[0]
-    literals = [Literal(read_as_service(atom, Field("sip.r-uri")), True), SERVICE_URNS]
+    literals = [Literal(read_as_service(atom, Field("sip.r-uri")), True), urns]
     settled = settle(step.payload, literals)
     if not isinstance(settled, Settled):
         return None

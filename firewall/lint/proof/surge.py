@@ -72,18 +72,23 @@ def _of_rule(
     if staged is None:
         return None
     whole = staged.whole()
-    load = exceeded(each.rule, whole.sent, questioner.policy)
+    load = exceeded(each.rule, whole.sent, questioner.policy, is_keepalive=context.step.role == "keepalive")
     if load is None:
         return None
     src_ip = staged.sent[-1].datagram.src_ip
-    return Surged(each.rule, load, context, src_ip, _shown(each.rule, load, whole, questioner))
+    # While one call lasts, others begin; they count, too.
+    lasting_ns = whole.sent[-1].at_ns - whole.sent[0].at_ns
+    calls = load.call + 1 + (0 if load.is_keepalive else load.calls_per_second * (lasting_ns // SECOND_NS + 1))
+    if calls * len(whole.sent) > MAX_MESSAGES:
+        return Surged(each.rule, load, context, src_ip, None)
+    shown = _shown(each.rule, load, whole, questioner, calls)
+    if shown is None:
+        return Unanswered(context, each.rule.name, "the engine lets a surge pass that seems to exceed the limit")
+    return Surged(each.rule, load, context, src_ip, shown)
 
 
-def _shown(rule: Rule, load: Exceeded, staged: Staged, questioner: Questioner) -> Blocked | None:
-    """Send the surge through an engine up to the call that the limit cuts into."""
-    calls = load.call + 1
-    if calls * len(staged.sent) > MAX_MESSAGES:
-        return None
+def _shown(rule: Rule, load: Exceeded, staged: Staged, questioner: Questioner, calls: int) -> Blocked | None:
+    """Send the surge, so many calls, through an engine up to the message that the limit cuts into."""
     engine = questioner.engine()
     sent: list[Sent] = []
     for _, number, index in merge(*(_times(staged, number, load) for number in range(calls))):

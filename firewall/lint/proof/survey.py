@@ -169,9 +169,10 @@ class Survey(Asker):
                 case TooHard(literals, reason):
                     undecided = undecided or Undecided(reason, model)
                     self._forbid(context, [text[literal] for literal in literals if literal in text])
-                case TooSmall(frame_bytes):
-                    line = self.encoding.lines["frame_len"]
-                    self._demand(context, line.at_least(max(cut for cut in line.cuts if cut <= frame_bytes)))
+                case TooSmall(frame_bytes, is_certain):
+                    if not is_certain:
+                        undecided = undecided or Undecided("a shorter message than lint can write", model)
+                    self._lengthen(context, frame_bytes, model, text, is_certain=is_certain)
                 case _:
                     assert_never(staged)
 

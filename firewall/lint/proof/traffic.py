@@ -17,7 +17,8 @@ from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import Probe, decide, sent_of
 from firewall.lint.proof.atom import Atom, base_field
-from firewall.lint.proof.context import SERVICE_URNS, Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.target import SERVICE_URNS
 from firewall.lint.script import Dialog, Role, Script, Side, Step
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.evaluate import compile_condition

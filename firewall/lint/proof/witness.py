@@ -10,9 +10,11 @@ from firewall.lint.finding import Sent
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
 from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide
 from firewall.lint.proof.atom import Atom, base_field
-from firewall.lint.proof.context import SERVICE_URNS, TO_SERVICE_URNS, Context
+from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
+from firewall.lint.proof.shorten import least_bytes, shortened
+from firewall.lint.proof.target import service_field
 from firewall.lint.script import Step
 from firewall.net.address import address_number, address_text
 from firewall.net.datagram import Datagram, Transport
@@ -20,15 +22,20 @@ from firewall.ruleset.expression import Call, Comparison, Field, Operand, Slice
 from firewall.ruleset.policy import Guard
 from firewall.sip.message import Message, parse_message
 
+_PADDING = b"\r\nX-Padding: "
+_PADDING_LEAST_BYTES = len(_PADDING) + 1
 _PADDING_LINE_BYTES = 4000
-_MAX_PAYLOAD_BYTES = {"UDP": 65_507, "TCP": 65_535}
 
 
 @dataclass(frozen=True, slots=True)
 class TooSmall:
-    """The message cannot be made as short as the model has it: its frame has at least so many bytes."""
+    """The message is not made as short as the model has it: its frame has at least so many bytes.
+
+    ``is_certain``: no message of its kind could be so short.
+    """
 
     frame_bytes: int
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,18 @@ def stage(
     every = probe.steps()
     step = every[context.index]
     transport = encoding.transport(model)
-    settled: Settled | Conflict | TooHard
-    if context.is_fixed:
-        settled = Settled(step.payload)
-    else:
+    payload = step.payload
+    if not context.is_fixed:
         language = [*context.language, Literal(Comparison(Field("sip.CSeq.method"), "==", _cseq_method(context)), True)]
-        settled = settle(step.payload, [*text, *language], context.held, _held_of_dialog(context))
-    if not isinstance(settled, Settled):
-        return settled
-    payload = _sized(encoding, context, model, settled.payload, pair, transport)
-    if isinstance(payload, TooSmall):
-        return payload
+        literals, held = [*text, *language], _held_of_dialog(context)
+        settled = settle(step.payload, literals, context.held, held)
+        if not isinstance(settled, Settled):
+            return settled
+        packet = _sent(replace(step, payload=settled.payload), probe, transport).datagram
+        sized = _sized(encoding.lines["frame_len"].piece(model), packet, literals, context.held | held)
+        if isinstance(sized, TooSmall):
+            return sized
+        payload = sized
     named = [_renamed(each, step.payload, payload) for each in (every[: context.index], every[context.index + 1 :])]
     steps = (*named[0], replace(step, payload=payload))
     begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
@@ -113,11 +121,8 @@ def read_as(atom: Atom, context: Context) -> Atom | None:
     """
     if base_field(atom.operand).name != "emergency.service" or not context.language:
         return None
-    if context.language[0] == SERVICE_URNS:
-        return read_as_service(atom, Field("sip.r-uri"))
-    if context.language[0] == TO_SERVICE_URNS:
-        return read_as_service(atom, Field("sip.to.addr"))
-    return None
+    field = service_field(context.language[0])
+    return read_as_service(atom, field) if field is not None else None
 
 
 def read_as_service(atom: Atom, urn: Field) -> Atom:
@@ -163,25 +168,28 @@ def _host_in(piece: tuple[int, int]) -> int:
 
 
 def _sized(
-    encoding: Encoding, context: Context, model: Model, payload: bytes, pair: Pair, transport: Transport
+    piece: tuple[int, int], packet: Datagram, literals: Sequence[Literal], held: frozenset[str]
 ) -> bytes | TooSmall:
-    """Make the message so long that its frame has the length of the model: padding in a header nobody reads."""
-    first, last = encoding.lines["frame_len"].piece(model)
-    packet = _sent(
-        replace(context.step, payload=payload), Probe(context.flow, context.form, pair, 0), transport
-    ).datagram
-    if packet.frame_len > last:
-        return TooSmall(packet.frame_len)
-    missing = first - packet.frame_len
-    if missing <= 0:
-        return payload
+    """Give the message a frame as long as the model has it: without what it need not say, or padded."""
+    first, last = piece
+    around, payload = packet.frame_len - len(packet.payload), packet.payload
+    if packet.frame_len > last or 0 < first - packet.frame_len < _PADDING_LEAST_BYTES:
+        payload = shortened(payload, literals, held)
+    if around + len(payload) > last:
+        least = around + least_bytes(parse_message(payload))
+        return TooSmall(least, is_certain=least > last)
+    return _padded(payload, first - around - len(payload))
+
+
+def _padded(payload: bytes, missing: int) -> bytes:
+    """Lengthen a message by so many bytes, or a few more where these make no line, in a header nobody reads."""
     head, separator, body = payload.partition(b"\r\n\r\n")
     while missing > 0:
-        line = b"\r\nX-Padding: "
-        size = min(max(missing, len(line) + 1), _PADDING_LINE_BYTES)
-        line += b"x" * (size - len(line))
-        head += line
-        missing -= len(line)
+        size = min(max(missing, _PADDING_LEAST_BYTES), _PADDING_LINE_BYTES)
+        if 0 < missing - size < _PADDING_LEAST_BYTES:
+            size -= _PADDING_LEAST_BYTES
+        head += _PADDING + b"x" * (size - len(_PADDING))
+        missing -= size
     return head + separator + body
 
 

@@ -1,6 +1,7 @@
 from firewall.lint.flow import FLOWS, selected
-from firewall.lint.proof.context import SERVICE_URNS, Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.prove import calling_pairs
+from firewall.lint.proof.target import SERVICE_URNS
 from tests.lint.policies import ZONES, policy
 
 
@@ -25,7 +26,8 @@ def test_what_belongs_to_something_allowed_passes_without_a_rule_and_what_begins
 def test_a_plain_service_urn_may_be_any_and_an_odd_form_stays_as_it_is() -> None:
     firsts = {each.form.name: each for each in of() if each.step.role == "initial"}
     assert firsts["urn:service:sos"].language[0] == SERVICE_URNS
-    assert firsts["tel:911"].held == {"r-uri"}
+    assert firsts["tel:911"].held == frozenset()
+    assert firsts["INVITE 911 SIP/2.0"].held == {"r-uri"}
     assert firsts["Resource-Priority: esnet.1"].held == {"Resource-Priority"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from firewall.engine.limits import Buckets
 from firewall.lint.finding import Sent
-from firewall.lint.flow import VOICE
+from firewall.lint.flow import FLOWS, VOICE, Flow
 from firewall.lint.form import SOS
 from firewall.lint.instant import BASE_NS, SECOND_NS
 from firewall.lint.probe import Probe
@@ -72,3 +72,33 @@ def test_a_counter_of_millions_is_reached_by_arithmetic() -> None:
 def test_a_counter_beyond_a_days_surge_is_not() -> None:
     tested = limited("40000000/8760h", 40_000_000, "[]")
     assert exceeded(tested.rules[0], call(tested), tested) is None
+
+
+def flow_call(tested: Policy, flow: Flow) -> tuple[Sent, ...]:
+    return Probe(flow, SOS, calling_pairs(tested)[0], BASE_NS).sent()
+
+
+def test_a_load_of_long_calls_is_there_in_full_only_when_the_first_have_lasted_so_long() -> None:
+    """Nine messages of such a call come from the carrier, most of them four seconds after its INVITE."""
+    tested = policy(rule('zone.src == "carrier"', more="limit: {rate: 150/1s, per: net.src, burst: 200}"))
+    assert exceeded(tested.rules[0], flow_call(tested, FLOWS[1]), tested) is not None
+
+
+def test_what_an_earlier_rule_takes_does_not_fill_a_limit() -> None:
+    rest = rule('zone.src == "carrier"', more="limit: {rate: 30/1s, per: net.src, burst: 60}")
+    tested = policy(rule('sip.Method != "INVITE"', "allow", "earlier") + rest)
+    assert exceeded(tested.rules[1], call(tested), tested) is None
+    alone = policy(rest)
+    assert exceeded(alone.rules[0], call(alone), alone) is not None
+
+
+def test_keep_alives_come_once_in_30_seconds_from_each_trunk_however_many_calls_there_are() -> None:
+    keepalive = next(flow for flow in FLOWS if flow.policy_flow == "keepalive")
+
+    def load(limit: str) -> bool:
+        tested = policy(rule('sip.Method == "OPTIONS"', more=f"limit: {limit}"))
+        return exceeded(tested.rules[0], flow_call(tested, keepalive), tested, is_keepalive=True) is not None
+
+    assert not load("{rate: 10/1s, per: net.src, burst: 10}")
+    assert load("{rate: 1/31s, per: net.src, burst: 1}")
+    assert load("{rate: 1/10s, burst: 1}")

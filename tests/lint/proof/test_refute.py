@@ -24,6 +24,10 @@ MISTAKES = [
     ('sip.Method == "INVITE" and not sip.r-uri.user matches "^[+0-9]*$"', "SOS101"),
     ("frame.len > 1500", "SOS101"),
     ("frame.len > 20000", "SOS101"),
+    ('frame.len < 300 and sip.Method == "INVITE"', "SOS101"),
+    ("frame.len in {605..606}", "SOS101"),
+    ('emergency.service == "urn:nena:service:responder.fire"', "SOS101"),
+    ('emergency.service == "urn:nena:service:responder.fire" and sip.Method == "BYE"', "SOS102"),
     ("sip.Content-Length > 1024", "SOS101"),
     ('sip.header["Resource-Priority"]', "SOS101"),
     ('sip.header["Geolocation"]', "SOS101"),
@@ -168,6 +172,24 @@ def test_a_shadow_rule_is_warned_about_before_it_is_enforced() -> None:
     report = lint(rule('sip.Method == "PRACK"', more="mode: shadow"))
     assert codes(report) == {("SOS112", "guilty")}
     assert report.result == "proved"
+
+
+ALLOWED = {
+    "every number dialled": 'sip.r-uri.user in {"911", "9911", "+1911"} or sip.r-uri matches "^urn:service:sos"',
+    "every response": "sip.Status-Code in {101..199} or sip.Method",
+    "some Resource-Priority": 'not sip.Resource-Priority == "esnet.3"',
+    "numbers without another country's code": 'not sip.r-uri.user matches "^.44911"',
+    "NENA services by name": 'not sip.r-uri == "urn:nena:service:responder.ems"',
+    "all but one method, by the start line": 'not sip.Request-Line matches "^PRACK"',
+    "all but one method, by CSeq": 'not sip.CSeq matches "UPDATE$"',
+}
+
+
+@pytest.mark.parametrize("what", ALLOWED)
+def test_what_a_list_of_the_allowed_leaves_out_is_found(what: str) -> None:
+    """Each condition is true of many forms and steps, not of all: one of a kind is no proof for the others."""
+    listed = rule(ALLOWED[what], "allow", "listed") + rule('not sip.CSeq.method == "OPTIONS"', name="others")
+    assert {finding.rule for finding in lint(listed).findings if finding.is_error} == {"others"}
 
 
 def test_the_guard_is_no_excuse() -> None:

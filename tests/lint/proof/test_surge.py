@@ -79,3 +79,24 @@ def test_a_limit_that_no_emergency_call_meets_costs_no_question_of_its_own() -> 
 def test_a_limit_in_shadow_mode_blocks_nothing() -> None:
     shadow = rule(INVITES, more="limit: {rate: 30/2s, per: net.src, burst: 30}\nmode: shadow")
     assert lint(shadow).result == "proved"
+
+
+def test_the_flow_with_the_most_messages_fills_a_limit() -> None:
+    """A short call sends three messages from the carrier, one with early media, UPDATE and hold nine."""
+    assert codes(lint(limited("100/1s", 200, when='zone.src == "carrier"'))) == {("SOS103", "guilty")}
+    assert lint(limited("300/1s", 300, when='zone.src == "carrier"')).findings == ()
+
+
+def test_a_limit_on_keep_alives_is_met_by_keep_alives_not_by_as_many_as_there_are_calls() -> None:
+    options = 'sip.Method == "OPTIONS" and not emergency'
+    assert lint(limited("10/1s", 20, when=options)).findings == ()
+    finding = only(lint(limited("1/10m", 1, when=options)))
+    assert finding.code == "SOS103"
+    assert any("keep-alives" in text for text in finding.because)
+
+
+def test_a_call_that_others_cut_into_is_shown_with_them() -> None:
+    """With a burst of 1 an INVITE finds the token gone that the ACK of an earlier call took at the same instant."""
+    finding = only(lint(limited("1000/1s", 1, when='zone.src == "carrier"')))
+    assert finding.witness is not None
+    assert len(finding.witness.sent) > 50

@@ -1,0 +1,72 @@
+import pytest
+
+from firewall.lint.language.jury import facts_of, holds_of_message
+from firewall.lint.language.settle import Literal, Settled, settle
+from firewall.lint.proof.target import no_target, service_field, target_language
+from firewall.ruleset.emergency import recognise
+from firewall.ruleset.expression import Field, Matches
+from firewall.ruleset.policy import EmergencyPolicy
+from firewall.sip.message import parse_message
+
+DEFINITION = EmergencyPolicy(numbers=("911", "112"), dial_prefixes=("9", "+1"))
+TARGETS = (
+    "sip:911@psap.example",
+    "sips:9112@psap.example;user=phone",
+    "sip:+44911@psap.example",
+    "SIP:%39%31%31@psap.example",
+    "sip:9-1-1@psap.example",
+    "sip:911;phone-context=+1@psap.example",
+    "tel:+1911",
+    "tel:9911;phone-context=caller.example",
+    "urn:service:sos",
+    "URN:Service:SOS.Poison",
+    "urn:nena:service:responder.fire",
+)
+INVITE = (
+    b"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@caller.example>;tag=1\r\n"
+    b"To: <sip:b@psap.example>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def holds(literal: Literal, uri: str) -> bool:
+    facts = facts_of(INVITE % uri.encode())
+    assert facts is not None
+    return holds_of_message(literal.condition, facts) is literal.holds
+
+
+@pytest.mark.parametrize("uri", TARGETS)
+def test_a_target_is_one_of_those_that_are_emergencies_as_it_is(uri: str) -> None:
+    language = target_language(uri, "r-uri", DEFINITION)
+    assert language is not None
+    assert holds(language, uri)
+    assert not all(holds(each, uri) for each in no_target("r-uri", DEFINITION))
+
+
+@pytest.mark.parametrize("uri", TARGETS)
+@pytest.mark.parametrize("odd", ["[0-9]{3}.*%3", r"^sips:", "44", "[(]", r"\.[a-z]+\.", "context=.*z$", "1{3}"])
+def test_whatever_such_a_language_allows_is_recognised(uri: str, odd: str) -> None:
+    language = target_language(uri, "r-uri", DEFINITION)
+    assert language is not None
+    wanted = (language, Literal(Matches(Field("sip.r-uri"), odd), True))
+    settled = settle(INVITE % uri.encode(), wanted, frozenset(), frozenset({"method"}))
+    if isinstance(settled, Settled):
+        assert recognise(parse_message(settled.payload), DEFINITION) is not None, settled.payload
+
+
+@pytest.mark.parametrize(
+    "uri", ["911", "urn:service:911", "urn:services:sos", "sip:911", "sip:+16175551212@a", "tel:19115"]
+)
+def test_an_odd_target_or_an_ordinary_one_stays_as_it_is(uri: str) -> None:
+    assert target_language(uri, "r-uri", DEFINITION) is None
+
+
+def test_an_ordinary_target_is_none_of_them() -> None:
+    assert all(holds(each, "sip:+16175551212@psap.example") for each in no_target("r-uri", DEFINITION))
+
+
+def test_the_service_is_read_off_a_urn_alone() -> None:
+    urn, number = (target_language(uri, "To", DEFINITION) for uri in ("urn:nena:service:sos.psap", "sip:911@a"))
+    assert urn is not None
+    assert number is not None
+    assert service_field(urn) == Field("sip.to.addr")
+    assert service_field(number) is None

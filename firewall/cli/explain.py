@@ -64,7 +64,7 @@ def _tell_story(call_id: str, log: str) -> None:
         ) from error
     if found.unreadable_lines:
         sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
-    story = tell(call_id, found.records, found.keep_alives)
+    story = tell(call_id, found)
     if story is None:
         sys.stderr.write(f'{log} has no message with Call-ID "{call_id}"\n')
         raise typer.Exit(EXIT_NOT_FOUND)

@@ -35,7 +35,7 @@ def print_story(story: Story) -> None:
 
 def _ladder(steps: tuple[Step, ...]) -> list[Text]:
     """Return one line per message, in columns as wide as they need to be."""
-    caller = steps[0].source
+    caller = _ip(steps[0].source)
     rows = [
         (f"{step.seconds:+10.3f} s", _ends(step, caller), step.message, step.verdict, step.because) for step in steps
     ]
@@ -48,7 +48,11 @@ def _ladder(steps: tuple[Step, ...]) -> list[Text]:
     return lines
 
 
+def _ip(endpoint: str) -> str:
+    return endpoint.rpartition(":")[0]
+
+
 def _ends(step: Step, caller: str) -> str:
-    if step.source == caller:
+    if _ip(step.destination) != caller:
         return f"{step.source} {_TOWARDS if step.passed else _BLOCKED_TOWARDS} {step.destination}"
     return f"{step.destination} {_BACK if step.passed else _BLOCKED_BACK} {step.source}"

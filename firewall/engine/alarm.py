@@ -1,20 +1,22 @@
 """Alarms: the sentence a person must read at once, and how often it is said."""
 
-from firewall.engine.attempt import Attempt
+from firewall.engine.attempt import CHALLENGES, Attempt
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_plan import Way
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
-from firewall.engine.recording import endpoint_text, printable, summary
+from firewall.engine.recording import decider, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
 from firewall.errors import Place
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
+from firewall.sip.message import Request
 
 REPEAT_NS = 600 * 1_000_000_000
 """What goes on is said again after ten minutes."""
 _REMEMBERED = 10_000
+_CLASS_WORDS = {"test": "test call", "callback": "callback", "registration": "registration"}
 
 Subject = tuple[str, ...]
 
@@ -37,14 +39,10 @@ class AlarmMemory:
 
 def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int) -> Alarm:
     """Return the alarm for an emergency message that was blocked, or would have been but for the guard."""
-    mark = facts.emergency
-    what = "emergency call blocked"
+    what = f"{_emergency_words(facts)} {'blocked' if _begins(facts) else 'impaired, a message of it blocked'}"
     if guarded:
         what = "emergency call would have been blocked, the guard let it pass"
-    elif mark is not None and mark.emergency_class == "test":
-        what = "emergency test call blocked"
-    call_id = facts.message.call_id if facts.message is not None else None
-    sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(call_id or 'none')}"
+    sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(facts.call_id or 'none')}"
     code: AlarmCode = "emergency_guarded" if guarded else "emergency_blocked"
     return _message_alarm(code, sentence, facts, decision, policy, now_ns)
 
@@ -120,11 +118,15 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
     first = attempt.first
     status = attempt.final_status
-    what = "left without an answer"
-    if status is not None:
-        what = f"redirected with status {status}" if status < 400 else f"refused with status {status}"
+    what = "left without an answer by the called side"
+    if attempt.is_unheard:
+        what = "answered, but nobody acknowledged that for 32 s"
+    elif status in CHALLENGES:
+        what = f"challenged with status {status} by the called side, and not tried again"
+    elif status is not None:
+        what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
     sentence = (
-        f"emergency call {what} by the called side: {attempt.method} from {first.src_ip}:{first.src_port} "
+        f"emergency call {what}: {attempt.method} from {first.src_ip}:{first.src_port} "
         f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass{_trunk_down(attempt)}; "
         f"Call-ID {printable(call_id)}"
     )
@@ -145,9 +147,8 @@ def _trunk_down(attempt: Attempt) -> str:
     if trunk_down is None:
         return ""
     cause = trunk_down.hurt_by
-    who = f'rule "{cause.rule}"' if cause.rule else f"reason {cause.reason}"
-    where = Place(cause.file, cause.line)
-    return f", but had blocked a keep-alive of its trunk before: {cause.message}; {cause.verdict} by {who} ({where})"
+    who = decider(cause.rule, cause.reason, Place(cause.file, cause.line))
+    return f", but had blocked a keep-alive of its trunk before: {cause.message}; {cause.verdict} by {who}"
 
 
 def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> Alarm:
@@ -179,8 +180,7 @@ def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:
 def _message_alarm(
     code: AlarmCode, sentence: str, facts: Facts, decision: Decision, policy: Policy, now_ns: int
 ) -> Alarm:
-    datagram, rule = facts.datagram, decision.rule
-    call_id = facts.message.call_id if facts.message is not None else None
+    datagram, rule, call_id = facts.datagram, decision.rule, facts.call_id
     return Alarm(
         timestamp=timestamp(now_ns),
         alarm=AlarmFields(
@@ -206,15 +206,19 @@ def _message_alarm(
 def _what_became(facts: Facts, decision: Decision, policy: Policy) -> str:
     datagram = facts.datagram
     ends = f"from {datagram.src_ip}:{datagram.src_port} to {datagram.dst_ip}:{datagram.dst_port}"
-    return f"{summary(facts)} {ends}; {decision.verdict} by {_culprit(decision, policy)}"
+    rule = decision.rule.name if decision.rule is not None else None
+    who = decider(rule, decision.reason, Place(policy.file, decision_line(decision, policy)))
+    return f"{summary(facts)} {ends}; {decision.verdict} by {who}"
 
 
-def _culprit(decision: Decision, policy: Policy) -> str:
-    """Name what decided, with the place to mend."""
-    rule = decision.rule
-    if rule is not None:
-        banned = "the ban of " if decision.reason == "banned" else ""
-        return f'{banned}rule "{rule.name}" ({policy.file}:{rule.place.line})'
-    if decision.reason == "default":
-        return f"the policy's default ({policy.file}:{policy.default_place.line})"
-    return f"the exception policy ({policy.file}), reason {decision.reason}"
+def _emergency_words(facts: Facts) -> str:
+    emergency_class = facts.emergency.emergency_class if facts.emergency is not None else "call"
+    return f"emergency {_CLASS_WORDS.get(emergency_class, 'call')}"
+
+
+def _begins(facts: Facts) -> bool:
+    """Whether all is lost with this message: it begins a call, or something that is no call."""
+    message = facts.message
+    if not isinstance(message, Request):
+        return message is None
+    return message.to_tag is None and message.method not in ("ACK", "CANCEL", "PRACK", "BYE")

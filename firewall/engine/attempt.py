@@ -8,27 +8,29 @@ from dataclasses import dataclass
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
-from firewall.engine.transaction import TransactionId, own_transaction_id
+from firewall.engine.transaction import TransactionId
 from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
-from firewall.sip.message import Message, Request, Response
+from firewall.sip.message import Message, Request
 
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
+_LAST_TRY_NS = 31_000_000_000
+"""The last INVITE of RFC 3261 §17.1.1.2 (timer A) is sent after 31.5 s: who has sent that one waits no longer."""
 _TIMER_B_NS = 32_000_000_000
 """64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
 _TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
-_CHALLENGES = frozenset({401, 407})
+CHALLENGES = frozenset({401, 407})
 _CALLEE_REACHED = frozenset({486, 600, 603})
 """Busy and declined (RFC 3261 §21.4.24, §21.6): somebody was there to say so, whatever the state of the trunk."""
-_ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
+ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
 
 def begins_call(message: Message | None) -> bool:
     """Tell whether a message could begin a call: an INVITE or MESSAGE outside a dialog."""
-    return isinstance(message, Request) and message.method in _ATTEMPT_METHODS and message.to_tag is None
+    return isinstance(message, Request) and message.method in ATTEMPT_METHODS and message.to_tag is None
 
 
 @dataclass(slots=True)
@@ -40,10 +42,14 @@ class Attempt:
     mark: EmergencyMark
     began_ns: int
     method: str
+    tried_ns: int = 0
+    """When the request whose answer is waited for was first sent."""
     answer_due_ns: int | None = None
     """When it has failed unless a final response has come by then; None when no answer is waited for."""
     tried: TransactionId | None = None
     """Of the request whose answer is waited for: a retransmission begins no new wait."""
+    is_recovered: bool = False
+    """An earlier run saw it begin, and nothing of it was seen since: it may have been answered meanwhile."""
     is_overdue: bool = False
     """It was told as failed because no answer had come in time; a late one changes that."""
     ringing_ns: int | None = None
@@ -69,27 +75,28 @@ class Attempt:
         """The blocked keep-alive that may be why it failed downstream."""
         return None if self.final_status in _CALLEE_REACHED else self.trunk_down
 
-    def expect_answer(self, request: Request, now_ns: int) -> None:
+    def expect_answer(self, tried: TransactionId | None, now_ns: int) -> None:
         """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
-        tried = own_transaction_id(request)
         if self.answered_ns is not None or (self.answer_due_ns is not None and self.tried == tried):
             return
         if self.is_overdue and self.tried == tried:
             return
         self.tried = tried
+        self.tried_ns = now_ns
         self.answer_due_ns = now_ns + _TIMER_B_NS
         self.is_overdue = False
 
-    def passed(self, message: Message, now_ns: int, *, others_ring: bool) -> Outcome | None:
+    def passed(self, message: Message, now_ns: int, *, others_ring: bool, is_up: bool) -> Outcome | None:
         """Take note of a message that was let through; return the outcome when it is known by it, else None.
 
-        ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7).
+        ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7). ``is_up``: a dialog of it is
+        confirmed and goes on.
         """
         if isinstance(message, Request):
-            outcome = self._request_passed(message, now_ns)
+            outcome = self.request_passed(message.method, now_ns, is_first=message.to_tag is None, is_up=is_up)
         else:
             was_overdue, due_ns = self.is_overdue, self.answer_due_ns
-            outcome = self._response_passed(message, now_ns)
+            outcome = self.response_passed(message.status_code, message.cseq_method, now_ns)
             if others_ring and outcome in ("failed_downstream", "abandoned"):
                 outcome, self.answer_due_ns = None, due_ns
             if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
@@ -111,6 +118,11 @@ class Attempt:
         return self.initial_blocked and not self.initial_passed
 
     @property
+    def is_unheard(self) -> bool:
+        """Whether it failed because its answer was never acknowledged, and nobody else is known to have hurt it."""
+        return self.outcome == "impaired" and not self._is_hurt
+
+    @property
     def is_open(self) -> bool:
         """Whether its outcome is still to come."""
         return self.outcome is None and not self._never_began()
@@ -119,23 +131,30 @@ class Attempt:
         """Tell whether a message only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
         return self.initial_blocked and isinstance(message, Request) and message.method in ("CANCEL", "ACK")
 
-    def _request_passed(self, request: Request, now_ns: int) -> Outcome | None:
-        if request.method == "ACK":
+    def request_passed(self, method: str, now_ns: int, *, is_first: bool, is_up: bool) -> Outcome | None:
+        """Take note of a request (``is_first``: outside a dialog); return the outcome that it shows.
+
+        A BYE ends the call only when no dialog is left: a fork is given up with one, and anybody can invent one.
+        """
+        was_recovered, self.is_recovered = self.is_recovered, False
+        if method == "ACK":
             self.is_acknowledged = True
-        elif request.method == "BYE" and self.answered_ns is not None:
-            was_given_up = not self.is_acknowledged and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
-            return "impaired" if was_given_up else "completed"
-        elif request.method == "CANCEL":
+        elif method == "BYE" and self.answered_ns is None and was_recovered:
+            return "completed"
+        elif method == "BYE" and self.answered_ns is not None and not is_up:
+            return "impaired" if self._is_unacknowledged(now_ns) else "completed"
+        elif method == "CANCEL":
             self.is_cancelled = True
-        elif request.method == self.method and request.to_tag is None:
+        elif method == self.method and is_first:
             self.initial_passed += 1
             if self.outcome == "failed_downstream" and not self.is_overdue:
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 
-    def _response_passed(self, response: Response, now_ns: int) -> Outcome | None:
-        status = response.status_code
-        if response.cseq_method != self.method or self.answered_ns is not None:
+    def response_passed(self, status: int, cseq_method: str | None, now_ns: int) -> Outcome | None:
+        """Take note of a response; return the outcome that it shows."""
+        self.is_recovered = False
+        if cseq_method != self.method or self.answered_ns is not None:
             return None
         if self.is_overdue:
             self.is_overdue = False
@@ -151,23 +170,40 @@ class Attempt:
         self.final_status = status
         if status < 300:
             self.answered_ns = now_ns
+            self.is_acknowledged = False  # what was acknowledged before was a refusal
             return "completed" if self.method == "MESSAGE" else None
         if status == 487:
             return "abandoned"
-        return None if status in _CHALLENGES or status < 400 else "failed_downstream"
+        return None if status in CHALLENGES or status < 400 else "failed_downstream"
 
-    def overdue(self) -> Outcome | None:
+    def overdue(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt whose answer has not come in time, None when there is nothing to tell."""
         self.answer_due_ns = None
-        outcome = self.expired() if self.answered_ns is None else None
+        outcome = self.expired(now_ns) if self.answered_ns is None else None
         self.is_overdue = outcome is not None
         return outcome
 
-    def expired(self) -> Outcome | None:
+    def stopped(self, now_ns: int) -> Outcome:
+        """Return how an open attempt stands when the firewall stops, or the capture ends.
+
+        Where the caller has sent its last try, or waited for the ACK as long as anybody does, the end has come.
+        """
+        is_silent = self.answer_due_ns == self.tried_ns + _TIMER_B_NS  # not even a 100
+        if (is_silent and now_ns - self.tried_ns >= _LAST_TRY_NS) or self._is_unacknowledged(now_ns):
+            return self.expired(now_ns) or "in_progress"
+        return "impaired" if self._is_hurt else "in_progress"
+
+    def _is_unacknowledged(self, now_ns: int) -> bool:
+        """Whether it was answered, and nobody acknowledged that for as long as the called side waits."""
+        if self.method != "INVITE" or self.answered_ns is None or self.is_acknowledged:
+            return False
+        return now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
+
+    def expired(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
-        if self.outcome is not None or self._never_began():
+        if self.outcome is not None or self._never_began() or (self.is_recovered and self.answered_ns is None):
             return None
-        if self._is_hurt:
+        if self._is_hurt or self._is_unacknowledged(now_ns):
             self.outcome = "impaired"
         elif self.answered_ns is not None:
             self.outcome = "completed"

@@ -84,7 +84,11 @@ class Call:
             transaction = own_transaction_id(message)
             return transaction is not None and transaction in self.transactions
         known = self._transaction_of(message)
-        return known is not None and known.is_repeated_by(message)
+        if known is None or not known.is_repeated_by(message):
+            return False
+        dialog = dialog_id(message)
+        # The answer of another fork has a To tag of its own (RFC 3261 §13.2.2.4).
+        return isinstance(message, Request) or message.status_code >= 300 or dialog is None or dialog in self.dialogs
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message carries a tag of this call, so that an invented Call-ID inherits nothing."""

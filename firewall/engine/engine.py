@@ -111,7 +111,7 @@ class Engine:
             case LogFailed() | LogRecovered():
                 outputs.append(self._log_told(event, now_ns))
             case Stopped():
-                outputs += self._ledger.stopped(self._observer.calls.all(), now_ns)
+                outputs += self._ledger.stopped(self._observer.calls.all(), engine_ns, now_ns)
                 outputs += self._media.stopped(engine_ns, now_ns)
                 outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
             case _:
@@ -251,7 +251,7 @@ class Engine:
         message = facts.message
         is_trunk = self._trunks.knows(facts.datagram)
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
-        subject = (message.call_id if message is not None else None) or blake2b(facts.datagram.payload).hexdigest()
+        subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
         culprit = decision.rule.name if decision.rule else ""
         is_news = call is None or call.attempt is None or not call.attempt.is_aftermath(message)
         if is_news and self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
@@ -357,7 +357,7 @@ class Engine:
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
         for call, due_ns in self._observer.calls.expire(engine_ns):
-            outputs += self._ledger.expired(call, due_ns - self._clock_offset_ns)
+            outputs += self._ledger.expired(call, due_ns, due_ns - self._clock_offset_ns)
             if self._observer.calls.get(call.call_id) is not call:
                 outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
         outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)

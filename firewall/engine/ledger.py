@@ -10,9 +10,10 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
+from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import Trunks
 from firewall.ruleset.emergency import wire_text
-from firewall.ruleset.facts import Facts
+from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request
 
@@ -33,21 +34,25 @@ class Ledger:
         if not isinstance(request, Request) or not begins_call(request):
             return
         if call.attempt is None:
-            flow = datagram_flow_id(facts.datagram)
-            call.attempt = Attempt(facts.datagram, flow, mark, now_ns, request.method)
-            call.attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
+            call.attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
                 call.tags.add(request.from_tag)
-            self.attempts += 1
         if request.method == call.attempt.method:
-            call.attempt.expect_answer(request, now_ns)
+            call.attempt.expect_answer(own_transaction_id(request), now_ns)
+
+    def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
+        self.attempts += 1
+        attempt = Attempt(facts.datagram, datagram_flow_id(facts.datagram), mark, now_ns, method)
+        attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
+        return attempt
 
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Write]:
         """Take note of a message that was let through; tell the outcome when it is known by it."""
         attempt = call.attempt
         if attempt is None or facts.message is None:
             return []
-        outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer())
+        is_up = "confirmed" in call.dialogs.values()
+        outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)
         if outcome is None:
             return []
         return _told(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)
@@ -79,9 +84,11 @@ class Ledger:
     def blocked_unnamed(
         self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int, *, is_trunk: bool
     ) -> list[Write]:
-        """Tell of a blocked attempt that has no entry of its own: no Call-ID, or no place in the table of calls."""
-        message = facts.message
-        call = Call((message.call_id if message is not None else None) or "", now_ns, now_ns, now_ns)
+        """Tell of a blocked attempt that has no entry of its own: unreadable, no Call-ID, or no place in the table."""
+        message, mark = facts.message, facts.emergency
+        call = Call(facts.call_id or "", now_ns, now_ns, now_ns)
+        if message is None and mark is not None:
+            call.attempt = self._begun(facts, mark, "", now_ns)
         self.seen(call, facts, now_ns)
         return self.blocked(call, facts, decision, policy, wall_ns, guarded=False, is_trunk=is_trunk)
 
@@ -134,24 +141,21 @@ class Ledger:
         unsent = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
         return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception", wall_ns)
 
-    def expired(self, call: Call, wall_ns: int) -> list[Write]:
+    def expired(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
         """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""
         attempt = call.attempt
         if attempt is None:
             return []
-        outcome = attempt.overdue() if attempt.answer_due_ns is not None else attempt.expired()
+        outcome = attempt.overdue(now_ns) if attempt.answer_due_ns is not None else attempt.expired(now_ns)
         if outcome is None:
             return []
         return _told(call, attempt, outcome, timestamp(wall_ns), None)
 
-    def stopped(self, calls: list[Call], wall_ns: int) -> list[Write]:
+    def stopped(self, calls: list[Call], now_ns: int, wall_ns: int) -> list[Write]:
         """Tell how the calls stand that are still open when the firewall stops: what was hurt stays hurt."""
         at = timestamp(wall_ns)
-        return [
-            _write(call, call.attempt, "in_progress" if call.attempt.hurt_by is None else "impaired", at, None)
-            for call in calls
-            if call.attempt is not None and call.attempt.is_open
-        ]
+        attempts = [(call, call.attempt) for call in calls if call.attempt is not None and call.attempt.is_open]
+        return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), at, None)]
 
     def _hurt(
         self, call: Call, attempt: Attempt, facts: Facts, cause: HurtBy, who: Attribution, wall_ns: int
@@ -161,7 +165,7 @@ class Ledger:
         self.hurt += 1
         attempt.hurt_by = cause
         attempt.attribution = who
-        attempt.initial_blocked = begins_call(facts.message)
+        attempt.initial_blocked = facts.message is None or begins_call(facts.message)
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 
@@ -193,9 +197,9 @@ def attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
 
 
 def _told(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> list[Write]:
-    """Return the record of an outcome, and the alarm where the called side failed an emergency call."""
+    """Return the record of an outcome, and the alarm where others failed an emergency call."""
     writes = [_write(call, attempt, outcome, at, frame_number)]
-    if outcome == "failed_downstream":
+    if outcome == "failed_downstream" or attempt.is_unheard:
         writes.append(Write(downstream_alarm(call.call_id, attempt, at), urgent=True))
     return writes
 

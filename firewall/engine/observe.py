@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, Call
+from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, Call
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Standing
 from firewall.engine.recovery import RecoveredCall
@@ -106,11 +106,14 @@ class Observer:
             if each.emergency is not None and each.caller is not None:
                 self.related.expect_callback({each.caller}, each.caller_ip, each.call_id, each.last_ns)
             states = each.dialogs.values()
-            lasts_ns = DIALOG_NS if "confirmed" in states else RINGING_NS if "early" in states else 0
+            is_open = each.attempt is not None and each.attempt.is_open
+            waits_ns = LATE_ANSWER_NS if is_open else 0
+            lasts_ns = DIALOG_NS if "confirmed" in states else RINGING_NS if "early" in states else waits_ns
             if each.last_ns + lasts_ns <= now_ns or self.calls.get(each.call_id) is not None:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
+                call.attempt = each.attempt
                 call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs)
                 if each.emergency is not None:
                     self.calls.mark_emergency(call, _carried(each.emergency))

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.record import DecisionFields, DialogFields, SipDecision, SipFields
 from firewall.engine.timestamp import timestamp
+from firewall.errors import Place
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
@@ -63,7 +64,7 @@ def decision_record(
             override,
         ),
         facts.emergency,
-        _dialog_fields(message, facts, repeated=repeated) if message is not None else None,
+        _dialog_fields(facts, repeated=repeated),
         message.anomalies if message is not None else (),
     )
 
@@ -83,6 +84,17 @@ def summary(facts: Facts) -> str:
 def endpoint_text(ip: str, port: int) -> str:
     """Return ``192.0.2.1:5060`` or ``[2001:db8::1]:5060``."""
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def decider(rule: str | None, reason: str, place: Place) -> str:
+    """Name what decided against a message, with the place to mend."""
+    if rule is not None:
+        return f'{"the ban of " if reason == "banned" else ""}rule "{rule}" ({place})'
+    if reason == "default":
+        return f"the policy's default ({place})"
+    if reason.startswith("media_"):
+        return f"reason {reason} ({place})"
+    return f"the exception policy ({place}), reason {reason}"
 
 
 def printable(text: str) -> str:
@@ -120,11 +132,11 @@ def _header(message: Message, name: str) -> str | None:
     return wire_text(value) if value is not None else None
 
 
-def _dialog_fields(message: Message, facts: Facts, *, repeated: bool) -> DialogFields | None:
-    call_id = message.call_id
+def _dialog_fields(facts: Facts, *, repeated: bool) -> DialogFields | None:
+    message, call_id = facts.message, facts.call_id
     if call_id is None:
         return None
-    from_tag, to_tag = message.from_tag, message.to_tag
+    from_tag, to_tag = (message.from_tag, message.to_tag) if message is not None else (None, None)
     return DialogFields(
         wire_text(call_id),
         wire_text(from_tag) if from_tag else None,

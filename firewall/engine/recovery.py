@@ -10,12 +10,15 @@ from typing import Literal
 
 import msgspec
 
+from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
 from firewall.engine.dialog import DialogId, Trigger, next_state, response_trigger
 from firewall.engine.media_plan import Way
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
+from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.related import identity_of
 from firewall.engine.timestamp import instant
+from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.media_endpoint import Formats
 from firewall.sip.name_addr import parse_name_addr
@@ -32,6 +35,7 @@ class _Sip(msgspec.Struct):
     method: str | None = None
     code: str | None = None
     cseq: str | None = None
+    via_branch: str | None = None
     from_: str | None = msgspec.field(name="from", default=None)
 
 
@@ -52,10 +56,12 @@ class _Rtp(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    """The part of a ``sip_decision`` or ``rtp_decision`` record that matters here."""
+    """The part of a ``sip_decision``, ``rtp_decision`` or ``emergency_call`` record that matters here."""
 
     event_type: str
     timestamp: str = ""
+    flow_id: int = 0
+    in_iface: str | None = None
     src_ip: str = ""
     src_port: int = 0
     dest_ip: str = ""
@@ -70,12 +76,18 @@ class _Line(msgspec.Struct):
     sip: _Sip | None = None
     dialog: _Dialog | None = None
     emergency: EmergencyMark | None = None
+    outcome: Outcome | None = None
+    problem: str | None = None
+    attribution: Attribution | None = None
+    hurt_by: HurtBy | None = None
+    guarded: bool = False
+    media_loss: tuple[MediaLoss, ...] = ()
 
 
 @dataclass(slots=True)
 class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``ways`` are
-    the pinholes that it had open."""
+    the pinholes that it had open, ``attempt`` is there for an emergency call that began in the log."""
 
     call_id: str
     began_ns: int
@@ -85,9 +97,11 @@ class RecoveredCall:
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
     caller_ip: str = ""
     caller: str | None = None
+    attempt: Attempt | None = None
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
 
+_ENDS: frozenset[Outcome | None] = frozenset({"completed", "abandoned", "failed_downstream"})
 _decoder = msgspec.json.Decoder(_Line)
 
 
@@ -107,6 +121,8 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))
             call.last_ns = at_ns
             _note(call, line, line.dialog)
+        elif line.event_type == "emergency_call" and line.call_id in calls:
+            _note_ledger(calls[line.call_id].attempt, line)
         elif line.event_type == "rtp_decision" and line.rtp is not None and line.call_id in calls:
             _note_media(calls[line.call_id], line, line.rtp)
     return list(calls.values())
@@ -142,6 +158,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         call.caller_ip = line.src_ip
         if sip.method is not None and line.emergency.emergency_class != "callback":
             call.caller = identity_of(parse_uri(parse_name_addr(sip.from_ or "").uri))
+    _note_attempt(call, line, sip, dialog)
     tags = [tag for tag in (dialog.from_tag, dialog.to_tag) if tag is not None]
     if not call.tags:
         call.tags.update(tags)
@@ -156,3 +173,37 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     if state != "none":
         call.dialogs[identifier] = state
         call.tags.update(tags)
+
+
+def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) -> None:
+    """Follow an emergency call as far as its log tells; it may have gone on since, so that no answer is waited for."""
+    at_ns = instant(line.timestamp)
+    attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
+    if attempt is None:
+        is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
+        if mark is None or sip.method is None or not is_call or not is_first:
+            return
+        transport: Transport = "TCP" if line.proto == "TCP" else "UDP"
+        ends = line.src_ip, line.src_port, line.dest_ip, line.dest_port
+        attempt = Attempt(Datagram(*ends, b"", transport, line.in_iface), line.flow_id, mark, at_ns, sip.method)
+        call.attempt = attempt
+    number, _, cseq_method = (sip.cseq or "").partition(" ")
+    if sip.method is None:
+        attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns)
+    else:
+        attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
+        if sip.method == attempt.method and is_first and number.isdigit():
+            attempt.tried, attempt.tried_ns = (int(number), sip.method, sip.via_branch or ""), at_ns
+    attempt.answer_due_ns, attempt.is_recovered = None, True
+    attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
+
+
+def _note_ledger(attempt: Attempt | None, line: _Line) -> None:
+    if attempt is None:
+        return
+    attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
+    attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
+    attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
+    attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
+    attempt.outcome = line.outcome if line.outcome in _ENDS else None
+    attempt.is_overdue = line.outcome == "failed_downstream" and attempt.final_status is None

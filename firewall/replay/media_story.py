@@ -34,12 +34,12 @@ def loss_cause(ledger: LogRecord | None) -> str | None:
     return f"the call was answered, but {'; '.join(parts)}"
 
 
-def setting_to_mend(reason: str | None) -> str | None:
-    """Return what to change where a setting of the section ``media`` decided; None for other reasons."""
+def setting_to_mend(reason: str, then: str) -> str | None:
+    """Return what to change where a setting of the section ``media`` decided, and ``then``; None for other reasons."""
     if reason == "media_family_gap":
-        return "add the zone's networks of that address family, then run sosgate lint"
-    key = SETTINGS.get(reason or "")
-    return f"change media.{key} (sosgate explain {reason}), then run sosgate lint" if key else None
+        return f"add the zone's networks of that address family; {then}"
+    key = SETTINGS.get(reason)
+    return f"change media.{key} (sosgate explain {reason}); {then}" if key else None
 
 
 def _is_worth_telling(record: LogRecord) -> bool:

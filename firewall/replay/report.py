@@ -66,6 +66,7 @@ class HurtCall:
     line: int | None
     reason: str
     in_dialog: bool
+    src_ip: str
 
     @property
     def apparent_outcome(self) -> Outcome:
@@ -157,6 +158,7 @@ class PolicyTally:
                 line=decision.line,
                 reason=decision.reason,
                 in_dialog=True,
+                src_ip=record.src_ip,
             )
         if decision.enforced:
             self._guarded.discard(key)
@@ -183,6 +185,7 @@ class PolicyTally:
             line=media_line(Decision("drop", loss.reason), self.policy),
             reason=loss.reason,
             in_dialog=True,
+            src_ip=loss.src_ip,
         )
 
     def _take_hurt(self, record: SipDecision, mark: EmergencyMark, run: int, capture: str) -> None:
@@ -208,6 +211,7 @@ class PolicyTally:
                 line=decision.line,
                 reason=decision.reason,
                 in_dialog=record.dialog is not None and record.dialog.to_tag is not None,
+                src_ip=record.src_ip,
             )
         if decision.enforced:
             self._guarded.discard(key)

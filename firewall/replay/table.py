@@ -8,10 +8,9 @@ from rich.text import Text
 from firewall.engine.recording import printable
 from firewall.errors import Place
 from firewall.replay.media_report import flow_changes
-from firewall.replay.media_story import setting_to_mend
 from firewall.replay.media_table import print_flow_changes, print_media
+from firewall.replay.remedy import remedy
 from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, sip_summary
-from firewall.ruleset.policy import Policy
 
 _SHOWN_UNREADABLE = 5
 _SHOWN_CALLS = 50
@@ -119,7 +118,7 @@ def _print_emergency(tally: PolicyTally, console: Console) -> None:
     _line(console, f"Emergency calls: {tally.calls}{told}. HURT: {len(hurt)}{saved}.", "bold red")
     for call in hurt[:_SHOWN_CALLS]:
         console.print()
-        _print_hurt(call, tally.policy, console)
+        _print_hurt(call, console)
     if len(hurt) > _SHOWN_CALLS:
         _line(console, f"  {len(hurt) - _SHOWN_CALLS} more; --format json lists them all")
 
@@ -133,7 +132,7 @@ def _print_undecided(report: ReplayReport, console: Console) -> None:
         _line(console, told, "bold yellow")
 
 
-def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:
+def _print_hurt(call: HurtCall, console: Console) -> None:
     _line(console, f"{call.timestamp}  {call.src} -> {call.dst}  {printable(call.message)}", "bold")
     done = {"drop": "dropped", "reject": "rejected"}.get(call.verdict, call.verdict)
     place = Place(call.file, call.line)
@@ -142,24 +141,13 @@ def _print_hurt(call: HurtCall, policy: Policy, console: Console) -> None:
     _line(console, f"    emergency: {printable(', '.join(call.emergency.evidence))}")
     packet = f"packet {call.packet} of " if call.packet is not None else ""
     _line(console, f"    call {printable(call.call_id or 'without Call-ID')}, {packet}{call.capture}")
-    _line(console, f"    to do: {_remedy(call, policy)}")
+    _line(console, f"    to do: {remedy(call.rule, call.reason, place, call.src_ip)}")
 
 
 def _decider(rule: str | None, reason: str) -> str:
     if rule is None:
         return {"default": "the default"}.get(reason, f"reason {reason}")
-    return f'rule "{rule}"' if reason == "rule" else f'rule "{rule}" ({reason})'
-
-
-def _remedy(call: HurtCall, policy: Policy) -> str:
-    lint = f"then run sosgate lint {policy.file}"
-    if call.rule is not None:
-        return (
-            f'add "and not emergency" to the condition of rule "{call.rule}" at {Place(call.file, call.line)}; {lint}'
-        )
-    if call.reason == "default":
-        return f"add a rule that allows it, such as {{name: emergency, when: emergency, action: allow}}; {lint}"
-    return setting_to_mend(call.reason) or f"see: sosgate explain {call.reason}; {lint}"
+    return f'{"the ban of " if reason == "banned" else ""}rule "{rule}"'
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from firewall.net.datagram import Datagram
 from firewall.sip.message import Message
+from firewall.sip.unreadable import call_id_in
 
 DialogState = Literal["none", "early", "confirmed", "terminated"]
 EmergencyClass = Literal["call", "callback", "test", "text", "registration", "media"]
@@ -53,3 +54,10 @@ class Facts(msgspec.Struct, frozen=True):
     dialog_state: DialogState = "none"
     media_negotiated: bool = False
     media: MediaFacts | None = None
+
+    @property
+    def call_id(self) -> str | None:
+        """The Call-ID, also of a message that cannot be read but shows one; None without."""
+        if self.message is not None:
+            return self.message.call_id
+        return call_id_in(self.datagram.payload) if self.malformed is not None else None

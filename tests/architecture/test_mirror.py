@@ -13,7 +13,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/cli/lsp.py": "tests/lsp/test_server.py talks with it on pipes",
     "firewall/cli/shipped_rules.py": "tests/cli/test_demo.py runs the demo from another folder",
     "firewall/cli/story.py": "tests/cli/test_explain.py reads what it prints",
-    "firewall/engine/attempt.py": "tests/engine/test_ledger.py follows attempts to their outcome",
     "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",
     "firewall/engine/events.py": "values without behaviour",
     "firewall/engine/call_media.py": "values; tests/engine/test_media.py follows them through calls",
@@ -27,6 +26,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/lint/code.py": "a value; tests/lint/test_codes.py reads all of them",
     "firewall/lint/emergency_codes.py": "a table; tests/lint/test_codes.py holds it against the docs",
     "firewall/lint/hygiene_codes.py": "a table; tests/lint/test_codes.py holds it against the docs",
+    "firewall/replay/cause.py": "tests/replay/test_story.py reads causes and what to change",
     "firewall/ruleset/facts.py": "values without behaviour",
     "firewall/sip/limits.py": "constants; tests/sip/test_message.py goes beyond each",
 }

@@ -9,7 +9,7 @@ from firewall.engine.outputs import Write
 from firewall.engine.reasons import REASONS
 from firewall.engine.record import encode
 from firewall.lint.codes import CODES
-from tests.messages import request
+from tests.messages import request, response
 from tests.scene import Scene, policy
 
 
@@ -38,6 +38,21 @@ def test_a_blocked_call_is_told_with_its_cause(log: Path, capsys: pytest.Capture
     assert "emergency call call-1@192.0.2.10" in out
     assert "outcome: blocked / InitialTrafficBlocked" in out
     assert 'drop by rule "wrong" (policy.yaml:9)' in out
+
+
+def test_a_third_party_stands_on_its_own_side_of_the_arrow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    told = [
+        scene.carrier(request()),
+        scene.psap(response(request())),
+        scene.carrier(request("BYE", from_tag="x", to_tag="y"), src=("203.0.113.66", 5060)),
+    ]
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)))
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "192.0.2.10:5060 ◀── 198.51.100.10:5060" in out
+    assert "203.0.113.66:5060 ──▶ 198.51.100.10:5060  BYE" in out
 
 
 def test_an_unknown_call_is_not_found(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

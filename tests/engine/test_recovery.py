@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.engine.events import CallsRecovered
+from firewall.engine.events import CallsRecovered, DeadlineReached
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
@@ -83,3 +83,66 @@ def test_torn_and_foreign_lines_are_left_out() -> None:
 @given(st.lists(st.binary(max_size=80), max_size=5))
 def test_any_bytes_are_read(lines: list[bytes]) -> None:
     recovered_calls(lines)
+
+
+RULES = "  - {name: no-info, when: 'sip.Method == \"INFO\"', action: drop}\n  - {name: all, action: allow}"
+
+
+def restarted_with(log: list[bytes], *, at_s: float) -> Scene:
+    scene = Scene(policy(RULES), takeover=True)
+    scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=at_s)
+    return scene
+
+
+def a_911_call(*statuses: int) -> tuple[Scene, list[bytes]]:
+    scene = Scene(policy(RULES))
+    invite = request()
+    told = [scene.carrier(invite), *(scene.psap(response(invite, status), at_s=1) for status in statuses)]
+    return scene, log_of(*told)
+
+
+def test_the_ledger_of_a_call_across_a_restart_goes_on() -> None:
+    _, log = a_911_call(180, 200)
+    scene = restarted_with(log, at_s=60)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=100).calls
+    assert (call.outcome, call.ringing_s, call.answered_s, call.ended_s) == ("completed", 1.0, 1.0, 100.0)
+    assert (call.src_ip, call.dest_ip, call.emergency.evidence[0].split()[0]) == (
+        "192.0.2.10",
+        "198.51.100.10",
+        "request_uri",
+    )
+
+
+def test_what_hurt_a_call_before_or_after_the_restart_stays_told() -> None:
+    before, log = a_911_call(180, 200)
+    hurt = before.carrier(request("INFO", to_tag="psap", cseq=2), at_s=2)
+    for past, message in ((log + log_of(hurt), None), (log, request("INFO", to_tag="psap", cseq=2))):
+        scene = restarted_with(past, at_s=60)
+        if message is not None:
+            (at_once,) = scene.carrier(message, at_s=61).calls
+            assert at_once.outcome == "impaired"
+        (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=100).calls
+        assert (call.outcome, call.problem) == ("impaired", "MidTrafficBlocked")
+        assert call.hurt_by is not None
+        assert call.hurt_by.rule == "no-info"
+
+
+def test_what_may_have_happened_while_no_daemon_ran_raises_no_alarm() -> None:
+    for statuses in ((), (180,)):
+        _, log = a_911_call(*statuses)
+        quiet = restarted_with(log, at_s=5).tell(DeadlineReached(), at_s=1000)
+        assert (quiet.calls, quiet.alarms) == ([], [])
+        ended = restarted_with(log, at_s=5).carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
+        assert ([call.outcome for call in ended.calls], ended.alarms) == (["completed"], [])
+    _, answered = a_911_call(180, 200)  # its ACK may have passed
+    told = restarted_with(answered, at_s=5).psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=60)
+    assert ([call.outcome for call in told.calls], told.alarms) == (["completed"], [])
+
+
+def test_a_caller_who_still_tries_after_the_restart_is_waited_for() -> None:
+    _, log = a_911_call()
+    scene = restarted_with(log, at_s=5)
+    scene.carrier(request(), at_s=7.5)
+    told = scene.tell(DeadlineReached(), at_s=40)
+    assert [call.outcome for call in told.calls] == ["failed_downstream"]
+    assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]

@@ -71,7 +71,7 @@ def hurt_by_rule(result: ReplayResult) -> dict[str, int]:
 def story(result: ReplayResult, call_id: str) -> Story:
     """What ``sosgate explain`` tells of a call."""
     log = call_records((encode(record) for record in result.records), call_id)
-    told = tell(call_id, log.records, log.keep_alives)
+    told = tell(call_id, log)
     assert told is not None
     return told
 

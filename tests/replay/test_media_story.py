@@ -5,7 +5,7 @@ import msgspec
 from firewall.engine.events import DeadlineReached
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
-from firewall.replay.story import Story, call_records, tell
+from firewall.replay.story import LogLines, Story, call_records, tell
 from tests.media import ALL, CALLED, CALLER, MediaScene
 from tests.messages import request
 from tests.scene import Told, policy
@@ -22,7 +22,7 @@ class Logged(MediaScene):
         return told
 
     def story(self) -> Story:
-        found = tell(CALL_ID, call_records(self.log, CALL_ID).records)
+        found = tell(CALL_ID, call_records(self.log, CALL_ID))
         assert found is not None
         return found
 
@@ -52,7 +52,7 @@ def test_one_way_audio_is_the_cause_with_the_setting_to_mend() -> None:
     assert (story.outcome, story.problem, story.attribution) == ("impaired", "MediaLoss", "policy")
     assert story.cause is not None
     assert "nothing of psap reached 192.0.2.10:49170: its packets came from 198.51.100.77 instead" in story.cause
-    assert story.mend == "change media.source (sosgate explain media_wrong_source), then run sosgate lint"
+    assert story.mend == "change media.source (sosgate explain media_wrong_source); then run sosgate lint policy.yaml"
     assert any("drop (Media from somebody else than the negotiated party)" in line for line in story.media)
 
 
@@ -72,6 +72,7 @@ def test_records_of_older_logs_have_no_media() -> None:
     scene.call()
     records = [msgspec.json.decode(line) for line in scene.log]
     older = [{k: v for k, v in r.items() if k != "media_loss"} for r in records if r["event_type"] != "rtp_decision"]
-    story = tell(CALL_ID, [r for r in older if r["event_type"] in ("sip_decision", "emergency_call")])
+    own = tuple(r for r in older if r["event_type"] in ("sip_decision", "emergency_call"))
+    story = tell(CALL_ID, LogLines(own, unreadable_lines=0))
     assert story is not None
     assert story.media == ()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached
+from firewall.engine.events import DeadlineReached, Started
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.replay.story import Story, call_records, tell
@@ -18,7 +18,7 @@ def log_of(*told: Told) -> list[bytes]:
 
 
 def story_of(*told: Told) -> Story:
-    story = tell(CALL_ID, call_records(log_of(*told), CALL_ID).records)
+    story = tell(CALL_ID, call_records(log_of(*told), CALL_ID))
     assert story is not None
     return story
 
@@ -71,7 +71,8 @@ def test_an_ordinary_blocked_call_has_a_cause_too() -> None:
     scene = Scene(policy("  - {name: none, when: 'sip.Method == \"X\"', action: allow}"))
     story = story_of(scene.carrier(request(uri="sip:6175550199@h")))
     assert story.outcome is None
-    assert story.cause == "sosgate did not let INVITE sip:6175550199@h pass: drop by No rule matched"
+    assert story.cause == "sosgate did not let INVITE sip:6175550199@h pass: drop by the policy's default (test:10)"
+    assert story.mend is None
 
 
 def test_other_calls_and_torn_lines_are_left_out_and_counted() -> None:
@@ -79,7 +80,7 @@ def test_other_calls_and_torn_lines_are_left_out_and_counted() -> None:
     log = log_of(scene.carrier(request()), scene.carrier(request(call_id="other")))
     found = call_records([*log, b"\n", log[0][:40]], CALL_ID)
     assert (len(found.records), found.unreadable_lines) == (1, 1)
-    assert tell("unknown", call_records(log, "unknown").records) is None
+    assert tell("unknown", call_records(log, "unknown")) is None
 
 
 def test_a_dropped_ack_names_its_consequence() -> None:
@@ -131,6 +132,21 @@ def test_a_banned_stranger_is_told_as_an_attack() -> None:
     assert story.attribution == "attack"
     assert story.cause is not None
     assert story.cause.endswith("taken for an attack")
+    assert 'by the ban of rule "scan" (policy.yaml:9)' in story.cause
+    assert story.mend is not None
+    assert story.mend.startswith("nothing, if 192.0.2.10 is no peer of yours; if it is one, remove")
+
+
+def test_what_to_change_about_a_banned_trunk_is_the_ban_not_the_condition() -> None:
+    scene = Scene(policy("  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + ALL))
+    scene.carrier(request(call_id="before"))
+    scene.carrier(request("REGISTER", "sip:h", call_id="r"), at_s=1)
+    story = story_of(scene.carrier(request(), at_s=2))
+    assert (story.outcome, story.attribution) == ("blocked", "policy")
+    assert story.steps[0].because == 'ban by rule "scan", line 9'
+    assert story.mend is not None
+    assert story.mend.startswith('remove "ban" from rule "scan" at policy.yaml:9, or keep the rule off peers')
+    assert "not emergency" not in story.mend
 
 
 def test_a_call_that_fails_on_a_trunk_we_took_down_is_put_on_the_policy() -> None:
@@ -144,7 +160,7 @@ def test_a_call_that_fails_on_a_trunk_we_took_down_is_put_on_the_policy() -> Non
         scene.psap(response(invite, 503, phrase="Trunk down"), at_s=70.1),
     ]
     found = call_records(log_of(*told), CALL_ID)
-    story = tell(CALL_ID, found.records, found.keep_alives)
+    story = tell(CALL_ID, found)
     assert story is not None
     assert story.attribution == "policy"
     assert story.cause is not None
@@ -196,7 +212,8 @@ def test_a_call_that_nobody_answered_is_told_at_its_timer_and_its_late_answer_to
     assert (silent.outcome, silent.attribution) == ("failed_downstream", "downstream")
     assert silent.cause == "sosgate let every message pass; the called side never answered"
     late = story_of(*sent, scene.psap(response(invite, 200), at_s=40))
-    assert (late.outcome, late.cause) == ("in_progress", None)
+    assert late.outcome == "in_progress"
+    assert late.cause == "sosgate let every message pass; it was answered, and had not ended when the log did"
 
 
 def test_a_redirection_is_told_as_one() -> None:
@@ -210,3 +227,89 @@ def test_a_redirection_is_told_as_one() -> None:
     )
     (alarm,) = ended.alarms
     assert "redirected with status 302" in alarm.alarm.message
+
+
+def test_the_policys_file_is_named_for_an_ordinary_call_too() -> None:
+    scene = Scene(policy("  - {name: none, action: drop}"))
+    loaded = scene.tell(Started(takeover=False), at_s=0)
+    story = story_of(loaded, scene.carrier(request(uri="sip:6175550199@h")))
+    assert story.cause == 'sosgate did not let INVITE sip:6175550199@h pass: drop by rule "none" (policy.yaml:9)'
+
+
+def test_a_strangers_options_are_no_trunk() -> None:
+    scene = Scene(policy("  - {name: none, action: drop}"))
+    story = story_of(scene.carrier(request("OPTIONS", "sip:h")))
+    assert story.cause == 'sosgate did not let OPTIONS sip:h pass: drop by rule "none" (test:9)'
+
+
+def test_whom_to_ask_about_a_call_that_others_failed() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    refused = story_of(scene.carrier(invite), scene.psap(response(invite, 404, phrase="Not Found"), at_s=1))
+    assert refused.mend == "nothing in the policy: ask who runs 198.51.100.10 why it answered 404"
+    again = Scene(policy(ALL))
+    silent = story_of(again.carrier(invite), again.tell(DeadlineReached(), at_s=32))
+    assert silent.mend == "nothing in the policy: ask who runs 198.51.100.10 why it did not answer"
+
+
+def test_a_challenge_that_nobody_met_is_told_as_one() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    asked = [scene.carrier(invite), scene.psap(response(invite, 407, phrase="Proxy Authentication Required"), at_s=1)]
+    ended = scene.tell(DeadlineReached(), at_s=100)
+    cause = story_of(*asked, ended).cause
+    assert cause is not None
+    assert cause.endswith(
+        "asked for credentials (407 Proxy Authentication Required), and the caller did not try again with them"
+    )
+    assert "challenged with status 407" in ended.alarms[0].alarm.message
+
+
+@pytest.mark.parametrize(
+    ("statuses", "how_far"),
+    [
+        ((), "no answer had come when the log ended, 3.5 s after its first message"),
+        ((100, 180), "it was ringing, not yet answered, when the log ended"),
+        ((180, 200), "it was answered, and had not ended when the log did"),
+    ],
+)
+def test_a_log_that_ends_before_the_call_says_how_far_it_came(statuses: tuple[int, ...], how_far: str) -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    told = [scene.carrier(invite), *(scene.psap(response(invite, status), at_s=1) for status in statuses)]
+    told += [scene.carrier(invite, at_s=3.5), scene.stops(at_s=10)]
+    story = story_of(*told)
+    assert (story.outcome, story.attribution) == ("in_progress", None)
+    assert story.cause == f"sosgate let every message pass; {how_far}"
+
+
+def test_a_message_of_no_dialog_and_the_answer_of_another_fork_are_told_apart() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    forged = request("BYE", from_tag="guess", to_tag="guess-too", cseq=9)
+    story = story_of(
+        scene.carrier(invite),
+        scene.psap(response(invite, 200, to_tag="one"), at_s=1),
+        scene.psap(response(invite, 200, to_tag="two"), at_s=1.1),
+        scene.psap(response(invite, 200, to_tag="one"), at_s=1.5),
+        scene.carrier(forged, at_s=2),
+    )
+    assert [step.message for step in story.steps[1:]] == [
+        "200 OK",
+        "200 OK",
+        "200 OK (again)",
+        "BYE sip:911@198.51.100.10 (of no dialog that is known)",
+    ]
+
+
+def test_an_unreadable_emergency_message_has_a_story_under_the_call_id_that_it_shows() -> None:
+    lines = [b"INVITE sip:911@h SIP/2.0", b"Call-ID: " + CALL_ID.encode(), *[b"X: y"] * 600, b"", b""]
+    scene = Scene(policy(ALL.replace("action", "when: sip, action"), more="exceptions: {malformed: drop}"))
+    told = scene.carrier(b"\r\n".join(lines))
+    assert told.reason == "too_many_headers"
+    story = story_of(told)
+    assert (story.outcome, story.problem, story.attribution) == ("blocked", "InitialTrafficBlocked", "exception")
+    assert story.cause is not None
+    assert "by the exception policy (policy.yaml), reason too_many_headers" in story.cause
+    assert story.mend is not None
+    assert story.mend.startswith('set "malformed: allow"')

@@ -1,0 +1,108 @@
+"""How an attempt stands after each message, and the words of its alarms."""
+
+import pytest
+
+from tests.messages import request, response
+from tests.scene import Scene, policy
+
+ALL = "  - {name: all, action: allow}"
+
+
+def answered_call(scene: Scene) -> bytes:
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=1)
+    return invite
+
+
+def test_a_bye_of_no_dialog_ends_nothing() -> None:
+    scene = Scene(policy(ALL))
+    answered_call(scene)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    forged = request("BYE", from_tag="guess", to_tag="guess-too", cseq=9)
+    assert scene.carrier(forged, at_s=10, src=("192.0.2.66", 5060)).calls == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=20).calls
+    assert (call.outcome, call.ended_s) == ("completed", 20.0)
+
+
+def test_a_fork_that_is_given_up_does_not_end_the_call() -> None:
+    scene = Scene(policy(ALL))
+    invite = answered_call(scene)
+    scene.psap(response(invite, 200, to_tag="other"), at_s=1.1)
+    for tag in ("psap", "other"):
+        scene.carrier(request("ACK", to_tag=tag), at_s=1.2)
+    assert scene.carrier(request("BYE", to_tag="other", cseq=2), at_s=1.3).calls == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=20).calls
+    assert (call.outcome, call.ended_s) == ("completed", 20.0)
+
+
+@pytest.mark.parametrize(
+    ("end_s", "outcome", "alarms"),
+    [(10, "in_progress", []), (31.5, "failed_downstream", ["emergency_failed_downstream"])],
+)
+def test_a_capture_that_ends_with_the_callers_last_try_tells_that_nobody_answered(
+    end_s: float, outcome: str, alarms: list[str]
+) -> None:
+    scene = Scene(policy(ALL))
+    for at_s in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):  # RFC 3261 §17.1.1.2, timer A
+        if at_s <= end_s:
+            scene.carrier(request(), at_s=at_s)
+    told = scene.stops(at_s=end_s)
+    assert [call.outcome for call in told.calls] == [outcome]
+    assert [alarm.alarm.code for alarm in told.alarms] == alarms
+
+
+def test_a_capture_that_ends_while_it_may_still_ring_tells_of_a_call_in_progress() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 100), at_s=0.1)
+    assert [call.outcome for call in scene.stops(at_s=35).calls] == ["in_progress"]
+
+
+@pytest.mark.parametrize("is_challenged", [False, True])
+def test_an_answer_that_nobody_acknowledged_is_alarmed(is_challenged: bool) -> None:
+    scene = Scene(policy(ALL))
+    if is_challenged:  # the ACK of a refusal acknowledges no answer
+        first = request(cseq=7, branch="z9hG4bK-first")
+        scene.carrier(first)
+        scene.psap(response(first, 407, to_tag="x"), at_s=0.1)
+        scene.carrier(request("ACK", to_tag="x", cseq=7, branch="z9hG4bK-first"), at_s=0.2)
+    answered_call(scene)
+    told = scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=33)
+    (call,) = told.calls
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", None, "downstream")
+    (alarm,) = told.alarms
+    assert "emergency call answered, but nobody acknowledged that for 32 s" in alarm.alarm.message
+
+
+def test_an_unreadable_emergency_message_that_is_dropped_is_an_attempt() -> None:
+    scene = Scene(policy(ALL.replace("action", "when: sip, action"), more="exceptions: {malformed: drop}"))
+    told = scene.carrier(b"INVITE sip:911@h SIP/2.0\r\n" + b"X: y\r\n" * 600 + b"\r\n")
+    (call,) = told.calls
+    assert (call.outcome, call.problem, call.attribution, call.call_id) == (
+        "blocked",
+        "InitialTrafficBlocked",
+        "exception",
+        "",
+    )
+    assert scene.engine.stats().emergency_calls_hurt == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (request(), "emergency call blocked: INVITE"),
+        (request("INFO", to_tag="psap", cseq=5), "emergency call impaired, a message of it blocked: INFO"),
+        (request("CANCEL"), "emergency call impaired, a message of it blocked: CANCEL"),
+        (request(uri="sip:933@h"), "emergency test call blocked: INVITE"),
+        (request("SUBSCRIBE", "urn:service:sos"), "emergency call blocked: SUBSCRIBE"),
+        (request("REGISTER", "sip:h", headers=("Contact: <sip:a@192.0.2.10;sos>",)), "emergency registration blocked"),
+    ],
+)
+def test_the_alarm_says_what_was_blocked(message: bytes, words: str) -> None:
+    scene = Scene(policy("  - {name: first, when: 'sip.CSeq.seq == 77', action: allow}\n  - {name: no, action: drop}"))
+    if b"933" not in message and b"REGISTER" not in message:
+        scene.carrier(request(cseq=77))  # the call is known, and an emergency
+    (alarm,) = scene.carrier(message, at_s=1).alarms
+    assert alarm.alarm.message.startswith(words)

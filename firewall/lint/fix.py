@@ -18,6 +18,7 @@ _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110",
 _EXCEPTION = re.compile(r"`exceptions\.(\w+)")
 _STRING = re.compile(r"""[rR]?"(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", re.DOTALL)
 _WORD_OR = re.compile(r"\bor\b|\|\||[()]")
+_NAMED_RULE = re.compile(r'"(.*?)" \(line \d+\) matches')
 _NOT_EMERGENCY = Not(Comparison(Field("emergency"), "==", True))
 
 
@@ -25,9 +26,9 @@ def fix_of(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None
     """Return the fix of a finding, None where there is none or the policy's layout leaves no place for it."""
     if finding.fix is not None:
         return finding.fix
-    rule = next((each for each in policy.rules if each.name == finding.rule), None)
-    if rule is not None:
-        return _rule_fix(finding, rule, policy, source)
+    number = source.rule_number(finding.rule) if finding.rule is not None else None
+    if number is not None:
+        return _rule_fix(finding, policy.rules[number], policy, source)
     match finding.code:
         case "SOS105":
             name = _EXCEPTION.search(finding.message)
@@ -52,7 +53,7 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
             description = f'Keep the zones of emergency calls out of rule "{rule.name}"'
             return _narrowed(source, rule, f"not zone.src in {{{zones}}}", description, is_certain=False)
         case "SOS201":
-            return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy))
+            return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy, source))
         case "SOS202":
             return _without_rule(source, rule, is_certain=True)
         case "SOS203":
@@ -65,13 +66,13 @@ def _has_exemption(when: Condition | None) -> bool:
     return when == _NOT_EMERGENCY or (isinstance(when, And) and _NOT_EMERGENCY in when.conditions)
 
 
-def _is_same_as_its_covers(finding: Finding, rule: Rule, policy: Policy) -> bool:
+def _is_same_as_its_covers(finding: Finding, rule: Rule, policy: Policy, source: PolicySource) -> bool:
     """Whether the rules that take its messages do with them what it would do.
 
     If they do something else, its author wanted something that does not happen, and a person has to see that.
     """
-    told = "\n".join((finding.message, *finding.because))
-    covers = [each for each in policy.rules[: policy.rules.index(rule)] if f'"{each.name}"' in told]
+    named = [found[1] for told in finding.because if (found := _NAMED_RULE.match(told)) is not None]
+    covers = [policy.rules[number] for name in named if (number := source.rule_number(name)) is not None]
     wanted = (rule.action, rule.status, rule.ban_ns)
     return bool(covers) and all((each.action, each.status, each.ban_ns) == wanted for each in covers)
 
@@ -158,8 +159,9 @@ def _without_rule(source: PolicySource, rule: Rule, *, is_certain: bool) -> Fix 
     rules: Entry | None = source.entry(source.root, "rules")
     if rules is None or not isinstance(rules.value, yaml.SequenceNode) or len(rules.value.value) == 1:
         return None
-    node = source.rule(rule.name)
-    index = next(index for index, each in enumerate(rules.value.value) if each is node)
+    index = source.rule_number(rule.name)
+    if index is None:
+        return None
     return _fix(f'Delete rule "{rule.name}"', _without_item(source, rules.value, index), is_certain=is_certain)
 
 
@@ -168,10 +170,14 @@ def _fix(description: str, edit: Edit | None, *, is_certain: bool = True) -> Fix
 
 
 def _without_item(source: PolicySource, parent: yaml.CollectionNode, index: int) -> Edit | None:
-    spans = [_span(source, item) for item in parent.value]
-    if parent.flow_style:
-        return _without_flow_item(source, spans, index)
-    return _without_block_item(source, spans, index)
+    start, end = _span(source, parent.value[index])
+    if not parent.flow_style:
+        return _without_block_item(source, start, end, is_first=index == 0)
+    if index + 1 < len(parent.value):
+        end = _span(source, parent.value[index + 1])[0]
+    elif index:
+        start = _span(source, parent.value[index - 1])[1]
+    return source.edit(start, end, "") if "#" not in source.text[start:end] else None
 
 
 def _span(source: PolicySource, item: yaml.Node | tuple[yaml.Node, yaml.Node]) -> tuple[int, int]:
@@ -180,26 +186,16 @@ def _span(source: PolicySource, item: yaml.Node | tuple[yaml.Node, yaml.Node]) -
     return start_of(item), source.end_of(item)
 
 
-def _without_flow_item(source: PolicySource, spans: list[tuple[int, int]], index: int) -> Edit | None:
-    start, end = spans[index]
-    if index + 1 < len(spans):
-        end = spans[index + 1][0]
-    elif index:
-        start = spans[index - 1][1]
-    return source.edit(start, end, "") if "#" not in source.text[start:end] else None
-
-
-def _without_block_item(source: PolicySource, spans: list[tuple[int, int]], index: int) -> Edit | None:
+def _without_block_item(source: PolicySource, start: int, end: int, *, is_first: bool) -> Edit | None:
     """Delete an item's lines with the comment directly above it, and one of two blank lines that would meet."""
     text = source.text
-    start, end = spans[index]
     line = source.line_start(start)
     if text[line:start].strip() not in ("", "-") or not _is_blank_or_comment(text[end : source.line_end(end)]):
         return None
     line = _above(source, line, lambda above: above.startswith("#"))
     stop = _next_line(source, end)
-    is_first = index == 0 or not text[source.line_start(max(line - 1, 0)) : line].strip()
-    while is_first and stop < len(text) and not text[stop : source.line_end(stop)].strip():
+    is_apart = is_first or not text[source.line_start(max(line - 1, 0)) : line].strip()
+    while is_apart and stop < len(text) and not text[stop : source.line_end(stop)].strip():
         stop = _next_line(source, stop)
     return source.edit(line, stop, "")
 

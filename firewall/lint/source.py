@@ -54,16 +54,16 @@ class PolicySource:
         self.root = root
         self.newline = "\r\n" if "\r\n" in text else "\n"
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._rules = {name.value: node for node, name in self._named_rules()}
+        self._rules = {name.value: (number, node) for number, node, name in self._named_rules()}
 
-    def _named_rules(self) -> Iterator[tuple[yaml.MappingNode, yaml.ScalarNode]]:
+    def _named_rules(self) -> Iterator[tuple[int, yaml.MappingNode, yaml.ScalarNode]]:
         rules = self.entry(self.root, "rules")
         if rules is None or not isinstance(rules.value, yaml.SequenceNode):
             return
-        for node in rules.value.value:
+        for number, node in enumerate(rules.value.value):
             name = self.entry(node, "name")
             if name is not None and isinstance(name.value, yaml.ScalarNode):
-                yield node, name.value
+                yield number, node, name.value
 
     def entry(self, node: yaml.Node | None, *path: str) -> Entry | None:
         """Return the entry that a path of keys leads to, None where there is none."""
@@ -80,7 +80,11 @@ class PolicySource:
 
     def rule(self, name: str) -> yaml.MappingNode | None:
         """Return a rule's mapping."""
-        return self._rules.get(name)
+        return self._rules[name][1] if name in self._rules else None
+
+    def rule_number(self, name: str) -> int | None:
+        """Return which of the rules has a name, from 0."""
+        return self._rules[name][0] if name in self._rules else None
 
     def scalar_at(self, line: int, column: int) -> yaml.ScalarNode | None:
         """Return the key or value that begins at a place."""

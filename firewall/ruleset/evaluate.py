@@ -99,7 +99,8 @@ def _any_of(predicates: list[Predicate]) -> Predicate:
     return any_of
 
 
-def _reader(operand: Operand) -> Reader:
+def operand_reader(operand: Operand) -> Reader:
+    """Return the reader of a field, or of what a slice or a function makes of its values."""
     match operand:
         case Field():
             return reader_of(operand)
@@ -107,7 +108,7 @@ def _reader(operand: Operand) -> Reader:
             return _slice_reader(_texts(inner), start, length)
         case Call(function, inner):
             if function == "count":
-                read_all = _reader(inner)
+                read_all = operand_reader(inner)
                 # As in Wireshark, count() of an absent field has no value: "count(x) == 0" never holds.
                 return lambda facts: (len(values),) if (values := read_all(facts)) else ()
             texts = _texts(inner)
@@ -124,7 +125,7 @@ def _reader(operand: Operand) -> Reader:
 
 def _texts(operand: Operand) -> _Texts:
     """The reader of an operand that ``resolve`` has found to be text."""
-    return cast("_Texts", _reader(operand))
+    return cast("_Texts", operand_reader(operand))
 
 
 def _seen(operand: Operand) -> _Texts:
@@ -181,7 +182,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predicate:
-    read = _reader(operand)
+    read = operand_reader(operand)
     match value:
         case Network(first, last) if first != last:
             return _network_comparison(_numbers(read), first, last, inside=comparator == "==")
@@ -236,7 +237,7 @@ def _ordering(
 
 
 def _membership(operand: Operand, items: tuple[Item, ...]) -> Predicate:
-    read = _reader(operand)
+    read = operand_reader(operand)
     texts: set[str] = set()
     numbers: set[int] = set()
     networks: list[Network] = []

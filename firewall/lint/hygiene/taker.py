@@ -1,49 +1,55 @@
 """Which rules take a message: an index of what they ask for, so that a message meets few of ten thousand rules."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import re2
 
+from firewall.lint.proof.atom import base_field
 from firewall.net.address import Network
+from firewall.ruleset.evaluate import operand_reader
 from firewall.ruleset.expression import (
     And,
     Comparison,
     Condition,
     Contains,
     Exists,
-    Field,
     Item,
     Matches,
     Membership,
     Not,
+    Operand,
     Or,
     Range,
     SetMembers,
 )
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.fields import reader_of
 from firewall.ruleset.policy import Rule
 
-_FEW = 8
 _MAX_BYTES = 256 << 20
 _COMMON = frozenset({"zone.src", "zone.dst", "sip.Method", "sip.CSeq.method", "emergency.class", "dialog.state"})
 """Fields in which many messages are alike: little is found by them."""
 
+_Value = str | int | Network
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A field and what a message must have there: one of these values, or the regex found in a value."""
+    """What a message must have in an operand: one of these values, or the regex found in a value.
 
-    field: Field
-    values: tuple[str | int | Network, ...] = ()
+    ``set_name`` names the set whose members the values are: they are indexed once, however many rules use it.
+    """
+
+    operand: Operand
+    values: Collection[_Value] = ()
     regex: bytes | None = None
+    set_name: str | None = None
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
         """How much this tells rules apart, the most telling first."""
-        return self.field.name in _COMMON, self.regex is not None, len(self.values)
+        return base_field(self.operand).name in _COMMON, self.regex is not None, len(self.values)
 
 
 class Takers:
@@ -52,9 +58,10 @@ class Takers:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._always: list[int] = []
-        self._values: dict[Field, dict[str | int, list[int]]] = {}
-        self._networks: dict[Field, dict[int, dict[int, list[int]]]] = {}
-        regexes: dict[Field, list[tuple[bytes, int]]] = {}
+        self._groups: dict[tuple[Operand, str | _Value], list[int]] = {}
+        self._values: dict[Operand, dict[str | int, list[list[int]]]] = {}
+        self._blocks: dict[Operand, dict[int, dict[int, list[list[int]]]]] = {}
+        regexes: dict[Operand, list[tuple[bytes, int]]] = {}
         for number, rule in enumerate(rules):
             if rule.shadow:
                 continue
@@ -64,10 +71,14 @@ class Takers:
                 continue
             for each in asked:
                 if each.regex is not None:
-                    regexes.setdefault(each.field, []).append((each.regex, number))
-                for value in each.values:
-                    self._add(each.field, value, number)
-        self._regexes = {field: _Regexes(found) for field, found in regexes.items()}
+                    regexes.setdefault(each.operand, []).append((each.regex, number))
+                elif each.set_name is not None:
+                    self._add(each.operand, f"${each.set_name}", each.values, number)
+                else:
+                    for value in each.values:
+                        self._add(each.operand, value, (value,), number)
+        self._regexes = {operand: _Regexes(found) for operand, found in regexes.items()}
+        self._read = {operand: operand_reader(operand) for operand in (*self._values, *self._blocks, *self._regexes)}
 
     def of(self, facts: Facts, first: int, end: int) -> Iterator[int]:
         """Yield the numbers, ``first`` up to ``end``, of the rules whose condition a message meets, in order."""
@@ -77,25 +88,34 @@ class Takers:
 
     def _candidates(self, facts: Facts) -> Iterator[int]:
         yield from self._always
-        for field, by_value in self._values.items():
-            for value in reader_of(field)(facts):
-                yield from by_value.get(value, ())
-        for field, by_size in self._networks.items():
-            for value in reader_of(field)(facts):
+        for operand, by_value in self._values.items():
+            for value in self._read[operand](facts):
+                for group in by_value.get(value, ()):
+                    yield from group
+        for operand, by_size in self._blocks.items():
+            for value in self._read[operand](facts):
                 if isinstance(value, int):
                     for size, by_first in by_size.items():
-                        yield from by_first.get(value - value % size, ())
-        for field, regexes in self._regexes.items():
-            for value in reader_of(field)(facts):
+                        for group in by_first.get(value - value % size, ()):
+                            yield from group
+        for operand, regexes in self._regexes.items():
+            for value in self._read[operand](facts):
                 if isinstance(value, str):
                     yield from regexes.found_in(value)
 
-    def _add(self, field: Field, value: str | int | Network, number: int) -> None:
-        if isinstance(value, Network):
-            by_first = self._networks.setdefault(field, {}).setdefault(_size(value), {})
-            by_first.setdefault(value.first, []).append(number)
-        else:
-            self._values.setdefault(field, {}).setdefault(value, []).append(number)
+    def _add(self, operand: Operand, name: _Value, values: Collection[_Value], number: int) -> None:
+        group = self._groups.get((operand, name))
+        if group is not None:
+            group.append(number)
+            return
+        group = self._groups[operand, name] = [number]
+        for value in values:
+            if not isinstance(value, Network):
+                self._values.setdefault(operand, {}).setdefault(value, []).append(group)
+                continue
+            for first, size in _blocks(value.first, value.last):
+                by_first = self._blocks.setdefault(operand, {}).setdefault(size, {})
+                by_first.setdefault(first, []).append(group)
 
 
 class _Regexes:
@@ -128,36 +148,41 @@ def _asked(condition: Condition | None) -> tuple[_Asked, ...] | None:
             if any(each is None for each in every):
                 return None
             return tuple(asked for each in every if each is not None for asked in each)
-        case Comparison(Field() as field, "==", str() | int() | Network() as value) if not isinstance(value, bool):
-            return _of_values(field, (value,))
-        case Membership(Field() as field, items):
-            return _of_values(field, items)
-        case Contains(Field() as field, text):
-            return (_Asked(field, regex=re2.escape(text.encode("utf-8", "surrogateescape"))),)
-        case Matches(Field() as field, regex):
-            return (_Asked(field, regex=b"(?i:" + regex.encode("utf-8", "surrogateescape") + b")"),)
-        case Comparison() | Membership() | Contains() | Matches() | Exists() | Not() | None:
+        case Comparison(operand, "==", str() | int() | Network() as value) if not isinstance(value, bool):
+            return (_Asked(operand, (value,)),)
+        case Membership(operand, items):
+            return _of_items(operand, items)
+        case Contains(operand, text):
+            return (_Asked(operand, regex=re2.escape(text.encode("utf-8", "surrogateescape"))),)
+        case Matches(operand, regex):
+            return (_Asked(operand, regex=b"(?i:" + regex.encode("utf-8", "surrogateescape") + b")"),)
+        case Comparison() | Exists() | Not() | None:
             return None
         case _:
             assert_never(condition)
 
 
-def _of_values(field: Field, items: Sequence[Item]) -> tuple[_Asked, ...] | None:
-    values: list[str | int | Network] = []
+def _of_items(operand: Operand, items: Sequence[Item]) -> tuple[_Asked, ...] | None:
+    values: list[_Value] = []
+    sets: list[_Asked] = []
     for item in items:
         match item:
-            case SetMembers(_, members):
-                values += members
+            case SetMembers(name, members):
+                sets.append(_Asked(operand, members, set_name=name))
+            case Range(int() as low, int() as high):
+                values.append(Network(low, high))
             case Range() | bool():
                 return None
             case _:
                 values.append(item)
-    if any(isinstance(value, Network) and not _size(value) for value in values):
-        return None
-    return (_Asked(field, tuple(values)),)
+    return (*sets, *([_Asked(operand, tuple(values))] if values else []))
 
 
-def _size(network: Network) -> int:
-    """Return how many addresses a network has, 0 where it is not one that a prefix writes."""
-    size = network.last - network.first + 1
-    return size if size & (size - 1) == 0 and network.first % size == 0 else 0
+def _blocks(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yield an interval as blocks of a power of two, each at a multiple of its size: first number and size."""
+    while first <= last:
+        size = first & -first or 1 << last.bit_length()
+        while first + size - 1 > last:
+            size >>= 1
+        yield first, size
+        first += size

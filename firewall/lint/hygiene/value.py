@@ -3,7 +3,6 @@
 A real field has fewer values than that, so what is impossible here is impossible in every message, also an odd one.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,14 +11,13 @@ from itertools import combinations, product
 from firewall.lint.language.automaton import CERTAIN, DEAD, Automaton, holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.predicate import Demand, automaton, bytes_of, demands
+from firewall.lint.language.regex import read_regex, short_text
 from firewall.lint.proof.atom import Atom
 from firewall.ruleset.expression import Comparison, Field, Matches, Membership, SetMembers
 from firewall.ruleset.regex import compile_regex
 
 MAX_STATES = 3000
 """Steps of one search; a question that needs more stays open."""
-_PLAIN_REGEX = re.compile(r"\^?([A-Za-z0-9@:_ -]+)\$?")
-"""Regexes that fit their own letters."""
 _MAX_LISTED = 20_000
 _MAX_WAYS = 8
 
@@ -68,9 +66,9 @@ def text_matching(regex: str) -> bytes | None:
     Raises:
         UnmodelledError: the regex has no automaton, or the search was given up.
     """
-    plain = _PLAIN_REGEX.fullmatch(regex)
-    if plain is not None and compile_regex(regex).search(plain[1].encode()) is not None:
-        return plain[1].encode()
+    likely = short_text(read_regex(regex))
+    if compile_regex(regex).search(likely) is not None:
+        return likely
     return text_meeting([Matches(Field("sip"), regex)], [])
 
 

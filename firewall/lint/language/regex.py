@@ -7,7 +7,7 @@ is asked of RE2 itself, so that case folding and Unicode groups cannot differ; t
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, assert_never
 
 from firewall.lint.language.bounds import MAX_REGEX_NODES, UnmodelledError
 from firewall.ruleset.literal import ExpressionError
@@ -66,6 +66,7 @@ Node = Chars | Sequence | Choice | Repeat | Assertion | Group
 _REPEAT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _ESCAPE = re.compile(r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|[pP]\{[^}]*\}|[pP].|[0-7]{1,3}|.)", re.DOTALL)
 _GROUP = re.compile(r"\((?:\?P?<(\w+)>|\?([imsU]*)(?:-([imsU]+))?([:)]))")
+_TYPED = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.@:-_ "
 _ASSERTIONS: dict[str, AssertionKind] = {
     "\\A": "text_begin",
     "\\z": "text_end",
@@ -96,6 +97,26 @@ def read_regex(regex: str, *, fold: bool = True) -> Node:
     if not reader.at_end:
         raise UnmodelledError(f"a regex with an unexpected ) ({regex[:40]})")
     return node
+
+
+def short_text(node: Node) -> bytes:
+    """Return a short text that a regex is likely to fit: what it asserts, and its upper bounds, are not looked at."""
+    match node:
+        case Chars(members):
+            typed = next((byte for byte in _TYPED if byte in members), min(members, default=None))
+            return b"" if typed is None else bytes((typed,))
+        case Sequence(parts):
+            return b"".join(map(short_text, parts))
+        case Choice(alternatives):
+            return short_text(alternatives[0])
+        case Repeat(inner, low, _):
+            return short_text(inner) * low
+        case Assertion():
+            return b""
+        case Group(_, inner):
+            return short_text(inner)
+        case _:
+            assert_never(node)
 
 
 class _Reader:

@@ -12,6 +12,7 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.parse import parse_expression
+from firewall.ruleset.regex import compile_regex
 from firewall.sip.message import parse_message
 
 CONDITIONS = (
@@ -80,3 +81,10 @@ def test_a_text_is_found_that_meets_what_is_wanted_and_nothing_else() -> None:
 def test_the_texts_of_a_list_are_known() -> None:
     assert listed_texts(ATOMS[1]) == {"a", "abc", "B"}
     assert listed_texts(ATOMS[2]) is None
+
+
+@given(st.from_regex(r"\A\^?(ab?|[x-z]+|\(a\|b\)\*|c\{2,3\}|\\b|\$)*\Z"))
+def test_a_text_found_for_a_regex_fits_it_and_none_is_found_only_where_there_is_none(regex: str) -> None:
+    found = text_matching(regex)
+    assert found is None or compile_regex(regex).search(found) is not None
+    assert (found is None) == (text_meeting([atom(f'sip.Subject matches r"{regex}"')], []) is None)

@@ -144,7 +144,8 @@ def _urn_forms() -> list[Form]:
         Form("To only, without brackets", _ORDINARY, "urn:service:sos"),
         Form("Route: <urn:service:sos>", _ORDINARY, f"<{_ORDINARY}>", headers=(("Route", "<urn:service:sos>"),)),
         *(
-            _target(f"urn:nena:service:{label}", f"urn:nena:service:{label}")
+            _target(f"urn:{space}:service:{label}", f"urn:{space}:service:{label}")
+            for space in ("nena", "emergency")  # as NENA-STA-010 named it before version 3, and since
             for label in ("sos.psap", "sos.level_2_esrp", "sos.call_taker", "responder.police")
         ),
     ]

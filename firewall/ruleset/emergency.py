@@ -22,19 +22,22 @@ TEST_SOS = "urn:service:test.sos"
 CALLBACK_WINDOW_NS = 30 * 60 * 1_000_000_000
 """How long after an emergency call a call back to its caller counts as part of it."""
 
-# RFC 5031 §4.2 and the IANA "urn:service labels"; "services" and ":911" are misspellings seen on the wire,
-# "test:sos" is one that an i3 conformance suite sends (RFC 6881 §17 has "test.sos").
-_SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(?:sos|911)((?:\.[a-z0-9-]+)*)(?=$|[;?#/])")
-_NENA_URN = re.compile(r"nena:service:[a-z0-9._-]+")
+# RFC 5031 §4.2 and the IANA "urn:service labels"; "services", a number in place of "sos" and ":" in place of "." are
+# misspellings seen on the wire: "test:sos" is one that an i3 conformance suite sends (RFC 6881 §17 has "test.sos").
+_SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(sos|\d{1,9})((?:[.:][a-z0-9-]*)*)(?=$|[;?#/@])")
+# "urn:emergency" is what NENA-STA-010.3 calls what was "urn:nena" before.
+_NENA_URN = re.compile(r"(?:nena|emergency):service:[a-z0-9._-]+")
+_CALL_URN = re.compile(r"\s*<?\s*urn:(?:emergency|nena):uid:(callid|incidentid):", re.IGNORECASE)
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
 _COUNTRY_CODE = re.compile(r"\+\d{0,3}")
-_RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:nena:service:", re.IGNORECASE)
+_RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:(?:nena|emergency):service:", re.IGNORECASE)
 _RAW_BYTES = 16_384
 _RAW_REQUEST = re.compile(
     r"\s*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)[ \t]+<?([^\s>]+)",
     re.IGNORECASE,
 )
 _RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+_CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
 _SHOWN = 120  # characters of a URI that the evidence quotes
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
@@ -107,11 +110,12 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         for value in message.header_values("to")[1:]:  # a second To is an anomaly, and may be the one that is meant
             uri = parse_name_addr(value).uri
             _add(evidence, "to", uri, target_of(uri))
+        targets = [service for service, _ in evidence]
         callback = _marks(message, evidence)
         if not evidence:
             return None
         return EmergencyMark(
-            _class_of(message, evidence, callback=callback), evidence[0][0], tuple(phrase for _, phrase in evidence)
+            _class_of(message, targets, callback=callback), evidence[0][0], tuple(phrase for _, phrase in evidence)
         )
 
     return recognise_message
@@ -135,10 +139,16 @@ def wire_text(text: str) -> str:
 
 def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], prefixes: tuple[str, ...]) -> Target:
     if uri.scheme == "urn":
-        return _urn_target(uri.opaque or "")
-    if uri.scheme in ("sip", "sips", "tel"):
-        # "sip:911": the number stands where the host should.
-        user = uri.user if uri.user is not None else uri.host
+        return _urn_target(uri.opaque or "", numbers)
+    if uri.scheme in ("sip", "sips") and uri.user is None:
+        # "sip:911": the number stands where the host should; with dots it is an address (sip:1.1.1.2).
+        user = None if "." in (uri.host or "") else uri.host
+    elif uri.scheme in ("sip", "sips", "tel"):
+        # A second "@" stands in no valid URI (RFC 3261 §25.1), and some take the first for the user's end.
+        user = (uri.user or "").partition("@")[0]
+        whole = unescape(f"{user}:{uri.password or ''}")
+        if whole[:4].lower() == "urn:":  # "sip:urn:service:sos@h": what a phone that knows no URN makes of one
+            return _urn_target(whole[4:].rstrip(":"), numbers)
     elif uri.scheme == "":
         # "INVITE 911 SIP/2.0": no URI at all, but an i3 border must let it pass (NENA-STA-010.3 §3.1.1).
         user = (uri.opaque or "").partition("@")[0]
@@ -154,11 +164,11 @@ def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], pre
     return None
 
 
-def _urn_target(opaque: str) -> Target:
+def _urn_target(opaque: str, numbers: frozenset[str]) -> Target:
     text = unescape(opaque).strip().lower()
     match = _SERVICE_URN.match(text)
-    if match is not None:
-        test, labels = match[1], match[2]
+    if match is not None and (match[2] in ("sos", "911") or match[2] in numbers):
+        test, labels = match[1], match[3].replace(":", ".").rstrip(".")
         return (TEST_SOS + labels, "RFC 6881 §17") if test else (SOS + labels, "RFC 5031 §4.2")
     match = _NENA_URN.match(text)
     return (f"urn:{match[0]}", "NENA-STA-010.3 §2.1") if match is not None else None
@@ -198,21 +208,24 @@ def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
             for namespace in split_values(value)
             if namespace.lower().startswith("esnet.")
         )
-    priority = (message.header("priority") or "").lower()
-    if priority == "emergency":
+    priorities = [value.lower() for value in message.header_values("priority")]
+    if "emergency" in priorities:
         evidence.append((SOS, "priority emergency (RFC 3261 §20.26)"))
-    elif priority == "psap-callback":
+    if "psap-callback" in priorities:
         evidence.append((SOS, "priority psap-callback (RFC 7090)"))
     for value in message.header_values("call-info"):
-        if "emergency" not in value.lower() and "nena-" not in value.lower():
+        if "emergency" not in value.lower() and "nena" not in value.lower():
             continue
         for info in split_values(value):
             purpose = (parse_params(info.partition(">")[2]).get("purpose") or "").lower()
-            if purpose in ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid"):
+            named = _CALL_URN.match(info)
+            if purpose not in _CALL_PURPOSES and named is not None:
+                purpose = f"emergency-{named[1].lower()}"  # no purpose behind it, as an i3 conformance suite writes it
+            if purpose in _CALL_PURPOSES:
                 evidence.append((SOS, f"call_info {purpose} (NENA-STA-010.3 §2.1.6)"))
     if _holds_alert(message):
         evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
-    return priority == "psap-callback"
+    return "psap-callback" in priorities
 
 
 def _holds_alert(message: Message) -> bool:
@@ -226,8 +239,9 @@ def _holds_alert(message: Message) -> bool:
     return content_type.partition(";")[0].strip().endswith(_CAP_TYPES)
 
 
-def _class_of(message: Message, evidence: list[tuple[str, str]], *, callback: bool) -> EmergencyClass:
-    if all(service.startswith(TEST_SOS) for service, _ in evidence):
+def _class_of(message: Message, targets: list[str], *, callback: bool) -> EmergencyClass:
+    """What a call asks for says whether it is a test: a border function marks all alike (NENA-STA-010.3 §4.1.2)."""
+    if targets and all(service.startswith(TEST_SOS) for service in targets):
         return "test"
     if callback:
         return "callback"

@@ -50,6 +50,17 @@ def class_of(raw: bytes) -> str | None:
         "sip:911:secret@psap.example",
         "sip:911",
         "sip:911;user=phone",
+        "sip:9-1-1",
+        "urn:service:112",
+        "urn:service:sos:fire",
+        "urn:service:sos.",
+        "urn:service:sos@psap.example",
+        "urn:emergency:service:sos.psap",
+        "urn:emergency:service:responder.police",
+        "sip:urn:service:sos@psap.example",
+        "sip:urn%3Aservice%3Asos.fire@psap.example;user=phone",
+        "sip:911@psap.example?Subject=a@b",
+        "sip:911@10.0.0.1@psap.example",
     ],
 )
 def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
@@ -82,10 +93,26 @@ def test_a_test_call_is_recognised_as_one(uri: str) -> None:
         "urn:isbn:911",
         "mailto:911@h",
         "sip:alice@911.example;user=911",
+        "sip:1.1.1.2",
+        "sip:9.9.1.1:5060;transport=tcp",
+        "sip:bob@1.1.1.2",
+        "sip:urn@h",
+        "sip:urn:service:counseling@h",
+        "sip:911%40x@h",
+        "sip:bob@h;x=911@y",
+        "urn:service:113",
+        "urn:service:sos112",
+        "urn:emergency:uid:callid:1:h",
     ],
 )
 def test_an_ordinary_call_is_not(uri: str) -> None:
     assert mark(request(uri=uri, to="<sip:someone@else.example>")) is None
+
+
+def test_the_marks_of_a_border_function_do_not_make_a_test_call_an_emergency() -> None:
+    marks = ("Resource-Priority: esnet.1", "Call-Info: <urn:emergency:uid:callid:a:b>;purpose=emergency-CallId")
+    assert class_of(request(uri="urn:service:test.sos", headers=marks)) == "test"
+    assert class_of(request(uri="urn:service:test.sos", to="<urn:service:sos>", headers=marks)) == "call"
 
 
 def test_a_display_name_is_no_evidence() -> None:
@@ -101,6 +128,9 @@ def test_a_display_name_is_no_evidence() -> None:
         "Priority: emergency",
         "Call-Info: <urn:emergency:uid:callid:a:b.example>;purpose=emergency-CallId",
         "Call-Info: <http://x.example>;purpose=icon, <urn:emergency:uid:incidentid:a:b>;purpose=emergency-IncidentId",
+        "Call-Info: urn:emergency:uid:callid:a1b2c3:b.example",
+        "Call-Info: <urn:nena:uid:incidentid:a1b2c3:b.example>",
+        "Priority: normal\r\nPriority: emergency",
     ],
 )
 def test_a_header_can_say_it(header: str) -> None:
@@ -108,7 +138,15 @@ def test_a_header_can_say_it(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Resource-Priority: wps.0", "Priority: urgent", "Call-Info: <http://x>;purpose=icon", "Subject: esnet.1"]
+    "header",
+    [
+        "Resource-Priority: wps.0",
+        "Resource-Priority: esnet",
+        "Priority: urgent",
+        "Call-Info: <http://x>;purpose=icon",
+        "Call-Info: <http://urn:emergency:uid:callid:a>;purpose=info",
+        "Subject: esnet.1",
+    ],
 )
 def test_other_headers_do_not(header: str) -> None:
     assert mark(request(uri=ORDINARY, headers=(header,))) is None

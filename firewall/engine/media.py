@@ -110,7 +110,7 @@ class Media:
                 return []
             if now_ns < self.takeover_until_ns and self._refused.is_unknown(datagram, now_ns):
                 return self._told(self._take_over(datagram, now_ns, wall_ns))
-            return self._refuse(datagram, now_ns, wall_ns)
+            return self._refuse(event, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
         known = len(flow.anomalies)
         if event.copied != "all":
@@ -244,14 +244,16 @@ class Media:
         self._zone = zone_finder(policy.zones)
 
     def _fitting(self, datagram: Datagram) -> Hole | None:
+        """Return the pinhole that lets a packet pass; the one for its source where there is one, as in the kernel."""
+        fitting: Hole | None = None
         for hole in self.table.toward((datagram.dst_ip, datagram.dst_port)):
             key = hole.pinhole.key
             if key.src_ip is not None:
-                if key.src_ip == datagram.src_ip and key.src_port in (None, datagram.src_port):
+                if key.takes(datagram.src_ip, datagram.src_port):
                     return hole
-            elif key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
-                return hole
-        return None
+            elif fitting is None and key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
+                fitting = hole
+        return fitting
 
     def _renew(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         """Bring the open pinholes of a call to what it has negotiated."""
@@ -263,14 +265,18 @@ class Media:
         if any(way.latches for way in wanted.values()):
             wanted |= {key: way for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
+        leaving = sum(way.is_early for key, way in media.held.items() if key not in wanted)
+        for key, way in wanted.items():
+            outputs += self._want(call, media, key, way, now_ns, wall_ns, leaving=leaving)
         for key in [key for key in media.held if key not in wanted]:
             outputs += self._release(call, media, key, cause, now_ns, wall_ns, is_at_once=media.held[key].is_early)
-        for key, way in wanted.items():
-            outputs += self._want(call, media, key, way, now_ns, wall_ns)
         media.refused = {key: way for key, way in media.refused.items() if key in wanted}
         return outputs
 
-    def _want(self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
+    def _want(
+        self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int, *, leaving: int = 0
+    ) -> list[Output]:
+        """Open a way or say why not; ``leaving`` pinholes are closed at the same instant."""
         mark = media_mark(call)
         decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
         override = self._verdicts.override(decision, way, mark)
@@ -286,7 +292,7 @@ class Media:
                 outputs.append(Write(record, urgent=mark is not None))
             return outputs
         hole = self.table.get(key)
-        if hole is None and mark is None and len(self.table) >= MAX_PINHOLES:
+        if hole is None and mark is None and len(self.table) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way
         pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
@@ -366,7 +372,7 @@ class Media:
     ) -> list[Output]:
         hole.decision, hole.override = decision, override
         for flow in hole.flows.values():
-            flow.is_plain, flow.looked_at = False, 0
+            flow.look_again()
         if hole.pinhole != pinhole:
             self.table.change(hole, pinhole)
         return [Write(flow_record("changed", hole, self._policy, wall_ns, datagram), urgent=hole.emergency is not None)]
@@ -437,8 +443,9 @@ class Media:
                 owning.media.held.pop(hole.pinhole.key, None)
         return outputs + self._close(hole, "timeout", now_ns, wall_ns)
 
-    def _refuse(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
-        found = self._refused.refuse(datagram, self._calls, now_ns, wall_ns)
+    def _refuse(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
+        is_sample = event.copied != "all"
+        found = self._refused.refuse(event.datagram, self._calls, now_ns, wall_ns, is_sample=is_sample)
         outputs: list[Output] = [Write(found.record)] if found.record is not None else []
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:

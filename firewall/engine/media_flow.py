@@ -9,7 +9,9 @@ from firewall.sip.media_endpoint import Formats
 
 FIRST_PACKETS = 8
 """How many packets at the beginning of a flow, and after its source or payload type changed, the rules look at."""
-MAX_STREAMS = 8
+MAX_STREAMS = 64
+"""Of one flow whose every packet is given; more than ``_MANY_STREAMS`` are odd, and all that is kept of samples."""
+_MANY_STREAMS = 8
 MAX_WAITING = 1_024
 _MAX_DROPOUT = 3000  # RFC 3550 A.1: a greater gap in sequence numbers is a restart or another sender
 
@@ -25,6 +27,7 @@ PACKETS_PER_SECOND = 500
 """More than any codec for speech sends: packets of 2 ms, where 20 ms is the default (RFC 3551 §4.2)."""
 _VIDEO_CLOCK_HZ = 90_000  # RFC 3551 §5
 _RATE_PACKETS = 100
+_HIGHEST_TYPE = 127
 FlowKey = tuple[str, int, str, int]
 """Source address and port, destination address and port."""
 
@@ -108,6 +111,10 @@ class MediaFlow:
         self._rates = {**STATIC_CLOCK_RATES, **dict(formats.clock_rates)}
         self.is_speech = is_speech(formats)
 
+    def look_again(self) -> None:
+        """Have the rules look at its next packets as at its first ones."""
+        self.is_plain, self.looked_at = False, 0
+
     def take(self, payload: bytes, now_ns: int) -> None:
         """Count a packet of any kind that may stand on a media port (RFC 7983 §7)."""
         self.settle()
@@ -121,7 +128,7 @@ class MediaFlow:
             payload_type = second & 0x7F
             if ssrc != self.ssrc or payload_type != self.payload_type or self._stream is None:
                 self._stream = self._changed(ssrc, payload_type)
-            self._stream.take(payload_type, ((sequence, timestamp, len(payload), now_ns),))
+            self._stream.take(payload_type, ((sequence, timestamp, len(payload), now_ns, second > _HIGHEST_TYPE),))
             self._note_gap(self._stream)
         elif not is_rtcp(payload) and not _is_set_up(payload):
             self.anomalies["media_not_rtp"] = None
@@ -154,8 +161,9 @@ class MediaFlow:
         if stream is None:
             if self._streams:
                 self.anomalies["rtp_ssrc_changed"] = None
-            if len(self._streams) >= MAX_STREAMS:
+            if len(self._streams) >= _MANY_STREAMS:
                 self.anomalies["rtp_too_many_sources"] = None
+            if len(self._streams) >= (_MANY_STREAMS if self.is_sampled else MAX_STREAMS):
                 del self._streams[next(iter(self._streams))]
             stream = self._streams[ssrc] = RtpStream(ssrc, self._rates)
         self.ssrc, self.payload_type = ssrc, payload_type

@@ -112,6 +112,7 @@ def refused_packet_record(
         way.protocol if way is not None else "rtp",
         packets=counts.packets,
         octets=counts.octets,
+        streams=_streams_of_refused(counts, way) if state == "ended" else (),
         closed=shut.reason if shut is not None and shut.reason in CAUSES else None,
         ago_s=seconds_between(shut.at_ns, counts.last_ns) if shut is not None and shut.reason in CAUSES else None,
         candidate=way is not None and way.is_spare,
@@ -205,6 +206,17 @@ def _rtp_fields(way: Way, hole: Hole | None, closed: str | None = None) -> RtpFi
         any_source_port=key.src_port is None,
         candidate=way.is_spare,
     )
+
+
+def _streams_of_refused(counts: MediaFlow, way: Way | None) -> tuple[StreamFields, ...]:
+    """Return the RTP sources of refused packets where all were seen.
+
+    Where no session description tells that they are RTP, a source is one from its second packet on: RFC 3550 A.1 takes
+    none for valid before, and packets of another protocol seldom have the same SSRC twice.
+    """
+    if counts.is_sampled:
+        return ()
+    return tuple(_stream(stream) for stream in counts.streams.values() if way is not None or stream.packets > 1)
 
 
 def _stream(stream: RtpStream) -> StreamFields:

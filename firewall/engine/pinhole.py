@@ -22,6 +22,10 @@ class PinholeKey(NamedTuple):
     dst_ip: str
     dst_port: int
 
+    def takes(self, src_ip: str, src_port: int) -> bool:
+        """Tell whether it is for this very source."""
+        return self.src_ip == src_ip and self.src_port in (None, src_port)
+
 
 class Pinhole(msgspec.Struct, frozen=True):
     """One open pinhole.

@@ -87,6 +87,15 @@ class Hole:
             return False
         return True
 
+    def take_over(self, other: "Hole") -> None:
+        """Count on the flows that passed by a wider pinhole until now, as the answer tells who sends them."""
+        if other.pinhole.key.src_ip is not None or other.is_sampled:
+            return
+        for source in [each for each in other.flows if self.pinhole.key.takes(*each)]:
+            flow = self.flows[source] = other.flows.pop(source)
+            flow.describe(self.way.formats)
+            flow.look_again()
+
     def flow(self, ends: Ends) -> MediaFlow:
         """Return the flow between these ends, a new one where there is none."""
         source = (ends.src_ip, ends.src_port)
@@ -156,6 +165,8 @@ class PinholeTable:
         """Take a pinhole as open from now on."""
         key = hole.pinhole.key
         self._holes[key] = hole
+        for other in self.toward((key.dst_ip, key.dst_port)):
+            hole.take_over(other)
         self._by_destination.setdefault((key.dst_ip, key.dst_port), []).append(hole)
         self._schedule(hole, hole.scheduled_ns)
         self._opened[key] = hole.pinhole

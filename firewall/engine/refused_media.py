@@ -86,8 +86,10 @@ class RefusedMedia:
         reason, call_id, _, _ = self._why(datagram, now_ns)
         return reason == "media_not_negotiated" and call_id is None and len(self._table) < MAX_TAKEN_OVER
 
-    def refuse(self, datagram: Datagram, calls: CallTable, now_ns: int, wall_ns: int) -> Refused:
-        """Take note of a packet that no pinhole fits."""
+    def refuse(
+        self, datagram: Datagram, calls: CallTable, now_ns: int, wall_ns: int, *, is_sample: bool = False
+    ) -> Refused:
+        """Take note of a packet that no pinhole fits; ``is_sample``: not every one of its flow is seen."""
         ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
         flow = self._flows.get(ends)
         if flow is None:
@@ -98,6 +100,9 @@ class RefusedMedia:
             flow = self._flows[ends] = _Flow(datagram, ends)
         before = flow.reason
         flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
+        if flow.way is not None and flow.reason != before:
+            flow.counts.describe(flow.way.formats)
+        flow.counts.is_sampled |= is_sample
         flow.counts.take(datagram.payload, now_ns)
         flow.counts.is_plain = True
         flow.ordered_ns = now_ns

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from struct import Struct
 
-# RFC 3551 §6, tables 4 and 5; G.722's clock rate is 8000 for historical reasons (§4.5.2).
+# RFC 3551 §6, tables 4 and 5, with what had been given there before it; G.722's clock rate is 8000 for historical
+# reasons (§4.5.2).
 STATIC_CLOCK_RATES: dict[int, int] = {
-    **dict.fromkeys((0, 3, 4, 5, 7, 8, 9, 12, 13, 15, 18), 8000),
+    **dict.fromkeys((0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 18, 19), 8000),
     6: 16000,
     10: 44100,
     11: 44100,
@@ -14,12 +15,13 @@ STATIC_CLOCK_RATES: dict[int, int] = {
     **dict.fromkeys((14, 25, 26, 28, 31, 32, 33, 34), 90000),
 }
 
-RtpPacket = tuple[int, int, int, int]
-"""Sequence number, timestamp, octets of the whole payload, instant (ns) at which it came."""
+RtpPacket = tuple[int, int, int, int, bool]
+"""Sequence number, timestamp, octets of the whole payload, instant (ns) at which it came, marker."""
 
 RTP_HEADER = Struct(">BBHII")
-_HALF_RANGE = 0x8000
-_TIMESTAMP_HALF, _TIMESTAMP_RANGE = 1 << 31, 1 << 32
+_HALF_RANGE, _LAST_SEQUENCE = 0x8000, 0xFFFF
+_TIMESTAMP_HALF, _TIMESTAMP_MASK = 1 << 31, 0xFFFF_FFFF
+_COMFORT_NOISE = frozenset({13, 19})  # RFC 3389; 19 is what was given to it before
 
 
 class RtpStream:
@@ -27,18 +29,24 @@ class RtpStream:
     ``widest_gap`` is the greatest step of the sequence number.
 
     ``clock_rates`` gives the rate (Hz) of each payload type; a packet whose type has none leaves the jitter as it is.
+    Jitter is that of RFC 3550 A.8. For its mean and its maximum only packets count that follow the one before without a
+    pause of the sender's: none with a marker, no comfort noise and not what comes after it, as in Wireshark, whose
+    ``rtp,streams`` these figures are.
     """
 
     __slots__ = (
-        "_base_sequence",
         "_clock_rates",
         "_cycles",
+        "_first_sequence",
+        "_first_timestamp",
         "_highest_sequence",
-        "_last_timestamp",
+        "_is_next_round",
+        "_last_nominal_ms",
+        "_last_ns",
+        "_last_sequence",
         "jitter_ms",
-        "jitter_sum_ms",
-        "last_ns",
         "max_jitter_ms",
+        "mean_jitter_ms",
         "octets",
         "packets",
         "payload_type",
@@ -54,63 +62,74 @@ class RtpStream:
         self.reordered = 0
         self.payload_type = -1
         self.widest_gap = 0
-        self.last_ns = 0
-        self.jitter_ms = self.max_jitter_ms = self.jitter_sum_ms = 0.0
+        self.jitter_ms = self.max_jitter_ms = self.mean_jitter_ms = 0.0
         self._clock_rates = clock_rates
-        self._base_sequence = self._highest_sequence = self._cycles = 0
-        self._last_timestamp = 0
+        self._first_sequence = self._last_sequence = self._highest_sequence = self._cycles = 0
+        self._is_next_round = False
+        self._first_timestamp = self._last_ns = 0
+        self._last_nominal_ms = 0.0
 
     def take(self, payload_type: int, packets: Iterable[RtpPacket]) -> None:
         """Take note of packets of one payload type, in the order in which they came."""
-        rate = self._clock_rates.get(payload_type)
-        ms_per_tick = 1e3 / rate if rate else None
+        ticks_per_ms = self._clock_rates.get(payload_type, 0) // 1000
+        is_noise = payload_type in _COMFORT_NOISE
+        is_after_pause = is_noise or self.payload_type in _COMFORT_NOISE
         self.payload_type = payload_type
-        highest, jitter_ms, jitter_sum_ms, max_jitter_ms = (
-            self._highest_sequence, self.jitter_ms, self.jitter_sum_ms, self.max_jitter_ms
-        )  # fmt: skip
-        last_ns, last_timestamp = self.last_ns, self._last_timestamp
-        for sequence, timestamp, octets, now_ns in packets:
+        count, last_ns, last_nominal_ms = self.packets, self._last_ns, self._last_nominal_ms
+        jitter_ms, mean_jitter_ms, max_jitter_ms = self.jitter_ms, self.mean_jitter_ms, self.max_jitter_ms
+        for sequence, timestamp, octets, now_ns, marker in packets:
             self.octets += octets
-            if self.packets == 0:
-                self._base_sequence = highest = sequence
+            if count == 0:
+                self._first_sequence = self._highest_sequence = sequence
+                self._first_timestamp, last_ns = timestamp, now_ns
             else:
-                ahead = sequence - highest & 0xFFFF
-                if 0 < ahead < _HALF_RANGE:
-                    if sequence < highest:
-                        self._cycles += 0x10000
-                    highest = sequence
-                    if ahead > self.widest_gap:
-                        self.widest_gap = ahead
-                else:
-                    self.reordered += 1
-                if ms_per_tick is not None:
-                    ticks = timestamp - last_timestamp
-                    if ticks >= _TIMESTAMP_HALF:
-                        ticks -= _TIMESTAMP_RANGE
-                    elif ticks < -_TIMESTAMP_HALF:
-                        ticks += _TIMESTAMP_RANGE
-                    # A.8: the difference of the relative transit times of two packets, smoothed with gain 1/16.
-                    difference_ms = (now_ns - last_ns) / 1e6 - ticks * ms_per_tick
-                    jitter_ms += ((difference_ms if difference_ms >= 0 else -difference_ms) - jitter_ms) / 16
-                    jitter_sum_ms += jitter_ms
-                    if jitter_ms > max_jitter_ms:
-                        max_jitter_ms = jitter_ms
-            self.packets += 1
-            last_timestamp, last_ns = timestamp, now_ns
-        self._highest_sequence, self._last_timestamp, self.last_ns = highest, last_timestamp, last_ns
-        self.jitter_ms, self.jitter_sum_ms, self.max_jitter_ms = jitter_ms, jitter_sum_ms, max_jitter_ms
+                self._note_order(sequence)
+                ticks = timestamp - self._first_timestamp & _TIMESTAMP_MASK
+                # A packet from before the first one, or whose timestamp is made up, says nothing of time or rounds.
+                if ticks < _TIMESTAMP_HALF:
+                    self._note_round(sequence)
+                    if ticks_per_ms:
+                        nominal_ms = ticks / ticks_per_ms
+                        # A.8: the difference of the relative transit times of two packets, smoothed with gain 1/16.
+                        difference_ms = (now_ns - last_ns) / 1e6 - (nominal_ms - last_nominal_ms)
+                        jitter_ms += ((difference_ms if difference_ms >= 0 else -difference_ms) - jitter_ms) / 16
+                        last_nominal_ms = nominal_ms
+                        if not marker and not is_after_pause:
+                            mean_jitter_ms += (jitter_ms - mean_jitter_ms) / count
+                            if jitter_ms > max_jitter_ms:
+                                max_jitter_ms = jitter_ms
+                    last_ns = now_ns
+            is_after_pause = is_noise
+            count += 1
+            self._last_sequence = sequence
+        self.packets, self._last_ns, self._last_nominal_ms = count, last_ns, last_nominal_ms
+        self.jitter_ms, self.mean_jitter_ms, self.max_jitter_ms = jitter_ms, mean_jitter_ms, max_jitter_ms
+
+    def _note_order(self, sequence: int) -> None:
+        ahead = sequence - self._highest_sequence & 0xFFFF
+        if not 0 < ahead < _HALF_RANGE:
+            self.reordered += 1
+            return
+        self._highest_sequence = sequence
+        if ahead > self.widest_gap:
+            self.widest_gap = ahead
+
+    def _note_round(self, sequence: int) -> None:
+        """Count how often the sequence numbers passed the first one's again (A.1)."""
+        first = self._first_sequence
+        wraps = sequence < first or (sequence == 0 and self._last_sequence == _LAST_SEQUENCE)
+        if wraps and not self._is_next_round:
+            self._cycles += 1
+            self._is_next_round = True
+        elif sequence > first:
+            self._is_next_round = False
 
     @property
     def expected(self) -> int:
-        """How many packets the sequence numbers say were sent (A.3)."""
-        return self._cycles + self._highest_sequence - self._base_sequence + 1 if self.packets else 0
+        """How many packets the sequence numbers say were sent up to the one that came last (A.3)."""
+        return (self._cycles << 16) + self._last_sequence - self._first_sequence + 1 if self.packets else 0
 
     @property
     def lost(self) -> int:
         """Expected less received; negative where duplicates came (A.3)."""
         return self.expected - self.packets
-
-    @property
-    def mean_jitter_ms(self) -> float:
-        """The mean of the jitter as it stood after each packet but the first."""
-        return self.jitter_sum_ms / (self.packets - 1) if self.packets > 1 else 0.0

@@ -24,6 +24,7 @@ _IPV6_UDP = "B3xHBx36sH2xBBHII"
 _LINKS = {ETHERNET: "12x2s", LINUX_SLL: "14x2s", LINUX_SLL2: "2s18x", RAW: "0s", IPV4: "0s", IPV6: "0s"}
 _IPV4 = b"\x08\x00"
 _ETHERTYPE4, _ETHERTYPE6 = (_IPV4, b""), (b"\x86\xdd", b"")
+_HIGHEST_TYPE = 127  # of payload types; above it the marker is set
 _PLAIN_IPV4, _UDP, _UDP_BYTES, _UDP_AND_RTP_BYTES = 0x45, 17, 8, 20
 
 RtpOfFlow = tuple[bytes, int, int, int, int, int]
@@ -105,11 +106,13 @@ class RtpFlows:
             if one.ssrc != ssrc or one.payload_type != second & 0x7F or not one.is_plain:
                 return None
             waiting = one.waiting
-            waiting.append((sequence, timestamp, length - _UDP_BYTES, now_ns))
+            waiting.append((sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE))
             if len(waiting) >= MAX_WAITING:
                 one.settle()
-        elif not _count_all(known.media, second & 0x7F, ssrc, (sequence, timestamp, length - _UDP_BYTES, now_ns)):
-            return None
+        else:
+            one_packet = sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE
+            if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
+                return None
         known.last_ns = now_ns
         return known.negotiated
 

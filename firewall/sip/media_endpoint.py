@@ -28,7 +28,11 @@ _STATIC_ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known."""
+    """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known.
+
+    Events have no clock rate: all packets of one have the timestamp of its beginning (RFC 4733 §2.2.1), so these say
+    nothing of when a packet was sent.
+    """
 
     payload_types: frozenset[int]
     codecs: tuple[str, ...]
@@ -93,7 +97,7 @@ def formats(medium: MediaDescription) -> Formats:
         rate = mapped.clock_rate if mapped is not None else STATIC_CLOCK_RATES.get(payload_type)
         if codec is not None:
             codecs[codec] = None
-        if rate:
+        if rate and codec != "telephone-event":
             rates.append((payload_type, rate))
     return Formats(frozenset(payload_types), tuple(codecs), tuple(rates))
 

@@ -258,6 +258,31 @@ def test_media_that_share_a_port_have_the_formats_of_all() -> None:
     assert closed.anomalies == ("rtp_ssrc_changed",)
 
 
+def test_a_flow_that_began_by_the_way_of_the_offer_is_counted_on_by_that_of_the_answer() -> None:
+    """One RTP stream has one line of figures, as in Wireshark, whenever the answer came."""
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    for n in range(40):
+        if n == 20:
+            scene.psap(answer(first, status=183), at_s=2.39)
+        scene.packet(CALLED, CALLER, rtp(n), at_s=2 + n / 50)
+    scene.psap(answer(first), at_s=3)
+    told = flows(scene.stops(at_s=4))
+    assert [
+        (r.src_port, r.decision.reason, r.rtp.packets, r.rtp.streams[0].packets) for r in told if r.rtp.packets
+    ] == [(CALLED[1], "media_negotiated", 40, 40)]
+
+
+def test_refused_rtp_has_figures_also_without_any_call() -> None:
+    """RFC 3550 A.1: two packets in sequence make a source; other protocols seldom look like that."""
+    scene = MediaScene()
+    for n in range(10):
+        scene.packet(("192.0.2.77", 4000), CALLED, rtp(n, ssrc=7 if n != 5 else 8), at_s=1 + n / 50)
+    (ended,) = flows(scene.stops(at_s=4))
+    assert [(s.ssrc, s.packets, s.lost) for s in ended.rtp.streams] == [(7, 9, 1)]
+
+
 def test_ipv6_is_opened_alike() -> None:
     scene = MediaScene()
     scene.call(

@@ -47,7 +47,7 @@ def test_more_packets_than_speech_has_are_a_flood_and_video_may_have_them() -> N
     for formats, gap_ns, odd in ((FORMATS, 20_000_000, []), (FORMATS, 1_000_000, ["rtp_rate"]), (video, 1_000_000, [])):
         flow = MediaFlow(ENDS, formats)
         flow.take(rtp(0), 0)
-        flow.waiting += [(n, n * 160, 172, n * gap_ns) for n in range(1, 500)]
+        flow.waiting += [(n, n * 160, 172, n * gap_ns, False) for n in range(1, 500)]
         flow.settle()
         assert list(flow.anomalies) == odd
 

@@ -15,6 +15,7 @@ from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.form import SOS
 from firewall.lint.proof.context import plain_pair, zone_pairs
+from firewall.lint.proof.load import DEFAULT_SURGE
 from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
 from firewall.lint.script import Script, Side
 from firewall.net.datagram import Datagram
@@ -234,10 +235,13 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium:
 
 def _too_few_ports(policy: Policy) -> list[Finding]:
     first, last = policy.media.ports
-    surge = policy.emergency.surge
-    calls = max(CALLS_AT_LEAST, surge.calls_per_second * SURGE_S if surge is not None else 0)
+    surge = policy.emergency.surge or DEFAULT_SURGE
+    calls = max(CALLS_AT_LEAST, surge.calls_per_second * SURGE_S)
     room = (last - first + 1) // 2  # RTP and RTCP each take one
     if room >= calls:
         return []
-    message = f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once"
+    message = (
+        f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once: "
+    )
+    message += f"{surge.calls_per_second} a second (emergency.surge), {SURGE_S} s each"
     return [Finding("SOS118", message, Place(policy.file, policy.media.line("ports")), CODES["SOS118"].mend)]

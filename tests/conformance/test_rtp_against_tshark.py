@@ -49,10 +49,7 @@ def tshark_streams(path: Path) -> dict[tuple[str, int, str, int, int], Line]:
 def stream(
     seed: int, src: tuple[str, int], dst: tuple[str, int], ssrc: int, *, payload_type: int, ticks: int, begin_s: float
 ) -> list[tuple[int, bytes]]:
-    """Three hundred packets, 20 ms apart, of which some are lost, late, out of order; the first and last are neither.
-
-    tshark takes the packet that came last for the one with the highest number; RFC 3550 A.3 does not.
-    """
+    """300 packets, 20 ms apart, of which some are lost, late, out of order; the first and last are neither."""
     chance = random.Random(seed)
     packets = []
     sequence, timestamp = chance.randrange(65536), chance.randrange(2**32)
@@ -74,7 +71,8 @@ def sdp(address: str, port: int) -> bytes:
     family = "IP6" if ":" in address else "IP4"
     return (
         f"v=0\r\no=- 1 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP 0 96\r\na=rtpmap:96 opus/48000/2\r\n"
+        f"m=audio {port} RTP/AVP 0 9 13 96 97 98 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:98 H264/90000\r\n"
+        "a=rtpmap:101 telephone-event/8000\r\n"
     ).encode()
 
 
@@ -84,13 +82,51 @@ def sdp(address: str, port: int) -> bytes:
 def test_packets_loss_and_jitter_of_each_stream_are_tsharks(
     tmp_path: Path, seed: int, caller: str, psap: str, payload_type: int, ticks: int
 ) -> None:
-    offer = message("INVITE urn:service:sos SIP/2.0", "1 INVITE", call_id="c", body=sdp(caller, CALLER_PORT))
-    answer = message("SIP/2.0 200 OK", "1 INVITE", call_id="c", to_tag="b", body=sdp(psap, PSAP_PORT))
-    signalling = [(START_NS, forth(offer)), (START_NS + SECOND_NS, back(answer))]
     here, there = (caller, CALLER_PORT), (psap, PSAP_PORT)
     media = stream(seed, here, there, 0x11, payload_type=payload_type, ticks=ticks, begin_s=2)
     media += stream(seed + 100, there, here, 0x22, payload_type=payload_type, ticks=ticks, begin_s=2)
     media += stream(seed + 200, there, here, 0x33, payload_type=payload_type, ticks=ticks, begin_s=9)
+    assert_agreed(tmp_path, caller, psap, media, sources=3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_streams_that_change_stop_and_start_again_are_tsharks_too(tmp_path: Path, seed: int) -> None:
+    """Events, comfort noise, types without a clock rate, frames of several packets, restarts, jumps of the clock."""
+    media = odd_stream(seed, (CALLER, CALLER_PORT), (PSAP, PSAP_PORT), 0x44)
+    media += odd_stream(seed + 100, (PSAP, PSAP_PORT), (CALLER, CALLER_PORT), 0x55)
+    assert_agreed(tmp_path, CALLER, PSAP, media, sources=2)
+
+
+def odd_stream(seed: int, src: tuple[str, int], dst: tuple[str, int], ssrc: int) -> list[tuple[int, bytes]]:
+    """Stretches of a payload type each; between some of them sequence numbers or timestamps jump."""
+    chance = random.Random(seed)
+    packets = []
+    at_ns, sequence, timestamp = START_NS + 2 * SECOND_NS, chance.choice((0, 65500, 30000)), chance.randrange(2**32)
+    for _ in range(12):
+        payload_type = chance.choice((0, 0, 9, 13, 96, 97, 98, 101))
+        ticks = {96: 960, 98: 3000, 101: 0}.get(payload_type, 160)
+        at_ns += chance.choice((0, 0, 20 * MS, 3 * SECOND_NS))
+        sequence += chance.choice((0, 0, 0, 1, -1, 5, 3000, -40_000))
+        timestamp += chance.choice((0, 0, 0, 1600, 24_000, -500, 10**9))
+        for number in range(chance.choice((1, 3, 20))):
+            for part in range(chance.randint(1, 4) if payload_type == 98 else 1):
+                marker = part == 0 and (payload_type == 98 or (number == 0 and chance.random() < 0.5))
+                header = struct.pack(
+                    ">BBHII", 0x80, marker << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFF_FFFF, ssrc
+                )
+                datagram = ipv4(udp(header + bytes(20), src[1], dst[1]), src[0], dst[0])
+                packets += [(at_ns, datagram)] * chance.choice((0, 1, 1, 1, 1, 2))
+                sequence += 1
+                at_ns += chance.randrange(MS)
+            at_ns += chance.randrange(30 * MS)
+            timestamp += ticks
+    return packets
+
+
+def assert_agreed(tmp_path: Path, caller: str, psap: str, media: list[tuple[int, bytes]], *, sources: int) -> None:
+    offer = message("INVITE urn:service:sos SIP/2.0", "1 INVITE", call_id="c", body=sdp(caller, CALLER_PORT))
+    answer = message("SIP/2.0 200 OK", "1 INVITE", call_id="c", to_tag="b", body=sdp(psap, PSAP_PORT))
+    signalling = [(START_NS, forth(offer)), (START_NS + SECOND_NS, back(answer))]
     path = tmp_path / "calls.pcap"
     path.write_bytes(pcap([(at_ns, ethernet(packet)) for at_ns, packet in signalling + sorted(media)]))
 
@@ -101,7 +137,7 @@ def test_packets_loss_and_jitter_of_each_stream_are_tsharks(
         for flow in flows
         for stream in flow.streams
     }
-    assert len(theirs) == 3
+    assert len(theirs) == sources
     assert ours.keys() == theirs.keys()
     for key, line in theirs.items():
         assert (ours[key].packets, ours[key].lost) == (line.packets, line.lost)

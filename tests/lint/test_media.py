@@ -37,6 +37,21 @@ def test_a_rule_that_drops_media_is_named_with_what_it_drops(condition: str, wor
     assert "nobody is heard" in finding.because[0]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'media.kind == "audio" and frame.len < 54',
+        "rtp and frame.len > 1600",
+        "rtp.p_type in {72..76}",
+        'media.kind == "audio" and udp.srcport < 1024',
+        'media.kind == "audio" and not net.src == 192.0.2.0/24 and not net.src == 198.51.100.0/24 and ip',
+    ],
+)
+def test_a_rule_that_no_rtp_of_a_call_can_match_is_no_finding(condition: str) -> None:
+    """Nothing is as short as this, has a type that would be RTCP's (RFC 5761 §4), or comes from a system port."""
+    assert found(f"  - {{name: odd, when: '{condition}', action: drop}}\n") == []
+
+
 def test_and_not_emergency_mends_it() -> None:
     assert found("  - {name: right, when: 'rtp.p_type == 101 and not emergency', action: drop}\n") == []
 
@@ -56,7 +71,8 @@ def test_a_time_out_shorter_than_a_hold_is_told_with_its_line() -> None:
 
 
 @pytest.mark.parametrize(("ports", "surge", "expected"), [
-    ("10000-10199", "", []), ("10000-10197", "", ["SOS118"]),
+    ("10000-14799", "", []), ("10000-14797", "", ["SOS118"]),
+    ("10000-10199", ", surge: {calls_per_second: 1, per_source: 1}", []),
     ("10000-10199", ", surge: {calls_per_second: 4, per_source: 1}", ["SOS118"]),
 ])  # fmt: skip
 def test_a_port_range_must_have_room_for_the_surge(ports: str, surge: str, expected: list[str]) -> None:

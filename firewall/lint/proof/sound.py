@@ -20,6 +20,7 @@ from firewall.lint.proof.line import ADDRESSES, PORTS
 from firewall.lint.proof.witness import endpoint_in
 from firewall.lint.script import Side
 from firewall.net.datagram import Datagram
+from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Comparison, Membership
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
@@ -142,7 +143,9 @@ def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Itera
         line = lines[name]
         yield line.at_least(max(cut for cut in line.cuts if cut <= first))
         yield -line.at_least(next_cut(line.cuts, last))
-    yield -lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, min(MAX_FRAME_BYTES, 1514)))
+    sizes = lines["frame_len"]
+    yield sizes.at_least(max(cut for cut in sizes.cuts if cut <= _frame_headers_bytes(ends[0].ip) + RTP_HEADER.size))
+    yield -sizes.at_least(next_cut(sizes.cuts, min(MAX_FRAME_BYTES, 1514)))
     yield -encoding.is_tcp
 
 
@@ -159,11 +162,16 @@ def _refusal(
     source, target = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
     source, target = endpoint_in(source, lines["src"].piece(model)), endpoint_in(target, lines["dst"].piece(model))
     ports = tuple(_port_in(lines[name].piece(model), media_ports) for name in PORTS)
-    frame_headers_bytes = 62 if ":" in source.ip else 42
+    headers_bytes = _frame_headers_bytes(source.ip)
     first, last = lines["frame_len"].piece(model)
-    size_bytes = min(max(PLAIN_BYTES, first - frame_headers_bytes), last - frame_headers_bytes)
+    size_bytes = min(max(PLAIN_BYTES, first - headers_bytes), last - headers_bytes)
     both = Pair(source, target) if sender == "caller" else Pair(target, source)
     return Refusal(rule, sender, both, (ports[0], ports[1]), packet, size_bytes, encoding.instant_ns(model))
+
+
+def _frame_headers_bytes(ip: str) -> int:
+    """Return the octets before a UDP datagram's payload: Ethernet, IPv4 or IPv6, UDP."""
+    return 62 if ":" in ip else 42
 
 
 def _port_in(piece: tuple[int, int], media_ports: tuple[int, int]) -> int:
@@ -195,7 +203,7 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     return [
         RtpPacket(payload_type, kind, codec, direction, number, timestamp, ssrc, marker)
         for kind, payload_type, codec, direction, number, timestamp, ssrc, marker in product(*choices)
-        if not (marker and 64 <= payload_type <= 95)  # that would be RTCP (RFC 5761 §4)
+        if not 64 <= payload_type <= 95  # with the marker that would be RTCP: not to be used (RFC 5761 §4)
     ]
 
 

@@ -86,7 +86,10 @@ class Planner:
             if medium.is_accepted and medium.answer is not None:
                 to_offerer = self._medium_ways(index, medium.answer, medium.offer, answerer, offerer, medium)
                 to_answerer = self._medium_ways(index, medium.offer, medium.answer, offerer, answerer, medium)
-                yield from self._with_latches(to_offerer, to_answerer)
+                ways = self._with_latches(to_offerer, to_answerer)
+                # Who puts a call on hold may send music, or nothing at all (RFC 3264 §8.4).
+                is_held = session.is_renewed and not (medium.flows_to_offerer and medium.flows_to_answerer)
+                yield from (replace(way, is_expected=False) for way in ways) if is_held else ways
 
     def _medium_ways(
         self,
@@ -98,6 +101,7 @@ class Planner:
         medium: NegotiatedMedium,
     ) -> list[Way]:
         flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
+        flows = flows and sender.address not in _NOWHERE
         is_media = flows and receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
         is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
         kind, accepted, rtp_sources = _kind(receiver), formats(receiver), endpoints(sender, "rtp")

@@ -40,11 +40,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one dialog agreed on, and who answered."""
+    """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before."""
 
     offer: Offer
     answer: SessionDescription
     answerer: Party
+    is_renewed: bool = False
 
 
 @dataclass(slots=True)
@@ -120,7 +121,8 @@ class Negotiation:
             return False
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
             return False
-        self.sessions[dialog] = Session(offer, answer, by)
+        is_renewed = known is not None and (known.is_renewed or known.offer.number != offer.number)
+        self.sessions[dialog] = Session(offer, answer, by, is_renewed)
         return True
 
 

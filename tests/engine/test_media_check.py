@@ -4,7 +4,7 @@ import pytest
 
 from firewall.engine.events import DeadlineReached, FlowsCounted
 from firewall.engine.pinhole import FlowCount
-from tests.media import ALL, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, sdp
+from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, rtp, sdp
 from tests.messages import request
 from tests.scene import Told, policy
 
@@ -161,6 +161,32 @@ def test_a_call_on_hold_is_not_expected_to_be_heard() -> None:
     scene.carrier(again, at_s=10)
     scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=inactive")), at_s=10.1)
     assert scene.tell(DeadlineReached(), at_s=20).alarms == []
+
+
+@pytest.mark.parametrize(
+    ("held", "answered"),
+    [
+        (f"{OFFER}a=sendonly\r\n", "a=recvonly\r\n"),
+        (f"{OFFER}a=recvonly\r\n", "a=sendonly\r\n"),
+        (OFFER.replace(f"c=IN IP4 {CALLER[0]}", "c=IN IP4 0.0.0.0"), ""),
+    ],
+)
+def test_who_puts_the_call_on_hold_may_send_nothing(held: str, answered: str) -> None:
+    """RFC 3264 §8.4: music on hold is a courtesy. After the resume both must be heard again."""
+    scene = MediaScene()
+    scene.call()
+    for n in range(10):
+        scene.packet(CALLER, CALLED, rtp(n), at_s=2 + n / 50)
+        scene.packet(CALLED, CALLER, rtp(n), at_s=2 + n / 50)
+    assert checked(scene).alarms == []
+    hold = invite(held, to_tag="psap", cseq=2)
+    scene.carrier(hold, at_s=10)
+    scene.psap(answer(hold, ANSWER + answered), at_s=10.1)
+    assert scene.tell(DeadlineReached(), at_s=20).alarms == []
+    resume = invite(OFFER, to_tag="psap", cseq=3)
+    scene.carrier(resume, at_s=21)
+    scene.psap(answer(resume), at_s=21.1)
+    assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=26).alarms] == ["emergency_media_lost"]
 
 
 def test_text_need_not_be_typed() -> None:

@@ -92,6 +92,8 @@ class _Prover:
             for each in self._encoded.rules:
                 if each.rule.ban_ns is not None and not each.rule.shadow and each.rule.name not in found:
                     yield from self._banning(promise, each, undecided)
+        if not found and not undecided:
+            undecided.update(dict.fromkeys(self._beyond(promise)))
         for reason in undecided:
             yield self._open(must, reason)
 
@@ -99,9 +101,7 @@ class _Prover:
         self, promise: _Encoded, case: Case, found: dict[str | None, Broken], undecided: dict[str, None]
     ) -> None:
         """Find every rule that breaks a promise on messages of one kind."""
-        passes = self._survey.allows(case.context, 0)
-        broken = passes if promise.must.verdict == "drop" else -passes
-        goal = [self._routed, promise.when, broken, *(-self._decides(name) for name in found)]
+        goal = [*self._goal(promise, case), *(-self._decides(name) for name in found)]
         while len(found) < MAX_FINDINGS:
             answer = self._survey.find(case, goal, partial(self._judged, promise.must, case))
             if answer is None:
@@ -112,6 +112,19 @@ class _Prover:
             name = answer.decision.decision.rule
             found.setdefault(name, answer)
             goal.append(-self._decides(name))
+
+    def _goal(self, promise: _Encoded, case: Case) -> list[int]:
+        """Return the literals that a message breaks a promise."""
+        passes = self._survey.allows(case.context, 0)
+        return [self._routed, promise.when, passes if promise.must.verdict == "drop" else -passes]
+
+    def _beyond(self, promise: _Encoded) -> Iterator[str]:
+        """Say so where messages might break a promise that have what only examples were asked about."""
+        for group in self._groups:
+            free = self._survey.unshown(group[0].context)
+            if free and self._survey.is_possible_beyond(group[0].context, self._goal(promise, group[0]), free):
+                yield f"not every message that {' or '.join(sorted(set(free.values())))} is about was tried"
+                return
 
     def _decides(self, name: str | None) -> int:
         if name is None:

@@ -28,6 +28,8 @@ def broken(when: str, verdict: str, rules: str = "") -> list[Finding]:
 NO_REGISTER = rule('sip.Method == "REGISTER"', "reject", name="no-register")
 
 KEPT = {
+    "what is wrong in any way is dropped": ("sip.anomaly and not emergency", "drop", rule("sip.anomaly")),
+    "what is no message is dropped for each reason": ('malformed.reason == "stun"', "drop", rule("malformed")),
     "a method dropped everywhere": ('sip.Method == "REGISTER"', "drop", NO_REGISTER),
     "whatever its source": ('sip.Method == "REGISTER" and not zone.src == "carrier"', "drop", NO_REGISTER),
     "a text inside a longer one": ('sip.User-Agent == "scan-x"', "drop", rule('sip.User-Agent contains "scan"')),
@@ -124,3 +126,14 @@ def test_two_promises_that_one_rule_breaks_are_two_findings() -> None:
     ]
     tested = policy(rule("net.src == 192.0.2.0/24 and not emergency"), extra="must:\n" + "".join(promises))
     assert [finding.message.split('"')[1] for finding in check(tested)] == ["one", "two"]
+
+
+def test_a_message_with_an_anomaly_breaks_a_promise() -> None:
+    labels = [each.witness.name for each in broken('sip.anomaly == "conflicting_cseq"', "drop") if each.witness]
+    assert set(labels) == {"ordinary INVITE with conflicting_cseq"}
+
+
+def test_a_promise_about_anomalies_that_no_example_tells_stays_open() -> None:
+    promise = 'sip.anomaly and sip.User-Agent contains "x" and not emergency'
+    (found,) = check(promising(promise, "drop"))
+    assert found.code == "SOS115"

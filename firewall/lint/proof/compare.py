@@ -340,14 +340,12 @@ class _Comparer:
 
     def _look_beyond(self, groups: Sequence[list[Case]]) -> None:
         """Where a rule looks at a thing that no message here has, or all have, nothing is known of the others."""
-        fixed = self._never_varied(groups)
-        if not fixed:
-            return
+        never_varied = self._never_varied(groups)
         for group in groups:
             context = group[0].context
-            assumed = [each for each in self._survey.assumed(context) if abs(each) not in fixed]
-            if self._encoding.formula.is_possible([*assumed, self._differ(context)]):
-                fields = ", ".join(dict.fromkeys(fixed.values()))
+            free = {**never_varied, **self._survey.unshown(context)}
+            if free and self._survey.is_possible_beyond(context, [self._differ(context)], free):
+                fields = ", ".join(dict.fromkeys(free.values()))
                 self._unanswered.setdefault(f"the rules look at {fields} in a way that no message tried here shows")
                 return
 

@@ -1,6 +1,6 @@
 """Questions about all traffic: any source and destination, any interface, under one policy or under two at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
@@ -39,6 +39,8 @@ _MAX_MISSES = 8
 """So many messages that are not what the formula says are tried, before a question counts as undecided."""
 _IPV6_MORE_BYTES = 20
 """An IPv6 header is so much longer than one of IPv4 (RFC 8200 §3)."""
+_TOO_LARGE = Facts(Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, b""), malformed="message_too_large")
+"""The one reason that no datagram shows: only a stream carries a message over the size limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,27 @@ class Survey(Asker):
     def assumed(self, context: Context) -> list[int]:
         """Return the literals of all that a context fixes."""
         return super().assumed(self._free(context))
+
+    def unshown(self, context: Context) -> dict[int, str]:
+        """Return the literals about what only examples are shown of among the contexts, with the fields.
+
+        What else may come with an anomaly, and how long and by which transport what is no message may be.
+        """
+        found: dict[int, str] = {}
+        if context.facts.message is None:
+            found = dict.fromkeys((abs(each) for each in self._size_and_transport(context)), "frame.len, udp, tcp")
+        for (_, atom), literal in self.encoding.own.items():
+            name = base_field(atom.operand).name
+            if (name == "sip.anomaly" and context.facts.message is not None) or (
+                name == "malformed.reason" and context.facts.message is None and self.holds(atom, _TOO_LARGE)
+            ):
+                found[literal] = name
+        return found
+
+    def is_possible_beyond(self, context: Context, goal: Sequence[int], free: Container[int]) -> bool:
+        """Tell whether the goal might be met if these literals were not as the context has them."""
+        assumed = [each for each in self.assumed(context) if abs(each) not in free]
+        return self.encoding.formula.is_possible([*assumed, *goal])
 
     def facts(self, context: Context, number: int) -> tuple[Facts, bool]:
         """Return what a policy's rules see of a context's plain message, and whether it follows what was allowed."""
@@ -350,14 +373,18 @@ class Survey(Asker):
         ends = [encoding.formula.any_of(lines[name].within(n.first, n.last) for n in OPEN_NETWORKS) for name in _ENDS]
         ends += [lines["sport"].at_least(1), lines["dport"].at_least(1)]
         if context.is_fixed:
-            # What is no SIP message has its own length, and nothing to say in it.
-            size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_MAPPED, IPV4_MAPPED + 2**32 - 1)
-            if ":" in context.facts.datagram.src_ip:
-                size -= _IPV6_MORE_BYTES
-            short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])
-            long = encoding.formula.all_of([-is_ipv4, lines["frame_len"].at(size + _IPV6_MORE_BYTES)])
-            ends += [-encoding.is_tcp, encoding.formula.any_of([short, long])]
+            ends += self._size_and_transport(context)
         return ends
+
+    def _size_and_transport(self, context: Context) -> list[int]:
+        """Return the literals of a datagram that is sent as it stands."""
+        encoding, lines = self.encoding, self.encoding.lines
+        size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_MAPPED, IPV4_MAPPED + 2**32 - 1)
+        if ":" in context.facts.datagram.src_ip:
+            size -= _IPV6_MORE_BYTES
+        short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])
+        long = encoding.formula.all_of([-is_ipv4, lines["frame_len"].at(size + _IPV6_MORE_BYTES)])
+        return [-encoding.is_tcp, encoding.formula.any_of([short, long])]
 
     def _plain(self, context: Context) -> list[int]:
         """What is given up first stands first: above a limit is only what has to be."""

@@ -15,6 +15,7 @@ from firewall.lint.flow import FLOWS, Flow, Writer
 from firewall.lint.form import SOS, Form, FormFlow
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
+from firewall.lint.oddity import odd_messages, unreadable_messages
 from firewall.lint.probe import Probe, decide, sent_of
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
@@ -46,7 +47,6 @@ _WHERE: dict[State, str] = {
     "confirmed": "in a confirmed dialog",
     "terminated": "in a terminated dialog",
 }
-_UNREADABLE = (b"\x00\x01\x02 no SIP at all\r\n\r\n", b"INVITE sip:1000@psap.example SIP/2.0\r\nno header\r\n\r\n")
 _ORDINARY = Form("ordinary", "sip:+16175551212@{host}", "<sip:+16175551212@{host}>")
 _TEST = Form("urn:service:test.sos", "urn:service:test.sos", "<urn:service:test.sos>", is_test=True)
 _CALLBACK = replace(_ORDINARY, name="callback", headers=(("Priority", "psap-callback"),))
@@ -91,7 +91,7 @@ def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Chain
             for method in methods:
                 found += _of_method(known, kind, state, method, pair)
         found += [_stray_response(known, kind, method, pair) for method in methods if method != "ACK"]
-    found += [_unreadable(known, data, pair) for data in _UNREADABLE]
+    found += _odd_chains(known, conditions, pair)
     return [chain for chain in found if chain]
 
 
@@ -203,11 +203,22 @@ def _exchange(
         script.answer(request, 200, role)
 
 
-def _unreadable(policy: Policy, data: bytes, pair: Pair) -> Chain:
-    def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
-        script.steps.append(Step(0, "caller", "datagram that is no SIP message", "initial", data))
+def _odd_chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
+    """Yield what is no SIP message, and where rules ask for it each thing that can be wrong with one."""
+    asked = {base_field(atom.operand).name for atom in conditions}
+    for code, data in unreadable_messages():
+        if code == "not_sip" or "malformed.reason" in asked:
+            yield _fixed(policy, "datagram that is no SIP message", "no SIP message", data, pair)
+    for code, data in odd_messages() if "sip.anomaly" in asked else ():
+        yield _fixed(policy, f"INVITE with {code}", f"ordinary INVITE with {code}", data, pair)
 
-    return _chain(policy, Flow("no SIP message", "voice", None, write), _Kind(_ORDINARY), pair)
+
+def _fixed(policy: Policy, label: str, name: str, data: bytes, pair: Pair) -> Chain:
+    def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
+        script.steps.append(Step(0, "caller", label, "initial", data))
+
+    chain = _chain(policy, Flow(name, "voice", None, write), _Kind(_ORDINARY), pair)
+    return tuple(replace(context, is_fixed=True) for context in chain)
 
 
 def _chain(policy: Policy, flow: Flow, kind: _Kind, pair: Pair) -> Chain:

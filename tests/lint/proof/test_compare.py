@@ -56,3 +56,30 @@ def test_the_call_before_a_message_may_be_one_that_began_before_the_policies_wer
     only_odd = rule('sip.Method == "INVITE" and not sip.User-Agent == "odd"', name="a")
     found = between(only_odd, only_odd + rule('sip.Method == "BYE" and dialog.state == "confirmed"'))
     assert {each.shown.set_up > 0 for each in found.changes} == {True}
+
+
+def test_a_rule_about_anomalies_is_a_change_shown_by_a_message_that_has_one() -> None:
+    found = between("", rule('sip.anomaly == "conflicting_cseq" and not emergency', name="odd"))
+    assert {(each.shown.before.rule, each.shown.after.rule) for each in found.changes} >= {("from-carrier", "odd")}
+    assert found.changes[0].messages == ["INVITE with conflicting_cseq"]
+
+
+def test_a_rule_about_anomalies_together_with_what_no_odd_message_here_has_leaves_the_question_open() -> None:
+    odd = rule('sip.anomaly and sip.User-Agent contains "x" and not emergency', name="odd")
+    found = between(odd, odd.replace('"x"', '"y"'))
+    assert found.changes == ()
+    assert found.unanswered
+    assert between(odd, odd.replace("sip.anomaly and", "sip.anomaly and sip and")).unanswered == ()
+
+
+def test_reasons_why_a_datagram_is_no_message_are_told_apart() -> None:
+    found = between(rule('malformed.reason in {"stun", "not_sip"}'), rule('malformed.reason == "not_sip"'))
+    assert {(each.shown.before.rule, each.shown.after.rule) for each in found.changes} >= {("guilty", "from-carrier")}
+    assert between(rule('malformed.reason == "stun"'), rule('malformed.reason in {"stun"}')).unanswered == ()
+
+
+def test_what_is_no_message_may_be_of_any_length_and_come_over_tcp() -> None:
+    for more in ("frame.len > 900", "tcp"):
+        found = between("", rule(f"malformed and {more}"))
+        assert found.changes == ()
+        assert found.unanswered

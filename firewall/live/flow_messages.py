@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from firewall.live.flow_sets import Element
+from firewall.live.flow_sets import ACCEPT, Element
 from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
@@ -23,7 +23,7 @@ _BYTES, _PACKETS = 1, 2
 # NFTA_OBJ_*
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER_TYPE = 1, 2, 3, 4, 1
 
-_GOTO = struct.pack(">i", -4)
+_GOTO, _NF_ACCEPT = struct.pack(">i", -4), struct.pack(">i", 1)
 _NUMBER = struct.Struct(">Q")
 
 
@@ -46,15 +46,16 @@ def _in_set(table: str, set_name: str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _goto(chain: str) -> bytes:
-    return nested(_DATA, nested(_VERDICT, attribute(_CODE, _GOTO), text(_CHAIN, chain)))
+def _verdict(chain: str) -> bytes:
+    said = (attribute(_CODE, _NF_ACCEPT),) if chain == ACCEPT else (attribute(_CODE, _GOTO), text(_CHAIN, chain))
+    return nested(_DATA, nested(_VERDICT, *said))
 
 
 def add_element(table: str, element: Element, timeout_ms: int, *, chain: str = "", comment: str = "") -> bytes:
-    """Return the message that adds an element for a time; ``chain`` is where a map sends packets."""
+    """Return the message that adds an element for a time; ``chain`` is where a map sends packets, or ``ACCEPT``."""
     parts = [nested(_KEY, attribute(_VALUE, element.key))]
     if chain:
-        parts.append(_goto(chain))
+        parts.append(_verdict(chain))
     parts.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
     if comment:
         said = comment.encode() + b"\0"

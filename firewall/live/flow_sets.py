@@ -20,8 +20,8 @@ FAMILIES: tuple[Family, ...] = (4, 6)
 
 CHAIN_OF: dict[Inspect, str] = {"first": "media_first", "sample": "media_sample", "all": "media_all"}
 """Where the packets of an allowed flow go: by which of them are copied to the daemon."""
-SETTLED_CHAIN_OF: dict[Inspect, str] = {**CHAIN_OF, "first": "media_settled_first", "sample": "media_settled"}
-"""Where they go once its first packets were copied: there is less to do there."""
+ACCEPT = "accept"
+"""In place of a chain, where no packet is copied: each chain, and each rule in it, costs every packet."""
 DROP_CHAIN = "media_dropped"
 
 _ADDRESS_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}

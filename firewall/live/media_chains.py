@@ -1,9 +1,11 @@
 """The part of the nftables table that media passes: the sets of negotiated flows, and what becomes of other packets.
 
-A packet of a flow in a set never leaves the kernel: it is counted in its element and accepted, the first ones and a
-sample copied to the daemon. What no element fits is media that nobody negotiated. It is copied, too, so that it can be
-told why, then dropped, but only while the daemon is alive: its sign of life is an element that it puts into a set
-again and again. Without it, each zone's ``on_daemon_down`` decides on what is not negotiated.
+A packet of a flow in a set never leaves the kernel: it is counted in its element and accepted. Some are copied to the
+daemon on their way: the first ones of a flow, and a few of a long one now and then, for which its element sends
+packets through a chain that copies; at other times the element itself accepts them. What no element fits is media that
+nobody negotiated. It is copied, too, so that it can be told why, then dropped, but only while the daemon is alive: its
+sign of life is an element that it puts into a set again and again. Without it, each zone's ``on_daemon_down`` decides
+on what is not negotiated.
 """
 
 from firewall.live.flow_sets import DROP_CHAIN, FAMILIES, Family, plain_name, set_types, zone_set
@@ -25,7 +27,6 @@ LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in ("medi
 _FLOW_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
 _FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
 _LIMITED_FLOWS = 65536
-_SAMPLED_OF = 500  # packets: one of them in 10 s, where a packet comes every 20 ms
 _SAMPLED_IN_ALL = "limit rate 2000/second burst 4000 packets"
 _UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
 _SAMPLE = f"limit rate 6/minute burst {FIRST_PACKETS} packets"
@@ -62,8 +63,6 @@ def media_chains(policy: Policy) -> str:
     chains = {
         "media_sample": [*_copies(_SAMPLE), "accept"],
         "media_first": [*_copies(_FIRST), "accept"],
-        "media_settled": [f"numgen random mod {_SAMPLED_OF} == 0 {_SAMPLED_IN_ALL} {_log(SAMPLE_PREFIX)}", "accept"],
-        "media_settled_first": ["accept"],
         "media_all": [_log(SAMPLE_PREFIX), "accept"],
         DROP_CHAIN: [*_copies(_SAMPLE), _UNLESS_ALIVE, "drop"],
         "media_refused": [

@@ -23,9 +23,9 @@ from firewall.live.flow_messages import (
     read_elements,
 )
 from firewall.live.flow_sets import (
+    ACCEPT,
     CHAIN_OF,
     DROP_CHAIN,
-    SETTLED_CHAIN_OF,
     Element,
     comment_of,
     element_of,
@@ -41,7 +41,13 @@ ALIVE_MS = 3000
 """How long the kernel takes the daemon for alive after its last sign of life."""
 
 SETTLED_PACKETS = 20
-"""After how many packets a flow's first ones have been copied."""
+"""After how many packets through a chain that copies there are copies enough."""
+
+SAMPLE_EVERY_S = 10.0
+"""How often packets of a flow go through that chain again."""
+
+SAMPLED_AT_ONCE = 50
+"""How many flows begin to do so with one count: it costs two changes of an element each."""
 
 _ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
@@ -49,7 +55,7 @@ _CHANGES_PER_TRANSACTION = 500
 _REPLACED_AT_ONCE = 200
 _ASKED_AT_ONCE = 100
 _BUFFER_BYTES = 4 * 1024 * 1024
-_INSPECTION_OF = {chain: inspect for chains in (CHAIN_OF, SETTLED_CHAIN_OF) for inspect, chain in chains.items()}
+_INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
 
 
 class PinholesStatus(msgspec.Struct, frozen=True):
@@ -66,18 +72,24 @@ class PinholesStatus(msgspec.Struct, frozen=True):
 
 class _Held(msgspec.Struct):
     """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
-    took the place of had counted. ``turn``: the count during which it was added. ``is_settled``: its first packets were
-    copied."""
+    took the place of had counted. ``turn``: the count during which it was added. ``is_settled``: no packets are copied
+    at present; ``turned_at_*``: when that last changed, by the clock and by what it had counted."""
 
     pinhole: Pinhole
     keys: list[PinholeKey]
     turn: int
     refresh_at_s: float = 0.0
     is_settled: bool = False
+    turned_at_s: float = 0.0
+    turned_at_packets: int = 0
     before_packets: int = 0
     before_octets: int = 0
     packets: int = 0
     octets: int = 0
+
+    def turn_to(self, is_settled: bool, now_s: float) -> None:
+        """Have packets copied from now on, or no longer."""
+        self.is_settled, self.turned_at_s, self.turned_at_packets = is_settled, now_s, self.packets
 
     def counts(self) -> list[FlowCount]:
         """Return what is known, for each pinhole."""
@@ -226,17 +238,34 @@ class Pinholes:
                 self.refused_packets = counted - self._refused_before
 
     def _refresh(self) -> None:
-        """Give elements that would soon time out another time, since the engine alone says what is closed; and take
-        flows out of the copying of first packets that are over these."""
+        """Give elements that would soon time out another time, since the engine alone says what is closed; take flows
+        out of the chain that copies, and put others back into it."""
         now_s = time.monotonic()
         out: list[_Change] = []
         for element, held in self._held.items():
             is_copied = held.pinhole.verdict == "allow" and held.pinhole.inspect != "all"
-            is_new = is_copied and held.packets > SETTLED_PACKETS and not held.is_settled
-            if (is_new or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
-                held.is_settled = held.is_settled or is_new
+            is_done = is_copied and not held.is_settled and held.packets > held.turned_at_packets + SETTLED_PACKETS
+            if (is_done or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
+                if is_done:
+                    held.turn_to(True, now_s)
                 self._replace(element, held, out)
+        self._sample(now_s, out)
         self._commit(out)
+
+    def _sample(self, now_s: float, out: list[_Change]) -> None:
+        """Have packets of some flows copied again, those first that have waited longest."""
+        due = [
+            (element, held)
+            for element, held in self._held.items()
+            if held.is_settled
+            and held.pinhole.inspect == "sample"
+            and held.turned_at_s + SAMPLE_EVERY_S <= now_s
+            and held.packets > held.turned_at_packets
+        ]
+        due.sort(key=lambda each: each[1].turned_at_s)
+        for element, held in due[:SAMPLED_AT_ONCE]:
+            held.turn_to(False, now_s)
+            self._replace(element, held, out)
 
     def _open(self, pinhole: Pinhole, out: list[_Change]) -> None:
         if pinhole.key.transport != "UDP":
@@ -253,7 +282,7 @@ class Pinholes:
         is_same_to_kernel = (held.pinhole.verdict, held.pinhole.inspect) == (pinhole.verdict, pinhole.inspect)
         held.pinhole = pinhole
         if not is_same_to_kernel:
-            held.is_settled = False
+            held.turn_to(False, time.monotonic())
             self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
@@ -278,8 +307,8 @@ class Pinholes:
         pinhole = held.pinhole
         timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
-        chains = SETTLED_CHAIN_OF if held.is_settled else CHAIN_OF
-        chain = chains[pinhole.inspect] if pinhole.verdict == "allow" else DROP_CHAIN
+        chain = ACCEPT if held.is_settled else CHAIN_OF[pinhole.inspect]
+        chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
         comment = comment_of(pinhole)
         out.append(_Change(True, add_element(TABLE, element, timeout_ms, chain=chain, comment=comment)))
 

@@ -14,7 +14,7 @@ import pytest
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
 from firewall.live.nftables import render_ruleset
-from firewall.live.pinholes import SETTLED_PACKETS, Pinholes
+from firewall.live.pinholes import SAMPLE_EVERY_S, SETTLED_PACKETS, Pinholes
 from tests.live.conftest import Namespaces
 from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, PSAP
@@ -48,13 +48,21 @@ class Kernel:
         listed = json.loads(self.nft("-j", "list", "map", "inet", "sosgate", name))["nftables"]
         found = next(each["map"] for each in listed if "map" in each).get("elem", [])
         return [
-            {"key": key["elem"]["val"]["concat"], "goto": verdict["goto"]["target"], **key["elem"]}
-            for key, verdict in found
+            {"key": key["elem"]["val"]["concat"], "goto": _target(verdict), **key["elem"]} for key, verdict in found
         ]
+
+    def way(self) -> str:
+        """Where packets of the only element go."""
+        (element,) = self.elements()
+        return str(element["goto"])
 
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
         return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))
+
+
+def _target(verdict: dict[str, Any]) -> str:
+    return "accept" if "accept" in verdict else str(verdict["goto"]["target"])
 
 
 @pytest.fixture
@@ -188,14 +196,61 @@ def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packe
     for _ in range(3):
         send(flow, SETTLED_PACKETS)
         asyncio.run(kernel.pinholes.count())
-        ways += [each["goto"] for each in kernel.elements()]
-    assert ways == ["media_sample", "media_settled", "media_settled"]
+        ways.append(kernel.way())
+    assert ways == ["media_sample", "accept", "accept"]
     assert kernel.pinholes.read([pinhole().key])[0].packets == 3 * SETTLED_PACKETS
     second = kernel.again()
     try:
         assert second.recover(("carrier", "psap")) == (pinhole(),)
     finally:
         second.close()
+
+
+def test_packets_of_a_long_flow_are_copied_again_now_and_then(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after(seconds: float, packets: int) -> str:
+        nonlocal clock_s
+        clock_s += seconds
+        send(flow, packets)
+        asyncio.run(kernel.pinholes.count())
+        return kernel.way()
+
+    clock_s = time.monotonic()
+    monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: clock_s)
+    kernel.pinholes.change([pinhole()], [])
+    assert after(1, SETTLED_PACKETS + 1) == "accept"
+    assert after(SAMPLE_EVERY_S - 1, 1) == "accept"
+    assert after(1, 1) == "media_sample"
+    assert after(1, SETTLED_PACKETS) == "media_sample"
+    assert after(1, 1) == "accept"
+    assert after(SAMPLE_EVERY_S, 0) == "accept"  # nothing came, so there is nothing to look at
+    kernel.pinholes.change([pinhole(inspect="first")], [])
+    assert after(1, SETTLED_PACKETS + 1) == "accept"
+    assert after(SAMPLE_EVERY_S, 1) == "accept"
+    assert kernel.pinholes.read([pinhole().key])[0].packets == 3 * SETTLED_PACKETS + 6
+
+
+def test_of_many_flows_those_are_copied_again_first_that_have_waited_longest(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ways(seconds: float) -> list[str]:
+        nonlocal clock_s
+        clock_s += seconds
+        for port in (40_000, 40_002):
+            for _ in range(SETTLED_PACKETS + 1):
+                flow[0].sendto(bytes(100), (PSAP, port))
+        asyncio.run(kernel.pinholes.count())
+        return [each["goto"] for each in sorted(kernel.elements(), key=lambda each: each["key"][2])]
+
+    clock_s = time.monotonic()
+    monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: clock_s)
+    monkeypatch.setattr("firewall.live.pinholes.SAMPLED_AT_ONCE", 1)
+    kernel.pinholes.change([pinhole(40_002), pinhole(40_000)], [])
+    assert ways(1) == ["accept", "accept"]
+    seen = [ways(SAMPLE_EVERY_S) for _ in range(3)]
+    assert sorted(seen[:2]) == [["accept", "media_sample"], ["media_sample", "accept"]]
+    assert seen[2] == seen[0]
 
 
 def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:

@@ -267,6 +267,7 @@ class Engine:
                 facts,
                 decision,
                 self.policy,
+                engine_ns,
                 now_ns,
                 guarded=guarded,
                 is_trunk=is_trunk,

@@ -17,6 +17,8 @@ from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request
 
+_NO_CALL_METHODS = frozenset({"REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE"})
+
 
 class Ledger:
     """Every emergency call attempt, told to the log when it is hurt and when its outcome is known."""
@@ -46,6 +48,17 @@ class Ledger:
         attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
         return attempt
 
+    def _joined(self, call: Call, facts: Facts, now_ns: int) -> Attempt | None:
+        """Open an attempt of whose call only the middle was seen: it began before the firewall or the capture did."""
+        message, mark = facts.message, facts.emergency
+        if mark is None or mark.emergency_class == "registration" or message is None or message.to_tag is None:
+            return None
+        if message.cseq_method in _NO_CALL_METHODS:
+            return None
+        call.attempt = self._begun(facts, mark, "INVITE", now_ns)
+        call.attempt.is_recovered = call.attempt.is_acknowledged = True
+        return call.attempt
+
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Write]:
         """Take note of a message that was let through; tell the outcome when it is known by it."""
         attempt = call.attempt
@@ -63,6 +76,7 @@ class Ledger:
         facts: Facts,
         decision: Decision,
         policy: Policy,
+        now_ns: int,
         wall_ns: int,
         *,
         guarded: bool,
@@ -72,7 +86,7 @@ class Ledger:
 
         ``is_trunk``: calls went between these two addresses before.
         """
-        attempt = call.attempt
+        attempt = call.attempt or self._joined(call, facts, now_ns)
         if attempt is None:
             return []
         if guarded:
@@ -90,7 +104,7 @@ class Ledger:
         if message is None and mark is not None:
             call.attempt = self._begun(facts, mark, "", now_ns)
         self.seen(call, facts, now_ns)
-        return self.blocked(call, facts, decision, policy, wall_ns, guarded=False, is_trunk=is_trunk)
+        return self.blocked(call, facts, decision, policy, now_ns, wall_ns, guarded=False, is_trunk=is_trunk)
 
     def media_blocked(
         self, call: Call, way: Way, decision: Decision, policy: Policy, wall_ns: int, *, guarded: bool

@@ -44,7 +44,13 @@ class LogFile:
         return self.error is not None
 
     def write(self, lines: bytes) -> None:
-        """Append whole lines, each with its newline. A failure is told by ``error`` and ``lost_records``."""
+        """Append whole lines, each with its newline. A failure is told by ``error`` and ``lost_records``.
+
+        A file that was removed is made anew, as what is written to it would be found by nobody.
+        """
+        if self._is_removed() and not self._made_anew():
+            self.lost_records += lines.count(b"\n")
+            return
         data = self._unfinished + lines
         written = 0
         while written < len(data):
@@ -84,6 +90,18 @@ class LogFile:
         # The descriptor keeps its number, so that a sync under way in another thread hits one file or the other.
         os.dup2(opened, self._descriptor, inheritable=False)
         os.close(opened)
+
+    def _is_removed(self) -> bool:
+        found = os.fstat(self._descriptor)
+        return found.st_nlink == 0 and stat.S_ISREG(found.st_mode)
+
+    def _made_anew(self) -> bool:
+        try:
+            self.reopen()
+        except MachineError as error:
+            self.error = f"the file was removed, and a new one cannot be made: {error.cause}"
+            return False
+        return True
 
     def take_lost(self) -> int:
         """Return how many records were lost since the last call."""

@@ -106,3 +106,18 @@ def test_the_alarm_says_what_was_blocked(message: bytes, words: str) -> None:
         scene.carrier(request(cseq=77))  # the call is known, and an emergency
     (alarm,) = scene.carrier(message, at_s=1).alarms
     assert alarm.alarm.message.startswith(words)
+
+
+def test_a_call_of_which_only_the_middle_is_seen_is_told_when_it_is_hurt() -> None:
+    """It began before the firewall, or the capture, did."""
+    rules = "  - {name: no-info, when: 'sip.Method == \"INFO\"', action: drop}\n" + ALL
+    scene = Scene(policy(rules))
+    (call,) = scene.carrier(request("INFO", to_tag="psap", cseq=5)).calls
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", "MidTrafficBlocked", "policy")
+    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=6), at_s=9).calls
+    assert (ended.outcome, ended.ended_s) == ("impaired", 9.0)
+
+
+def test_what_is_no_call_opens_no_attempt() -> None:
+    scene = Scene(policy("  - {name: none, action: drop}"))
+    assert scene.carrier(request("SUBSCRIBE", "urn:service:sos", to_tag="x")).calls == []

@@ -187,3 +187,37 @@ async def test_records_that_come_during_a_sync_share_the_next_one_and_never_wait
     assert errors == ["Input/output error"] * 2
     syncer.close()
     log.close()
+
+
+def test_a_file_that_was_removed_is_made_anew_and_one_that_cannot_be_counts_as_failing(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    path = folder / "log"
+    log = LogFile(path)
+    log.write(LINE)
+    path.unlink()
+    log.write(LINE)
+    assert path.read_bytes() == LINE
+    path.unlink()
+    folder.rmdir()
+    log.write(2 * LINE)
+    assert log.failing
+    assert log.error == "the file was removed, and a new one cannot be made: No such file or directory"
+    assert log.take_lost() == 2
+    folder.mkdir()
+    log.write(LINE)
+    assert not log.failing
+    assert path.read_bytes() == LINE
+    log.close()
+
+
+def test_a_rotated_file_is_written_on_until_it_is_reopened(tmp_path: Path) -> None:
+    path, rotated = tmp_path / "log", tmp_path / "log.1"
+    log = LogFile(path)
+    path.rename(rotated)
+    log.write(LINE)
+    assert rotated.read_bytes() == LINE
+    log.reopen()
+    log.write(LINE)
+    assert path.read_bytes() == LINE
+    log.close()

@@ -241,6 +241,7 @@ class Media:
         self._policy = self._checks.policy = policy
         self._verdicts = MediaVerdicts(policy, rules, self._ledger, self._alarms)
         self._planner = Planner(policy)
+        self._guarding_planner = Planner(policy, is_guarding=True)
         self._zone = zone_finder(policy.zones)
 
     def _fitting(self, datagram: Datagram) -> Hole | None:
@@ -257,7 +258,8 @@ class Media:
 
     def _renew(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         """Bring the open pinholes of a call to what it has negotiated."""
-        wanted = self._planner.ways(media.negotiation)
+        is_guarded = call.emergency is not None and self._policy.emergency.guard == "enforce"
+        wanted = (self._guarding_planner if is_guarded else self._planner).ways(media.negotiation)
         if media.is_recovered and not media.negotiation.sessions:
             wanted = {**media.held, **wanted}
         elif media.negotiation.sessions:

@@ -60,10 +60,15 @@ class Way:
 
 
 class Planner:
-    """Plans by one policy."""
+    """Plans by one policy.
 
-    def __init__(self, policy: Policy) -> None:
+    ``is_guarding``: for calls that the guard keeps heard. Who named an address that is not its own, behind a NAT or
+    by mistake, may then send from where its signalling comes from, too, and is sent media there, whatever ``nat`` says.
+    """
+
+    def __init__(self, policy: Policy, *, is_guarding: bool = False) -> None:
         self._media: MediaPolicy = policy.media
+        self._is_guarding = is_guarding
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
 
@@ -137,8 +142,12 @@ class Planner:
         """The keys of a way: one for each source that the policy wants to fit."""
         known = [source for source in sources if _number(source[0]) is not None and source[0] not in _NOWHERE]
         same_family = [source for source in known if (":" in source[0]) == (":" in endpoint[0])]
-        if self._media.nat == "latch" and not any(self._fits(source[0], src) for source in same_family):
-            same_family = [(src.ip, 0)]
+        if not any(self._fits(source[0], src) for source in same_family):
+            own = [(src.ip, 0)] if (":" in src.ip) == (":" in endpoint[0]) else []
+            if self._media.nat == "latch":
+                same_family = own
+            elif self._is_guarding and same_family:
+                same_family += own
         wanted = self._media.source
         if wanted == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
             yield _key(protocol, self._comparable(src), None, None, endpoint)
@@ -178,10 +187,13 @@ class Planner:
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
             hidden = {way.protocol for way in back if way.refusal == "media_third_party" and not way.is_spare}
             for way in ways:
-                if self._media.nat == "off":
-                    yield way
-                elif way.refusal != "media_third_party":
+                if self._media.nat == "latch":
+                    if way.refusal != "media_third_party":
+                        yield replace(way, latches=way.protocol in hidden)
+                elif self._is_guarding and way.key.src_ip == way.src.ip:
                     yield replace(way, latches=way.protocol in hidden)
+                else:
+                    yield way
 
     def _fits(self, address: str, party: Party) -> bool:
         """Tell whether an address is where a party may have its media: its own, or one of its zone."""

@@ -394,6 +394,25 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
     assert scene.open == {}
 
 
+def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_stranger_in() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    outside = (CALLER[0], 61000)
+    assert scene.packet(CALLED, outside, at_s=2).outputs[0].record.decision.verdict == "drop"  # type: ignore[union-attr]
+    scene.packet(outside, CALLED, at_s=2.1)
+    assert (scene.to(CALLED), scene.to(outside)) == ([("10.0.0.5", "allow"), (CALLER[0], "allow")], FROM_CALLED)
+    assert reasons(scene.packet(("192.0.2.66", 61000), CALLED, at_s=2.2)) == [("refused", "media_wrong_source")]
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+def test_an_ordinary_caller_behind_nat_is_the_policys_choice() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(CALLED) == [("10.0.0.5", "allow")]
+
+
 def test_packets_of_no_call_are_refused_and_those_of_other_protocols_left_alone() -> None:
     scene = MediaScene()
     assert reasons(scene.packet(CALLER, CALLED, at_s=1)) == [("refused", "media_not_negotiated")]

@@ -156,6 +156,13 @@ REASONS: dict[str, Reason] = _table(
         "The message has more than 512 header lines. No rule matched: `exceptions.malformed` decided.",
     ),
     Reason(
+        "too_many_values",
+        "malformed",
+        "Too many values in header lines",
+        "The header lines hold more than 1 024 commas, which divide values (RFC 3261 §7.3.1): more than any list in "
+        "use, and slow to read on purpose. No rule matched: `exceptions.malformed` decided.",
+    ),
+    Reason(
         "status_code_invalid",
         "malformed",
         "Status line without a status code",

@@ -9,6 +9,9 @@ MAX_START_LINE_BYTES = 8_192
 MAX_HEADER_LINES = 512
 """RFC 4475 §3.1.1.1 and long Via/Record-Route/Identity chains stay under 100."""
 
+MAX_HEADER_COMMAS = 1_024
+"""Each may divide two values, and each value costs time; the longest lists in use (Allow, Via, Contact) have dozens."""
+
 MAX_BODY_PARTS = 64
 """Parts of a multipart body, over all levels."""
 

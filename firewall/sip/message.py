@@ -9,7 +9,7 @@ from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
 from firewall.sip.content_length import announced_length
 from firewall.sip.headers import Head, canonical_name, read_head
-from firewall.sip.limits import MAX_HEADER_LINES, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
+from firewall.sip.limits import MAX_HEADER_COMMAS, MAX_HEADER_LINES, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.name_addr import NameAddr, parse_name_addr
 from firewall.sip.start_line import find_empty_line, read_request_line, read_status_line
 from firewall.sip.stun import is_stun
@@ -254,7 +254,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
 
     Raises:
         SipSyntaxError: ``not_sip`` (no start line of a request or response), ``stun``, ``status_code_invalid``,
-            ``message_too_large``, ``start_line_too_long``, ``too_many_headers``. Nothing else, whatever the bytes.
+            ``message_too_large``, ``start_line_too_long``, ``too_many_headers``, ``too_many_values``. Nothing
+            else, whatever the bytes.
     """
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{len(payload)} bytes; limit {MAX_MESSAGE_BYTES}")
@@ -272,6 +273,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     if head.has_empty_line:
         head_bytes, rest = _split_at_first_empty_line(whole)
         head = read_head(head_bytes)
+    if len(head_bytes) > MAX_HEADER_COMMAS and (commas := head_bytes.count(b",")) > MAX_HEADER_COMMAS:
+        raise SipSyntaxError("too_many_values", f"{commas} commas in the headers; limit {MAX_HEADER_COMMAS}")
     if len(head.start_line) > MAX_START_LINE_BYTES:
         raise SipSyntaxError("start_line_too_long", f"{len(head.start_line)} characters; limit {MAX_START_LINE_BYTES}")
     status_line = read_status_line(head.start_line)

@@ -126,6 +126,7 @@ def test_what_has_no_start_line_is_no_message(junk: bytes) -> None:
         (b"\0\1\0\4!\x12\xa4B" + bytes(12) + b"abcd", "stun"),
         (b"INVITE sip:" + b"a" * 9000 + b" SIP/2.0\r\n\r\n", "start_line_too_long"),
         (b"INVITE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 600 + b"\r\n", "too_many_headers"),
+        (b"INVITE sip:a@b SIP/2.0\r\nRoute: " + b"a," * 1100 + b"\r\n\r\n", "too_many_values"),
     ],
 )
 def test_what_can_be_told_about_an_unreadable_message_is_its_reason(raw: bytes, reason: str) -> None:

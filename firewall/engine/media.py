@@ -110,7 +110,10 @@ class Media:
                 return []
             if now_ns < self.takeover_until_ns and self._refused.is_unknown(datagram, now_ns):
                 return self._told(self._take_over(datagram, now_ns, wall_ns))
-            return self._refuse(event, now_ns, wall_ns)
+            return self._refuse(event, None, now_ns, wall_ns)
+        # While a daemon that was restarted learns which calls there are, what it is told of has passed.
+        if event.copied == "refused" and hole.decision not in (_RECOVERED, _TAKEN_OVER):
+            return self._refuse(event, hole, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
         known = len(flow.anomalies)
         if event.copied != "all":
@@ -445,9 +448,10 @@ class Media:
                 owning.media.held.pop(hole.pinhole.key, None)
         return outputs + self._close(hole, "timeout", now_ns, wall_ns)
 
-    def _refuse(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
+    def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
+        """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""
         is_sample = event.copied != "all"
-        found = self._refused.refuse(event.datagram, self._calls, now_ns, wall_ns, is_sample=is_sample)
+        found = self._refused.refuse(event.datagram, opened, self._calls, now_ns, wall_ns, is_sample=is_sample)
         outputs: list[Output] = [Write(found.record)] if found.record is not None else []
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:

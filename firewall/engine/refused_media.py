@@ -9,7 +9,7 @@ from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.media_plan import Way
 from firewall.engine.media_record import refused_packet_record
-from firewall.engine.pinhole_table import PinholeTable, Shut
+from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
 from firewall.engine.record import RtpDecision
 from firewall.net.datagram import Datagram
 from firewall.net.media_port import is_media_port
@@ -87,9 +87,17 @@ class RefusedMedia:
         return reason == "media_not_negotiated" and call_id is None and len(self._table) < MAX_TAKEN_OVER
 
     def refuse(
-        self, datagram: Datagram, calls: CallTable, now_ns: int, wall_ns: int, *, is_sample: bool = False
+        self,
+        datagram: Datagram,
+        opened: Hole | None,
+        calls: CallTable,
+        now_ns: int,
+        wall_ns: int,
+        *,
+        is_sample: bool = False,
     ) -> Refused:
-        """Take note of a packet that no pinhole fits; ``is_sample``: not every one of its flow is seen."""
+        """Take note of a packet that no pinhole fits, or none did before ``opened``; ``is_sample``: not every one of
+        its flow is seen."""
         ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
         flow = self._flows.get(ends)
         if flow is None:
@@ -99,7 +107,12 @@ class RefusedMedia:
                 self._ended_packets += forgotten.counts.packets
             flow = self._flows[ends] = _Flow(datagram, ends)
         before = flow.reason
-        flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
+        if opened is not None:  # it was faster than the message that negotiated it
+            flow.reason, flow.call_id, flow.way, flow.shut = (
+                "media_not_negotiated", opened.pinhole.call_id or None, opened.way, None
+            )  # fmt: skip
+        else:
+            flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
         if flow.way is not None and flow.reason != before:
             flow.counts.describe(flow.way.formats)
         flow.counts.is_sampled |= is_sample

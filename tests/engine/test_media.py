@@ -579,6 +579,27 @@ def test_a_copy_that_the_kernel_refused_is_explained_and_its_ports_are_not_judge
     assert reasons(told) == [("refused", "media_wrong_source")]
 
 
+def test_a_packet_that_was_faster_than_the_answer_is_told_although_its_like_may_pass_by_now() -> None:
+    """Its copy comes to the daemon after the answer: the caller had the port from the other side's first packet."""
+    scene = MediaScene()
+    scene.call()
+    (record,) = flows(scene.tell(MediaReceived(Datagram(*CALLER, *CALLED, rtp()), "refused"), at_s=1.2))
+    assert (record.state, record.decision.reason, record.call_id) == (
+        "refused",
+        "media_not_negotiated",
+        "call-1@192.0.2.10",
+    )
+    assert scene.packet(CALLER, CALLED, rtp(1), at_s=1.3).outputs == []
+
+
+def test_what_was_copied_while_a_new_daemon_learned_the_calls_has_passed() -> None:
+    scene = MediaScene()
+    scene.tell(Started(takeover=True), at_s=0)
+    for n, expected in ((0, [("opened", "media_takeover")]), (1, [])):
+        told = scene.tell(MediaReceived(Datagram(*CALLER, *CALLED, rtp(n)), "refused"), at_s=1 + n / 50)
+        assert reasons(told) == expected
+
+
 def test_the_closed_record_has_the_counts() -> None:
     scene = MediaScene()
     scene.call()

@@ -75,15 +75,19 @@ class Planner:
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key."""
         ways: dict[PinholeKey, Way] = {}
+        for way in self._wanted(negotiation):
+            _add(ways, way)
+            if len(ways) >= MAX_WAYS:
+                break
+        return ways
+
+    def _wanted(self, negotiation: Negotiation) -> Iterator[Way]:
         for session in negotiation.sessions.values():
-            for way in self._session_ways(session):
-                _add(ways, way)
+            yield from self._session_ways(session)
         if self._media.early == "offer":
             for offer in negotiation.offers.values():
                 if not offer.is_final:
-                    for way in self._offer_ways(offer):
-                        _add(ways, way)
-        return dict(list(ways.items())[:MAX_WAYS])
+                    yield from self._offer_ways(offer)
 
     def _session_ways(self, session: Session) -> Iterator[Way]:
         offerer, answerer = session.offer.by, session.answerer
@@ -229,7 +233,7 @@ def _with_spares(ways: list[Way], receiver: MediaDescription) -> list[Way]:
     if all(way.refusal is not None for way in ways):
         return ways
     named = named_address(receiver)
-    return [replace(way, is_spare=way.refusal is not None and way.key.dst_ip != named) for way in ways]
+    return [replace(way, is_spare=True) if way.refusal is not None and way.key.dst_ip != named else way for way in ways]
 
 
 def _kind(medium: MediaDescription) -> str:

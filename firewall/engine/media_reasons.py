@@ -32,7 +32,8 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "Media that no allowed call negotiated",
         "No session description of a call in progress names this address and port. Where the sender is a party "
         "of a call, "
-        "`call_id` names the call: it sends to another port than the one agreed on, or its packet was faster than the answer.",
+        "`call_id` names the call: it sends to another port than the one agreed on, or its packet was "
+        "faster than the answer.",
     ),
     (
         "media_wrong_source",

@@ -19,7 +19,7 @@ from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import TwoWayChecks
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow, is_flood, is_speech
 from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
-from firewall.engine.media_record import flow_record, refused_way_record
+from firewall.engine.media_record import closed_records, flow_record, refused_way_record
 from firewall.engine.media_verdict import MediaVerdicts, media_facts, media_mark
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
@@ -115,6 +115,7 @@ class Media:
         if event.copied == "refused" and hole.decision not in (_RECOVERED, _TAKEN_OVER):
             return self._refuse(event, hole, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
+        flow.call_id = flow.call_id or self._whose(hole, flow.ends)
         known = len(flow.anomalies)
         if event.copied != "all":
             hole.is_sampled = flow.is_sampled = True
@@ -219,7 +220,7 @@ class Media:
         outputs: list[Output] = []
         for hole in self.table.all():
             hole.cause = "stopped"
-            outputs.append(Write(flow_record("closed", hole, self._policy, wall_ns)))
+            outputs += [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
         return outputs + [Write(record) for record in self._refused.ended(now_ns, wall_ns, everything=True)]
 
     def due_keys(self, now_ns: int) -> tuple[PinholeKey, ...]:
@@ -258,6 +259,15 @@ class Media:
             elif fitting is None and key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
                 fitting = hole
         return fitting
+
+    def _whose(self, hole: Hole, ends: Ends) -> str:
+        """Return which of the calls that hold a pinhole a flow is of: the one whose other direction ends where this
+        one begins."""
+        for back in self.table.toward((ends.src_ip, ends.src_port)) if len(hole.owners) > 1 else ():
+            for call_id in back.owners:
+                if call_id in hole.owners:
+                    return call_id
+        return hole.pinhole.call_id
 
     def _renew(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         """Bring the open pinholes of a call to what it has negotiated."""
@@ -427,7 +437,7 @@ class Media:
 
     def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         self.table.close(hole, now_ns, cause)
-        return [Write(flow_record("closed", hole, self._policy, wall_ns))]
+        return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
 
     def _close_due(self, hole: Hole, now_ns: int, wall_ns: int) -> list[Output]:
         if hole.closes_at_ns is not None:

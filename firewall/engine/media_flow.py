@@ -47,6 +47,7 @@ class MediaFlow:
     ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
     packets may be appended to ``waiting`` (``net.rtp_stream.RtpPacket``), up to ``MAX_WAITING``; they are counted when
     somebody asks. Of media that is no RTP (``is_rtp``) packets are counted, whatever they look like.
+    ``call_id`` is whose it is, where calls share a pinhole.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class MediaFlow:
         "_stream",
         "_streams",
         "anomalies",
+        "call_id",
         "ends",
         "is_plain",
         "is_sampled",
@@ -71,6 +73,7 @@ class MediaFlow:
 
     def __init__(self, ends: Ends, formats: Formats, *, is_rtp: bool = True) -> None:
         self.ends = ends
+        self.call_id = ""
         self._is_rtp = is_rtp
         self.looked_at = 0
         self.is_plain = False

@@ -31,17 +31,52 @@ SETTINGS = {
 }
 
 
+def closed_records(hole: Hole, policy: Policy, now_ns: int) -> list[RtpDecision]:
+    """Return the last record of a pinhole, of each flow one where several passed by it and every packet was seen.
+
+    A gateway that has one port for all calls takes the flows of all of them by one pinhole.
+    """
+    if hole.is_sampled or len(hole.flows) < 2:
+        return [flow_record("closed", hole, policy, now_ns)]
+    call_ids = [flow.call_id or hole.pinhole.call_id for flow in hole.flows.values()]
+    records = [
+        _record("closed", hole, [flow], (flow.packets, flow.octets), call_id, policy, now_ns)
+        for call_id, flow in zip(call_ids, hole.flows.values(), strict=True)
+    ]
+    if hole.counted or hole.pinhole.call_id not in call_ids:
+        rest = hole.counted, hole.counted_octets
+        records.append(_record("closed", hole, [], rest, hole.pinhole.call_id, policy, now_ns))
+    return records
+
+
 def flow_record(
     state: FlowState, hole: Hole, policy: Policy, now_ns: int, datagram: Datagram | None = None
 ) -> RtpDecision:
     """Return the record of a pinhole; ``datagram`` is the packet that gave cause to it."""
+    counts = hole.packets, hole.octets
+    return _record(state, hole, list(hole.flows.values()), counts, hole.pinhole.call_id, policy, now_ns, datagram)
+
+
+def _record(
+    state: FlowState,
+    hole: Hole,
+    flows: list[MediaFlow],
+    counts: tuple[int, int],
+    call_id: str,
+    policy: Policy,
+    now_ns: int,
+    datagram: Datagram | None = None,
+) -> RtpDecision:
     way, key = hole.way, hole.pinhole.key
     src_ip, src_port = key.src_ip or way.src.ip, key.src_port or 0
-    if len(hole.flows) == 1:
-        src_ip, src_port = next(iter(hole.flows))
-    fields = _rtp_fields(way, hole, closed=hole.cause if state == "closed" else None)
+    if len(flows) == 1:
+        src_ip, src_port = flows[0].ends.src_ip, flows[0].ends.src_port
+    streams: tuple[StreamFields, ...] = ()
+    if not hole.is_sampled:
+        streams = tuple(_stream(stream) for flow in flows for stream in flow.streams.values())
+    fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
     anomalies: dict[MediaAnomaly, None] = {}
-    for flow in hole.flows.values():
+    for flow in flows:
         anomalies |= flow.anomalies
     if hole.is_flooded:
         anomalies["rtp_rate"] = None
@@ -56,7 +91,7 @@ def flow_record(
         key.dst_port,
         key.transport,
         state,
-        wire_text(hole.pinhole.call_id) or None,
+        wire_text(call_id) or None,
         fields,
         decision_fields(hole.decision, hole.override, policy),
         hole.emergency,
@@ -84,7 +119,7 @@ def refused_way_record(
         key.transport,
         "refused",
         wire_text(call_id),
-        _rtp_fields(way, None),
+        _rtp_fields(way),
         decision_fields(decision, None, policy),
         emergency,
         way.src.zone,
@@ -188,18 +223,16 @@ def _seconds(media: MediaPolicy) -> str:
     return f"{media.timeout_ns / 1e9:g}s"
 
 
-def _rtp_fields(way: Way, hole: Hole | None, closed: str | None = None) -> RtpFields:
+def _rtp_fields(
+    way: Way, counts: tuple[int, int] = (0, 0), streams: tuple[StreamFields, ...] = (), closed: str | None = None
+) -> RtpFields:
     key = way.key
-    streams: tuple[StreamFields, ...] = ()
-    if hole is not None and not hole.is_sampled:
-        streams = tuple(_stream(stream) for flow in hole.flows.values() for stream in flow.streams.values())
     return RtpFields(
         wire_text(way.kind),
         way.protocol,
         tuple(wire_text(codec) for codec in way.formats.codecs),
         way.direction,
-        hole.packets if hole is not None else 0,
-        hole.octets if hole is not None else 0,
+        *counts,
         streams,
         closed,
         any_source=key.src_ip is None,

@@ -22,7 +22,8 @@ SHUT_NS = 3_600 * 1_000_000_000
 """How long it is remembered why an endpoint is not open (any more)."""
 _MAX_SHUT = 65_536
 _STALE_DEADLINES = 1_000
-_MAX_FLOWS = 16  # of one pinhole: sources that only its zone limits
+_MAX_FLOWS = 4096  # of one pinhole that a gateway has for all its calls
+_MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may make them
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class Hole:
         source = (ends.src_ip, ends.src_port)
         flow = self.flows.get(source)
         if flow is None:
-            if len(self.flows) >= _MAX_FLOWS:
+            if len(self.flows) >= (_MAX_SAMPLED_FLOWS if self.is_sampled else _MAX_FLOWS):
                 forgotten = self.flows.pop(next(iter(self.flows)))
                 forgotten.is_plain = False
                 self.counted += forgotten.packets

@@ -561,6 +561,21 @@ def test_two_calls_may_hold_one_way_and_the_first_to_end_does_not_close_it() -> 
     assert scene.open == {}
 
 
+def test_a_gateway_with_one_port_for_all_calls_has_figures_of_each_calls_flow() -> None:
+    scene = MediaScene()
+    callers = {f"call-{n}": (CALLER[0], 50000 + 4 * n) for n in range(20)}
+    for call_id, (ip, port) in callers.items():
+        first = invite(sdp(ip, f"audio {port} RTP/AVP 0"), call_id=call_id, from_tag=call_id)
+        scene.carrier(first, at_s=1)
+        scene.psap(answer(first), at_s=1.5)
+    for n in range(5):
+        for number, caller in enumerate(callers.values()):
+            scene.packet(caller, CALLED, rtp(n, ssrc=number), at_s=2 + n / 50)
+    closed = [r for r in flows(scene.stops(at_s=3)) if r.rtp.packets]
+    assert {r.call_id: (r.src_ip, r.src_port) for r in closed} == callers
+    assert {(r.rtp.packets, len(r.rtp.streams)) for r in closed} == {(5, 1)}
+
+
 def test_odd_rtp_is_recorded_once_with_what_is_odd_about_it() -> None:
     scene = MediaScene()
     scene.call()

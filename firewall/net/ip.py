@@ -156,6 +156,7 @@ class PacketDecoder(ABC):
                     src_port,
                     dst_port,
                     "UDP",
+                    data[start + 8 : end],
                 )
             return self._udp(record, src, dst, src_port, dst_port, data[start + 8 : start + length])
         if protocol == _TCP_PROTOCOL:

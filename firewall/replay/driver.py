@@ -189,6 +189,9 @@ class _Run:
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
         found, datagram = reader.found, arrival.datagram
+        if arrival.is_copy:
+            found.copies += 1
+            return
         sighting, repeated = reader.sightings.sight(datagram, arrival.seen_on, arrival.seen_ns)
         if repeated:
             found.copies += 1

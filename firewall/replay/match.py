@@ -135,7 +135,11 @@ class _FactsReader:
         return self._told(self._streams.finish())
 
     def _told(self, messages: list[StreamMessage]) -> list[tuple[int, Facts]]:
-        return [(message.datagram.frame_number or 0, self._signalling(message.datagram)) for message in messages]
+        return [
+            (message.datagram.frame_number or 0, self._signalling(message.datagram))
+            for message in messages
+            if not message.is_copy  # tshark takes it for a retransmission
+        ]
 
     def _signalling(self, datagram: Datagram) -> Facts:
         engine, now_ns = self._engine, self._last_ns

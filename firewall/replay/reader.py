@@ -27,12 +27,14 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A datagram, or a piece of a TCP stream, taken for signalling.
 
     ``now_ns`` is when it is decided, ``seen_ns`` when it was captured: earlier for what had to wait for a lost segment.
+    ``is_copy``: the same segment of a TCP stream was seen elsewhere before.
     """
 
     datagram: Datagram
     seen_on: Vantage
     now_ns: int
     seen_ns: int
+    is_copy: bool = False
 
 
 class MediaArrival(msgspec.Struct, frozen=True, gc=False):
@@ -130,4 +132,5 @@ class CaptureReader:
         """``now_ns`` None: each is decided as of the time its last segment was captured."""
         for message in messages:
             seen_ns = message.segment.timestamp_ns
-            yield Arrival(message.datagram, message.segment.seen_on, seen_ns if now_ns is None else now_ns, seen_ns)
+            at_ns = seen_ns if now_ns is None else now_ns
+            yield Arrival(message.datagram, message.segment.seen_on, at_ns, seen_ns, message.is_copy)

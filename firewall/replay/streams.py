@@ -11,19 +11,26 @@ import msgspec
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
 from firewall.net.signalling import begins_signalling, is_signalling
-from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable
+from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable, Vantage
 from firewall.net.vantage import vantage
 from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
 
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 """What all streams together may hold of messages that are not whole yet."""
+MAX_REMEMBERED_MESSAGES = 16_384
+"""Of so many messages it is known where they were seen."""
 
 
 class StreamMessage(msgspec.Struct, frozen=True, gc=False):
-    """One piece of a stream as a datagram, numbered by the frame that completes it; ``segment`` came in that frame."""
+    """One piece of a stream as a datagram, numbered by the frame that completes it; ``segment`` came in that frame.
+
+    ``is_copy``: the very segment was seen elsewhere before (an interface further, or coming in). tshark takes it for a
+    retransmission.
+    """
 
     datagram: Datagram
     segment: Segment
+    is_copy: bool = False
 
 
 class _SipStream:
@@ -46,6 +53,7 @@ class SipStreams:
         self._table = StreamTable(self._is_signalling)
         self._streams: dict[StreamKey, _SipStream] = {}
         self._pending_bytes = 0
+        self._seen: dict[tuple[object, ...], Vantage] = {}
         self.open_bodies: dict[StreamKey, int] = {}
         """The streams on which a message without Content-Length waits for more, and since when."""
         self.unreadable: list[Unreadable] = []
@@ -57,10 +65,24 @@ class SipStreams:
     def read(self, record: CaptureRecord, packet: Packet) -> list[StreamMessage]:
         """Take one TCP segment; return what is whole now, also of segments that had to wait."""
         quiet = self.quiet(record.timestamp_ns) if self.open_bodies else []
-        return [*quiet, *self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))]
+        pieces = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
+        return [*quiet, *map(self._sighted, pieces)]
 
     def quiet(self, now_ns: int) -> list[StreamMessage]:
         """Return the messages without Content-Length whose senders have been quiet since, as the live firewall does."""
+        return [self._sighted(message) for message in self._quiet(now_ns)]
+
+    def _sighted(self, message: StreamMessage) -> StreamMessage:
+        """Tell a message whose last segment was seen elsewhere before: same place in the stream, same bytes."""
+        packet, seen_on = message.segment.packet, message.segment.seen_on
+        number = packet.tcp.sequence_number if packet.tcp else None
+        key = (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, message.datagram.payload)
+        first = self._seen.setdefault(key, seen_on)
+        if len(self._seen) > MAX_REMEMBERED_MESSAGES:
+            del self._seen[next(iter(self._seen))]
+        return message if first == seen_on else msgspec.structs.replace(message, is_copy=True)
+
+    def _quiet(self, now_ns: int) -> list[StreamMessage]:
         found: list[StreamMessage] = []
         for key, since_ns in list(self.open_bodies.items()):
             if now_ns - since_ns >= OPEN_BODY_WAIT_NS:
@@ -72,6 +94,7 @@ class SipStreams:
         found = list(self._pieces(self._table.finish()))
         for key in list(self.open_bodies):
             found += self._released(key)
+        found = [self._sighted(message) for message in found]
         for stream in self._streams.values():
             framer = stream.framer
             if stream.latest is not None and framer.pending and not (stream.seeking or framer.lost):

@@ -208,6 +208,12 @@ def field() -> dict[str, bytes]:
         "TCP, no Content-Length": [segment(INVITE.replace(b"Content-Length", b"X-Length"), 1), forth(OPTIONS)],
     }
     made = {name: pcap([ethernet(packet) for packet in each]) for name, each in packets.items()}
+    twice = [
+        linux_sll2(segment(each, sequence), interface=2 + outgoing, outgoing=outgoing)
+        for each, sequence in ((INVITE, 1), (OPTIONS, 1 + len(INVITE)))
+        for outgoing in (False, True)
+    ]
+    made["TCP, forwarded between two interfaces"] = pcap(twice, link_type=276)
     for snap_bytes in (60, 200, 500):
         made[f"cut after {snap_bytes} bytes"] = pcap([ethernet(each) for each in TWO], snap_bytes=snap_bytes)
     return made

@@ -20,7 +20,7 @@ FIELDS = (
 )
 
 
-@pytest.fixture(scope="module", params=[60, 80, 120, 200, 330])
+@pytest.fixture(scope="module", params=[60, 76, 77, 78, 80, 120, 200, 330])
 def capture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cut") / "a.pcap"
     path.write_bytes(pcap([ethernet(packet) for packet in OVER_UDP + OVER_TCP], snap_bytes=request.param))
@@ -48,3 +48,19 @@ def test_a_cut_message_is_told_by_its_start_line(tmp_path: Path) -> None:
     told = [loss.reason.partition("; ")[2] for loss in found.unreadable]
     start_line = invite("c1").partition(b"\r\n")[0].decode()
     assert told == [f"not decided: {start_line}", "not decided: SIP/2.0 180 Ringing", "", f"not decided: {start_line}"]
+
+
+def test_a_message_whose_packet_says_it_is_longer_is_counted_like_a_cut_one(tmp_path: Path) -> None:
+    """Damaged lengths: tshark reads what is there; a kernel would discard the packet, so nothing is decided."""
+    datagram = bytearray(udp(invite("c4")))
+    datagram[4:6] = (len(datagram) + 40).to_bytes(2, "big")
+    whole = bytearray(forth(invite("c5")))
+    whole[2:4] = (len(whole) + 40).to_bytes(2, "big")
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([ethernet(ipv4(bytes(datagram))), ethernet(bytes(whole))]))
+    result = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS))
+    (found,) = result.report.captures
+    assert (found.sip_messages, found.cut_messages, len(result.decisions)) == (2, 2, 0)
+    assert [loss.packet for loss in found.unreadable] == [1, 2]
+    assert len(tshark(path, "frame.number", only="sip.Method")) == 2
+    assert frames_matched(path, 'sip.Method == "INVITE"') == [1, 2]

@@ -220,10 +220,12 @@ def test_a_message_cut_by_the_end_of_its_connection_is_given_one_cut_by_the_capt
     assert (lost.packet, lost.reason) == (2, "the capture ends inside a SIP message over TCP: 200 bytes came")
 
 
-def test_each_side_of_a_firewall_has_its_own_stream() -> None:
+@pytest.mark.parametrize(("behind", "is_copy"), [(77, False), (1000, True)])
+def test_each_side_of_a_firewall_has_its_own_stream(behind: int, is_copy: bool) -> None:
+    """A proxy numbers the bytes anew; a router lets the same segment out again."""
     decoder, found = FrameDecoder(), []
     sip = SipStreams(PORTS)
-    for number, (interface, outgoing, start) in enumerate([(1, False, 1000), (2, True, 77)], 1):
+    for number, (interface, outgoing, start) in enumerate([(1, False, 1000), (2, True, behind)], 1):
         frame = record(
             linux_sll2(segment(INVITE, start), interface=interface, outgoing=outgoing), link_type=276, number=number
         )
@@ -231,6 +233,7 @@ def test_each_side_of_a_firewall_has_its_own_stream() -> None:
         assert isinstance(packet, Packet)
         found += sip.read(frame, packet)
     assert [(each.datagram.frame_number, each.segment.seen_on) for each in found] == [(1, (1, False)), (2, (2, True))]
+    assert [each.is_copy for each in found] == [False, is_copy]
 
 
 def test_messages_that_never_end_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

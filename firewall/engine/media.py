@@ -16,7 +16,7 @@ from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import FlowsCounted, MediaReceived
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_check import TwoWayChecks
+from firewall.engine.media_check import TwoWayChecks, flows_elsewhere
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow, is_flood, is_speech
 from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
 from firewall.engine.media_record import closed_records, flow_record, refused_way_record
@@ -115,7 +115,7 @@ class Media:
         if event.copied == "refused" and hole.decision not in (_RECOVERED, _TAKEN_OVER):
             return self._refuse(event, hole, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
-        flow.call_id = flow.call_id or self._whose(hole, flow.ends)
+        flow.call_id = flow.call_id or self.table.whose(hole, flow.ends)
         known = len(flow.anomalies)
         if event.copied != "all":
             hole.is_sampled = flow.is_sampled = True
@@ -259,15 +259,6 @@ class Media:
             elif fitting is None and key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
                 fitting = hole
         return fitting
-
-    def _whose(self, hole: Hole, ends: Ends) -> str:
-        """Return which of the calls that hold a pinhole a flow is of: the one whose other direction ends where this
-        one begins."""
-        for back in self.table.toward((ends.src_ip, ends.src_port)) if len(hole.owners) > 1 else ():
-            for call_id in back.owners:
-                if call_id in hole.owners:
-                    return call_id
-        return hole.pinhole.call_id
 
     def _renew(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         """Bring the open pinholes of a call to what it has negotiated."""
@@ -446,7 +437,8 @@ class Media:
         call = self._calls.get(hole.pinhole.call_id)
         decision = Decision("drop", "media_timeout")
         override = self._verdicts.override(decision, hole.way, hole.emergency)
-        if call is not None and not hole.is_told_idle and hole.way.protocol == "rtp":
+        is_news = not hole.is_told_idle and hole.way.protocol == "rtp"
+        if call is not None and is_news and not flows_elsewhere(call, hole, self.table, now_ns):
             hole.is_told_idle = True
             outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
         if override is not None:

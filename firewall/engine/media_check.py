@@ -13,7 +13,7 @@ from firewall.engine.media_plan import Way
 from firewall.engine.media_record import culprit
 from firewall.engine.outputs import Write
 from firewall.engine.pinhole import PinholeKey
-from firewall.engine.pinhole_table import PinholeTable
+from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
 from firewall.ruleset.emergency import wire_text
@@ -101,6 +101,18 @@ def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[Medi
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
     return tuple(_loss(ways, media, table, policy) for ways in directions.values() if not _is_heard(ways, media, table))
+
+
+def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:
+    """Tell whether the medium of an idle pinhole has another way in that direction in use: ICE, or a fork, chose it."""
+    one = idle.way
+    return call.media is not None and any(
+        (way.index, way.protocol, way.src.ip, way.dst.ip) == (one.index, one.protocol, one.src.ip, one.dst.ip)
+        and (hole := table.get(key)) is not None
+        and hole.packets > 0
+        and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns
+        for key, way in call.media.held.items()
+    )
 
 
 def _is_heard(ways: list[Way], media: CallMedia, table: PinholeTable) -> bool:

@@ -149,6 +149,16 @@ class PinholeTable:
         """Return the open pinholes toward an endpoint."""
         return self._by_destination.get(endpoint, [])
 
+    def whose(self, hole: Hole, ends: Ends) -> str:
+        """Return which of the calls that hold a pinhole a flow is of: the one whose other direction ends where the flow
+        begins."""
+        if len(hole.owners) > 1:
+            for back in self.toward((ends.src_ip, ends.src_port)):
+                for call_id in back.owners:
+                    if call_id in hole.owners:
+                        return call_id
+        return hole.pinhole.call_id
+
     def shut(self, endpoint: Endpoint, now_ns: int) -> Shut | None:
         """Return why an endpoint is not open, None where that is not known (any more)."""
         shut = self._shut.get(endpoint)

@@ -151,6 +151,19 @@ def test_a_time_out_in_a_silence_is_alarmed_and_the_guard_keeps_the_way_open(
     assert is_open == bool(scene.to(CALLED))
 
 
+def test_a_candidate_that_ice_did_not_choose_may_time_out() -> None:
+    other = "a=candidate:1 1 UDP 2130706431 192.0.2.55 5001 typ host"
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}"))
+    scene.call(offer=sdp(CALLER[0], f"audio 49170 RTP/AVP 0, {other}"))
+    alarms = []
+    for n in range(60):
+        for src, dst in ((CALLER, CALLED), (CALLED, CALLER)):
+            alarms += scene.packet(src, dst, rtp(n), at_s=2 + n).alarms
+    assert alarms == []
+    assert scene.to(("192.0.2.55", 5001)) == []
+    assert [each.alarm.reason for each in scene.tell(DeadlineReached(), at_s=90).alarms] == ["media_timeout"] * 2
+
+
 def test_a_call_on_hold_is_not_expected_to_be_heard() -> None:
     scene = MediaScene()
     scene.call()

@@ -1,8 +1,7 @@
-"""Which rules together take all the messages of another: asked of the formula, and made few."""
+"""Which rules together take all the messages of another: asked of the formula, as few as there can be."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 from firewall.lint.hygiene.sample import ELSEWHERE
 from firewall.lint.hygiene.world import World
@@ -16,6 +15,8 @@ MAX_COVER = 40
 MAX_BESIDE = 60
 """Of so many other rules the texts are told apart when a question would else stay open."""
 _MAX_TRIED = 8
+_MAX_MESSAGES = 100
+_MAX_STEPS = 2000
 
 Counts = Callable[[Rule, Rule], bool]
 """Whether an earlier rule counts as one that takes a later rule's messages."""
@@ -72,7 +73,7 @@ class Covers:
     def cover(
         self, number: int, condition: Condition | None, taking: Sequence[int], counts: Counts
     ) -> list[int] | None:
-        """Return few earlier rules that take all of it, () where nothing is left to take; None where there are none.
+        """Return the fewest earlier rules that take all of it, () where nothing is left; None where there are none.
 
         ``taking`` are rules that take some of it, if any are known.
         """
@@ -82,7 +83,7 @@ class Covers:
             if self.is_covered(number, condition, [each]):
                 return [each]
         found = self._found(number, condition, taking[:1], counts)
-        return self._fewest(number, condition, found) if found is not None else None
+        return self._smallest(number, condition, found, counts) if found is not None else None
 
     def _ask(self, goal: Sequence[int], conditions: Sequence[Condition | None]) -> Model | None:
         self._budget -= 1
@@ -93,8 +94,7 @@ class Covers:
     ) -> list[int] | None:
         """Add the rules that take what the others leave, until nothing is left."""
         cover = list(first)
-        rule = self.rules[number].rule
-        earlier = [each for each in self.numbers if each < number and counts(self.rules[each].rule, rule)]
+        earlier = self._earlier(number, counts)
         beside: Sequence[int] = ()
         while len(cover) <= MAX_COVER and not self.is_exhausted:
             model = self.model(number, condition, cover, beside=beside)
@@ -109,16 +109,58 @@ class Covers:
                 beside = earlier
         return None
 
-    def _fewest(self, number: int, condition: Condition | None, cover: Sequence[int]) -> list[int]:
-        for size in (0, 1, 2):
-            if size == 2 and len(cover) > _MAX_TRIED:
+    def _earlier(self, number: int, counts: Counts) -> list[int]:
+        rule = self.rules[number].rule
+        return [each for each in self.numbers if each < number and counts(self.rules[each].rule, rule)]
+
+    def _smallest(self, number: int, condition: Condition | None, cover: Sequence[int], counts: Counts) -> list[int]:
+        """Return a smallest cover: any has for each message of the rule one that takes it, and so few do that for all.
+
+        Messages are asked for until the fewest rules that take all those seen take everything.
+        """
+        kept = self._without_needless(number, condition, cover)
+        earlier = self._earlier(number, counts)
+        beside = earlier if len(earlier) <= MAX_BESIDE else ()
+        takers: list[list[int]] = []
+        for _ in range(_MAX_MESSAGES):
+            few = fewest(takers, len(kept) - 1)
+            if few is None or self.is_exhausted:
                 break
-            for few in combinations(sorted(cover), size):
-                if self.is_covered(number, condition, few):
-                    return list(few)
+            model = self.model(number, condition, few, beside=beside)
+            if model is None:
+                return sorted(few)
+            takers.append([each for each in earlier if model.holds(self.rules[each].matches)])
+        return kept
+
+    def _without_needless(self, number: int, condition: Condition | None, cover: Sequence[int]) -> list[int]:
         kept = sorted(cover)
         for each in list(kept):
             fewer = [other for other in kept if other != each]
             if self.is_covered(number, condition, fewer):
                 kept = fewer
         return kept
+
+
+def fewest(groups: Sequence[Sequence[int]], most: int) -> list[int] | None:
+    """Return as few numbers as there can be with one of each group, None where it takes more than ``most``.
+
+    None also where that is not found out in a bounded number of steps.
+    """
+    steps = 0
+
+    def chosen(picked: tuple[int, ...], left: int) -> tuple[int, ...] | None:
+        nonlocal steps
+        steps += 1
+        unmet = [group for group in groups if not any(each in picked for each in group)]
+        if not unmet:
+            return picked
+        if left == 0 or steps > _MAX_STEPS:
+            return None
+        narrow = min(unmet, key=len)
+        return next((found for each in narrow if (found := chosen((*picked, each), left - 1)) is not None), None)
+
+    for size in range(most + 1):
+        found = chosen((), size)
+        if found is not None:
+            return list(found)
+    return None

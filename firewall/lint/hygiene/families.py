@@ -6,10 +6,12 @@ from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import Covers
 from firewall.lint.hygiene.reach import Reach
 from firewall.lint.hygiene.wording import finding
-from firewall.lint.proof.atom import atoms, subject
+from firewall.lint.proof.atom import atoms, normal, subject
 from firewall.lint.proof.line import IPV4_END
 from firewall.net.address import IPV4_MAPPED, Network, address_text, family
-from firewall.ruleset.expression import Comparison, Condition, Field, Membership, Not
+from firewall.net.datagram import Datagram
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import Comparison, Condition, Exists, Field, Membership, Not
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule, Zone
 
@@ -44,7 +46,7 @@ def rule_gaps(policy: Policy, reach: Reach) -> Iterator[Finding]:
             continue
         for zone in both:
             has = _family_taken(rule, sample, zone, reach)
-            if has is None or _has_twin(policy, rule, zone, 10 - has, reach):
+            if has is None or _is_about_hosts(rule.when, both, has) or _has_twin(policy, rule, zone, 10 - has, reach):
                 continue
             if _takes_none(policy, number, zone, 10 - has):
                 message = (
@@ -73,18 +75,32 @@ def _family_taken(rule: Rule, sample: Facts, zone: Zone, reach: Reach) -> int | 
     return taken[0] if len(taken) == 1 else None
 
 
+def _is_about_hosts(when: Condition, both: Sequence[Zone], has: int) -> bool:
+    """Whether a rule has its family from destinations that are no zone's: it is about those hosts."""
+    named = [atom for atom in atoms(normal(when)) if subject(atom) == "dst" and not isinstance(atom, Exists)]
+    packets = [
+        [Facts(Datagram(address_text(end), 0, address_text(end), 0, b"")) for end in _ends(_networks(zone, has))]
+        for zone in both
+    ]
+    tests = [compile_condition(atom) for atom in named]
+    return bool(named) and not any(all(map(test, of_zone)) for test in tests for of_zone in packets)
+
+
 def _networks(zone: Zone, wanted: int) -> list[Network]:
     return [network for network in zone.networks if family(network.first) == wanted]
 
 
 def _moved(sample: Facts, networks: Sequence[Network], zone: Zone, reach: Reach) -> Iterator[Facts]:
     interface = zone.interfaces[0] if zone.interfaces else None
+    for number in _ends(networks):
+        yield reach.sampler.moved(sample, address_text(number), interface)
+
+
+def _ends(networks: Sequence[Network]) -> Iterator[int]:
+    """Yield the first and the last host of each network."""
     for network in networks:
-        inner = (
-            (network.first + 1, network.last - 1) if network.last - network.first > 2 else (network.first, network.last)
-        )
-        for number in inner:
-            yield reach.sampler.moved(sample, address_text(number), interface)
+        edge = 1 if network.last - network.first > 2 else 0
+        yield from (network.first + edge, network.last - edge)
 
 
 def _has_twin(policy: Policy, rule: Rule, zone: Zone, wanted: int, reach: Reach) -> bool:

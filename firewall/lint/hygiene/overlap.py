@@ -1,6 +1,7 @@
 """Zones and sets: which have addresses in common, and which nobody uses."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import assert_never
 
@@ -20,9 +21,13 @@ from firewall.ruleset.expression import (
     Or,
     SetMembers,
 )
-from firewall.ruleset.policy import Must, NetworkSet, Policy, Rule, Zone
+from firewall.ruleset.policy import Must, Policy, Rule, Zone
+
+Members = frozenset[str] | tuple[Network, ...]
 
 _SOURCES = frozenset({"net.src", "ip.src", "ipv6.src", "net.addr", "ip.addr", "ipv6.addr"})
+_END = {name: "address" for end in ("src", "dst", "addr") for name in (f"net.{end}", f"ip.{end}", f"ipv6.{end}")}
+"""Fields that lists of addresses are looked for in: a list is kept for one end as for the other."""
 
 
 def check(policy: Policy) -> list[Finding]:
@@ -47,7 +52,7 @@ def common(first: Sequence[Network], second: Sequence[Network]) -> Network | Non
 
 def _unused_sets(policy: Policy) -> Iterator[Finding]:
     users: list[Rule | Must] = [*policy.rules, *policy.must]
-    used = {name for each in users for name, _, _ in _uses(each)}
+    used = {use.name for each in users for use in _uses(each)}
     for named_set in policy.sets:
         if named_set.name not in used:
             yield finding("SOS206", f'no rule uses the set "{named_set.name}"', named_set.place)
@@ -58,12 +63,12 @@ def _zones(policy: Policy) -> Iterator[Finding]:
         shared = set(first.interfaces) & set(second.interfaces)
         if not shared and first.interfaces and second.interfaces:
             continue
+        what: str | None = None
         if first.networks and second.networks:
             both = common(sorted(first.networks), sorted(second.networks))
             what = str(both) if both is not None else None
-        else:
-            is_alike = not first.networks and not second.networks and shared
-            what = f"interface {min(shared)}" if is_alike else None
+        elif not first.networks:  # it takes every address; a zone that does so is meant to be the last
+            what = f"interface {min(shared)}" if shared else None if first.interfaces else "everything"
         if what is not None:
             message = f'zones "{first.name}" and "{second.name}" overlap: {what} is of "{first.name}", listed first'
             yield finding("SOS222", message, second.place)
@@ -71,18 +76,18 @@ def _zones(policy: Policy) -> Iterator[Finding]:
 
 def _trusted_sets(policy: Policy) -> Iterator[Finding]:
     blocking = {
-        name: rule
+        use.name: (rule, use.members)
         for rule in reversed(policy.rules)
         if rule.action != "allow"
-        for name, field, is_wanted in _uses(rule)
-        if is_wanted and field in _SOURCES
+        for use in _uses(rule)
+        if use.is_wanted and use.about in _SOURCES
     }
     for named_set in policy.sets:
-        rule = blocking.get(named_set.name)
-        if rule is None or not isinstance(named_set, NetworkSet):
+        if named_set.name not in blocking:
             continue
+        rule, members = blocking[named_set.name]
         for zone in _trusted(policy):
-            both = common(named_set.networks, sorted(zone.networks))
+            both = _common_of(members, tuple(sorted(zone.networks)))
             if both is not None:
                 does = "would block" if rule.shadow else "blocks"
                 message = (
@@ -99,21 +104,48 @@ def _trusted(policy: Policy) -> list[Zone]:
 
 
 def _sets(policy: Policy) -> Iterator[Finding]:
-    used = {name for rule in policy.rules for name, _, _ in _uses(rule)}
-    networks = [each for each in policy.sets if isinstance(each, NetworkSet) and each.name in used]
-    for first, second in combinations(networks, 2):
-        both = common(first.networks, second.networks)
+    """Yield the sets with a member in common that rules look for in the same field."""
+    used: dict[str, dict[str, _Use]] = {}
+    for rule in policy.rules:
+        for use in _uses(rule):
+            used.setdefault(use.name, {}).setdefault(_END.get(use.about, use.about), use)
+    looked = [(each, used[each.name]) for each in policy.sets if each.name in used]
+    for (first, one), (second, other) in combinations(looked, 2):
+        shared = (_common_of(one[about].members, other[about].members) for about in one if about in other)
+        both = next((each for each in shared if each is not None), None)
         if both is not None:
             yield finding("SOS228", f'sets "{first.name}" and "{second.name}" both hold {both}', second.place)
 
 
-def _uses(rule: Rule | Must) -> Iterator[tuple[str, str, bool]]:
-    """Yield the sets of a rule or promise: name, field compared with it, whether it is wanted to be found there."""
+def _common_of(one: Members, other: Members) -> str | None:
+    """Return what two sets have in common, the first of it."""
+    match one, other:
+        case tuple(), tuple():
+            both = common(one, other)
+            return str(both) if both is not None else None
+        case frozenset(), frozenset():
+            texts = one & other
+            return f'"{min(texts)}"' if texts else None
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A set in a condition: its name and members, the field compared with it, whether that is wanted to be found."""
+
+    name: str
+    members: Members
+    about: str
+    is_wanted: bool
+
+
+def _uses(rule: Rule | Must) -> Iterator[_Use]:
     if rule.when is not None:
         yield from _of_condition(rule.when, is_wanted=True)
 
 
-def _of_condition(condition: Condition, *, is_wanted: bool) -> Iterator[tuple[str, str, bool]]:
+def _of_condition(condition: Condition, *, is_wanted: bool) -> Iterator[_Use]:
     match condition:
         case And(conditions) | Or(conditions):
             for each in conditions:
@@ -122,7 +154,9 @@ def _of_condition(condition: Condition, *, is_wanted: bool) -> Iterator[tuple[st
             yield from _of_condition(inner, is_wanted=not is_wanted)
         case Membership(operand, items):
             name = base_field(operand).name
-            yield from ((item.name, name, is_wanted) for item in items if isinstance(item, SetMembers))
+            yield from (
+                _Use(item.name, item.members, name, is_wanted) for item in items if isinstance(item, SetMembers)
+            )
         case Comparison() | Contains() | Matches() | Exists():
             return
         case _:

@@ -10,7 +10,7 @@ from firewall.lint.hygiene.sample import Sampler
 from firewall.lint.hygiene.taker import Takers
 from firewall.lint.hygiene.wording import finding, listed, quoted
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import And, Condition, Membership, Or, SetMembers
+from firewall.ruleset.expression import And, Condition, Item, Membership, Or, SetMembers
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
 from firewall.ruleset.text import expression_text, item_text
@@ -20,6 +20,7 @@ FEW_RULES = 300
 _WORK = 1_000_000
 """Rules times questions about all of them: what a question costs grows with the rules."""
 _MAX_ALTERNATIVES = 200
+_MAX_MEMBERS = 50
 _MAX_TAKING = 8
 _SHOWN = 3
 
@@ -174,10 +175,10 @@ def alternatives(condition: Condition | None) -> list[tuple[str, Condition]]:
                 for each in conditions
                 for part in (isinstance(each, Membership) and alternatives(each)) or [(expression_text(each), each)]
             ]
-        case Membership(operand, items) if len(items) > 1:
-            return [
-                (item_text(item), Membership(operand, (item,))) for item in items if not isinstance(item, SetMembers)
-            ]
+        case Membership(operand, items):
+            listed = [item for each in items for item in _items(each)]
+            only: list[tuple[str, Condition]] = [(item_text(item), Membership(operand, (item,))) for item in listed]
+            return only if len(items) > 1 or len(only) > 1 else []
         case And(conditions):
             return [
                 (text, replace(condition, conditions=(*conditions[:index], only, *conditions[index + 1 :])))
@@ -186,6 +187,15 @@ def alternatives(condition: Condition | None) -> list[tuple[str, Condition]]:
             ]
         case _:
             return []
+
+
+def _items(item: Item) -> Sequence[Item]:
+    """Return the members of a short set, nothing of a long one: that is kept apart from the rules."""
+    match item:
+        case SetMembers(_, members):
+            return () if len(members) > _MAX_MEMBERS else tuple(sorted(members, key=str))
+        case _:
+            return (item,)
 
 
 def counts_always(earlier: Rule, _: Rule) -> bool:

@@ -2,29 +2,30 @@
 
 from collections.abc import Iterator
 
+from firewall.errors import Place
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.hygiene.wording import finding
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.proof.atom import atoms
-from firewall.ruleset.expression import Matches, Slice
-from firewall.ruleset.policy import Policy
+from firewall.ruleset.expression import Condition, Matches, Slice
+from firewall.ruleset.policy import Policy, Rule
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import expression_text
 
 
 def check(policy: Policy) -> list[Finding]:
     """Return what is wrong with the regexes of a policy, each as proved by its automaton."""
+    users: list[tuple[str, Rule | Place, Condition]] = [
+        (f'rule "{rule.name}"', rule, rule.when) for rule in policy.rules if rule.when is not None
+    ]
+    users += [(f'must "{must.name}"', must.place, must.when) for must in policy.must]
     return [
-        found
-        for rule in policy.rules
-        if rule.when is not None
-        for atom in dict.fromkeys(atoms(rule.when))
+        finding(code, f"{user} has a regex that {words}: {expression_text(atom)}", at)
+        for user, at, when in users
+        for atom in dict.fromkeys(atoms(when))
         if isinstance(atom, Matches)
-        for found in (
-            finding(code, f'rule "{rule.name}" has a regex that {words}: {expression_text(atom)}', rule)
-            for code, words in _faults(atom)
-        )
+        for code, words in _faults(atom)
     ]
 
 

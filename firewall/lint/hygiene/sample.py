@@ -4,10 +4,12 @@ Nothing depends on a sample being found, or being one that a network would carry
 the condition, and a rule without one is asked about in the formula.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from firewall.engine.reasons import REASONS
 from firewall.errors import SipSyntaxError
 from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.language.bounds import UnmodelledError
@@ -35,6 +37,8 @@ from firewall.ruleset.policy import Policy, Zone
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.message import parse_message
 
+SERVICE_URN = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]+)*|nena:service:[a-z0-9._-]+)$"
+"""The service URNs that are an emergency, in lower case (RFC 5031 §4.2)."""
 OUTSIDE = {4: "126.77.88.99", 6: "2a0e:7788::99"}
 """Addresses that policies seldom name."""
 
@@ -50,6 +54,7 @@ class _Wanted:
     zones: dict[str, str] = field(default_factory=dict)
     texts: dict[Field, str] = field(default_factory=dict)
     transport: Transport = "UDP"
+    family: int | None = None
     is_emergency: bool | None = None
     emergency_class: EmergencyClass = "call"
     service: str = "urn:service:sos"
@@ -131,11 +136,13 @@ class Sampler:
         about = subject(atom)
         match about:
             case "src" | "dst" | "sport" | "dport" | "frame_len":
-                number = _number(atom)
+                number, read = _number(atom), base_field(atom.operand).name
                 if number is not None:
                     wanted.numbers[about] = number
-                if base_field(atom.operand).name.startswith("tcp"):
+                if read.startswith("tcp"):
                     wanted.transport = "TCP"
+                if read.startswith("ip"):
+                    wanted.family = 6 if read.startswith("ipv6") else 4
                 return number is not None or isinstance(atom, Exists)
             case "zone_src" | "zone_dst":
                 name = _text(atom)
@@ -172,10 +179,12 @@ class Sampler:
                 wanted.emergency_class = text  # type: ignore[assignment] # the evaluator says whether it is a class
             case "emergency.service":
                 wanted.is_emergency, wanted.service = True, text
+                return re.fullmatch(SERVICE_URN, text) is not None
             case "dialog.state":
                 wanted.dialog_state = text  # type: ignore[assignment] # the evaluator says whether it is a state
             case "malformed.reason":
                 wanted.malformed, wanted.is_message = text, False
+                return text in REASONS
             case _:
                 wanted.texts[read] = text
         return True
@@ -200,7 +209,7 @@ class Sampler:
     def _datagram(self, wanted: _Wanted) -> Datagram:
         source, destination = (self._zones.get(wanted.zones.get(name, "")) for name in ("zone_src", "zone_dst"))
         known = wanted.numbers.get("src", wanted.numbers.get("dst"))
-        wanted_family = family(known) if known is not None else _first_family(source, destination)
+        wanted_family = family(known) if known is not None else wanted.family or _first_family(source, destination)
         return Datagram(
             _address(wanted.numbers.get("src"), source, wanted_family),
             wanted.numbers.get("sport", 5060),

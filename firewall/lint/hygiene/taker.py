@@ -46,11 +46,6 @@ class _Asked:
     regex: bytes | None = None
     set_name: str | None = None
 
-    @property
-    def rank(self) -> tuple[bool, bool, int]:
-        """How much this tells rules apart, the most telling first."""
-        return base_field(self.operand).name in _COMMON, self.regex is not None, len(self.values)
-
 
 class Takers:
     """The enforced rules of a policy, found by a message that meets their condition."""
@@ -142,7 +137,7 @@ def _asked(condition: Condition | None) -> tuple[_Asked, ...] | None:
     match condition:
         case And(conditions):
             found = [each for each in map(_asked, conditions) if each is not None]
-            return min(found, key=lambda each: (len(each) > 1, *each[0].rank), default=None)
+            return min(found, key=_rank, default=None)
         case Or(conditions):
             every = [_asked(each) for each in conditions]
             if any(each is None for each in every):
@@ -160,6 +155,15 @@ def _asked(condition: Condition | None) -> tuple[_Asked, ...] | None:
             return None
         case _:
             assert_never(condition)
+
+
+def _rank(asked: Sequence[_Asked]) -> tuple[bool, bool, int]:
+    """Return how much some alternatives tell rules apart, the most telling first."""
+    return (
+        any(base_field(each.operand).name in _COMMON for each in asked),
+        any(each.regex is not None for each in asked),
+        sum(len(each.values) for each in asked),
+    )
 
 
 def _of_items(operand: Operand, items: Sequence[Item]) -> tuple[_Asked, ...] | None:

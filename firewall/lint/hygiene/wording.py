@@ -7,7 +7,7 @@ from firewall.lint.codes import CODES
 from firewall.lint.finding import Finding
 from firewall.ruleset.policy import Rule
 
-_NAMED = 4
+_NAMED = 8
 
 
 def finding(code: str, message: str, at: Rule | Place, *because: str) -> Finding:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import get_args
 
 from firewall.engine.reasons import REASONS
+from firewall.lint.hygiene.sample import SERVICE_URN
 from firewall.lint.hygiene.value import Said, conflict
 from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
@@ -39,9 +40,8 @@ _ANY_DATAGRAM = Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, b"")
 _METHOD, _REQUEST_URI, _USER = Field("sip.Method"), Field("sip.r-uri"), Field("sip.r-uri.user")
 _SIP_URI = Matches(_REQUEST_URI, "^sips?:")
 _SERVICE = Field("emergency.service")
-_SERVICES = Matches(_SERVICE, r"^urn:(service:(test\.)?sos(\.[a-z0-9-]+)*|nena:service:[a-z0-9._-]+)$")
+_SERVICES = Matches(_SERVICE, SERVICE_URN)
 _CAPITALS = Matches(_SERVICE, "(?-i:[A-Z])")
-_EMERGENCY_URIS = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]+)*|nena:service:[a-z0-9._-]+)$"
 EMERGENCY = Comparison(Field("emergency"), "==", True)
 
 
@@ -228,7 +228,7 @@ class World:
 
     def _emergency_atoms(self) -> Iterator[Atom]:
         """Yield what makes a request an emergency, by its URI alone; at the end the method of which that is not so."""
-        yield Matches(_REQUEST_URI, _EMERGENCY_URIS)
+        yield Matches(_REQUEST_URI, SERVICE_URN)
         users = _emergency_users(self._policy.emergency)
         if users:
             yield Membership(_USER, users)

@@ -1,4 +1,9 @@
-from firewall.lint.hygiene.cover import Covers
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firewall.lint.hygiene.cover import Covers, fewest
 from firewall.lint.hygiene.inspection import check
 from firewall.lint.hygiene.reach import counts_always
 from tests.lint.policies import policy, rule
@@ -15,6 +20,32 @@ def cover(rules: str) -> list[int] | None:
 def test_two_rules_that_only_together_cover_a_third_are_named() -> None:
     assert cover(rule("sip", name="other") + HALVES + rule("net.src == 203.0.113.0/24", name="both")) == [1, 2]
     assert cover(HALVES.replace("/25", "/26") + rule("net.src == 203.0.113.0/24", name="both")) is None
+
+
+def test_the_smallest_cover_is_named_though_other_rules_take_the_messages_first() -> None:
+    quarters = "".join(rule(f"net.src == 203.0.113.{64 * n}/26", name=f"quarter{n}") for n in range(4))
+    wide = rule("net.src in {203.0.113.0/25, 198.18.0.0/24}", name="low")
+    wide += rule("net.src in {203.0.113.128/25, 198.19.0.0/24}", name="high")
+    assert cover(quarters + wide + rule("net.src == 203.0.113.0/24", name="both")) == [4, 5]
+
+
+def test_of_three_that_overlap_two_are_enough_whatever_their_order() -> None:
+    starts = [rule(f'sip.r-uri.user matches "^[{digits}]"', name=digits) for digits in ("2-5", "4-7", "0-4", "5-9")]
+    last = rule('sip.r-uri.user matches "^[0-9]+$"', "reject", name="last")
+    assert cover("".join(starts) + last) == [2, 3]
+    assert cover("".join(reversed(starts)) + last) == [0, 1]
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=4), max_size=6), st.integers(0, 4))
+def test_the_fewest_with_one_of_each_group_are_found(groups: list[list[int]], most: int) -> None:
+    sizes = [
+        size
+        for size in range(most + 1)
+        if any(all(set(group) & set(few) for group in groups) for few in combinations(range(7), size))
+    ]
+    found = fewest(groups, most)
+    assert (len(found) if found is not None else None) == (sizes[0] if sizes else None)
+    assert found is None or all(set(group) & set(found) for group in groups)
 
 
 def test_one_rule_is_named_rather_than_two() -> None:

@@ -20,9 +20,17 @@ def test_a_rule_about_one_family_of_a_zone_is_found() -> None:
 def test_a_rule_with_a_twin_or_about_single_hosts_or_both_families_is_not() -> None:
     twin = rule(f"ipv6.src == 2001:db8:1::/64 and {REGISTER}", name="twin")
     assert guilty(rule(f"ip.src == 192.0.2.0/24 and {REGISTER}") + twin) == []
+    twin = rule(f"ipv6 and {REGISTER}", name="twin")
+    assert guilty(rule(f"ip and {REGISTER}") + twin) == []
     assert guilty(rule(f"net.src == 192.0.2.7 and {REGISTER}")) == []
     assert guilty(rule(f"net.src in {{192.0.2.0/24, 2001:db8:1::/64}} and {REGISTER}")) == []
     assert guilty(rule(f"ip.src == 192.0.2.0/24 and {REGISTER}"), IPV4_ZONES) == []
+
+
+def test_a_rule_about_destinations_is_about_a_zone_or_about_those_hosts() -> None:
+    assert guilty(rule(f"ip.dst == 198.51.100.0/24 and {REGISTER}")) == ["guilty"]
+    assert guilty(rule(f'net.dst == 203.0.113.7 and not zone.src == "carrier" and {REGISTER}')) == []
+    assert guilty(rule(f"net.dst in {{203.0.113.0/24, 198.51.100.7}} and {REGISTER}")) == []
 
 
 def test_a_zone_of_one_family_among_zones_of_two_is_found() -> None:

@@ -1,8 +1,12 @@
+from pathlib import Path
+
+from firewall.cli.policy_file import read_policy
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.overlap import check, common
 from firewall.net.address import Network
-from tests.lint.policies import EMERGENCY, policy, rule
+from tests.lint.policies import EMERGENCY, policy, rule, text
 
+FILED = "sets:\n  one: {file: blocked.txt}\n  two: {networks: [203.0.113.0/25]}\n"
 HARMLESS = 'sip.Method == "REGISTER" and not emergency'
 
 
@@ -23,6 +27,31 @@ def test_zones_with_addresses_and_an_interface_in_common_are_found() -> None:
     assert zones("a: {interfaces: [f0]}", "b: {interfaces: [f1, f0]}")
     assert not zones("a: {interfaces: [f0], networks: [10.0.0.0/8]}", "b: {interfaces: [f1], networks: [10.0.0.0/8]}")
     assert not zones("a: {networks: [192.0.2.0/25]}", "b: {networks: [192.0.2.128/25]}", "everybody-else: {}")
+
+
+def test_a_zone_that_takes_every_address_hides_those_behind_it() -> None:
+    (message,) = zones("everybody: {}", "a: {interfaces: [f0], networks: [192.0.2.0/25]}")
+    assert message == 'zones "everybody" and "a" overlap: everything is of "everybody", listed first'
+    (message,) = zones("wire: {interfaces: [f0]}", "a: {interfaces: [f0], networks: [192.0.2.0/25]}")
+    assert "interface f0" in message
+    assert not zones("wire: {interfaces: [f0]}", "a: {networks: [192.0.2.0/25]}")
+    assert not zones("a: {interfaces: [f0], networks: [192.0.2.0/25]}", "wire: {interfaces: [f0]}")
+
+
+def test_lists_of_addresses_in_files_are_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("203.0.113.7\n192.0.2.9   # once a scanner\n")
+    written = text(rule("net.src in $one or net.src in $two", "reject"), extra=FILED)
+    (tmp_path / "policy.yaml").write_text(written)
+    found = check(read_policy(str(tmp_path / "policy.yaml")))
+    assert [each.code for each in found] == ["SOS227", "SOS228"]
+
+
+def test_lists_of_texts_with_one_in_common_are_found_where_they_are_for_one_field() -> None:
+    extra = "sets:\n  one: {values: [a, b]}\n  two: {values: [b, c]}\n"
+    agents = rule("sip.User-Agent in $one or sip.User-Agent in $two")
+    (found,) = check(policy(agents, extra=extra))
+    assert (found.code, found.message) == ("SOS228", 'sets "one" and "two" both hold "b"')
+    assert not check(policy(rule("sip.from.user in $one or sip.User-Agent in $two"), extra=extra))
 
 
 def test_a_set_that_blocks_addresses_of_an_emergency_zone_is_found() -> None:

@@ -199,3 +199,10 @@ def test_in_a_long_block_list_exactly_the_rules_in_the_shadow_of_others_are_foun
     """Of more rules than are asked about as a whole."""
     tested, silent = block_lists(700)
     assert {(each.code, each.rule) for each in check(tested)} == {("SOS201", name) for name in silent}
+
+
+def test_a_member_of_a_short_set_that_earlier_rules_take_is_named() -> None:
+    extra = "sets:\n  ours: {networks: [203.0.113.7, 198.18.0.1]}\n"
+    rules = rule("net.src == 203.0.113.0/24", name="them") + rule("net.src in $ours and sip", "allow", name="us")
+    (found,) = [each for each in check(policy(rules, extra=extra)) if each.code == "SOS221"]
+    assert found.message == 'rule "us" never decides on `203.0.113.7`: rule "them" takes all of that'

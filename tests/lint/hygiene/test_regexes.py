@@ -22,3 +22,10 @@ def test_a_regex_that_every_text_fits_is_found(regex: str) -> None:
 def test_a_regex_that_some_texts_fit_is_not(regex: str) -> None:
     """``^$`` fits the empty text, and only that."""
     assert codes(regex) == []
+
+
+def test_the_regex_of_a_promise_is_looked_at_too() -> None:
+    promise = 'must:\n  - {name: quiet, when: sip.Subject matches "x*", verdict: drop}\n'
+    (found,) = check(policy(extra=promise))
+    assert (found.code, found.rule) == ("SOS224", None)
+    assert found.message.startswith('must "quiet" has a regex that fits every text')

@@ -35,6 +35,7 @@ ODD_FORMS = (
     'sip.r-uri.user[0:4] == "90{n}"',
     'sip.r-uri.user[0:4] matches "8{n}"',
     "net.src in $list{n}",
+    '(sip.r-uri.user == "7{n}" or sip.to.user == "8{n}") and sip.Method == "INVITE"',
 )
 LISTS = "".join(f"  list{n}: {{networks: [203.0.{n}.3, 203.0.{n}.8/30]}}\n" for n in NUMBERS)
 

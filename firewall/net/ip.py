@@ -92,7 +92,7 @@ class PacketDecoder(ABC):
             return self.undecoded(record, "malformed", "the IPv4 total length is shorter than the header", src, dst)
         start = offset + header_bytes
         if end > len(data):
-            return self._cut_packet(record, src, dst, protocol, start if not fragment & 0x3FFF else None)
+            return self._cut_packet(record, src, dst, protocol, start if not fragment & 0x1FFF else None)
         if fragment & 0x3FFF:  # more fragments, or an offset
             return self._fragment(
                 record, src, dst, identification, protocol, (fragment & 0x1FFF) << 3, fragment & 0x2000, start, end

@@ -54,11 +54,19 @@ _RTP_HEADER: tuple[tuple[str, str, int, Callable[[RtpHeader], int]], ...] = (
     ("timestamp", "Timestamp", _MAX_UINT32, lambda header: header.timestamp),
     ("ssrc", "Synchronization source", _MAX_UINT32, lambda header: header.ssrc),
 )
+# Sender and receiver reports (RFC 3550 §6.4), feedback (RFC 4585 §6.1), extended reports (RFC 3611 §2). Descriptions
+# and goodbyes name sources that they are about.
+_WITH_SENDER = frozenset({200, 201, 205, 206, 207})
 _RTCP_HEADER: tuple[tuple[str, str, int, Callable[[RtcpHeader], int | None]], ...] = (
     ("version", "Version of each packet of a compound", 3, lambda header: header.version),
     ("pt", "Packet type of each packet of a compound", 255, lambda header: header.packet_type),
     ("length", "Length of each packet of a compound, in 32-bit words less one", _MAX_UINT16, lambda h: h.words),
-    ("senderssrc", "Synchronization source that sends it", _MAX_UINT32, lambda header: header.ssrc),
+    (
+        "senderssrc",
+        "Synchronization source that sends a report or feedback",
+        _MAX_UINT32,
+        lambda header: header.ssrc if header.packet_type in _WITH_SENDER else None,
+    ),
 )
 
 RTP_FIELDS: tuple[FieldSpec, ...] = (

@@ -71,6 +71,7 @@ STRANGE: dict[str, bytes] = {
         *(INVITE, "Via : SIP/2.0/UDP h ;branch=z9hG4bK2", "From:   A  <sip:al@x> ; tag = 1", "To:<sip:bo@y>"),
         *("Call-ID:  spaced  ", "CSeq:  0009   INVITE ", "Max-Forwards:   70", "Content-Length:    0"),
     ),
+    "port ends the Via": sip(INVITE, via="Via: SIP/2.0/UDP 192.0.2.7:5062"),
     "emergency": sip("INVITE urn:service:sos SIP/2.0", to="To: <urn:service:sos>"),
     "no brackets": sip("INVITE urn:service:sos.fire SIP/2.0", to="To: urn:service:sos"),
     "tel": sip("INVITE tel:+1-911;phone-context=+1 SIP/2.0", to="To: <tel:911;x=y>;tag=2"),

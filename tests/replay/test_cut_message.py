@@ -64,3 +64,13 @@ def test_a_message_whose_packet_says_it_is_longer_is_counted_like_a_cut_one(tmp_
     assert [loss.packet for loss in found.unreadable] == [1, 2]
     assert len(tshark(path, "frame.number", only="sip.Method")) == 2
     assert frames_matched(path, 'sip.Method == "INVITE"') == [1, 2]
+
+
+def test_a_first_fragment_that_was_cut_is_counted_by_what_it_begins(tmp_path: Path) -> None:
+    body = udp(invite("c6") * 4)
+    parts = [ipv4(body[:1000], identification=9, more=True), ipv4(body[1000:], identification=9, offset=1000)]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([ethernet(part) for part in parts], snap_bytes=300))
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    assert len(tshark(path, "frame.number", only="sip.Method")) == 1
+    assert (found.sip_messages, found.cut_messages) == (1, 1)

@@ -42,7 +42,7 @@ def test_the_header_of_rtp_is_read_field_by_field() -> None:
 def test_each_packet_of_a_compound_has_its_values() -> None:
     assert read("rtcp", RTCP) != ()
     assert read("rtcp.pt", RTCP) == (200, 202)
-    assert read("rtcp.senderssrc", RTCP) == (0xCAFE, 0xBEEF)
+    assert read("rtcp.senderssrc", RTCP) == (0xCAFE,)  # tshark: a description (202) has no sender
     assert read("rtp", RTCP) == ()
     assert read("rtcp", RTP) == ()
     assert read("rtcp.pt", RTCP, negotiated=False) == ()

@@ -96,6 +96,7 @@ def streams() -> list[Named]:
         "FIN": segment(b"", second + 2 * len(OPTIONS) + 6, flags="FA"),
         "no SYN": segment(OPTIONS, 5000, ports=(1030, 5060)),
         "other ports": segment(OPTIONS, 5000, ports=(1031, 7060)),
+        "continuation": segment(OPTIONS[100:], 9000, ports=(1033, 5060)),
         "not SIP": segment(b"GET / HTTP/1.0\r\n\r\n", 5000, ports=(1032, 8080)),
     }
     return [(f"tcp/{name}", 1, ethernet(packet)) for name, packet in packets.items()]

@@ -24,7 +24,7 @@ CALLBACK_WINDOW_NS = 30 * 60 * 1_000_000_000
 
 # RFC 5031 §4.2 and the IANA "urn:service labels"; "services", a number in place of "sos" and ":" in place of "." are
 # misspellings seen on the wire: "test:sos" is one that an i3 conformance suite sends (RFC 6881 §17 has "test.sos").
-_SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(sos|\d{1,9})((?:[.:][a-z0-9-]*)*)(?=$|[;?#/@])")
+_SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(sos|\d{1,9})((?:[.:][a-z0-9-]*)*)(?![a-z0-9_-])")
 # "urn:emergency" is what NENA-STA-010.3 calls what was "urn:nena" before.
 _NENA_URN = re.compile(r"(?:nena|emergency):service:[a-z0-9._-]+")
 _CALL_URN = re.compile(r"\s*<?\s*urn:(?:emergency|nena):uid:(callid|incidentid):", re.IGNORECASE)
@@ -107,9 +107,12 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
                     uri = parse_name_addr(hop).uri
                     _add(evidence, "route", uri, target_of(uri))
         _add(evidence, "to", message.to.uri, target_of(message.to.uri))
-        for value in message.header_values("to")[1:]:  # a second To is an anomaly, and may be the one that is meant
-            uri = parse_name_addr(value).uri
-            _add(evidence, "to", uri, target_of(uri))
+        values = message.header_values("to")
+        if len(values) > 1 or any("," in value for value in values):
+            # A second To is an anomaly, and may be the one that is meant.
+            uris = [parse_name_addr(each).uri for value in values for each in split_values(value)]
+            for uri in uris[1:]:
+                _add(evidence, "to", uri, target_of(uri))
         targets = [service for service, _ in evidence]
         callback = _marks(message, evidence)
         if not evidence:
@@ -145,7 +148,7 @@ def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], pre
         user = None if "." in (uri.host or "") else uri.host
     elif uri.scheme in ("sip", "sips", "tel"):
         # A second "@" stands in no valid URI (RFC 3261 §25.1), and some take the first for the user's end.
-        user = (uri.user or "").partition("@")[0]
+        user = (uri.user or "").partition("@")[0].lstrip("/")  # "sip://911@h" is a common slip
         whole = unescape(f"{user}:{uri.password or ''}")
         if whole[:4].lower() == "urn:":  # "sip:urn:service:sos@h": what a phone that knows no URN makes of one
             return _urn_target(whole[4:].rstrip(":"), numbers)

@@ -61,6 +61,9 @@ def class_of(raw: bytes) -> str | None:
         "sip:urn%3Aservice%3Asos.fire@psap.example;user=phone",
         "sip:911@psap.example?Subject=a@b",
         "sip:911@10.0.0.1@psap.example",
+        "sip://911@psap.example",
+        "urn:service:sos\0",
+        "urn:service:sos>",
     ],
 )
 def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
@@ -102,6 +105,8 @@ def test_a_test_call_is_recognised_as_one(uri: str) -> None:
         "sip:bob@h;x=911@y",
         "urn:service:113",
         "urn:service:sos112",
+        "urn:service:sos-x",
+        "urn:service:sos_x",
         "urn:emergency:uid:callid:1:h",
     ],
 )
@@ -234,6 +239,8 @@ def test_other_unreadable_bytes_are_not(raw: bytes) -> None:
 def test_a_second_to_counts_too() -> None:
     raw = request("INVITE", ORDINARY, headers=("t: <sip:911@h>",))
     assert class_of(raw) == "call"
+    assert class_of(request("INVITE", ORDINARY, to='"a, b" <sip:x@h>, <sip:911@h>')) == "call"
+    assert mark(request("INVITE", ORDINARY, to='"a, <sip:911@h>" <sip:x@h>')) is None
 
 
 def test_an_invite_whose_cseq_claims_another_method_is_still_a_call() -> None:

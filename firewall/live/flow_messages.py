@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from firewall.live.flow_sets import ACCEPT, Element
+from firewall.live.flow_sets import Element
 from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
@@ -18,23 +18,22 @@ _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 # NFTA_SET_ELEM_*
 _KEY, _DATA, _TIMEOUT, _EXPIRATION, _USER_DATA, _EXPRESSION = 1, 2, 4, 5, 6, 7
 # NFTA_LIST_ELEM, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*
-_ITEM, _VALUE, _VERDICT, _CODE, _CHAIN, _EXPRESSION_DATA = 1, 1, 2, 1, 2, 2
+_ITEM, _VALUE, _VERDICT, _CODE, _EXPRESSION_DATA = 1, 1, 2, 1, 2
 _BYTES, _PACKETS = 1, 2
 # NFTA_OBJ_*
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER_TYPE = 1, 2, 3, 4, 1
 
-_GOTO, _NF_ACCEPT = struct.pack(">i", -4), struct.pack(">i", 1)
+_ACCEPTED = nested(_DATA, nested(_VERDICT, attribute(_CODE, struct.pack(">i", 1))))  # NF_ACCEPT
 _NUMBER = struct.Struct(">Q")
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """An element as the kernel has it: what it counted, and, where the whole was asked for, where it sends packets,
-    what its comment says, for how long it was added and how much of that is left."""
+    """An element as the kernel has it: what it counted, and, where the whole was asked for, what its comment says, for
+    how long it was added and how much of that is left."""
 
     key: bytes
     packets: int
     octets: int
-    chain: str = ""
     comment: str = ""
     timeout_ms: int = 0
     left_ms: int = 0
@@ -45,17 +44,13 @@ def _in_set(table: str, set_name: str) -> bytes:
     return text(_LIST_TABLE, table) + text(_LIST_SET, set_name)
 
 
-@lru_cache(maxsize=64)
-def _verdict(chain: str) -> bytes:
-    said = (attribute(_CODE, _NF_ACCEPT),) if chain == ACCEPT else (attribute(_CODE, _GOTO), text(_CHAIN, chain))
-    return nested(_DATA, nested(_VERDICT, *said))
-
-
-def add_element(table: str, element: Element, timeout_ms: int, *, chain: str = "", comment: str = "") -> bytes:
-    """Return the message that adds an element for a time; ``chain`` is where a map sends packets, or ``ACCEPT``."""
+def add_element(
+    table: str, element: Element, timeout_ms: int, *, is_accepted: bool = False, comment: str = ""
+) -> bytes:
+    """Return the message that adds an element for a time; ``is_accepted``: to a map, which accepts its packets."""
     parts = [nested(_KEY, attribute(_VALUE, element.key))]
-    if chain:
-        parts.append(_verdict(chain))
+    if is_accepted:
+        parts.append(_ACCEPTED)
     parts.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
     if comment:
         said = comment.encode() + b"\0"
@@ -112,7 +107,7 @@ def is_removed(kind: int) -> bool:
 
 
 def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:
-    """Give the elements of one message; chain and comment only where the ``whole`` of it is asked for."""
+    """Give the elements of one message; the comment only where the ``whole`` of it is asked for."""
     for kind, first, last in attributes(data, start, end):
         if kind == _LIST_ELEMENTS:
             for _, item, item_end in attributes(data, first, last):
@@ -133,7 +128,6 @@ def _element(data: bytes, start: int, end: int, whole: bool) -> Found:
         key,
         packets,
         octets,
-        chain=_chain(data, *parts.get(_DATA, (0, 0))),
         comment=data[slice(*parts.get(_USER_DATA, (0, 0)))][2:].rstrip(b"\0").decode(errors="replace"),
         timeout_ms=_number(data, *parts.get(_TIMEOUT, (0, 0))),
         left_ms=_number(data, *parts.get(_EXPIRATION, (0, 0))),
@@ -154,15 +148,6 @@ def _counter(data: bytes, start: int, end: int) -> tuple[int, int]:
 def _counts(data: bytes, start: int, end: int) -> tuple[int, int]:
     counts = {kind: _number(data, first, last) for kind, first, last in attributes(data, start, end)}
     return counts.get(_PACKETS, 0), counts.get(_BYTES, 0)
-
-
-def _chain(data: bytes, start: int, end: int) -> str:
-    for kind, first, last in attributes(data, start, end):
-        if kind == _VERDICT:
-            for inner, name, name_end in attributes(data, first, last):
-                if inner == _CHAIN:
-                    return data[name:name_end].rstrip(b"\0").decode(errors="replace")
-    return ""
 
 
 def read_counter(data: bytes, start: int, end: int) -> int | None:

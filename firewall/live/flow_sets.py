@@ -1,6 +1,6 @@
 """The kernel's sets of media flows: which one holds a pinhole, and how its element looks there.
 
-A set (to nftables a map: key → what is done) is named by what its key compares. ``media4`` and ``media6``: source
+A set is named by what its key compares, and by what is done (``kernel_set``). ``media4`` and ``media6``: source
 address, destination address and port. ``media4_port``: the source port too. ``media4_from_ZONE``: only destination
 address and port, of packets that come from the zone (``media4_from`` from anywhere, in a policy without zones).
 """
@@ -32,6 +32,10 @@ _MAX_COMMENT_BYTES = 250  # the kernel keeps 256 bytes with an element, three of
 _KINDS: dict[str, PinholeKind] = {"rtp": "rtp", "rtcp": "rtcp", "msrp": "msrp", "udp": "udp"}
 
 
+COPYING = (*CHAIN_OF.values(), DROP_CHAIN)
+"""The chains that copy, in the order in which a packet is looked for in their sets."""
+
+
 class Element(NamedTuple):
     """Where a pinhole is in the kernel: the set, and the bytes of its key."""
 
@@ -61,6 +65,15 @@ def set_types(zones: tuple[str, ...]) -> dict[str, str]:
         for zone in (None, *zones):
             types[zone_set(family, zone)] = end
     return types
+
+
+def kernel_set(set_name: str, chain: str) -> str:
+    """Return the name under which the kernel has the elements of a set whose packets go to a chain, or are accepted.
+
+    Only what is accepted is in a map with its verdict. When an element is added that sends packets to a chain, the
+    kernel looks at all elements of such maps, lest chains go round in circles: so each chain has plain sets of its own.
+    """
+    return set_name if chain == ACCEPT else f"{chain.removeprefix('media_')}_{set_name}"
 
 
 def element_of(key: PinholeKey) -> Element:

@@ -8,7 +8,7 @@ sign of life is an element that it puts into a set again and again. Without it, 
 on what is not negotiated.
 """
 
-from firewall.live.flow_sets import DROP_CHAIN, FAMILIES, Family, plain_name, set_types, zone_set
+from firewall.live.flow_sets import COPYING, DROP_CHAIN, FAMILIES, Family, kernel_set, plain_name, set_types, zone_set
 from firewall.live.zone_match import zone_matches
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Policy, Zone
@@ -36,7 +36,8 @@ _REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"
 _KEYWORD: dict[Family, str] = {4: "ip", 6: "ip6"}
 
 
-KNOWN_MEDIA_RULES = tuple(f"{_KEYWORD[f]} saddr . {_KEYWORD[f]} daddr . udp dport vmap @media{f}" for f in FAMILIES)
+_SENDER = "{0} saddr . {0} daddr . udp dport"
+KNOWN_MEDIA_RULES = tuple(f"{_SENDER.format(_KEYWORD[f])} vmap @media{f}" for f in FAMILIES)
 """What nearly every packet of media fits, so it is asked first."""
 
 
@@ -45,6 +46,11 @@ def media_sets(policy: Policy) -> str:
     zones = tuple(zone.name for zone in policy.zones)
     lines = [
         f"  map {name} {{ type {kind} : verdict; flags timeout; counter; }}" for name, kind in set_types(zones).items()
+    ]
+    lines += [
+        f"  set {kernel_set(name, chain)} {{ type {kind}; flags timeout; counter; }}"
+        for name, kind in set_types(zones).items()
+        for chain in COPYING
     ]
     lines += [
         f"  set {name} {{ type {_FLOW_TYPE.format(name[-1])}; flags dynamic,timeout; timeout 1m; "
@@ -76,10 +82,11 @@ def media_chains(policy: Policy) -> str:
         ],
         **_zone_chains(policy.zones),
         "media": [
+            *(rule for f in FAMILIES for rule in _copied(_SENDER.format(_KEYWORD[f]), f"media{f}")),
             f"udp sport < {FIRST_MEDIA_PORT} accept",
             f"udp dport < {FIRST_MEDIA_PORT} accept",
             *((f"udp sport {{ {others} }} accept", f"udp dport {{ {others} }} accept") if others else ()),
-            *(f"{_FLOW.format(_KEYWORD[f])} vmap @media{f}_port" for f in FAMILIES),
+            *(rule for f in FAMILIES for rule in _looked_up(_FLOW.format(_KEYWORD[f]), f"media{f}_port")),
             *(
                 f"{match}goto {_chain('from', zone.name)}"
                 for zone in policy.zones
@@ -116,8 +123,16 @@ def _zone_chains(zones: tuple[Zone, ...]) -> dict[str, list[str]]:
 
 
 def _open(zone: str | None) -> list[str]:
-    lookups = [f"{_KEYWORD[f]} daddr . udp dport vmap @{zone_set(f, zone)}" for f in FAMILIES]
-    return [*lookups, "goto media_refused"]
+    lookups = (_looked_up(f"{_KEYWORD[f]} daddr . udp dport", zone_set(f, zone)) for f in FAMILIES)
+    return [*(rule for rules in lookups for rule in rules), "goto media_refused"]
+
+
+def _looked_up(key: str, set_name: str) -> list[str]:
+    return [f"{key} vmap @{set_name}", *_copied(key, set_name)]
+
+
+def _copied(key: str, set_name: str) -> list[str]:
+    return [f"{key} @{kernel_set(set_name, chain)} goto {chain}" for chain in COPYING]
 
 
 def _chain(way: str, zone: str | None) -> str:

@@ -5,6 +5,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 
 import msgspec
 
@@ -25,10 +26,12 @@ from firewall.live.flow_messages import (
 from firewall.live.flow_sets import (
     ACCEPT,
     CHAIN_OF,
+    COPYING,
     DROP_CHAIN,
     Element,
     comment_of,
     element_of,
+    kernel_set,
     key_of,
     read_comment,
     set_types,
@@ -73,11 +76,13 @@ class PinholesStatus(msgspec.Struct, frozen=True):
 class _Held(msgspec.Struct):
     """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
     took the place of had counted. ``turn``: the count during which it was added. ``is_settled``: no packets are copied
-    at present; ``turned_at_*``: when that last changed, by the clock and by what it had counted."""
+    at present; ``turned_at_*``: when that last changed, by the clock and by what it had counted. ``chain`` is where its
+    packets go."""
 
     pinhole: Pinhole
     keys: list[PinholeKey]
     turn: int
+    chain: str = ""
     refresh_at_s: float = 0.0
     is_settled: bool = False
     turned_at_s: float = 0.0
@@ -177,14 +182,14 @@ class Pinholes:
             [_Change(False, delete_element(TABLE, each)) for each in _ALIVE_ELEMENTS]
             + [_Change(False, flush_set(TABLE, each)) for each in LIMITER_SETS]
         )
-        for set_name in set_types(zones):
-            self._questions.send(ask_for_elements(TABLE, set_name))
+        for set_name, chain in product(set_types(zones), (ACCEPT, *COPYING)):
+            self._questions.send(ask_for_elements(TABLE, kernel_set(set_name, chain)))
             is_last = False
             while not is_last:
                 data = self._questions.receive()
                 is_last = data is None or _is_last(data)
                 for found in _elements(data or b"", whole=True):
-                    self._take_over(Element(set_name, found.key), found)
+                    self._take_over(Element(set_name, found.key), chain, found)
         self._count_refused()
         self._refused_before += self.refused_packets
         self.refused_packets = 0
@@ -203,8 +208,8 @@ class Pinholes:
         self._turn += 1
         self.count_cost_s = 0.0
         grown: list[FlowCount] = []
-        for set_name in {element.set_name for element in self._held}:
-            self._questions.send(ask_for_elements(TABLE, set_name))
+        for set_name, chain in {(element.set_name, held.chain) for element, held in self._held.items()}:
+            self._questions.send(ask_for_elements(TABLE, kernel_set(set_name, chain)))
             is_last = False
             while not is_last:
                 began_s = time.perf_counter()
@@ -295,10 +300,11 @@ class Pinholes:
         held.keys.remove(pinhole.key)
         if not held.keys:
             del self._held[element]
-            out.append(_Change(False, delete_element(TABLE, element)))
+            out.append(_Change(False, delete_element(TABLE, _placed(element, held))))
 
     def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
-        out.append(_Change(False, delete_element(TABLE, element), held, held.before_packets, held.before_octets))
+        removed = delete_element(TABLE, _placed(element, held))
+        out.append(_Change(False, removed, held, held.before_packets, held.before_octets))
         held.before_packets, held.before_octets = held.packets, held.octets
         held.turn = self._turn
         self._add(element, held, out)
@@ -308,13 +314,19 @@ class Pinholes:
         timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
         chain = ACCEPT if held.is_settled else CHAIN_OF[pinhole.inspect]
-        chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
-        comment = comment_of(pinhole)
-        out.append(_Change(True, add_element(TABLE, element, timeout_ms, chain=chain, comment=comment)))
+        held.chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
+        added = add_element(
+            TABLE,
+            _placed(element, held),
+            timeout_ms,
+            is_accepted=held.chain == ACCEPT,
+            comment=comment_of(pinhole),
+        )
+        out.append(_Change(True, added))
 
     def _read(self, elements: list[Element]) -> None:
         """Ask for a few elements, all with one call."""
-        self._changes.send(numbered([ask_for_element(TABLE, element) for element in elements]))
+        self._changes.send(numbered([ask_for_element(TABLE, _placed(each, self._held[each])) for each in elements]))
         while (data := self._changes.receive()) is not None:
             for kind, number, start, end in messages(data):
                 if is_elements(kind) and 0 < number <= len(elements):
@@ -323,7 +335,7 @@ class Pinholes:
                         held.packets = held.before_packets + found.packets
                         held.octets = held.before_octets + found.octets
 
-    def _take_over(self, element: Element, found: Found) -> None:
+    def _take_over(self, element: Element, chain: str, found: Found) -> None:
         kind, src_zone, call_id = read_comment(found.comment)
         key = key_of(element, src_zone)
         if key is None:
@@ -333,16 +345,17 @@ class Pinholes:
             kind=kind,
             call_id=call_id,
             timeout_ns=found.timeout_ms * 1_000_000,
-            verdict="drop" if found.chain == DROP_CHAIN else "allow",
-            inspect=_INSPECTION_OF.get(found.chain, "sample"),
+            verdict="drop" if chain == DROP_CHAIN else "allow",
+            inspect=_INSPECTION_OF.get(chain, "sample"),
         )
         refresh_at_s = time.monotonic() + (found.left_ms - found.timeout_ms / 2) / 1000
         self._held[element] = _Held(
             pinhole,
             [key],
             self._turn,
+            chain,
             refresh_at_s,
-            found.chain != CHAIN_OF[pinhole.inspect],
+            chain != CHAIN_OF[pinhole.inspect],
             packets=found.packets,
             octets=found.octets,
         )
@@ -387,6 +400,10 @@ class Pinholes:
         if not self._failing:
             self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {os.strerror(codes[0])}")
         self._failing = True
+
+
+def _placed(element: Element, held: _Held) -> Element:
+    return Element(kernel_set(element.set_name, held.chain), element.key)
 
 
 def _count_on(change: _Change, data: bytes, start: int, end: int) -> None:

@@ -11,11 +11,11 @@ ELEMENT = Element("media4", bytes.fromhex("c000020a c633640a 9c400000"))
 
 
 def test_an_element_is_read_as_it_was_added() -> None:
-    added = add_element("sosgate", ELEMENT, 600_000, chain="media_sample", comment="rtp carrier 1@192.0.2.10")
+    added = add_element("sosgate", ELEMENT, 600_000, is_accepted=True, comment="rtp carrier 1@192.0.2.10")
     ((kind, _, start, end),) = messages(added)
     assert is_elements(kind)
     (found,) = read_elements(added, start, end, whole=True)
-    assert (found.key, found.chain, found.comment) == (ELEMENT.key, "media_sample", "rtp carrier 1@192.0.2.10")
+    assert (found.key, found.comment) == (ELEMENT.key, "rtp carrier 1@192.0.2.10")
     assert (found.packets, found.octets, found.timeout_ms) == (0, 0, 600_000)
 
 
@@ -24,7 +24,7 @@ def test_what_removes_an_element_names_nothing_but_its_key() -> None:
     ((kind, _, start, end),) = messages(removed)
     assert not is_elements(kind)
     (found,) = read_elements(removed, start, end, whole=True)
-    assert (found.key, found.chain, found.comment) == (ELEMENT.key, "", "")
+    assert (found.key, found.comment) == (ELEMENT.key, "")
 
 
 @given(st.binary(max_size=300))

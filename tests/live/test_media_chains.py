@@ -23,7 +23,9 @@ def with_media(rules: Policy, **changes: object) -> Policy:
 
 def test_system_ports_and_the_ports_of_others_are_no_media() -> None:
     rules = chains(with_media(policy(CARRIER, PSAP), other_ports=frozenset({4500, 1812})))["media"]
-    assert rules[:4] == [
+    begins = rules.index("udp sport < 1024 accept")
+    assert all(" @" in rule and " goto media_" in rule for rule in rules[:begins])  # flows that are negotiated
+    assert rules[begins : begins + 4] == [
         "udp sport < 1024 accept",
         "udp dport < 1024 accept",
         "udp sport { 1812, 4500 } accept",
@@ -71,3 +73,4 @@ def test_each_zone_has_sets_of_its_own() -> None:
     declared = media_sets(policy(CARRIER, ANYWHERE))
     for name in ("media4_from_carrier", "media6_from_anywhere", "media4_port", "media6_from"):
         assert f"map {name} {{" in declared
+        assert all(f"set {chain}_{name} {{" in declared for chain in ("first", "sample", "all", "dropped"))

@@ -13,6 +13,7 @@ import pytest
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
+from firewall.live.flow_sets import ACCEPT, COPYING, kernel_set
 from firewall.live.nftables import render_ruleset
 from firewall.live.pinholes import SAMPLE_EVERY_S, SETTLED_PACKETS, Pinholes
 from tests.live.conftest import Namespaces
@@ -45,11 +46,15 @@ class Kernel:
         return subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout
 
     def elements(self, name: str = "media4") -> list[dict[str, Any]]:
-        listed = json.loads(self.nft("-j", "list", "map", "inet", "sosgate", name))["nftables"]
-        found = next(each["map"] for each in listed if "map" in each).get("elem", [])
-        return [
-            {"key": key["elem"]["val"]["concat"], "goto": _target(verdict), **key["elem"]} for key, verdict in found
-        ]
+        """Every element of a set, wherever its packets go."""
+        found = []
+        for chain in (ACCEPT, *COPYING):
+            kind = "map" if chain == ACCEPT else "set"
+            listed = json.loads(self.nft("-j", "list", kind, "inet", "sosgate", kernel_set(name, chain)))["nftables"]
+            for each in next(part[kind] for part in listed if kind in part).get("elem", []):
+                element = (each[0] if kind == "map" else each)["elem"]
+                found.append({"key": element["val"]["concat"], "goto": chain, **element})
+        return found
 
     def way(self) -> str:
         """Where packets of the only element go."""
@@ -59,10 +64,6 @@ class Kernel:
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
         return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))
-
-
-def _target(verdict: dict[str, Any]) -> str:
-    return "accept" if "accept" in verdict else str(verdict["goto"]["target"])
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_two_pinholes_that_are_one_to_the_kernel_close_with_the_last(kernel: Ker
 
 def test_what_has_gone_by_itself_spoils_nothing(kernel: Kernel) -> None:
     kernel.pinholes.change([pinhole(), pinhole(40_002)], [])
-    kernel.nft("flush", "map", "inet", "sosgate", "media4")
+    kernel.nft("flush", "set", "inet", "sosgate", "sample_media4")
     kernel.pinholes.change([pinhole(40_004)], [pinhole(), pinhole(40_002)])
     assert [each["key"][2] for each in kernel.elements()] == [40_004]
     assert kernel.said == []
@@ -147,6 +148,20 @@ def test_a_thousand_at_once_are_opened_counted_and_taken_over(kernel: Kernel) ->
         assert kernel.elements() == []
     finally:
         second.close()
+
+
+def test_what_a_pinhole_costs_does_not_depend_on_how_many_are_open(kernel: Kernel) -> None:
+    def cost_s() -> float:
+        one = [pinhole(60_000)]
+        began_s = time.process_time()
+        for _ in range(50):
+            kernel.pinholes.change(one, [])
+            kernel.pinholes.change([], one)
+        return time.process_time() - began_s
+
+    alone_s = min(cost_s() for _ in range(3))
+    kernel.pinholes.change([pinhole(port) for port in range(10_000, 20_000)], [])
+    assert min(cost_s() for _ in range(3)) < 5 * alone_s  # where the kernel looks at all of them it is twenty times
 
 
 def test_what_a_killed_run_left_is_known_again_in_every_set(kernel: Kernel) -> None:

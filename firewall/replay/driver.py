@@ -129,9 +129,9 @@ class _Run:
         """After something was decided: what is known of flows and of the next deadline may be wrong now."""
         self._deadline_ns = self._next_deadline()
         for lane in self._lanes:
-            if lane.pinholes_changed:
-                lane.pinholes_changed = False
-                reader.endpoints.flows.renew()
+            if lane.changed:
+                reader.endpoints.flows.renew(lane.changed)
+                lane.changed.clear()
 
     def _media(self, arrival: MediaArrival, frame: CaptureRecord, reader: CaptureReader) -> None:
         """Have a media packet decided; when nothing but its count is asked of the next one, take the short way then."""
@@ -144,7 +144,8 @@ class _Run:
             ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
             flows = [flow for lane in concerned if (flow := lane.engine.media_flow(ends)) is not None]
             if len(flows) == len(concerned):
-                reader.endpoints.flows.learn(frame, tuple(flows), negotiated=arrival.negotiated)
+                passes = all(lane.engine.media_facts(datagram) is not None for lane in self._lanes)
+                reader.endpoints.flows.learn(frame, tuple(flows), negotiated=arrival.negotiated, passes=passes)
 
     def _pass_deadlines(self, now_ns: int, reader: CaptureReader) -> None:
         for lane in self._lanes:

@@ -1,10 +1,12 @@
 """RTP told by its flow alone: the shortest way for the packets that most of a capture is made of.
 
 A flow's first packets go the long way (decoded, decided by the engine). Those that follow are known by the bytes of
-their addresses and ports, and only counted. Whatever is unusual about a packet sends it the long way again.
+their addresses and ports, and only counted. Whatever is unusual about a packet sends it the long way again, and so does
+a change of what was negotiated for one of its ends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from struct import Struct
 from typing import Any
 
@@ -22,6 +24,9 @@ _MAX_FLOWS = 65_536
 _IPV4_UDP = "BxH2xHxB2x12sH2xBBHII"
 _IPV6_UDP = "B3xHBx36sH2xBBHII"
 _LINKS = {ETHERNET: "12x2s", LINUX_SLL: "14x2s", LINUX_SLL2: "2s18x", RAW: "0s", IPV4: "0s", IPV6: "0s"}
+# IEEE 802.1Q tags, one (a VLAN) or two (QinQ), between the addresses and the Ethernet type.
+_TAGS = frozenset({b"\x81\x00", b"\x88\xa8", b"\x91\x00"})
+_ONE_TAG, _TWO_TAGS = "16x2s", "20x2s"
 _IPV4 = b"\x08\x00"
 _ETHERTYPE4, _ETHERTYPE6 = (_IPV4, b""), (b"\x86\xdd", b"")
 _HIGHEST_TYPE = 127  # of payload types; above it the marker is set
@@ -37,6 +42,7 @@ def _layout(link: str) -> tuple[Callable[[bytes], tuple[Any, ...]], int, Struct,
 
 
 _LAYOUTS = {link_type: _layout(link) for link_type, link in _LINKS.items()}
+_TAGGED, _TAGGED_TWICE = _layout(_ONE_TAG), _layout(_TWO_TAGS)
 _unpack_ethernet, _ETHERNET_LEAST, _, _IP_START = _LAYOUTS[ETHERNET]
 _COOKED = frozenset({LINUX_SLL, LINUX_SLL2})
 
@@ -58,10 +64,16 @@ class _Known:
 
 
 class RtpFlows:
-    """The flows of which nothing is asked but their counts."""
+    """The flows of which nothing is asked but their counts.
+
+    One that a pinhole lets pass is known until something changes about one of its ends; any other only until something
+    is negotiated anywhere, as that may be why it is refused.
+    """
 
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
+        self._by_end: dict[bytes, set[bytes]] = {}
+        self._refused: set[bytes] = set()
 
     def count(self, record: CaptureRecord) -> bool | None:
         """Count the RTP packet in a frame for its flow, and tell whether its addresses are announced in SDP.
@@ -116,17 +128,47 @@ class RtpFlows:
         known.last_ns = now_ns
         return known.negotiated
 
-    def learn(self, record: CaptureRecord, media: tuple[MediaFlow, ...], *, negotiated: bool) -> None:
-        """Remember what the long way told of a frame: which flows of engines count its packets, () for none."""
+    def learn(
+        self, record: CaptureRecord, media: tuple[MediaFlow, ...], *, negotiated: bool, passes: bool = False
+    ) -> None:
+        """Remember what the long way told of a frame: which flows of engines count its packets, () for none, and
+        whether every engine has a pinhole for it."""
         packet = rtp_of_flow(record.link_type, record.data)
-        if packet is not None:
-            if len(self._known) >= _MAX_FLOWS:
-                self._known.clear()
-            self._known[packet[0]] = _Known(negotiated, media, seen_on(record), record.timestamp_ns)
+        if packet is None:
+            return
+        if len(self._known) >= _MAX_FLOWS:
+            self._known.clear()
+            self._by_end.clear()
+            self._refused.clear()
+        flow = packet[0]
+        self._known[flow] = _Known(negotiated, media, seen_on(record), record.timestamp_ns)
+        if passes:
+            for end in _ends_of(flow):
+                self._by_end.setdefault(end, set()).add(flow)
+        else:
+            self._refused.add(flow)
 
-    def renew(self) -> None:
-        """Ask again: what was negotiated may have changed."""
-        self._known.clear()
+    def renew(self, ends: Iterable[tuple[str, int]]) -> None:
+        """Ask again about the flows from or to these addresses and ports, and about those that no pinhole lets pass."""
+        for flow in self._refused:
+            self._known.pop(flow, None)
+        self._refused.clear()
+        for ip, port in ends:
+            for flow in self._by_end.pop(_end(ip, port), ()):
+                self._known.pop(flow, None)
+
+
+def _ends_of(flow: bytes) -> tuple[bytes, bytes]:
+    """Return sender and receiver of a flow: both addresses come first, then both ports."""
+    size = (len(flow) - 4) // 2
+    return flow[:size] + flow[-4:-2], flow[size : 2 * size] + flow[-2:]
+
+
+def _end(ip: str, port: int) -> bytes:
+    try:
+        return ip_address(ip).packed + port.to_bytes(2, "big")
+    except (ValueError, OverflowError):
+        return b""  # a host name, or no port: no packet has it
 
 
 def _count_all(flows: tuple[MediaFlow, ...], payload_type: int, ssrc: int, packet: RtpPacket) -> bool:
@@ -151,6 +193,8 @@ def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:
     layout = _LAYOUTS.get(link_type)
     if layout is None:
         return None
+    if link_type == ETHERNET and data[12:14] in _TAGS:
+        layout = _TAGGED_TWICE if data[16:18] in _TAGS else _TAGGED
     unpack4, least4, plain6, ip_start = layout
     size = len(data)
     if size < least4:

@@ -20,14 +20,17 @@ _Flow = tuple[str, int, str, int, bytes]
 
 
 class Lane:
-    """An engine between its start and its stop, and where its records go; ``pinholes_changed`` is for who asks."""
+    """An engine between its start and its stop, and where its records go.
+
+    ``changed`` has where pinholes lead that were opened or closed, until who asks empties it.
+    """
 
     def __init__(self, policy: Policy, sink: RecordSink) -> None:
         self.engine = Engine(policy, strict=False)
         self._sink = sink
         self._ports = policy.signalling_ports
         self.expected_replies: dict[_Flow, None] = {}
-        self.pinholes_changed = False
+        self.changed: set[tuple[str, int]] = set()
 
     def takes(self, datagram: Datagram) -> bool:
         """Tell whether the firewall would take a UDP datagram for signalling."""
@@ -76,8 +79,8 @@ class Lane:
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     del self.expected_replies[next(iter(self.expected_replies))]
                 self.expected_replies[_flow(reply)] = None
-            case PinholesChanged():
-                self.pinholes_changed = True
+            case PinholesChanged(opened=opened, closed=closed):
+                self.changed.update((pinhole.key.dst_ip, pinhole.key.dst_port) for pinhole in (*opened, *closed))
             case _:
                 pass
         return None

@@ -33,11 +33,12 @@ class MediaEndpoints:
             parts = body_parts(parse_message(payload))
         except SipSyntaxError:
             return
-        self.flows.renew()
+        changed: list[tuple[str, int]] = []
         for part in parts:
             if part.content_type == "application/sdp":
                 for media in parse_sdp(part.content).media:
-                    self._remember(media.address, media.port)
+                    changed += self._remember(media.address, media.port)
+        self.flows.renew(changed)
 
     def carries(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram comes from or goes to a negotiated address."""
@@ -58,15 +59,19 @@ class MediaEndpoints:
         self._seen[ends] = seen_on, now_ns
         return False
 
-    def _remember(self, address: str | None, port: int) -> None:
+    def _remember(self, address: str | None, port: int) -> list[tuple[str, int]]:
+        """Remember an end, and return the ends that are known or forgotten by that."""
         if address is None or not port:
-            return
+            return []
         try:
-            text = str(ipaddress.ip_address(address))
+            end = str(ipaddress.ip_address(address)), port
         except ValueError:
-            return  # a host name (RFC 8866 §5.7 allows it): no packet carries it
-        if (text, port) in self._known:
-            return
+            return []  # a host name (RFC 8866 §5.7 allows it): no packet carries it
+        if end in self._known:
+            return []
+        changed = [end]
         if len(self._known) >= _MAX_ENDPOINTS:
-            del self._known[next(iter(self._known))]
-        self._known[text, port] = None
+            changed.append(next(iter(self._known)))
+            del self._known[changed[-1]]
+        self._known[end] = None
+        return changed

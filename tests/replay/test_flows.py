@@ -13,7 +13,7 @@ from firewall.net.frame import FrameDecoder
 from firewall.net.rtp import read_rtp_header
 from firewall.replay.flows import RtpFlows, rtp_of_flow
 from firewall.sip.media_endpoint import Formats
-from tests.net.packets import ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
+from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
 from tests.replay.calls import rtp
 
 NO_FORMATS = Formats(frozenset(), (), ())
@@ -27,7 +27,11 @@ FRAMES = [
     record(PACKET6, link_type=101),
     record(PACKET4, link_type=228),
     record(PACKET6, link_type=229),
+    record(ethernet(PACKET4, tags=(0x8100,))),
+    record(ethernet(PACKET6, tags=(0x8100,))),
+    record(ethernet(PACKET4, tags=(0x88A8, 0x8100))),
 ]
+ENDS4 = ((CALLER, 40000), (PSAP, 50000))
 
 
 def flow_of(frame: CaptureRecord) -> MediaFlow:
@@ -51,8 +55,21 @@ def test_a_flow_that_was_learned_is_counted_for_each_engine(frame: CaptureRecord
     assert all(flow.octets == 3001 * len(rtp(1)) for flow in media)
     flows.learn(frame, media, negotiated=False)
     assert flows.count(frame) is False
-    flows.renew()
+    flows.renew(())
     assert flows.count(frame) is None
+
+
+@pytest.mark.parametrize("end", ENDS4)
+def test_a_flow_that_passes_is_asked_about_again_when_one_of_its_ends_changes(end: tuple[str, int]) -> None:
+    frame = FRAMES[0]
+    flows, flow = RtpFlows(), flow_of(frame)
+    flows.learn(frame, (flow,), negotiated=True, passes=True)
+    flows.renew([(end[0], end[1] + 2), ("198.51.100.99", end[1]), ("no-address.example", 1)])
+    assert flows.count(frame) is True
+    flows.renew([end])
+    assert flows.count(frame) is None
+    flows.learn(frame, (flow,), negotiated=True, passes=True)
+    assert flows.count(frame) is True
 
 
 @pytest.mark.parametrize("engines", [1, 2])
@@ -95,7 +112,7 @@ def test_flows_of_other_ports_are_others() -> None:
         record(ethernet(ipv4(udp(rtp(1), length=20)))),
         record(ethernet(ipv4(udp(rtp(1)), more=True))),
         record(ethernet(ipv4(udp(rtp(1)), options=b"\1\1\1\1"))),
-        record(ethernet(PACKET4, tags=(0x8100,))),
+        record(ethernet(PACKET4, tags=(0x88A8, 0x8100, 0x8100))),
         record(ethernet(PACKET4, ethertype=0x0806)),
         record(ethernet(PACKET4)[:-1]),
         record(ethernet(ipv4(udp(rtp(1)), protocol=136))),

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Literal
 
 from firewall.lint import bodies
-from firewall.lint.bodies import BodyMaker
+from firewall.lint.bodies import CRLF, BodyMaker
 from firewall.ruleset.policy import EmergencyPolicy
 
 FormFlow = Literal["voice", "rtt", "text", "registration"]
@@ -46,6 +46,7 @@ class Style:
     has_max_forwards: bool = True
     folded: bool = False
     via_parameters: str = ""
+    line_end: str = CRLF
 
 
 PLAIN = Style()
@@ -169,6 +170,7 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
     """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
     return [
         *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
+        Form("INVITE <urn:service:sos> SIP/2.0", "<urn:service:sos>", "<urn:service:sos>"),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
     ]
@@ -249,6 +251,10 @@ BROKEN_STYLES: tuple[Style, ...] = (
     ),
     Style("a control character", headers=(("Subject", "help\x07"),)),
     Style("a blank in a header's name", headers=(("X Location", "Boston"),)),
+    Style("only the cookie for a branch", has_branch=False, via_parameters=";branch=z9hG4bK"),
+    Style("display name in Latin-1", from_='"Zo\udce9" <sip:+16175550142@{host}>'),
+    Style("Max-Forwards twice", headers=(("Max-Forwards", "70"),)),
+    Style("lines that end with LF", line_end="\n"),
     Style("a quote left open", from_='"Jane <sip:+16175550142@{host}>'),
 )
 """Broken as phones and gateways in the field break it: an i3 element must let it pass (NENA-STA-010.3 §3.1.1)."""

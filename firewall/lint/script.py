@@ -168,12 +168,12 @@ class Script:
         if body is not None:
             every += (*body.headers, ("Content-Type", body.content_type))
         every += (("Content-Length", str(len(body.content)) if body else "0"),)
-        spelling = dict(style.spelling)
+        spelling, end = dict(style.spelling), style.line_end
         lines = [start_line]
         for name, value in every:
-            text = value.replace(";tag=", f"{CRLF} ;tag=") if style.folded and name == "From" else value
+            text = value.replace(";tag=", f"{end} ;tag=") if style.folded and name == "From" else value
             lines.append(f"{spelling.get(name, name)}: {text}")
-        payload = (CRLF.join(lines) + CRLF + CRLF).encode("utf-8", "surrogateescape")
+        payload = (end.join(lines) + end + end).encode("utf-8", "surrogateescape")
         self.steps.append(Step(self.now_ms, sender, label, role, payload + (body.content if body else b"")))
         self.now_ms += 20
 

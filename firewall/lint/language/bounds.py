@@ -15,10 +15,11 @@ MAX_HEADER_LINE_BYTES: Final = 8192
 MAX_VALUES: Final = 70
 """Lines of one header: Max-Forwards begins at 70 (RFC 3261 §8.1.1.6), so that no more than 70 Via can come together."""
 
-MAX_BODY_BYTES: Final = 64 * 1024
-
 MAX_MESSAGE_BYTES: Final = 65_507
 """The largest payload of a UDP datagram over IPv4 (RFC 768: 65 535 - 20 - 8)."""
+
+MAX_BODY_BYTES: Final = MAX_MESSAGE_BYTES - 72
+"""No start line and headers with a Content-Length are shorter (RFC 3261 §25.1, compact names)."""
 
 MAX_REGEX_NODES: Final = 4000
 

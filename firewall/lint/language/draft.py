@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from firewall.sip.headers import canonical_name
 
 CRLF = b"\r\n"
+_LF = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The start line, the headers in order, and the body."""
+    """The start line, the headers in order, and the body; ``line_end`` is LF where the message has no other."""
 
     start_line: bytes
     lines: tuple[Line, ...]
     body: bytes
+    line_end: bytes = CRLF
 
     @property
     def payload(self) -> bytes:
         """The message's bytes."""
-        return CRLF.join((self.start_line, *(line.content for line in self.lines), b"", self.body))
+        return self.line_end.join((self.start_line, *(line.content for line in self.lines), b"", self.body))
 
     def values(self, name: str) -> int:
         """Return how many lines a header has."""
@@ -51,21 +53,22 @@ class Draft:
 
     def only(self, name: str) -> "Draft":
         """Return the draft with the lines of one header alone, and no body."""
-        return Draft(self.start_line, tuple(line for line in self.lines if line.name == name), b"")
+        return replace(self, lines=tuple(line for line in self.lines if line.name == name), body=b"")
 
 
 def read_draft(payload: bytes) -> Draft:
     """Take a well-formed message apart."""
-    head, _, body = payload.partition(CRLF * 2)
-    start_line, *rest = head.split(CRLF)
+    line_end = CRLF if CRLF * 2 in payload else _LF
+    head, _, body = payload.partition(line_end * 2)
+    start_line, *rest = head.split(line_end)
     contents: list[bytes] = []
     for content in rest:
         if content[:1] in (b" ", b"\t") and contents:
-            contents[-1] += CRLF + content
+            contents[-1] += line_end + content
         else:
             contents.append(content)
     lines = []
     for content in contents:
         written = content.partition(b":")[0].strip().decode("utf-8", "surrogateescape")
         lines.append(Line(canonical_name(written), written, content))
-    return Draft(start_line, tuple(lines), body)
+    return Draft(start_line, tuple(lines), body, line_end)

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.bounds import MAX_MESSAGE_BYTES, UnmodelledError
 from firewall.lint.language.carrier import LINE, Carrier, Group, Place, header_carrier, places
 from firewall.lint.language.jury import Literal
-from firewall.lint.language.predicate import Atom, Demand, counts, demands, field_of
+from firewall.lint.language.predicate import Atom, Demand, counts, demands, field_of, interval
 from firewall.lint.language.search import Bound
-from firewall.ruleset.expression import Contains, Field
+from firewall.ruleset.expression import Call, Comparison, Contains, Field
 
 WHOLE_MESSAGE = ("sip", "sip.msg_hdr")
 """Fields that read the message as a whole."""
@@ -46,11 +46,22 @@ def options_of(literal: Literal) -> tuple[Option, ...]:
 
 
 def _options_of_demand(demand: Demand) -> Iterable[Option]:
+    if any(_is_longer_than_a_message(atom) for atom in demand.some):
+        return
     none = [Part(place.carrier, _bound(atom, place), False) for atom in demand.none for place in _places(atom)]
     is_exact = all(field_of(atom.operand).name not in WHOLE_MESSAGE for atom in (*demand.some, *demand.none))
     for chosen in product(*(_some_places(atom) for atom in demand.some)):
         some = (Part(place.carrier, _bound(atom, place), True) for atom, place in zip(demand.some, chosen, strict=True))
         yield Option((*some, *none), is_exact)
+
+
+def _is_longer_than_a_message(atom: Atom) -> bool:
+    operand = atom.operand
+    if not (isinstance(operand, Call) and operand.function == "len" and field_of(operand).name in WHOLE_MESSAGE):
+        return False
+    if not isinstance(atom, Comparison) or not isinstance(atom.value, int):
+        return False
+    return all(low > MAX_MESSAGE_BYTES for low, _ in interval(atom.comparator, atom.value))
 
 
 def _bound(atom: Atom, place: Place) -> Bound:

@@ -1,6 +1,7 @@
 """The message that is edited: what of it is held, and what a text should keep where nothing asks for a change."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from firewall.lint.language import grammar
@@ -110,7 +111,7 @@ class Template:
         """Return a draft with the text that was found for a carrier."""
         values: Sequence[bytes] = text.split(b"\n")[:-1]
         if carrier in (REQUEST_LINE, STATUS_LINE):
-            return Draft(values[0], draft.lines, draft.body)
+            return replace(draft, start_line=values[0])
         return draft.with_values(carrier.name, carrier.spelling, values)
 
 

@@ -21,7 +21,7 @@ from firewall.lint.proof.target import no_target, target_language
 from firewall.lint.script import Step
 from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
-from firewall.ruleset.expression import Comparison, Field, Membership, Range
+from firewall.ruleset.expression import Comparison, Field, Matches, Membership, Range
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
 from firewall.sip.name_addr import parse_name_addr
@@ -37,8 +37,8 @@ _CARRIERS = {
     "contact": "Contact",
     "body": "body",
 }
-_KNOWN_CALLER = frozenset({"r-uri", "To", "From", "Contact"})
-"""What makes an unmarked call a callback: whom it calls."""
+CALLER_NUMBER = Literal(Matches(Field("sip.r-uri.user"), r"^\+?[0-9]{7,15}$"), True)
+"""What makes an unmarked call a callback: that it calls the number of whoever called before (E.164)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,8 +166,8 @@ def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
 def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy) -> Context:
     """Return the context in which that stays by which the engine knows the emergency first; all else is free."""
     carrier = _CARRIERS.get(mark.evidence[0].partition(" ")[0])
-    if carrier is None:
-        return replace(context, held=_KNOWN_CALLER)
+    if carrier is None or (carrier == "r-uri" and mark.emergency_class == "callback"):
+        return replace(context, language=(CALLER_NUMBER,))
     # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
     language = no_target("r-uri", definition) if carrier != "r-uri" else ()
     target = _target_of(context, carrier, definition) if mark.emergency_class == "call" else None

@@ -14,6 +14,7 @@ from typing import get_args
 from firewall.lint.endpoint import Pair
 from firewall.lint.proof.asking import MAX_FRAME_BYTES, hosts, next_cut
 from firewall.lint.proof.atom import Atom, base_field, cuts
+from firewall.lint.proof.codec import told_apart
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import ADDRESSES, PORTS
@@ -22,7 +23,6 @@ from firewall.lint.script import Side
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Comparison, Membership
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
 from firewall.ruleset.policy import Policy
 from firewall.sip.sdp import Direction
@@ -191,7 +191,7 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     choices = (
         kinds,
         tuple(dict.fromkeys((*_PAYLOAD_TYPES, *_numbers(own, "rtp.p_type", 128)))),
-        tuple(dict.fromkeys(("pcmu", *_texts(own, "media.codec")))),
+        told_apart(own),
         get_args(Direction) if any(base_field(atom.operand).name == "media.direction" for atom in own) else _BOTH_WAYS,
         tuple(dict.fromkeys((50, *_numbers(own, "rtp.seq", 2**16)))),
         tuple(dict.fromkeys((8000, *_numbers(own, "rtp.timestamp", 2**32)))),
@@ -212,15 +212,3 @@ def _numbers(own: list[Atom], field: str, end: int) -> Iterator[int]:
         if base_field(atom.operand).name == field:
             for cut in (0, *cuts(atom)):
                 yield from (number for number in (cut - 1, cut) if 0 <= number < end)
-
-
-def _texts(own: list[Atom], field: str) -> Iterator[str]:
-    for atom in own:
-        if base_field(atom.operand).name == field:
-            match atom:
-                case Comparison(_, _, str() as text):
-                    yield text
-                case Membership(_, items):
-                    yield from (item for item in items if isinstance(item, str))
-                case _:
-                    pass

@@ -16,7 +16,7 @@ from firewall.lint.proof.load import Exceeded, exceeded
 from firewall.lint.proof.witness import Staged
 from firewall.ruleset.policy import Rule
 
-MAX_MESSAGES = 20_000
+MAX_MESSAGES = 6000
 """A surge with more messages than these before the limit is reached is computed, not shown."""
 
 
@@ -76,15 +76,16 @@ def _of_rule(
     if load is None:
         return None
     src_ip = staged.sent[-1].datagram.src_ip
-    # While one call lasts, others begin; they count, too.
+    # While one call lasts, others begin; where those before it do not fill the limit, they count, too.
     lasting_ns = whole.sent[-1].at_ns - whole.sent[0].at_ns
-    calls = load.call + 1 + (0 if load.is_keepalive else load.calls_per_second * (lasting_ns // SECOND_NS + 1))
-    if calls * len(whole.sent) > MAX_MESSAGES:
-        return Surged(each.rule, load, context, src_ip, None)
-    shown = _shown(each.rule, load, whole, questioner, calls)
-    if shown is None:
-        return Unanswered(context, each.rule.name, "the engine lets a surge pass that seems to exceed the limit")
-    return Surged(each.rule, load, context, src_ip, shown)
+    begun = 0 if load.is_keepalive else load.calls_per_second * (lasting_ns // SECOND_NS + 1)
+    for calls in (load.call + 1, load.call + 1 + begun):
+        if calls * len(whole.sent) > MAX_MESSAGES:
+            return Surged(each.rule, load, context, src_ip, None)
+        shown = _shown(each.rule, load, whole, questioner, calls)
+        if shown is not None:
+            return Surged(each.rule, load, context, src_ip, shown)
+    return Unanswered(context, each.rule.name, "the engine lets a surge pass that seems to exceed the limit")
 
 
 def _shown(rule: Rule, load: Exceeded, staged: Staged, questioner: Questioner, calls: int) -> Blocked | None:

@@ -7,10 +7,11 @@ from firewall.engine.record import SipDecision
 from firewall.errors import SipSyntaxError
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Sent
+from firewall.lint.language.draft import Line, read_draft
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
 from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide
 from firewall.lint.proof.atom import Atom, base_field
-from firewall.lint.proof.context import Context
+from firewall.lint.proof.context import CALLER_NUMBER, Context
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.shorten import least_bytes, shortened
@@ -20,10 +21,10 @@ from firewall.net.address import address_number, address_text
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.expression import Call, Comparison, Field, Operand, Slice
 from firewall.ruleset.policy import Guard
-from firewall.sip.message import Message, parse_message
+from firewall.sip.message import Message, Request, parse_message
 
-_PADDING = b"\r\nX-Padding: "
-_PADDING_LEAST_BYTES = len(_PADDING) + 1
+_PADDING = b"X-Padding: "
+_PADDING_LEAST_BYTES = len(b"\r\n" + _PADDING) + 1
 _PADDING_LINE_BYTES = 4000
 
 
@@ -78,7 +79,8 @@ def stage(
         if isinstance(sized, TooSmall):
             return sized
         payload = sized
-    named = [_renamed(each, step.payload, payload) for each in (every[: context.index], every[context.index + 1 :])]
+    names = _names(context, step.payload, payload)
+    named = [_renamed(each, names) for each in (every[: context.index], every[context.index + 1 :])]
     steps = (*named[0], replace(step, payload=payload))
     begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
     probe = replace(probe, at_ns=begins_ns)
@@ -183,23 +185,20 @@ def _sized(
 
 def _padded(payload: bytes, missing: int) -> bytes:
     """Lengthen a message by so many bytes, or a few more where these make no line, in a header nobody reads."""
-    head, separator, body = payload.partition(b"\r\n\r\n")
+    draft = read_draft(payload)
+    least = len(draft.line_end) + len(_PADDING) + 1
     while missing > 0:
-        size = min(max(missing, _PADDING_LEAST_BYTES), _PADDING_LINE_BYTES)
-        if 0 < missing - size < _PADDING_LEAST_BYTES:
-            size -= _PADDING_LEAST_BYTES
-        head += _PADDING + b"x" * (size - len(_PADDING))
+        size = min(max(missing, least), _PADDING_LINE_BYTES)
+        if 0 < missing - size < least:
+            size -= least
+        line = Line("x-padding", "X-Padding", _PADDING.ljust(size - len(draft.line_end), b"x"))
+        draft = replace(draft, lines=(*draft.lines, line))
         missing -= size
-    return head + separator + body
+    return draft.payload
 
 
-def _renamed(others: Sequence[Step], before: bytes, after: bytes) -> list[Step]:
-    """Give the other messages of the call the identifiers that the message in question has now."""
-    names = [
-        (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
-        for old, new in zip(_identifiers(before), _identifiers(after), strict=True)
-        if old is not None and new is not None and old != new
-    ]
+def _renamed(others: Sequence[Step], names: Sequence[tuple[bytes, bytes]]) -> list[Step]:
+    """Give the other messages of the call the names that the message in question has now."""
     renamed = []
     for step in others:
         payload = step.payload
@@ -209,12 +208,23 @@ def _renamed(others: Sequence[Step], before: bytes, after: bytes) -> list[Step]:
     return renamed
 
 
-def _identifiers(payload: bytes) -> tuple[str | None, ...]:
+def _names(context: Context, before: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
+    """Return what the message is called by in the rest of the call, as it was and as it is now."""
+    is_callback = context.language[:1] == (CALLER_NUMBER,)
+    return [
+        (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
+        for old, new in zip(*(_identifiers(payload, is_callback) for payload in (before, after)), strict=True)
+        if old and new and old != new
+    ]
+
+
+def _identifiers(payload: bytes, is_callback: bool) -> tuple[str | None, ...]:
     try:
         message: Message = parse_message(payload)
     except SipSyntaxError:
-        return (None, None, None, None)
-    return message.call_id, message.from_tag, message.to_tag, message.via_branch
+        return (None,) * 5
+    called = message.uri.user if is_callback and isinstance(message, Request) else None
+    return message.call_id, message.from_tag, message.to_tag, message.via_branch, called
 
 
 def _sent(step: Step, probe: Probe, transport: Transport) -> Sent:

@@ -5,7 +5,7 @@ _FOLDED = b"OPTIONS sip:a SIP/2.0\r\nf: <sip:b>\r\n ;tag=1\r\nX-A: 1\r\nVIA: v\r
 
 
 def test_a_message_taken_apart_is_put_together_as_it_was() -> None:
-    for payload in (TEMPLATE, _FOLDED):
+    for payload in (TEMPLATE, _FOLDED, _FOLDED.replace(b"\r\n", b"\n")):
         assert read_draft(payload).payload == payload
 
 
@@ -23,3 +23,8 @@ def test_a_header_it_did_not_have_stands_before_what_describes_the_body() -> Non
 
 def test_one_header_alone_is_still_a_message() -> None:
     assert read_draft(_FOLDED).only("x-a").payload == b"OPTIONS sip:a SIP/2.0\r\nX-A: 1\r\nx-a: 2\r\n\r\n"
+
+
+def test_a_message_whose_lines_end_with_lf_keeps_them() -> None:
+    draft = read_draft(_FOLDED.replace(b"\r\n", b"\n")).with_values("x-a", "X-A", [b"3"])
+    assert draft.payload == b"OPTIONS sip:a SIP/2.0\nf: <sip:b>\n ;tag=1\nX-A: 3\nVIA: v\n\nbody"

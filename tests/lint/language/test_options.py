@@ -28,6 +28,12 @@ def test_what_may_stand_anywhere_is_not_exact() -> None:
     )
 
 
+def test_no_headers_are_longer_than_a_message() -> None:
+    assert options_of(literals("len(sip.msg_hdr) > 65507")[0]) == ()
+    with pytest.raises(UnmodelledError):
+        options_of(literals("len(sip.msg_hdr) > 8000")[0])
+
+
 @pytest.mark.parametrize("text", ["frame.len > 9", "count(sip.tag) > 1", "malformed"])
 def test_what_is_not_modelled_is_said(text: str) -> None:
     with pytest.raises(UnmodelledError):

@@ -1,6 +1,6 @@
 """Random policies and random emergency messages: what the prover and the engine are held against each other with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 
@@ -33,6 +33,10 @@ TEXT_FIELDS = (
     "sip.Supported",
     "sip.Call-ID",
     'sip.header["X-Trunk"]',
+    "sip.Request-Line",
+    "sip.CSeq",
+    "sip.Resource-Priority",
+    "sip.Priority",
 )
 TEXTS = (
     "911",
@@ -47,8 +51,24 @@ TEXTS = (
     "100rel",
     "x-1",
     "sip:",
+    "esnet.3",
+    "PRACK",
 )
-REGEXES = ("^urn:", "911", "^[0-9]*$", "fire$", "^$", "scan|probe", r"^sip:9", r"\\.invalid$", "(a|b)c?", ".*")
+REGEXES = (
+    "^urn:",
+    "^tel:",
+    "nena",
+    "^(INVITE|BYE) ",
+    "911",
+    "^[0-9]*$",
+    "fire$",
+    "^$",
+    "scan|probe",
+    r"^sip:9",
+    r"\\.invalid$",
+    "(a|b)c?",
+    ".*",
+)
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "OPTIONS", "MESSAGE", "REGISTER")
 CLASSES = ("call", "callback", "test", "text", "registration")
 NETWORKS = (
@@ -111,6 +131,8 @@ def _own(random: Random) -> str:
             f'dialog.state == "{random.choice(("none", "early", "confirmed"))}"',
             "malformed",
             "sip.Method",
+            'sip.r-uri.user in {"911", "9911", "+1911"}',
+            'sip.r-uri matches "^urn:service:sos"',
             f'sip.CSeq.method == "{random.choice(METHODS)}"',
         )
     )
@@ -120,10 +142,12 @@ def _number(random: Random) -> str:
     return random.choice(
         (
             f"frame.len > {random.choice((500, 1500, 20_000, 70_000))}",
+            f"frame.len < {random.choice((60, 300, 700))}",
             f"sip.Content-Length > {random.choice((0, 200, 1024, 70_000))}",
             f"sip.Max-Forwards < {random.choice((1, 10, 70))}",
             f"sip.Status-Code == {random.choice((100, 180, 183, 200, 404, 503))}",
             f"sip.Status-Code >= {random.choice((200, 300, 400))}",
+            f"sip.Status-Code in {{{random.choice(('101..199', '200..299', '200..699', '300..699'))}}}",
             f"udp.srcport == {random.choice((5060, 5061, 40_000))}",
             f"udp.dstport != {random.choice((5060, 5061))}",
             f"count(sip.Via) > {random.choice((1, 5, 90))}",
@@ -140,10 +164,50 @@ def _address(random: Random) -> str:
 _ATOMS = (_text, _text, _method, _own, _number, _address)
 
 
+MOST_RULES = 5
+"""A policy of more rules is a list of what may pass."""
+_LISTED = (
+    'sip.r-uri.user in {"911", "9911", "+1911"}',
+    'sip.r-uri matches "^urn:service:sos"',
+    'sip.r-uri matches "^sips?:.*(9.*1.*1|%)"',
+    'sip.r-uri matches "^tel:"',
+    'not sip.r-uri contains ":"',
+    'sip.r-uri matches "^urn:nena:"',
+    'sip.r-uri matches "^urn:service(s:|:911)"',
+    'sip.to.addr matches "9.*1.*1|%|sos|nena"',
+    "sip.Resource-Priority",
+    "sip.Priority",
+    "sip.Route or sip.Call-Info",
+    'emergency.class in {"text", "callback", "test"}',
+    'dialog.state != "none"',
+    "sip.Status-Code in {100..699}",
+    'sip.Method in {"ACK", "BYE", "CANCEL", "PRACK"}',
+)
+"""What together takes every emergency message: a list that leaves out one of them may still be complete, or not."""
+
+
+def _complete_list(random: Random) -> list[str]:
+    """Conditions of a list of all that may pass, without some of them or with one of them narrower."""
+    kept = [each for each in _LISTED if random.random() < 0.9]
+    if random.random() < 0.4:
+        number = random.randrange(len(kept))
+        kept[number] = f"({kept[number]}) and not ({random_condition(random, 0)})"
+    return kept
+
+
 def random_policy(random: Random) -> Policy:
-    """Return a policy of one to four rules, mostly above rules that let everything pass."""
+    """Return a policy of one to four rules, mostly above rules that let everything pass, or a list of what may pass."""
+    if random.random() < 0.12:
+        conditions = [*_complete_list(random), 'sip.CSeq.method == "OPTIONS"']
+        rules = [f"  - {{name: r{n}, when: '{when}', action: allow}}\n" for n, when in enumerate(conditions)]
+    else:
+        rules = _few_rules(random)
+    return loaded(f"policy: random\n{ZONES}{EMERGENCY}rules:\n{''.join(rules)}default: drop\n")
+
+
+def _few_rules(random: Random) -> list[str]:
     rules = []
-    for number in range(random.randint(1, 4)):
+    for number in range(random.randint(1, MOST_RULES - 1)):
         action = random.choice(("drop", "reject", "drop", "allow"))
         when = random_condition(random)
         if random.random() < 0.3:
@@ -154,7 +218,7 @@ def random_policy(random: Random) -> Policy:
         rules.append(f"  - name: r{number}\n    when: '{when}'\n    action: {action}\n{more}")
     if random.random() < 0.85:
         rules.append("  - {name: rest, when: zone.src, action: allow}\n")
-    return loaded(f"policy: random\n{ZONES}{EMERGENCY}rules:\n{''.join(rules)}default: drop\n")
+    return rules
 
 
 @dataclass(frozen=True)
@@ -170,15 +234,21 @@ def emergency_messages() -> tuple[Message, ...]:
     """Messages of every flow and form between several addresses, each as the engine sees it under open rules."""
     tested = policy(zones=ZONES, default="allow", after="")
     found: list[Message] = []
+    base, begun = base_forms(tested.emergency), set[str | None]()
     for pair in _PAIRS:
         every = forms(tested.emergency)
         for flow in selected(tested.emergency.flows):
             if flow.policy_flow == "keepalive":
                 continue
             fitting = [form for form in every if flow.form_flow in (None, form.flow)]
-            for form in fitting[:1] if flow.form_flow is None else (*base_forms(tested.emergency), *fitting[:60]):
-                if form in fitting:
-                    found += _messages(tested, Probe(flow, form, pair, BASE_NS))
+            plain = fitting[:1] if flow.form_flow is None else [form for form in base if form in fitting] or fitting[:1]
+            for form in plain:
+                found += _messages(tested, Probe(flow, form, pair, BASE_NS))
+            for form in fitting if flow.form_flow is not None and flow.form_flow not in begun else ():
+                for written in (form, replace(form, to="<sip:operator@{host}>")):
+                    found += _messages(tested, Probe(flow, written, pair, BASE_NS), 1)
+            begun.add(flow.form_flow)
+        begun.clear()
     return tuple(found)
 
 
@@ -189,10 +259,10 @@ _PAIRS = (
 )
 
 
-def _messages(tested: Policy, probe: Probe) -> list[Message]:
+def _messages(tested: Policy, probe: Probe, most: int | None = None) -> list[Message]:
     engine = Engine(tested)
     found = []
-    for step in probe.steps():
+    for step in probe.steps()[:most]:
         sent = sent_of(step, probe)
         facts = engine.facts(sent.datagram, sent.at_ns)
         decision = decide(engine, sent)

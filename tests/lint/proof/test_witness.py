@@ -6,7 +6,7 @@ from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.prove import calling_pairs
 from firewall.lint.proof.witness import Staged, run
 from firewall.ruleset.policy import Policy
-from firewall.sip.message import parse_message
+from firewall.sip.message import Request, parse_message
 from tests.lint.policies import policy, rule
 
 
@@ -50,3 +50,26 @@ def test_where_an_earlier_message_is_blocked_the_guard_lets_the_later_one_be_jud
     assert isinstance(plain, Blocked)
     assert isinstance(guarded, Blocked)
     assert (plain.decision.decision.rule, guarded.decision.decision.rule) == ("earlier", "guilty")
+
+
+def test_an_unmarked_callback_goes_to_whoever_called() -> None:
+    """A rule against calls abroad meets the call back to a caller from there, who called from there."""
+    tested = policy(rule('zone.src == "psap" and not sip.Priority and sip.r-uri.user matches "^[+]44[0-9]{10}$"'))
+    asking = Asker(Encoding([tested]), tested)
+    (pair,) = calling_pairs(tested)
+    unmarked = next(flow for flow in FLOWS if flow.name == "callback without a mark")
+    context = next(each for each in contexts(tested, (unmarked,), pair) if each.step.role == "callback")
+    found = asking.ask(context, [asking.encoding.policies[0].rules[0].decides], lambda each: each)
+    assert isinstance(found, Staged)
+    first, last = (parse_message(each.datagram.payload) for each in (found.sent[0], found.sent[-1]))
+    assert isinstance(last, Request)
+    assert last.uri.user is not None
+    assert last.uri.user.startswith("+44")
+    assert last.uri.user in first.from_.uri
+    assert isinstance(run(found, Questioner(tested)), Blocked)
+
+
+def test_a_size_is_met_to_the_byte() -> None:
+    for size in (4010, 4011, 611):
+        found = staged(policy(rule(f"frame.len == {size}")), "INVITE")
+        assert found.sent[-1].datagram.frame_len == size

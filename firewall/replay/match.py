@@ -116,7 +116,7 @@ class _FactsReader:
         decoded = self._decoder.decode(frame)
         if isinstance(decoded, Undecoded):
             start = cut_message(decoded)
-            return Facts(decoded.datagram) if start is None else self._engine.facts(start, self._last_ns)
+            return self._media(decoded.datagram) if start is None else self._engine.facts(start, self._last_ns)
         if isinstance(decoded, Packet):
             if decoded.tcp is not None and not decoded.quoted:
                 return _Stretch(Facts(decoded), self._told(self._streams.read(frame, decoded)))
@@ -124,11 +124,14 @@ class _FactsReader:
         if decoded.transport == "other":
             return Facts(decoded)
         if not is_signalling(decoded.src_port, decoded.dst_port, decoded.payload, self._ports):
-            media = self._engine.media_facts(decoded) if decoded.transport == "UDP" else None
-            return media or Facts(decoded, media_negotiated=self._endpoints.carries(decoded))
+            return self._media(decoded)
         if isinstance(decoded, Packet) and decoded.quoted:
             return self._engine.facts(decoded, self._last_ns)
         return self._signalling(decoded)
+
+    def _media(self, datagram: Datagram) -> Facts:
+        media = self._engine.media_facts(datagram) if datagram.transport == "UDP" else None
+        return media or Facts(datagram, media_negotiated=self._endpoints.carries(datagram))
 
     def finish(self) -> list[tuple[int, Facts]]:
         """Return what still waited for lost segments."""

@@ -85,6 +85,8 @@ STRANGE: dict[str, bytes] = {
     "sips": sip("INVITE SIPS:bo@EXAMPLE.com SIP/2.0"),
     "no user": sip("REGISTER sip:example.com:5070 SIP/2.0", "Contact: *", "Expires: 0", cseq="CSeq: 3 REGISTER"),
     "no headers": b"OPTIONS sip:bo@example.com SIP/2.0\r\n\r\n",
+    "start line alone": b"OPTIONS sip:bo@example.com SIP/2.0\r\n",
+    "start line without end": b"OPTIONS sip:bo@example.com SIP/2.0",
     "no end": b"OPTIONS sip:bo@example.com SIP/2.0\r\nCall-ID: endless",
     "no reason": sip("SIP/2.0 200"),
     "empty reason": sip("SIP/2.0 486 ", "Retry-After: 5 (busy);duration=1"),

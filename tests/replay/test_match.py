@@ -99,6 +99,27 @@ def test_frames_cut_by_the_snapshot_length_still_have_their_addresses(tmp_path: 
     assert frames_matched(tmp_path / "a.pcap", "udp.port == 5060 and ip.src == 192.0.2.7 and frame.len > 60") == [1, 2]
 
 
+@pytest.mark.parametrize("expression", ["rtp", "rtp.seq == 2", "not rtp and not sip"])
+def test_media_cut_by_the_snapshot_length_is_known_as_in_tshark(tmp_path: Path, expression: str) -> None:
+    frames = [ethernet(packet) for _, packet in call(media_packets=3)]
+    records = [(START_NS + n * 10_000_000, frame) for n, frame in enumerate(frames)]
+    data = pcap(records, snap_bytes=max(len(frame) for frame in frames))
+    cut = pcap([(at, frame if b"SIP/2.0" in frame else frame[:80]) for at, frame in records])
+    (tmp_path / "a.pcap").write_bytes(_with_lengths(cut, data))
+    theirs = [int(row[0]) for row in tshark(tmp_path / "a.pcap", "frame.number", only=expression)]
+    assert frames_matched(tmp_path / "a.pcap", expression) == theirs
+
+
+def _with_lengths(cut: bytes, whole: bytes) -> bytes:
+    """Return a capture with the original lengths of another one's frames."""
+    made, at, other = bytearray(cut), 24, 24
+    while at < len(cut):
+        made[at + 12 : at + 16] = whole[other + 12 : other + 16]
+        at += 16 + int.from_bytes(cut[at + 8 : at + 12], "little")
+        other += 16 + int.from_bytes(whole[other + 8 : other + 12], "little")
+    return bytes(made)
+
+
 def test_a_cut_is_reported_beside_the_frames_before_it(tmp_path: Path) -> None:
     data = pcap([ethernet(forth(invite()))] * 2)
     (tmp_path / "a.pcap").write_bytes(data[:-5])

@@ -8,7 +8,17 @@ sign of life is an element that it puts into a set again and again. Without it, 
 on what is not negotiated.
 """
 
-from firewall.live.flow_sets import COPYING, DROP_CHAIN, FAMILIES, Family, kernel_set, plain_name, set_types, zone_set
+from firewall.live.flow_sets import (
+    CHAIN_OF,
+    COPYING,
+    DROP_CHAIN,
+    FAMILIES,
+    Family,
+    kernel_set,
+    plain_name,
+    set_types,
+    zone_set,
+)
 from firewall.live.zone_match import zone_matches
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Policy, Zone
@@ -37,7 +47,14 @@ _KEYWORD: dict[Family, str] = {4: "ip", 6: "ip6"}
 
 
 _SENDER = "{0} saddr . {0} daddr . udp dport"
-KNOWN_MEDIA_RULES = tuple(f"{_SENDER.format(_KEYWORD[f])} vmap @media{f}" for f in FAMILIES)
+_USUAL_COPIES = CHAIN_OF["sample"]
+KNOWN_MEDIA_RULES = (
+    *(f"{_SENDER.format(_KEYWORD[f])} vmap @media{f}" for f in FAMILIES),
+    *(
+        f"{_SENDER.format(_KEYWORD[f])} @{kernel_set(f'media{f}', _USUAL_COPIES)} goto {_USUAL_COPIES}"
+        for f in FAMILIES
+    ),
+)
 """What nearly every packet of media fits, so it is asked first."""
 
 

@@ -111,7 +111,10 @@ def _shown_as_diff(path: str) -> Outcome:
         return Unusable(path, error)
     console = Console(highlight=False, soft_wrap=True)
     for line in _diff(before.decode("utf-8-sig"), mended.text, path):
-        console.print(Text(line.rstrip("\r\n"), _DIFF_STYLES.get(line[:1], "")))
+        if console.is_terminal:
+            console.print(Text(line.rstrip("\r\n"), _DIFF_STYLES.get(line[:1], "")))
+        else:  # byte for byte, so that patch takes it for a file with CRLF too
+            sys.stdout.write(line if line.endswith("\n") else f"{line}\n")
     return outcome
 
 

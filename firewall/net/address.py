@@ -50,6 +50,12 @@ class Network:
         Raises:
             ValueError: not a network, or host bits are set (``192.0.2.1/24``), said in words.
         """
+        if "/" not in text and "%" not in text:  # most lines of a long list
+            try:
+                number = address_number(text)
+            except ValueError:
+                raise ValueError(f'"{text}" is not an IPv4 or IPv6 network') from None
+            return cls(number, number)
         try:
             network = ipaddress.ip_network(text)
         except ValueError:

@@ -242,6 +242,7 @@ def _membership(operand: Operand, items: tuple[Item, ...]) -> Predicate:
     numbers: set[int] = set()
     networks: list[Network] = []
     ranges: list[Range] = []
+    tests: list[Predicate] = []
     for item in items:
         match item:
             case str():
@@ -253,10 +254,9 @@ def _membership(operand: Operand, items: tuple[Item, ...]) -> Predicate:
             case Range():
                 ranges.append(item)
             case SetMembers(_, members) if isinstance(members, frozenset):
-                texts |= members
-            case SetMembers(_, members):
-                networks += [member for member in members if isinstance(member, Network)]
-    tests: list[Predicate] = []
+                tests.append(_in_values(read, members))
+            case SetMembers():
+                tests.append(_in_set(_numbers(read), item))
     if texts or numbers:
         tests.append(_in_values(read, frozenset(texts) | frozenset(numbers)))
     if networks:
@@ -278,6 +278,20 @@ def _in_values(read: Reader, wanted: frozenset[str | int]) -> Predicate:
 def _in_networks(addresses: _Numbers, networks: tuple[Network, ...]) -> Predicate:
     if len(networks) == 1:
         return _network_comparison(addresses, networks[0].first, networks[0].last, inside=True)
+    return _any_address(addresses, _inside(networks))
+
+
+def _in_set(addresses: _Numbers, item: SetMembers) -> Predicate:
+    return _any_address(addresses, _inside_set(item))
+
+
+@lru_cache(maxsize=256)
+def _inside_set(item: SetMembers) -> Callable[[int], bool]:
+    """Return what tells the addresses of a set: one, however many rules use it."""
+    return _inside(merged(member for member in item.members if isinstance(member, Network)))
+
+
+def _inside(networks: tuple[Network, ...]) -> Callable[[int], bool]:
     firsts = [network.first for network in networks]
     lasts = [network.last for network in networks]
 
@@ -286,6 +300,10 @@ def _in_networks(addresses: _Numbers, networks: tuple[Network, ...]) -> Predicat
         index = bisect_right(firsts, address) - 1
         return index >= 0 and address <= lasts[index]
 
+    return inside
+
+
+def _any_address(addresses: _Numbers, inside: Callable[[int], bool]) -> Predicate:
     def in_networks(facts: Facts) -> bool:
         for address in addresses(facts):  # noqa: SIM110 - a generator for any() doubles the cost per packet
             if inside(address):

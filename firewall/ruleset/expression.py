@@ -78,6 +78,9 @@ class SetMembers:
     name: str
     members: frozenset[str] | tuple[Network, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a list may be long, and many rules use it
+
 
 Item = str | int | bool | Network | Range | SetMembers
 

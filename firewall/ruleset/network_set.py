@@ -1,6 +1,7 @@
 """Sets of networks as sorted intervals."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from firewall.errors import PolicyError
 from firewall.net.address import Network, family
@@ -19,6 +20,7 @@ def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
     return tuple(result)
 
 
+@lru_cache(maxsize=256)
 def networks_of_list(named: StringSet) -> tuple[Network, ...]:
     """Return the networks of a list file whose set is used with an address field.
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "rules" / "demo"
 UNUSABLE = sorted((ROOT / "rules" / "bad" / "unusable").glob("*.yaml"))
 Capture = pytest.CaptureFixture[str]
+CaptureBytes = pytest.CaptureFixture[bytes]
 
 
 def test_the_demos_broken_policy_ends_with_1_and_names_the_rule(capsys: Capture) -> None:
@@ -115,15 +116,17 @@ def test_diff_prints_a_patch_and_writes_nothing(broken: Path, capsys: Capture) -
     ]
 
 
-def test_a_patch_that_diff_prints_is_taken_by_patch(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_patch_that_diff_prints_is_taken_by_patch(tmp_path: Path, capfdbinary: CaptureBytes, line_end: bytes) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_bytes((DEMO / "broken.yaml").read_bytes())
+    before = (DEMO / "broken.yaml").read_bytes().replace(b"\n", line_end)
+    policy.write_bytes(before)
     run_command(["lint", "--diff", str(policy)])
-    patch = capsys.readouterr().out
-    done = subprocess.run(["git", "apply", "--unsafe-paths", "-p0", "-"], input=patch, text=True, cwd="/", timeout=20)
+    patch = capfdbinary.readouterr().out
+    done = subprocess.run(["git", "apply", "--unsafe-paths", "-p0", "-"], input=patch, cwd="/", timeout=20)
     assert done.returncode == 0
     patched = policy.read_bytes()
-    policy.write_bytes((DEMO / "broken.yaml").read_bytes())
+    policy.write_bytes(before)
     run_command(["lint", "--fix", str(policy)])
     assert policy.read_bytes() == patched
 

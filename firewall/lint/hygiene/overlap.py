@@ -1,6 +1,6 @@
 """Zones and sets: which have addresses in common, and which nobody uses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import assert_never
@@ -87,7 +87,7 @@ def _trusted_sets(policy: Policy) -> Iterator[Finding]:
             continue
         rule, members = blocking[named_set.name]
         for zone in _trusted(policy):
-            both = _common_of(members, tuple(sorted(zone.networks)))
+            both = common(members, sorted(zone.networks)) if isinstance(members, tuple) else None
             if both is not None:
                 does = "would block" if rule.shadow else "blocks"
                 message = (
@@ -109,25 +109,38 @@ def _sets(policy: Policy) -> Iterator[Finding]:
     for rule in policy.rules:
         for use in _uses(rule):
             used.setdefault(use.name, {}).setdefault(_END.get(use.about, use.about), use)
-    looked = [(each, used[each.name]) for each in policy.sets if each.name in used]
-    for (first, one), (second, other) in combinations(looked, 2):
-        shared = (_common_of(one[about].members, other[about].members) for about in one if about in other)
-        both = next((each for each in shared if each is not None), None)
-        if both is not None:
-            yield finding("SOS228", f'sets "{first.name}" and "{second.name}" both hold {both}', second.place)
+    order = {each.name: number for number, each in enumerate(policy.sets)}
+    pairs: dict[tuple[int, int], str] = {}
+    for about in dict.fromkeys(about for uses in used.values() for about in uses):
+        members = {order[name]: uses[about].members for name, uses in used.items() if about in uses}
+        for (one, other), both in _shared(members):
+            pairs.setdefault((min(one, other), max(one, other)), both)
+    for (one, other), both in sorted(pairs.items()):
+        first, second = policy.sets[one], policy.sets[other]
+        yield finding("SOS228", f'sets "{first.name}" and "{second.name}" both hold {both}', second.place)
 
 
-def _common_of(one: Members, other: Members) -> str | None:
-    """Return what two sets have in common, the first of it."""
-    match one, other:
-        case tuple(), tuple():
-            both = common(one, other)
-            return str(both) if both is not None else None
-        case frozenset(), frozenset():
-            texts = one & other
-            return f'"{min(texts)}"' if texts else None
-        case _:
-            return None
+def _shared(sets: Mapping[int, Members]) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield the sets with something in common, in pairs: addresses in their order, texts by an index."""
+    stretches = sorted(
+        (network.first, network.last, number)
+        for number, members in sets.items()
+        if isinstance(members, tuple)
+        for network in members
+    )
+    open_until: list[tuple[int, int]] = []
+    for first, last, number in stretches:
+        open_until = [(end, other) for end, other in open_until if end >= first]
+        for end, other in open_until:
+            if other != number:
+                yield (other, number), str(Network(first, min(last, end)))
+        open_until.append((last, number))
+    holders: dict[str, list[int]] = {}
+    for number, members in sets.items():
+        for text in sorted(members) if isinstance(members, frozenset) else ():
+            for other in holders.setdefault(text, []):
+                yield (other, number), f'"{text}"'
+            holders[text].append(number)
 
 
 @dataclass(frozen=True, slots=True)

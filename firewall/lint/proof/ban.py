@@ -66,12 +66,29 @@ def banned(
     encoded: EncodedPolicy, asker: Asker, questioner: Questioner, contexts: Sequence[Context]
 ) -> list[Banned | Unanswered]:
     """Return every rule whose ban an ordinary message from either side triggers, or why that is not known."""
-    answers = [
-        _of_rule(each, encoded, asker, questioner, contexts)
+    banning = [
+        each
         for each in encoded.rules
         if each.rule.ban_ns is not None and not each.rule.shadow and not _counts_one_call(each.rule)
     ]
+    met: dict[str, list[Context]] = {}
+    for context in contexts if banning else ():
+        for each in _deciding(banning, asker, context):
+            met.setdefault(each.rule.name, []).append(context)
+    answers = [
+        _of_rule(each, encoded, asker, questioner, met[each.rule.name]) for each in banning if each.rule.name in met
+    ]
     return [answer for answer in answers if answer is not None]
+
+
+def _deciding(rules: Sequence[EncodedRule], asker: Asker, context: Context) -> Iterator[EncodedRule]:
+    """Yield the rules that may decide on a message of a context, as far as the formula knows: all are asked at once."""
+    formula = asker.encoding.formula
+    goal = [formula.any_of(formula.all_of([each.above, each.decides]) for each in rules)]
+    while (model := asker.example(context, goal)) is not None:
+        found = next(each for each in rules if model.holds(each.decides))
+        yield found
+        goal.append(-found.decides)
 
 
 def _of_rule(

@@ -181,11 +181,10 @@ class Encoding:
 
     def _make_lines(self, conditions: Sequence[Condition], policies: Sequence[Policy]) -> dict[LineName, Line]:
         found: dict[LineName, set[int]] = {name: set() for name in ENDS}
-        for condition in conditions:
-            for atom in atoms(normal(condition)):
-                about = subject(atom)
-                if about in ("src", "dst", "sport", "dport", "frame_len"):
-                    found[about].update(cuts(atom))
+        for atom in dict.fromkeys(atom for condition in conditions for atom in atoms(normal(condition))):
+            about = subject(atom)
+            if about in ("src", "dst", "sport", "dport", "frame_len"):
+                found[about].update(cuts(atom))
         for name in ADDRESSES:
             found[name].update(self._zone_cuts, (IPV4_MAPPED, IPV4_END))
         for name in PORTS:

@@ -77,3 +77,14 @@ def test_a_set_that_no_rule_uses_is_found_and_a_used_one_is_not() -> None:
 def test_the_first_common_stretch_is_told() -> None:
     assert common([Network(1, 4), Network(8, 9)], [Network(5, 8), Network(9, 20)]) == Network(8, 8)
     assert common([Network(1, 4)], [Network(5, 8)]) is None
+
+
+def test_each_pair_of_many_sets_is_told_once() -> None:
+    extra = "sets:\n" + "".join(
+        f"  s{n}: {{networks: [203.0.113.{n}, 203.0.113.{n + 1}, 198.51.100.{n}]}}\n" for n in range(0, 60, 1)
+    )
+    used = " or ".join(f"net.src in $s{n}" for n in range(60))
+    found = [each for each in check(policy(rule(used, "allow"), extra=extra)) if each.code == "SOS228"]
+    assert [each.message for each in found] == [
+        f'sets "s{n}" and "s{n + 1}" both hold 203.0.113.{n + 1}' for n in range(59)
+    ]

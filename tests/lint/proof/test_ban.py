@@ -50,3 +50,19 @@ def test_a_ban_for_what_is_no_sip_is_found() -> None:
 
 def test_a_rule_that_drops_without_a_ban_shuts_nobody_out() -> None:
     assert lint(rule('sip.User-Agent contains "friendly-scanner" and not emergency')).findings == ()
+
+
+def test_of_many_bans_each_that_a_trunk_triggers_is_found_and_no_other() -> None:
+    """They are asked about together: what one takes first must not hide the next."""
+    harmless = "".join(rule(f"net.src == 203.0.113.{n}", more=BAN, name=f"far{n}") for n in range(20))
+    guilty = rule('sip.User-Agent == "odd"', more=BAN, name="odd") + rule('sip.Method == "PUBLISH"', more=BAN, name="p")
+    found = lint(harmless + guilty + rule("net.src == 203.0.113.99", more=BAN, name="behind"))
+    assert {each.rule for each in found.findings if each.code == "SOS109"} == {"odd", "p"}
+
+
+def test_rules_with_bans_cost_few_questions() -> None:
+    one, many = (
+        lint("".join(rule(f"net.src == 203.0.113.{n}", more=BAN, name=f"r{n}") for n in range(count)))
+        for count in (1, 40)
+    )
+    assert many.extent.questions == one.extent.questions

@@ -79,7 +79,8 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "bare_cr",
         "Carriage return inside a line",
         "RFC 3261 §7.3.1: lines end with CR LF. Some elements take a CR alone for a line end and so see headers that "
-        f"others see as part of a value (CR injection). {_ATTACK}",
+        "others see as part of a value (CR injection). Where the start line itself goes on behind one, each is read as "
+        f"a line end. {_ATTACK}",
     ),
     (
         "line_end_lf",

@@ -33,7 +33,7 @@ _COUNTRY_CODE = re.compile(r"\+\d{0,3}")
 _RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:(?:nena|emergency):service:", re.IGNORECASE)
 _RAW_BYTES = 16_384
 _RAW_REQUEST = re.compile(
-    r"\s*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)[ \t]+<?([^\s>]+)",
+    r"[\s\0\ufeff]*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)\s+<?([^\s>]+)",
     re.IGNORECASE,
 )
 _RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)

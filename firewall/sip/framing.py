@@ -227,7 +227,7 @@ class Framer:
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:
-    return b"/" in line and is_start_line(line.decode("utf-8", "surrogateescape").rstrip("\r"))
+    return b"/" in line and is_start_line(line.decode("utf-8", "surrogateescape").partition("\r")[0])
 
 
 def _start_line_in(buffer: bytearray, first: int, line_end: int) -> int | None:

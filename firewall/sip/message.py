@@ -5,6 +5,8 @@ be told. What can be read with a discernible method is a message, perhaps with *
 ``SipSyntaxError`` with the reason code the decision log carries.
 """
 
+import re
+
 from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
 from firewall.sip.content_length import announced_length
@@ -16,6 +18,7 @@ from firewall.sip.stun import is_stun
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
 
+_BARE_CR = re.compile(rb"\r(?!\n)")
 _MAX_CSEQ = 2**31 - 1
 _MAX_UINT32 = 0xFFFF_FFFF
 _MOST_DIGITS = 20
@@ -266,13 +269,13 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     # No head of so many lines is shorter; counting first keeps a flood of tiny lines cheap.
     if len(head_bytes) > MAX_HEADER_LINES and head_bytes.count(b"\n") >= MAX_HEADER_LINES:
         head_bytes, rest = _split_at_first_empty_line(whole)
-        lines = head_bytes.count(b"\n") + 1
-        if lines > MAX_HEADER_LINES:
-            raise SipSyntaxError("too_many_headers", f"{lines} lines; limit {MAX_HEADER_LINES}")
+        _check_number_of_lines(head_bytes)
     head = read_head(head_bytes)
     if head.has_empty_line:
         head_bytes, rest = _split_at_first_empty_line(whole)
         head = read_head(head_bytes)
+    if "\r" in head.start_line:
+        head = _read_head_of_bare_cr(head_bytes)
     if len(head_bytes) > MAX_HEADER_COMMAS and (commas := head_bytes.count(b",")) > MAX_HEADER_COMMAS:
         raise SipSyntaxError("too_many_values", f"{commas} commas in the headers; limit {MAX_HEADER_COMMAS}")
     if len(head.start_line) > MAX_START_LINE_BYTES:
@@ -286,6 +289,24 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
         if is_stun(payload):
             raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None
         raise
+
+
+def _check_number_of_lines(head_bytes: bytes) -> None:
+    lines = head_bytes.count(b"\n") + 1
+    if lines > MAX_HEADER_LINES:
+        raise SipSyntaxError("too_many_headers", f"{lines} lines; limit {MAX_HEADER_LINES}")
+
+
+def _read_head_of_bare_cr(head_bytes: bytes) -> Head:
+    """Read a head whose start line goes on behind a CR without LF: each CR ends a line, so that the method can be told.
+
+    Wireshark and others read it so; the anomaly ``bare_cr`` says that not all do.
+    """
+    written = _BARE_CR.sub(b"\n", head_bytes)
+    empty_line = find_empty_line(written)
+    lines = written[: empty_line[0]] if empty_line is not None else written
+    _check_number_of_lines(lines)
+    return read_head(lines)
 
 
 def _split_at_first_empty_line(whole: bytes) -> tuple[bytes, bytes | None]:

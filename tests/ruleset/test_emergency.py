@@ -218,6 +218,9 @@ def test_unreadable_bytes_that_name_the_service_are_recognised() -> None:
         b"INVITE sip:911@psap.example;x=" + b"y" * 9000 + b" SIP/2.0\r\n\r\n",
         b"INVITE sip:911@psap.example SIP/2.0\r\n" + b"X: y\r\n" * 600 + b"\r\n",
         b"INVITE  <tel:9-1-1>\r\n",
+        b"\0INVITE sip:911@h SIP/2.0\r\n\r\n",
+        b"\xef\xbb\xbfINVITE sip:911@h SIP/2.0\r\n\r\n",
+        b"INVITE\r\n sip:911@h SIP/2.0\r\n\r\n",
         b"INVITE sip:x@h\r\nTo: <sip:911@h>\r\n",
     ],
 )

@@ -126,6 +126,7 @@ def test_what_has_no_start_line_is_no_message(junk: bytes) -> None:
         (b"\0\1\0\4!\x12\xa4B" + bytes(12) + b"abcd", "stun"),
         (b"INVITE sip:" + b"a" * 9000 + b" SIP/2.0\r\n\r\n", "start_line_too_long"),
         (b"INVITE sip:a@b SIP/2.0\r\n" + b"A: b\r\n" * 600 + b"\r\n", "too_many_headers"),
+        (b"INVITE sip:a@b SIP/2.0" + b"\rA: b" * 600 + b"\r\n\r\n", "too_many_headers"),
         (b"INVITE sip:a@b SIP/2.0\r\nRoute: " + b"a," * 1100 + b"\r\n\r\n", "too_many_values"),
     ],
 )
@@ -168,3 +169,20 @@ def test_content_length_may_be_missing_in_a_datagram_and_not_in_a_stream() -> No
     raw = request().replace(b"Content-Length: 0\r\n", b"")
     datagram, in_stream = parse_message(raw), parse_message(raw, over_stream=True)
     assert (datagram.anomalies, in_stream.anomalies) == ((), ("content_length_missing",))
+
+
+@pytest.mark.parametrize("ends", [b"\r", b"\r\r\n"])
+def test_lines_that_end_with_a_carriage_return_alone_are_read_so_that_the_method_can_be_told(ends: bytes) -> None:
+    found = parse_message(
+        ends.join([b"INVITE sip:a@b SIP/2.0", b"Via: SIP/2.0/UDP h", b"To: <urn:service:sos>", b"", b""])
+    )
+    assert isinstance(found, Request)
+    assert (found.method, found.request_uri, found.to.uri) == ("INVITE", "sip:a@b", "urn:service:sos")
+    assert "bare_cr" in found.anomalies
+
+
+def test_what_is_injected_behind_a_carriage_return_in_the_start_line_is_a_header() -> None:
+    found = parse_message(b"CANCEL sip:a@b SIP/2.0\r7Via: x\r\nTo: <sip:a@b>\r\n\r\n")
+    assert found.start_line == "CANCEL sip:a@b SIP/2.0"
+    assert found.headers == (("7Via", "x"), ("To", "<sip:a@b>"))
+    assert "bare_cr" in found.anomalies

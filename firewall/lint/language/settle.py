@@ -19,7 +19,7 @@ from firewall.lint.language.options import Option, banned_everywhere, options_of
 from firewall.lint.language.predicate import Atom, bytes_of
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import DIALOG_HELD, Template
-from firewall.ruleset.expression import Contains
+from firewall.ruleset.expression import Contains, Exists, Field
 
 __all__ = ["Atom", "Conflict", "Literal", "Settled", "TooHard", "satisfiable", "settle"]
 
@@ -77,6 +77,7 @@ def satisfiable(literals: Sequence[Literal]) -> bool | None:
     return None if is_undecided else False
 
 
+_OF_EVERY_MESSAGE = (Field("sip"), Field("sip.msg_hdr"))
 _REQUEST = (
     b"INVITE sip:x@sosgate.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1\r\n"
     b"From: <sip:x@sosgate.example>;tag=1\r\nTo: <sip:x@sosgate.example>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
@@ -115,7 +116,9 @@ def _settle(payload: bytes, literals: Sequence[Literal], held: frozenset[str]) -
 
 
 def _is_unavoidable(template: Template, literal: Literal) -> bool:
-    """Tell whether the message must not contain what every message of its dialog contains."""
+    """Tell whether the message must not have what every message has, or contain what those of its dialog contain."""
+    if isinstance(literal.condition, Exists) and not literal.holds and literal.condition.operand in _OF_EVERY_MESSAGE:
+        return True
     return any(literal in banned_everywhere((literal,)) and _text_of(literal) in each for each in template.skeleton)
 
 

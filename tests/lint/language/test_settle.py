@@ -284,3 +284,8 @@ def test_a_set_of_ten_thousand_names_is_searched() -> None:
     assert isinstance(answer, Settled)
     every = settle(TEMPLATE, [Literal(among, True), *literals('not sip.User-Agent contains "0"')])
     assert isinstance(every, Conflict)
+
+
+def test_no_message_is_without_headers() -> None:
+    (nothing,) = literals("not sip.msg_hdr")
+    assert settle(TEMPLATE, [nothing]) == Conflict((nothing,))

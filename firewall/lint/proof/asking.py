@@ -124,6 +124,7 @@ class Asker:
             context.held,
             context.language,
             context.is_fixed,
+            context.is_tied,
             context.pair,
             tuple(self.holds(atom, facts) for atom in self._given_by(context)),
             message is not None and bool(message.body),
@@ -172,6 +173,8 @@ class Asker:
         for name, endpoint, other in zip(ADDRESSES, (sender, receiver), (receiver, sender), strict=True):
             zone, other_zone = self._zones.get(endpoint.zone or ""), self._zones.get(other.zone or "")
             ends.append(any_of(lines[name].within(n.first, n.last) for n in hosts(zone, other_zone)))
+            if context.is_tied:
+                ends.append(lines[name].at(address_number(endpoint.ip)))
         theirs, ours = PORTS if context.step.sender == "caller" else PORTS[::-1]
         signalling = sorted(self._policy.signalling_ports)
         ends.append(any_of(lines[ours].within(port, port) for port in signalling))

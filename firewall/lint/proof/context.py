@@ -47,7 +47,7 @@ class Context:
 
     ``follows``: without a rule it passes, as part of what was allowed before. ``held`` are the carriers of the text
     that must stay, ``language`` is what must stay true of those that may change. ``is_fixed``: nothing in its text is
-    its sender's choice (a keep-alive is always written in the same way).
+    its sender's choice (a keep-alive is always written in the same way). ``is_tied``: its addresses are the pair's.
     """
 
     flow: Flow
@@ -60,6 +60,7 @@ class Context:
     held: frozenset[str] = frozenset()
     language: tuple[Literal, ...] = ()
     is_fixed: bool = False
+    is_tied: bool = False
 
     @property
     def probe(self) -> Probe:

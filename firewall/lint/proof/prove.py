@@ -11,6 +11,7 @@ from firewall.lint.proof.asking import Asker, Unanswered
 from firewall.lint.proof.ban import Banned, banned, ordinary_contexts
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.keepalive import addressed
 from firewall.lint.proof.refute import Refuted, Refuter, Shadowed
 from firewall.lint.proof.service import named_services
 from firewall.lint.proof.surge import Surged, surged
@@ -40,7 +41,9 @@ def prove(policy: Policy, pairs: Sequence[Pair], encoding: Encoding, questioner:
     encoded, asker = encoding.policies[0], Asker(encoding, policy)
     flows = selected(policy.emergency.flows)
     services = named_services(policy)
-    every = [context for pair in pairs for context in contexts(policy, flows, pair, services)]
+    every = [
+        context for pair in pairs for context in addressed(policy, asker, pair, contexts(policy, flows, pair, services))
+    ]
     kinds = merged(asker, every)
     refuter = Refuter(encoded, asker, questioner)
     refuter.refute(kinds)

@@ -1,0 +1,89 @@
+"""Keep-alives between other addresses: what an OPTIONS says of its ends is the one thing in it that its sender chooses.
+
+A rule may look for an address in its text (``sip.from.host``, ``sip.Via``) and in its packet at once. Where any rule's
+condition on the text depends on the addresses, keep-alives are asked about one pair of addresses at a time.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.flow import Flow
+from firewall.lint.proof.asking import Asker, hosts
+from firewall.lint.proof.context import Context, contexts
+from firewall.net.address import Network, address_number, address_text, family
+from firewall.ruleset.expression import Comparison, Contains, Membership
+from firewall.ruleset.policy import Policy
+
+_MOST_ADDRESSES = 40
+"""Addresses of one side that are tried; those that conditions name come first."""
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{3,}")
+
+
+def addressed(policy: Policy, asker: Asker, pair: Pair, every: Sequence[Context]) -> list[Context]:
+    """Return the contexts of one pair of zones, their keep-alives once for each pair of addresses that matters."""
+    fixed = [context for context in every if context.is_fixed]
+    if not fixed or not asker.encoding.text:
+        return list(every)
+    flows = tuple(dict.fromkeys(context.flow for context in fixed))
+    tied = [_tied(policy, flows, each) for each in _pairs(policy, asker, pair)]
+    seen = {tuple(_told(asker, context) for context in of_pair) for of_pair in tied}
+    if len(seen) <= 1:
+        return list(every)
+    return [
+        *(context for context in every if not context.is_fixed),
+        *(context for of_pair in tied for context in of_pair),
+    ]
+
+
+def _tied(policy: Policy, flows: tuple[Flow, ...], pair: Pair) -> list[Context]:
+    """The first exchange of each flow; those after it are alike."""
+    return [replace(each, is_tied=True) for each in contexts(policy, flows, pair) if each.is_fixed and each.index < 2]
+
+
+def _told(asker: Asker, context: Context) -> tuple[bool, ...]:
+    return tuple(asker.holds(atom, context.facts) for atom in asker.encoding.text)
+
+
+def _pairs(policy: Policy, asker: Asker, pair: Pair) -> Iterator[Pair]:
+    zones = {zone.name: zone for zone in policy.zones}
+    caller, psap = zones.get(pair.caller.zone or ""), zones.get(pair.psap.zone or "")
+    callers = _addresses(asker, hosts(caller, psap), pair.caller)
+    psaps = _addresses(asker, hosts(psap, caller), pair.psap)
+    for wanted in (4, 6):
+        ours = [each for each in callers if family(address_number(each.ip)) == wanted]
+        theirs = [each for each in psaps if family(address_number(each.ip)) == wanted]
+        if ours and theirs:
+            yield from (Pair(each, theirs[0]) for each in ours)
+            yield from (Pair(ours[0], each) for each in theirs[1:])
+
+
+def _addresses(asker: Asker, networks: Iterable[Network], plain: Endpoint) -> list[Endpoint]:
+    """Return an end at its plain address, at those that conditions name, and at one in each piece of its networks."""
+    free = list(networks)
+    named = [number for number in _named(asker) if any(number in network for network in free)]
+    lines = asker.encoding.lines
+    cuts = [cut for name in ("src", "dst") for cut in lines[name].cuts if any(cut in network for network in free)]
+    others = [min(network.first + 76, network.last) for network in free]
+    numbers = dict.fromkeys((address_number(plain.ip), *named, *others, *cuts))
+    return [replace(plain, ip=address_text(number)) for number in list(numbers)[:_MOST_ADDRESSES]]
+
+
+def _named(asker: Asker) -> Iterator[int]:
+    """Yield the addresses that stand in the conditions on the text."""
+    for atom in asker.encoding.text:
+        match atom:
+            case Comparison(_, _, str() as text) | Contains(_, text):
+                texts = [text]
+            case Membership(_, items):
+                texts = [item for item in items if isinstance(item, str)]
+            case _:
+                texts = []
+        for text in texts:
+            for found in _ADDRESS.findall(text):
+                try:
+                    yield address_number(str(ip_address(found)))
+                except ValueError:
+                    continue

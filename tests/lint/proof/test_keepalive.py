@@ -1,0 +1,31 @@
+import pytest
+
+from tests.lint.policies import ZONES, codes, lint, rule
+
+OPTIONS = 'sip.Method == "OPTIONS" and not emergency'
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        f'{OPTIONS} and sip.from.host == "192.0.2.77"',
+        f'{OPTIONS} and sip.from.host != "192.0.2.10"',
+        f'{OPTIONS} and sip.Via contains "2001:db8"',
+        f'{OPTIONS} and zone.src == "carrier" and sip.r-uri.host != "198.51.100.20"',
+        'sip.Status-Code == 200 and sip.to.host == "198.51.100.99" and not emergency',
+    ],
+)
+def test_a_keep_alive_names_the_addresses_between_which_it_is_sent(when: str) -> None:
+    assert codes(lint(rule(when), zones=ZONES)) == {("SOS107", "guilty")}
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        f'{OPTIONS} and sip.from.host == "203.0.113.77"',
+        f'{OPTIONS} and zone.src == "carrier" and sip.from.host == "192.0.2.77" and net.src != 192.0.2.77',
+        f'{OPTIONS} and sip.from.host matches "[a-z]{{2,}}[.]"',
+    ],
+)
+def test_it_names_no_others(when: str) -> None:
+    assert lint(rule(when), zones=ZONES).result == "proved"

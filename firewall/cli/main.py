@@ -5,6 +5,7 @@ machine, 70 for a bug of ours (``EX_SOFTWARE`` of sysexits.h), 130 for Ctrl-C, 1
 went away. A traceback is shown only where ``SOSGATE_TRACEBACK`` is set.
 """
 
+import gc
 import io
 import os
 import sys
@@ -56,7 +57,13 @@ def _new_app(**settings: Any) -> typer.Typer:
 
 def _load(name: str) -> Any:
     single = _new_app()
-    single.command(name)(getattr(import_module(f"firewall.cli.{name}"), name))
+    gc.disable()  # what is imported stays: a collection in between only costs time
+    try:
+        module = import_module(f"firewall.cli.{name}")
+    finally:
+        gc.freeze()
+        gc.enable()
+    single.command(name)(getattr(module, name))
     return get_command(single)
 
 

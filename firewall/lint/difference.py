@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from firewall.lint import media
 from firewall.lint.finding import Sent
 from firewall.lint.proof.compare import Change, Comparison, Decided, compare
 from firewall.lint.setting import Setting, duration, renamed_rules, renamed_zones, settings
@@ -84,10 +85,13 @@ class Difference:
 def difference(old: Policy, new: Policy) -> Difference:
     """Return what changes from one policy to another."""
     found = compare(old, new)
+    signalling = [_change(each) for each in sorted(found.changes, key=_gravity)]
     return Difference(
         old,
         new,
-        tuple(_change(each) for each in sorted(found.changes, key=_gravity)),
+        tuple(
+            sorted([*signalling, *map(_media_change, media.changes(old, new))], key=lambda each: not each.is_emergency)
+        ),
         (*settings(old, new), *_counts(found), *_shadows(found)),
         tuple(_notes(old, new)),
         found.unanswered,
@@ -117,6 +121,21 @@ def _change(change: Change) -> VerdictChange:
         shown.mark,
         change.is_emergency,
         shown.set_up,
+    )
+
+
+def _media_change(changed: media.Changed) -> VerdictChange:
+    last = changed.sent[-1]
+    record = changed.after
+    way = f"from {record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
+    before, after = (
+        Verdict(each.verdict, None, None, each.reason, each.rule, each.line)
+        for each in (changed.before.decision, changed.after.decision)
+    )
+    mark = EmergencyMark("media", "urn:service:sos", ())
+    where = ((f"the packet goes {way}",),)
+    return VerdictChange(
+        "media of an emergency call", (last.label,), where, False, before, after, changed.sent, mark, True, 0
     )
 
 

@@ -12,7 +12,7 @@ from firewall.errors import Place
 from firewall.lint.bodies import CRLF, Body
 from firewall.lint.codes import CODES
 from firewall.lint.endpoint import Endpoint, Pair
-from firewall.lint.finding import UNDECIDED, Finding
+from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
 from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.load import DEFAULT_SURGE
@@ -57,6 +57,15 @@ class Medium:
             f"m={self.media} {port} RTP/AVP {self.payload_type}", *self.lines,
         ]  # fmt: skip
         return Body("application/sdp", (CRLF.join(lines) + CRLF).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A packet of an emergency call on which two policies decide otherwise, with the call before it."""
+
+    sent: tuple[Sent, ...]
+    before: RtpDecision
+    after: RtpDecision
 
 
 # RFC 3551 (static types), RFC 4733 (DTMF), RFC 3389 (comfort noise), RFC 4867 (VoLTE's codec), RFC 4103 (text).
@@ -112,9 +121,32 @@ def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Itera
             yield Finding(UNDECIDED, message, rule.place, CODES[UNDECIDED].mend, rule.name, (why,))
 
 
-def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
-    """Set up the call that the packet belongs to, send the packet, and return the rule's decision against it."""
-    engine, packet, pair = Engine(policy), refusal.packet, refusal.pair
+def changes(old: Policy, new: Policy) -> Iterator[Changed]:
+    """Yield what rules decide otherwise on media of an emergency call, each shown by a packet put to both engines.
+
+    What is found is so; that nothing is found proves nothing.
+    """
+    before, after = (replace(each, emergency=replace(each.emergency, guard="off")) for each in (old, new))
+    seen: set[tuple[str | None, str | None]] = set()
+    for policy in (before, after):
+        if policy.media.mode != "enforce":
+            continue
+        try:
+            proposed = list(refusals(policy, _pairs(policy), ("audio", "text")))
+        except TooManyPacketsError:
+            continue
+        for refusal in proposed:
+            one, other = (decided(each, refusal) for each in (before, after))
+            if one is None or other is None or one.decision.verdict == other.decision.verdict:
+                continue
+            if (one.decision.rule, other.decision.rule) not in seen:
+                seen.add((one.decision.rule, other.decision.rule))
+                yield Changed(call_of(refusal), one, other)
+
+
+def call_of(refusal: Refusal) -> tuple[Sent, ...]:
+    """Return the emergency call that a packet belongs to, and the packet at its end."""
+    packet, pair = refusal.packet, refusal.pair
     script = Script(pair, "media")
     dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
     ours, theirs = refusal.ports if refusal.sender == "caller" else refusal.ports[::-1]
@@ -124,16 +156,37 @@ def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
     script.answer(invite, 200, "mid_call", body=answer)
     script.request(dialog, "caller", "ACK", "mid_call", of=invite)
     begins_ns = refusal.at_ns - 2 * _SECOND_NS
-    told: list[object] = []
+    sent = []
     for step in script.steps:
         ends = (pair.caller, pair.psap) if step.sender == "caller" else (pair.psap, pair.caller)
-        at_ns = begins_ns + step.at_ms * 1_000_000
-        told += _told(engine, DatagramReceived(_datagram(*ends, step.payload)), at_ns)
+        sent.append(Sent(begins_ns + step.at_ms * 1_000_000, _datagram(*ends, step.payload), step.label))
     source, target = (pair.caller, pair.psap) if refusal.sender == "caller" else (pair.psap, pair.caller)
     payload = packet.payload(refusal.size_bytes)
     datagram = Datagram(source.ip, refusal.ports[0], target.ip, refusal.ports[1], payload, in_iface=source.interface)
-    told += _told(engine, MediaReceived(datagram), refusal.at_ns)
-    return next((each for _, each in _decided_against(told) if each.decision.rule == refusal.rule), None)
+    label = f"RTP {packet.kind} {packet.codec}, payload type {packet.payload_type}"
+    return (*sent, Sent(refusal.at_ns, datagram, label))
+
+
+def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
+    """Set up the call that a packet belongs to, send the packet, and return what was last decided on its flow."""
+    *signalling, packet = call_of(refusal)
+    engine = Engine(policy)
+    told: list[object] = []
+    for each in signalling:
+        told += _told(engine, DatagramReceived(each.datagram), each.at_ns)
+    told += _told(engine, MediaReceived(packet.datagram), packet.at_ns)
+    found = None
+    for record in told:
+        if isinstance(record, RtpDecision) and record.rtp.protocol == "rtp":
+            is_its_own = (record.src_ip, record.dest_ip) == (packet.datagram.src_ip, packet.datagram.dst_ip)
+            found = record if is_its_own else found
+    return found
+
+
+def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
+    """Return the rule's decision against the packet that the formula proposes, None where the engine lets it pass."""
+    found = decided(policy, refusal)
+    return found if found is not None and found.decision.rule == refusal.rule else None
 
 
 def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:

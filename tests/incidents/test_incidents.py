@@ -150,6 +150,14 @@ def test_before_and_broken_differ_for_emergency_calls_where_the_story_says_so(fo
 
 
 @incidents
+def test_nothing_is_left_to_say_of_a_mended_policy_but_what_its_story_means(folder: Path) -> None:
+    """Shadow rules are there on purpose; whoever copies the mended policy must not be warned of it."""
+    if (folder / "mended.yaml").exists():
+        codes = {each.code for each in lint_policy(policy(folder, "mended")).findings}
+        assert codes <= {"SOS205"}
+
+
+@incidents
 def test_the_guard_would_have_let_the_calls_pass(folder: Path) -> None:
     if folder.name in BEYOND_THE_GUARD:
         return

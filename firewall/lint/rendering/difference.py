@@ -7,6 +7,7 @@ from typing import Any
 from firewall.engine.recording import printable
 from firewall.engine.timestamp import timestamp
 from firewall.lint.difference import Difference, Verdict, VerdictChange
+from firewall.lint.finding import Sent
 from firewall.lint.rendering.sentence import number
 from firewall.ruleset.policy import Policy
 
@@ -76,7 +77,7 @@ def witness_line(change: VerdictChange) -> str:
         f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
         for ip, port in ((datagram.src_ip, datagram.src_port), (datagram.dst_ip, datagram.dst_port))
     )
-    start_line = datagram.payload.decode("utf-8", "backslashreplace").split("\r\n", 1)[0]
+    start_line = _message(last).split("\r\n", 1)[0]
     after = f", message {len(change.sent)} of those sent" if len(change.sent) > 1 else ""
     earlier = ", set up before the policies were loaded" if change.set_up else ""
     interface = f" by {datagram.in_iface}" if datagram.in_iface is not None else ""
@@ -130,7 +131,7 @@ def _witness(change: VerdictChange) -> dict[str, Any]:
     datagram = last.datagram
     return {
         "summary": witness_line(change),
-        "message": datagram.payload.decode("utf-8", "backslashreplace"),
+        "message": _message(last),
         "messages": len(change.sent),
         "set_up": change.set_up,
         "timestamp": timestamp(last.at_ns),
@@ -141,6 +142,12 @@ def _witness(change: VerdictChange) -> dict[str, Any]:
         "proto": datagram.transport,
         "in_iface": datagram.in_iface,
     }
+
+
+def _message(sent: Sent) -> str:
+    """Return the text of a message; of a packet of media what it is."""
+    is_media = sent.label.startswith("RTP ")
+    return sent.label if is_media else sent.datagram.payload.decode("utf-8", "backslashreplace")
 
 
 def _class(change: VerdictChange) -> str:

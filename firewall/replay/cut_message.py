@@ -22,6 +22,8 @@ def cut_message(frame: Undecoded) -> Datagram | None:
     if frame.kind not in ("truncated", "malformed") or datagram.transport not in ("UDP", "TCP"):
         return None
     start_line, line_end, _ = datagram.payload.lstrip(_LINE_ENDS).partition(b"\n")
+    if b"\0" in start_line:  # to tshark the line ends there
+        return None
     start = msgspec.structs.replace(datagram, payload=start_line.rstrip(_LINE_ENDS) + b"\r\n\r\n")
     message = _read(start.payload)
     # Without its line end a status line may go on; a request line ends with the version (tshark wants no CR behind it).

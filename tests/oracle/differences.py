@@ -42,6 +42,7 @@ DIFFERENCES: tuple[Difference, ...] = (
             "strange/many blanks",
             "strange/blank in the URI",
             "strange/no reason",
+            "strange/NUL in the start line",
         ),
         ("sip", "sip.*"),
         "Wireshark takes the message for none. NENA-STA-010.3 §3.1.1 asks elements to accept what can be read, so "

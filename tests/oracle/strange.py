@@ -129,6 +129,8 @@ STRANGE: dict[str, bytes] = {
     "blank in the URI": sip("INVITE sip:bo@example.com; lr SIP/2.0"),
     "not UTF-8": sip(INVITE, "Subject: caf\xe9").replace("\xe9".encode(), b"\xe9"),
     "NUL": sip(INVITE, "Sub\0ject: x", "Organization: a\0b"),
+    "NUL in the start line": sip("INVITE sip:b\0o@example.com SIP/2.0"),
+    "CR alone": sip(INVITE).replace(b"\r\n", b"\r"),
     "CRLF before": b"\r\n\r\n" + sip(INVITE),
     "one character": sip(INVITE.replace("bo@", "b@")),
     "long": sip(f"INVITE sip:{'p' * 900}@example.com SIP/2.0"),

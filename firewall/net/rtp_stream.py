@@ -26,7 +26,7 @@ _COMFORT_NOISE = frozenset({13, 19})  # RFC 3389; 19 is what was given to it bef
 
 class RtpStream:
     """What was received of one source in one flow. Instants are nanoseconds; ``octets`` are those of whole payloads;
-    ``widest_gap`` is the greatest step of the sequence number.
+    ``widest_gap`` is the greatest step of the sequence number, 0 while each was one.
 
     ``clock_rates`` gives the rate (Hz) of each payload type; a packet whose type has none leaves the jitter as it is.
     Jitter is that of RFC 3550 A.8. For its mean and its maximum only packets count that follow the one before without a
@@ -83,11 +83,15 @@ class RtpStream:
                 self._first_sequence = self._highest_sequence = sequence
                 self._first_timestamp, last_ns = timestamp, now_ns
             else:
-                self._note_order(sequence)
+                if sequence == self._highest_sequence + 1:
+                    self._highest_sequence = sequence
+                else:
+                    self._note_order(sequence)
                 ticks = timestamp - self._first_timestamp & _TIMESTAMP_MASK
                 # A packet from before the first one, or whose timestamp is made up, says nothing of time or rounds.
                 if ticks < _TIMESTAMP_HALF:
-                    self._note_round(sequence)
+                    if sequence <= self._first_sequence or self._is_next_round:
+                        self._note_round(sequence)
                     if ticks_per_ms:
                         nominal_ms = ticks / ticks_per_ms
                         # A.8: the difference of the relative transit times of two packets, smoothed with gain 1/16.

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -57,14 +58,19 @@ def _new_app(**settings: Any) -> typer.Typer:
 
 def _load(name: str) -> Any:
     single = _new_app()
+    single.command(name)(getattr(_module(f"firewall.cli.{name}"), name))
+    return get_command(single)
+
+
+def _module(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
     gc.disable()  # what is imported stays: a collection in between only costs time
     try:
-        module = import_module(f"firewall.cli.{name}")
+        return import_module(name)
     finally:
         gc.freeze()
         gc.enable()
-    single.command(name)(getattr(module, name))
-    return get_command(single)
 
 
 def _listed() -> None:

@@ -72,8 +72,11 @@ def replay(
     rules = _with_ports(read_policy(policy), sip_port)
     other = _with_ports(read_policy(against), sip_port) if against is not None else None
     size_bytes = check_captures(captures)
-    gc.set_threshold(_COLLECT_AFTER)
-    with open_log(log) if log is not None else nullcontext() as write, reading_progress(size_bytes) as progress:
+    with (
+        _rare_collections(),
+        open_log(log) if log is not None else nullcontext() as write,
+        reading_progress(size_bytes) as progress,
+    ):
         report = replay_captures(
             captures,
             rules,
@@ -93,6 +96,16 @@ def replay(
 
 def _with_ports(policy: Policy, ports: list[int] | None) -> Policy:
     return dataclasses.replace(policy, signalling_ports=policy.signalling_ports | frozenset(ports or ()))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

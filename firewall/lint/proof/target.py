@@ -15,7 +15,7 @@ TargetCarrier = OneOf["r-uri", "To"]
 """The two parts of a message that name whom it is for."""
 
 _SERVICE_URN = r"^urn:service:sos(\.[a-z0-9-]+)*$"
-_NENA_URN = r"^urn:nena:service:[a-z0-9._-]+$"
+_NENA_URN = r"^urn:(nena|emergency):service:[a-z0-9._-]+$"
 _SEPARATORS = r"[-.()]*"
 _WHOLE: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri"), "To": Field("sip.to.addr")}
 _USER: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri.user"), "To": Field("sip.to.user")}

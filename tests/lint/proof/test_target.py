@@ -21,6 +21,7 @@ TARGETS = (
     "urn:service:sos",
     "URN:Service:SOS.Poison",
     "urn:nena:service:responder.fire",
+    "urn:emergency:service:responder.fire",
 )
 INVITE = (
     b"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@caller.example>;tag=1\r\n"

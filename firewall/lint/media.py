@@ -168,25 +168,33 @@ def call_of(refusal: Refusal) -> tuple[Sent, ...]:
 
 
 def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
-    """Set up the call that a packet belongs to, send the packet, and return what was last decided on its flow."""
+    """Put a packet and its call to an engine: what was last decided on the packet's flow, None where nothing was."""
+    last = call_of(refusal)[-1].datagram
+    of_flow = [
+        record
+        for record in _of_call(policy, refusal)
+        if isinstance(record, RtpDecision)
+        and record.rtp.protocol == "rtp"
+        and (record.src_ip, record.dest_ip) == (last.src_ip, last.dst_ip)
+    ]
+    return of_flow[-1] if of_flow else None
+
+
+def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
+    """Return the rule's decision against the packet that the formula proposes, None where the engine lets it pass."""
+    against = _decided_against(_of_call(policy, refusal))
+    return next((each for _, each in against if each.decision.rule == refusal.rule), None)
+
+
+def _of_call(policy: Policy, refusal: Refusal) -> list[object]:
+    """Set up the call that a packet belongs to, send the packet, and return all records."""
     *signalling, packet = call_of(refusal)
     engine = Engine(policy)
     told: list[object] = []
     for each in signalling:
         told += _told(engine, DatagramReceived(each.datagram), each.at_ns)
     told += _told(engine, MediaReceived(packet.datagram), packet.at_ns)
-    found = None
-    for record in told:
-        if isinstance(record, RtpDecision) and record.rtp.protocol == "rtp":
-            is_its_own = (record.src_ip, record.dest_ip) == (packet.datagram.src_ip, packet.datagram.dst_ip)
-            found = record if is_its_own else found
-    return found
-
-
-def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
-    """Return the rule's decision against the packet that the formula proposes, None where the engine lets it pass."""
-    found = decided(policy, refusal)
-    return found if found is not None and found.decision.rule == refusal.rule else None
+    return told
 
 
 def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:

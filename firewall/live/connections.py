@@ -12,7 +12,7 @@ from firewall.live.connection import Connection, OnFailed, Serve
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
-from firewall.net.address import IPV4_MAPPED, address_number
+from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 
 CONNECTIONS_MAX = 8192
@@ -230,7 +230,7 @@ def _reset(accepted: Accepted) -> Datagram:
 def _source(ip: str) -> int:
     """Return what counts as one source: an IPv4 address, or an IPv6 network of 64 bits (RFC 4291 §2.5.4)."""
     number = address_number(ip)
-    return number if number >> 32 == IPV4_MAPPED >> 32 else number >> 64 << 64
+    return number if number >> 32 == IPV4_FIRST >> 32 else number >> 64 << 64
 
 
 def _raise_descriptor_limit() -> int:

@@ -1,7 +1,8 @@
 """IP addresses as integers, so that networks are intervals (RFC 4291, RFC 4632).
 
-Both families share one 128-bit number line: an IPv4 address stands at its IPv4-mapped place
-(``::ffff:a.b.c.d``, RFC 4291 §2.5.5.2), which no packet on a wire carries as an IPv6 address.
+Both families share one number line: the IPv4 addresses stand behind the last one of IPv6, so that no network of one
+family, ``::/0`` included, holds an address of the other. An IPv4-mapped address (``::ffff:a.b.c.d``, RFC 4291 §2.5.5.2)
+is the IPv4 address, as which the wire has it.
 """
 
 import ipaddress
@@ -9,31 +10,37 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-IPV4_MAPPED = 0xFFFF_0000_0000
-_IPV4_LAST = IPV4_MAPPED + 0xFFFF_FFFF
+IPV4_FIRST = 1 << 128
+_IPV4_LAST = IPV4_FIRST + 0xFFFF_FFFF
+_MAPPED = 0xFFFF
+"""The upper 96 bits of an IPv4-mapped address."""
 
 
 @lru_cache(maxsize=65536)
 def address_number(text: str) -> int:
-    """Return the place of a textual IPv4 or IPv6 address on the 128-bit line.
+    """Return the place of a textual IPv4 or IPv6 address on the line.
 
     Raises:
         ValueError: ``text`` is not an address.
     """
     address = ipaddress.ip_address(text)
-    return int(address) + IPV4_MAPPED if address.version == 4 else int(address)
+    return int(address) + IPV4_FIRST if address.version == 4 else _unmapped(int(address))
+
+
+def _unmapped(number: int) -> int:
+    return IPV4_FIRST + (number & 0xFFFF_FFFF) if number >> 32 == _MAPPED else number
 
 
 def address_text(number: int) -> str:
     """Return the usual text of an address (RFC 5952 for IPv6); the inverse of ``address_number``."""
     if family(number) == 4:
-        return str(ipaddress.IPv4Address(number - IPV4_MAPPED))
+        return str(ipaddress.IPv4Address(number - IPV4_FIRST))
     return str(ipaddress.IPv6Address(number))
 
 
 def family(number: int) -> Literal[4, 6]:
     """Return 4 or 6: the family of an address number."""
-    return 4 if IPV4_MAPPED <= number <= _IPV4_LAST else 6
+    return 4 if IPV4_FIRST <= number <= _IPV4_LAST else 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +71,11 @@ class Network:
             except ValueError:
                 raise ValueError(f'"{text}" is not an IPv4 or IPv6 network') from None
             raise ValueError(f'"{text}" has host bits set; the network is "{widened}"') from None
-        return cls(address_number(str(network[0])), address_number(str(network[-1])))
+        first, last = int(network[0]), int(network[-1])
+        if network.version == 4:
+            return cls(first + IPV4_FIRST, last + IPV4_FIRST)
+        is_mapped = first >> 32 == last >> 32 == _MAPPED
+        return cls(_unmapped(first), _unmapped(last)) if is_mapped else cls(first, last)
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last

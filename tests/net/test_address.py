@@ -33,7 +33,7 @@ def test_a_network_holds_exactly_what_it_covers(
     assert ours.last + 1 not in ours
 
 
-@pytest.mark.parametrize("text", ["192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "2001:db8::1", "0.0.0.0/0"])
+@pytest.mark.parametrize("text", ["192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "2001:db8::1", "0.0.0.0/0", "::/0"])
 def test_a_network_prints_as_it_is_written(text: str) -> None:
     assert str(Network.parse(text)) == text
 
@@ -66,3 +66,14 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert 0 <= number < 2**128
+
+
+def test_no_network_of_one_family_holds_an_address_of_the_other() -> None:
+    assert address_number("192.0.2.7") not in Network.parse("::/0")
+    assert address_number("2001:db8::7") not in Network.parse("0.0.0.0/0")
+
+
+def test_a_mapped_address_is_the_ipv4_address_it_maps() -> None:
+    assert address_number("::ffff:192.0.2.7") == address_number("192.0.2.7")
+    assert Network.parse("::ffff:192.0.2.0/120") == Network.parse("192.0.2.0/24")
+    assert Network.parse("::ffff:0:0/96") == Network.parse("0.0.0.0/0")

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.net.address import IPV4_MAPPED, Network
+from firewall.net.address import IPV4_FIRST, Network
 from firewall.ruleset.network_set import merged
 
 small = st.builds(lambda first, size: Network(first, first + size), st.integers(0, 60), st.integers(0, 9))
@@ -20,6 +20,6 @@ def test_merged_intervals_hold_the_same_addresses(networks: list[Network]) -> No
 
 
 def test_the_two_families_are_never_merged() -> None:
-    below = Network(IPV4_MAPPED - 2, IPV4_MAPPED - 1)
-    first = Network(IPV4_MAPPED, IPV4_MAPPED + 1)
+    below = Network(IPV4_FIRST - 2, IPV4_FIRST - 1)
+    first = Network(IPV4_FIRST, IPV4_FIRST + 1)
     assert merged([first, below]) == (below, first)

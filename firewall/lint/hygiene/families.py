@@ -8,14 +8,14 @@ from firewall.lint.hygiene.reach import Reach
 from firewall.lint.hygiene.wording import finding
 from firewall.lint.proof.atom import atoms, normal, subject
 from firewall.lint.proof.line import IPV4_END
-from firewall.net.address import IPV4_MAPPED, Network, address_text, family
+from firewall.net.address import IPV4_FIRST, Network, address_text, family
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Comparison, Condition, Exists, Field, Membership, Not
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule, Zone
 
-_IPV4 = Membership(Field("net.src"), (Network(IPV4_MAPPED, IPV4_END - 1),))
+_IPV4 = Membership(Field("net.src"), (Network(IPV4_FIRST, IPV4_END - 1),))
 _NAMES = {4: "IPv4", 6: "IPv6"}
 
 

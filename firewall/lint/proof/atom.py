@@ -10,7 +10,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Literal, assert_never
 
 from firewall.lint.proof.line import IPV4_END, LineName
-from firewall.net.address import IPV4_MAPPED, Network
+from firewall.net.address import IPV4_FIRST, Network
 from firewall.ruleset.expression import (
     And,
     Call,
@@ -149,7 +149,7 @@ def cuts(atom: Atom) -> Iterator[int]:
             case _:
                 pass
     if subject(atom) in ("src", "dst"):
-        yield IPV4_MAPPED
+        yield IPV4_FIRST
         yield IPV4_END
 
 

@@ -14,7 +14,7 @@ from firewall.lint.instant import activities
 from firewall.lint.proof.atom import Atom, atoms, cuts, normal, subject
 from firewall.lint.proof.formula import Formula, Model
 from firewall.lint.proof.line import ADDRESSES, ENDS, IPV4_END, PORTS, Line, LineName
-from firewall.net.address import IPV4_MAPPED, Network, address_number, address_text, family
+from firewall.net.address import IPV4_FIRST, Network, address_number, address_text, family
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import And, Comparison, Condition, Contains, Exists, Matches, Membership, Not, Or
@@ -186,7 +186,7 @@ class Encoding:
             if about in ("src", "dst", "sport", "dport", "frame_len"):
                 found[about].update(cuts(atom))
         for name in ADDRESSES:
-            found[name].update(self._zone_cuts, (IPV4_MAPPED, IPV4_END))
+            found[name].update(self._zone_cuts, (IPV4_FIRST, IPV4_END))
         for name in PORTS:
             found[name].update(
                 end for policy in policies for port in policy.signalling_ports for end in (port, port + 1)
@@ -196,7 +196,7 @@ class Encoding:
 
     def _one_family(self) -> None:
         """Demand that both addresses of a packet are of one family."""
-        source, destination = (self.lines[name].within(IPV4_MAPPED, IPV4_END - 1) for name in ("src", "dst"))
+        source, destination = (self.lines[name].within(IPV4_FIRST, IPV4_END - 1) for name in ("src", "dst"))
         self.formula.add([-source, destination])
         self.formula.add([source, -destination])
 

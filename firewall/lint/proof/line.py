@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from firewall.lint.proof.formula import Formula, Model
-from firewall.net.address import IPV4_MAPPED
+from firewall.net.address import IPV4_FIRST
 
 LineName = Literal["src", "dst", "sport", "dport", "frame_len"]
 ADDRESSES: tuple[LineName, LineName] = ("src", "dst")
 PORTS: tuple[LineName, LineName] = ("sport", "dport")
 
-IPV4_END = IPV4_MAPPED + 2**32
-ENDS: dict[LineName, int] = {"src": 2**128, "dst": 2**128, "sport": 2**16, "dport": 2**16, "frame_len": 2**17}
+IPV4_END = IPV4_FIRST + 2**32
+ENDS: dict[LineName, int] = {"src": IPV4_END, "dst": IPV4_END, "sport": 2**16, "dport": 2**16, "frame_len": 2**17}
 """How many numbers there are on each line; the largest frame is 64 KB and its headers."""
 
 

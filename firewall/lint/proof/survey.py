@@ -22,7 +22,7 @@ from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged, TooSmall, read_as, stage
-from firewall.net.address import IPV4_MAPPED, address_number
+from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Comparison, Exists, Field
 from firewall.ruleset.facts import Facts
@@ -379,7 +379,7 @@ class Survey(Asker):
     def _size_and_transport(self, context: Context) -> list[int]:
         """Return the literals of a datagram that is sent as it stands."""
         encoding, lines = self.encoding, self.encoding.lines
-        size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_MAPPED, IPV4_MAPPED + 2**32 - 1)
+        size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_FIRST, IPV4_FIRST + 2**32 - 1)
         if ":" in context.facts.datagram.src_ip:
             size -= _IPV6_MORE_BYTES
         short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])

@@ -1,7 +1,7 @@
 import pytest
 
 from firewall.lint.proof.atom import atoms, cuts, normal, subject
-from firewall.net.address import IPV4_MAPPED
+from firewall.net.address import IPV4_FIRST
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.facts import Facts
@@ -65,5 +65,5 @@ def test_each_atom_belongs_to_one_theory(text: str, about: str) -> None:
 
 def test_a_network_cuts_at_its_first_address_and_behind_its_last() -> None:
     (atom,) = atoms(parse_condition("net.src == 192.0.2.0/24"))
-    first = IPV4_MAPPED + 0xC0000200
+    first = IPV4_FIRST + 0xC0000200
     assert {first, first + 256} <= set(cuts(atom))

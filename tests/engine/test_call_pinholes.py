@@ -1,0 +1,337 @@
+"""Pinholes of calls: what is opened when, for whom, and how long."""
+
+import pytest
+
+from firewall.engine.events import (
+    DeadlineReached,
+)
+from firewall.ruleset.load import load_policy
+from tests.media import ALL, AUDIO, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, reasons, rtp, sdp
+from tests.messages import request, response
+from tests.scene import NoFiles, policy
+
+ANY = [(None, "allow")]
+FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
+ORDINARY = "sip:6175550199@198.51.100.10"
+
+
+def rtcp_of(endpoint: tuple[str, int]) -> tuple[str, int]:
+    return endpoint[0], endpoint[1] + 1
+
+
+def test_the_offer_opens_the_way_to_the_caller_and_the_answer_both_ways_for_them_alone() -> None:
+    """RFC 3264 §5.1: who offers must be ready to receive at once; before the answer nobody knows from where."""
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    assert (scene.to(CALLER), scene.to(rtcp_of(CALLER)), scene.to(CALLED)) == (ANY, ANY, [])
+    scene.psap(answer(first), at_s=1)
+    assert (scene.to(CALLER), scene.to(rtcp_of(CALLER))) == (FROM_CALLED, FROM_CALLED)
+    assert (scene.to(CALLED), scene.to(rtcp_of(CALLED))) == (FROM_CALLER, FROM_CALLER)
+
+
+def test_a_policy_may_wait_for_the_answer() -> None:
+    scene = MediaScene(policy(ALL, more="media: {early: answer}"))
+    scene.carrier(invite())
+    assert scene.open == {}
+
+
+def test_a_bye_closes_all_after_the_grace_time() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    assert len(scene.open) == 4
+    assert scene.engine.next_deadline() is not None
+    told = scene.tell(DeadlineReached(), at_s=10.5)
+    assert scene.open == {}
+    assert reasons(told) == [("closed", "media_negotiated")] * 4
+    assert {record.rtp.closed for record in flows(told)} == {"bye"}
+    (late,) = flows(scene.packet(CALLER, CALLED, at_s=12.1))
+    assert (late.state, late.decision.reason, late.rtp.closed, late.rtp.ago_s) == (
+        "refused",
+        "media_closed",
+        "bye",
+        1.6,
+    )
+
+
+@pytest.mark.parametrize("status", [404, 486, 500, 603])
+def test_a_call_that_fails_closes_what_its_offer_opened(status: int) -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    told = scene.psap(response(first, status), at_s=1)
+    assert scene.open == {}
+    assert {record.rtp.closed for record in flows(told)} == {"failed"}
+
+
+def test_early_media_flows_with_the_session_description_of_a_183() -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    assert scene.to(CALLED) == FROM_CALLER
+    assert (CALLED[0], "allow") in scene.to(CALLER)
+
+
+def test_each_fork_gets_its_own_way_and_the_last_answer_ends_the_waiting() -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    other = sdp("198.51.100.77", "audio 42000 RTP/AVP 0")
+    scene.psap(answer(first, status=183, to_tag="fork-1"), at_s=1)
+    scene.psap(answer(first, other, status=183, to_tag="fork-2"), at_s=2)
+    assert scene.to(CALLER) == [(CALLED[0], "allow"), ("198.51.100.77", "allow"), (None, "allow")]
+    scene.psap(answer(first, other, to_tag="fork-2"), at_s=3)
+    assert (None, "allow") not in scene.to(CALLER)
+    assert ("198.51.100.77", "allow") in scene.to(CALLER)
+
+
+def test_a_late_offer_is_answered_in_the_ack() -> None:
+    scene = MediaScene()
+    first = invite("")
+    scene.carrier(first)
+    scene.psap(answer(first), at_s=1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (ANY, [])
+    scene.carrier(request("ACK", to_tag="psap", headers=("Content-Type: application/sdp",), body=OFFER), at_s=1.1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+def test_an_offer_in_a_reliable_provisional_response_is_answered_in_the_prack() -> None:
+    """RFC 3262 §5."""
+    scene = MediaScene()
+    first = invite("")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183, headers=("Require: 100rel", "RSeq: 1")), at_s=1)
+    prack = request(
+        "PRACK", to_tag="psap", cseq=2, headers=("RAck: 1 1 INVITE", "Content-Type: application/sdp"), body=OFFER
+    )
+    scene.carrier(prack, at_s=1.1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_new_offer_inside_the_call_moves_its_media_and_leaves_the_old_way_open_for_the_grace_time(
+    method: str,
+) -> None:
+    scene = MediaScene()
+    scene.call()
+    moved = sdp(CALLER[0], "audio 50000 RTP/AVP 0")
+    again = request(method, to_tag="psap", cseq=2, headers=("Content-Type: application/sdp",), body=moved)
+    scene.carrier(again, at_s=5)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, ANY), "the old way until the answer"
+    scene.psap(answer(again), at_s=5.2)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, FROM_CALLED), "packets are on their way"
+    scene.tell(DeadlineReached(), at_s=5.8)
+    assert (scene.to(CALLER), scene.to(CALLED)) == ([], FROM_CALLER)
+
+
+def test_a_refused_new_offer_leaves_the_call_as_it_was() -> None:
+    scene = MediaScene()
+    scene.call()
+    again = invite(sdp(CALLER[0], "audio 50000 RTP/AVP 0"), to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=5)
+    scene.psap(response(again, 488), at_s=5.2)
+    scene.tell(DeadlineReached(), at_s=9)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, [])
+
+
+def test_hold_and_resume_leave_the_ways_open() -> None:
+    scene = MediaScene()
+    scene.call()
+    for cseq, direction in ((2, "sendonly"), (3, "sendrecv")):
+        again = invite(OFFER + f"a={direction}\r\n", to_tag="psap", cseq=cseq)
+        scene.carrier(again, at_s=cseq * 10)
+        scene.psap(answer(again), at_s=cseq * 10 + 0.1)
+        scene.tell(DeadlineReached(), at_s=cseq * 10 + 5)
+        assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
+
+
+def test_a_rejected_stream_is_not_opened_and_an_added_one_is() -> None:
+    scene = MediaScene()
+    both = sdp(CALLER[0], "audio 49170 RTP/AVP 0", "text 49172 RTP/AVP 98, a=rtpmap:98 t140/1000")
+    scene.call(offer=both, answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0", "text 0 RTP/AVP 98"))
+    scene.tell(DeadlineReached(), at_s=3)
+    assert scene.to((CALLER[0], 49172)) == []
+    again = invite(both, to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=5)
+    text = "text 40002 RTP/AVP 98, a=rtpmap:98 t140/1000"
+    scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 0", text)), at_s=5.1)
+    assert scene.to((CALLER[0], 49172)) == FROM_CALLED
+    assert scene.to((CALLED[0], 40002)) == FROM_CALLER
+
+
+def test_rtcp_shares_the_port_only_where_both_say_so() -> None:
+    """RFC 5761 §5.1.1."""
+    muxed = "audio 49170 RTP/AVP 0, a=rtcp-mux"
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], muxed), answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0"))
+    assert scene.to(rtcp_of(CALLER)) == FROM_CALLED
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], muxed), answered=sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=rtcp-mux"))
+    assert scene.to(rtcp_of(CALLER)) == []
+    assert len(scene.open) == 2
+
+
+def test_rtcp_goes_where_its_attribute_says() -> None:
+    """RFC 3605."""
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], "audio 49170 RTP/AVP 0, a=rtcp:53020 IN IP4 192.0.2.99"))
+    assert scene.to(("192.0.2.99", 53020)) == FROM_CALLED
+    assert scene.to(rtcp_of(CALLER)) == []
+
+
+def test_ice_candidates_are_ways_too() -> None:
+    candidate = "a=candidate:1 1 UDP 2130706431 192.0.2.55 5001 typ host"
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], f"audio 49170 RTP/AVP 0, {candidate}"))
+    assert scene.to(("192.0.2.55", 5001)) == FROM_CALLED
+    assert scene.to(CALLED) == [(CALLER[0], "allow"), ("192.0.2.55", "allow")]
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+@pytest.mark.parametrize("spare", ["10.0.0.5", "fd00::5", "3ad5c3de.local", "fe80::5%eth0"])
+def test_a_candidate_that_may_not_be_opened_hurts_no_call_that_has_another_address(spare: str, guard: str) -> None:
+    """RFC 8445 §5.1.1: a host behind a NAT names its private address, too. ICE finds the pair that works."""
+    scene = MediaScene(policy(ALL, guard=guard))
+    own = f"a=candidate:1 1 UDP 1694498815 {CALLER[0]} {CALLER[1]} typ srflx raddr 0.0.0.0 rport 0"
+    told = scene.carrier(invite(sdp(CALLER[0], f"{AUDIO}, a=candidate:2 1 UDP 9 {spare} 5001 typ host, {own}")))
+    assert told.alarms == told.calls == []
+    assert {r.dest_ip: (r.state, r.rtp.candidate) for r in flows(told) if r.rtp.protocol == "rtp"} == {
+        CALLER[0]: ("opened", False),
+        spare: ("refused", True),
+    }
+    assert (scene.to(CALLER), scene.to((spare, 5001))) == (ANY, [])
+
+
+def test_without_any_other_address_a_refused_candidate_is_media_that_is_blocked() -> None:
+    scene = MediaScene()
+    offer = sdp("::", "audio 9 RTP/AVP 0, a=candidate:2 1 UDP 9 10.0.0.5 5001 typ host")
+    assert [each.alarm.reason for each in scene.carrier(invite(offer)).alarms] == ["media_third_party"]
+
+
+@pytest.mark.parametrize("proto", ["udptl t38", "UDP/TLS/UDPTL t38", "UDP/DTLS/SCTP webrtc-datachannel", "UDP/BFCP *"])
+def test_what_is_negotiated_over_udp_without_rtp_is_opened_and_no_rtp_is_read_into_it(proto: str) -> None:
+    """RFC 7345 (fax), RFC 8841 (data channels), RFC 8856 (floor control)."""
+    scene = MediaScene(policy(f"  - {{name: none, when: rtp, action: drop}}\n{ALL}"))
+    scene.call(
+        offer=sdp(CALLER[0], f"image {CALLER[1]} {proto}"), answered=sdp(CALLED[0], f"image {CALLED[1]} {proto}")
+    )
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    assert scene.to(rtcp_of(CALLED)) == []
+    assert scene.packet(CALLER, CALLED, rtp(1, payload_type=77), at_s=2).outputs == []
+    (flow,) = (r for r in flows(scene.stops(at_s=3)) if r.rtp.packets)
+    assert (flow.rtp.protocol, flow.rtp.streams, flow.anomalies) == ("udp", (), ())
+
+
+def test_a_range_of_ports_is_opened_whole() -> None:
+    """RFC 8866 §5.14: two RTP sessions, with RTCP between them."""
+    scene = MediaScene()
+    scene.carrier(invite(sdp(CALLER[0], "audio 49170/2 RTP/AVP 0")))
+    assert {key.dst_port for key in scene.open} == {49170, 49171, 49172, 49173}
+
+
+def test_media_that_share_a_port_have_the_formats_of_all() -> None:
+    """BUNDLE, RFC 9143."""
+    scene = MediaScene()
+    media = ("audio {} RTP/AVP 0", "video {} RTP/AVP 96, a=rtpmap:96 VP8/90000")
+    scene.call(
+        offer=sdp(CALLER[0], *(each.format(CALLER[1]) for each in media)),
+        answered=sdp(CALLED[0], *(each.format(CALLED[1]) for each in media)),
+    )
+    for payload_type in (0, 96):
+        assert scene.packet(CALLER, CALLED, rtp(1, payload_type=payload_type, ssrc=payload_type), at_s=2)
+    (closed,) = (r for r in flows(scene.stops(at_s=3)) if r.rtp.packets)
+    assert closed.rtp.codecs == ("pcmu", "vp8")
+    assert closed.anomalies == ("rtp_ssrc_changed",)
+
+
+def test_a_flow_that_began_by_the_way_of_the_offer_is_counted_on_by_that_of_the_answer() -> None:
+    """One RTP stream has one line of figures, as in Wireshark, whenever the answer came."""
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    for n in range(40):
+        if n == 20:
+            scene.psap(answer(first, status=183), at_s=2.39)
+        scene.packet(CALLED, CALLER, rtp(n), at_s=2 + n / 50)
+    scene.psap(answer(first), at_s=3)
+    told = flows(scene.stops(at_s=4))
+    assert [
+        (r.src_port, r.decision.reason, r.rtp.packets, r.rtp.streams[0].packets) for r in told if r.rtp.packets
+    ] == [(CALLED[1], "media_negotiated", 40, 40)]
+
+
+def test_refused_rtp_has_figures_also_without_any_call() -> None:
+    """RFC 3550 A.1: two packets in sequence make a source; other protocols seldom look like that."""
+    scene = MediaScene()
+    for n in range(10):
+        scene.packet(("192.0.2.77", 4000), CALLED, rtp(n, ssrc=7 if n != 5 else 8), at_s=1 + n / 50)
+    (ended,) = flows(scene.stops(at_s=4))
+    assert [(s.ssrc, s.packets, s.lost) for s in ended.rtp.streams] == [(7, 9, 1)]
+
+
+def test_ipv6_is_opened_alike() -> None:
+    scene = MediaScene()
+    scene.call(
+        offer=sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), answered=sdp("2001:db8:2::9", "audio 40000 RTP/AVP 0")
+    )
+    assert scene.to(("2001:db8:1::7", 49170)) == [("2001:db8:2::9", "allow")]
+    assert scene.to(("2001:db8:2::9", 40000)) == [("2001:db8:1::7", "allow")]
+
+
+def test_the_description_in_a_multipart_body_counts() -> None:
+    location = "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<x/>\r\n"
+    parts = f"{location}--b\r\nContent-Type: application/sdp\r\n\r\n{OFFER}\r\n--b--\r\n"
+    scene = MediaScene()
+    scene.carrier(request(headers=("Content-Type: multipart/mixed;boundary=b",), body=parts))
+    assert scene.to(CALLER) == ANY
+
+
+def test_no_way_is_opened_to_a_third_party() -> None:
+    """An SDP address outside the zone of who sent it would make the other side flood somebody else."""
+    scene = MediaScene()
+    scene.call(offer=sdp("203.0.114.9", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(("203.0.114.9", 49170)) == []
+    told = scene.packet(CALLED, ("203.0.114.9", 49170), at_s=2)
+    assert reasons(told) == [("refused", "media_third_party")]
+
+
+def test_a_port_outside_the_policys_range_is_refused_with_the_setting() -> None:
+    scene = MediaScene(policy(ALL, more="media: {ports: 40000-40999}"))
+    told = scene.carrier(invite(uri=ORDINARY))
+    refused = [record for record in flows(told) if record.state == "refused"]
+    assert [(r.dest_port, r.decision.reason, r.decision.line) for r in refused] == [
+        (49170, "media_port_range", 7), (49171, "media_port_range", 7),
+    ]  # fmt: skip
+    assert scene.open == {}
+
+
+@pytest.mark.parametrize("uri", [ORDINARY, "sip:911@198.51.100.10"])
+def test_a_signalling_port_is_never_opened_for_media_guard_or_no_guard(uri: str) -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    told = scene.carrier(invite(sdp(CALLER[0], "audio 5060 RTP/AVP 0"), uri=uri))
+    assert scene.to((CALLER[0], 5060)) == []
+    refused = [r.decision for r in flows(told) if r.state == "refused"]
+    assert [(d.reason, d.enforced) for d in refused] == [("media_signalling_port", True)]
+
+
+@pytest.mark.parametrize("source", ["address", "zone"])
+def test_zones_that_only_name_interfaces_take_any_address(source: str) -> None:
+    zones = "policy: p\nzones:\n  carrier: {interfaces: [f0]}\n  psap: {interfaces: [f1]}\n"
+    text = f"{zones}media: {{source: {source}}}\nrules:\n{ALL}\ndefault: drop\n"
+    scene = MediaScene(load_policy(text.encode(), file="p.yaml", sources=NoFiles()))
+    first = invite()
+    scene.carrier(first)
+    assert scene.to(CALLER) == ANY
+    assert reasons(scene.packet(CALLED, CALLER, at_s=0.5)) == [], "nobody could tell its zone but by the interface"
+    scene.psap(answer(first), at_s=1)
+    assert scene.to(CALLED) == (FROM_CALLER if source == "address" else ANY)
+
+
+def test_the_zone_without_a_family_is_named() -> None:
+    zones = "policy: p\nzones:\n  carrier: {networks: [192.0.2.0/24]}\n  psap: {networks: [198.51.100.0/24]}\n"
+    rules = load_policy(f"{zones}rules:\n{ALL}\ndefault: drop\n".encode(), file="p.yaml", sources=NoFiles())
+    scene = MediaScene(rules)
+    told = scene.carrier(invite(sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), uri=ORDINARY))
+    assert {record.decision.reason for record in flows(told)} == {"media_family_gap"}

@@ -110,6 +110,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "setup: installing the locked packages"
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q firewall # as pip did the others: where PYTHONDONTWRITEBYTECODE is set, each start would
 	@touch $@
 
 # The tools of the testbed. Root gets them installed; anyone else is told the one line to run.

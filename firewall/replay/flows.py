@@ -199,13 +199,14 @@ def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:
     size = len(data)
     if size < least4:
         return None
+    if data[ip_start] >> 4 == 6:
+        return _rtp_of_flow6(data, plain6, ip_start)
     ethertype, version, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = unpack4(
         data
     )
-    if version != _PLAIN_IPV4:
-        return _rtp_of_flow6(data, plain6, ip_start) if version >> 4 == 6 else None
     if (
-        protocol == _UDP
+        version == _PLAIN_IPV4
+        and protocol == _UDP
         and length == total - 20
         and length >= _UDP_AND_RTP_BYTES
         and not fragment & 0x3FFF

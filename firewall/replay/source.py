@@ -65,7 +65,7 @@ def _frames(file: BinaryIO, name: str, progress: Progress | None) -> Iterator[Ca
         raise CaptureError(
             "the gzip data is damaged or cut before its first packet", place=error.place, next_step="copy it again"
         ) from None
-    return _until_cut(frames, source)
+    return _until_cut(frames, source) if source.is_compressed else frames
 
 
 def _until_cut(frames: Iterator[CaptureRecord | Unreadable], source: "_Source") -> Iterator[CaptureRecord | Unreadable]:
@@ -88,6 +88,7 @@ class _Source:
         self._progress = progress
         self._pending = self._stored(_READ_BYTES)
         self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS) if self._pending[:2] == _GZIP_MAGIC else None
+        self.is_compressed = self._inflate is not None
         self.compressed_data_damaged = False
 
     def read(self, size: int, /) -> bytes:

@@ -1,5 +1,6 @@
 """``sosgate lsp``: the language server, on stdin and stdout."""
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -18,8 +19,12 @@ def lsp(
 
     Exit code 0: the editor said good-bye; 1: it went away without.
     """
+    from firewall.lsp.protocol import OneLine
     from firewall.lsp.server import new_server
 
+    log = logging.StreamHandler()
+    log.setFormatter(OneLine())
+    logging.getLogger("pygls").addHandler(log)
     server = new_server(lambda text, path: examine_bytes(text.encode(), path))
     # A descriptor of its own: the server closes it at the end, and a stray print cannot get between its messages.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:

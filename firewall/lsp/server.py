@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from lsprotocol import types
+from pygls.exceptions import FeatureRequestError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
+from pygls.server import ServerErrors
 from pygls.workspace import ServerTextPosition, TextDocument
 
 from firewall import __version__
@@ -17,6 +19,7 @@ from firewall.lint.finding import Finding, Report
 from firewall.lsp import vocabulary
 from firewall.lsp.action import quick_fixes
 from firewall.lsp.diagnostic import Coordinates, diagnostic, findings_of, in_file
+from firewall.lsp.protocol import PolicyProtocol, first_line
 
 PAUSE_S = 0.3
 """How long the writer must pause before a policy is examined."""
@@ -39,7 +42,7 @@ class PolicyServer(LanguageServer):
     """A language server for policies. A YAML file without a top key ``policy`` is none of ours."""
 
     def __init__(self, examine: Examine, *, pause_s: float = PAUSE_S) -> None:
-        super().__init__("sosgate", __version__)
+        super().__init__("sosgate", __version__, protocol_cls=PolicyProtocol)
         self._examine = examine
         self._pause_s = pause_s
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lint")
@@ -73,9 +76,27 @@ class PolicyServer(LanguageServer):
             self.forget(uri)
         self._worker.shutdown(wait=False, cancel_futures=True)
 
+    def opened(self, uri: str) -> TextDocument:
+        """Return a document that the editor has open.
+
+        Raises:
+            JsonRpcInvalidParams: it has not: what stands on the disk is none of the server's business.
+        """
+        document: TextDocument | None = self.workspace.text_documents.get(uri)
+        if document is None:
+            raise JsonRpcInvalidParams(f"{uri} is not open here; send textDocument/didOpen first")
+        return document
+
+    def report_server_error(self, error: Exception, source: ServerErrors) -> None:
+        """Tell the editor's log what could not be used; a request is told in its answer."""
+        if source is FeatureRequestError:
+            return
+        message = f"a message of the editor could not be used: {first_line(str(error))}"
+        self.window_log_message(types.LogMessageParams(types.MessageType.Error, message))
+
     def quick_fixes(self, params: types.CodeActionParams) -> list[types.CodeAction]:
         """Return the fixes of the findings in a range, none while the document has changed since."""
-        document = self.workspace.get_text_document(params.text_document.uri)
+        document = self.opened(params.text_document.uri)
         examined = self._examined.get(document.uri)
         if examined is None or examined.version != document.version:
             return []
@@ -153,11 +174,11 @@ def new_server(examine: Examine, *, pause_s: float = PAUSE_S) -> PolicyServer:
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def _hover(params: types.HoverParams) -> types.Hover | None:
-        return _meaning_at(server.workspace.get_text_document(params.text_document.uri), params.position)
+        return _meaning_at(server.opened(params.text_document.uri), params.position)
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "[", "{"]))
     def _complete(params: types.CompletionParams) -> list[types.CompletionItem]:
-        return _proposals_at(server.workspace.get_text_document(params.text_document.uri), params.position)
+        return _proposals_at(server.opened(params.text_document.uri), params.position)
 
     return server
 

@@ -38,11 +38,7 @@ class Editor:
             self._heard.put(json.loads(stream.read(length)))
 
     def _send(self, message: Message) -> None:
-        stream = self._process.stdin
-        assert stream is not None
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        stream.flush()
+        self.send_raw(json.dumps({"jsonrpc": "2.0", **message}).encode())
 
     def wait(self, wanted: Callable[[Message], bool]) -> Message:
         """Return the first message that is wanted; the others are kept."""
@@ -60,12 +56,23 @@ class Editor:
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Any = None) -> Any:
-        self._last_id += 1
-        number = self._last_id
-        self._send({"id": number, "method": method, "params": params})
-        answer = self.wait(lambda message: message.get("id") == number)
+        answer = self.answer({"method": method, "params": params})
         assert "error" not in answer, answer["error"]
         return answer["result"]
+
+    def answer(self, message: Message) -> Message:
+        """Send a request as it is, and return the answer whatever it says."""
+        self._last_id += 1
+        number = self._last_id
+        self._send({"id": number, **message})
+        return self.wait(lambda message: message.get("id") == number)
+
+    def send_raw(self, body: bytes) -> None:
+        """Send any bytes as the body of a message."""
+        stream = self._process.stdin
+        assert stream is not None
+        stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        stream.flush()
 
     def open(self, uri: str, text: str) -> None:
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
@@ -112,14 +119,19 @@ def _at(uri: str, line: int, character: int) -> Message:
 
 @contextmanager
 def editor(folder: Path, encodings: tuple[str, ...] = ("utf-16",)) -> Iterator[Editor]:
-    """Start ``sosgate lsp`` and greet it; it is ended whatever happens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "firewall", "lsp", "--stdio"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    """Start ``sosgate lsp`` and greet it; it is ended whatever happens.
+
+    What it says on stderr stands in ``stderr.txt`` in the folder.
+    """
+    with (folder / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "firewall", "lsp", "--stdio"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
     with process:
         try:
             started = Editor(process)

@@ -119,3 +119,48 @@ def test_fields_and_keys_are_explained_and_proposed(tmp_path: Path) -> None:
         assert "sip.r-uri.host" in offered
         assert offered["sip.r-uri.host"]["textEdit"]["range"]["start"]["character"] == lines[row].index("sip.r-uri")
         assert {"limit", "schedule", "when"} <= {each["label"] for each in person.complete(uri, row, 4)}
+
+
+_NOWHERE = {"textDocument": {"uri": "file:///nowhere.yaml"}, "position": {"line": 0, "character": 0}}
+_RANGE = {"start": _NOWHERE["position"], "end": _NOWHERE["position"]}
+
+
+@pytest.mark.parametrize(
+    ("request_sent", "told"),
+    [
+        ({"method": "textDocument/hover", "params": _NOWHERE}, "file:///nowhere.yaml is not open here"),
+        ({"method": "textDocument/completion", "params": _NOWHERE}, "file:///nowhere.yaml is not open here"),
+        (
+            {
+                "method": "textDocument/codeAction",
+                "params": {**_NOWHERE, "range": _RANGE, "context": {"diagnostics": []}},
+            },
+            "file:///nowhere.yaml is not open here",
+        ),
+        ({"method": "textDocument/hover", "params": {}}, "Invalid Params"),
+        ({"method": "textDocument/hover", "params": [1, "x"]}, "Invalid Params"),
+        ({"method": "textDocument/hover"}, "I"),
+        ({"method": "sosgate/none"}, "Method Not Found: sosgate/none"),
+        ({"method": "sosgate/none", "params": 7}, "Method Not Found: sosgate/none"),
+    ],
+)
+def test_a_request_that_cannot_be_served_is_answered_in_one_sentence(
+    request_sent: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    with editor(tmp_path) as person:
+        error = person.answer(request_sent)["error"]
+        assert error["message"].startswith(told)
+        assert "\n" not in error["message"]
+        assert error.get("data") is None
+        assert person.leave() == 0
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"[]", b"42", b"null", b"{}", b'{"jsonrpc": "2.0"}', b"\xff\xfe"])
+def test_bytes_that_are_no_message_are_told_in_the_log_and_the_server_goes_on(body: bytes, tmp_path: Path) -> None:
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.send_raw(body)
+        person.open(uri, UNUSABLE)
+        assert len(person.diagnostics(uri, 1)) == 1
+        assert person.leave() == 0
+    assert "Traceback" not in (tmp_path / "stderr.txt").read_text()

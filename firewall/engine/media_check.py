@@ -95,12 +95,20 @@ class TwoWayChecks:
 
 
 def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[MediaLoss, ...]:
-    """Return each direction in which media was agreed on and none came since ``media.heard_before`` was noted."""
+    """Return each direction in which media was agreed on and none came since ``media.heard_before`` was noted.
+
+    A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
+    is lost only where some came and was refused.
+    """
     directions: dict[_Direction, list[Way]] = {}
-    for way in (*media.held.values(), *media.refused.values()):
+    ways = (*media.held.values(), *media.refused.values())
+    for way in ways:
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
-    return tuple(_loss(ways, media, table, policy) for ways in directions.values() if not _is_heard(ways, media, table))
+    silent = [each for each in directions.values() if not _is_heard(each, media, table)]
+    is_spoken = any(way.kind == "audio" for way in ways)
+    losses = [(each[0].kind, _loss(each, media, table, policy)) for each in silent]
+    return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)
 
 
 def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:

@@ -22,12 +22,18 @@ from firewall.sip.offer_answer import NegotiatedMedium, negotiate
 from firewall.sip.sdp import Direction, MediaDescription
 
 Refusal = Literal[
-    "media_port_range", "media_family_gap", "media_third_party", "media_no_address", "media_signalling_port"
+    "media_port_range",
+    "media_family_gap",
+    "media_third_party",
+    "media_no_address",
+    "media_signalling_port",
+    "media_too_many_ways",
 ]
-NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port"})
-"""What not even the guard opens: there is no address, or signalling would go past the firewall."""
+NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port", "media_too_many_ways"})
+"""What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
+MAX_CUT = 32  # so many of those beyond are told
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
 _NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - RFC 3264 §8.4: who puts media on hold names it
 _KIND_LIMIT = 16
@@ -73,11 +79,18 @@ class Planner:
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
-        """Return the ways that a call needs now, one for each key."""
+        """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
         ways: dict[PinholeKey, Way] = {}
+        has_room: set[tuple[object, ...]] = set()
         for way in self._wanted(negotiation):
-            _add(ways, way)
-            if len(ways) >= MAX_WAYS:
+            if len(ways) < MAX_WAYS or way.key in ways:
+                _add(ways, way)
+                if way.refusal is None:
+                    has_room.add(_direction(way))
+            elif len(ways) < MAX_WAYS + MAX_CUT:
+                is_spare = way.is_spare or _direction(way) in has_room
+                ways[way.key] = replace(way, refusal="media_too_many_ways", is_spare=is_spare)
+            else:
                 break
         return ways
 
@@ -206,6 +219,10 @@ class Planner:
         zone = self._zones.get(party.zone or "")
         number = _number(address)
         return zone is not None and number is not None and zone_fit(zone, number) == "inside"
+
+
+def _direction(way: Way) -> tuple[object, ...]:
+    return way.index, way.protocol, way.src, way.dst
 
 
 def _add(ways: dict[PinholeKey, Way], way: Way) -> None:

@@ -90,6 +90,13 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "of other new calls is not let through until some are closed. An alarm `table_full` is raised.",
     ),
     (
+        "media_too_many_ways",
+        "More addresses and ports than one call may have",
+        "128 ways of the call are open, as one of four media with eight ICE candidates has; this one is beyond them. "
+        "Not even the guard opens it. `rtp.candidate` is true where the same medium has another way that is open. Have "
+        "the endpoints offer fewer candidates, media or forks.",
+    ),
+    (
         "media_no_address",
         "Media to a host name",
         "The session description names a host instead of an address (RFC 8866 §5.7 allows it), or an IPv6 address with "

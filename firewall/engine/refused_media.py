@@ -168,6 +168,7 @@ class RefusedMedia:
                     | "media_third_party"
                     | "media_no_address"
                     | "media_signalling_port"
+                    | "media_too_many_ways"
                 ):
                     return shut.reason, shut.call_id, shut.way, shut
                 case "timeout":

@@ -14,6 +14,7 @@ OWN_REASONS = frozenset(
         "media_third_party",
         "media_no_address",
         "media_signalling_port",
+        "media_too_many_ways",
         "media_timeout",
     }
 )

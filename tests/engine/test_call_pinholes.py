@@ -231,6 +231,42 @@ def test_a_range_of_ports_is_opened_whole() -> None:
     assert {key.dst_port for key in scene.open} == {49170, 49171, 49172, 49173}
 
 
+def many(ip: str, first: int, count: int) -> str:
+    """A description of so many streams."""
+    return sdp(ip, *(f"audio {first + 4 * n} RTP/AVP 0" for n in range(count)))
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_ways_beyond_those_of_one_call_have_a_reason_and_an_alarm(guard: str) -> None:
+    scene = MediaScene(policy(ALL, guard=guard))
+    first = invite(many(CALLER[0], 20000, 40))
+    scene.carrier(first)
+    told = scene.psap(answer(first, many(CALLED[0], 30000, 40)), at_s=1)
+    assert len(scene.open) == 128
+    refused = {r.dest_port: r.decision for r in flows(told) if r.state == "refused"}
+    assert {(each.reason, each.enforced) for each in refused.values()} == {("media_too_many_ways", True)}
+    assert {port % 10000 // 4 for port in refused} == {*range(32, 40)}
+    alarms = {alarm.alarm.code: alarm.alarm.message for alarm in told.alarms}
+    assert list(alarms) == ["emergency_media_blocked"]
+    assert "media_too_many_ways" in alarms["emergency_media_blocked"]
+    assert reasons(scene.packet((CALLER[0], 20128), (CALLED[0], 30128), at_s=2)) == [("refused", "media_too_many_ways")]
+
+
+def test_candidates_beyond_those_of_one_call_hurt_no_medium_that_has_others() -> None:
+    def described(net: str, port: int) -> str:
+        own = (f"a=candidate:{n} 1 UDP 1 {net}.{50 + n % 4} {port + 2 * n} typ host" for n in range(8))
+        return sdp(f"{net}.50", f"audio {port} RTP/AVP 0, {', '.join(own)}")
+
+    scene = MediaScene(policy(ALL, more="media: {source: port}"))
+    first = invite(described("192.0.2", 49170))
+    scene.carrier(first)
+    told = scene.psap(answer(first, described("198.51.100", 40000)), at_s=1)
+    cut = [r for r in flows(told) if r.decision.reason == "media_too_many_ways"]
+    assert len(scene.open) == 128
+    assert cut
+    assert told.alarms == []
+
+
 def test_media_that_share_a_port_have_the_formats_of_all() -> None:
     """BUNDLE, RFC 9143."""
     scene = MediaScene()

@@ -4,7 +4,7 @@ import pytest
 
 from firewall.engine.events import DeadlineReached, FlowsCounted
 from firewall.engine.pinhole import FlowCount
-from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, rtp, sdp
+from tests.media import ALL, ANSWER, AUDIO, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, rtp, sdp
 from tests.messages import request
 from tests.scene import Told, policy
 
@@ -200,6 +200,58 @@ def test_who_puts_the_call_on_hold_may_send_nothing(held: str, answered: str) ->
     scene.carrier(resume, at_s=21)
     scene.psap(answer(resume), at_s=21.1)
     assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=26).alarms] == ["emergency_media_lost"]
+
+
+_VIDEO = "video {} RTP/AVP 97, a=rtpmap:97 H264/90000"
+
+
+def video_call(*, more: str = "", with_audio: bool = True) -> MediaScene:
+    """A call in which both sides agree to send video."""
+    scene = MediaScene(policy(ALL, more=more))
+    offered = [AUDIO] * with_audio + [_VIDEO.format(49180)]
+    answered = ["audio 40000 RTP/AVP 0"] * with_audio + [_VIDEO.format(40010)]
+    scene.call(offer=sdp(CALLER[0], *offered), answered=sdp(CALLED[0], *answered))
+    return scene
+
+
+def test_a_camera_that_is_off_hurts_no_call_that_is_heard() -> None:
+    scene = video_call()
+    scene.talk(1.2, 1.4)
+    scene.talk(1.2, 1.4, CALLED, CALLER)
+    scene.talk(1.2, 1.4, (CALLER[0], 49180), (CALLED[0], 40010))
+    assert checked(scene).alarms == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
+    assert (call.outcome, call.media_loss) == ("completed", ())
+    closed = {
+        r.dest_port: r.rtp.packets for r in flows(scene.tell(DeadlineReached(), at_s=61)) if r.rtp.kind == "video"
+    }
+    assert (closed[40010], closed[49180]) == (10, 0), "the log tells who sent no picture"
+
+
+def test_beside_video_the_voice_that_is_missing_is_alarmed_alone() -> None:
+    scene = video_call()
+    scene.talk(1.2, 1.4)
+    told = checked(scene)
+    assert [loss.dest_port for loss in told.calls[0].media_loss] == [CALLER[1]]
+    assert len(told.alarms) == 1
+
+
+def test_video_that_comes_and_is_refused_is_lost() -> None:
+    scene = video_call(more="media: {source: address}")
+    scene.talk(1.2, 1.4)
+    scene.talk(1.2, 1.4, CALLED, CALLER)
+    scene.talk(1.2, 1.4, (CALLER[0], 49180), (CALLED[0], 40010))
+    scene.talk(1.2, 1.4, ("198.51.100.77", 40010), (CALLER[0], 49180))
+    (alarm,) = checked(scene).alarms
+    assert "its packets came from 198.51.100.77 instead" in alarm.alarm.message
+
+
+def test_in_a_call_of_video_alone_both_pictures_are_expected() -> None:
+    """Sign language: without the picture nothing is said."""
+    scene = video_call(with_audio=False)
+    scene.talk(1.2, 1.4, (CALLER[0], 49180), (CALLED[0], 40010))
+    (call,) = checked(scene).calls
+    assert [(loss.side, loss.dest_port) for loss in call.media_loss] == [("psap", 49180)]
 
 
 def test_text_need_not_be_typed() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,7 +18,7 @@ _NS = 1_000_000_000
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 # Shorter than any time between two changes since 1970 (the shortest is 6.9 days, America/Cambridge_Bay), so that none
 # is stepped over.
-_PROBE = timedelta(days=6)
+_PROBE_S = 6 * 86_400
 
 
 def read_policy(path: str) -> Policy:
@@ -125,36 +125,30 @@ def read_timezone(name: str) -> TimeZone:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise KeyError(name) from None
-    instant = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
-    end = datetime(_LAST_YEAR, 1, 1, tzinfo=UTC)
-    starts_ns = [_ns(instant)]
-    offsets_s = [_offset_s(zone, instant)]
-    while instant < end:
-        following = instant + _PROBE
-        if _offset_s(zone, following) != offsets_s[-1]:
-            change = _first_change(zone, instant, following)
-            starts_ns.append(_ns(change))
-            offsets_s.append(_offset_s(zone, change))
-        instant = following
+    instant_s, end_s = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, _LAST_YEAR))
+    starts_ns, offsets_s = [instant_s * _NS], [_offset_s(zone, instant_s)]
+    while instant_s < end_s:
+        following_s = instant_s + _PROBE_S
+        if _offset_s(zone, following_s) != offsets_s[-1]:
+            change_s = _first_change(zone, instant_s, following_s)
+            starts_ns.append(change_s * _NS)
+            offsets_s.append(_offset_s(zone, change_s))
+        instant_s = following_s
     return TimeZone(name, tuple(starts_ns), tuple(offsets_s))
 
 
-def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Bisect to the second at which the offset changes; it is the old one at ``before``, another at ``after``."""
-    old = _offset_s(zone, before)
-    while after - before > timedelta(seconds=1):
-        middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
-        if _offset_s(zone, middle) == old:
-            before = middle
+def _first_change(zone: ZoneInfo, before_s: int, after_s: int) -> int:
+    """Bisect to the second at which the offset changes; it is the old one at ``before_s``, another at ``after_s``."""
+    old = _offset_s(zone, before_s)
+    while after_s - before_s > 1:
+        middle_s = (before_s + after_s) // 2
+        if _offset_s(zone, middle_s) == old:
+            before_s = middle_s
         else:
-            after = middle
-    return after
+            after_s = middle_s
+    return after_s
 
 
-def _offset_s(zone: ZoneInfo, instant: datetime) -> int:
-    offset = instant.astimezone(zone).utcoffset()
-    return int(offset.total_seconds()) if offset is not None else 0
-
-
-def _ns(instant: datetime) -> int:
-    return int(instant.timestamp()) * _NS
+def _offset_s(zone: ZoneInfo, instant_s: int) -> int:
+    offset = datetime.fromtimestamp(instant_s, zone).utcoffset()
+    return offset.days * 86_400 + offset.seconds if offset is not None else 0

@@ -75,23 +75,23 @@ class RtpStream:
         is_noise = payload_type in _COMFORT_NOISE
         is_after_pause = is_noise or self.payload_type in _COMFORT_NOISE
         self.payload_type = payload_type
-        count, last_ns, last_nominal_ms = self.packets, self._last_ns, self._last_nominal_ms
+        count, octets_in_all = self.packets, self.octets
+        last_ns, last_nominal_ms, last_sequence = self._last_ns, self._last_nominal_ms, self._last_sequence
+        first_sequence, first_timestamp = self._first_sequence, self._first_timestamp
+        highest, is_next_round = self._highest_sequence, self._is_next_round
         jitter_ms, mean_jitter_ms, max_jitter_ms = self.jitter_ms, self.mean_jitter_ms, self.max_jitter_ms
         for sequence, timestamp, octets, now_ns, marker in packets:
-            self.octets += octets
+            octets_in_all += octets
             if count == 0:
-                self._first_sequence = self._highest_sequence = sequence
-                self._first_timestamp, last_ns = timestamp, now_ns
+                first_sequence = highest = sequence
+                first_timestamp, last_ns = timestamp, now_ns
             else:
-                if sequence == self._highest_sequence + 1:
-                    self._highest_sequence = sequence
-                else:
-                    self._note_order(sequence)
-                ticks = timestamp - self._first_timestamp & _TIMESTAMP_MASK
+                highest = sequence if sequence == highest + 1 else self._note_order(sequence, highest)
+                ticks = timestamp - first_timestamp & _TIMESTAMP_MASK
                 # A packet from before the first one, or whose timestamp is made up, says nothing of time or rounds.
                 if ticks < _TIMESTAMP_HALF:
-                    if sequence <= self._first_sequence or self._is_next_round:
-                        self._note_round(sequence)
+                    if sequence <= first_sequence or is_next_round:
+                        is_next_round = self._note_round(sequence, first_sequence, last_sequence, is_next_round)
                     if ticks_per_ms:
                         nominal_ms = ticks / ticks_per_ms
                         # A.8: the difference of the relative transit times of two packets, smoothed with gain 1/16.
@@ -105,28 +105,30 @@ class RtpStream:
                     last_ns = now_ns
             is_after_pause = is_noise
             count += 1
-            self._last_sequence = sequence
-        self.packets, self._last_ns, self._last_nominal_ms = count, last_ns, last_nominal_ms
+            last_sequence = sequence
+        self.packets, self.octets = count, octets_in_all
+        self._last_ns, self._last_nominal_ms, self._last_sequence = last_ns, last_nominal_ms, last_sequence
+        self._first_sequence, self._first_timestamp = first_sequence, first_timestamp
+        self._highest_sequence, self._is_next_round = highest, is_next_round
         self.jitter_ms, self.mean_jitter_ms, self.max_jitter_ms = jitter_ms, mean_jitter_ms, max_jitter_ms
 
-    def _note_order(self, sequence: int) -> None:
-        ahead = sequence - self._highest_sequence & 0xFFFF
+    def _note_order(self, sequence: int, highest: int) -> int:
+        """Take note of a sequence number that is not the next one; return the highest so far."""
+        ahead = sequence - highest & 0xFFFF
         if not 0 < ahead < _HALF_RANGE:
             self.reordered += 1
-            return
-        self._highest_sequence = sequence
+            return highest
         if ahead > self.widest_gap:
             self.widest_gap = ahead
+        return sequence
 
-    def _note_round(self, sequence: int) -> None:
-        """Count how often the sequence numbers passed the first one's again (A.1)."""
-        first = self._first_sequence
-        wraps = sequence < first or (sequence == 0 and self._last_sequence == _LAST_SEQUENCE)
-        if wraps and not self._is_next_round:
+    def _note_round(self, sequence: int, first: int, last: int, is_next_round: bool) -> bool:
+        """Count how often the sequence numbers passed the first one's again (A.1); tell whether they just did."""
+        wraps = sequence < first or (sequence == 0 and last == _LAST_SEQUENCE)
+        if wraps and not is_next_round:
             self._cycles += 1
-            self._is_next_round = True
-        elif sequence > first:
-            self._is_next_round = False
+            return True
+        return is_next_round and sequence <= first
 
     @property
     def expected(self) -> int:

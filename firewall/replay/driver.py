@@ -92,23 +92,29 @@ class _Run:
         self.report.captures.append(found)
         reader = CaptureReader(found, self._ports, self._interfaces)
         count = reader.endpoints.flows.count
+        packets = rtp_packets = 0
+        deadline_ns, at_ns = self._deadline_ns, self._last_ns
         frame: CaptureRecord | Unreadable
         with open_capture(path, progress) as frames:
             for frame in frames:
                 if isinstance(frame, Unreadable):
                     found.unreadable.append(frame)
-                    found.packets += not isinstance(frame, Cut)
+                    packets += not isinstance(frame, Cut)
                     continue
-                found.packets += 1
+                packets += 1
                 at_ns = frame.timestamp_ns
-                if at_ns >= self._deadline_ns:
+                if at_ns >= deadline_ns:
                     self._pass_deadlines(at_ns, reader)
+                    deadline_ns = self._deadline_ns
                 negotiated = count(frame)
                 if negotiated is None:
                     self._frame(reader, frame)
-                else:
-                    found.rtp_packets += negotiated
-                    self._last_ns = at_ns
+                    deadline_ns, at_ns = self._deadline_ns, self._last_ns
+                elif negotiated:
+                    rtp_packets += 1
+        self._last_ns = at_ns
+        found.packets += packets
+        found.rtp_packets += rtp_packets
         for arrival in reader.finish(self._last_ns):
             self._arrival(arrival, reader)
 

@@ -46,11 +46,14 @@ class CallPinholes:
         calls: CallTable,
         ledger: Ledger,
         alarms: AlarmMemory,
+        *,
+        is_logged: bool = True,
     ) -> None:
         self.table = table
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
+        self._is_logged = is_logged
         self.adopt(policy, rules)
 
     def adopt(self, policy: Policy, rules: Rules) -> None:
@@ -231,8 +234,7 @@ class CallPinholes:
         if hole is None:
             hole = self._open(pinhole, way, decision, override, mark, now_ns)
             hole.hold(call.call_id, way)
-            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
-            return outputs
+            return outputs + self._opened(hole, wall_ns)
         self.table.keep(hole)
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
@@ -242,9 +244,12 @@ class CallPinholes:
         elif hole.pinhole != pinhole:
             hole.decision = decision
             self.table.change(hole, pinhole)
-        if is_shared:
-            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
-        return outputs
+        return outputs + self._opened(hole, wall_ns) if is_shared else outputs
+
+    def _opened(self, hole: Hole, wall_ns: int) -> list[Output]:
+        if not self._is_logged and hole.emergency is None:
+            return []
+        return [Write(flow_record("opened", hole, self._policy, wall_ns))]
 
     def _no_room(self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a way that finds no place any more; those of emergency calls always do."""
@@ -275,4 +280,6 @@ class CallPinholes:
 
     def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         self.table.close(hole, now_ns, cause)
+        if not self._is_logged and hole.emergency is None and not hole.packets:
+            return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]

@@ -38,12 +38,12 @@ from firewall.engine.ledger import Ledger, attribution, hurt_by
 from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
-from firewall.engine.outputs import Forward, Output, Reply, Write
+from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
-from firewall.engine.recording import decision_record, printable
+from firewall.engine.recording import printable
 from firewall.engine.status import CallStatus, call_status
-from firewall.engine.timestamp import timestamp
+from firewall.engine.timestamp import earliest, timestamp
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
@@ -59,18 +59,21 @@ class Engine:
     """The firewall's decisions and all the state behind them.
 
     ``strict`` (tests, lint) lets a defect of ours raise; without it the defect becomes a decision with reason
-    ``internal_error`` and an alarm, because one message must not stop the calls of others.
+    ``internal_error`` and an alarm, because one message must not stop the calls of others. ``is_logged``: every record
+    is going to be read; without it those of messages are made only when they are asked for, and media flows of ordinary
+    calls by which no packet came are not told of.
     """
 
-    def __init__(self, policy: Policy, *, strict: bool = True) -> None:
+    def __init__(self, policy: Policy, *, strict: bool = True, is_logged: bool = True) -> None:
         self.policy = policy
         self._strict = strict
+        self._is_logged = is_logged
         self._observer = Observer(policy)
         self._rules = Rules(policy)
         self._trunks = Trunks()
         self._ledger = Ledger(self._trunks)
         self._alarms = AlarmMemory()
-        self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms)
+        self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms, is_logged=is_logged)
         self._now_ns = 0
         self._clock_offset_ns = 0
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
@@ -120,8 +123,7 @@ class Engine:
 
     def next_deadline(self) -> int | None:
         """Return the instant at which ``DeadlineReached`` is due (ns since the epoch), None when nothing waits."""
-        instants = (self._observer.calls.next_deadline(), self._media.next_deadline())
-        deadline_ns = min((instant for instant in instants if instant is not None), default=None)
+        deadline_ns = earliest(self._observer.calls.next_deadline(), self._media.next_deadline())
         return None if deadline_ns is None else deadline_ns - self._clock_offset_ns
 
     def media_due(self, now_ns: int) -> tuple[PinholeKey, ...]:
@@ -214,12 +216,7 @@ class Engine:
         is_block = decision.verdict != "allow" and decision.reason != "reject_ack"
         override = "guard" if emergency and is_block and self.policy.emergency.guard == "enforce" else None
         passes = decision.verdict == "allow" or override is not None
-        outputs: list[Output] = [
-            Write(
-                decision_record(facts, decision, self.policy, override, now_ns, repeated=reading.repeated),
-                urgent=emergency,
-            )
-        ]
+        outputs = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
         call = self._observer.call_for(reading, engine_ns) if passes or emergency else reading.call
         if emergency:
             self._observer.remember_caller(facts, engine_ns)
@@ -242,6 +239,14 @@ class Engine:
         if decision.verdict == "reject":
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
+
+    def _decided(
+        self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
+    ) -> list[Output]:
+        write = WriteDecision(facts, decision, self.policy, override, now_ns, repeated=repeated)
+        if self._is_logged or facts.emergency is not None:
+            _ = write.record  # a defect in making it must be found here, where it is guarded against
+        return [write]
 
     def _hurt(
         self, call: Call | None, facts: Facts, decision: Decision, now_ns: int, engine_ns: int, *, guarded: bool
@@ -343,8 +348,7 @@ class Engine:
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
         facts = Facts(datagram, emergency=mark)
-        record = decision_record(facts, Decision(verdict, "internal_error"), self.policy, None, now_ns)
-        outputs: list[Output] = [Write(record, urgent=mark is not None)]
+        outputs = self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)
         outputs += self._defect_alarm(datagram, defect, now_ns)
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
 

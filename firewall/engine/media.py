@@ -24,6 +24,7 @@ from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
 from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
+from firewall.engine.timestamp import earliest
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
@@ -37,12 +38,21 @@ class Media:
     Until ``takeover_until_ns`` media of unknown calls is let through: an earlier run was here not long ago.
     """
 
-    def __init__(self, policy: Policy, rules: Rules, calls: CallTable, ledger: Ledger, alarms: AlarmMemory) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        rules: Rules,
+        calls: CallTable,
+        ledger: Ledger,
+        alarms: AlarmMemory,
+        *,
+        is_logged: bool = True,
+    ) -> None:
         self.table = PinholeTable()
         self.takeover_until_ns = 0
         self._policy = policy
         self._calls = calls
-        self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms)
+        self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, is_logged=is_logged)
         self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
         self._refused = RefusedMedia(self.table, policy)
 
@@ -210,15 +220,16 @@ class Media:
 
     def next_deadline(self) -> int | None:
         """Return the earliest instant at which ``expire`` has something to do."""
-        instants = (self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
-        return min((instant for instant in instants if instant is not None), default=None)
+        return earliest(self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
 
     def _told(self, outputs: list[Output]) -> list[Output]:
         """What is to be told, then what is to be opened and closed.
 
         Where media is left alone nothing is told, but the ways are known, in case a new policy looks at media again.
         """
-        return [*(outputs if self._policy.media.mode != "off" else []), *self.table.changes()]
+        if not outputs or self._policy.media.mode == "off":
+            return list(self.table.changes())
+        return [*outputs, *self.table.changes()]
 
     def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
@@ -37,6 +38,7 @@ MAX_CUT = 32  # so many of those beyond are told
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
 _NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - RFC 3264 §8.4: who puts media on hold names it
 _KIND_LIMIT = 16
+_REMEMBERED_ADDRESSES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Planner:
         self._is_guarding = is_guarding
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
+        self._is_inside = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_inside)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
@@ -216,9 +219,12 @@ class Planner:
         """Tell whether an address is where a party may have its media: its own, or one of its zone."""
         if address == party.ip or not self._zones:
             return True
-        zone = self._zones.get(party.zone or "")
         number = _number(address)
-        return zone is not None and number is not None and zone_fit(zone, number) == "inside"
+        return number is not None and self._is_inside(number, party.zone)
+
+    def _find_inside(self, number: int, zone_name: str | None) -> bool:
+        zone = self._zones.get(zone_name or "")
+        return zone is not None and zone_fit(zone, number) == "inside"
 
 
 def _direction(way: Way) -> tuple[object, ...]:

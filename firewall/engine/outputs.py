@@ -4,16 +4,62 @@ from dataclasses import dataclass
 
 import msgspec
 
+from firewall.engine.decide import Decision
 from firewall.engine.pinhole import Pinhole
-from firewall.engine.record import Record
+from firewall.engine.record import Record, SipDecision
+from firewall.engine.recording import decision_record
 from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
 
 
-class Write(msgspec.Struct, frozen=True):
+class Write:
     """Hand this record to the log before anything that follows. ``urgent``: sync it to disk within 100 ms."""
 
-    record: Record
-    urgent: bool = False
+    __slots__ = ("_record", "urgent")
+
+    def __init__(self, record: Record, *, urgent: bool = False) -> None:
+        self._record = record
+        self.urgent = urgent
+
+    @property
+    def record(self) -> Record:
+        """What is to be written."""
+        return self._record
+
+
+class WriteDecision(Write):
+    """The record of the decision on one message, made when it is asked for: a replay without a log asks for few."""
+
+    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "override", "policy")
+
+    def __init__(
+        self,
+        facts: Facts,
+        decision: Decision,
+        policy: Policy,
+        override: str | None,
+        now_ns: int,
+        *,
+        repeated: bool = False,
+    ) -> None:
+        self._made: SipDecision | None = None
+        self.urgent = facts.emergency is not None
+        self.facts = facts
+        self.decision = decision
+        self.policy = policy
+        self.override = override
+        self._now_ns = now_ns
+        self._repeated = repeated
+
+    @property
+    def record(self) -> SipDecision:
+        """What is to be written."""
+        if self._made is None:
+            self._made = decision_record(
+                self.facts, self.decision, self.policy, self.override, self._now_ns, repeated=self._repeated
+            )
+        return self._made
 
 
 class Forward(msgspec.Struct, frozen=True):

@@ -40,6 +40,15 @@ def seconds_between(start_ns: int, end_ns: int | None) -> float | None:
     return None if end_ns is None else round((end_ns - start_ns) / _SECOND_NS, 6)
 
 
+def earliest(*instants: int | None) -> int | None:
+    """Return the first of some instants, None where there is none."""
+    first: int | None = None
+    for instant_ns in instants:
+        if instant_ns is not None and (first is None or instant_ns < first):
+            first = instant_ns
+    return first
+
+
 @lru_cache(maxsize=64)
 def _second_text(second: int) -> str:
     days, rest = divmod(second, _DAY_S)

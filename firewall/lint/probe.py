@@ -7,7 +7,7 @@ import msgspec
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event
-from firewall.engine.outputs import Write
+from firewall.engine.outputs import WriteDecision
 from firewall.engine.record import SipDecision
 from firewall.lint.endpoint import Pair
 from firewall.lint.finding import Sent, Witness
@@ -152,6 +152,4 @@ def decide(engine: Engine, sent: Sent) -> SipDecision:
         engine.handle(DeadlineReached(), deadline_ns)
         deadline_ns = engine.next_deadline()
     outputs = engine.handle(DatagramReceived(sent.datagram), sent.at_ns)
-    return next(
-        output.record for output in outputs if isinstance(output, Write) and isinstance(output.record, SipDecision)
-    )
+    return next(output.record for output in outputs if isinstance(output, WriteDecision))

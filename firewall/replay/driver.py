@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firewall.engine.media_flow import Ends
+from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Record, SipDecision
+from firewall.engine.timestamp import earliest
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.replay.lane import Lane, OwnReply
@@ -159,8 +161,8 @@ class _Run:
         self._ask_again(reader)
 
     def _next_deadline(self) -> int:
-        instants = (lane.engine.next_deadline() for lane in self._lanes)
-        return min((instant for instant in instants if instant is not None), default=_NEVER_NS)
+        deadline_ns = earliest(*[lane.deadline_ns for lane in self._lanes])
+        return _NEVER_NS if deadline_ns is None else deadline_ns
 
     def stop(self) -> None:
         """End the run of the captures so far."""
@@ -183,15 +185,17 @@ class _Run:
         number, captures = self._number, self.report.captures
         log, tally = self._log, self.report.policy
 
-        def take(record: Record) -> None:
-            tally.take(record, number, captures[-1].path)
+        def take(write: Write) -> None:
+            tally.note(write, number, captures[-1].path)
             if log is not None:
-                log(record)
+                log(write.record)
 
-        lanes = [Lane(tally.policy, take)]
+        lanes = [Lane(tally.policy, take, is_logged=log is not None)]
         against = self.report.against
         if against is not None:
-            lanes.append(Lane(against.policy, lambda record: against.take(record, number, captures[-1].path)))
+            lanes.append(
+                Lane(against.policy, lambda write: against.note(write, number, captures[-1].path), is_logged=False)
+            )
         return lanes
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
@@ -209,7 +213,7 @@ class _Run:
         sighting.parsed = any(_is_sip(answer, datagram.payload) for answer in answers)
         if sighting.parsed:
             found.sip_messages += 1
-            reader.endpoints.learn(datagram.payload)
+            reader.endpoints.learn(datagram.payload, over_stream=datagram.transport == "TCP")
         else:
             reader.media(datagram)
         match answers:
@@ -218,9 +222,12 @@ class _Run:
             case _:
                 pass
 
-    def _compare(self, path: str, before: SipDecision | None, after: SipDecision | None) -> None:
+    def _compare(self, path: str, written: WriteDecision | None, other: WriteDecision | None) -> None:
+        if _effect(written) == _effect(other):
+            return
+        before, after = written.record if written else None, other.record if other else None
         told = before or after
-        if told is None or _effect(before) == _effect(after):
+        if told is None:
             return
         self.report.changed.append(
             Change(
@@ -246,13 +253,13 @@ def _known_interfaces(policy: Policy, against: Policy | None) -> frozenset[str]:
     return known or frozenset()
 
 
-def _effect(decision: SipDecision | None) -> tuple[str, bool] | None:
-    return (decision.decision.verdict, decision.decision.enforced) if decision else None
+def _effect(written: WriteDecision | None) -> tuple[str, bool] | None:
+    return (written.decision.verdict, written.override is None) if written else None
 
 
-def _is_sip(answer: SipDecision | OwnReply | None, payload: bytes) -> bool:
-    if isinstance(answer, SipDecision):
-        return answer.sip is not None
+def _is_sip(answer: WriteDecision | OwnReply | None, payload: bytes) -> bool:
+    if isinstance(answer, WriteDecision):
+        return answer.facts.message is not None
     if answer is None:
         return False
     try:

@@ -153,6 +153,8 @@ class RtpFlows:
         for flow in self._refused:
             self._known.pop(flow, None)
         self._refused.clear()
+        if not self._by_end:
+            return
         for ip, port in ends:
             for flow in self._by_end.pop(_end(ip, port), ()):
                 self._known.pop(flow, None)

@@ -5,13 +5,12 @@ from typing import Literal
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived, Started, Stopped
-from firewall.engine.outputs import Output, PinholesChanged, Reply, Write
-from firewall.engine.record import Record, SipDecision
+from firewall.engine.outputs import Output, PinholesChanged, Reply, Write, WriteDecision
 from firewall.net.datagram import Datagram
 from firewall.net.signalling import is_signalling
 from firewall.ruleset.policy import Policy
 
-RecordSink = Callable[[Record], None]
+RecordSink = Callable[[Write], None]
 OwnReply = Literal["own reply"]
 
 _MAX_REPLIES = 16_384
@@ -22,21 +21,23 @@ _Flow = tuple[str, int, str, int, bytes]
 class Lane:
     """An engine between its start and its stop, and where its records go.
 
-    ``changed`` has where pinholes lead that were opened or closed, until who asks empties it.
+    ``is_logged``: all records are read (``Engine``). ``changed`` has where pinholes lead that were opened or closed,
+    until who asks empties it; ``deadline_ns`` is when the engine wants to be asked again.
     """
 
-    def __init__(self, policy: Policy, sink: RecordSink) -> None:
-        self.engine = Engine(policy, strict=False)
+    def __init__(self, policy: Policy, sink: RecordSink, *, is_logged: bool = True) -> None:
+        self.engine = Engine(policy, strict=False, is_logged=is_logged)
         self._sink = sink
         self._ports = policy.signalling_ports
         self.expected_replies: dict[_Flow, None] = {}
         self.changed: set[tuple[str, int]] = set()
+        self.deadline_ns = self.engine.next_deadline()
 
     def takes(self, datagram: Datagram) -> bool:
         """Tell whether the firewall would take a UDP datagram for signalling."""
         return is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports)
 
-    def receive(self, datagram: Datagram, now_ns: int) -> SipDecision | OwnReply | None:
+    def receive(self, datagram: Datagram, now_ns: int) -> WriteDecision | OwnReply | None:
         """Decide one datagram; None when it is no signalling to this policy."""
         if not self.takes(datagram):
             return None
@@ -61,20 +62,23 @@ class Lane:
 
     def pass_deadlines(self, now_ns: int) -> None:
         """Let the engine do what was due until this instant."""
-        while (deadline := self.engine.next_deadline()) is not None and deadline <= now_ns:
-            self._handle(DeadlineReached(), deadline)
+        while (deadline_ns := self.deadline_ns) is not None and deadline_ns <= now_ns:
+            self._handle(DeadlineReached(), deadline_ns)
 
-    def _handle(self, event: Event, now_ns: int) -> SipDecision | None:
-        decision: SipDecision | None = None
+    def _handle(self, event: Event, now_ns: int) -> WriteDecision | None:
+        decision: WriteDecision | None = None
         for output in self.engine.handle(event, now_ns):
-            decision = self._take(output) or decision
+            if isinstance(output, Write):
+                self._sink(output)
+                if isinstance(output, WriteDecision):
+                    decision = output
+            else:
+                self._take(output)
+        self.deadline_ns = self.engine.next_deadline()
         return decision
 
-    def _take(self, output: Output) -> SipDecision | None:
+    def _take(self, output: Output) -> None:
         match output:
-            case Write(record=record):
-                self._sink(record)
-                return record if isinstance(record, SipDecision) else None
             case Reply(datagram=reply):
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     del self.expected_replies[next(iter(self.expected_replies))]
@@ -83,7 +87,6 @@ class Lane:
                 self.changed.update((pinhole.key.dst_ip, pinhole.key.dst_port) for pinhole in (*opened, *closed))
             case _:
                 pass
-        return None
 
     def _is_own_reply(self, datagram: Datagram) -> bool:
         flow = _flow(datagram)

@@ -4,6 +4,7 @@ import ipaddress
 
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
+from firewall.net.remembered import remembered
 from firewall.net.tcp import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
@@ -25,12 +26,12 @@ class MediaEndpoints:
         self._known: dict[tuple[str, int], None] = {}
         self._seen: dict[tuple[str, int, str, int], tuple[Vantage, int]] = {}
 
-    def learn(self, payload: bytes) -> None:
+    def learn(self, payload: bytes, *, over_stream: bool = False) -> None:
         """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
         if b"\nm=" not in payload and b"\rm=" not in payload:
             return
         try:
-            parts = body_parts(parse_message(payload))
+            parts = body_parts(parse_message(payload, over_stream=over_stream))
         except SipSyntaxError:
             return
         changed: list[tuple[str, int]] = []
@@ -63,10 +64,10 @@ class MediaEndpoints:
         """Remember an end, and return the ends that are known or forgotten by that."""
         if address is None or not port:
             return []
-        try:
-            end = str(ipaddress.ip_address(address)), port
-        except ValueError:
+        text = _address_text(address)
+        if text is None:
             return []  # a host name (RFC 8866 §5.7 allows it): no packet carries it
+        end = text, port
         if end in self._known:
             return []
         changed = [end]
@@ -75,3 +76,11 @@ class MediaEndpoints:
             del self._known[changed[-1]]
         self._known[end] = None
         return changed
+
+
+@remembered(4096)
+def _address_text(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from firewall.engine.decide import Decision
+from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import media_line
+from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import (
     DecisionFields,
     EmergencyCall,
@@ -113,12 +114,26 @@ class PolicyTally:
         outcomes.update(call.apparent_outcome for key, call in self.hurt.items() if key not in self._outcomes)
         return dict(sorted(outcomes.items()))
 
+    def note(self, write: Write, run: int, capture: str) -> None:
+        """Count what is to be written; the record itself is asked for only where more than its decision counts."""
+        if isinstance(write, WriteDecision):
+            decision = write.decision
+            is_hurting = write.facts.emergency is not None and decision.verdict != "allow"
+            if not is_hurting:
+                rule = decision.rule.name if decision.rule is not None else ""
+                self._count(decision.verdict, rule, decision.reason, decision_line(decision, write.policy))
+                return
+        self.take(write.record, run, capture)
+
+    def _count(self, verdict: str, rule: str, reason: str, line: int | None) -> None:
+        self.verdicts[verdict] += 1
+        self.deciders[verdict, rule, reason, line] += 1
+
     def take(self, record: Record, run: int, capture: str) -> None:
         """Count one record of the log. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others."""
         match record:
             case SipDecision(decision=decision):
-                self.verdicts[decision.verdict] += 1
-                self.deciders[decision.verdict, decision.rule or "", decision.reason, decision.line] += 1
+                self._count(decision.verdict, decision.rule or "", decision.reason, decision.line)
                 if record.emergency is not None and decision.verdict != "allow" and decision.reason != _OWN_REJECT:
                     self._take_hurt(record, record.emergency, run, capture)
             case EmergencyCall():

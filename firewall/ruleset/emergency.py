@@ -38,6 +38,9 @@ _RAW_REQUEST = re.compile(
 )
 _RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
+_ROUTE = frozenset({"route"})
+_MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info", "content-type"})
+"""``_marks`` finds nothing in a message without any of these."""
 _SHOWN = 120  # characters of a URI that the evidence quotes
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
@@ -102,10 +105,11 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         evidence: list[tuple[str, str]] = []  # (service, phrase)
         if isinstance(message, Request):
             _add(evidence, "request_uri", message.request_uri, target_of(message.request_uri))
-            for value in message.header_values("route"):
-                for hop in split_values(value):
-                    uri = parse_name_addr(hop).uri
-                    _add(evidence, "route", uri, target_of(uri))
+            if message.has_any(_ROUTE):
+                for value in message.header_values("route"):
+                    for hop in split_values(value):
+                        uri = parse_name_addr(hop).uri
+                        _add(evidence, "route", uri, target_of(uri))
         _add(evidence, "to", message.to.uri, target_of(message.to.uri))
         values = message.header_values("to")
         if len(values) > 1 or any("," in value for value in values):
@@ -114,7 +118,7 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
             for uri in uris[1:]:
                 _add(evidence, "to", uri, target_of(uri))
         targets = [service for service, _ in evidence]
-        callback = _marks(message, evidence)
+        callback = message.has_any(_MARKING_HEADERS) and _marks(message, evidence)
         if not evidence:
             return None
         return EmergencyMark(

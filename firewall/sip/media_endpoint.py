@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from firewall.net.remembered import remembered
@@ -72,7 +73,12 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
 
 def is_rtp_medium(medium: MediaDescription) -> bool:
     """Tell whether a medium is RTP over UDP: RTP/AVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF and their like (RFC 5764 §8)."""
-    words = medium.proto.upper().split("/")
+    return _is_rtp_over_udp(medium.proto)
+
+
+@remembered(64)
+def _is_rtp_over_udp(proto: str) -> bool:
+    words = proto.upper().split("/")
     return "RTP" in words and "TCP" not in words
 
 
@@ -81,6 +87,7 @@ def named_address(medium: MediaDescription) -> str | None:
     return _address(medium.address) if medium.address is not None else None
 
 
+@lru_cache(maxsize=64)
 def formats(medium: MediaDescription) -> Formats:
     """Return the RTP formats that a medium takes."""
     maps = medium.rtpmap
@@ -110,6 +117,8 @@ def _is_over_udp(medium: MediaDescription) -> bool:
 
 def _ports(medium: MediaDescription, first: int) -> tuple[Endpoint, ...]:
     """The named address with each port of a range: every second one, where RTCP has those between (RFC 8866 §5.14)."""
+    if medium.number_of_ports == 1:
+        return _named(medium.address, first) if first <= _LAST_PORT else ()
     step = 2 if is_rtp_medium(medium) else 1
     last = min(first + step * min(medium.number_of_ports, MAX_PORTS), _LAST_PORT + 1)
     return tuple(each for port in range(first, last, step) for each in _named(medium.address, port))

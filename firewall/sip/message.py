@@ -6,6 +6,7 @@ be told. What can be read with a discernible method is a message, perhaps with *
 """
 
 import re
+from functools import lru_cache
 
 from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
@@ -109,17 +110,25 @@ class _Message:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, any case, compact forms expanded; None when absent."""
-        values = self._by_name.get(canonical_name(name))
+        by_name = self._by_name
+        values = by_name.get(name) or by_name.get(canonical_name(name))
         return values[0] if values else None
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Tell whether there is a header of one of these names (lower case, not compact)."""
+        return not names.isdisjoint(self._by_name)
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""
-        return tuple(self._by_name.get(canonical_name(name), ()))
+        by_name = self._by_name
+        values = by_name.get(name) or by_name.get(canonical_name(name))
+        return tuple(values) if values else ()
 
     @property
     def call_id(self) -> str | None:
         """The Call-ID, None when absent."""
-        return self.header("call-id")
+        values = self._by_name.get("call-id")
+        return values[0] if values else None
 
     @property
     def from_(self) -> NameAddr:
@@ -138,12 +147,12 @@ class _Message:
     @property
     def from_tag(self) -> str | None:
         """The caller's half of the dialog identifier (RFC 3261 §12)."""
-        return self.from_.params.get("tag")
+        return (self._from or self.from_).params.get("tag")
 
     @property
     def to_tag(self) -> str | None:
         """The callee's half of the dialog identifier; absent in a request that begins a dialog."""
-        return self.to.params.get("tag")
+        return (self._to or self.to).params.get("tag")
 
     @property
     def via(self) -> Via | None:
@@ -156,30 +165,32 @@ class _Message:
     @property
     def via_branch(self) -> str | None:
         """The branch of the topmost Via: the transaction's name (RFC 3261 §17.1.3)."""
-        via = self.via
-        return via.branch if via else None
+        via = self._via or self.via
+        return via.params.get("branch") if via is not None else None
 
     @property
     def cseq_number(self) -> int | None:
         """The number in CSeq (RFC 3261 §20.16); None when it is none or over 32 bits."""
-        return self._read_cseq()[0]
+        return (self._cseq or self._read_cseq())[0]
 
     @property
     def cseq_method(self) -> str | None:
         """The method in CSeq (RFC 3261 §20.16), also where the number is none."""
-        return self._read_cseq()[1]
+        return (self._cseq or self._read_cseq())[1]
 
     def _read_cseq(self) -> tuple[int | None, str | None]:
-        if self._cseq is None:
+        cseq = self._cseq
+        if cseq is None:
             words = (self.header("cseq") or "").split()
             if len(words) == 2:
                 number, method = words
                 is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
                 value = int(number) if is_number else _MAX_UINT32 + 1
-                self._cseq = (value if value <= _MAX_UINT32 else None, method)
+                cseq = (value if value <= _MAX_UINT32 else None, method)
             else:
-                self._cseq = (None, None)
-        return self._cseq
+                cseq = (None, None)
+            self._cseq = cseq
+        return cseq
 
 
 class Request(_Message):
@@ -250,6 +261,7 @@ class Response(_Message):
 Message = Request | Response
 
 
+@lru_cache(maxsize=2)  # one message is asked for by several: policies beside each other, who counts media
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """Read one SIP message from a whole datagram, or from its bytes of a stream (``over_stream``).
 

@@ -1,12 +1,17 @@
 """Session descriptions, read far enough to know their media (RFC 8866 §5, RFC 3264)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 _NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4: an address that receives nothing
 _MAX_PORT = 65535
+# A description is looked at several times while a message is decided, and said again in other messages.
+_REMEMBERED = 64
+_LONGEST_REMEMBERED_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,11 @@ class MediaDescription:
 
     def attribute_values(self, name: str) -> tuple[str, ...]:
         """Return the values of every attribute of this name in the section ('' for a flag)."""
-        return _values(self.attributes, name)
+        return _by_name(self.attributes).get(name, ())
 
     def inherited(self, name: str) -> str | None:
         """Return an attribute's first value from the section, else from the session; None when absent."""
-        values = _values(self.attributes, name) or _values(self.session_attributes, name)
+        values = self.attribute_values(name) or _by_name(self.session_attributes).get(name, ())
         return values[0] if values else None
 
     @property
@@ -69,9 +74,8 @@ class MediaDescription:
         """Which way media flows, from the describing side's view (RFC 8866 §6.7)."""
         for attributes in (self.attributes, self.session_attributes):
             for attribute in attributes:
-                for direction in _DIRECTIONS:
-                    if attribute == direction:
-                        return direction
+                if attribute in _DIRECTIONS:
+                    return attribute
         return "sendrecv"
 
     @property
@@ -80,16 +84,9 @@ class MediaDescription:
         return self.direction in ("sendonly", "inactive") or self.address in _NO_ADDRESSES
 
     @property
-    def rtpmap(self) -> dict[str, PayloadMap]:
+    def rtpmap(self) -> Mapping[str, PayloadMap]:
         """The encoding of each payload type that has one (RFC 8866 §6.6)."""
-        maps: dict[str, PayloadMap] = {}
-        for value in self.attribute_values("rtpmap"):
-            payload_type, _, encoding = value.partition(" ")
-            name, _, rest = encoding.strip().partition("/")
-            rate, slash, parameters = rest.partition("/")
-            if name:
-                maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate), parameters if slash else None))
-        return maps
+        return _payload_maps(self.attribute_values("rtpmap"))
 
     @property
     def fmtp(self) -> dict[str, str]:
@@ -168,10 +165,16 @@ class SessionDescription:
 
 def parse_sdp(body: bytes) -> SessionDescription:
     """Read a session description. Any bytes give one; lines that are none are left out."""
+    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else _parse(body)
+
+
+def _parse(body: bytes) -> SessionDescription:
     lines = tuple(
-        (line[0], line[2:].strip())
-        for line in body.decode("utf-8", "surrogateescape").replace("\r", "\n").split("\n")
-        if len(line) > 2 and line[1] == "="
+        [
+            (line[0], line[2:].strip())
+            for line in body.decode("utf-8", "surrogateescape").replace("\r", "\n").split("\n")
+            if len(line) > 2 and line[1] == "="
+        ]
     )
     session_address: str | None = None
     session_attributes: list[str] = []
@@ -190,6 +193,9 @@ def parse_sdp(body: bytes) -> SessionDescription:
     return SessionDescription(lines, media, inherited)
 
 
+_parse_short = lru_cache(maxsize=_REMEMBERED)(_parse)
+
+
 def _media(
     section: list[tuple[str, str]], session_address: str | None, session_attributes: tuple[str, ...]
 ) -> MediaDescription:
@@ -203,20 +209,32 @@ def _media(
         proto=words[2] if len(words) > 2 else "",
         formats=tuple(words[3:]),
         address=own[0] if own else session_address,
-        attributes=tuple(value for kind, value in section if kind == "a"),
+        attributes=tuple([value for kind, value in section if kind == "a"]),
         number_of_ports=_number(count_text) or 1,
         session_attributes=session_attributes,
     )
 
 
-def _values(attributes: tuple[str, ...], name: str) -> tuple[str, ...]:
+@lru_cache(maxsize=_REMEMBERED)
+def _by_name(attributes: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """``name:value`` or the flag ``name`` alone; names are case-sensitive (RFC 8866 §5.13)."""
-    prefix = f"{name}:"
-    return tuple(
-        attribute[len(prefix) :].strip() if attribute.startswith(prefix) else ""
-        for attribute in attributes
-        if attribute.startswith(prefix) or attribute == name
-    )
+    by_name: dict[str, list[str]] = {}
+    for attribute in attributes:
+        name, _, value = attribute.partition(":")
+        by_name.setdefault(name, []).append(value.strip())
+    return {name: tuple(values) for name, values in by_name.items()}
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
+    maps: dict[str, PayloadMap] = {}
+    for value in values:
+        payload_type, _, encoding = value.partition(" ")
+        name, _, rest = encoding.strip().partition("/")
+        rate, slash, parameters = rest.partition("/")
+        if name:
+            maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate), parameters if slash else None))
+    return maps
 
 
 def _candidate(value: str) -> Candidate | None:

@@ -12,7 +12,7 @@ from firewall.engine.events import (
     PolicyRefused,
     PolicyReplaced,
 )
-from firewall.engine.outputs import Forward, Write
+from firewall.engine.outputs import Forward, Write, WriteDecision
 from firewall.engine.record import PolicyChange, Stats
 from firewall.errors import Place
 from firewall.net.datagram import Datagram
@@ -337,7 +337,7 @@ def test_a_defect_of_ours_lets_the_message_pass_and_raises_in_tests(monkeypatch:
 
 def test_the_record_comes_before_the_message_it_tells_of() -> None:
     outputs = Scene(policy(INVITES_ONLY)).carrier(request()).outputs
-    assert [type(output) for output in outputs] == [Write, Forward]
+    assert [type(output) for output in outputs] == [WriteDecision, Forward]
 
 
 def test_stopping_tells_the_counts_and_the_calls_still_open() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from firewall.engine.outputs import WriteDecision
 from firewall.engine.record import EmergencyCall, PolicyChange, Record, SipDecision, Stats
 from firewall.net.datagram import Datagram
 from firewall.replay.lane import Lane
@@ -19,7 +20,7 @@ REJECTING = """
 
 def lane_of(folder: Path, rules: str) -> tuple[Lane, list[Record]]:
     records: list[Record] = []
-    return Lane(make_policy(folder, rules), records.append), records
+    return Lane(make_policy(folder, rules), lambda write: records.append(write.record)), records
 
 
 def datagram(payload: bytes, frame_number: int = 1) -> Datagram:
@@ -31,7 +32,8 @@ def test_a_run_begins_with_the_policy_and_ends_with_counts(tmp_path: Path) -> No
     lane.start(START_NS)
     decision = lane.receive(datagram(invite()), START_NS)
     lane.stop(START_NS + 1)
-    assert decision is records[1]
+    assert isinstance(decision, WriteDecision)
+    assert decision.record is records[1]
     assert isinstance(records[0], PolicyChange)
     assert isinstance(records[-1], Stats)
 
@@ -71,7 +73,7 @@ def test_a_reject_that_the_capture_shows_is_the_firewalls_own_and_is_not_decided
     before = len(records)
     assert lane.receive(seen, START_NS + 1) == "own reply"
     assert len(records) == before
-    assert isinstance(lane.receive(seen, START_NS + 2), SipDecision), "sent once, known once"
+    assert isinstance(lane.receive(seen, START_NS + 2), WriteDecision), "sent once, known once"
 
 
 def test_what_is_no_signalling_of_this_policy_is_not_taken(tmp_path: Path) -> None:

@@ -29,13 +29,17 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes."""
+    """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
+
+    ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
+    """
 
     description: SessionDescription
     by: Party
     to: Party
     number: int
     is_final: bool = False
+    cseq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Negotiation:
         key = _key(request)
         if key is None or key in self.offers:
             return False  # a retransmission
-        self._offered(key, description, by, to)
+        self._offered(key, description, by, to, request.cseq_number)
         return True
 
     def _response(self, response: Response, description: SessionDescription | None, by: Party, to: Party) -> bool:
@@ -101,14 +105,14 @@ class Negotiation:
         if status < 200 and response.header("rseq") is None:
             return False
         known = self.offers.get(dialog)
-        if known is not None and known.description == description:
+        if known is not None and (known.cseq, known.description) == (response.cseq_number, description):
             return False  # a retransmission
-        self._offered(dialog, description, by, to)
+        self._offered(dialog, description, by, to, response.cseq_number)
         return True
 
-    def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party) -> None:
+    def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party, cseq: int | None) -> None:
         self._made += 1
-        self.offers[key] = Offer(description, by, to, self._made)
+        self.offers[key] = Offer(description, by, to, self._made, cseq=cseq)
         if len(self.offers) > _MAX_OFFERS:
             del self.offers[next(iter(self.offers))]
 

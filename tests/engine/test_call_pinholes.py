@@ -97,6 +97,29 @@ def test_a_late_offer_is_answered_in_the_ack() -> None:
     assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
 
 
+@pytest.mark.parametrize("is_initial_late", [True, False])
+def test_the_same_offer_in_the_200_of_a_later_re_invite_may_have_another_answer(is_initial_late: bool) -> None:
+    """A controller moves a call by re-INVITEs without an offer (RFC 3725 §7): who is not moved offers what it has."""
+    scene = MediaScene()
+    if is_initial_late:
+        first = invite("")
+        scene.carrier(first)
+        scene.psap(answer(first), at_s=1)
+        scene.carrier(request("ACK", to_tag="psap", headers=("Content-Type: application/sdp",), body=OFFER), at_s=1.1)
+    else:
+        scene.call()
+    for cseq, port in ((2, CALLER[1]), (3, 50000)):
+        again = invite("", to_tag="psap", cseq=cseq)
+        moved = sdp(CALLER[0], f"audio {port} RTP/AVP 0")
+        ack = request("ACK", to_tag="psap", cseq=cseq, headers=("Content-Type: application/sdp",), body=moved)
+        for _ in ("once", "again"):
+            scene.carrier(again, at_s=cseq * 10)
+            scene.psap(answer(again), at_s=cseq * 10 + 1)
+            scene.carrier(ack, at_s=cseq * 10 + 1.1)
+    scene.tell(DeadlineReached(), at_s=40)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 50000)), scene.to(CALLED)) == ([], FROM_CALLED, FROM_CALLER)
+
+
 def test_an_offer_in_a_reliable_provisional_response_is_answered_in_the_prack() -> None:
     """RFC 3262 §5."""
     scene = MediaScene()

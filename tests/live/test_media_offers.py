@@ -119,6 +119,18 @@ def test_a_late_offer_is_heard_from_the_ack_that_answers_it(parties: Parties) ->
     assert parties.talk() == HEARD
 
 
+def test_a_call_that_a_controller_moves_by_re_invites_without_an_offer_is_heard(parties: Parties) -> None:
+    """RFC 3725 §7: the side that stays offers the same again, the ACK brings the new party's address."""
+    first = parties.calls(invite(OFFER, uri=URI))
+    parties.answers(answer(first, ANSWER))
+    parties.calls(request("ACK", URI, to_tag="psap"))
+    for cseq, party in ((2, CALLER), (3, MOVED)):
+        parties.answers(answer(parties.calls(invite("", uri=URI, to_tag="psap", cseq=cseq)), ANSWER))
+        said = sdp(CARRIER, f"audio {party[1]} RTP/AVP 0")
+        parties.calls(request("ACK", URI, to_tag="psap", cseq=cseq, headers=HEADERS, body=said))
+        assert parties.talk(caller=party) == HEARD
+
+
 def test_offers_in_reliable_responses_prack_and_update_are_heard(parties: Parties) -> None:
     """RFC 3262 §5, RFC 3311 §5: the call is heard before it is answered, wherever it moves."""
     first = parties.calls(invite("", uri=URI))

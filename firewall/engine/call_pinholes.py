@@ -195,7 +195,7 @@ class CallPinholes:
         call = self._calls.get(hole.pinhole.call_id)
         decision = Decision("drop", "media_timeout")
         override = self._verdicts.override(decision, hole.way, hole.emergency)
-        is_news = not hole.is_told_idle and hole.way.protocol == "rtp"
+        is_news = not hole.is_told_idle and hole.way.protocol == "rtp" and not _may_be_silent(hole)
         if call is not None and is_news and not flows_elsewhere(call, hole, self.table, now_ns):
             hole.is_told_idle = True
             outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
@@ -207,6 +207,12 @@ class CallPinholes:
             if owning is not None and owning.media is not None:
                 owning.media.held.pop(hole.pinhole.key, None)
         return outputs + self._close(hole, "timeout", now_ns, wall_ns)
+
+    def missed(self, call: Call, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
+        """Tell that a packet came by a way that was closed in a silence: what is said now is lost."""
+        decision = Decision("drop", "media_timeout")
+        override = self._verdicts.override(decision, way, media_mark(call))
+        return self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
 
     def _want(
         self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int, *, leaving: int = 0
@@ -283,3 +289,8 @@ class CallPinholes:
         if not self._is_logged and hole.emergency is None and not hole.packets:
             return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
+
+
+def _may_be_silent(hole: Hole) -> bool:
+    """Tell whether a silence loses nothing: nobody types (RFC 4103 §5.2 sends then nothing), a camera was never on."""
+    return hole.way.kind == "text" or (hole.way.kind == "video" and not hole.packets)

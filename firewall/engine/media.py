@@ -239,4 +239,6 @@ class Media:
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:
             call.media.note_refused(found.reason, found.flow)
+            if found.reason == "media_timeout" and found.record is not None and found.way is not None:
+                outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs

@@ -27,11 +27,12 @@ _NO_FORMATS = Formats(frozenset(), (), ())
 
 
 class Refused(NamedTuple):
-    """What became of a packet; ``record`` where it is news."""
+    """What became of a packet; ``record`` where it is news, ``way`` where one was or is open."""
 
     reason: str
     call_id: str | None
     flow: MediaFlow
+    way: Way | None
     record: RtpDecision | None
 
 
@@ -124,7 +125,7 @@ class RefusedMedia:
         if flow.reason != before:
             emergency = self._emergency(calls.get(flow.call_id))
             record = self._record("refused", datagram, flow, emergency, wall_ns)
-        return Refused(flow.reason, flow.call_id, flow.counts, record)
+        return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record)
 
     def flow(self, ends: Ends) -> MediaFlow | None:
         """Return the counts of a refused flow."""

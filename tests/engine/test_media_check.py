@@ -8,6 +8,7 @@ from tests.media import ALL, ANSWER, AUDIO, CALLED, CALLER, OFFER, MediaScene, a
 from tests.messages import request
 from tests.scene import Told, policy
 
+_AUDIO_ANSWER = "audio 40000 RTP/AVP 0"
 CHECKED_S = 5.0  # the call is answered after one second
 
 
@@ -151,6 +152,22 @@ def test_a_time_out_in_a_silence_is_alarmed_and_the_guard_keeps_the_way_open(
     assert is_open == bool(scene.to(CALLED))
 
 
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_a_text_channel_on_which_nobody_types_may_time_out_and_what_is_typed_then_is_alarmed(guard: str) -> None:
+    text = "text {} RTP/AVP 98, a=rtpmap:98 t140/1000"
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard=guard))
+    offer, answered = sdp(CALLER[0], AUDIO, text.format(49180)), sdp(CALLED[0], _AUDIO_ANSWER, text.format(40010))
+    scene.call(offer=offer, answered=answered)
+    told = []
+    for n in range(60):
+        told += [scene.packet(*ends, rtp(n), at_s=2 + n) for ends in ((CALLER, CALLED), (CALLED, CALLER))]
+    assert [alarm for each in told for alarm in each.alarms] == []
+    typed = scene.packet((CALLER[0], 49180), (CALLED[0], 40010), rtp(payload_type=98), at_s=62)
+    is_kept = guard == "enforce"
+    assert [alarm.alarm.reason for alarm in typed.alarms] == ([] if is_kept else ["media_timeout"])
+    assert [call.problem for call in typed.calls] == ([] if is_kept else ["MediaLoss"])
+
+
 def test_a_candidate_that_ice_did_not_choose_may_time_out() -> None:
     other = "a=candidate:1 1 UDP 2130706431 192.0.2.55 5001 typ host"
     scene = MediaScene(policy(ALL, more="media: {timeout: 20s}"))
@@ -209,7 +226,7 @@ def video_call(*, more: str = "", with_audio: bool = True) -> MediaScene:
     """A call in which both sides agree to send video."""
     scene = MediaScene(policy(ALL, more=more))
     offered = [AUDIO] * with_audio + [_VIDEO.format(49180)]
-    answered = ["audio 40000 RTP/AVP 0"] * with_audio + [_VIDEO.format(40010)]
+    answered = [_AUDIO_ANSWER] * with_audio + [_VIDEO.format(40010)]
     scene.call(offer=sdp(CALLER[0], *offered), answered=sdp(CALLED[0], *answered))
     return scene
 

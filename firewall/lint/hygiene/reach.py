@@ -1,26 +1,25 @@
 """Which rules decide anything: never true, always true, unreachable, partly shadowed. Each report is a proof."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from firewall.lint.finding import Finding
+from firewall.lint.hygiene.alternative import alternatives
 from firewall.lint.hygiene.cover import Counts, Covers
 from firewall.lint.hygiene.sample import Sampler
 from firewall.lint.hygiene.taker import Takers
 from firewall.lint.hygiene.wording import finding, listed, quoted
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import And, Condition, Item, Membership, Or, SetMembers
+from firewall.ruleset.expression import Condition
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
-from firewall.ruleset.text import expression_text, item_text
 
 FEW_RULES = 300
 """A policy of no more rules is asked about as a whole; of a longer one parts are, with the rules that matter."""
 _WORK = 1_000_000
 """Rules times questions about all of them: what a question costs grows with the rules."""
 _MAX_ALTERNATIVES = 200
-_MAX_MEMBERS = 50
 _MAX_TAKING = 8
 _SHOWN = 3
 
@@ -58,6 +57,7 @@ class Reach:
         self.takers = Takers(policy.rules)
         self.samples: dict[int, Facts | None] = {}
         """A message for each rule that meets its condition, where one was found."""
+        self._reaching: dict[int, Facts] = {}
         self.silent: set[int] = set()
         """The rules that decide nothing."""
         self._first = {True: len(self._rules), False: len(self._rules)}
@@ -73,7 +73,9 @@ class Reach:
     def findings(self) -> Iterator[Finding]:
         """Yield what is to be said about the rules."""
         yield from self._always_true()
-        whole = [self._suspect(number, rule.when, counts_always) for number, rule in enumerate(self._rules)]
+        whole = [
+            self._suspect(number, rule.when, rule.matches, counts_always) for number, rule in enumerate(self._rules)
+        ]
         for dead in self._guilty([each for each in whole if each is not None], counts_always):
             self.silent.add(dead.suspect.number)
             yield self._silent_rule(dead)
@@ -98,12 +100,13 @@ class Reach:
             ):
                 yield finding("SOS220", f'the condition of rule "{rule.name}" is true of every message', rule)
 
-    def _suspect(self, number: int, condition: Condition | None, counts: Counts, text: str = "") -> _Suspect | None:
+    def _suspect(
+        self, number: int, condition: Condition | None, meets: Callable[[Facts], bool], counts: Counts, text: str = ""
+    ) -> _Suspect | None:
         """Return a rule whose messages, as far as some were tried, earlier rules take; None for one that is reached."""
         rule = self._rules[number]
         sample: Facts | None = None
         taking: tuple[int, ...] = ()
-        meets = compile_condition(condition) if condition is not None and condition is not rule.when else rule.matches
         for made in self.sampler.made_for(condition):
             if not meets(made) or not rule.matches(made):
                 continue
@@ -111,7 +114,7 @@ class Reach:
             found = (each for each in self.takers.of(made, 0, number) if counts(self._rules[each], rule))
             first = [each for each, _ in zip(found, range(_MAX_TAKING), strict=False)]
             if not first and rule.schedule is None:
-                sample = made
+                sample = self._reaching[number] = made
                 break
             taking = taking or tuple(first)
         else:
@@ -124,8 +127,12 @@ class Reach:
         for number, rule in enumerate(self._rules):
             if number in self.silent or self._first[rule.action != "allow"] >= number:
                 continue
+            reaching = self._reaching.get(number)
             for text, condition in alternatives(rule.when)[:_MAX_ALTERNATIVES]:
-                suspect = self._suspect(number, condition, counts_opposite, text)
+                meets = compile_condition(condition)
+                if reaching is not None and meets(reaching):
+                    continue
+                suspect = self._suspect(number, condition, meets, counts_opposite, text)
                 if suspect is not None and (suspect.taking or not suspect.has_sample):
                     yield suspect
 
@@ -164,38 +171,6 @@ class Reach:
         takes = "takes" if len(cover) == 1 else "together take"
         message = f'rule "{rule.name}" never decides on {shown}: {listed(cover)} {takes} all of that'
         return finding("SOS221", message, rule, *map(quoted, cover))
-
-
-def alternatives(condition: Condition | None) -> list[tuple[str, Condition]]:
-    """Return the alternatives a condition lists, each with its text and the condition without the others."""
-    match condition:
-        case Or(conditions):
-            return [
-                part
-                for each in conditions
-                for part in (isinstance(each, Membership) and alternatives(each)) or [(expression_text(each), each)]
-            ]
-        case Membership(operand, items):
-            listed = [item for each in items for item in _items(each)]
-            only: list[tuple[str, Condition]] = [(item_text(item), Membership(operand, (item,))) for item in listed]
-            return only if len(items) > 1 or len(only) > 1 else []
-        case And(conditions):
-            return [
-                (text, replace(condition, conditions=(*conditions[:index], only, *conditions[index + 1 :])))
-                for index, each in enumerate(conditions)
-                for text, only in alternatives(each)
-            ]
-        case _:
-            return []
-
-
-def _items(item: Item) -> Sequence[Item]:
-    """Return the members of a short set, nothing of a long one: that is kept apart from the rules."""
-    match item:
-        case SetMembers(_, members):
-            return () if len(members) > _MAX_MEMBERS else tuple(sorted(members, key=str))
-        case _:
-            return (item,)
 
 
 def counts_always(earlier: Rule, _: Rule) -> bool:

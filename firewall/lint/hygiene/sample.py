@@ -137,6 +137,9 @@ class Sampler:
         match about:
             case "src" | "dst" | "sport" | "dport" | "frame_len":
                 number, read = _number(atom), base_field(atom.operand).name
+                most = FIELDS[read].maximum
+                if number is not None and most is not None and not 0 <= number <= most:
+                    return False  # no packet has such a port or length
                 if number is not None:
                     wanted.numbers[about] = number
                 if read.startswith("tcp"):

@@ -59,7 +59,7 @@ def _text_meeting(some: tuple[Atom, ...], none: tuple[Atom, ...]) -> bytes | Non
     return _searched([automaton(each) for each in some], [automaton(each) for each in none])
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)
 def text_matching(regex: str) -> bytes | None:
     """Return a text that a regex fits; None when there is none.
 

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import get_args
 
 from firewall.engine.reasons import REASONS
+from firewall.lint.hygiene.count import count_conflict
+from firewall.lint.hygiene.part import WHOLES, of_part
 from firewall.lint.hygiene.sample import SERVICE_URN
 from firewall.lint.hygiene.value import Said, conflict
 from firewall.lint.language.automaton import holds_of
@@ -237,19 +239,25 @@ class World:
     def _conflicts(self, texts: Sequence[Atom], model: Model) -> Iterator[list[int]]:
         """Yield literals of a model that no message can have together."""
         fields: dict[Field, list[Said]] = {}
+        counted: dict[Field, list[Said]] = {}
         for atom in texts:
             literal = self._texts.get(atom)
-            if literal is None or counts(atom):
+            if literal is None:
                 continue
             holds = model.holds(literal)
             said = Said(atom, holds, literal if holds else -literal)
-            fields.setdefault(_as_named(base_field(atom.operand)), []).append(said)
+            field = _as_named(base_field(atom.operand))
+            fields.setdefault(field, [])
+            (counted if counts(atom) else fields).setdefault(field, []).append(said)
+            if counts(atom) and holds:
+                fields[field].append(Said(Exists(field), True, literal))
         parts = [
             each for part in ("user", "host", "port", "param") for each in fields.get(Field(f"sip.r-uri.{part}"), ())
         ]
         split = next((each for each in parts if each.holds), None)
         if split is not None and _REQUEST_URI in fields:
             fields[_REQUEST_URI].append(Said(_SIP_URI, True, split.literal))
+        _tell_wholes(fields)
         for field, every in fields.items():
             kind = self._kind_with(field.name)
             if kind is not None and model.holds(kind):
@@ -257,11 +265,32 @@ class World:
             if field.name in _MULTIPLE_READ:
                 continue
             positive = next((each for each in every if each.holds), None)
-            if positive is not None:
-                together = [*every, *_always_said(field, positive)]
-                found = conflict(together, is_single=field.name in _SINGLE or field.name.startswith("rtp"))
+            if positive is None:
+                continue
+            is_single = field.name in _SINGLE or field.name.startswith("rtp")
+            together = [*every, *_always_said(field, positive)]
+            for found in (
+                conflict(together, is_single=is_single),
+                count_conflict(counted.get(field, ()), positive.literal, is_single=is_single),
+            ):
                 if found is not None:
                     yield list(dict.fromkeys(found))
+
+
+def _tell_wholes(fields: dict[Field, list[Said]]) -> None:
+    """Tell each part of a field what the whole does not contain, and the whole that it is there when a part is."""
+    for part, said in fields.items():
+        for name in WHOLES.get(part.name, ()):
+            whole = fields.get(Field(name))
+            if whole is None:
+                continue
+            for each in whole:
+                inherited = None if each.holds else of_part(each.atom, part)
+                if inherited is not None:
+                    said.append(Said(inherited, False, each.literal))
+            positive = next((each for each in said if each.holds), None)
+            if positive is not None:
+                whole.append(Said(Exists(Field(name)), True, positive.literal))
 
 
 _CLASSES: tuple[EmergencyClass, ...] = get_args(EmergencyClass)
@@ -275,6 +304,8 @@ def _always_said(field: Field, positive: Said) -> list[Said]:
     spec = FIELDS.get(field.name)
     if spec is not None and spec.type == "number" and field.name in _SINGLE:
         return [Said(Comparison(field, ">=", 0), True, positive.literal)]
+    if spec is not None and spec.maximum is not None and field.name.startswith("rtp."):
+        return [Said(Comparison(field, ">", spec.maximum), False, positive.literal)]
     return []
 
 

@@ -251,6 +251,7 @@ def _with_flags(flags: _Flags, on: str, off: str) -> _Flags:
     return _Flags(state("i", flags.fold), state("m", flags.lines), state("s", flags.dot_line_feed))
 
 
+@lru_cache(maxsize=4096)
 def _letter(char: str, flags: _Flags) -> Chars:
     if flags.fold and char.isascii() and char.isalpha():
         return Chars(frozenset((ord(char.lower()), ord(char.upper()))))

@@ -25,3 +25,8 @@ def test_what_is_open_to_emergencies_to_zones_or_to_named_hosts_is_not() -> None
 
 def test_without_zones_nothing_is_outside() -> None:
     assert guilty(rule("sip", "allow"), zones="") == []
+
+
+def test_half_of_all_addresses_is_anyone() -> None:
+    assert guilty(rule("net.src == 128.0.0.0/1", "allow")) == ["guilty"]
+    assert guilty(rule("net.src == 0.0.0.0/1", "allow")) == ["guilty"]

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from firewall.errors import Place
+from firewall.lint.hygiene.alternative import alternatives
 from firewall.lint.hygiene.inspection import check
-from firewall.lint.hygiene.reach import alternatives
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recogniser
 from firewall.ruleset.evaluate import compile_condition
@@ -206,3 +206,9 @@ def test_a_member_of_a_short_set_that_earlier_rules_take_is_named() -> None:
     rules = rule("net.src == 203.0.113.0/24", name="them") + rule("net.src in $ours and sip", "allow", name="us")
     (found,) = [each for each in check(policy(rules, extra=extra)) if each.code == "SOS221"]
     assert found.message == 'rule "us" never decides on `203.0.113.7`: rule "them" takes all of that'
+
+
+@pytest.mark.parametrize("when", ["frame.len < 0", "udp.srcport > 65535", "count(sip.Via) < 1", "udp.port > 65535"])
+def test_a_number_that_cannot_be_is_never_true(when: str) -> None:
+    (found,) = [each for each in check(policy(rule(when))) if each.code == "SOS203"]
+    assert found.rule == "guilty"

@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
+from firewall.errors import Place, PolicyError
 from firewall.lint.codes import CODES
+from firewall.lint.outcome import Unusable
 from firewall.lint.rendering.sarif import sarif_document
 from tests.lint.policies import examined, lint, rule, text
 
@@ -122,6 +124,14 @@ def test_each_result_points_to_its_rule_and_place() -> None:
     assert first["level"] == "error"
     location = first["locations"][0]["physicalLocation"]
     assert location == {"artifactLocation": {"uri": "test.yaml"}, "region": {"startLine": 7, "startColumn": 5}}
+
+
+def test_a_file_named_by_its_absolute_path_has_a_scheme() -> None:
+    file = "/srv/sos gate/p.yaml"
+    unusable = Unusable(file, PolicyError("no", place=Place(file)))
+    (run,) = sarif_document([unusable])["runs"]
+    location = run["results"][0]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "file:///srv/sos%20gate/p.yaml"}
 
 
 def test_a_fix_replaces_regions() -> None:

@@ -17,8 +17,10 @@ def main() -> None:
     if origin is None or not (origin.parent / "cli" / "policy_file.py").is_file():
         sys.exit(alien_package(origin))
 
-    from firewall.cli.main import main as sosgate
-
+    try:
+        from firewall.cli.main import main as sosgate
+    except KeyboardInterrupt:  # Ctrl-C while the modules are loaded, which nothing there can catch
+        sys.exit(130)
     sosgate()
 
 

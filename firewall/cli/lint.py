@@ -54,6 +54,8 @@ def lint(
     """
     if diff and (output is not LintFormat.TEXT or witness is not None):
         raise typer.BadParameter("--diff prints a diff and nothing else: leave out --format and --witness")
+    if diff and fix:
+        raise typer.BadParameter("--fix writes the files and --diff writes nothing: give one of them")
     if diff:
         outcomes = [_shown_as_diff(path) for path in policies]
     else:

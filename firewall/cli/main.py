@@ -99,19 +99,27 @@ def sosgate(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where the descriptor is closed
+        if isinstance(stream, io.TextIOWrapper):
             # What calls and files carry is printed as far as the terminal can; nothing of it is an error.
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))
+
+
+def _open_what_is_closed() -> None:
+    """Let what is said to a closed descriptor (``>&-``) go nowhere; Python has None for its stream."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error becomes one sentence on stderr."""
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="sosgate", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except TyperException as error:
         return _complain(_usage_sentence(error), error)
     except SosgateError as error:

@@ -68,3 +68,14 @@ def test_the_command_of_a_wheel_is_run(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_while_modules_are_loaded_is_quiet(tmp_path: Path) -> None:
+    package = tmp_path / "firewall" / "cli"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "policy_file.py").touch()
+    (package / "main.py").write_text("raise KeyboardInterrupt")
+    done = run_beside(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

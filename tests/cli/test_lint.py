@@ -182,3 +182,11 @@ def _until_hung_up(screen: io.FileIO) -> Iterator[bytes]:
         if not part:
             return
         yield part
+
+
+def test_fix_and_diff_together_are_refused(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    before = (DEMO / "broken.yaml").read_bytes()
+    policy.write_bytes(before)
+    assert run_command(["lint", "--fix", "--diff", str(policy)]) == 2
+    assert policy.read_bytes() == before

@@ -161,3 +161,21 @@ def test_a_full_disk_under_stdout_is_one_sentence() -> None:
         )
     assert done.returncode == 2
     assert done.stderr == "error: the machine refused: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_descriptor_changes_no_exit_code(closed: int) -> None:
+    """As ``sosgate explain … >&-`` in a script of somebody who does not want to read it."""
+    other = {1: "stderr", 2: "stdout"}[closed]
+    for arguments, code in ((["explain", "SOS101"], 0), (["lint", "no-such.yaml"], 2)):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}>&-', "sh", sys.executable, "-m", "firewall", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == code
+        assert "Traceback" not in getattr(done, other)

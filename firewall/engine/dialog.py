@@ -1,5 +1,6 @@
 """Dialog states as a proxy sees them: one transition table (RFC 3261 §12, §13, §15)."""
 
+from functools import lru_cache
 from typing import Literal
 
 from firewall.ruleset.facts import DialogState
@@ -24,6 +25,7 @@ TRANSITIONS: dict[tuple[DialogState, Trigger], DialogState] = {
 DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "NOTIFY", "REFER"})
 
 
+@lru_cache(maxsize=1)  # asked for several times while one message is decided
 def dialog_id(message: Message) -> DialogId | None:
     """Return the dialog a message names, None unless it has both tags."""
     from_tag, to_tag = message.from_tag, message.to_tag

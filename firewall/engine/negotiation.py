@@ -6,6 +6,8 @@ gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1x
 
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from firewall.engine.dialog import DialogId, dialog_id
 from firewall.sip.body import body_parts
 from firewall.sip.message import Message, Request, Response
@@ -19,8 +21,7 @@ OfferKey = tuple[str, int, str] | DialogId
 """From tag, CSeq number and method of the request that carries it; the dialog for an offer in a response."""
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(msgspec.Struct, frozen=True):
     """One side of a call: its zone and the address its signalling comes from."""
 
     zone: str | None

@@ -1,6 +1,7 @@
 """Transactions as a proxy between two user agents sees them (RFC 3261 §17 with the correction of RFC 6026)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from firewall.sip.message import Message, Request
@@ -58,6 +59,7 @@ class Transaction:
             self.state = table.get((self.state, trigger), self.state)
 
 
+@lru_cache(maxsize=1)  # asked for several times while one message is decided
 def transaction_id(message: Message) -> TransactionId | None:
     """Return the transaction a message names; the request CANCEL and an ACK name their INVITE's (RFC 3261 §17.2.3)."""
     number, method = message.cseq_number, message.cseq_method

@@ -112,7 +112,7 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
                         _add(evidence, "route", uri, target_of(uri))
         _add(evidence, "to", message.to.uri, target_of(message.to.uri))
         values = message.header_values("to")
-        if len(values) > 1 or any("," in value for value in values):
+        if len(values) > 1 or (values and "," in values[0]):
             # A second To is an anomaly, and may be the one that is meant.
             uris = [parse_name_addr(each).uri for value in values for each in split_values(value)]
             for uri in uris[1:]:

@@ -45,6 +45,7 @@ class Formats:
         return Formats(self.payload_types | other.payload_types, tuple(codecs), tuple(rates.items()))
 
 
+@lru_cache(maxsize=64)
 def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:
     """Return where this medium takes packets of a protocol: the address it names, then its ICE candidates.
 
@@ -60,7 +61,7 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     if protocol == "rtcp" and is_muxed:
         return ()
     named = _rtcp_endpoints(medium) if protocol == "rtcp" else _ports(medium, medium.port)
-    if not any(attribute.startswith("candidate:") for attribute in medium.attributes):
+    if not medium.attribute_values("candidate"):
         return named
     component = 2 if protocol == "rtcp" else 1
     candidates = [

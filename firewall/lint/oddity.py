@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from firewall.sip.limits import MAX_HEADER_LINES, MAX_START_LINE_BYTES
+from firewall.sip.limits import MAX_HEADER_COMMAS, MAX_HEADER_LINES, MAX_START_LINE_BYTES
 
 _REQUEST = (
     b"INVITE sip:1000@psap.example SIP/2.0\r\n"
@@ -85,5 +85,7 @@ def unreadable_messages() -> Iterator[tuple[str, bytes]]:
     yield "not_sip", b"\x00\x01\x02 no SIP at all\r\n\r\n"
     yield "start_line_too_long", _REQUEST.replace(b"1000@", b"1" * MAX_START_LINE_BYTES + b"@", 1)
     yield "too_many_headers", _REQUEST.replace(_MORE, b"X: y\r\n" * MAX_HEADER_LINES + _MORE, 1)
+    commas = b"," * (MAX_HEADER_COMMAS + 1)
+    yield "too_many_values", _REQUEST.replace(_MORE, b"Subject: " + commas + b"\r\n" + _MORE, 1)
     yield "status_code_invalid", b"SIP/2.0 OK\r\n" + _REQUEST.partition(b"\r\n")[2]
     yield "stun", bytes.fromhex("000100002112a442") + bytes(12)

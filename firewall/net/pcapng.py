@@ -147,7 +147,10 @@ class _Reader:
         window, order, interfaces, first_id = self._window, self._order, self._interfaces, self._first_interface_id
         unpack, word = order.enhanced_block.unpack_from, order.word.unpack_from
         data, offset, number, last_ns = window.data, window.offset, self._number, self._last_ns
-        known = len(interfaces)
+        # What the packet before told: most have its interface, and a time a few ticks later.
+        high_of = id_of = -1
+        link_type = tick_ns = begin_ns = 0
+        name: str | None = None
         size = len(data)
         while offset + _ENHANCED_BLOCK_BYTES <= size:
             kind, block_bytes, interface_id, high, low, captured, original = unpack(data, offset)
@@ -155,7 +158,6 @@ class _Reader:
             end = offset + block_bytes - 4
             if (
                 kind != _ENHANCED_PACKET
-                or interface_id >= known
                 or block_bytes & 3
                 or not options <= end <= options + _FEW_OPTION_BYTES
                 or end + 4 > size
@@ -163,14 +165,18 @@ class _Reader:
                 or word(data, end)[0] != block_bytes
             ):
                 break
-            link_type, _, name, tick_ns, tick_parts, offset_ns = interfaces[interface_id]
-            at_ns = (high << 32 | low) * tick_ns // tick_parts + offset_ns
-            if not 0 <= at_ns <= MAX_TIMESTAMP_NS:
-                break
-            number, last_ns, begin = number + 1, at_ns, offset + 28
+            if high != high_of or interface_id != id_of:
+                if interface_id >= len(interfaces):
+                    break
+                link_type, _, name, tick_ns, tick_parts, offset_ns = interfaces[interface_id]
+                high_of, id_of, begin_ns = high, interface_id, (high << 32) * tick_ns + offset_ns
+                if tick_parts != 1 or begin_ns < 0 or begin_ns + (tick_ns << 32) > MAX_TIMESTAMP_NS:
+                    break
+            last_ns = low * tick_ns + begin_ns
+            number, begin = number + 1, offset + 28
             yield CaptureRecord(
                 number,
-                at_ns,
+                last_ns,
                 link_type,
                 data[begin : begin + captured],
                 original,

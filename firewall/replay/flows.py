@@ -43,7 +43,6 @@ def _layout(link: str) -> tuple[Callable[[bytes], tuple[Any, ...]], int, Struct,
 
 _LAYOUTS = {link_type: _layout(link) for link_type, link in _LINKS.items()}
 _TAGGED, _TAGGED_TWICE = _layout(_ONE_TAG), _layout(_TWO_TAGS)
-_unpack_ethernet, _ETHERNET_LEAST, _, _IP_START = _LAYOUTS[ETHERNET]
 _COOKED = frozenset({LINUX_SLL, LINUX_SLL2})
 
 
@@ -74,31 +73,36 @@ class RtpFlows:
         self._known: dict[bytes, _Known] = {}
         self._by_end: dict[bytes, set[bytes]] = {}
         self._refused: set[bytes] = set()
+        self._link_type = ETHERNET
+        self._layout = _LAYOUTS[ETHERNET]
 
     def count(self, record: CaptureRecord) -> bool | None:
         """Count the RTP packet in a frame for its flow, and tell whether its addresses are announced in SDP.
 
         None where only the long way can tell; nothing is counted then.
         """
-        data = record.data
-        if record.link_type == ETHERNET and len(data) >= _ETHERNET_LEAST and data[_IP_START] == _PLAIN_IPV4:
+        data, link_type = record.data, record.link_type
+        if link_type != self._link_type and link_type in _LAYOUTS:
+            self._link_type, self._layout = link_type, _LAYOUTS[link_type]
+        unpack, least, _, ip_start = self._layout
+        if link_type == self._link_type and len(data) >= least and data[ip_start] == _PLAIN_IPV4:
             # As rtp_of_flow does it, without the cost of calling it.
-            ethertype, _, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = (
-                _unpack_ethernet(data)
+            ethertype, _, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = unpack(
+                data
             )
             if (
-                ethertype != _IPV4
+                ethertype not in _ETHERTYPE4
                 or protocol != _UDP
                 or length != total - 20
                 or length < _UDP_AND_RTP_BYTES
                 or fragment & 0x3FFF
-                or _IP_START + total > len(data)
+                or ip_start + total > len(data)
                 or first >> 6 != 2
                 or 192 <= second <= 223
             ):
                 return None
         else:
-            packet = rtp_of_flow(record.link_type, data)
+            packet = rtp_of_flow(link_type, data)
             if packet is None:
                 return None
             flow, length, second, sequence, timestamp, ssrc = packet
@@ -106,7 +110,7 @@ class RtpFlows:
         if known is None:
             return None
         now_ns = record.timestamp_ns
-        if record.link_type in _COOKED:
+        if link_type in _COOKED:
             interface_id, outgoing = vantage(record)
         else:
             interface_id, outgoing = record.interface_id, record.outgoing

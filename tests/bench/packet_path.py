@@ -44,15 +44,15 @@ HEADERS = (
 )
 
 
-def call(number: int, dialled: str) -> list[tuple[str, Datagram]]:
+def call(number: int, dialled: str, offer: str = SDP, answered: str = ANSWER) -> list[tuple[str, Datagram]]:
     """Return one call's messages in order, each with its name."""
     common = {"uri": f"sip:{dialled}@198.51.100.10", "call_id": f"{dialled}-{number}@192.0.2.10"}
-    invite = request("INVITE", **common, headers=HEADERS, body=SDP)
+    invite = request("INVITE", **common, headers=HEADERS, body=offer)
     bye = request("BYE", **common, to_tag="psap", cseq=2)
     return [
         ("INVITE", up(invite)),
         ("180", down(response(invite, 180, phrase="Ringing"))),
-        ("200", down(answer(invite, ANSWER))),
+        ("200", down(answer(invite, answered))),
         ("ACK", up(request("ACK", **common, to_tag="psap"))),
         ("BYE", up(bye)),
         ("200 to BYE", down(response(bye))),

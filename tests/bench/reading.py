@@ -1,9 +1,9 @@
 """``make bench``, second table: reading captures, as ratios to tshark reading the same files in the same run.
 
 Whole processes, start-up included, each the median of several runs, in seconds of processor time: what else the machine
-does counts little. The captures are made here: RTP with a little signalling; SIP alone as a busy border sees it, over
-UDP and with a third over TCP; and the same call again and again between the same two ports, which makes tshark slow,
-because it looks for all the earlier calls that negotiated the port.
+does counts little. The captures are made here: RTP of one call, and of many, with RTCP, also behind VLAN tags in
+pcapng; SIP alone as a busy border sees it, over UDP and with a third over TCP; and the same call again and again between
+the same two ports, which makes tshark slow, because it looks for all the earlier calls that negotiated the port.
 """
 
 import os
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.packet_path import call
+from tests.bench.rtp_traffic import many_calls, tagged, write_pcapng
 from tests.bench.sip_traffic import BEGIN_NS, Frame, busy_border, udp_frame, write_pcap
 
 RTP_PACKETS = 150_000
@@ -81,12 +82,14 @@ def main() -> None:
             table.add_column(heading, justify="right")
         for name, frames, statistic, at_most in (
             (f"{RTP_PACKETS} RTP packets", rtp_frames(RTP_PACKETS), "rtp,streams", RTP_AT_MOST),
+            ("as many of 20 calls", many_calls(RTP_PACKETS, 20), "rtp,streams", RTP_AT_MOST),
+            ("of 200 calls, VLAN, pcapng", tagged(many_calls(RTP_PACKETS, 200)), "rtp,streams", RTP_AT_MOST),
             (f"{SIP_MESSAGES} SIP, UDP", busy_border(SIP_MESSAGES), "sip,stat", SIP_AT_MOST),
             (f"{SIP_MESSAGES} SIP, UDP and TCP", busy_border(SIP_MESSAGES, over_tcp=0.3), "sip,stat", SIP_AT_MOST),
             (f"{SIP_MESSAGES} SIP, two ports", sip_frames(SIP_MESSAGES), "sip,stat", SIP_AT_MOST),
         ):
             capture = Path(folder) / "reading.pcap"
-            write_pcap(capture, frames)
+            (write_pcapng if "pcapng" in name else write_pcap)(capture, frames)
             ours = seconds([sys.executable, "-m", "firewall", "replay", str(capture), "--policy", str(POLICY)])
             theirs = seconds(["tshark", "-q", "-z", statistic, "-r", str(capture)])
             table.add_row(name, f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}", f"<= {at_most:.1f}")

@@ -2,8 +2,8 @@
 
 Whole processes, start-up included, each the median of several runs, in seconds of processor time: what else the machine
 does counts little. The captures are made here: RTP of one call, and of many, with RTCP, also behind VLAN tags in
-pcapng; SIP alone as a busy border sees it, over UDP and with a third over TCP; and the same call again and again between
-the same two ports, which makes tshark slow, because it looks for all the earlier calls that negotiated the port.
+pcapng; SIP alone as a busy border sees it, over UDP and with a third over TCP; and the same call again and again
+between the same two ports, which makes tshark slow: it looks for all the earlier calls that negotiated the port.
 """
 
 import os

@@ -11,7 +11,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.rtp import read_rtp_header
-from firewall.replay.flows import RtpFlows, rtp_of_flow
+from firewall.replay.flows import RtpFlows, rtp_of_flow, seen_on
 from firewall.sip.media_endpoint import Formats
 from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
 from tests.replay.calls import rtp
@@ -57,6 +57,18 @@ def test_a_flow_that_was_learned_is_counted_for_each_engine(frame: CaptureRecord
     assert flows.count(frame) is False
     flows.renew(())
     assert flows.count(frame) is None
+
+
+def test_frames_of_all_links_in_turn_are_counted_as_those_of_one() -> None:
+    for first in FRAMES:
+        for second in FRAMES:
+            flows, media = RtpFlows(), flow_of(first)
+            flows.learn(first, (media,), negotiated=True)
+            one_flow = rtp_of_flow(first.link_type, first.data) == rtp_of_flow(second.link_type, second.data)
+            seen = seen_on(first) == seen_on(second)
+            expected = [True, True if one_flow else None, True]
+            assert [flows.count(frame) for frame in (first, second, first)] == expected
+            assert media.packets == 3 + (one_flow and seen)
 
 
 @pytest.mark.parametrize("end", ENDS4)

@@ -326,4 +326,36 @@ HYGIENE_CODES: tuple[Code, ...] = (
      action: allow
 """,
     ),
+    Code(
+        "SOS230",
+        "one-address-family",
+        "info",
+        "All networks of the zones are of one address family",
+        "A phone or gateway that has both families may offer the other one for its call or only for its media "
+        "(RFC 8421): such a call comes from no zone, such media is refused and nobody is heard. Where nothing speaks "
+        "the other family this is how it should be.",
+        "Add the zones' networks of the other family; or write an ignore comment that says that nobody uses it.",
+        """\
+ zones:
+-  carrier: {networks: [192.0.2.0/24]}
++  carrier: {networks: [192.0.2.0/24, "2001:db8:1::/64"]}
+-  psap: {networks: [198.51.100.0/24]}
++  psap: {networks: [198.51.100.0/24, "2001:db8:2::/64"]}
+""",
+    ),
+    Code(
+        "SOS231",
+        "media-ports-left-out",
+        "info",
+        "`media.ports` leaves out ports that endpoints use",
+        "Endpoints choose their ports themselves. Who offers or answers with one outside the range is in a call that "
+        "connects, and the other side's media does not reach him; in an emergency call only the guard lets it.",
+        "Make sure that no phone and no gateway of either side uses the ports that are named, and say so in an ignore "
+        "comment; or widen the range, or leave `ports` out.",
+        """\
+ media:
+-  ports: 30000-40000
++  ports: 1024-65535
+""",
+    ),
 )

@@ -19,6 +19,7 @@ from firewall.lint.proof.load import DEFAULT_SURGE
 from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
 from firewall.lint.script import Script, Side
 from firewall.net.datagram import Datagram
+from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Flow, Policy
 from firewall.sip.sdp import Direction
 
@@ -27,6 +28,13 @@ HOLD_S = 180
 CALLS_AT_LEAST = 100
 SURGE_S = 60
 """How long a call of the surge lasts at least: its ports must be free for so many at once."""
+USUAL_PORTS: tuple[tuple[int, int, str], ...] = (
+    (5004, 5005, "RFC 3551 §8"),
+    (10000, 20000, "Asterisk"),
+    (16384, 32768, "FreeSWITCH, Cisco's gateways"),
+    (49152, 65535, "dynamic ports, RFC 6335 §6"),
+)
+"""From which ports programs send media where nobody set others."""
 _MAX_PAIRS = 16
 _SECOND_NS = 1_000_000_000
 _OPPOSITE: dict[Direction, Direction] = {
@@ -94,7 +102,7 @@ def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Findi
                     if key not in findings:
                         findings[key] = _finding(policy, code, record, pair, medium)
     told = {rule for _, rule, _ in findings}
-    return [*findings.values(), *_proposed(policy, unguarded, told), *_too_few_ports(policy)]
+    return [*findings.values(), *_proposed(policy, unguarded, told), *_port_range(policy)]
 
 
 def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Iterator[Finding]:
@@ -294,15 +302,26 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium:
     return Finding(code, message, place, CODES[code].mend, rule.name if rule is not None else None, (ends,))
 
 
-def _too_few_ports(policy: Policy) -> list[Finding]:
+def _port_range(policy: Policy) -> list[Finding]:
+    """The port range has too little room; or it has room, and leaves out what endpoints use."""
     first, last = policy.media.ports
     surge = policy.emergency.surge or DEFAULT_SURGE
     calls = max(CALLS_AT_LEAST, surge.calls_per_second * SURGE_S)
     room = (last - first + 1) // 2  # RTP and RTCP each take one
-    if room >= calls:
+    place = Place(policy.file, policy.media.line("ports"))
+    if room < calls:
+        message = (
+            f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once: "
+            f"{surge.calls_per_second} a second (emergency.surge), {SURGE_S} s each"
+        )
+        return [Finding("SOS118", message, place, CODES["SOS118"].mend)]
+    left_out = [f"{low}-{high} ({who})" for low, high, who in USUAL_PORTS if low < first or high > last]
+    if not left_out:
         return []
+    refused = [f"{low}-{high}" for low, high in ((FIRST_MEDIA_PORT, first - 1), (last + 1, 65535)) if low <= high]
     message = (
-        f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once: "
+        f"media.ports {first}-{last} refuses media on ports {' and '.join(refused)}: "
+        "every endpoint that may use one of them must be known"
     )
-    message += f"{surge.calls_per_second} a second (emergency.surge), {SURGE_S} s each"
-    return [Finding("SOS118", message, Place(policy.file, policy.media.line("ports")), CODES["SOS118"].mend)]
+    usual = f"usual ports that are not all within: {', '.join(left_out)}"
+    return [Finding("SOS231", message, place, CODES["SOS231"].mend, because=(usual,))]

@@ -1,6 +1,6 @@
 from firewall.lint.check import lint_policy
 from firewall.lint.examine import examine
-from tests.lint.policies import loaded, rule, text
+from tests.lint.policies import examined, loaded, rule, text
 
 
 def test_the_text_adds_places_and_fixes_but_changes_no_finding() -> None:
@@ -16,12 +16,12 @@ def test_the_text_adds_places_and_fixes_but_changes_no_finding() -> None:
 
 def test_a_finding_about_the_whole_policy_gets_a_place() -> None:
     written = text(emergency="emergency:\n  from: [carrier]\n  to: [psap]\n  guard: alert\n")
-    (finding,) = examine(loaded(written), written).findings
+    (finding,) = examined(written).findings
     line = written.split("\n").index("  guard: alert") + 1
     assert (finding.code, finding.place.line, finding.place.column) == ("SOS208", line, 10)
 
 
 def test_a_text_with_line_breaks_that_editors_do_not_know_is_judged_without_its_text() -> None:
     written = text(default="allow").replace("policy: test\n", "policy: test  # \x85\n")
-    (finding,) = examine(loaded(written), written).findings
+    (finding,) = examined(written).findings
     assert (finding.code, finding.marks, finding.fix) == ("SOS204", (), None)

@@ -68,7 +68,7 @@ def test_without_a_reason_nothing_is_silenced() -> None:
 @pytest.mark.parametrize(
     ("comment", "said"),
     [
-        ("# sosgate: ignore[SOS240] mistyped", 'there is no code "SOS240", did you mean "SOS204"?'),
+        ("# sosgate: ignore[SOS240] mistyped", 'there is no code "SOS240", did you mean "SOS230"?'),
         ("# sosgate: ignore[default-allow] by its name", 'there is no code "default-allow", did you mean "SOS204"?'),
         ("# sosgate: ignore[E501] of another tool", 'there is no code "E501"'),
         ("# sosgate: ignore SOS204 no brackets", "this comment is no ignore that lint understands"),

@@ -71,14 +71,39 @@ def test_a_time_out_shorter_than_a_hold_is_told_with_its_line() -> None:
 
 
 @pytest.mark.parametrize(("ports", "surge", "expected"), [
-    ("10000-14799", "", []), ("10000-14797", "", ["SOS118"]),
-    ("10000-10199", ", surge: {calls_per_second: 1, per_source: 1}", []),
+    ("10000-14799", "", ["SOS231"]), ("10000-14797", "", ["SOS118"]),
+    ("10000-10199", ", surge: {calls_per_second: 1, per_source: 1}", ["SOS231"]),
     ("10000-10199", ", surge: {calls_per_second: 4, per_source: 1}", ["SOS118"]),
 ])  # fmt: skip
 def test_a_port_range_must_have_room_for_the_surge(ports: str, surge: str, expected: list[str]) -> None:
     emergency = EMERGENCY.replace("to: [psap]", f"to: [psap]{surge}")
     findings = found(extra=f"media: {{ports: {ports}}}\n", emergency=emergency)
     assert [finding.code for finding in findings] == expected
+
+
+@pytest.mark.parametrize(
+    ("ports", "refused"),
+    [
+        ("30000-40000", "1024-29999 and 40001-65535"),
+        ("10000-65535", "1024-9999"),
+        ("1024-50000", "50001-65535"),
+        ("2048-65535", None),
+        ("1024-65535", None),
+    ],
+)
+def test_a_port_range_that_leaves_out_what_endpoints_use_says_which_ports_are_refused(
+    ports: str, refused: str | None
+) -> None:
+    findings = found(extra=f"media: {{ports: {ports}}}\n")
+    assert [(each.code, each.kind.severity, each.place.line) for each in findings] == (
+        [("SOS231", "info", 6)] if refused else []
+    )
+    assert all(f"on ports {refused}:" in each.message for each in findings)
+
+
+@pytest.mark.parametrize("mode", ["shadow", "'off'"])
+def test_a_port_range_that_is_not_enforced_is_no_finding(mode: str) -> None:
+    assert found(extra=f"media: {{mode: {mode}, ports: 30000-40000}}\n") == []
 
 
 @pytest.mark.parametrize("mode", ["shadow", "'off'"])

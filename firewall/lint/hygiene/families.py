@@ -20,9 +20,10 @@ _NAMES = {4: "IPv4", 6: "IPv6"}
 
 
 def zone_gaps(policy: Policy) -> Iterator[Finding]:
-    """Yield the zones with networks of one family where others have both."""
+    """Yield the zones with networks of one family where others have both; or say of all that they have but one."""
     families = {zone.name: _families(zone) for zone in policy.zones if zone.networks}
     if not any(len(found) == 2 for found in families.values()):
+        yield from _missing_family(policy, set().union(*families.values()))
         return
     for zone in policy.zones:
         found = families.get(zone.name, set())
@@ -30,6 +31,25 @@ def zone_gaps(policy: Policy) -> Iterator[Finding]:
             has, lacks = ("IPv4", "IPv6") if 4 in found else ("IPv6", "IPv4")
             message = f'zone "{zone.name}" has {has} networks only: {lacks} calls of it come from no zone'
             yield finding("SOS207", message, zone.place)
+
+
+def _missing_family(policy: Policy, found: set[int]) -> Iterator[Finding]:
+    """Say that no zone has networks of a family: an end that has both may use it for its media alone (RFC 8421).
+
+    Zones that name no networks take every address, and say nothing of families.
+    """
+    if len(found) != 1:
+        return
+    (has,) = found
+    named = [zone for zone in policy.zones if zone.networks]
+    used = {*policy.emergency.from_zones, *policy.emergency.to_zones}
+    first = next((zone for zone in named if zone.name in used), named[0])
+    which = "the zones have" if len(named) > 1 else f'zone "{first.name}" has'
+    lacks = _NAMES[10 - has]
+    message = f"{which} {_NAMES[has]} networks only: {lacks} calls come from no zone"
+    if policy.media.mode == "enforce":
+        message += f", and {lacks} media that a call names is refused (media_family_gap)"
+    yield finding("SOS230", message, first.place)
 
 
 def rule_gaps(policy: Policy, reach: Reach) -> Iterator[Finding]:

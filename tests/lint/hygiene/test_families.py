@@ -1,3 +1,5 @@
+import pytest
+
 from firewall.lint.hygiene.families import rule_gaps, zone_gaps
 from firewall.lint.hygiene.reach import Reach
 from tests.lint.policies import IPV4_ZONES, ZONES, policy, rule
@@ -37,4 +39,31 @@ def test_a_zone_of_one_family_among_zones_of_two_is_found() -> None:
     one = ZONES.replace(', "2001:db8:2::/64"', "")
     (found,) = zone_gaps(policy(zones=one))
     assert found.message.startswith('zone "psap" has IPv4 networks only')
-    assert not list(zone_gaps(policy(zones=one.replace(', "2001:db8:1::/64"', ""))))
+
+
+@pytest.mark.parametrize(
+    ("zones", "words"),
+    [
+        (IPV4_ZONES, "the zones have IPv4 networks only: IPv6 calls come from no zone"),
+        (
+            IPV4_ZONES.replace("192.0.2.0/24", '"2001:db8:1::/64"').replace("198.51.100.0/24", '"2001:db8:2::/64"'),
+            "IPv4 media",
+        ),
+        (IPV4_ZONES.replace(", networks: [198.51.100.0/24]", ""), 'zone "carrier" has IPv4 networks only'),
+    ],
+)
+def test_zones_that_all_have_one_family_are_told_once(zones: str, words: str) -> None:
+    (found,) = zone_gaps(policy(zones=zones))
+    assert (found.code, found.kind.severity, found.place.line) == ("SOS230", "info", 3)
+    assert words in found.message
+
+
+def test_where_media_is_not_filtered_only_calls_are_told_of() -> None:
+    (found,) = zone_gaps(policy(zones=IPV4_ZONES, extra="media: {mode: shadow}\n"))
+    assert found.message == "the zones have IPv4 networks only: IPv6 calls come from no zone"
+
+
+def test_zones_that_name_no_networks_have_every_family() -> None:
+    interfaces = "zones:\n  carrier: {interfaces: [f0]}\n  psap: {interfaces: [f1]}\n"
+    assert list(zone_gaps(policy(zones=interfaces))) == []
+    assert list(zone_gaps(policy(zones=ZONES))) == []

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls.exceptions import FeatureRequestError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
-from pygls.server import ServerErrors
 from pygls.workspace import ServerTextPosition, TextDocument
 
 from firewall import __version__
@@ -20,6 +20,9 @@ from firewall.lsp import vocabulary
 from firewall.lsp.action import quick_fixes
 from firewall.lsp.diagnostic import Coordinates, diagnostic, findings_of, in_file
 from firewall.lsp.protocol import PolicyProtocol, first_line
+
+if TYPE_CHECKING:  # the library has the name for type checkers alone
+    from pygls.server import ServerErrors
 
 PAUSE_S = 0.3
 """How long the writer must pause before a policy is examined."""
@@ -87,7 +90,7 @@ class PolicyServer(LanguageServer):
             raise JsonRpcInvalidParams(f"{uri} is not open here; send textDocument/didOpen first")
         return document
 
-    def report_server_error(self, error: Exception, source: ServerErrors) -> None:
+    def report_server_error(self, error: Exception, source: "ServerErrors") -> None:
         """Tell the editor's log what could not be used; a request is told in its answer."""
         if source is FeatureRequestError:
             return

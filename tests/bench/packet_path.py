@@ -24,7 +24,7 @@ from firewall.engine.record import encode
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import ETHERNET, FrameDecoder
-from firewall.sip.message import parse_message
+from firewall.sip.message import Message, parse_message
 from tests.media import answer, sdp
 from tests.messages import CARRIER, PSAP, SDP, request, response
 
@@ -59,9 +59,15 @@ def call(number: int, dialled: str, offer: str = SDP, answered: str = ANSWER) ->
     ]
 
 
+def parsed(payload: bytes) -> Message:
+    """Read a message as one that was never seen before: the last ones read are remembered."""
+    parse_message.cache_clear()
+    return parse_message(payload)
+
+
 def routing(payload: bytes) -> tuple[object, ...]:
     """Read what says where a message goes and to what it belongs."""
-    message = parse_message(payload)
+    message = parsed(payload)
     ends = message.call_id, message.from_tag, message.to_tag, message.cseq_number, message.cseq_method
     return (*ends, message.via_branch, message.header("contact"), message.header_values("route"))
 
@@ -122,7 +128,7 @@ def main() -> None:
     row("decode a frame: Ethernet, IPv4, UDP", best_us(lambda: repeat(lambda: decoder.decode(frame))))
     row(
         f"parse an INVITE of {len(invite.payload)} bytes",
-        best_us(lambda: repeat(lambda: parse_message(invite.payload))),
+        best_us(lambda: repeat(lambda: parsed(invite.payload))),
     )
     row(
         "the same, with its routing headers (<= 12 asked for)", best_us(lambda: repeat(lambda: routing(invite.payload)))

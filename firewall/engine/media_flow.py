@@ -28,8 +28,6 @@ PACKETS_PER_SECOND = 500
 _VIDEO_CLOCK_HZ = 90_000  # RFC 3551 §5
 _RATE_PACKETS = 100
 _HIGHEST_TYPE = 127
-FlowKey = tuple[str, int, str, int]
-"""Source address and port, destination address and port."""
 
 
 class Ends(NamedTuple):

@@ -2,22 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import get_args
 
+from firewall.engine.media_plan import Refusal
 from firewall.engine.record import RtpDecision, StreamFields
 
 # Decisions that are the policy's doing; the others are about senders that the call does not know.
-OWN_REASONS = frozenset(
-    {
-        "rule",
-        "media_port_range",
-        "media_family_gap",
-        "media_third_party",
-        "media_no_address",
-        "media_signalling_port",
-        "media_too_many_ways",
-        "media_timeout",
-    }
-)
+OWN_REASONS = frozenset({"rule", "media_timeout", *get_args(Refusal)})
 _ENDS = ("closed", "ended")
 
 

@@ -3,6 +3,7 @@
 import socket
 
 from firewall.live import testbed as live_testbed
+from tests.media import rtp
 
 
 def udp_socket(namespace: str, address: str, port: int = 5060) -> socket.socket:
@@ -75,3 +76,19 @@ def read_bytes(connection: socket.socket, count: int) -> bytes:
     while len(received) < count and (some := connection.recv(count - len(received))):
         received += some
     return bytes(received)
+
+
+def passed(sender: socket.socket, receiver: socket.socket, to: tuple[str, int], first: int, count: int) -> int:
+    """Send RTP; return how many packets arrive unchanged (what the testbed forwards is there at once)."""
+    packets = [rtp(first + number) for number in range(count)]
+    for packet in packets:
+        sender.sendto(packet, to)
+    receiver.settimeout(0.2)
+    received = []
+    try:
+        while len(received) < count:
+            received.append(receiver.recv(2048))
+    except TimeoutError:
+        pass
+    assert received == packets[: len(received)]
+    return len(received)

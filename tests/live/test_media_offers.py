@@ -11,9 +11,9 @@ import pytest
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
-from tests.live.peer import udp_socket
+from tests.live.peer import passed, udp_socket
 from tests.live.sipp import CARRIER, PSAP
-from tests.media import HEADERS, answer, invite, rtp, sdp
+from tests.media import HEADERS, answer, invite, sdp
 from tests.messages import request, response
 
 pytestmark = pytest.mark.netns
@@ -56,20 +56,8 @@ class Parties:
 
     def hears(self, dst: Port, src: Port, count: int = 5) -> int:
         """How many of some packets arrive."""
-        receiver, sender = self.socket(dst), self.socket(src)
-        receiver.settimeout(0.2)
-        packets = [rtp(self.sequence + n) for n in range(count)]
-        self.sequence += count
-        for packet in packets:
-            sender.sendto(packet, dst)
-        received: list[bytes] = []
-        try:
-            while len(received) < count:
-                received.append(receiver.recv(2048))
-        except TimeoutError:
-            pass
-        assert received == packets[: len(received)]
-        return len(received)
+        first, self.sequence = self.sequence, self.sequence + count
+        return passed(self.socket(src), self.socket(dst), dst, first, count)
 
     def talk(self, caller: Port = CALLER, called: Port = CALLED) -> tuple[int, int]:
         """How many of five packets arrive at the called side, and at the caller."""

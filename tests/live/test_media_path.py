@@ -1,7 +1,6 @@
 """Media of real calls through the daemon, packet by packet: what is negotiated passes, nothing else, and each drop has
 its reason in the log."""
 
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
-from tests.live.peer import tcp_client, tcp_server, udp_socket
+from tests.live.peer import passed, tcp_client, tcp_server, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
 from tests.media import answer, invite, rtp, sdp
 from tests.messages import request, response
@@ -109,22 +108,6 @@ class Call:
     def to_caller(self, first: int, count: int) -> int:
         """Send so many packets to the caller; return how many it gets."""
         return passed(self.from_called, self.from_caller, (self.caller_ip, CALLER_MEDIA), first, count)
-
-
-def passed(sender: socket.socket, receiver: socket.socket, to: tuple[str, int], first: int, count: int) -> int:
-    """Send RTP; return how many packets arrive unchanged (what the testbed forwards is there at once)."""
-    packets = [rtp(first + number) for number in range(count)]
-    for packet in packets:
-        sender.sendto(packet, to)
-    receiver.settimeout(0.2)
-    received = []
-    try:
-        while len(received) < count:
-            received.append(receiver.recv(2048))
-    except TimeoutError:
-        pass
-    assert received == packets[: len(received)]
-    return len(received)
 
 
 def states(log: Path, state: str) -> list[dict[str, Any]]:

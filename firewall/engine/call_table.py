@@ -7,6 +7,7 @@ became of it.
 import heapq
 
 from firewall.engine.call import TRANSACTION_NS, Call
+from firewall.engine.timestamp import NEVER_NS
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message
 
@@ -61,9 +62,9 @@ class CallTable:
         call.emergency = mark
         self._ordinary.pop(call.call_id, None)
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Return the earliest instant at which a call may be overdue or have to be forgotten."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines[0][0] if self._deadlines else NEVER_NS
 
     def expire(self, now_ns: int) -> list[tuple[Call, int]]:
         """Return the calls whose answer is overdue and those whose deadline has come, each with its instant.

@@ -58,6 +58,9 @@ class Rules:
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
+        self._rules = tuple(
+            (rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in policy.rules
+        )
         self._media_rules = tuple(
             (rule, frozenset(named_fields(rule.when)))
             for rule in policy.rules
@@ -77,8 +80,8 @@ class Rules:
         if standing.follows == "reject_ack":
             return Decision("drop", "reject_ack")
         shadow: tuple[ShadowVerdict, ...] = ()
-        for rule in self.policy.rules:
-            if not self._matches(rule, facts, wall_ns, now_ns):
+        for rule, matches, has_more in self._rules:
+            if not matches(facts) or (has_more and not self._holds(rule, facts, wall_ns, now_ns)):
                 continue
             if rule.shadow:
                 shadow = (*shadow, ShadowVerdict(rule.name, rule.action, rule.place.line or 0))
@@ -110,7 +113,7 @@ class Rules:
         for rule, named in self._media_rules:
             if not unknown.isdisjoint(named):
                 break
-            if not self._matches(rule, facts, wall_ns, now_ns):
+            if not rule.matches(facts) or not self._holds(rule, facts, wall_ns, now_ns):
                 continue
             if rule.shadow:
                 shadow = (*shadow, ShadowVerdict(rule.name, rule.action, rule.place.line or 0))
@@ -118,9 +121,8 @@ class Rules:
             return Decision("allow" if rule.action == "allow" else "drop", "rule", rule, shadow)
         return Decision("allow", "media_negotiated", None, shadow)
 
-    def _matches(self, rule: Rule, facts: Facts, wall_ns: int, now_ns: int) -> bool:
-        if not rule.matches(facts):
-            return False
+    def _holds(self, rule: Rule, facts: Facts, wall_ns: int, now_ns: int) -> bool:
+        """Tell whether a rule whose condition is met matches: it is active, and the message is above its limit."""
         if rule.schedule is not None and not rule.schedule.active(wall_ns):
             return False
         if rule.limit is None:

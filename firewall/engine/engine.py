@@ -43,7 +43,7 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
 from firewall.engine.recording import printable
 from firewall.engine.status import CallStatus, call_status
-from firewall.engine.timestamp import earliest, timestamp
+from firewall.engine.timestamp import NEVER_NS, timestamp
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
@@ -76,6 +76,7 @@ class Engine:
         self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms, is_logged=is_logged)
         self._now_ns = 0
         self._clock_offset_ns = 0
+        self._due_ns = NEVER_NS
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
@@ -84,10 +85,21 @@ class Engine:
         outputs: list[Output] = []
         if isinstance(event, FlowsCounted):
             outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
-        outputs += self._expire(engine_ns)
+        if engine_ns >= self._due_ns or self._media.is_refusing:
+            outputs += self._expire(engine_ns)
+        if isinstance(event, DatagramReceived):  # nearly all events there are
+            outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)
+        else:
+            outputs += self._told_of(event, now_ns, engine_ns)
+        self._due_ns = min(self._observer.calls.next_deadline(), self._media.next_deadline())
+        return outputs
+
+    def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:
+        """Take whatever else the world may tell."""
+        outputs: list[Output] = []
         match event:
-            case DatagramReceived(datagram):
-                outputs += self._guarded_datagram(datagram, now_ns, engine_ns)
+            case DatagramReceived():
+                pass
             case MediaReceived():
                 outputs += self._guarded_media(event, now_ns, engine_ns)
             case PinholesRecovered(pinholes):
@@ -123,8 +135,7 @@ class Engine:
 
     def next_deadline(self) -> int | None:
         """Return the instant at which ``DeadlineReached`` is due (ns since the epoch), None when nothing waits."""
-        deadline_ns = earliest(self._observer.calls.next_deadline(), self._media.next_deadline())
-        return None if deadline_ns is None else deadline_ns - self._clock_offset_ns
+        return self._due_ns - self._clock_offset_ns if self._due_ns < NEVER_NS else None
 
     def media_due(self, now_ns: int) -> tuple[PinholeKey, ...]:
         """Return the pinholes whose counts matter to what an event at this instant will do (``FlowsCounted``)."""
@@ -228,7 +239,8 @@ class Engine:
             self._trunks.passed(facts.message, facts.datagram)
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
-                outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
+                if call.attempt is not None:
+                    outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
                 outputs += self._media.passed(call, facts, engine_ns, now_ns)
             elif reading.standing.untracked:
                 outputs += self._table_full(now_ns)

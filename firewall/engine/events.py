@@ -1,7 +1,8 @@
 """What the world tells the engine: the closed list of inputs of ``Engine.handle``."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole
 from firewall.engine.recovery import RecoveredCall
@@ -10,8 +11,7 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True, gc=False):
     """The firewall begins its work.
 
     ``takeover``: an earlier run was here before (it crashed, or was upgraded), so calls may be in progress that this
@@ -21,22 +21,19 @@ class Started:
     takeover: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CallsRecovered:
+class CallsRecovered(msgspec.Struct, frozen=True, gc=False):
     """The calls that an earlier run's decision log tells of (``engine/recovery.py``); told once, after ``Started``."""
 
     calls: tuple[RecoveredCall, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramReceived:
+class DatagramReceived(msgspec.Struct, frozen=True, gc=False):
     """A datagram taken for signalling arrived."""
 
     datagram: Datagram
 
 
-@dataclass(frozen=True, slots=True)
-class MediaReceived:
+class MediaReceived(msgspec.Struct, frozen=True, gc=False):
     """A UDP datagram that is no signalling, or a copy of one.
 
     ``copied`` tells of which: ``all`` where every packet is given (a capture), so that the engine counts them itself;
@@ -47,8 +44,7 @@ class MediaReceived:
     copied: Literal["all", "sample", "refused"] = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class FlowsCounted:
+class FlowsCounted(msgspec.Struct, frozen=True, gc=False):
     """What the kernel counted, told about once a second: of each pinhole that had packets since it was told last.
 
     ``refused_packets`` are all that no pinhole fitted since the start, of which only some were copied.
@@ -58,8 +54,7 @@ class FlowsCounted:
     refused_packets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PinholesRecovered:
+class PinholesRecovered(msgspec.Struct, frozen=True, gc=False):
     """The pinholes found in the kernel at a start, left by an earlier run; told once, after ``CallsRecovered``.
 
     Those that belong to no call that is still known are closed when their time-out has passed without a packet.
@@ -68,28 +63,24 @@ class PinholesRecovered:
     pinholes: tuple[Pinhole, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
+class DeadlineReached(msgspec.Struct, frozen=True, gc=False):
     """The instant that ``next_deadline()`` named has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyReplaced:
+class PolicyReplaced(msgspec.Struct, frozen=True, gc=False):
     """A new policy takes the place of the old one, calls in progress stay known."""
 
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRefused:
+class PolicyRefused(msgspec.Struct, frozen=True, gc=False):
     """A new policy was unusable; the old one stays. ``error`` is the sentence shown to the operator."""
 
     error: str
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardFailed:
+class ForwardFailed(msgspec.Struct, frozen=True, gc=False):
     """The machine would not send a message that was allowed. ``error`` is the kernel's word for it.
 
     ``downstream``: the other side of its TCP connection refused, reset or did not answer it.
@@ -100,8 +91,7 @@ class ForwardFailed:
     downstream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRefused:
+class ConnectionRefused(msgspec.Struct, frozen=True, gc=False):
     """A new TCP connection was reset because of a limit of the firewall's own, which ``limit`` says in words.
 
     ``said``: its two ends, and as payload what the client had sent by then (often nothing yet).
@@ -111,22 +101,19 @@ class ConnectionRefused:
     limit: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogFailed:
+class LogFailed(msgspec.Struct, frozen=True, gc=False):
     """A record could not be written. ``error`` is the kernel's word for it."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecovered:
+class LogRecovered(msgspec.Struct, frozen=True, gc=False):
     """The log can be written again; ``lost_records`` were lost meanwhile."""
 
     lost_records: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
 
 

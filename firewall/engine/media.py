@@ -24,7 +24,6 @@ from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
 from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
-from firewall.engine.timestamp import earliest
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
@@ -218,9 +217,14 @@ class Media:
         keys.update(dict.fromkeys(self._checks.due_keys(now_ns)))
         return tuple(keys)
 
-    def next_deadline(self) -> int | None:
+    @property
+    def is_refusing(self) -> bool:
+        """Whether there are refused flows: ``expire`` sorts them by their last packets at each event, due or not."""
+        return len(self._refused) > 0
+
+    def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        return earliest(self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
+        return min(self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
 
     def _told(self, outputs: list[Output]) -> list[Output]:
         """What is to be told, then what is to be opened and closed.

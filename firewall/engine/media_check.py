@@ -16,6 +16,7 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
+from firewall.engine.timestamp import NEVER_NS
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 
@@ -79,9 +80,9 @@ class TwoWayChecks:
             if call is not None and call.media is not None:
                 yield from call.media.held
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Return when the next call is to be asked."""
-        return self._due[0][0] if self._due else None
+        return self._due[0][0] if self._due else NEVER_NS
 
     def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Write]:
         media.check_at_ns = None

@@ -12,6 +12,7 @@ from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.media_plan import Refusal, Way
 from firewall.engine.outputs import PinholesChanged
 from firewall.engine.pinhole import Pinhole, PinholeKey
+from firewall.engine.timestamp import NEVER_NS
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.media_endpoint import Endpoint
 
@@ -223,9 +224,9 @@ class PinholeTable:
         self._opened, self._closed, self._new = {}, {}, set()
         return [changed]
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Return the earliest instant at which a pinhole may have to be closed."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines[0][0] if self._deadlines else NEVER_NS
 
     def due_keys(self, now_ns: int) -> list[PinholeKey]:
         """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""

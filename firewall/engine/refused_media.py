@@ -11,6 +11,7 @@ from firewall.engine.media_plan import Way
 from firewall.engine.media_record import refused_packet_record
 from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
 from firewall.engine.record import RtpDecision
+from firewall.engine.timestamp import NEVER_NS
 from firewall.net.datagram import Datagram
 from firewall.net.media_port import is_media_port
 from firewall.ruleset.facts import EmergencyMark
@@ -60,6 +61,9 @@ class RefusedMedia:
         self._table = table
         self._flows: OrderedDict[Ends, _Flow] = OrderedDict()
         self.adopt(policy)
+
+    def __len__(self) -> int:
+        return len(self._flows)
 
     @property
     def packets(self) -> int:
@@ -150,10 +154,11 @@ class RefusedMedia:
                 break
         return records
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Return the earliest instant at which a flow may have ended."""
-        first = next(iter(self._flows.values()), None)
-        return first.ordered_ns + IDLE_NS if first is not None else None
+        if not self._flows:
+            return NEVER_NS
+        return next(iter(self._flows.values())).ordered_ns + IDLE_NS
 
     def _why(self, datagram: Datagram, now_ns: int) -> tuple[str, str | None, Way | None, Shut | None]:
         target = (datagram.dst_ip, datagram.dst_port)

@@ -6,6 +6,8 @@ Instants are integers, nanoseconds since 1970-01-01 UTC: the engine is told the 
 import re
 from functools import lru_cache
 
+NEVER_NS = 1 << 63
+"""A deadline later than any instant: nothing waits."""
 _SECOND_NS = 1_000_000_000
 _DAY_S = 86_400
 _TEXT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})\+0000", re.ASCII)
@@ -38,15 +40,6 @@ def instant(text: str) -> int:
 def seconds_between(start_ns: int, end_ns: int | None) -> float | None:
     """Return the seconds from start to end, to the microsecond; None when there is no end."""
     return None if end_ns is None else round((end_ns - start_ns) / _SECOND_NS, 6)
-
-
-def earliest(*instants: int | None) -> int | None:
-    """Return the first of some instants, None where there is none."""
-    first: int | None = None
-    for instant_ns in instants:
-        if instant_ns is not None and (first is None or instant_ns < first):
-            first = instant_ns
-    return first
 
 
 @lru_cache(maxsize=64)

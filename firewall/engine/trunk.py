@@ -34,10 +34,12 @@ class Trunks:
 
     def passed(self, message: Message | None, datagram: Datagram) -> None:
         """Take note of a message that was let through."""
-        if self._blocked and isinstance(message, Request) and is_keep_alive(message):
+        if not isinstance(message, Request):
+            return
+        if self._blocked and is_keep_alive(message):
             # Its answer says nothing: a capture also shows answers to questions that these rules block.
             self._blocked.pop((datagram.src_ip, datagram.dst_ip), None)
-        if not isinstance(message, Request) or message.method != "INVITE":
+        if message.method != "INVITE":
             return
         pair = _pair(datagram)
         self._pairs.pop(pair, None)

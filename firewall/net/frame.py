@@ -1,13 +1,22 @@
 """Frames: from the link layer, through any tunnels, to the datagram inside."""
 
+from struct import Struct
+
 from firewall.net.capture_record import CaptureRecord
-from firewall.net.datagram import Datagram
-from firewall.net.ip import PacketDecoder, Undecoded
+from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram
+from firewall.net.hep import HEP_BEGINNINGS
+from firewall.net.ip import PacketDecoder, Undecoded, packed_address_text
 from firewall.net.link import ETHERNET as ETHERNET
 from firewall.net.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, SHORT, UNKNOWN_LINK, ip_packet
 from firewall.net.pcapng import NO_LINK_TYPE
+from firewall.net.tunnel import UDP_TUNNEL_PORTS
 
 _USER_LINKS = range(147, 163)  # LINKTYPE_USER0 to USER15
+# Ethernet type; of IPv4 version with length, total length, fragment, protocol, addresses; ports and length of UDP.
+_PLAIN_UDP = Struct(">12xHBxH2xHxB2x4s4sHHH")
+_unpack_plain_udp = _PLAIN_UDP.unpack_from
+_UDP_PAYLOAD = _PLAIN_UDP.size + 2  # behind the checksum
+_PLAIN_IPV4, _UDP = 0x45, 17
 
 
 class FrameDecoder(PacketDecoder):
@@ -15,6 +24,10 @@ class FrameDecoder(PacketDecoder):
 
     def decode(self, record: CaptureRecord) -> Datagram | Undecoded:
         """Return the datagram in a frame; for one that came in fragments, at the frame that completes it."""
+        if record.link_type == ETHERNET:
+            datagram = self._plain_udp(record)
+            if datagram is not None:
+                return datagram
         protocol, offset = ip_packet(record.link_type, record.data)
         if protocol == ETHERTYPE_IPV4:
             return self.ipv4(record, offset)
@@ -28,3 +41,39 @@ class FrameDecoder(PacketDecoder):
         if protocol == UNKNOWN_LINK and record.link_type != NO_LINK_TYPE:
             return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")
         return self.undecoded(record, "not_ip", "the frame holds no IP packet")
+
+    def _plain_udp(self, record: CaptureRecord) -> Datagram | None:
+        """Read at once what most frames with signalling are: a whole UDP datagram over IPv4 in an Ethernet frame.
+
+        None for whatever is not that simple, which ``decode`` reads step by step; both read the same (tests/net).
+        """
+        data = record.data
+        if len(data) < _UDP_PAYLOAD or record.outer:
+            return None
+        ethertype, version, total, fragment, protocol, src, dst, src_port, dst_port, length = _unpack_plain_udp(data)
+        end = ETHERNET_HEADER_BYTES + total
+        if (
+            ethertype != ETHERTYPE_IPV4
+            or version != _PLAIN_IPV4
+            or protocol != _UDP
+            or fragment & 0x3FFF  # more fragments, or an offset
+            or length != total - 20
+            or length < 8
+            or end > len(data)
+            or dst_port in UDP_TUNNEL_PORTS
+        ):
+            return None
+        payload = data[_UDP_PAYLOAD:end]
+        if payload[:2] in HEP_BEGINNINGS:
+            return None
+        return Datagram(
+            packed_address_text(src),
+            src_port,
+            packed_address_text(dst),
+            dst_port,
+            payload,
+            "UDP",
+            self.in_iface(record) if record.interface else record.interface,
+            record.original_length if self.as_captured else None,
+            record.frame_number,
+        )

@@ -17,6 +17,8 @@ from firewall.net.signalling import begins_signalling
 HEP3_MAGIC = b"HEP3"
 OLD_HEP_HEADS = {b"\x01\x10": 4, b"\x01\x28": 16, b"\x02\x1c": 4, b"\x02\x34": 16}
 """Version and header length of HEP 1 and 2, and how many bytes their addresses have."""
+HEP_BEGINNINGS = frozenset((HEP3_MAGIC[:2], *OLD_HEP_HEADS))
+"""The first two bytes of what may be a HEP packet."""
 _AF_INET, _AF_INET6 = (2,), (10, 24, 28, 30)
 _MAX_PAYLOAD_BYTES = 65_535
 _CHUNK = Struct(">HHH").unpack_from

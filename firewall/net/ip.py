@@ -70,7 +70,7 @@ class PacketDecoder(ABC):
         self.fragments = FragmentTable()
         self.sctp_frames: tuple[int, int] | None = None
         """The first frame with an SCTP packet, which nobody here reads, and how many there were."""
-        self._as_captured = as_captured
+        self.as_captured = as_captured
         self._interfaces = interfaces
 
     @abstractmethod
@@ -183,7 +183,7 @@ class PacketDecoder(ABC):
         inside = inside_ip(protocol, data, start, end)
         if inside is not None:
             return self._enter(record, datagram, inside, data[:end])
-        quoted = quoted_by_icmp(protocol, data, start, end) if self._as_captured else None
+        quoted = quoted_by_icmp(protocol, data, start, end) if self.as_captured else None
         if quoted is not None:
             return _quotation(self._enter(record, datagram, quoted, data[:end]), datagram)
         return datagram
@@ -198,7 +198,7 @@ class PacketDecoder(ABC):
                 packet,
                 frame_bytes=datagram.frame_bytes,
                 frame_number=datagram.frame_number,
-                outer=(*record.outer, datagram) if self._as_captured else (),
+                outer=(*record.outer, datagram) if self.as_captured else (),
             )
         inside = inside_udp(dst_port, payload)
         if inside is None:
@@ -238,12 +238,12 @@ class PacketDecoder(ABC):
         tcp: TcpHeader | None = None,
     ) -> Datagram:
         src_ip, dst_ip = packed_address_text(src) if src else "", packed_address_text(dst) if dst else ""
-        in_iface = record.interface and self._in_iface(record)
-        frame_bytes = record.original_length if self._as_captured else None
+        in_iface = record.interface and self.in_iface(record)
+        frame_bytes = record.original_length if self.as_captured else None
         number = record.frame_number
-        if tcp is None and not (record.outer and self._as_captured):
+        if tcp is None and not (record.outer and self.as_captured):
             return Datagram(src_ip, src_port, dst_ip, dst_port, payload, transport, in_iface, frame_bytes, number)
-        outer = record.outer if self._as_captured else ()
+        outer = record.outer if self.as_captured else ()
         return Packet(src_ip, src_port, dst_ip, dst_port, payload, transport, in_iface, frame_bytes, number, tcp, outer)
 
     def _fragment(
@@ -292,7 +292,8 @@ class PacketDecoder(ABC):
         kind, reason = self._shortage(record, "the packet")
         return self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, data[payload_start:])
 
-    def _in_iface(self, record: CaptureRecord) -> str | None:
+    def in_iface(self, record: CaptureRecord) -> str | None:
+        """Return the interface that a frame came in on, None where its name means nothing."""
         return record.interface if record.interface in self._interfaces and not record.outgoing else None
 
     def short(self, record: CaptureRecord, what: str, src: bytes = b"", dst: bytes = b"") -> Undecoded:

@@ -13,6 +13,7 @@ from collections import deque
 import msgspec
 
 from firewall.net.datagram import Datagram
+from firewall.net.tcp import Vantage
 
 COPY_WINDOW_NS = 1_000_000_000
 _MAX_REMEMBERED = 65_536
@@ -23,6 +24,7 @@ _Key = tuple[str, int, str, int, bytes]
 class Sighting(msgspec.Struct, eq=False):
     """A message seen for the first time. ``parsed``: it turned out to be SIP."""
 
+    datagram: Datagram
     seen_ns: int
     interface: int
     outgoing: bool | None
@@ -30,41 +32,61 @@ class Sighting(msgspec.Struct, eq=False):
 
 
 class Sightings:
-    """What was seen within the last second, oldest first."""
+    """What was seen within the last second, oldest first.
+
+    As long as all of it was seen in one and the same place nothing can repeat it, and nothing is looked up.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[_Key, list[Sighting]] = {}
-        self._order: deque[tuple[_Key, Sighting]] = deque()
+        self._order: deque[Sighting] = deque()
+        self._place: Vantage | None = None
+        self._waiting: dict[_Key, list[Sighting]] | None = None
+        """Those not repeated yet, once there are two places."""
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def sight(self, datagram: Datagram, seen_on: tuple[int, bool | None], now_ns: int) -> tuple[Sighting, bool]:
+    def sight(self, datagram: Datagram, seen_on: Vantage, now_ns: int) -> tuple[Sighting, bool]:
         """Return a message's first sighting, and whether this one, from a ``vantage``, repeats it."""
-        self._forget(now_ns)
-        key = (datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload)
+        order = self._order
+        while order and (now_ns - order[0].seen_ns > COPY_WINDOW_NS or len(order) >= _MAX_REMEMBERED):
+            self._forget(order.popleft())
         interface, outgoing = seen_on
-        earlier = self._waiting.get(key, [])
-        for sighting in earlier:
-            if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS and _repeats(interface, outgoing, sighting):
-                earlier.remove(sighting)
-                return sighting, True
-        first = Sighting(now_ns, interface, outgoing)
-        self._waiting.setdefault(key, []).append(first)
-        self._order.append((key, first))
+        first = Sighting(datagram, now_ns, interface, outgoing)
+        if self._waiting is None and seen_on != self._place:
+            self._see_elsewhere(seen_on)
+        if self._waiting is not None:
+            earlier = self._waiting.setdefault(_key(datagram), [])
+            for sighting in earlier:
+                if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS and _repeats(interface, outgoing, sighting):
+                    earlier.remove(sighting)
+                    return sighting, True
+            earlier.append(first)
+        order.append(first)
         return first, False
 
-    def _forget(self, now_ns: int) -> None:
-        while self._order:
-            key, oldest = self._order[0]
-            if now_ns - oldest.seen_ns <= COPY_WINDOW_NS and len(self._order) < _MAX_REMEMBERED:
-                return
-            self._order.popleft()
-            waiting = self._waiting.get(key, [])
-            if oldest in waiting:
-                waiting.remove(oldest)
-            if not waiting:
-                self._waiting.pop(key, None)
+    def _see_elsewhere(self, seen_on: Vantage) -> None:
+        """Take note of a place; from the second one on, what was seen is looked up by its key."""
+        if self._place is None:
+            self._place = seen_on
+            return
+        self._waiting = {}
+        for sighting in self._order:
+            self._waiting.setdefault(_key(sighting.datagram), []).append(sighting)
+
+    def _forget(self, oldest: Sighting) -> None:
+        if self._waiting is None:
+            return
+        key = _key(oldest.datagram)
+        waiting = self._waiting.get(key, [])
+        if oldest in waiting:
+            waiting.remove(oldest)
+        if not waiting:
+            self._waiting.pop(key, None)
+
+
+def _key(datagram: Datagram) -> _Key:
+    return datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload
 
 
 def _repeats(interface: int, outgoing: bool | None, first: Sighting) -> bool:

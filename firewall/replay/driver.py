@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from firewall.engine.media_flow import Ends
 from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Record, SipDecision
-from firewall.engine.timestamp import earliest
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
+from firewall.net.datagram import Datagram
 from firewall.replay.lane import Lane, OwnReply
 from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
-from firewall.sip.message import parse_message
+from firewall.sip.message import Message, parse_message
 
 _NEVER_NS = 1 << 63
 
@@ -122,21 +122,24 @@ class _Run:
 
     def _frame(self, reader: CaptureReader, frame: CaptureRecord) -> None:
         self._last_ns = frame.timestamp_ns
+        if reader.has_open_bodies:
+            for quiet in reader.quiet(frame.timestamp_ns):
+                self._arrival(quiet, reader)
         for arrival in reader.read(frame):
-            self._last_ns = arrival.now_ns
+            if isinstance(arrival, Arrival):
+                self._arrival(arrival, reader)
+            else:
+                self._media(arrival, frame, reader)
+        if not self._started:
             self._start()
-            match arrival:
-                case Arrival():
-                    self._arrival(arrival, reader)
-                case MediaArrival():
-                    self._media(arrival, frame, reader)
-            self._ask_again(reader)
-        self._start()
+        self._ask_again(reader)
 
     def _ask_again(self, reader: CaptureReader) -> None:
         """After something was decided: what is known of flows and of the next deadline may be wrong now."""
-        self._deadline_ns = self._next_deadline()
+        self._deadline_ns = _NEVER_NS
         for lane in self._lanes:
+            if lane.deadline_ns is not None and lane.deadline_ns < self._deadline_ns:
+                self._deadline_ns = lane.deadline_ns
             if lane.changed:
                 reader.endpoints.flows.renew(lane.changed)
                 lane.changed.clear()
@@ -144,6 +147,7 @@ class _Run:
     def _media(self, arrival: MediaArrival, frame: CaptureRecord, reader: CaptureReader) -> None:
         """Have a media packet decided; when nothing but its count is asked of the next one, take the short way then."""
         datagram = arrival.datagram
+        self._come_to(arrival.now_ns)
         concerned = [lane for lane in self._lanes if lane.engine.concerns(datagram)]
         for lane in concerned:
             lane.media(datagram, arrival.now_ns)
@@ -160,10 +164,6 @@ class _Run:
             lane.pass_deadlines(now_ns)
         self._ask_again(reader)
 
-    def _next_deadline(self) -> int:
-        deadline_ns = earliest(*[lane.deadline_ns for lane in self._lanes])
-        return _NEVER_NS if deadline_ns is None else deadline_ns
-
     def stop(self) -> None:
         """End the run of the captures so far."""
         if self._started:
@@ -173,9 +173,13 @@ class _Run:
         self._started = False
         self._deadline_ns = _NEVER_NS
 
+    def _come_to(self, now_ns: int) -> None:
+        """Something is to be decided at this instant, be it the first of the run."""
+        self._last_ns = now_ns
+        if not self._started:
+            self._start()
+
     def _start(self) -> None:
-        if self._started:
-            return
         self._started = True
         for lane in self._lanes:
             lane.start(self._last_ns, takeover=self._takeover)
@@ -200,6 +204,7 @@ class _Run:
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
         found, datagram = reader.found, arrival.datagram
+        self._come_to(arrival.now_ns)
         if arrival.is_copy:
             found.copies += 1
             return
@@ -210,17 +215,17 @@ class _Run:
             return
         answers = [lane.receive(datagram, arrival.now_ns) for lane in self._lanes]
         found.own_replies += answers[0] == "own reply"
-        sighting.parsed = any(_is_sip(answer, datagram.payload) for answer in answers)
-        if sighting.parsed:
+        message = _message_of(answers, datagram)
+        if message is not None:
+            sighting.parsed = True
             found.sip_messages += 1
-            reader.endpoints.learn(datagram.payload, over_stream=datagram.transport == "TCP")
+            reader.endpoints.learn(message)
         else:
             reader.media(datagram)
-        match answers:
-            case [before, after] if before != "own reply" and after != "own reply":
+        if len(answers) > 1:
+            before, after = answers
+            if before != "own reply" and after != "own reply":
                 self._compare(found.path, before, after)
-            case _:
-                pass
 
     def _compare(self, path: str, written: WriteDecision | None, other: WriteDecision | None) -> None:
         if _effect(written) == _effect(other):
@@ -257,13 +262,15 @@ def _effect(written: WriteDecision | None) -> tuple[str, bool] | None:
     return (written.decision.verdict, written.override is None) if written else None
 
 
-def _is_sip(answer: WriteDecision | OwnReply | None, payload: bytes) -> bool:
-    if isinstance(answer, WriteDecision):
-        return answer.facts.message is not None
-    if answer is None:
-        return False
-    try:
-        parse_message(payload)
-    except SipSyntaxError:
-        return False
-    return True
+def _message_of(answers: list[WriteDecision | OwnReply | None], datagram: Datagram) -> Message | None:
+    """Return the SIP message that some policy took a datagram for, None where it is none."""
+    for answer in answers:
+        if isinstance(answer, WriteDecision):
+            if answer.facts.message is not None:
+                return answer.facts.message
+        elif answer is not None:
+            try:
+                return parse_message(datagram.payload, over_stream=datagram.transport == "TCP")
+            except SipSyntaxError:
+                continue
+    return None

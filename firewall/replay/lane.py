@@ -5,7 +5,7 @@ from typing import Literal
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived, Started, Stopped
-from firewall.engine.outputs import Output, PinholesChanged, Reply, Write, WriteDecision
+from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write, WriteDecision
 from firewall.net.datagram import Datagram
 from firewall.net.signalling import is_signalling
 from firewall.ruleset.policy import Policy
@@ -43,7 +43,8 @@ class Lane:
             return None
         if self.expected_replies and self._is_own_reply(datagram):
             return "own reply"
-        self.pass_deadlines(now_ns)
+        if self.deadline_ns is not None and self.deadline_ns <= now_ns:
+            self.pass_deadlines(now_ns)
         return self._handle(DatagramReceived(datagram), now_ns)
 
     def media(self, datagram: Datagram, now_ns: int) -> None:
@@ -72,7 +73,7 @@ class Lane:
                 self._sink(output)
                 if isinstance(output, WriteDecision):
                     decision = output
-            else:
+            elif not isinstance(output, Forward):  # what a capture shows has been sent on
                 self._take(output)
         self.deadline_ns = self.engine.next_deadline()
         return decision

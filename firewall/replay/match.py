@@ -154,7 +154,7 @@ class _FactsReader:
         facts = engine.facts(datagram, now_ns)
         engine.handle(DatagramReceived(datagram), now_ns)
         if facts.message is not None:
-            self._endpoints.learn(datagram.payload)
+            self._endpoints.learn(facts.message)
         return facts
 
 

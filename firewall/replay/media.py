@@ -2,14 +2,13 @@
 
 import ipaddress
 
-from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
 from firewall.net.tcp import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
 from firewall.sip.body import body_parts
-from firewall.sip.message import parse_message
+from firewall.sip.message import Message
 from firewall.sip.sdp import parse_sdp
 
 _MAX_ENDPOINTS = 262_144
@@ -26,16 +25,12 @@ class MediaEndpoints:
         self._known: dict[tuple[str, int], None] = {}
         self._seen: dict[tuple[str, int, str, int], tuple[Vantage, int]] = {}
 
-    def learn(self, payload: bytes, *, over_stream: bool = False) -> None:
+    def learn(self, message: Message) -> None:
         """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
-        if b"\nm=" not in payload and b"\rm=" not in payload:
-            return
-        try:
-            parts = body_parts(parse_message(payload, over_stream=over_stream))
-        except SipSyntaxError:
+        if b"\nm=" not in message.raw and b"\rm=" not in message.raw:
             return
         changed: list[tuple[str, int]] = []
-        for part in parts:
+        for part in body_parts(message):
             if part.content_type == "application/sdp":
                 for media in parse_sdp(part.content).media:
                     changed += self._remember(media.address, media.port)

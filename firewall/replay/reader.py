@@ -1,6 +1,6 @@
 """One capture read: frames become the messages that the engine is given, and the media that is only counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -58,34 +58,43 @@ class CaptureReader:
         self._streams = SipStreams(ports)
         self._unread: set[str] = set()
 
-    def read(self, frame: CaptureRecord) -> Iterator[Arrival | MediaArrival]:
+    @property
+    def has_open_bodies(self) -> bool:
+        """Whether a message without Content-Length may be whole by now (``quiet``), before the next frame is read."""
+        return bool(self._streams.open_bodies)
+
+    def quiet(self, now_ns: int) -> list[Arrival]:
+        """Return the messages without Content-Length whose senders have been quiet for long enough."""
+        return self._arrivals(self._streams.quiet(now_ns), None)
+
+    def read(self, frame: CaptureRecord) -> Sequence[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
-        if self._streams.open_bodies:
-            yield from self._arrivals(self._streams.quiet(frame.timestamp_ns), None)
         datagram = self._decoder.decode(frame)
+        at_ns = frame.timestamp_ns
         if isinstance(datagram, Undecoded):
-            if datagram.kind in _LOSSES:
-                self._lost(frame.frame_number, datagram)
-                cut = datagram.datagram
-                if self.media(cut) and is_rtp(cut.payload):
-                    yield from self._media_arrival(frame, cut, frame.timestamp_ns, negotiated=True)
-            return
+            return self._undecoded(frame, datagram)
         if datagram.transport == "other":
-            return
+            return ()
         if isinstance(datagram, Packet):
             if datagram.tcp is not None:
                 self._note_unread(frame.frame_number, datagram)
-                yield from self._arrivals(self._streams.read(frame, datagram), frame.timestamp_ns)
-                return
-            at_ns = frame.timestamp_ns if datagram.captured_ns is None else datagram.captured_ns
-        else:
-            at_ns = frame.timestamp_ns
+                return self._arrivals(self._streams.read(frame, datagram), at_ns)
+            at_ns = at_ns if datagram.captured_ns is None else datagram.captured_ns
         if is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
-            yield Arrival(datagram, vantage(frame), at_ns, at_ns)
-            return
+            return (Arrival(datagram, vantage(frame), at_ns, at_ns),)
         negotiated = self.media(datagram)
-        if not (isinstance(datagram, Packet) and datagram.quoted):
-            yield from self._media_arrival(frame, datagram, at_ns, negotiated=negotiated)
+        if isinstance(datagram, Packet) and datagram.quoted:
+            return ()
+        return self._media_arrival(frame, datagram, at_ns, negotiated=negotiated)
+
+    def _undecoded(self, frame: CaptureRecord, undecoded: Undecoded) -> Sequence[MediaArrival]:
+        if undecoded.kind not in _LOSSES:
+            return ()
+        self._lost(frame.frame_number, undecoded)
+        cut = undecoded.datagram
+        if self.media(cut) and is_rtp(cut.payload):
+            return self._media_arrival(frame, cut, frame.timestamp_ns, negotiated=True)
+        return ()
 
     def media(self, datagram: Datagram) -> bool:
         """Count a datagram that is RTP between negotiated addresses; tell whether the addresses are."""
@@ -96,9 +105,10 @@ class CaptureReader:
 
     def _media_arrival(
         self, frame: CaptureRecord, datagram: Datagram, at_ns: int, *, negotiated: bool
-    ) -> Iterator[MediaArrival]:
-        if not self.endpoints.is_copy(datagram, vantage(frame), at_ns):
-            yield MediaArrival(datagram, at_ns, negotiated, not isinstance(datagram, Packet))
+    ) -> Sequence[MediaArrival]:
+        if self.endpoints.is_copy(datagram, vantage(frame), at_ns):
+            return ()
+        return (MediaArrival(datagram, at_ns, negotiated, not isinstance(datagram, Packet)),)
 
     def finish(self, now_ns: int) -> Iterator[Arrival]:
         """Return what still waited for lost segments; note what stayed incomplete."""
@@ -128,9 +138,15 @@ class CaptureReader:
             self._unread.add(transport)
             self.found.unreadable.append(Unreadable(frame_number, f"{transport} is not read; this frame is the first"))
 
-    def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> Iterator[Arrival]:
+    def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> list[Arrival]:
         """``now_ns`` None: each is decided as of the time its last segment was captured."""
-        for message in messages:
-            seen_ns = message.segment.timestamp_ns
-            at_ns = seen_ns if now_ns is None else now_ns
-            yield Arrival(message.datagram, message.segment.seen_on, at_ns, seen_ns, message.is_copy)
+        return [
+            Arrival(
+                message.datagram,
+                message.segment.seen_on,
+                message.segment.timestamp_ns if now_ns is None else now_ns,
+                message.segment.timestamp_ns,
+                message.is_copy,
+            )
+            for message in messages
+        ]

@@ -82,13 +82,20 @@ class PolicyTally:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.verdicts: Counter[str] = Counter(allow=0, drop=0, reject=0)
         self.deciders: Counter[tuple[str, str, str, int | None]] = Counter()
         """Messages by verdict, rule ("" where none decided), reason and policy line."""
         self.media = MediaTally()
         self.hurt: dict[tuple[int, str], HurtCall] = {}
         self._outcomes: dict[tuple[int, str], EmergencyCall] = {}
         self._guarded: set[tuple[int, str]] = set()
+
+    @property
+    def verdicts(self) -> Counter[str]:
+        """Messages by verdict."""
+        verdicts: Counter[str] = Counter(allow=0, drop=0, reject=0)
+        for (verdict, _, _, _), messages in self.deciders.items():
+            verdicts[verdict] += messages
+        return verdicts
 
     @property
     def calls(self) -> int:
@@ -121,19 +128,16 @@ class PolicyTally:
             is_hurting = write.facts.emergency is not None and decision.verdict != "allow"
             if not is_hurting:
                 rule = decision.rule.name if decision.rule is not None else ""
-                self._count(decision.verdict, rule, decision.reason, decision_line(decision, write.policy))
+                line = decision_line(decision, write.policy)
+                self.deciders[decision.verdict, rule, decision.reason, line] += 1
                 return
         self.take(write.record, run, capture)
-
-    def _count(self, verdict: str, rule: str, reason: str, line: int | None) -> None:
-        self.verdicts[verdict] += 1
-        self.deciders[verdict, rule, reason, line] += 1
 
     def take(self, record: Record, run: int, capture: str) -> None:
         """Count one record of the log. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others."""
         match record:
             case SipDecision(decision=decision):
-                self._count(decision.verdict, decision.rule or "", decision.reason, decision.line)
+                self.deciders[decision.verdict, decision.rule or "", decision.reason, decision.line] += 1
                 if record.emergency is not None and decision.verdict != "allow" and decision.reason != _OWN_REJECT:
                     self._take_hurt(record, record.emergency, run, capture)
             case EmergencyCall():

@@ -10,6 +10,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
+from firewall.net.link import ETHERNET, ETHERTYPE_IPV4, ip_packet
 from tests.net.packets import (
     CALLER,
     CALLER6,
@@ -144,3 +145,24 @@ def test_damaged_frames_give_a_datagram_or_the_reason_why_not(
     for number in (1, 2):
         decoded = decoder.decode(record(bytes(damaged[:end] if end else damaged), link_type=link_type, number=number))
         assert isinstance(decoded, Datagram | Undecoded)
+
+
+@given(
+    st.sampled_from([SIP, b"HEP3\0\x06", b"\x01\x10" + SIP, b"", b"\x80\0\0\1"]),
+    st.sampled_from([5060, 4789, 6081, 2152]),
+    st.lists(st.tuples(st.integers(0, 45), st.integers(0, 255)), max_size=3),
+    st.integers(-30, 8),
+    st.booleans(),
+)
+def test_a_plain_datagram_read_at_once_is_the_one_read_step_by_step(
+    payload: bytes, dst_port: int, changes: list[tuple[int, int]], longer: int, as_captured: bool
+) -> None:
+    frame = bytearray(ethernet(ipv4(udp(payload, 5062, dst_port))))
+    for place, value in changes:
+        frame[min(place, len(frame) - 1)] = value
+    data = bytes(frame)[: len(frame) + min(longer, 0)] + b"\0" * max(longer, 0)
+    whole = record(data, number=9)
+    at_once, by_steps = (FrameDecoder(as_captured=as_captured) for _ in range(2))
+    ethertype, start = ip_packet(ETHERNET, data)
+    if ethertype == ETHERTYPE_IPV4:
+        assert at_once.decode(whole) == by_steps.ipv4(whole, start)

@@ -103,3 +103,14 @@ def test_what_was_seen_is_forgotten_after_a_second() -> None:
         assert isinstance(datagram, Datagram)
         sightings.sight(datagram, vantage(record), record.timestamp_ns)
     assert len(sightings) <= 102
+
+
+def test_what_was_seen_before_there_was_a_second_place_is_repeated_there() -> None:
+    assert repeats(plain(0, 0), plain(MS, 0), plain(2 * MS, 1), plain(3 * MS, 1), plain(4 * MS, 1)) == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert repeats(plain(0, 0), plain(1001 * MS, 1)) == [False, False]

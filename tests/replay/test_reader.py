@@ -5,6 +5,7 @@ import pytest
 from firewall.net.capture_record import CaptureRecord
 from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport
+from firewall.sip.message import parse_message
 from tests.net.packets import CALLER, PSAP, START_NS, ethernet, ipv4, segment, udp
 from tests.net.test_hep import hep
 from tests.replay.calls import CALLER_MEDIA, PSAP_MEDIA, back, forth, invite, message, rtp
@@ -56,7 +57,7 @@ def test_what_a_capture_agent_sent_has_the_time_at_which_the_agent_captured_it(r
 
 
 def test_media_is_counted_and_its_flow_remembered(reader: CaptureReader) -> None:
-    reader.endpoints.learn(invite())
+    reader.endpoints.learn(parse_message(invite()))
     media = back(rtp(1), CALLER_MEDIA)
     found = read(reader, media, ipv4(udp(rtp(1), 7, PSAP_MEDIA)))
     assert [(each.negotiated, each.is_plain) for each in found if isinstance(each, MediaArrival)] == [
@@ -67,7 +68,7 @@ def test_media_is_counted_and_its_flow_remembered(reader: CaptureReader) -> None
 
 
 def test_media_cut_by_the_snapshot_length_is_media_all_the_same(reader: CaptureReader) -> None:
-    reader.endpoints.learn(invite())
+    reader.endpoints.learn(parse_message(invite()))
     frame = ethernet(back(rtp(1), CALLER_MEDIA))
     (cut,) = reader.read(CaptureRecord(1, START_NS, 1, frame[:64], len(frame)))
     assert isinstance(cut, MediaArrival)

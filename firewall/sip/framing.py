@@ -20,8 +20,9 @@ registry: it may stand anywhere, as what is before it need not end with its line
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from firewall.sip.content_length import announced_length
 from firewall.sip.headers import read_head
@@ -43,10 +44,12 @@ _FIRST_WORDS = (
 _FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
 _BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
 _LONGEST_WORD = max(map(len, _FIRST_WORDS))
+_LENGTH_NAME = b"content-length"
+_COMPACT_LENGTH = re.compile(rb"\nl[ \t:]")
+_MOST_DIGITS = 5  # MAX_MESSAGE_BYTES has no more
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """A piece of a stream, as it came."""
 
     kind: Kind
@@ -81,6 +84,8 @@ class Framer:
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take bytes as they came; return the pieces that are whole now."""
+        if not self._buffer and not self.lost and _is_one_message(data):
+            return [Piece("message", data)]
         self._buffer += data
         pieces = list(self._whole_pieces())
         del self._buffer[: self._start]
@@ -224,6 +229,29 @@ class Framer:
         self._message_end = self._body_line = None
         self._is_in_head = False
         return piece
+
+
+def _is_one_message(data: bytes) -> bool:
+    """Tell whether bytes that begin where a message may are one whole message, as nearly all segments are.
+
+    Only plain ones are told: one Content-Length with its whole name, on one line. What is none is read step by step.
+    """
+    end = data.find(b"\r\n\r\n")
+    line_end = data.find(b"\r\n")
+    if not 0 <= line_end < end or line_end >= MAX_START_LINE_BYTES - 1 or len(data) > MAX_MESSAGE_BYTES:
+        return False
+    if data.find(b"\n\r\n") != end + 1 or data.find(b"\n\n", 0, end) >= 0 or _FIRST_WORD.match(data) is None:
+        return False
+    head = data[: end + 2].lower()
+    place = head.find(_LENGTH_NAME + b":")
+    if place < 0 or head[place - 1] != _LF or head.count(_LENGTH_NAME) != 1 or _COMPACT_LENGTH.search(head) is not None:
+        return False
+    value_end = head.find(b"\n", place)
+    value = head[place + len(_LENGTH_NAME) + 1 : value_end].strip(b" \t\r")
+    is_folded = head[value_end + 1 : value_end + 2] in (b" ", b"\t")
+    if is_folded or not value.isdigit() or len(value) > _MOST_DIGITS or end + 4 + int(value) != len(data):
+        return False
+    return _is_start_line(data[:line_end])
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:

@@ -36,7 +36,7 @@ class Baresip:
     def __init__(self, namespace: str, user: str, ip: str, ports: str, folder: Path, *commands: str) -> None:
         home = folder / user
         home.mkdir()
-        _write_tone(home / "tone.wav", 30)
+        write_tone(home / "tone.wav", 30)
         (home / "config").write_text(_CONFIGURATION.format(ip=ip, tone=home / "tone.wav", ports=ports))
         (home / "accounts").write_text(f"<sip:{user}@{ip}>;regint=0;answermode=auto;audio_codecs=pcmu/8000/1\n")
         (home / "contacts").write_text("")
@@ -70,7 +70,8 @@ class Baresip:
         wait_until(lambda: self._screen_path.read_bytes().count(text.encode()) >= times, f"baresip says {text!r}")
 
 
-def _write_tone(path: Path, seconds: int) -> None:
+def write_tone(path: Path, seconds: int) -> None:
+    """Write a WAV file that a phone can have for a voice."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -11,6 +11,7 @@ from firewall.live.control import ask
 from tests.live.baresip import Baresip
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.linphone import Linphone
 from tests.live.sipp import CARRIER, PSAP, CallCount, Sipp, answering
 from tests.live.wire import Wire, udp_payloads
 from tests.media import rtp
@@ -128,3 +129,42 @@ def test_two_soft_phones_hear_each_other_before_during_and_after_a_hold(testbed:
         firewall.stop()
     assert rtp_packets(tmp_path / "c0.pcap") == rtp_packets(tmp_path / "p0.pcap")
     assert not [each for each in records(log, "rtp_decision") if each["state"] == "refused"]
+
+
+def test_text_typed_on_a_soft_phone_is_read_on_the_other_before_and_after_a_hold(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log, control = tmp_path / "p.yaml", tmp_path / "decisions.jsonl", tmp_path / "control"
+    policy.write_text(policy_text())
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log), "--control", str(control)) as firewall,
+        Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
+        Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
+        Linphone(testbed.psap, PSAP, tmp_path) as called,
+        Linphone(testbed.carrier, CARRIER, tmp_path, f"sip:911@{PSAP}") as calling,
+    ):
+        calling.wait_for("talking")
+        calling.tell("type fire")
+        called.wait_for("read fire")
+        called.tell("type where?")
+        calling.wait_for("read where?")
+        calling.tell("hold")
+        called.wait_for("held")
+        calling.wait_for("holding")
+        calling.tell("resume")
+        called.wait_for("talking", 2)
+        calling.tell("type  here")
+        called.wait_for("read fire here")
+        calling.tell("hang up")
+        called.wait_for("over")
+        wait_until(lambda: status(control)["open"] == 0, "every pinhole is closed")
+        firewall.stop()
+    assert udp_payloads(tmp_path / "c0.pcap") == udp_payloads(tmp_path / "p0.pcap")
+    media = records(log, "rtp_decision")
+    assert not [each for each in media if each["state"] == "refused"]
+    text = [each for each in media if each["state"] == "closed" and each["rtp"].get("packets")]
+    assert {(each["src_ip"], each["rtp"]["codecs"][-1]) for each in text if each["rtp"]["kind"] == "text"} == {
+        (CARRIER, "t140"),
+        (PSAP, "t140"),
+    }
+    assert [each["outcome"] for each in records(log, "emergency_call")] == ["completed"]

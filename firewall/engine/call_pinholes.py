@@ -99,7 +99,9 @@ class CallPinholes:
         """Let the rules look at a packet if it is one they look at; the first that one drops closes its flow."""
         flow.looked_at += 1
         wants_all = hole.pinhole.inspect == "all" and self._verdicts.are_by_packet
-        flow.is_plain = flow.looked_at >= FIRST_PACKETS and not wants_all
+        # What is odd about the first packets is told at once. Where neither a rule nor a log asks, the first will do.
+        asked = FIRST_PACKETS if self._verdicts.are_by_packet or self._is_logged else 1
+        flow.is_plain = flow.looked_at >= asked and not wants_all
         if not self._verdicts.are_by_packet or hole.decision.verdict != "allow":
             return []
         if flow.looked_at > FIRST_PACKETS and not wants_all and not hole.is_sampled:

@@ -36,13 +36,11 @@ def in_time_order(frames: Iterator[CaptureRecord | Unreadable]) -> Iterator[Capt
     seen: set[_Interface] = set()
     waiting: list[CaptureRecord | Unreadable] = []
     while part := list(islice(frames, _LOOK_AHEAD_FRAMES)):
-        seen.update(
-            [
-                (frame.interface_id, frame.data[4:8] if frame.link_type == LINUX_SLL2 else b"")
-                for frame in part
-                if isinstance(frame, CaptureRecord) and frame.link_type != NO_LINK_TYPE
-            ]
-        )
+        seen |= {
+            (frame.interface_id, frame.data[4:8] if frame.link_type == LINUX_SLL2 else b"")
+            for frame in part
+            if isinstance(frame, CaptureRecord) and frame.link_type != NO_LINK_TYPE
+        }
         if len(seen) > 1:
             yield from _merged(chain(waiting, part, frames))
             return

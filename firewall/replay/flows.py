@@ -5,10 +5,10 @@ their addresses and ports, and only counted. Whatever is unusual about a packet 
 a change of what was negotiated for one of its ends.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import ip_address
 from struct import Struct
-from typing import Any
+from typing import NamedTuple
 
 from firewall.engine.media_flow import MAX_WAITING, MediaFlow
 from firewall.net.capture_record import CaptureRecord
@@ -19,6 +19,7 @@ from firewall.net.vantage import LINUX_SLL, LINUX_SLL2, vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 
 _MAX_FLOWS = 65_536
+_MAX_SHAPES = 65_536
 # Of the link header the Ethernet type; of IPv4 version with length, total length, fragment, protocol, addresses with
 # ports, UDP length, the RTP header. Of IPv6 version, payload length, next header and the same.
 _IPV4_UDP = "BxH2xHxB2x12sH2xBBHII"
@@ -31,35 +32,63 @@ _IPV4 = b"\x08\x00"
 _ETHERTYPE4, _ETHERTYPE6 = (_IPV4, b""), (b"\x86\xdd", b"")
 _HIGHEST_TYPE = 127  # of payload types; above it the marker is set
 _PLAIN_IPV4, _UDP, _UDP_BYTES, _UDP_AND_RTP_BYTES = 0x45, 17, 8, 20
+# What is the same in all packets of one size of a flow over IPv4: the link header (without Ethernet's addresses) and
+# all of the IP header up to the total length; fragment, time to live, protocol; addresses, ports, UDP length.
+_ALIKE = "2x4s2x14s2xBBHII"
 
 RtpOfFlow = tuple[bytes, int, int, int, int, int]
 """Addresses with ports, length of the UDP datagram, second byte of the RTP header, sequence, timestamp, SSRC."""
 
 
-def _layout(link: str) -> tuple[Callable[[bytes], tuple[Any, ...]], int, Struct, int]:
-    plain4 = Struct(f">{link}{_IPV4_UDP}")
-    return plain4.unpack_from, plain4.size, Struct(f">{link}{_IPV6_UDP}"), Struct(f">{link}").size
+class _Layout(NamedTuple):
+    """Where everything stands in a frame of some link layer, with IPv4 or IPv6 behind it."""
+
+    plain4: Struct
+    plain6: Struct
+    ip_start: int
+    alike: Struct
 
 
-_LAYOUTS = {link_type: _layout(link) for link_type, link in _LINKS.items()}
-_TAGGED, _TAGGED_TWICE = _layout(_ONE_TAG), _layout(_TWO_TAGS)
+def _layout(link: str, addresses_bytes: int = 0) -> _Layout:
+    ip_start = Struct(f">{link}").size
+    alike = Struct(f">{addresses_bytes}x{ip_start - addresses_bytes + 4}s{_ALIKE}")
+    return _Layout(Struct(f">{link}{_IPV4_UDP}"), Struct(f">{link}{_IPV6_UDP}"), ip_start, alike)
+
+
+_LAYOUTS = {link_type: _layout(link, 12 if link_type == ETHERNET else 0) for link_type, link in _LINKS.items()}
+_TAGGED, _TAGGED_TWICE = _layout(_ONE_TAG, 12), _layout(_TWO_TAGS, 12)
 _COOKED = frozenset({LINUX_SLL, LINUX_SLL2})
+_ETHERNET_ALIKE, _PLAIN_HEAD = _LAYOUTS[ETHERNET].alike, b"\x08\x00\x45"
 
 
 class _Known:
     """A flow: whether its addresses are announced, the engines' own flows, where and when its packets are seen.
 
-    ``one`` is the flow where a single engine counts it.
+    ``shapes`` are the keys of what its packets looked like so far.
     """
 
-    __slots__ = ("interface_id", "last_ns", "media", "negotiated", "one", "outgoing")
+    __slots__ = ("last_ns", "media", "negotiated", "seen_on", "shapes")
 
     def __init__(self, negotiated: bool, media: tuple[MediaFlow, ...], seen: Vantage, last_ns: int) -> None:
         self.negotiated = negotiated
         self.media = media
-        self.one = media[0] if len(media) == 1 else None
-        self.interface_id, self.outgoing = seen
+        self.seen_on = seen
         self.last_ns = last_ns
+        self.shapes: set[bytes] = set()
+
+
+class _Shape:
+    """Packets of a flow that a single engine counts, all of one size: what else is the same in their frames."""
+
+    __slots__ = ("frame_bytes", "head", "interface_id", "known", "media", "middle", "octets", "outgoing")
+
+    def __init__(self, known: _Known, record: CaptureRecord, layout: _Layout, octets: int) -> None:
+        self.known = known
+        self.media = known.media[0]
+        self.head, self.middle = layout.alike.unpack_from(record.data)[:2]
+        self.frame_bytes = layout.ip_start + 20 + _UDP_BYTES + octets
+        self.octets = octets
+        self.interface_id, self.outgoing = record.interface_id, record.outgoing
 
 
 class RtpFlows:
@@ -71,66 +100,79 @@ class RtpFlows:
 
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
+        self._shapes: dict[bytes, _Shape] = {}
         self._by_end: dict[bytes, set[bytes]] = {}
         self._refused: set[bytes] = set()
+        # The layout of the packet counted last.
         self._link_type = ETHERNET
-        self._layout = _LAYOUTS[ETHERNET]
+        self._alike = _ETHERNET_ALIKE
 
     def count(self, record: CaptureRecord) -> bool | None:
         """Count the RTP packet in a frame for its flow, and tell whether its addresses are announced in SDP.
 
         None where only the long way can tell; nothing is counted then.
         """
-        data, link_type = record.data, record.link_type
-        if link_type != self._link_type and link_type in _LAYOUTS:
-            self._link_type, self._layout = link_type, _LAYOUTS[link_type]
-        unpack, least, _, ip_start = self._layout
-        if link_type == self._link_type and len(data) >= least and data[ip_start] == _PLAIN_IPV4:
-            # As rtp_of_flow does it, without the cost of calling it.
-            ethertype, _, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = unpack(
-                data
-            )
-            if (
-                ethertype not in _ETHERTYPE4
-                or protocol != _UDP
-                or length != total - 20
-                or length < _UDP_AND_RTP_BYTES
-                or fragment & 0x3FFF
-                or ip_start + total > len(data)
-                or first >> 6 != 2
-                or 192 <= second <= 223
+        data, alike = record.data, self._alike
+        if record.link_type == self._link_type and len(data) >= alike.size:
+            head, middle, key, first, second, sequence, timestamp, ssrc = alike.unpack_from(data)
+            shape = self._shapes.get(key)
+            if shape is None:
+                if first >> 6 != 2 and head[:3] == _PLAIN_HEAD and alike is _ETHERNET_ALIKE:
+                    return None  # signalling, mostly: no RTP header begins like that
+            elif (
+                shape.head == head
+                and shape.middle == middle
+                and shape.frame_bytes <= len(data)
+                and first >> 6 == 2
+                and not 192 <= second <= 223
+                and shape.interface_id == record.interface_id
+                and shape.outgoing is record.outgoing
             ):
-                return None
-        else:
-            packet = rtp_of_flow(link_type, data)
-            if packet is None:
-                return None
-            flow, length, second, sequence, timestamp, ssrc = packet
-        known = self._known.get(flow)
+                media = shape.media
+                if media.ssrc == ssrc and media.payload_type == second & 0x7F and media.is_plain:
+                    waiting, now_ns = media.waiting, record.timestamp_ns
+                    waiting.append((sequence, timestamp, shape.octets, now_ns, second > _HIGHEST_TYPE))
+                    if len(waiting) >= MAX_WAITING:
+                        media.settle()
+                    known = shape.known
+                    known.last_ns = now_ns
+                    return known.negotiated
+        return self._count_unlike(record)
+
+    def _count_unlike(self, record: CaptureRecord) -> bool | None:
+        """Count a packet that does not look like those before; it may be one of a known flow all the same."""
+        packet = rtp_of_flow(record.link_type, record.data)
+        if packet is None:
+            return None
+        flow, length, second, sequence, timestamp, ssrc = packet
+        known, now_ns = self._known.get(flow), record.timestamp_ns
         if known is None:
             return None
-        now_ns = record.timestamp_ns
-        if link_type in _COOKED:
-            interface_id, outgoing = vantage(record)
-        else:
-            interface_id, outgoing = record.interface_id, record.outgoing
-        if interface_id != known.interface_id or outgoing is not known.outgoing:
+        if seen_on(record) != known.seen_on:
             # The same packet on its way out of the capturing machine, unless it is not seen elsewhere any more.
             return known.negotiated if now_ns - known.last_ns <= COPY_WINDOW_NS else None
-        one = known.one
-        if one is not None:
-            if one.ssrc != ssrc or one.payload_type != second & 0x7F or not one.is_plain:
-                return None
-            waiting = one.waiting
-            waiting.append((sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE))
-            if len(waiting) >= MAX_WAITING:
-                one.settle()
-        else:
-            one_packet = sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE
-            if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
-                return None
+        octets = length - _UDP_BYTES
+        one_packet = sequence, timestamp, octets, now_ns, second > _HIGHEST_TYPE
+        if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
+            return None
         known.last_ns = now_ns
+        if len(known.media) == 1:
+            self._remember_shape(record, known, octets)
         return known.negotiated
+
+    def _remember_shape(self, record: CaptureRecord, known: _Known, octets: int) -> None:
+        """Know the next packet of this flow and size by what does not change from one to the other."""
+        layout = _layout_of(record.link_type, record.data)
+        if layout is None or record.data[layout.ip_start] != _PLAIN_IPV4:
+            return
+        if len(self._shapes) >= _MAX_SHAPES:
+            self._shapes.clear()
+            for each in self._known.values():
+                each.shapes.clear()
+        self._link_type, self._alike = record.link_type, layout.alike
+        key = layout.alike.unpack_from(record.data)[2]
+        self._shapes[key] = _Shape(known, record, layout, octets)
+        known.shapes.add(key)
 
     def learn(
         self, record: CaptureRecord, media: tuple[MediaFlow, ...], *, negotiated: bool, passes: bool = False
@@ -142,9 +184,11 @@ class RtpFlows:
             return
         if len(self._known) >= _MAX_FLOWS:
             self._known.clear()
+            self._shapes.clear()
             self._by_end.clear()
             self._refused.clear()
         flow = packet[0]
+        self._forget(flow)
         self._known[flow] = _Known(negotiated, media, seen_on(record), record.timestamp_ns)
         if passes:
             for end in _ends_of(flow):
@@ -155,13 +199,19 @@ class RtpFlows:
     def renew(self, ends: Iterable[tuple[str, int]]) -> None:
         """Ask again about the flows from or to these addresses and ports, and about those that no pinhole lets pass."""
         for flow in self._refused:
-            self._known.pop(flow, None)
+            self._forget(flow)
         self._refused.clear()
         if not self._by_end:
             return
         for ip, port in ends:
             for flow in self._by_end.pop(_end(ip, port), ()):
-                self._known.pop(flow, None)
+                self._forget(flow)
+
+    def _forget(self, flow: bytes) -> None:
+        known = self._known.pop(flow, None)
+        if known is not None:
+            for key in known.shapes:
+                self._shapes.pop(key, None)
 
 
 def _ends_of(flow: bytes) -> tuple[bytes, bytes]:
@@ -196,19 +246,18 @@ def seen_on(record: CaptureRecord) -> Vantage:
 
 def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:
     """Return flow and RTP header of a frame that holds nothing but one plain RTP packet over UDP; else None."""
-    layout = _LAYOUTS.get(link_type)
+    layout = _layout_of(link_type, data)
     if layout is None:
         return None
-    if link_type == ETHERNET and data[12:14] in _TAGS:
-        layout = _TAGGED_TWICE if data[16:18] in _TAGS else _TAGGED
-    unpack4, least4, plain6, ip_start = layout
-    size = len(data)
-    if size < least4:
+    plain4, ip_start, size = layout.plain4, layout.ip_start, len(data)
+    if size < plain4.size:
         return None
+    if data[ip_start] == _PLAIN_IPV4 and data[ip_start + 28] >> 6 != 2:
+        return None  # signalling, mostly: no RTP header begins like that
     if data[ip_start] >> 4 == 6:
-        return _rtp_of_flow6(data, plain6, ip_start)
-    ethertype, version, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = unpack4(
-        data
+        return _rtp_of_flow6(data, layout.plain6, ip_start)
+    ethertype, version, total, fragment, protocol, flow, length, first, second, sequence, timestamp, ssrc = (
+        plain4.unpack_from(data)
     )
     if (
         version == _PLAIN_IPV4
@@ -223,6 +272,12 @@ def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:
     ):
         return flow, length, second, sequence, timestamp, ssrc
     return None
+
+
+def _layout_of(link_type: int, data: bytes) -> _Layout | None:
+    if link_type == ETHERNET and data[12:14] in _TAGS:
+        return _TAGGED_TWICE if data[16:18] in _TAGS else _TAGGED
+    return _LAYOUTS.get(link_type)
 
 
 def _rtp_of_flow6(data: bytes, plain: Struct, ip_start: int) -> RtpOfFlow | None:

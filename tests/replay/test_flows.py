@@ -2,6 +2,7 @@
 
 import struct
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,3 +155,27 @@ def test_what_the_short_way_takes_the_long_way_reads_as_the_same_rtp(
         assert flow.endswith(struct.pack(">HH", decoded.src_port, decoded.dst_port))
         assert (length - 8, second & 0x7F) == (len(decoded.payload), header.payload_type)
         assert (sequence, timestamp, ssrc) == (header.sequence_number, header.timestamp, header.ssrc)
+
+
+@given(
+    st.sampled_from(FRAMES[:5] + FRAMES[8:]),
+    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=3),
+    st.integers(0, 60),
+    st.sampled_from([None, 0, 1]),
+)
+def test_a_packet_that_looks_like_those_before_is_counted_as_if_it_did_not(
+    first: CaptureRecord, changes: list[tuple[int, int]], cut: int, interface_id: int | None
+) -> None:
+    data = bytearray(first.data)
+    for place, value in changes:
+        data[min(place, len(data) - 1)] = value
+    changed = record(bytes(data)[: len(data) - cut], link_type=first.link_type)
+    if interface_id is not None:
+        changed = msgspec.structs.replace(changed, interface_id=interface_id)
+    told = []
+    for alike in (0, 1):  # how many packets came that show what they all look like
+        flows, media = RtpFlows(), flow_of(first)
+        flows.learn(first, (media,), negotiated=True)
+        assert [flows.count(first) for _ in range(alike)] == [True] * alike
+        told.append((flows.count(changed), media.waiting[alike:], media.packets - alike))
+    assert told[0] == told[1]

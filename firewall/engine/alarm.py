@@ -2,11 +2,11 @@
 
 from firewall.engine.attempt import CHALLENGES, Attempt
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.media_plan import Way
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
 from firewall.engine.recording import decider, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
+from firewall.engine.way import Way
 from firewall.errors import Place
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts

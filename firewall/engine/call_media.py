@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from firewall.engine.media_flow import MediaFlow
-from firewall.engine.media_plan import Way
 from firewall.engine.negotiation import Negotiation
 from firewall.engine.pinhole import PinholeKey
+from firewall.engine.way import Way
 from firewall.sip.media_endpoint import Endpoint
 
 MAX_REFUSED = 32

@@ -1,8 +1,6 @@
 """The pinholes of the calls: opened, shared, changed and closed as session descriptions and packets ask for it."""
 
-from dataclasses import replace as with_changes
-
-import msgspec
+from msgspec.structs import replace
 
 from firewall.engine.alarm import AlarmMemory, plain_alarm
 from firewall.engine.call import Call
@@ -12,13 +10,14 @@ from firewall.engine.decide import Decision, Rules
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import flows_elsewhere
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
-from firewall.engine.media_plan import NEVER_OPENED, Planner, Way
+from firewall.engine.media_plan import Planner
 from firewall.engine.media_record import closed_records, flow_record, refused_way_record
 from firewall.engine.media_verdict import MediaVerdicts, media_mark
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
+from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
@@ -84,15 +83,17 @@ class CallPinholes:
             wanted = {**media.held, **wanted}
         elif media.negotiation.sessions:
             media.is_recovered = False
-        if any(way.latches for way in wanted.values()):
+        if [way for way in wanted.values() if way.latches]:
             wanted |= {key: way for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
-        leaving = sum(way.is_early for key, way in media.held.items() if key not in wanted)
+        leaving = [(key, way.is_early) for key, way in media.held.items() if key not in wanted]
+        early_leaving = sum([is_early for _, is_early in leaving])
         for key, way in wanted.items():
-            outputs += self._want(call, media, key, way, now_ns, wall_ns, leaving=leaving)
-        for key in [key for key in media.held if key not in wanted]:
-            outputs += self.release(call, media, key, cause, now_ns, wall_ns, is_at_once=media.held[key].is_early)
-        media.refused = {key: way for key, way in media.refused.items() if key in wanted}
+            outputs += self._want(call, media, key, way, now_ns, wall_ns, leaving=early_leaving)
+        for key, is_early in leaving:
+            outputs += self.release(call, media, key, cause, now_ns, wall_ns, is_at_once=is_early)
+        if media.refused:
+            media.refused = {key: way for key, way in media.refused.items() if key in wanted}
         return outputs
 
     def inspect(self, hole: Hole, flow: MediaFlow, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
@@ -125,7 +126,7 @@ class CallPinholes:
         if call is None or call.media is None:
             return []
         key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
-        back = with_changes(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
+        back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
         return self._want(call, call.media, key, back, now_ns, wall_ns)
 
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
@@ -134,7 +135,7 @@ class CallPinholes:
         source = Party(self._zone(datagram.src_ip, datagram.in_iface), datagram.src_ip)
         target = Party(self._zone(datagram.dst_ip, None), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
-        hole = self._open(self._verdicts.pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, None, None, now_ns)
+        hole = self._open(self._verdicts.pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, now_ns)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
             datagram.payload, now_ns
         )
@@ -143,9 +144,9 @@ class CallPinholes:
     def recover(self, call: Call | None, pinhole: Pinhole, way: Way | None, now_ns: int) -> None:
         """Know again what an earlier run had opened; of what only the kernel tells, the ``way`` is not known."""
         way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
-        timed = msgspec.structs.replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
+        timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
         mark = media_mark(call) if call is not None else None
-        hole = self.table.get(pinhole.key) or self._open(timed, way, _RECOVERED, None, mark, now_ns)
+        hole = self.table.get(pinhole.key) or self._open(timed, way, _RECOVERED, now_ns, mark=mark)
         if call is not None:
             call.media = call.media or CallMedia(is_recovered=True)
             call.media.held[pinhole.key] = way
@@ -223,11 +224,13 @@ class CallPinholes:
         mark = media_mark(call)
         decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
         override = self._verdicts.override(decision, way, mark)
-        is_news = media.refused.get(key) != way
         outputs: list[Output] = []
-        if decision.verdict != "allow" and is_news:
-            media.refused[key] = way
-            outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
+        is_news = False
+        if decision.verdict != "allow":
+            is_news = media.refused.get(key) != way
+            if is_news:
+                media.refused[key] = way
+                outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
         if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
             self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
             if is_news:
@@ -240,8 +243,7 @@ class CallPinholes:
         media.held[key] = way
         pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
         if hole is None:
-            hole = self._open(pinhole, way, decision, override, mark, now_ns)
-            hole.hold(call.call_id, way)
+            hole = self._open(pinhole, way, decision, now_ns, override, mark, {call.call_id: way})
             return outputs + self._opened(hole, wall_ns)
         self.table.keep(hole)
         is_shared = call.call_id not in hole.owners
@@ -276,13 +278,13 @@ class CallPinholes:
         pinhole: Pinhole,
         way: Way,
         decision: Decision,
-        override: str | None,
-        mark: EmergencyMark | None,
         now_ns: int,
+        override: str | None = None,
+        mark: EmergencyMark | None = None,
+        owners: dict[str, Way] | None = None,
     ) -> Hole:
-        hole = Hole(
-            pinhole, way, decision, now_ns, now_ns, now_ns + pinhole.timeout_ns, emergency=mark, override=override
-        )
+        due_ns = now_ns + pinhole.timeout_ns
+        hole = Hole(pinhole, way, decision, now_ns, now_ns, due_ns, owners or {}, mark, override)
         self.table.open(hole)
         return hole
 

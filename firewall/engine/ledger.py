@@ -4,7 +4,6 @@ from firewall.engine.alarm import downstream_alarm, media_loss_alarm
 from firewall.engine.attempt import Attempt, begins_call, ledger_record
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.media_plan import Way
 from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
@@ -12,6 +11,7 @@ from firewall.engine.recording import datagram_flow_id, endpoint_text, printable
 from firewall.engine.timestamp import timestamp
 from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import Trunks
+from firewall.engine.way import Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy

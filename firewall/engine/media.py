@@ -27,6 +27,7 @@ from firewall.engine.refused_media import RefusedMedia
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
+from firewall.sip.message import Message
 
 _RATE_NS = 500_000_000  # between shorter looks one burst is no rate
 
@@ -68,32 +69,33 @@ class Media:
 
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
         """Take note of a message that was let through: open and close what it says."""
-        message = facts.message
+        message, media = facts.message, call.media
         if message is None:
             return []
-        if call.media is None:
+        if media is None:
             if not message.body or b"m=" not in message.body:
                 return []
-            call.media = CallMedia()
-        media, datagram = call.media, facts.datagram
-        source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
-        changed = media.negotiation.note(message, source, target)
+            media = call.media = CallMedia()
+        negotiation, datagram = media.negotiation, facts.datagram
+        changed = is_over = False
         cause: Cause = "renegotiated"
-        for dialog, state in call.dialogs.items():
-            if state == "terminated" and media.negotiation.forget(dialog):
-                changed, cause = True, "bye"
-        states, is_bye = call.dialogs.values(), message.cseq_method == "BYE"
-        # After a restart an INVITE that is only repeated looks like one that waits: the BYE ends the call all the same.
-        is_over = bool(states) and all(state == "terminated" for state in states)
-        is_over = is_over and (is_bye or not call.awaits_answer())
+        if message.body or negotiation.offers:
+            source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
+            changed = negotiation.note(message, source, target)
+        if "terminated" in call.dialogs.values():
+            for dialog, state in call.dialogs.items():
+                if state == "terminated" and negotiation.forget(dialog):
+                    changed, cause = True, "bye"
+            is_over = _is_over(call, message)
         if is_over:
-            changed, cause = changed or bool(media.held), "bye" if is_bye else "failed"
+            changed, cause = changed or bool(media.held), "bye" if message.cseq_method == "BYE" else "failed"
             media.is_recovered = False
-            media.negotiation.offers.clear()
-        elif changed and not media.negotiation.sessions and not media.negotiation.offers:
+            negotiation.offers.clear()
+        elif changed and not negotiation.sessions and not negotiation.offers:
             cause = "failed"
         outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns) if changed else []
-        self._checks.schedule(call, media, now_ns)
+        if call.emergency is not None:
+            self._checks.schedule(call, media, now_ns)
         return self._told(outputs)
 
     def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
@@ -177,14 +179,14 @@ class Media:
             if call is not None and call.media is None:
                 for pinhole, way in each.ways.values():
                     self._pinholes.recover(call, pinhole, way, now_ns)
-        return list(self.table.changes())
+        return self._told([])
 
     def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:
         """Know again the pinholes that an earlier run left in the kernel."""
         for pinhole in pinholes:
             if self.table.get(pinhole.key) is None:
                 self._pinholes.recover(self._calls.get(pinhole.call_id), pinhole, None, now_ns)
-        return list(self.table.changes())
+        return self._told([])
 
     def forgotten(self, call: Call, now_ns: int, wall_ns: int) -> list[Output]:
         """Close what a call holds of which nothing more is expected."""
@@ -197,7 +199,7 @@ class Media:
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""
-        outputs: list[Output] = list(self._checks.expire(now_ns, wall_ns))
+        outputs: list[Output] = [*self._checks.expire(now_ns, wall_ns)]
         for hole in self.table.due(now_ns):
             outputs += self._pinholes.close_due(hole, now_ns, wall_ns)
         outputs += [Write(record) for record in self._refused.ended(now_ns, wall_ns)]
@@ -231,9 +233,12 @@ class Media:
 
         Where media is left alone nothing is told, but the ways are known, in case a new policy looks at media again.
         """
-        if not outputs or self._policy.media.mode == "off":
-            return list(self.table.changes())
-        return [*outputs, *self.table.changes()]
+        changed = self.table.changes()
+        if self._policy.media.mode == "off":
+            outputs = []
+        if changed is not None:
+            outputs.append(changed)
+        return outputs
 
     def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""
@@ -246,3 +251,12 @@ class Media:
             if found.reason == "media_timeout" and found.record is not None and found.way is not None:
                 outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs
+
+
+def _is_over(call: Call, message: Message) -> bool:
+    """Tell whether every dialog of a call has ended, and none is to come."""
+    for state in call.dialogs.values():
+        if state != "terminated":
+            return False
+    # After a restart an INVITE that is only repeated looks like one that waits: the BYE ends the call all the same.
+    return message.cseq_method == "BYE" or not call.awaits_answer()

@@ -9,7 +9,6 @@ from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_plan import Way
 from firewall.engine.media_record import culprit
 from firewall.engine.outputs import Write
 from firewall.engine.pinhole import PinholeKey
@@ -17,6 +16,7 @@ from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
 from firewall.engine.timestamp import NEVER_NS
+from firewall.engine.way import Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 

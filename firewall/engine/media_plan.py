@@ -1,70 +1,34 @@
 """From what a call negotiated to the pinholes it needs: which may be opened, and why the others may not."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+
+from msgspec.structs import replace
 
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
+from firewall.engine.plain_media import PlainPlanner
+from firewall.engine.way import Refusal, Way
 from firewall.net.address import address_number
 from firewall.ruleset.policy import MediaPolicy, Policy, Zone
 from firewall.ruleset.zones import zone_fit
 from firewall.sip.media_endpoint import (
+    NOWHERE,
     Endpoint,
-    Formats,
     MediaProtocol,
     endpoints,
     formats,
     is_rtp_medium,
+    medium_kind,
     named_address,
 )
 from firewall.sip.offer_answer import NegotiatedMedium, negotiate
-from firewall.sip.sdp import Direction, MediaDescription
-
-Refusal = Literal[
-    "media_port_range",
-    "media_family_gap",
-    "media_third_party",
-    "media_no_address",
-    "media_signalling_port",
-    "media_too_many_ways",
-]
-NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port", "media_too_many_ways"})
-"""What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
+from firewall.sip.sdp import MediaDescription
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 MAX_CUT = 32  # so many of those beyond are told
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
-_NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - RFC 3264 §8.4: who puts media on hold names it
-_KIND_LIMIT = 16
 _REMEMBERED_ADDRESSES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One direction of a negotiated medium, toward one address and port.
-
-    ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
-    must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
-    way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
-    ``is_latched``. ``is_spare``: it is an ICE candidate that may not be opened, and there are other addresses that may.
-    """
-
-    key: PinholeKey
-    kind: str
-    protocol: MediaProtocol
-    index: int
-    formats: Formats
-    direction: Direction
-    src: Party
-    dst: Party
-    is_early: bool = False
-    is_expected: bool = False
-    refusal: Refusal | None = None
-    latches: bool = False
-    is_latched: bool = False
-    is_spare: bool = False
 
 
 class Planner:
@@ -80,9 +44,15 @@ class Planner:
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
         self._is_inside = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_inside)
+        self._plain = PlainPlanner(policy, self._fits, self._comparable)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
+        plain = self._plain.ways(negotiation)
+        return plain if plain is not None else self.uncommon_ways(negotiation)
+
+    def uncommon_ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
+        """Return the same without looking whether all of it is plain."""
         ways: dict[PinholeKey, Way] = {}
         has_room: set[tuple[object, ...]] = set()
         for way in self._wanted(negotiation):
@@ -126,17 +96,17 @@ class Planner:
         medium: NegotiatedMedium,
     ) -> list[Way]:
         flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
-        flows = flows and sender.address not in _NOWHERE
+        flows = flows and sender.address not in NOWHERE
         is_media = flows and receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
         is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
-        kind, accepted, rtp_sources = _kind(receiver), formats(receiver), endpoints(sender, "rtp")
+        kind, accepted, rtp_sources = medium_kind(receiver), formats(receiver), endpoints(sender, "rtp")
         ways: list[Way] = []
         for protocol in _protocols(receiver):
             # RTCP may come from the RTP port where only one side shares it (RFC 5761 §5.1.1).
             sources = rtp_sources if protocol == "rtp" else (*rtp_sources, *endpoints(sender, protocol))
             judged: list[Way] = []
             for endpoint in endpoints(receiver, protocol, is_muxed=is_muxed):
-                is_expected = is_media and protocol == "rtp" and endpoint[0] not in _NOWHERE
+                is_expected = is_media and protocol == "rtp" and endpoint[0] not in NOWHERE
                 for key in self._keys(endpoint, sources, src, protocol):
                     way = Way(
                         key, kind, protocol, index, accepted, sender.direction, src, dst, is_expected=is_expected
@@ -147,7 +117,7 @@ class Planner:
 
     def _offer_ways(self, offer: Offer) -> Iterator[Way]:
         for index, medium in enumerate(offer.description.media):
-            kind, offered = _kind(medium), formats(medium)
+            kind, offered = medium_kind(medium), formats(medium)
             for protocol in _protocols(medium):
                 judged: list[Way] = []
                 for endpoint in endpoints(medium, protocol):
@@ -160,7 +130,7 @@ class Planner:
         self, endpoint: Endpoint, sources: Iterable[Endpoint], src: Party, protocol: MediaProtocol
     ) -> Iterator[PinholeKey]:
         """The keys of a way: one for each source that the policy wants to fit."""
-        known = [source for source in sources if _number(source[0]) is not None and source[0] not in _NOWHERE]
+        known = [source for source in sources if _number(source[0]) is not None and source[0] not in NOWHERE]
         same_family = [source for source in known if (":" in source[0]) == (":" in endpoint[0])]
         if not any(self._fits(source[0], src) for source in same_family):
             own = [(src.ip, 0)] if (":" in src.ip) == (":" in endpoint[0]) else []
@@ -186,7 +156,7 @@ class Planner:
     def _judged(self, way: Way, endpoint: Endpoint) -> Iterator[Way]:
         """The way with the reason why it may not be opened, if there is one; none for media on hold."""
         address, port = endpoint
-        if address in _NOWHERE:
+        if address in NOWHERE:
             return
         refusal: Refusal | None = None
         number = _number(address)
@@ -257,11 +227,6 @@ def _with_spares(ways: list[Way], receiver: MediaDescription) -> list[Way]:
         return ways
     named = named_address(receiver)
     return [replace(way, is_spare=True) if way.refusal is not None and way.key.dst_ip != named else way for way in ways]
-
-
-def _kind(medium: MediaDescription) -> str:
-    """The medium's word; text where T.140 hides under another (RFC 4103 §7 registers both text and audio forms)."""
-    return "text" if medium.is_real_time_text else medium.media.lower()[:_KIND_LIMIT]
 
 
 def _number(address: str) -> int | None:

@@ -2,11 +2,11 @@
 
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_flow import MediaAnomaly, MediaFlow
-from firewall.engine.media_plan import Way
 from firewall.engine.pinhole_table import Cause, Hole, Shut
 from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
 from firewall.engine.recording import flow_id
 from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RtpStream
 from firewall.ruleset.emergency import wire_text

@@ -4,9 +4,9 @@ from firewall.engine.alarm import AlarmMemory, media_alarm
 from firewall.engine.call import Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_plan import NEVER_OPENED, Way
 from firewall.engine.outputs import Output, Write
-from firewall.engine.pinhole import Pinhole
+from firewall.engine.pinhole import MediaVerdict, Pinhole
+from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
 from firewall.ruleset.policy import Policy
@@ -16,18 +16,16 @@ _EARLY = Decision("allow", "media_early")
 
 
 class MediaVerdicts:
-    """The verdicts of one policy."""
+    """The verdicts of one policy. ``are_by_packet``: a rule may decide on media, so packets must be looked at."""
 
     def __init__(self, policy: Policy, rules: Rules, ledger: Ledger, alarms: AlarmMemory) -> None:
         self._policy = policy
         self._rules = rules
         self._ledger = ledger
         self._alarms = alarms
-
-    @property
-    def are_by_packet(self) -> bool:
-        """Whether a rule may decide on media, so that packets must be looked at."""
-        return self._rules.about_media
+        self.are_by_packet = rules.about_media
+        self._inspect = rules.media_inspect or policy.media.inspect
+        self._timeout_ns = policy.media.timeout_ns
 
     def decide(
         self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
@@ -35,7 +33,7 @@ class MediaVerdicts:
         """Decide on a way, without a packet (None) or with one."""
         if way.refusal is not None and datagram is None:
             return Decision("drop", way.refusal)
-        if not self._rules.about_media:
+        if not self.are_by_packet:
             return _EARLY if way.is_early else _NEGOTIATED
         key = way.key
         datagram = datagram or Datagram(
@@ -54,18 +52,10 @@ class MediaVerdicts:
 
     def pinhole(self, call_id: str, way: Way, decision: Decision, override: str | None) -> Pinhole:
         """Return the pinhole that carries a decision out."""
-        media = self._policy.media
         rule = decision.rule
-        return Pinhole(
-            way.key,
-            way.protocol,
-            call_id,
-            media.timeout_ns,
-            "allow" if decision.verdict == "allow" or override is not None else "drop",
-            rule.inspect
-            if rule is not None and rule.inspect is not None
-            else self._rules.media_inspect or media.inspect,
-        )
+        inspect = rule.inspect if rule is not None and rule.inspect is not None else self._inspect
+        verdict: MediaVerdict = "allow" if decision.verdict == "allow" or override is not None else "drop"
+        return Pinhole(way.key, way.protocol, call_id, self._timeout_ns, verdict, inspect)
 
     def hurt(
         self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int

@@ -4,12 +4,13 @@ RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 a
 gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from firewall.engine.dialog import DialogId, dialog_id
-from firewall.sip.body import body_parts
+from firewall.sip.body import contents_of_type
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
@@ -28,8 +29,7 @@ class Party(msgspec.Struct, frozen=True):
     ip: str
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
 
     ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
@@ -43,8 +43,7 @@ class Offer:
     cseq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before."""
 
     offer: Offer
@@ -135,9 +134,8 @@ def description_of(message: Message) -> SessionDescription | None:
     """Return the session description in a message's body, however deep in a multipart body; None without one."""
     if not message.body or b"m=" not in message.body:
         return None
-    for part in body_parts(message):
-        if part.content_type == "application/sdp":
-            return parse_sdp(part.content)
+    for content in contents_of_type(message, "application/sdp"):
+        return parse_sdp(content)
     return None
 
 

@@ -1,7 +1,5 @@
 """What the engine wants done: the closed list of outputs of ``Engine.handle``, in the order they must happen."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from firewall.engine.decide import Decision
@@ -68,15 +66,13 @@ class Forward(msgspec.Struct, frozen=True):
     datagram: Datagram
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Send this datagram, made by the engine (a SIP response to a rejected request), from ``src_ip:src_port``."""
 
     datagram: Datagram
 
 
-@dataclass(frozen=True, slots=True)
-class PinholesChanged:
+class PinholesChanged(msgspec.Struct, frozen=True):
     """Open and close these pinholes, before anything that follows.
 
     ``closed`` comes first. An ``opened`` one whose key is open already takes its place: its verdict or inspection

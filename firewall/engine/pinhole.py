@@ -1,17 +1,18 @@
 """Pinholes: what the firewall lets pass of a call's media, one direction of one negotiated flow each."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from firewall.ruleset.policy import Inspect
 
 MediaTransport = Literal["UDP", "TCP"]
+MediaVerdict = Literal["allow", "drop"]
 PinholeKind = Literal["rtp", "rtcp", "msrp", "udp"]
 """``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983)."""
 
 
-class PinholeKey(NamedTuple):
+class PinholeKey(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What the kernel compares. ``src_ip`` None: any address, within ``src_zone`` where that is named; ``src_port``
     None: any port. No two open pinholes have the same key."""
 
@@ -39,7 +40,7 @@ class Pinhole(msgspec.Struct, frozen=True):
     kind: PinholeKind
     call_id: str
     timeout_ns: int
-    verdict: Literal["allow", "drop"] = "allow"
+    verdict: MediaVerdict = "allow"
     inspect: Inspect = "sample"
 
 

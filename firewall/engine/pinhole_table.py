@@ -2,17 +2,16 @@
 
 import heapq
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
-from firewall.engine.media_plan import Refusal, Way
 from firewall.engine.outputs import PinholesChanged
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.timestamp import NEVER_NS
+from firewall.engine.way import Refusal, Way
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.media_endpoint import Endpoint
 
@@ -27,8 +26,7 @@ _MAX_FLOWS = 4096  # of one pinhole that a gateway has for all its calls
 _MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may make them
 
 
-@dataclass(slots=True)
-class Hole:
+class Hole(msgspec.Struct, eq=False):
     """One open pinhole with the calls that hold it, the latest last; ``closes_at_ns`` once no call does.
 
     ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
@@ -42,7 +40,7 @@ class Hole:
     opened_ns: int
     last_ns: int
     scheduled_ns: int
-    owners: dict[str, Way] = field(default_factory=dict)
+    owners: dict[str, Way] = msgspec.field(default_factory=dict)
     emergency: EmergencyMark | None = None
     override: str | None = None
     closes_at_ns: int | None = None
@@ -52,7 +50,7 @@ class Hole:
     counted_ns: int = 0
     is_flooded: bool = False
     is_sampled: bool = False
-    flows: dict[Endpoint, MediaFlow] = field(default_factory=dict)
+    flows: dict[Endpoint, MediaFlow] = msgspec.field(default_factory=dict)
     is_told_idle: bool = False
     latched: Endpoint | None = None
 
@@ -112,8 +110,7 @@ class Hole:
         return flow
 
 
-@dataclass(frozen=True, slots=True)
-class Shut:
+class Shut(msgspec.Struct, frozen=True):
     """Why an endpoint is not open: what was refused when it was negotiated, or when and why its pinhole was closed."""
 
     call_id: str
@@ -177,9 +174,14 @@ class PinholeTable:
         """Take a pinhole as open from now on."""
         key = hole.pinhole.key
         self._holes[key] = hole
-        for other in self.toward((key.dst_ip, key.dst_port)):
-            hole.take_over(other)
-        self._by_destination.setdefault((key.dst_ip, key.dst_port), []).append(hole)
+        destination = key.dst_ip, key.dst_port
+        there = self._by_destination.get(destination)
+        if there is None:
+            self._by_destination[destination] = [hole]
+        else:
+            for other in there:
+                hole.take_over(other)
+            there.append(hole)
         self._schedule(hole, hole.scheduled_ns)
         self._opened[key] = hole.pinhole
         self._new.add(key)
@@ -202,10 +204,11 @@ class PinholeTable:
         """Take a pinhole as closed."""
         key = hole.pinhole.key
         del self._holes[key]
-        holes = self._by_destination[key.dst_ip, key.dst_port]
-        holes.remove(hole)
-        if not holes:
-            del self._by_destination[key.dst_ip, key.dst_port]
+        destination = key.dst_ip, key.dst_port
+        there = self._by_destination[destination]
+        there.remove(hole)
+        if not there:
+            del self._by_destination[destination]
         hole.cause = cause
         self._opened.pop(key, None)
         if key in self._new:
@@ -216,13 +219,13 @@ class PinholeTable:
             flow.is_plain = False
         self.remember_shut(Shut(hole.pinhole.call_id, hole.way, now_ns, cause))
 
-    def changes(self) -> list[PinholesChanged]:
-        """Return what was opened and closed since this was asked last, as at most one output."""
+    def changes(self) -> PinholesChanged | None:
+        """Return what was opened and closed since this was asked last; None for nothing."""
         if not self._opened and not self._closed:
-            return []
+            return None
         changed = PinholesChanged(tuple(self._opened.values()), tuple(self._closed.values()))
         self._opened, self._closed, self._new = {}, {}, set()
-        return [changed]
+        return changed
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which a pinhole may have to be closed."""

@@ -12,12 +12,12 @@ import msgspec
 
 from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
 from firewall.engine.dialog import DialogId, Trigger, next_state, response_trigger
-from firewall.engine.media_plan import Way
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.related import identity_of
 from firewall.engine.timestamp import instant
+from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.media_endpoint import Formats

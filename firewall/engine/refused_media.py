@@ -7,11 +7,11 @@ from firewall.engine.call import Call
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
-from firewall.engine.media_plan import Way
 from firewall.engine.media_record import refused_packet_record
 from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
 from firewall.engine.record import RtpDecision
 from firewall.engine.timestamp import NEVER_NS
+from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.net.media_port import is_media_port
 from firewall.ruleset.facts import EmergencyMark

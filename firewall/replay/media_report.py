@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import get_args
 
-from firewall.engine.media_plan import Refusal
 from firewall.engine.record import RtpDecision, StreamFields
+from firewall.engine.way import Refusal
 
 # Decisions that are the policy's doing; the others are about senders that the call does not know.
 OWN_REASONS = frozenset({"rule", "media_timeout", *get_args(Refusal)})

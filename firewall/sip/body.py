@@ -36,6 +36,15 @@ def body_parts(message: Message) -> tuple[BodyPart, ...]:
     return tuple(parts)
 
 
+def contents_of_type(message: Message, content_type: str) -> list[bytes]:
+    """Return what the leaf parts of a media type (in lower case, without parameters) contain."""
+    if not message.body:
+        return []
+    if message.header("content-type") == content_type:
+        return [message.body]  # as most are written; the same that is told below
+    return [part.content for part in body_parts(message) if part.content_type == content_type]
+
+
 def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
     media_type, _, params = headers["content-type"].partition(";")
     media_type = media_type.strip().lower()

@@ -2,13 +2,14 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from msgspec import Struct
+
 from firewall.net.remembered import remembered
 from firewall.net.rtp_stream import STATIC_CLOCK_RATES
-from firewall.sip.sdp import MediaDescription
+from firewall.sip.sdp import MediaDescription, payload_maps
 
 MediaProtocol = Literal["rtp", "rtcp", "msrp", "udp"]
 """``udp``: what SDP negotiates over UDP that is no RTP, as fax (T.38), data channels (RFC 8841), floor control."""
@@ -16,6 +17,9 @@ Endpoint = tuple[str, int]
 """Address and port; the address as the description has it where it is none (a host name)."""
 
 _LAST_PORT = 65535
+_KIND_LIMIT = 16
+NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
+"""Who puts media on hold names one of these (RFC 3264 §8.4)."""
 MAX_PORTS = 8  # of a range ``m=audio 49170/2``: hierarchical encodings (RFC 8866 §5.14) have few layers
 MAX_CANDIDATES = 8  # of each component: more than ICE needs (RFC 8445 §5.1.1), few enough for a hostile description
 _MSRP_URI = re.compile(r"msrps?://(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;\[\]]+):([0-9]{1,5})[/;]", re.ASCII)
@@ -27,8 +31,7 @@ _STATIC_ENCODINGS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Formats:
+class Formats(Struct, frozen=True):
     """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known.
 
     Events have no clock rate: all packets of one have the timestamp of its beginning (RFC 4733 §2.2.1), so these say
@@ -45,7 +48,6 @@ class Formats:
         return Formats(self.payload_types | other.payload_types, tuple(codecs), tuple(rates.items()))
 
 
-@lru_cache(maxsize=64)
 def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:
     """Return where this medium takes packets of a protocol: the address it names, then its ICE candidates.
 
@@ -61,7 +63,7 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     if protocol == "rtcp" and is_muxed:
         return ()
     named = _rtcp_endpoints(medium) if protocol == "rtcp" else _ports(medium, medium.port)
-    if not medium.attribute_values("candidate"):
+    if "candidate" not in medium.own.by_name:
         return named
     component = 2 if protocol == "rtcp" else 1
     candidates = [
@@ -88,14 +90,30 @@ def named_address(medium: MediaDescription) -> str | None:
     return _address(medium.address) if medium.address is not None else None
 
 
-@lru_cache(maxsize=64)
+@remembered(4096)
+def plain_address(text: str) -> str | None:
+    """Return an address in the form of ``endpoints``; None for a host name, for nowhere, and for one with a zone."""
+    address = _printed(text)
+    return None if address is None or address in NOWHERE or "%" in address else address
+
+
+def medium_kind(medium: MediaDescription) -> str:
+    """Return the medium's word; text where T.140 hides under another (RFC 4103 §7 registers both text and audio)."""
+    return "text" if medium.is_real_time_text else medium.media.lower()[:_KIND_LIMIT]
+
+
 def formats(medium: MediaDescription) -> Formats:
     """Return the RTP formats that a medium takes."""
-    maps = medium.rtpmap
+    return _formats(medium.formats, medium.attribute_values("rtpmap"))
+
+
+@lru_cache(maxsize=64)  # most media of a network have the formats of others
+def _formats(words: tuple[str, ...], rtpmap: tuple[str, ...]) -> Formats:
+    maps = payload_maps(rtpmap)
     codecs: dict[str, None] = {}
     payload_types: list[int] = []
     rates: list[tuple[int, int]] = []
-    for word in medium.formats:
+    for word in words:
         if not (word.isascii() and word.isdigit() and len(word) <= 3 and int(word) < 128):
             continue
         payload_type = int(word)
@@ -152,7 +170,11 @@ def _named(address: str | None, port: int) -> tuple[Endpoint, ...]:
 @remembered(4096)
 def _address(text: str) -> str:
     """An address as the kernel prints it (RFC 5952); what is none stays as it is."""
+    return _printed(text) or text
+
+
+def _printed(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        return text
+        return None

@@ -1,12 +1,15 @@
 """Session descriptions, read far enough to know their media (RFC 8866 §5, RFC 3264)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
+from msgspec import Struct
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-_DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
+_DIRECTIONS: Mapping[str, Direction] = {
+    "sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive",
+}  # fmt: skip
 _NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4: an address that receives nothing
 _MAX_PORT = 65535
 # A description is looked at several times while a message is decided, and said again in other messages.
@@ -14,8 +17,7 @@ _REMEMBERED = 64
 _LONGEST_REMEMBERED_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadMap:
+class PayloadMap(Struct, frozen=True):
     """``a=rtpmap``: the encoding's name in lower case, clock rate (Hz), channels or other parameters (§6.6)."""
 
     encoding: str
@@ -23,8 +25,7 @@ class PayloadMap:
     parameters: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """``a=candidate``: an address that ICE may choose (RFC 8839 §5.1)."""
 
     component: int
@@ -34,11 +35,19 @@ class Candidate:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaDescription:
+class Attributes(Struct, frozen=True):
+    """The ``a=`` lines of one section, or of the session: in order, and their values by name ('' for a flag)."""
+
+    lines: tuple[str, ...]
+    by_name: Mapping[str, Sequence[str]]
+    direction: Direction | None = None
+
+
+class MediaDescription(Struct, frozen=True):
     """One ``m=`` section; ``port`` is 0 for a rejected stream (RFC 3264 §6), ``address`` from the ``c=`` that holds.
 
-    Attributes are read when asked for; one of the session stands where the section has none of its own.
+    An attribute of the session stands where the section has none of its own. ``direction`` is which way media flows,
+    from the describing side's view (RFC 8866 §6.7).
     """
 
     media: str
@@ -46,37 +55,34 @@ class MediaDescription:
     proto: str
     formats: tuple[str, ...]
     address: str | None
-    attributes: tuple[str, ...]
+    own: Attributes
+    of_session: Attributes
+    direction: Direction
     number_of_ports: int = 1
-    session_attributes: tuple[str, ...] = ()
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The ``a=`` lines of the section."""
+        return self.own.lines
 
     def attribute(self, name: str) -> str | None:
         """Return the value of the first attribute of this name ('' for a flag); None when absent. Section only."""
-        values = self.attribute_values(name)
+        values = self.own.by_name.get(name)
         return values[0] if values else None
 
     def attribute_values(self, name: str) -> tuple[str, ...]:
         """Return the values of every attribute of this name in the section ('' for a flag)."""
-        return _by_name(self.attributes).get(name, ())
+        return tuple(self.own.by_name.get(name, ()))
 
     def inherited(self, name: str) -> str | None:
         """Return an attribute's first value from the section, else from the session; None when absent."""
-        values = self.attribute_values(name) or _by_name(self.session_attributes).get(name, ())
+        values = self.own.by_name.get(name) or self.of_session.by_name.get(name)
         return values[0] if values else None
 
     @property
     def is_rejected(self) -> bool:
         """Port 0: the stream is refused, or offered to be closed (RFC 3264 §6, §8.2)."""
         return self.port == 0
-
-    @property
-    def direction(self) -> Direction:
-        """Which way media flows, from the describing side's view (RFC 8866 §6.7)."""
-        for attributes in (self.attributes, self.session_attributes):
-            for attribute in attributes:
-                if attribute in _DIRECTIONS:
-                    return attribute
-        return "sendrecv"
 
     @property
     def is_held(self) -> bool:
@@ -86,7 +92,7 @@ class MediaDescription:
     @property
     def rtpmap(self) -> Mapping[str, PayloadMap]:
         """The encoding of each payload type that has one (RFC 8866 §6.6)."""
-        return _payload_maps(self.attribute_values("rtpmap"))
+        return payload_maps(self.attribute_values("rtpmap"))
 
     @property
     def fmtp(self) -> dict[str, str]:
@@ -146,7 +152,10 @@ class MediaDescription:
     @property
     def is_real_time_text(self) -> bool:
         """T.140 text over RTP (RFC 4103), alone or behind redundancy."""
-        return any(payload.encoding == "t140" for payload in self.rtpmap.values())
+        for payload in self.rtpmap.values():  # noqa: SIM110 - asked for each medium of each call
+            if payload.encoding == "t140":
+                return True
+        return False
 
     @property
     def is_msrp(self) -> bool:
@@ -154,79 +163,110 @@ class MediaDescription:
         return self.proto.upper().endswith("MSRP")
 
 
-@dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """A session: every line as (type, value) in order, its own attributes, and its media sections."""
+    """A session: its media sections, and every line as (type, value) in order. What says the same is equal."""
 
-    lines: tuple[tuple[str, str], ...]
+    __slots__ = ("_body", "_lines", "attributes", "media")
+
+    attributes: tuple[str, ...]
+    """Of the session, not of a section."""
     media: tuple[MediaDescription, ...]
-    attributes: tuple[str, ...] = ()
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._lines: tuple[tuple[str, str], ...] | None = None
+        (_, connections, attributes), *sections = _sections(body)
+        address = _connection_address(connections[-1]) if connections else None
+        shared = _attributes(attributes)
+        self.attributes = shared.lines
+        self.media = tuple([_medium(section, address, shared) for section in sections])
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Every line as (type, value)."""
+        if self._lines is None:
+            written = [line for line in _text(self._body).split("\n") if len(line) > 2 and line[1] == "="]
+            self._lines = tuple([(line[0], line[2:].strip()) for line in written])
+        return self._lines
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionDescription) and (self._body == other._body or self.lines == other.lines)
+
+    def __hash__(self) -> int:
+        return hash(self.lines)
 
 
 def parse_sdp(body: bytes) -> SessionDescription:
     """Read a session description. Any bytes give one; lines that are none are left out."""
-    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else _parse(body)
+    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else SessionDescription(body)
 
 
-def _parse(body: bytes) -> SessionDescription:
-    lines = tuple(
-        [
-            (line[0], line[2:].strip())
-            for line in body.decode("utf-8", "surrogateescape").replace("\r", "\n").split("\n")
-            if len(line) > 2 and line[1] == "="
-        ]
-    )
-    session_address: str | None = None
-    session_attributes: list[str] = []
-    sections: list[list[tuple[str, str]]] = []
-    for kind, value in lines:
-        if kind == "m":
-            sections.append([(kind, value)])
-        elif sections:
-            sections[-1].append((kind, value))
-        elif kind == "c":
-            session_address = _connection_address(value)
-        elif kind == "a":
-            session_attributes.append(value)
-    inherited = tuple(session_attributes)
-    media = tuple(_media(section, session_address, inherited) for section in sections)
-    return SessionDescription(lines, media, inherited)
+_parse_short = lru_cache(maxsize=_REMEMBERED)(SessionDescription)
+
+_Section = tuple[str, list[str], list[str]]
+"""What its lines ``m=`` (the session's part has none), ``c=`` and ``a=`` say."""
 
 
-_parse_short = lru_cache(maxsize=_REMEMBERED)(_parse)
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape").replace("\r", "\n")
 
 
-def _media(
-    section: list[tuple[str, str]], session_address: str | None, session_attributes: tuple[str, ...]
-) -> MediaDescription:
-    words = section[0][1].split()
+def _sections(body: bytes) -> list[_Section]:
+    connections: list[str] = []
+    attributes: list[str] = []
+    sections = [("", connections, attributes)]
+    for line in _text(body).split("\n"):
+        kind = line[:2]
+        if kind == "a=":
+            if len(line) > 2:
+                attributes.append(line[2:].strip())
+        elif kind == "c=":
+            if len(line) > 2:
+                connections.append(line[2:])
+        elif kind == "m=" and len(line) > 2:
+            connections, attributes = [], []
+            sections.append((line[2:], connections, attributes))
+    return sections
+
+
+def _medium(section: _Section, session_address: str | None, shared: Attributes) -> MediaDescription:
+    line, connections, attributes = section
+    words = line.split()
     port_text, _, count_text = words[1].partition("/") if len(words) > 1 else ("", "", "")
     port = _number(port_text)
-    own = [_connection_address(value) for kind, value in section if kind == "c"]
+    own = _attributes(attributes)
     return MediaDescription(
-        media=words[0] if words else "",
-        port=port if port is not None and port <= _MAX_PORT else 0,
-        proto=words[2] if len(words) > 2 else "",
-        formats=tuple(words[3:]),
-        address=own[0] if own else session_address,
-        attributes=tuple([value for kind, value in section if kind == "a"]),
-        number_of_ports=_number(count_text) or 1,
-        session_attributes=session_attributes,
+        words[0] if words else "",
+        port if port is not None and port <= _MAX_PORT else 0,
+        words[2] if len(words) > 2 else "",
+        tuple(words[3:]),
+        _connection_address(connections[0]) if connections else session_address,
+        own,
+        shared,
+        own.direction or shared.direction or "sendrecv",
+        (_number(count_text) or 1) if count_text else 1,
     )
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _by_name(attributes: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+def _attributes(lines: list[str]) -> Attributes:
     """``name:value`` or the flag ``name`` alone; names are case-sensitive (RFC 8866 §5.13)."""
     by_name: dict[str, list[str]] = {}
-    for attribute in attributes:
-        name, _, value = attribute.partition(":")
-        by_name.setdefault(name, []).append(value.strip())
-    return {name: tuple(values) for name, values in by_name.items()}
+    direction: Direction | None = None
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            direction = direction or _DIRECTIONS.get(name)
+        known = by_name.get(name)
+        if known is None:
+            by_name[name] = [value.strip()]
+        else:
+            known.append(value.strip())
+    return Attributes(tuple(lines), by_name, direction)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
+def payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
+    """Return the encoding of each payload type that values of ``a=rtpmap`` name."""
     maps: dict[str, PayloadMap] = {}
     for value in values:
         payload_type, _, encoding = value.partition(" ")

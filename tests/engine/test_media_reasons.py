@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import get_args
 
 from firewall.engine.media_flow import MediaAnomaly
-from firewall.engine.media_plan import Refusal
 from firewall.engine.media_reasons import MEDIA_ANOMALIES, MEDIA_REASONS
 from firewall.engine.media_record import SETTINGS
 from firewall.engine.reasons import REASONS
+from firewall.engine.way import Refusal
 from firewall.ruleset.schema import MEDIA_KEYS
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live.flow_sets import (
@@ -50,7 +51,7 @@ def test_no_two_pinholes_share_an_element_unless_only_the_zone_of_a_known_source
     one: PinholeKey, other: PinholeKey
 ) -> None:
     if element_of(one) == element_of(other):
-        assert one[2:] == other[2:]
+        assert replace(one, src_zone=None) == replace(other, src_zone=None)
         assert one.src_ip is not None or one.src_zone == other.src_zone
 
 
@@ -63,8 +64,8 @@ def test_every_pinhole_has_a_set_that_is_declared(key: PinholeKey) -> None:
 def test_keys_are_the_bytes_that_nftables_compares() -> None:
     key = PinholeKey("UDP", "carrier", "192.0.2.10", 4096, "198.51.100.10", 40_000)
     assert element_of(key) == Element("media4_port", bytes.fromhex("c000020a 10000000 c633640a 9c400000"))
-    assert element_of(key._replace(src_port=None)) == Element("media4", bytes.fromhex("c000020a c633640a 9c400000"))
-    anywhere = key._replace(src_ip=None, src_port=None)
+    assert element_of(replace(key, src_port=None)) == Element("media4", bytes.fromhex("c000020a c633640a 9c400000"))
+    anywhere = replace(key, src_ip=None, src_port=None)
     assert element_of(anywhere) == Element("media4_from_carrier", bytes.fromhex("c633640a 9c400000"))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
@@ -102,7 +103,7 @@ def test_one_pinhole_with_another_verdict_takes_the_place_of_the_first(kernel: K
 
 
 def test_two_pinholes_that_are_one_to_the_kernel_close_with_the_last(kernel: Kernel) -> None:
-    other = Pinhole(pinhole().key._replace(src_zone="psap"), "rtp", "2", HOUR_NS)
+    other = Pinhole(replace(pinhole().key, src_zone="psap"), "rtp", "2", HOUR_NS)
     kernel.pinholes.change([pinhole(), other], [])
     kernel.pinholes.change([], [pinhole()])
     assert len(kernel.elements()) == 1

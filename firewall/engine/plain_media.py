@@ -1,0 +1,121 @@
+"""The plan of what nearly every call negotiates: RTP with one address of its own zone on each side, RTCP on the next
+port. It is made at once, without the questions that ``media_plan.py`` asks of everything else; the ways are the same.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from firewall.engine.negotiation import Negotiation, Offer, Party, Session
+from firewall.engine.pinhole import PinholeKey
+from firewall.engine.way import Way
+from firewall.ruleset.policy import Policy
+from firewall.sip.media_endpoint import Formats, is_rtp_medium, medium_kind, plain_address
+from firewall.sip.media_endpoint import formats as formats_of
+from firewall.sip.offer_answer import negotiate
+from firewall.sip.sdp import Direction, MediaDescription
+
+_MAX_MEDIA = 16  # far below what would be too many ways of one call
+
+
+class _Plain(Struct, frozen=True):
+    """What is needed of a plain medium; RTCP has the port above ``port``."""
+
+    ip: str
+    port: int
+    kind: str
+    formats: Formats
+    direction: Direction
+    is_muxed: bool
+
+
+class PlainPlanner:
+    """Plans by one policy. ``fits`` tells whether an address is where a party may have its media; ``zone_of`` with
+    which zone the sources of a party are compared."""
+
+    def __init__(
+        self, policy: Policy, fits: Callable[[str, Party], bool], zone_of: Callable[[Party], str | None]
+    ) -> None:
+        self._fits = fits
+        self._zone_of = zone_of
+        self._is_by_address = policy.media.source == "address"
+        self._are_offers_open = policy.media.early == "offer"
+        self._first_port, self._last_port = policy.media.ports
+        self._signalling_ports = policy.signalling_ports
+
+    def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
+        """Return the ways of a call that has one session or one offer, all of it plain; None for any other."""
+        sessions = negotiation.sessions.values()
+        offers = [each for each in negotiation.offers.values() if not each.is_final] if self._are_offers_open else []
+        if len(sessions) + len(offers) != 1:
+            return None if sessions or offers else {}
+        ways = self._session_ways(*sessions) if sessions else self._offer_ways(*offers)
+        if ways is None:
+            return None
+        by_key = {way.key: way for way in ways}
+        return by_key if len(by_key) == len(ways) else None  # media that share a way
+
+    def _session_ways(self, session: Session) -> list[Way] | None:
+        offerer, answerer = session.offer.by, session.answerer
+        media = negotiate(session.offer.description, session.answer)
+        if not self._is_by_address or len(media) > _MAX_MEDIA:
+            return None
+        ways: list[Way] = []
+        for index, medium in enumerate(media):
+            if not medium.is_accepted or medium.answer is None:
+                continue
+            offer, answer = self._plain(medium.offer, offerer), self._plain(medium.answer, answerer)
+            if offer is None or answer is None or (":" in offer.ip) != (":" in answer.ip):
+                return None
+            to_offerer, to_answerer = medium.flows_to_offerer, medium.flows_to_answerer
+            is_muxed = offer.is_muxed and answer.is_muxed
+            is_silent = medium.offer.media.lower() not in ("audio", "video")
+            if is_silent or (session.is_renewed and not (to_offerer and to_answerer)):
+                to_offerer = to_answerer = False
+            for sender, receiver, src, dst, is_expected in (
+                (answer, offer, answerer, offerer, to_offerer),
+                (offer, answer, offerer, answerer, to_answerer),
+            ):
+                kind, formats, direction = receiver.kind, receiver.formats, sender.direction
+                key = PinholeKey("UDP", None, sender.ip, None, receiver.ip, receiver.port)
+                ways.append(Way(key, kind, "rtp", index, formats, direction, src, dst, is_expected=is_expected))
+                if not is_muxed:
+                    key = PinholeKey("UDP", None, sender.ip, None, receiver.ip, receiver.port + 1)
+                    ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst))
+        return ways
+
+    def _offer_ways(self, offer: Offer) -> list[Way] | None:
+        media, src, dst = offer.description.media, offer.to, offer.by
+        if len(media) > _MAX_MEDIA:
+            return None
+        zone = self._zone_of(src)
+        ways: list[Way] = []
+        for index, medium in enumerate(media):
+            if medium.port == 0:
+                continue
+            plain = self._plain(medium, dst)
+            if plain is None:
+                return None
+            kind, formats = plain.kind, plain.formats
+            key = PinholeKey("UDP", zone, None, None, plain.ip, plain.port)
+            ways.append(Way(key, kind, "rtp", index, formats, "sendrecv", src, dst, is_early=True))
+            key = PinholeKey("UDP", zone, None, None, plain.ip, plain.port + 1)
+            ways.append(Way(key, kind, "rtcp", index, formats, "sendrecv", src, dst, is_early=True))
+        return ways
+
+    def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:
+        port, attributes = medium.port, medium.own.by_name
+        ip = plain_address(medium.address) if medium.address is not None else None
+        if (
+            ip is None
+            or medium.number_of_ports != 1
+            or not self._first_port <= port < self._last_port
+            or port in self._signalling_ports
+            or port + 1 in self._signalling_ports
+            or "candidate" in attributes
+            or "rtcp" in attributes
+            or not is_rtp_medium(medium)
+            or not self._fits(ip, party)
+        ):
+            return None
+        return _Plain(ip, port, medium_kind(medium), formats_of(medium), medium.direction, "rtcp-mux" in attributes)

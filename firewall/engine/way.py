@@ -1,0 +1,46 @@
+"""One direction of a negotiated medium, and why one may not be opened."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from firewall.engine.negotiation import Party
+from firewall.engine.pinhole import PinholeKey
+from firewall.sip.media_endpoint import Formats, MediaProtocol
+from firewall.sip.sdp import Direction
+
+Refusal = Literal[
+    "media_port_range",
+    "media_family_gap",
+    "media_third_party",
+    "media_no_address",
+    "media_signalling_port",
+    "media_too_many_ways",
+]
+NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port", "media_too_many_ways"})
+"""What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
+
+
+class Way(Struct, frozen=True):
+    """One direction of a negotiated medium, toward one address and port.
+
+    ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
+    must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
+    way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
+    ``is_latched``. ``is_spare``: it is an ICE candidate that may not be opened, and there are other addresses that may.
+    """
+
+    key: PinholeKey
+    kind: str
+    protocol: MediaProtocol
+    index: int
+    formats: Formats
+    direction: Direction
+    src: Party
+    dst: Party
+    is_early: bool = False
+    is_expected: bool = False
+    refusal: Refusal | None = None
+    latches: bool = False
+    is_latched: bool = False
+    is_spare: bool = False

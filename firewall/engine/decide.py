@@ -88,7 +88,8 @@ class Rules:
                 continue
             if rule.ban_ns is not None:
                 self.bans.add(facts.datagram.src_ip, rule, now_ns + rule.ban_ns)
-            return self._excepted(Decision(_action(rule, facts), "rule", rule, shadow), facts, standing)
+            action = rule.action if rule.action != "reject" else _rejection(facts)
+            return self._excepted(Decision(action, "rule", rule, shadow), facts, standing)
         return self._excepted(self._without_rule(facts, standing, shadow), facts, standing)
 
     @property
@@ -145,6 +146,8 @@ class Rules:
 
     def _excepted(self, decision: Decision, facts: Facts, standing: Standing) -> Decision:
         """Let the exception policies have the last word on what would pass, but never on an emergency call."""
+        if not (standing.log_failing or standing.untracked):
+            return decision
         if decision.verdict != "allow" or facts.emergency is not None:
             return decision
         exceptions = self.policy.exceptions
@@ -166,11 +169,10 @@ def _unknown_fields(datagram: Datagram) -> frozenset[str]:
     return unknown if datagram.src_ip else unknown | _FIELDS_OF_SOURCE
 
 
-def _action(rule: Rule, facts: Facts) -> Verdict:
-    """Return the rule's action; what nobody may answer (RFC 3261 §17: a response, an ACK) is dropped, not rejected."""
-    if rule.action == "reject" and (not isinstance(facts.message, Request) or facts.message.method == "ACK"):
-        return "drop"
-    return rule.action
+def _rejection(facts: Facts) -> Verdict:
+    """Return what becomes of a message to be rejected: what nobody may answer (RFC 3261 §17: a response, an ACK) is
+    dropped."""
+    return "reject" if isinstance(facts.message, Request) and facts.message.method != "ACK" else "drop"
 
 
 def decision_line(decision: Decision, policy: Policy) -> int | None:

@@ -85,7 +85,7 @@ class Engine:
         outputs: list[Output] = []
         if isinstance(event, FlowsCounted):
             outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
-        if engine_ns >= self._due_ns or self._media.is_refusing:
+        if engine_ns >= self._due_ns or self._media.refused.flows:
             outputs += self._expire(engine_ns)
         if isinstance(event, DatagramReceived):  # nearly all events there are
             outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)

@@ -35,7 +35,8 @@ _RATE_NS = 500_000_000  # between shorter looks one burst is no rate
 class Media:
     """All media that the engine knows of.
 
-    Until ``takeover_until_ns`` media of unknown calls is let through: an earlier run was here not long ago.
+    ``refused`` has what does not pass. Until ``takeover_until_ns`` media of unknown calls is let through: an earlier
+    run was here not long ago.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class Media:
         self._calls = calls
         self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, is_logged=is_logged)
         self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
-        self._refused = RefusedMedia(self.table, policy)
+        self.refused = RefusedMedia(self.table, policy)
 
     def adopt(self, policy: Policy, rules: Rules, now_ns: int, wall_ns: int) -> list[Output]:
         """Decide from now on as this policy says, on the flows that are open, too."""
         self._policy = self._checks.policy = policy
         self._pinholes.adopt(policy, rules)
-        self._refused.adopt(policy)
+        self.refused.adopt(policy)
         outputs: list[Output] = []
         for call in self._calls.all():
             if call.media is not None:
@@ -106,9 +107,9 @@ class Media:
         self._checks.is_watched = True
         hole = self._pinholes.fitting(datagram)
         if hole is None:
-            if event.copied == "all" and not self._refused.is_media(datagram):
+            if event.copied == "all" and not self.refused.is_media(datagram):
                 return []
-            if now_ns < self.takeover_until_ns and self._refused.is_unknown(datagram, now_ns):
+            if now_ns < self.takeover_until_ns and self.refused.is_unknown(datagram, now_ns):
                 return self._told(self._pinholes.take_over(datagram, now_ns, wall_ns))
             return self._refuse(event, None, now_ns, wall_ns)
         # While a daemon that was restarted learns which calls there are, what it is told of has passed.
@@ -130,13 +131,13 @@ class Media:
     @property
     def refused_packets(self) -> int:
         """How many packets were refused: as the kernel counted them, or as they were seen."""
-        return self._refused.packets
+        return self.refused.packets
 
     def concerns(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram that is no signalling is media: of an open pinhole, or to be refused."""
         if self._policy.media.mode == "off":
             return False
-        return self._pinholes.fitting(datagram) is not None or self._refused.is_media(datagram)
+        return self._pinholes.fitting(datagram) is not None or self.refused.is_media(datagram)
 
     def facts(self, datagram: Datagram) -> Facts | None:
         """Return what the rules see of a packet that an open pinhole fits; None where none does."""
@@ -149,7 +150,7 @@ class Media:
             flow = hole.flows.get((ends.src_ip, ends.src_port))
             if flow is not None and flow.is_plain:
                 return flow
-        return self._refused.flow(ends)
+        return self.refused.flow(ends)
 
     def counted(self, event: FlowsCounted, now_ns: int, wall_ns: int) -> list[Output]:
         """Take over what the kernel counted."""
@@ -169,7 +170,7 @@ class Media:
             if more > 0:
                 hole.last_ns = now_ns
             hole.counted, hole.counted_octets, hole.counted_ns = count.packets, count.octets, now_ns
-        self._refused.total = max(self._refused.total, event.refused_packets)
+        self.refused.total = max(self.refused.total, event.refused_packets)
         return self._told(outputs)
 
     def recover_calls(self, recovered: Sequence[RecoveredCall], now_ns: int) -> list[Output]:
@@ -202,7 +203,7 @@ class Media:
         outputs: list[Output] = [*self._checks.expire(now_ns, wall_ns)]
         for hole in self.table.due(now_ns):
             outputs += self._pinholes.close_due(hole, now_ns, wall_ns)
-        outputs += [Write(record) for record in self._refused.ended(now_ns, wall_ns)]
+        outputs += [Write(record) for record in self.refused.ended(now_ns, wall_ns)]
         return self._told(outputs)
 
     def stopped(self, now_ns: int, wall_ns: int) -> list[Output]:
@@ -211,7 +212,7 @@ class Media:
         for hole in self.table.all():
             hole.cause = "stopped"
             outputs += [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
-        return outputs + [Write(record) for record in self._refused.ended(now_ns, wall_ns, everything=True)]
+        return outputs + [Write(record) for record in self.refused.ended(now_ns, wall_ns, everything=True)]
 
     def due_keys(self, now_ns: int) -> tuple[PinholeKey, ...]:
         """Return the pinholes whose counts matter to what ``expire`` will do at an instant."""
@@ -219,14 +220,9 @@ class Media:
         keys.update(dict.fromkeys(self._checks.due_keys(now_ns)))
         return tuple(keys)
 
-    @property
-    def is_refusing(self) -> bool:
-        """Whether there are refused flows: ``expire`` sorts them by their last packets at each event, due or not."""
-        return len(self._refused) > 0
-
     def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        return min(self.table.next_deadline(), self._refused.next_deadline(), self._checks.next_deadline())
+        return min(self.table.next_deadline(), self.refused.next_deadline(), self._checks.next_deadline())
 
     def _told(self, outputs: list[Output]) -> list[Output]:
         """What is to be told, then what is to be opened and closed.
@@ -243,7 +239,7 @@ class Media:
     def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""
         is_sample = event.copied != "all"
-        found = self._refused.refuse(event.datagram, opened, self._calls, now_ns, wall_ns, is_sample=is_sample)
+        found = self.refused.refuse(event.datagram, opened, self._calls, now_ns, wall_ns, is_sample=is_sample)
         outputs: list[Output] = [Write(found.record)] if found.record is not None else []
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:

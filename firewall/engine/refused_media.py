@@ -53,22 +53,21 @@ class _Flow:
 
 
 class RefusedMedia:
-    """The refused flows, the longest silent first. ``total`` is the kernel's own count of refused packets."""
+    """The ``flows`` that are refused, the longest silent first: they are put in that order at each event (``ended``).
+
+    ``total`` is the kernel's own count of refused packets."""
 
     def __init__(self, table: PinholeTable, policy: Policy) -> None:
         self.total = 0
         self._ended_packets = 0
         self._table = table
-        self._flows: OrderedDict[Ends, _Flow] = OrderedDict()
+        self.flows: OrderedDict[Ends, _Flow] = OrderedDict()
         self.adopt(policy)
-
-    def __len__(self) -> int:
-        return len(self._flows)
 
     @property
     def packets(self) -> int:
         """How many packets were refused: as the kernel counted them, or as they were seen."""
-        return self.total or self._ended_packets + sum(flow.counts.packets for flow in self._flows.values())
+        return self.total or self._ended_packets + sum(flow.counts.packets for flow in self.flows.values())
 
     def adopt(self, policy: Policy) -> None:
         """Judge from now on as this policy says."""
@@ -104,13 +103,13 @@ class RefusedMedia:
         """Take note of a packet that no pinhole fits, or none did before ``opened``; ``is_sample``: not every one of
         its flow is seen."""
         ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
-        flow = self._flows.get(ends)
+        flow = self.flows.get(ends)
         if flow is None:
-            if len(self._flows) >= MAX_FLOWS:
-                _, forgotten = self._flows.popitem(last=False)
+            if len(self.flows) >= MAX_FLOWS:
+                _, forgotten = self.flows.popitem(last=False)
                 forgotten.counts.is_plain = False
                 self._ended_packets += forgotten.counts.packets
-            flow = self._flows[ends] = _Flow(datagram, ends)
+            flow = self.flows[ends] = _Flow(datagram, ends)
         before = flow.reason
         if opened is not None:  # it was faster than the message that negotiated it
             flow.reason, flow.call_id, flow.way, flow.shut = (
@@ -124,7 +123,7 @@ class RefusedMedia:
         flow.counts.take(datagram.payload, now_ns)
         flow.counts.is_plain = True
         flow.ordered_ns = now_ns
-        self._flows.move_to_end(ends)
+        self.flows.move_to_end(ends)
         record = None
         if flow.reason != before:
             emergency = self._emergency(calls.get(flow.call_id))
@@ -133,32 +132,32 @@ class RefusedMedia:
 
     def flow(self, ends: Ends) -> MediaFlow | None:
         """Return the counts of a refused flow."""
-        flow = self._flows.get(ends)
+        flow = self.flows.get(ends)
         return flow.counts if flow is not None and flow.counts.is_plain else None
 
     def ended(self, now_ns: int, wall_ns: int, *, everything: bool = False) -> list[RtpDecision]:
         """Return the records of the flows that have ended, with their counts; of all when the firewall stops."""
         records: list[RtpDecision] = []
-        while self._flows:
-            ends, flow = next(iter(self._flows.items()))
+        while self.flows:
+            ends, flow = next(iter(self.flows.items()))
             last_ns = flow.counts.last_ns
             if everything or last_ns + IDLE_NS <= now_ns:
-                del self._flows[ends]
+                del self.flows[ends]
                 flow.counts.is_plain = False
                 self._ended_packets += flow.counts.packets
                 records.append(self._record("ended", flow.first, flow, None, wall_ns))
             elif last_ns > flow.ordered_ns:
                 flow.ordered_ns = last_ns
-                self._flows.move_to_end(ends)
+                self.flows.move_to_end(ends)
             else:
                 break
         return records
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which a flow may have ended."""
-        if not self._flows:
+        if not self.flows:
             return NEVER_NS
-        return next(iter(self._flows.values())).ordered_ns + IDLE_NS
+        return next(iter(self.flows.values())).ordered_ns + IDLE_NS
 
     def _why(self, datagram: Datagram, now_ns: int) -> tuple[str, str | None, Way | None, Shut | None]:
         target = (datagram.dst_ip, datagram.dst_port)

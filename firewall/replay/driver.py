@@ -122,7 +122,7 @@ class _Run:
 
     def _frame(self, reader: CaptureReader, frame: CaptureRecord) -> None:
         self._last_ns = frame.timestamp_ns
-        if reader.has_open_bodies:
+        if reader.open_bodies:
             for quiet in reader.quiet(frame.timestamp_ns):
                 self._arrival(quiet, reader)
         for arrival in reader.read(frame):

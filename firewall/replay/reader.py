@@ -56,12 +56,9 @@ class CaptureReader:
         self._ports = ports
         self._decoder = FrameDecoder(interfaces=interfaces)
         self._streams = SipStreams(ports)
+        self.open_bodies = self._streams.open_bodies
+        """Where a message without Content-Length may be whole by now (``quiet``), before the next frame is read."""
         self._unread: set[str] = set()
-
-    @property
-    def has_open_bodies(self) -> bool:
-        """Whether a message without Content-Length may be whole by now (``quiet``), before the next frame is read."""
-        return bool(self._streams.open_bodies)
 
     def quiet(self, now_ns: int) -> list[Arrival]:
         """Return the messages without Content-Length whose senders have been quiet for long enough."""

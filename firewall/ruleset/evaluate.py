@@ -28,8 +28,8 @@ from firewall.ruleset.expression import (
     Value,
 )
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import Reader, Values
-from firewall.ruleset.fields import reader_of
+from firewall.ruleset.field_spec import OneReader, Reader, Values
+from firewall.ruleset.fields import one_reader_of, reader_of
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.regex import compile_regex
 
@@ -75,6 +75,9 @@ def _all_of(predicates: list[Predicate]) -> Predicate:
     if len(predicates) == 2:
         first, second = predicates
         return lambda facts: first(facts) and second(facts)
+    if len(predicates) == 3:
+        first, second, third = predicates
+        return lambda facts: first(facts) and second(facts) and third(facts)
 
     def all_of(facts: Facts) -> bool:
         for predicate in predicates:  # noqa: SIM110 - a generator for all() doubles the cost per packet
@@ -121,6 +124,11 @@ def operand_reader(operand: Operand) -> Reader:
                     return lambda facts: tuple([ascii_upper(text) for text in texts(facts)])
             assert_never(function)
     assert_never(operand)
+
+
+def _one(operand: Operand) -> OneReader | None:
+    """The reader of an operand that has one value at most, where the field table has one."""
+    return one_reader_of(operand) if isinstance(operand, Field) else None
 
 
 def _texts(operand: Operand) -> _Texts:
@@ -191,7 +199,8 @@ def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predi
         case _:
             wanted = value
     if comparator == "==":
-        return lambda facts: wanted in read(facts)
+        one = _one(operand)
+        return (lambda facts: one(facts) == wanted) if one is not None else lambda facts: wanted in read(facts)
     if comparator == "!=":
 
         def all_differ(facts: Facts) -> bool:
@@ -256,11 +265,12 @@ def _membership(operand: Operand, items: tuple[Item, ...]) -> Predicate:
             case SetMembers(_, members) if isinstance(members, frozenset):
                 tests.append(_in_values(read, members))
             case SetMembers():
-                tests.append(_in_set(_numbers(read), item))
+                tests.append(_any_address(operand, _inside_set(item)))
     if texts or numbers:
-        tests.append(_in_values(read, frozenset(texts) | frozenset(numbers)))
+        one, values = _one(operand), frozenset(texts) | frozenset(numbers)
+        tests.append(_in_values(read, values) if one is None else lambda facts: one(facts) in values)
     if networks:
-        tests.append(_in_networks(_numbers(read), merged(networks)))
+        tests.append(_in_networks(operand, merged(networks)))
     tests += [_in_range(read, each) for each in ranges]
     return tests[0] if len(tests) == 1 else _any_of(tests)
 
@@ -275,14 +285,10 @@ def _in_values(read: Reader, wanted: frozenset[str | int]) -> Predicate:
     return in_values
 
 
-def _in_networks(addresses: _Numbers, networks: tuple[Network, ...]) -> Predicate:
+def _in_networks(operand: Operand, networks: tuple[Network, ...]) -> Predicate:
     if len(networks) == 1:
-        return _network_comparison(addresses, networks[0].first, networks[0].last, inside=True)
-    return _any_address(addresses, _inside(networks))
-
-
-def _in_set(addresses: _Numbers, item: SetMembers) -> Predicate:
-    return _any_address(addresses, _inside_set(item))
+        return _network_comparison(_numbers(operand_reader(operand)), networks[0].first, networks[0].last, inside=True)
+    return _any_address(operand, _inside(networks))
 
 
 @lru_cache(maxsize=256)
@@ -303,7 +309,11 @@ def _inside(networks: tuple[Network, ...]) -> Callable[[int], bool]:
     return inside
 
 
-def _any_address(addresses: _Numbers, inside: Callable[[int], bool]) -> Predicate:
+def _any_address(operand: Operand, inside: Callable[[int], bool]) -> Predicate:
+    one, addresses = cast("Callable[[Facts], int | None] | None", _one(operand)), _numbers(operand_reader(operand))
+    if one is not None:
+        return lambda facts: (address := one(facts)) is not None and inside(address)
+
     def in_networks(facts: Facts) -> bool:
         for address in addresses(facts):  # noqa: SIM110 - a generator for any() doubles the cost per packet
             if inside(address):

@@ -11,6 +11,8 @@ FieldType = Literal["text", "number", "address", "flag", "protocol"]
 Values = tuple[str | int, ...]
 Reader = Callable[[Facts], Values]
 """Every value of a field in one message, in wire order; () where it is absent."""
+OneReader = Callable[[Facts], str | int | None]
+"""The value of a field that never has more than one; None where it is absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class FieldSpec:
     ``own`` is True for sosgate's fields, False for those whose name and meaning are Wireshark's. ``family`` limits an
     address field to IPv4 or IPv6. ``maximum`` is the greatest number; ``choices`` are all the texts there can be.
     A flag of our own always has exactly one value, and standing alone it means "is true"; a flag of Wireshark's
-    standing alone means "is present", as there. A protocol can be present, and searched when ``searchable``.
+    standing alone means "is present", as there. A protocol can be present, and searched when ``searchable``. ``one``
+    reads the same as ``read``, and faster: for fields with one value at most that nearly every policy asks for.
     """
 
     name: str
@@ -32,3 +35,4 @@ class FieldSpec:
     maximum: int | None = None
     choices: tuple[str, ...] | None = None
     searchable: bool = False
+    one: OneReader | None = None

@@ -5,11 +5,12 @@ in wire order: text as str, numbers as int, addresses on the line of ``net.addre
 """
 
 from difflib import get_close_matches
+from operator import attrgetter
 from typing import get_args
 
 from firewall.ruleset.expression import Field
 from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values
 from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
 from firewall.ruleset.sdp_fields import SDP_FIELDS
@@ -24,6 +25,10 @@ def _zone_src(facts: Facts) -> Values:
 
 def _zone_dst(facts: Facts) -> Values:
     return (facts.zone_dst,) if facts.zone_dst is not None else ()
+
+
+def _is_emergency(facts: Facts) -> bool:
+    return facts.emergency is not None
 
 
 def _emergency(facts: Facts) -> Values:
@@ -47,7 +52,15 @@ def _anomalies(facts: Facts) -> Values:
 
 
 _OWN_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec("emergency", "flag", "The message belongs to an emergency call", _emergency, own=True, maximum=1),
+    FieldSpec(
+        "emergency",
+        "flag",
+        "The message belongs to an emergency call",
+        _emergency,
+        own=True,
+        maximum=1,
+        one=_is_emergency,
+    ),
     FieldSpec(
         "emergency.class",
         "text",
@@ -63,8 +76,8 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         _emergency_service,
         own=True,
     ),
-    FieldSpec("zone.src", "text", "Zone the packet comes from", _zone_src, own=True),
-    FieldSpec("zone.dst", "text", "Zone the packet goes to", _zone_dst, own=True),
+    FieldSpec("zone.src", "text", "Zone the packet comes from", _zone_src, own=True, one=attrgetter("zone_src")),
+    FieldSpec("zone.dst", "text", "Zone the packet goes to", _zone_dst, own=True, one=attrgetter("zone_dst")),
     FieldSpec(
         "dialog.state",
         "text",
@@ -115,6 +128,11 @@ def reader_of(field: Field) -> Reader:
     if field.header is not None:
         return header_reader(field.header)
     return FIELDS[field.name].read
+
+
+def one_reader_of(field: Field) -> OneReader | None:
+    """Return the reader of a field's one value, where it has one (``FieldSpec.one``)."""
+    return FIELDS[field.name].one if field.header is None else None
 
 
 def similar_field(name: str) -> str | None:

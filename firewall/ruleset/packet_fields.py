@@ -101,7 +101,19 @@ def _innermost(read: Callable[[Datagram], Values]) -> Reader:
     return lambda facts: read(facts.datagram)
 
 
+def _one_source(facts: Facts) -> int | None:
+    src_ip = facts.datagram.src_ip
+    return address_number(src_ip) if src_ip else None
+
+
 NET_FIELDS: tuple[FieldSpec, ...] = tuple(
-    FieldSpec(f"net.{part}", "address", f"{what}, IPv4 or IPv6", _innermost(read), own=True)
+    FieldSpec(
+        f"net.{part}",
+        "address",
+        f"{what}, IPv4 or IPv6",
+        _innermost(read),
+        own=True,
+        one=_one_source if part == "src" else None,
+    )
     for part, read, what in _ADDRESSES
 )

@@ -149,6 +149,11 @@ def _method(facts: Facts) -> Values:
     return (message.method,) if isinstance(message, Request) else ()
 
 
+def _one_method(facts: Facts) -> str | None:
+    message = facts.message
+    return message.method if isinstance(message, Request) else None
+
+
 def header_reader(header: str) -> Reader:
     """Return the reader of a header by its name, any case, compact form included: one value per header line."""
     return _of_message(lambda message: message.header_values(header))
@@ -322,7 +327,7 @@ def _header_fields() -> list[FieldSpec]:
 
 SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip", "protocol", "A SIP message that could be read", _of_message(_raw), searchable=True),
-    FieldSpec("sip.Method", "text", "Method of a request", _method),
+    FieldSpec("sip.Method", "text", "Method of a request", _method, one=_one_method),
     FieldSpec(
         "sip.Request-Line",
         "text",

@@ -5,8 +5,10 @@ from typing import Final
 
 import pytest
 
+from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Field
-from firewall.ruleset.fields import FIELDS, HEADER_FIELD, reader_of, similar_field
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.fields import FIELDS, HEADER_FIELD, one_reader_of, reader_of, similar_field
 from tests.ruleset.captured import facts
 
 # Wireshark's type names and ours.
@@ -53,6 +55,15 @@ def test_every_reader_gives_values_of_its_type(name: str) -> None:
         assert isinstance(values, tuple)
         assert all(isinstance(value, kinds) for value in values)
         assert spec.maximum is None or all(0 <= int(value) <= spec.maximum for value in values)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in FIELDS.items() if spec.one is not None])
+def test_the_one_value_of_a_field_is_the_only_one_it_has(name: str) -> None:
+    one = one_reader_of(Field(name))
+    assert one is not None
+    for about in (*facts(), Facts(Datagram("", 0, "", 0, b""))):
+        value = one(about)
+        assert FIELDS[name].read(about) == (() if value is None else (value,))
 
 
 def test_a_header_is_read_by_any_name() -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
-from firewall.engine.transaction import TransactionId
 from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
-from firewall.sip.message import Message, Request
+from firewall.sip.message import Message, Request, TransactionId
 
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
@@ -30,7 +29,7 @@ ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
 def begins_call(message: Message | None) -> bool:
     """Tell whether a message could begin a call: an INVITE or MESSAGE outside a dialog."""
-    return isinstance(message, Request) and message.method in ATTEMPT_METHODS and message.to_tag is None
+    return isinstance(message, Request) and message.to_tag is None and message.method in ATTEMPT_METHODS
 
 
 @dataclass(slots=True)

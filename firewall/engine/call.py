@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
-from firewall.engine.dialog import DialogId, dialog_id, next_state, trigger_of
-from firewall.engine.transaction import Transaction, TransactionId, own_transaction_id, transaction_id
+from firewall.engine.dialog import next_state, trigger_of
+from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
-from firewall.sip.message import Message, Request
+from firewall.sip.message import DialogId, Message, Request, Response, TransactionId
 
 SECOND_NS = 1_000_000_000
 TRANSACTION_NS = 32 * SECOND_NS
@@ -26,9 +28,23 @@ DIALOG_NS = 24 * 3600 * SECOND_NS
 
 _MAX_TRANSACTIONS = 64  # per call: the oldest is forgotten; long subscriptions refresh for ever
 _MAX_DIALOGS = 64  # per call: forks and forged To tags alike
+_RINGING: frozenset[TransactionState] = frozenset({"proceeding"})
+_UNANSWERED: frozenset[TransactionState] = frozenset({"trying", "proceeding"})
 _SESSION_EXPIRES = re.compile(r"\s*(\d{1,7})", re.ASCII)
 
 Follows = Literal["response", "in_dialog", "cancel", "reject_ack"]
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a message stands in its call.
+
+    ``state``: in which it finds its dialog. ``follows``: what it belongs to that was already allowed, None for
+    nothing. ``is_repeated``: it is a retransmission of a message that was let through.
+    """
+
+    state: DialogState = "none"
+    follows: Follows | None = None
+    is_repeated: bool = False
 
 
 @dataclass(slots=True)
@@ -57,38 +73,36 @@ class Call:
         due_ns = self.attempt.answer_due_ns if self.attempt is not None else None
         return self.deadline_ns if due_ns is None else min(due_ns, self.deadline_ns)
 
-    def state_for(self, message: Message) -> DialogState:
-        """Return the state in which a message finds its dialog."""
-        identifier = dialog_id(message)
-        if identifier is not None:
-            return self.dialogs.get(identifier, "none")
-        return "early" if "early" in self.dialogs.values() and message.from_tag in self.tags else "none"
+    def place_of(self, message: Message) -> Place:
+        """Return where a message stands in this call."""
+        known, dialog = self._transaction_of(message), message.dialog_id
+        state = self.dialogs.get(dialog) if dialog is not None else None
+        if isinstance(message, Request):
+            follows = self._follows(message, known, in_dialog=state is not None)
+            is_repeated = self._is_repeated_by(message, known)
+        else:
+            follows = "response" if known is not None and known.is_allowed else None
+            # The answer of another fork has a To tag of its own (RFC 3261 §13.2.2.4).
+            is_other_fork = message.status_code < 300 and dialog is not None and state is None
+            is_repeated = known is not None and not is_other_fork and known.is_repeated_by(message)
+        if dialog is None and "early" in self.dialogs.values() and message.from_tag in self.tags:
+            state = "early"
+        return Place(state or "none", follows, is_repeated)
 
-    def follows(self, message: Message) -> Follows | None:
-        """Tell why a message belongs to something this call was already allowed, None when it does not."""
-        known = self._transaction_of(message)
+    def _follows(self, request: Request, known: Transaction | None, *, in_dialog: bool) -> Follows | None:
         is_allowed = known is not None and known.is_allowed
-        if not isinstance(message, Request):
-            return "response" if is_allowed else None
-        if message.method == "CANCEL":
+        if request.method == "CANCEL":
             return "cancel" if is_allowed else None
-        if message.method == "ACK" and known is not None:
+        if request.method == "ACK" and known is not None:
             return "in_dialog" if is_allowed else "reject_ack"
-        if message.method == "NOTIFY" and message.to_tag in self.tags and self._is_subscribed():
+        if request.method == "NOTIFY" and request.to_tag in self.tags and self._is_subscribed():
             return "in_dialog"  # it may come before the response to its SUBSCRIBE or REFER (RFC 6665 §4.4.1)
-        return "in_dialog" if dialog_id(message) in self.dialogs else None
+        return "in_dialog" if in_dialog else None
 
-    def is_repeated_by(self, message: Message) -> bool:
-        """Tell whether a message is a retransmission of one that was let through."""
-        if isinstance(message, Request) and message.method == "CANCEL":
-            transaction = own_transaction_id(message)
-            return transaction is not None and transaction in self.transactions
-        known = self._transaction_of(message)
-        if known is None or not known.is_repeated_by(message):
-            return False
-        dialog = dialog_id(message)
-        # The answer of another fork has a To tag of its own (RFC 3261 §13.2.2.4).
-        return isinstance(message, Request) or message.status_code >= 300 or dialog is None or dialog in self.dialogs
+    def _is_repeated_by(self, request: Request, known: Transaction | None) -> bool:
+        if request.method != "CANCEL":
+            return known is not None and known.is_repeated_by(request)
+        return own_transaction_id(request) in self.transactions
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message carries a tag of this call, so that an invented Call-ID inherits nothing."""
@@ -101,21 +115,22 @@ class Call:
     def forwarded(self, message: Message, now_ns: int) -> None:
         """Take note of a message that was let through."""
         if isinstance(message, Request):
-            self._note_request(message, Transaction(message.method))
+            self._note_request(message, "trying")
+        elif 200 <= message.status_code < 300:
+            self._read_session_timer(message)
         known = self._transaction_of(message)
         if known is not None:
             known.note(message)
         self._move_dialogs(message)
-        self._read_session_timer(message)
         self._extend(now_ns)
 
     def rejected(self, request: Request) -> None:
         """Take note of a request that the firewall answered itself."""
-        self._note_request(request, Transaction(request.method, "rejected"))
+        self._note_request(request, "rejected")
 
     def pick_up(self, message: Message) -> None:
         """Take a dialog as confirmed whose beginning an earlier run of the firewall saw."""
-        identifier = dialog_id(message)
+        identifier = message.dialog_id
         if identifier is not None:
             self.dialogs[identifier] = "confirmed"
             self.tags.update(identifier)
@@ -134,54 +149,58 @@ class Call:
 
     def is_ringing(self) -> bool:
         """Tell whether an INVITE got a provisional response and no final one yet."""
-        return any(each.method == "INVITE" and each.state == "proceeding" for each in self.transactions.values())
+        return self._is_inviting(_RINGING)
 
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
-        return any(
-            each.method == "INVITE" and each.state in ("trying", "proceeding") for each in self.transactions.values()
-        )
+        return self._is_inviting(_UNANSWERED)
+
+    def _is_inviting(self, states: frozenset[TransactionState]) -> bool:
+        for transaction in self.transactions.values():
+            if transaction.method == "INVITE" and transaction.state in states:
+                return True
+        return False
 
     def _transaction_of(self, message: Message) -> Transaction | None:
-        identifier = transaction_id(message)
+        identifier = message.transaction_id
         return self.transactions.get(identifier) if identifier is not None else None
 
     def _is_subscribed(self) -> bool:
         return any(each.is_allowed and each.method in ("SUBSCRIBE", "REFER") for each in self.transactions.values())
 
-    def _note_request(self, request: Request, transaction: Transaction) -> None:
+    def _note_request(self, request: Request, state: TransactionState) -> None:
         if request.from_tag is not None and (not self.tags or request.to_tag in self.tags):
             self.tags.add(request.from_tag)
         identifier = own_transaction_id(request)
         if identifier is None or identifier in self.transactions:
             return
-        self.transactions[identifier] = transaction
+        self.transactions[identifier] = Transaction(request.method, state)
         if len(self.transactions) > _MAX_TRANSACTIONS:
             del self.transactions[next(iter(self.transactions))]
 
     def _move_dialogs(self, message: Message) -> None:
         trigger = trigger_of(message)
-        identifier = dialog_id(message)
-        if identifier is not None and trigger is not None:
+        if trigger is None:
+            return
+        identifier = message.dialog_id
+        if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
             if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
                 self.dialogs[identifier] = state
                 self.tags.update(identifier)
                 if state == "early":
-                    self.forks.setdefault(identifier, transaction_id(message))
+                    self.forks.setdefault(identifier, message.transaction_id)
         if trigger == "failure":
             # A final failure ends every early dialog of its request, whatever tag each had (RFC 3261 §13.2.2.3).
-            failed = transaction_id(message)
+            failed = message.transaction_id
             for early, transaction in self.forks.items():
                 if transaction == failed and self.dialogs[early] == "early":
                     self.dialogs[early] = "terminated"
 
-    def _read_session_timer(self, message: Message) -> None:
+    def _read_session_timer(self, success: Response) -> None:
         """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""
-        if isinstance(message, Request) or not 200 <= message.status_code < 300:
-            return
-        if message.cseq_method in ("INVITE", "UPDATE"):
-            interval = _SESSION_EXPIRES.match(message.header("session-expires") or "")
+        if success.cseq_method in ("INVITE", "UPDATE"):
+            interval = _SESSION_EXPIRES.match(success.header("session-expires") or "")
             # Twice the interval: a peer that refreshes late is still better heard than cut.
             self.session_ns = min(DIALOG_NS, 2 * int(interval[1]) * SECOND_NS) if interval else DIALOG_NS
 

@@ -54,8 +54,9 @@ class CallTable:
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
         """Take note that a message of this call was let through."""
         call.forwarded(message, now_ns)
-        if call.wake_ns < call.scheduled_ns:
-            self._schedule(call, call.wake_ns)
+        wake_ns = call.wake_ns
+        if wake_ns < call.scheduled_ns:
+            self._schedule(call, wake_ns)
 
     def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
         """Take a call as an emergency from now on: it makes room for no other."""

@@ -1,15 +1,11 @@
 """Dialog states as a proxy sees them: one transition table (RFC 3261 §12, §13, §15)."""
 
-from functools import lru_cache
 from typing import Literal
 
 from firewall.ruleset.facts import DialogState
 from firewall.sip.message import Message, Request
 
 Trigger = Literal["provisional", "success", "failure", "end"]
-
-DialogId = tuple[str, str]
-"""Both tags, sorted: the same whichever side sends."""
 
 # What is not in the table changes nothing.
 TRANSITIONS: dict[tuple[DialogState, Trigger], DialogState] = {
@@ -23,15 +19,6 @@ TRANSITIONS: dict[tuple[DialogState, Trigger], DialogState] = {
 
 # RFC 3261 §12.1 (INVITE), RFC 6665 §4.4.1 (SUBSCRIBE, NOTIFY), RFC 3515 §2.4.6 (REFER): what begins a dialog.
 DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "NOTIFY", "REFER"})
-
-
-@lru_cache(maxsize=1)  # asked for several times while one message is decided
-def dialog_id(message: Message) -> DialogId | None:
-    """Return the dialog a message names, None unless it has both tags."""
-    from_tag, to_tag = message.from_tag, message.to_tag
-    if from_tag is None or to_tag is None:
-        return None
-    return (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
 
 
 def trigger_of(message: Message) -> Trigger | None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec.structs import replace
 
-from firewall.engine.dialog import DialogId, dialog_id
 from firewall.sip.body import contents_of_type
-from firewall.sip.message import Message, Request, Response
+from firewall.sip.message import DialogId, Message, Request, Response
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
 _MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same one several times
@@ -72,7 +71,7 @@ class Negotiation:
         return self.sessions.pop(dialog, None) is not None or self.offers.pop(dialog, None) is not None
 
     def _request(self, request: Request, description: SessionDescription, by: Party, to: Party) -> bool:
-        dialog = dialog_id(request)
+        dialog = request.dialog_id
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
@@ -86,7 +85,7 @@ class Negotiation:
         return True
 
     def _response(self, response: Response, description: SessionDescription | None, by: Party, to: Party) -> bool:
-        key, status, dialog = _key(response), response.status_code, dialog_id(response)
+        key, status, dialog = _key(response), response.status_code, response.dialog_id
         offer = self.offers.get(key) if key is not None else None
         if key is not None and offer is not None:
             if status >= 300:

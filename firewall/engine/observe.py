@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, Call
+from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, Call, Place
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Standing
 from firewall.engine.recovery import RecoveredCall
@@ -21,6 +21,7 @@ from firewall.sip.message import Message, Request, parse_message
 TAKEOVER_NS = 3600 * SECOND_NS
 """How long after a start that follows an earlier run unknown in-dialog messages are let through."""
 
+_NOWHERE = Place()
 _SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
 
@@ -56,18 +57,21 @@ class Observer:
     def read(self, datagram: Datagram, now_ns: int) -> Reading:
         """Read a datagram; nothing is remembered of it."""
         message, malformed = _parse(datagram)
-        call = self.calls.get(message.call_id) if message is not None else None
-        facts = Facts(
-            datagram,
-            message,
-            malformed,
-            self._zone(datagram.src_ip, datagram.in_iface),
-            self._zone(datagram.dst_ip, None),
-            self._mark(datagram, message, call, now_ns),
-            call.state_for(message) if call is not None and message is not None else "none",
-        )
-        repeated = call is not None and message is not None and call.is_repeated_by(message)
-        return Reading(facts, call, self._standing(message, call, now_ns), repeated)
+        zone_src = self._zone(datagram.src_ip, datagram.in_iface)
+        zone_dst = self._zone(datagram.dst_ip, None)
+        if message is None:
+            mark = recognise_bytes(datagram.payload, self._definition)
+            facts = Facts(datagram, None, malformed, zone_src, zone_dst, mark)
+            return Reading(facts, None, Standing(log_failing=self.log_failing))
+        call = self.calls.get(message.call_id)
+        place = call.place_of(message) if call is not None else _NOWHERE
+        mark = self._mark(datagram, message, call, now_ns)
+        facts = Facts(datagram, message, None, zone_src, zone_dst, mark, place.state)
+        is_stray = place.follows is None and (message.to_tag is not None or not isinstance(message, Request))
+        is_untracked = call is None and self.calls.is_full
+        is_takeover = now_ns < self.takeover_until_ns
+        standing = Standing(place.follows, is_stray, is_untracked, is_takeover, self.log_failing)
+        return Reading(facts, call, standing, place.is_repeated)
 
     def call_for(self, reading: Reading, now_ns: int) -> Call | None:
         """Return the call a message belongs to, making its entry; None when it has no Call-ID or there is no place."""
@@ -125,29 +129,13 @@ class Observer:
         if call is not None:
             call.rejected(request)
 
-    def _mark(
-        self, datagram: Datagram, message: Message | None, call: Call | None, now_ns: int
-    ) -> EmergencyMark | None:
-        if message is None:
-            return recognise_bytes(datagram.payload, self._definition)
+    def _mark(self, datagram: Datagram, message: Message, call: Call | None, now_ns: int) -> EmergencyMark | None:
         if call is not None and call.emergency is not None and call.belongs(message):
             return call.emergency
         mark = self._recognise(message)
         if mark is None and isinstance(message, Request) and begins_call(message):
             return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
-
-    def _standing(self, message: Message | None, call: Call | None, now_ns: int) -> Standing:
-        if message is None:
-            return Standing(log_failing=self.log_failing)
-        follows = call.follows(message) if call is not None else None
-        return Standing(
-            follows=follows,
-            stray=follows is None and (not isinstance(message, Request) or message.to_tag is not None),
-            untracked=call is None and self.calls.is_full,
-            takeover=now_ns < self.takeover_until_ns,
-            log_failing=self.log_failing,
-        )
 
 
 def _parse(datagram: Datagram) -> tuple[Message | None, str | None]:

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
-from firewall.engine.dialog import DialogId, Trigger, next_state, response_trigger
+from firewall.engine.dialog import Trigger, next_state, response_trigger
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
@@ -21,6 +21,7 @@ from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.media_endpoint import Formats
+from firewall.sip.message import DialogId
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.sdp import Direction
 from firewall.sip.uri import parse_uri

@@ -60,6 +60,8 @@ class RelatedCalls:
         named = _named_call(request, calls)
         if named is not None:
             return named
+        if not self._expected:
+            return None
         identity = identity_of(request.uri)
         expected = self._expected.get(identity) if identity is not None else None
         if expected is None or now_ns > expected.until_ns or datagram.src_ip == expected.not_from_ip:

@@ -1,13 +1,9 @@
 """Transactions as a proxy between two user agents sees them (RFC 3261 §17 with the correction of RFC 6026)."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from firewall.sip.message import Message, Request
-
-TransactionId = tuple[int, str, str]
-"""CSeq number, method (INVITE for its ACK and CANCEL), branch ("" without one)."""
+from firewall.sip.message import Message, Request, TransactionId
 
 TransactionState = Literal["trying", "proceeding", "accepted", "completed", "confirmed", "rejected"]
 TransactionTrigger = Literal["provisional", "success", "failure", "ack"]
@@ -59,20 +55,11 @@ class Transaction:
             self.state = table.get((self.state, trigger), self.state)
 
 
-@lru_cache(maxsize=1)  # asked for several times while one message is decided
-def transaction_id(message: Message) -> TransactionId | None:
-    """Return the transaction a message names; the request CANCEL and an ACK name their INVITE's (RFC 3261 §17.2.3)."""
-    number, method = message.cseq_number, message.cseq_method
-    if number is None or method is None:
-        return None
-    if isinstance(message, Request) and message.method in ("ACK", "CANCEL"):
-        method = "INVITE"
-    return number, method, message.via_branch or ""
-
-
 def own_transaction_id(request: Request) -> TransactionId | None:
     """Return the transaction that a request begins: a CANCEL has responses of its own (RFC 3261 §9.1), an ACK none."""
-    if request.method == "ACK" or request.cseq_number is None or request.cseq_method is None:
+    if request.method != "CANCEL":
+        return request.transaction_id if request.method != "ACK" else None
+    if request.cseq_number is None or request.cseq_method is None:
         return None
     return request.cseq_number, request.cseq_method, request.via_branch or ""
 

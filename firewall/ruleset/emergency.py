@@ -38,8 +38,7 @@ _RAW_REQUEST = re.compile(
 )
 _RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
-_ROUTE = frozenset({"route"})
-_MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info", "content-type"})
+_MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})
 """``_marks`` finds nothing in a message without any of these."""
 _SHOWN = 120  # characters of a URI that the evidence quotes
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
@@ -105,11 +104,10 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         evidence: list[tuple[str, str]] = []  # (service, phrase)
         if isinstance(message, Request):
             _add(evidence, "request_uri", message.request_uri, target_of(message.request_uri))
-            if message.has_any(_ROUTE):
-                for value in message.header_values("route"):
-                    for hop in split_values(value):
-                        uri = parse_name_addr(hop).uri
-                        _add(evidence, "route", uri, target_of(uri))
+            for value in message.header_values("route"):
+                for hop in split_values(value):
+                    uri = parse_name_addr(hop).uri
+                    _add(evidence, "route", uri, target_of(uri))
         _add(evidence, "to", message.to.uri, target_of(message.to.uri))
         values = message.header_values("to")
         if len(values) > 1 or (values and "," in values[0]):
@@ -119,6 +117,8 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
                 _add(evidence, "to", uri, target_of(uri))
         targets = [service for service, _ in evidence]
         callback = message.has_any(_MARKING_HEADERS) and _marks(message, evidence)
+        if _holds_alert(message):
+            evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
         if not evidence:
             return None
         return EmergencyMark(
@@ -230,14 +230,15 @@ def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
                 purpose = f"emergency-{named[1].lower()}"  # no purpose behind it, as an i3 conformance suite writes it
             if purpose in _CALL_PURPOSES:
                 evidence.append((SOS, f"call_info {purpose} (NENA-STA-010.3 §2.1.6)"))
-    if _holds_alert(message):
-        evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
     return "psap-callback" in priorities
 
 
 def _holds_alert(message: Message) -> bool:
     """Tell whether a body part is a CAP alert; only a multipart body that mentions one is taken apart."""
-    content_type = (message.header("content-type") or "").lower()
+    written = message.header("content-type")
+    if written is None:
+        return False
+    content_type = written.lower()
     if content_type.startswith("multipart/"):
         body = message.body.lower()
         if not any(cap.encode() in body for cap in _CAP_TYPES):

@@ -6,13 +6,11 @@ Everything here takes time linear in the head.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from firewall.net.remembered import remembered
-from firewall.sip.headers import split_outside, split_values
-
-ByName = Mapping[str, Sequence[str]]
-"""The values of each header by its canonical name."""
+from firewall.sip.headers import Head, split_outside, split_values
+from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _MAX_UINT32 = 2**32 - 1
@@ -38,12 +36,6 @@ _SINGLE = {
     "content-type": "conflicting_content_type",
     "content-length": None,  # content_length_conflicting, where the body is cut
 }
-# fmt: off
-_METHODS = frozenset({
-    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER",
-    "SUBSCRIBE", "UPDATE",
-})
-# fmt: on
 _ADDRESSES = ("from", "to", "contact", "route", "record-route", "refer-to", "referred-by", "reply-to")
 _LISTS = frozenset({"contact", "route", "record-route"})
 
@@ -55,20 +47,21 @@ _SIP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d 
 _DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*")
 
 
-def head_anomalies(head: bytes, by_name: ByName) -> list[str]:
+def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
     """Return the codes of what is wrong with a message's head, whether request or response."""
     found: list[str] = []
-    odd_bytes = head.translate(None, _PRINTABLE)
+    odd_bytes = head_bytes.translate(None, _PRINTABLE)
     if odd_bytes != b"\r\n" * (len(odd_bytes) // 2):
-        found += _byte_anomalies(head)
-    if not by_name.keys() >= _REQUIRED_NAMES:
-        found += (code for name, code in _REQUIRED.items() if name not in by_name)
-    found += _number_anomalies(by_name)
+        found += _byte_anomalies(head_bytes)
+    first = head.first
+    if not first.keys() >= _REQUIRED_NAMES:
+        found += (code for name, code in _REQUIRED.items() if name not in first)
+    found += _number_anomalies(first)
     for name in _ADDRESSES:
-        if name in by_name:
-            for value in by_name[name]:
+        if name in first:
+            for value in head.values(name):
                 found += _list_anomalies(value) if name in _LISTS else _address_anomalies(value)
-    for value in by_name.get("via", ()):
+    for value in head.values("via"):
         # RFC 4475 §3.2.1: the magic cookie alone names no transaction (RFC 3261 §8.1.1.7).
         if value.endswith("=z9hG4bK") or "=z9hG4bK;" in value:
             found.append("via_branch_empty")
@@ -77,31 +70,31 @@ def head_anomalies(head: bytes, by_name: ByName) -> list[str]:
     return found if len(found) < 2 else list(dict.fromkeys(found))
 
 
-def repetitions(by_name: ByName) -> list[str]:
+def repetitions(repeated: dict[str, list[str]]) -> list[str]:
     """Return the codes of headers that may stand once and stand more often, alike or not."""
     found: list[str] = []
-    repeated = False
+    is_alike = False
     for name, code in _SINGLE.items():
-        values = by_name.get(name)
-        if values is None or len(values) == 1:
+        values = repeated.get(name)
+        if values is None:
             continue
         if len(set(values)) == 1:
-            repeated = True
+            is_alike = True
         elif code is not None:
             found.append(code)
-    return [*found, "repeated_header"] if repeated else found
+    return [*found, "repeated_header"] if is_alike else found
 
 
 def request_anomalies(
-    start_line: str, method: str, request_uri: str, version: str, by_name: ByName, cseq_method: str | None
+    start_line: str, method: str, request_uri: str, version: str, *, max_forwards: str | None, cseq_method: str | None
 ) -> list[str]:
     """Return the codes of what is wrong with a request's start line and with how it fits its headers."""
     found: list[str] = []
     if cseq_method is not None and cseq_method != method:
         found.append("cseq_method_mismatch")
-    if method not in _METHODS and method.upper() in _METHODS:
+    if method not in KNOWN_METHODS and method.upper() in KNOWN_METHODS:
         found.append("method_case")
-    if version != "SIP/2.0" and version.upper() != "SIP/2.0":
+    if version != SIP_VERSION and version.upper() != SIP_VERSION:
         found.append("version_unknown")
     if start_line != f"{method} {request_uri} {version}":
         if "<" in start_line or ">" in start_line:
@@ -116,8 +109,7 @@ def request_anomalies(
         found.append("request_uri_user_ambiguous")
     if request_uri.count(":") > 2 and not _is_host_readable(request_uri):
         found.append("request_uri_host_invalid")
-    values = by_name.get("max-forwards")
-    if values is not None and values[0].strip("0") == "" and values[0]:
+    if max_forwards and not max_forwards.strip("0"):
         found.append("max_forwards_zero")
     return found
 
@@ -125,7 +117,7 @@ def request_anomalies(
 def response_anomalies(status_code: int, version: str) -> list[str]:
     """Return the codes of what is wrong with a response's start line."""
     found = [] if 100 <= status_code < 700 else ["status_code_unknown"]
-    if version.upper() != "SIP/2.0":
+    if version.upper() != SIP_VERSION:
         found.append("version_unknown")
     return found
 
@@ -148,18 +140,18 @@ def _byte_anomalies(head: bytes) -> Iterator[str]:
             yield "not_utf8"
 
 
-def _number_anomalies(by_name: ByName) -> list[str]:
+def _number_anomalies(first: dict[str, str]) -> list[str]:
     found: list[str] = []
-    if "max-forwards" in by_name and not _is_number(by_name["max-forwards"][0], 255):
+    if "max-forwards" in first and not _is_number(first["max-forwards"], 255):
         found.append("max_forwards_invalid")
-    if "expires" in by_name and not _is_number(by_name["expires"][0], _MAX_UINT32):
+    if "expires" in first and not _is_number(first["expires"], _MAX_UINT32):
         found.append("expires_invalid")
-    if "retry-after" in by_name:
+    if "retry-after" in first:
         # RFC 3261 §20.33: a comment or parameters may follow the seconds.
-        seconds = by_name["retry-after"][0].partition(";")[0].partition("(")[0].strip()
+        seconds = first["retry-after"].partition(";")[0].partition("(")[0].strip()
         if not _is_number(seconds, _MAX_UINT32):
             found.append("retry_after_invalid")
-    if "date" in by_name and _SIP_DATE.fullmatch(by_name["date"][0]) is None:
+    if "date" in first and _SIP_DATE.fullmatch(first["date"]) is None:
         found.append("date_invalid")
     return found
 

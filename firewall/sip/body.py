@@ -93,9 +93,9 @@ def _part_headers(section: bytes) -> tuple[dict[str, str], bytes]:
     framed = b"\n" + section  # so that a part without headers, which begins with an empty line, is like any other
     empty_line = find_empty_line(framed)
     head, inner = (framed[: empty_line[0]], framed[empty_line[1] :]) if empty_line else (framed, b"")
-    by_name = read_head(head).by_name
+    headers = read_head(head).first
     return {
-        "content-type": by_name.get("content-type", ["text/plain"])[0],
-        "content-id": by_name.get("content-id", [""])[0],
-        "content-disposition": by_name.get("content-disposition", [""])[0],
+        "content-type": headers.get("content-type", "text/plain"),
+        "content-id": headers.get("content-id", ""),
+        "content-disposition": headers.get("content-disposition", ""),
     }, inner

@@ -181,9 +181,9 @@ class Framer:
             return self._take("junk", start + MAX_MESSAGE_BYTES)
         head_end, body_start = empty_line
         self._is_in_head = False
-        headers = read_head(bytes(buffer[start:head_end])).by_name
-        length, anomaly = announced_length(headers.get("content-length", ()))
-        if length is None and anomaly is None and "content-type" in headers:
+        head = read_head(bytes(buffer[start:head_end]))
+        length, anomaly = announced_length(head)
+        if length is None and anomaly is None and "content-type" in head.first:
             self._searched = self._body_line = body_start
             return self._next()
         if body_start - start + (length or 0) > MAX_MESSAGE_BYTES:

@@ -1,7 +1,10 @@
 """Header field names and the splitting of their values (RFC 3261 §7.3, §20, §25.1)."""
 
 import re
-from typing import NamedTuple
+
+import msgspec
+
+from firewall.net.remembered import remembered
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
@@ -40,59 +43,71 @@ _MOST_KNOWN_NAMES = 4096
 _LONGEST_KNOWN_NAME = 64
 
 
+@remembered(1024)
 def canonical_name(name: str) -> str:
     """Return a header name as sosgate compares it: lower case, compact forms expanded (RFC 3261 §7.3.1, §7.3.3)."""
     lowered = name.lower()
     return COMPACT_FORMS.get(lowered, lowered)
 
 
-class Head(NamedTuple):
-    """The part of a message before the empty line, folded lines joined (RFC 3261 §7.3.1)."""
+class Head(msgspec.Struct, frozen=True):
+    """The part of a message before the empty line. A ``msgspec.Struct`` because one is made for every message."""
 
     start_line: str
-    headers: list[tuple[str, str]]
-    """Name as written and value, in wire order."""
-    by_name: dict[str, list[str]]
-    """The values of each header by its canonical name."""
-    anomalies: tuple[str, ...]
+    lines: list[str]
+    """Those below the start line, folded ones joined (RFC 3261 §7.3.1)."""
+    first: dict[str, str]
+    """The first value of each header, by its canonical name."""
+    repeated: dict[str, list[str]]
+    """All values of the headers that stand more than once, by their canonical names."""
+    anomalies: tuple[str, ...] = ()
     """Codes of what is wrong with its lines."""
-    has_empty_line: bool
+    has_empty_line: bool = False
     """An empty line is among them: the head should have been cut there."""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Name as written and value, in wire order. Few ask for it."""
+        lines = [line.partition(":") for line in self.lines]
+        return [(name.strip(_BLANKS), value.strip(_BLANKS)) for name, colon, value in lines if colon]
+
+    def values(self, canonical: str) -> tuple[str, ...]:
+        """Return all values of a header, by its canonical name, in wire order."""
+        if canonical in self.repeated:
+            return tuple(self.repeated[canonical])
+        return (self.first[canonical],) if canonical in self.first else ()
 
 
 def read_head(head: bytes) -> Head:
     """Split a message's head into its lines. Any bytes give a head."""
-    start_line, _, text = head.decode("utf-8", "surrogateescape").partition("\n")
-    headers: list[tuple[str, str]] = []
-    by_name: dict[str, list[str]] = {}
+    return read_lines(head.decode("utf-8", "surrogateescape").split("\n"))
+
+
+def read_lines(lines: list[str]) -> Head:
+    """Read a head of which the lines were split at their line feeds."""
+    first: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     known = _canonical_names
-    for line in text.split("\n") if text else ():
+    start_line, *lines = lines
+    for line in lines:
         name, colon, value = line.partition(":")
         canonical = known.get(name)
         if canonical is None or not colon:
-            return _read_uncommon_head(start_line, text)
-        value = value.strip(_BLANKS)
-        headers.append((name, value))
-        if canonical in by_name:
-            by_name[canonical].append(value)
+            return _read_uncommon_head(start_line, lines)
+        if canonical in first:
+            repeated.setdefault(canonical, [first[canonical]]).append(value.strip(_BLANKS))
         else:
-            by_name[canonical] = [value]
-    return Head(start_line.rstrip("\r"), headers, by_name, (), has_empty_line=False)
+            first[canonical] = value.strip(_BLANKS)
+    return Head(start_line.rstrip("\r"), lines, first, repeated)
 
 
-def _read_uncommon_head(start_line: str, text: str) -> Head:
+def _read_uncommon_head(start_line: str, lines: list[str]) -> Head:
     """Read a head with folded lines, names not seen before, lines without a colon or the like."""
-    headers: list[tuple[str, str]] = []
-    by_name: dict[str, list[str]] = {}
-    anomalies: set[str] = set()
+    first: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    lines, anomalies = _unfolded(lines)
     has_empty_line = False
-    if text.startswith((" ", "\t")):
-        anomalies.add("start_line_folded")
-    if "\n " in text or "\n\t" in text:
-        if _BLANK_LINE.search(text):
-            anomalies.add("blank_line")
-        text = _FOLD.sub(" ", text)
-    for line in text.split("\n"):
+    for line in lines if lines != [""] else ():  # a start line with its line end, and nothing behind it
         name, colon, value = line.partition(":")
         if not colon:
             if line in ("", "\r"):
@@ -109,9 +124,25 @@ def _read_uncommon_head(start_line: str, text: str) -> Head:
             if len(_canonical_names) >= _MOST_KNOWN_NAMES:
                 _canonical_names.clear()
             _canonical_names[name] = canonical
-        headers.append((written, value.strip(_BLANKS)))
-        by_name.setdefault(canonical, []).append(headers[-1][1])
-    return Head(start_line.rstrip("\r"), headers, by_name, tuple(sorted(anomalies)), has_empty_line)
+        value = value.strip(_BLANKS)
+        if canonical in first:
+            repeated.setdefault(canonical, [first[canonical]]).append(value)
+        else:
+            first[canonical] = value
+    return Head(start_line.rstrip("\r"), lines, first, repeated, tuple(sorted(anomalies)), has_empty_line)
+
+
+def _unfolded(lines: list[str]) -> tuple[list[str], set[str]]:
+    """Join folded lines; return the codes of what is wrong with the folding too."""
+    text = "\n".join(lines)
+    anomalies: set[str] = set()
+    if text.startswith((" ", "\t")):
+        anomalies.add("start_line_folded")
+    if "\n " in text or "\n\t" in text:
+        if _BLANK_LINE.search(text):
+            anomalies.add("blank_line")
+        lines = _FOLD.sub(" ", text).split("\n")
+    return lines, anomalies
 
 
 def split_values(value: str) -> list[str]:

@@ -6,45 +6,58 @@ be told. What can be read with a discernible method is a message, perhaps with *
 """
 
 import re
-from functools import lru_cache
 
 from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
 from firewall.sip.content_length import announced_length
-from firewall.sip.headers import Head, canonical_name, read_head
+from firewall.sip.cseq import MAX_CSEQ, read_cseq
+from firewall.sip.headers import Head, canonical_name, read_head, read_lines
 from firewall.sip.limits import MAX_HEADER_COMMAS, MAX_HEADER_LINES, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.name_addr import NameAddr, parse_name_addr
-from firewall.sip.start_line import find_empty_line, read_request_line, read_status_line
+from firewall.sip.start_line import find_empty_line, is_like_status_line, read_request_line, read_status_line
 from firewall.sip.stun import is_stun
 from firewall.sip.uri import Uri, parse_uri
-from firewall.sip.via import Via, parse_via
+from firewall.sip.via import Via, branch_of, parse_via
 
+_ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
-_MAX_CSEQ = 2**31 - 1
-_MAX_UINT32 = 0xFFFF_FFFF
-_MOST_DIGITS = 20
+
+
+DialogId = tuple[str, str]
+"""Both tags, sorted: the same whichever side sends (RFC 3261 §12)."""
+
+TransactionId = tuple[int, str, str]
+"""CSeq number, method, branch ("" without one) (RFC 3261 §17.1.3)."""
 
 
 class _Message:
-    """What requests and responses share. Immutable for its readers; parts are read when first asked for."""
+    """What requests and responses share. Immutable for its readers.
+
+    What nearly every message is asked for is read at once, into plain attributes: what it belongs to. The rest is read
+    when it is first asked for.
+    """
 
     __slots__ = (
         "_anomalies",
-        "_by_name",
         "_bytes_after_head",
         "_content_length",
-        "_cseq",
-        "_from",
-        "_head_anomalies",
+        "_head",
         "_head_bytes",
-        "_headers",
         "_over_stream",
-        "_to",
-        "_via",
         "body",
+        "call_id",
+        "cseq_method",
+        "cseq_number",
+        "dialog_id",
+        "from_",
+        "from_tag",
         "raw",
         "start_line",
+        "to",
+        "to_tag",
+        "transaction_id",
         "version",
+        "via_branch",
     )
 
     raw: bytes
@@ -52,30 +65,66 @@ class _Message:
     start_line: str
     version: str
     body: bytes
+    call_id: str | None
+    """The Call-ID, None when absent."""
+    from_: NameAddr
+    """The From value (empty parts when the header is absent)."""
+    to: NameAddr
+    """The To value (empty parts when the header is absent)."""
+    from_tag: str | None
+    """The caller's half of the dialog identifier (RFC 3261 §12)."""
+    to_tag: str | None
+    """The callee's half of the dialog identifier; absent in a request that begins a dialog."""
+    cseq_number: int | None
+    """The number in CSeq (RFC 3261 §20.16); None when it is none or over 32 bits."""
+    cseq_method: str | None
+    """The method in CSeq (RFC 3261 §20.16), also where the number is none."""
+    via_branch: str | None
+    """The branch of the topmost Via: the transaction's name (RFC 3261 §17.1.3)."""
+    dialog_id: DialogId | None
+    """The dialog it names, None unless it has both tags."""
+    transaction_id: TransactionId | None
+    """The transaction it belongs to; the request CANCEL and an ACK name their INVITE's (RFC 3261 §17.2.3).
+
+    None without a number and a method in CSeq.
+    """
 
     def _fill(
         self, raw: bytes, version: str, head_bytes: bytes, head: Head, rest: bytes | None, *, over_stream: bool
     ) -> None:
         self.raw = raw
         self.version = version
-        self.start_line, self._headers, self._by_name, self._head_anomalies, _ = head
+        self.start_line = head.start_line
+        self._head = head
         self._head_bytes = head_bytes
         self._anomalies: tuple[str, ...] | None = None
-        self._from: NameAddr | None = None
-        self._to: NameAddr | None = None
-        self._via: Via | None = None
-        self._cseq: tuple[int | None, str | None] | None = None
         self._over_stream = over_stream
         # None without the empty line that ends the head.
         self._bytes_after_head = None if rest is None else len(rest)
         # RFC 3261 §18.3: over UDP, what is beyond Content-Length is discarded.
-        self._content_length = length, _ = announced_length(self._by_name.get("content-length", ()))
+        self._content_length = length, _ = announced_length(head)
         self.body = rest[:length] if rest else b""
+        self._read_identity(head.first)
+
+    def _read_identity(self, first: dict[str, str]) -> None:
+        """Read what tells the call, the dialog and the transaction that the message belongs to."""
+        self.call_id = first.get("call-id")
+        self.from_ = parse_name_addr(first.get("from", ""))
+        self.to = parse_name_addr(first.get("to", ""))
+        self.from_tag = from_tag = self.from_.params.get("tag")
+        self.to_tag = to_tag = self.to.params.get("tag")
+        if from_tag is None or to_tag is None:
+            self.dialog_id = None
+        else:
+            self.dialog_id = (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
+        self.via_branch = branch = branch_of(first.get("via", ""))
+        self.cseq_number, self.cseq_method = number, method = read_cseq(first.get("cseq", ""))
+        self.transaction_id = None if number is None or method is None else (number, method, branch or "")
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Name as written and unfolded value, in wire order."""
-        return tuple(self._headers)
+        return tuple(self._head.headers)
 
     @property
     def anomalies(self) -> tuple[str, ...]:
@@ -85,11 +134,11 @@ class _Message:
         return self._anomalies
 
     def _find_anomalies(self) -> list[str]:
-        by_name = self._by_name
-        found = [*self._head_anomalies, *head_anomalies(self._head_bytes, by_name)]
-        if len(by_name) != len(self._headers):
-            found += repetitions(by_name)
-        if "cseq" in by_name and not self._is_cseq_valid():
+        head = self._head
+        found = [*head.anomalies, *head_anomalies(self._head_bytes, head)]
+        if head.repeated:
+            found += repetitions(head.repeated)
+        if "cseq" in head.first and not self._is_cseq_valid():
             found.append("cseq_invalid")
         after_head = self._bytes_after_head
         if after_head is None:
@@ -105,98 +154,31 @@ class _Message:
         return found
 
     def _is_cseq_valid(self) -> bool:
-        number, method = self._read_cseq()
-        return method is not None and number is not None and number <= _MAX_CSEQ
+        return self.cseq_method is not None and self.cseq_number is not None and self.cseq_number <= MAX_CSEQ
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, any case, compact forms expanded; None when absent."""
-        by_name = self._by_name
-        values = by_name.get(name) or by_name.get(canonical_name(name))
-        return values[0] if values else None
+        return self._head.first.get(canonical_name(name))
 
     def has_any(self, names: frozenset[str]) -> bool:
         """Tell whether there is a header of one of these names (lower case, not compact)."""
-        return not names.isdisjoint(self._by_name)
+        return not self._head.first.keys().isdisjoint(names)
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""
-        by_name = self._by_name
-        values = by_name.get(name) or by_name.get(canonical_name(name))
-        return tuple(values) if values else ()
-
-    @property
-    def call_id(self) -> str | None:
-        """The Call-ID, None when absent."""
-        values = self._by_name.get("call-id")
-        return values[0] if values else None
-
-    @property
-    def from_(self) -> NameAddr:
-        """The From value (empty parts when the header is absent)."""
-        if self._from is None:
-            self._from = parse_name_addr(self.header("from") or "")
-        return self._from
-
-    @property
-    def to(self) -> NameAddr:
-        """The To value (empty parts when the header is absent)."""
-        if self._to is None:
-            self._to = parse_name_addr(self.header("to") or "")
-        return self._to
-
-    @property
-    def from_tag(self) -> str | None:
-        """The caller's half of the dialog identifier (RFC 3261 §12)."""
-        return (self._from or self.from_).params.get("tag")
-
-    @property
-    def to_tag(self) -> str | None:
-        """The callee's half of the dialog identifier; absent in a request that begins a dialog."""
-        return (self._to or self.to).params.get("tag")
+        return self._head.values(canonical_name(name))
 
     @property
     def via(self) -> Via | None:
         """The topmost Via hop, None when absent or unreadable."""
-        if self._via is None:
-            value = self.header("via")
-            self._via = parse_via(value) if value else None
-        return self._via
-
-    @property
-    def via_branch(self) -> str | None:
-        """The branch of the topmost Via: the transaction's name (RFC 3261 §17.1.3)."""
-        via = self._via or self.via
-        return via.params.get("branch") if via is not None else None
-
-    @property
-    def cseq_number(self) -> int | None:
-        """The number in CSeq (RFC 3261 §20.16); None when it is none or over 32 bits."""
-        return (self._cseq or self._read_cseq())[0]
-
-    @property
-    def cseq_method(self) -> str | None:
-        """The method in CSeq (RFC 3261 §20.16), also where the number is none."""
-        return (self._cseq or self._read_cseq())[1]
-
-    def _read_cseq(self) -> tuple[int | None, str | None]:
-        cseq = self._cseq
-        if cseq is None:
-            words = (self.header("cseq") or "").split()
-            if len(words) == 2:
-                number, method = words
-                is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
-                value = int(number) if is_number else _MAX_UINT32 + 1
-                cseq = (value if value <= _MAX_UINT32 else None, method)
-            else:
-                cseq = (None, None)
-            self._cseq = cseq
-        return cseq
+        value = self.header("via")
+        return parse_via(value) if value else None
 
 
 class Request(_Message):
     """A SIP request (RFC 3261 §7.1)."""
 
-    __slots__ = ("_uri", "method", "request_uri")
+    __slots__ = ("method", "request_uri")
 
     method: str
     request_uri: str
@@ -214,20 +196,25 @@ class Request(_Message):
     ) -> None:
         self.method, request_uri, version = parts
         self.request_uri = request_uri.strip("<> \t")
-        self._uri: Uri | None = None
         self._fill(raw, version, head_bytes, head, rest, over_stream=over_stream)
+        if self.method in _ABOUT_AN_INVITE and self.transaction_id is not None:
+            number, _, branch = self.transaction_id
+            self.transaction_id = number, "INVITE", branch
 
     @property
     def uri(self) -> Uri:
         """The Request-URI, split."""
-        if self._uri is None:
-            self._uri = parse_uri(self.request_uri)
-        return self._uri
+        return parse_uri(self.request_uri)
 
     def _find_anomalies(self) -> list[str]:
         found = super()._find_anomalies()
         found += request_anomalies(
-            self.start_line, self.method, self.request_uri, self.version, self._by_name, self.cseq_method
+            self.start_line,
+            self.method,
+            self.request_uri,
+            self.version,
+            max_forwards=self.header("max-forwards"),
+            cseq_method=self.cseq_method,
         )
         return found
 
@@ -261,7 +248,20 @@ class Response(_Message):
 Message = Request | Response
 
 
-@lru_cache(maxsize=2)  # one message is asked for by several: policies beside each other, who counts media
+class _LastRead:
+    """The message read last: several ask for it, policies beside each other and who counts media."""
+
+    __slots__ = ("message", "over_stream", "payload")
+
+    def __init__(self) -> None:
+        self.payload: bytes | None = None
+        self.over_stream = False
+        self.message: Message | None = None
+
+
+_last = _LastRead()
+
+
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """Read one SIP message from a whole datagram, or from its bytes of a stream (``over_stream``).
 
@@ -272,17 +272,28 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
             ``message_too_large``, ``start_line_too_long``, ``too_many_headers``, ``too_many_values``. Nothing
             else, whatever the bytes.
     """
+    if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
+        return _last.message
+    message = _read(payload, over_stream=over_stream)
+    _last.payload, _last.over_stream, _last.message = payload, over_stream, message
+    return message
+
+
+def _read(payload: bytes, *, over_stream: bool) -> Message:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{len(payload)} bytes; limit {MAX_MESSAGE_BYTES}")
     # RFC 3261 §7.5: CRLFs before the start line are to be ignored.
     whole = payload.lstrip(b"\r\n")
     end = whole.find(b"\r\n\r\n")
     head_bytes, rest = (whole[:end], whole[end + 4 :]) if end >= 0 else (whole, None)
-    # No head of so many lines is shorter; counting first keeps a flood of tiny lines cheap.
-    if len(head_bytes) > MAX_HEADER_LINES and head_bytes.count(b"\n") >= MAX_HEADER_LINES:
+    # Not split further than that: a flood of tiny lines is to be cheap.
+    lines = head_bytes.decode("utf-8", "surrogateescape").split("\n", MAX_HEADER_LINES)
+    if len(lines) <= MAX_HEADER_LINES:
+        head = read_lines(lines)
+    else:
         head_bytes, rest = _split_at_first_empty_line(whole)
         _check_number_of_lines(head_bytes)
-    head = read_head(head_bytes)
+        head = read_head(head_bytes)
     if head.has_empty_line:
         head_bytes, rest = _split_at_first_empty_line(whole)
         head = read_head(head_bytes)
@@ -290,13 +301,14 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
         head = _read_head_of_bare_cr(head_bytes)
     if len(head_bytes) > MAX_HEADER_COMMAS and (commas := head_bytes.count(b",")) > MAX_HEADER_COMMAS:
         raise SipSyntaxError("too_many_values", f"{commas} commas in the headers; limit {MAX_HEADER_COMMAS}")
-    if len(head.start_line) > MAX_START_LINE_BYTES:
-        raise SipSyntaxError("start_line_too_long", f"{len(head.start_line)} characters; limit {MAX_START_LINE_BYTES}")
-    status_line = read_status_line(head.start_line)
+    start_line = head.start_line
+    if len(start_line) > MAX_START_LINE_BYTES:
+        raise SipSyntaxError("start_line_too_long", f"{len(start_line)} characters; limit {MAX_START_LINE_BYTES}")
+    status_line = read_status_line(start_line) if is_like_status_line(start_line) else None
     if status_line is not None:
         return Response(payload, status_line, head_bytes, head, rest, over_stream=over_stream)
     try:
-        return Request(payload, read_request_line(head.start_line), head_bytes, head, rest, over_stream=over_stream)
+        return Request(payload, read_request_line(start_line), head_bytes, head, rest, over_stream=over_stream)
     except SipSyntaxError:
         if is_stun(payload):
             raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None

@@ -1,13 +1,17 @@
 """``name-addr`` and ``addr-spec``: the value of From, To, Contact, Route (RFC 3261 §20.10, §25.1)."""
 
-from dataclasses import dataclass
+import re
+
+import msgspec
 
 from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params, unquote
 
+# As nearly every From and To is written: a quoted name without escapes or none, a URI in brackets, a tag or nothing.
+_USUAL = re.compile(r'(?:"([^"\\]*)"[ ]*)?<([!-;=?-~]*)>(?:;tag=([!#-:=-~]*))?')
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+
+class NameAddr(msgspec.Struct, frozen=True, gc=False):
     """A display name, a URI as written (without ``<>``), and the header parameters behind it (names lower case)."""
 
     display_name: str | None
@@ -21,6 +25,15 @@ def parse_name_addr(text: str) -> NameAddr:
 
     Without angle brackets everything after the first ``;`` belongs to the header, not to the URI (RFC 3261 §20).
     """
+    usual = _USUAL.fullmatch(text)
+    if usual is None:
+        return _parse_unusual(text)
+    display_name, uri, tag = usual.groups()
+    return NameAddr(display_name or None, uri, {} if tag is None else {"tag": tag})
+
+
+def _parse_unusual(text: str) -> NameAddr:
+    """Split a value of any form: the usual one as ``parse_name_addr`` does."""
     text = text.strip()
     open_bracket = _first_outside_quotes(text, "<")
     if open_bracket < 0:

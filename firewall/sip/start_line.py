@@ -8,6 +8,17 @@ element behind the firewall does.
 import re
 
 from firewall.errors import SipSyntaxError
+from firewall.net.remembered import remembered
+
+# fmt: off
+KNOWN_METHODS = frozenset({
+    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER",
+    "SUBSCRIBE", "UPDATE",
+})
+# fmt: on
+"""The methods of RFC 3261 and its extensions."""
+SIP_VERSION = "SIP/2.0"
+"""The version of RFC 3261: no other was ever published as a standard."""
 
 # RFC 3261 §25.1 token, as a method.
 _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
@@ -24,6 +35,7 @@ def find_empty_line(data: bytes | bytearray, start: int = 0) -> tuple[int, int] 
     return (crlf, crlf + 3) if crlf >= 0 else None
 
 
+@remembered(1024)  # the same few, whoever answers
 def read_status_line(line: str) -> tuple[str, str, str] | None:
     """Split ``SIP-Version SP Status-Code SP Reason-Phrase`` (RFC 3261 §7.2); None when the line is none."""
     match = _STATUS_LINE.fullmatch(line)
@@ -39,16 +51,23 @@ def read_request_line(line: str) -> tuple[str, str, str]:
     method, _, rest = line.strip().replace("\t", " ").partition(" ")
     request_uri, _, version = rest.rpartition(" ")
     request_uri = request_uri.strip()
-    if not request_uri or _METHOD.fullmatch(method) is None or _SIP_VERSION.fullmatch(version) is None:
+    is_method = method in KNOWN_METHODS or _METHOD.fullmatch(method) is not None
+    is_version = version == SIP_VERSION or _SIP_VERSION.fullmatch(version) is not None
+    if not (request_uri and is_method and is_version):
         if _SIP_VERSION.fullmatch(method) is not None:
             raise SipSyntaxError("status_code_invalid", f"no status code of three digits: {line[:60]!r}")
         raise SipSyntaxError("not_sip", f"no request or status line: {line[:60]!r}")
     return method, request_uri, version
 
 
+def is_like_status_line(line: str) -> bool:
+    """Tell whether a line begins as a status line does, and no request line: no method has a slash in it."""
+    return line[:4].upper() == "SIP/"
+
+
 def is_start_line(line: str) -> bool:
     """Tell whether a line begins a message."""
-    if read_status_line(line) is not None:
+    if is_like_status_line(line) and read_status_line(line) is not None:
         return True
     try:
         read_request_line(line)

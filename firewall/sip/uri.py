@@ -1,7 +1,8 @@
 """URIs as SIP carries them: sip, sips, tel, urn and whatever else (RFC 3261 §19.1 and §25.1, RFC 3966, RFC 8141)."""
 
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params
@@ -10,8 +11,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(msgspec.Struct, frozen=True, gc=False):
     """One URI, split. Text keeps its escapes (``%39``) as written; ``unescape`` resolves them.
 
     ``scheme`` is lower case, empty where the text has none. ``user`` and ``host`` are None where the scheme has no
@@ -25,7 +25,7 @@ class Uri:
     password: str | None = None
     host: str | None = None
     port: int | None = None
-    params: dict[str, str | None] = field(default_factory=dict)
+    params: dict[str, str | None] = msgspec.field(default_factory=dict)
     headers: str | None = None
     opaque: str | None = None
 

@@ -1,28 +1,25 @@
 """The Via header: which way the response goes (RFC 3261 §18.2.2 and §20.42, RFC 3581)."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.uri import split_host_port
 
 _SENT_PROTOCOL = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*/\s*(\S+)\s*(.*)", re.DOTALL)
+# As nearly every Via begins: the branch is the first parameter, or follows "rport" (RFC 3581 §3).
+_USUAL = re.compile(r"SIP/2\.0/[A-Z]+ [A-Za-z0-9.:\[\]-]+(?:;rport)?;branch=([!#-+\--:=-~]*)(?=[;,]|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(msgspec.Struct, frozen=True, gc=False):
     """One hop: transport (upper case), ``sent_by`` host and port, and the parameters (names lower case)."""
 
     transport: str
     host: str
     port: int | None
     params: dict[str, str | None]
-
-    @property
-    def branch(self) -> str | None:
-        """The transaction identifier, absent in RFC 2543 messages and in many real ones."""
-        return self.params.get("branch")
 
 
 @remembered(1024)
@@ -35,3 +32,15 @@ def parse_via(text: str) -> Via | None:
     sent_by, _, params = match[4].partition(";")
     host, port = split_host_port(sent_by)
     return Via(match[3].upper(), host, port, parse_params(params) if params else {})
+
+
+def branch_of(text: str) -> str | None:
+    """Return the branch of a Via value's first hop, the transaction's name (RFC 3261 §17.1.3).
+
+    It is absent in RFC 2543 messages and in many real ones.
+    """
+    usual = _USUAL.match(text)
+    if usual is not None:
+        return usual[1]
+    via = parse_via(text)
+    return via.params.get("branch") if via is not None else None

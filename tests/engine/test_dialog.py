@@ -2,16 +2,9 @@
 
 import pytest
 
-from firewall.engine.dialog import TRANSITIONS, dialog_id, next_state, trigger_of
+from firewall.engine.dialog import TRANSITIONS, next_state, trigger_of
 from firewall.sip.message import parse_message
 from tests.messages import request, response
-
-
-def test_both_directions_name_one_dialog() -> None:
-    there = parse_message(request("BYE", from_tag="a", to_tag="b"))
-    back = parse_message(request("BYE", from_tag="b", to_tag="a"))
-    assert dialog_id(there) == dialog_id(back) == ("a", "b")
-    assert dialog_id(parse_message(request())) is None
 
 
 @pytest.mark.parametrize(

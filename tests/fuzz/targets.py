@@ -114,7 +114,7 @@ def headers(data: bytes) -> None:
     unquote(text)
     empty_line = find_empty_line(data)
     head = read_head(data[: empty_line[0]] if empty_line else data)
-    assert sum(map(len, head.by_name.values())) == len(head.headers)
+    assert sum(len(head.values(name)) for name in head.first) == len(head.headers)
     if empty_line:
         assert not head.has_empty_line
         assert data[empty_line[0] : empty_line[1]] in (b"\n\n", b"\n\r\n")

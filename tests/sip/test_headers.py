@@ -47,14 +47,21 @@ def test_headers_come_back_as_they_were_written(headers: list[tuple[str, str]], 
     for _ in range(2):  # the second time every name is known
         head = read_head(line_end.join(lines).encode())
         assert head.headers == headers
-        assert head.by_name.keys() == {canonical_name(name) for name, _ in headers}
+        assert head.first.keys() == {canonical_name(name) for name, _ in headers}
         assert not head.has_empty_line
+
+
+def test_the_values_of_a_header_that_stands_twice_are_in_wire_order() -> None:
+    head = read_head(b"BYE a SIP/2.0\r\nVia: 1\r\nTo: b\r\nv: 2\r\nVIA: 3")
+    assert (head.values("via"), head.values("to"), head.values("from")) == (("1", "2", "3"), ("b",), ())
+    assert (head.first["via"], head.repeated.keys()) == ("1", {"via"})
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_head(data: bytes) -> None:
     head = read_head(data)
-    assert sum(map(len, head.by_name.values())) == len(head.headers)
+    assert sum(len(head.values(name)) for name in head.first) == len(head.headers)
+    assert all(head.values(name)[0] == value for name, value in head.first.items())
 
 
 def test_a_flood_of_names_does_not_grow_what_is_remembered_without_end() -> None:

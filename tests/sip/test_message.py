@@ -102,6 +102,23 @@ def test_a_cseq_of_another_method_is_an_anomaly() -> None:
     assert "cseq_method_mismatch" in as_request(request().replace(b"1 INVITE", b"1 BYE")).anomalies
 
 
+def test_both_directions_name_one_dialog() -> None:
+    there = parse_message(request("BYE", from_tag="a", to_tag="b"))
+    back = parse_message(request("BYE", from_tag="b", to_tag="a"))
+    assert there.dialog_id == back.dialog_id == ("a", "b")
+    assert parse_message(request()).dialog_id is None
+
+
+def test_a_cancel_and_an_ack_name_the_invite_they_are_about() -> None:
+    invite, cancel, ack = (parse_message(request(m, branch="z9hG4bK-x")) for m in ("INVITE", "CANCEL", "ACK"))
+    assert invite.transaction_id == cancel.transaction_id == ack.transaction_id == (1, "INVITE", "z9hG4bK-x")
+    assert parse_message(response(request("CANCEL", branch="b"))).transaction_id == (1, "CANCEL", "b")
+
+
+def test_a_message_without_cseq_names_no_transaction() -> None:
+    assert parse_message(b"INVITE sip:a SIP/2.0\r\n\r\n").transaction_id is None
+
+
 @pytest.mark.parametrize("uri", ["911", "urn:service:911", "urn:service:sos", "<sip:a@b>", "sip:a b@c", "tel:911"])
 def test_any_request_uri_with_a_discernible_method_is_a_message(uri: str) -> None:
     assert as_request(f"INVITE {uri} SIP/2.0\r\n\r\n".encode()).request_uri == uri.strip("<>")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.sip.name_addr import NameAddr, parse_name_addr
+from firewall.sip.name_addr import NameAddr, _parse_unusual, parse_name_addr
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,37 @@ def test_a_value_is_split(text: str, expected: NameAddr) -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_is_read(text: str) -> None:
-    parse_name_addr(text)
+    assert parse_name_addr(text) == _parse_unusual(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                '"',
+                "\\",
+                "<",
+                ">",
+                ";",
+                "=",
+                " ",
+                "\n",
+                "\xa0",
+                "a",
+                "\u00e9",
+                '"A b" ',
+                "<sip:a@b>",
+                ";tag=",
+                ";Tag=",
+                "t-1",
+                ",",
+            ]
+        ),
+        max_size=9,
+    ).map("".join)
+)
+def test_the_usual_form_is_read_as_any_other(text: str) -> None:
+    assert parse_name_addr(text) == _parse_unusual(text)
 
 
 @given(

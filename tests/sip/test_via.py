@@ -3,20 +3,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.sip.via import parse_via
+from firewall.sip.via import branch_of, parse_via
 
 
 def test_the_first_hop_is_read() -> None:
     via = parse_via("SIP / 2.0 / udp 192.0.2.10:5070 ;branch=z9hG4bK1;rport, SIP/2.0/TCP other")
     assert via is not None
-    assert (via.transport, via.host, via.port, via.branch) == ("UDP", "192.0.2.10", 5070, "z9hG4bK1")
+    assert (via.transport, via.host, via.port, via.params.get("branch")) == ("UDP", "192.0.2.10", 5070, "z9hG4bK1")
     assert via.params["rport"] is None
 
 
 def test_a_hop_without_branch_is_still_a_hop() -> None:
     via = parse_via("SIP/2.0/UDP [2001:db8::1]")
     assert via is not None
-    assert (via.host, via.port, via.branch) == ("[2001:db8::1]", None, None)
+    assert (via.host, via.port, via.params.get("branch")) == ("[2001:db8::1]", None, None)
 
 
 def test_what_is_no_via_is_none() -> None:
@@ -26,6 +26,37 @@ def test_what_is_no_via_is_none() -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_none(text: str) -> None:
     parse_via(text)
+
+
+@given(
+    st.sampled_from(["SIP/2.0/UDP", "SIP/2.0/UDP h", "SIP / 2.0 / tcp h:5060", "sip/2.0/TLS [::1]:5061", ""]),
+    st.lists(
+        st.sampled_from(
+            [
+                ";branch=",
+                "branch",
+                ";rport",
+                ";",
+                "=",
+                ",",
+                '"',
+                "\\",
+                "<",
+                ">",
+                " ",
+                "\n",
+                "z9hG4bK-1",
+                ";Branch=b",
+                "\x85",
+            ]
+        ),
+        max_size=8,
+    ),
+)
+def test_the_branch_is_that_of_the_hop_however_it_is_written(hop: str, rest: list[str]) -> None:
+    text = hop + "".join(rest)
+    via = parse_via(text)
+    assert branch_of(text) == (via.params.get("branch") if via is not None else None)
 
 
 @given(
@@ -41,5 +72,5 @@ def test_the_parts_of_a_hop_come_back(transport: str, host: str, port: int | Non
         f"SIP{blank}/{blank}2.0{blank}/{blank}{transport} {sent_by}{blank};{blank}branch{blank}={blank}{branch}"
     )
     assert hop is not None
-    assert (hop.transport, hop.host, hop.branch) == (transport.upper(), host, branch)
+    assert (hop.transport, hop.host, hop.params.get("branch")) == (transport.upper(), host, branch)
     assert hop.port == (None if host.startswith("[") else port)

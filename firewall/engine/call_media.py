@@ -1,6 +1,6 @@
 """The media of one call: what it negotiated, which pinholes it holds, what was refused of it."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from firewall.engine.media_flow import MediaFlow
 from firewall.engine.negotiation import Negotiation
@@ -14,8 +14,7 @@ RefusedFlow = tuple[str, str, Endpoint]
 """Reason, source address, destination."""
 
 
-@dataclass(slots=True)
-class CallMedia:
+class CallMedia(Struct, eq=False):
     """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_flows`` what came all the same.
 
     ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.

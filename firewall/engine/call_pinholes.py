@@ -88,10 +88,10 @@ class CallPinholes:
         outputs: list[Output] = []
         leaving = [(key, way.is_early) for key, way in media.held.items() if key not in wanted]
         early_leaving = sum([is_early for _, is_early in leaving])
-        for key, way in wanted.items():
-            outputs += self._want(call, media, key, way, now_ns, wall_ns, leaving=early_leaving)
-        for key, is_early in leaving:
-            outputs += self.release(call, media, key, cause, now_ns, wall_ns, is_at_once=is_early)
+        mark = media_mark(call)
+        for way in wanted.values():
+            outputs += self._want(call, media, way, mark, now_ns, wall_ns, early_leaving)
+        outputs += self.release(call, media, leaving, cause, now_ns, wall_ns)
         if media.refused:
             media.refused = {key: way for key, way in media.refused.items() if key in wanted}
         return outputs
@@ -127,7 +127,7 @@ class CallPinholes:
             return []
         key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
         back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
-        return self._want(call, call.media, key, back, now_ns, wall_ns)
+        return self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
 
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way of media whose call began before the firewall did."""
@@ -173,22 +173,24 @@ class CallPinholes:
         self,
         call: Call,
         media: CallMedia,
-        key: PinholeKey,
+        leaving: list[tuple[PinholeKey, bool]],
         cause: Cause,
         now_ns: int,
         wall_ns: int,
-        *,
-        is_at_once: bool,
     ) -> list[Output]:
-        """Close a pinhole, after the grace time or at once, unless another call holds it."""
-        media.held.pop(key, None)
-        hole = self.table.get(key)
-        if hole is None or not hole.let_go(call.call_id):
-            return []
-        if is_at_once or not self._policy.media.grace_ns:
-            return self._close(hole, cause, now_ns, wall_ns)
-        self.table.close_at(hole, now_ns + self._policy.media.grace_ns, cause)
-        return []
+        """Close pinholes that no other call holds: after the grace time, or at once where that is said of one."""
+        outputs: list[Output] = []
+        grace_ns, call_id = self._policy.media.grace_ns, call.call_id
+        for key, is_at_once in leaving:
+            media.held.pop(key, None)
+            hole = self.table.get(key)
+            if hole is None or not hole.let_go(call_id):
+                continue
+            if is_at_once or not grace_ns:
+                outputs += self._close(hole, cause, now_ns, wall_ns)
+            else:
+                self.table.close_at(hole, now_ns + grace_ns, cause)
+        return outputs
 
     def close_due(self, hole: Hole, now_ns: int, wall_ns: int) -> list[Output]:
         """Close a pinhole whose time has come, or tell that it was silent for too long."""
@@ -218,25 +220,31 @@ class CallPinholes:
         return self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
 
     def _want(
-        self, call: Call, media: CallMedia, key: PinholeKey, way: Way, now_ns: int, wall_ns: int, *, leaving: int = 0
+        self,
+        call: Call,
+        media: CallMedia,
+        way: Way,
+        mark: EmergencyMark | None,
+        now_ns: int,
+        wall_ns: int,
+        leaving: int = 0,
     ) -> list[Output]:
         """Open a way or say why not; ``leaving`` pinholes are closed at the same instant."""
-        mark = media_mark(call)
-        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
-        override = self._verdicts.override(decision, way, mark)
         outputs: list[Output] = []
-        is_news = False
+        key, override = way.key, None
+        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
         if decision.verdict != "allow":
+            override = self._verdicts.override(decision, way, mark)
             is_news = media.refused.get(key) != way
             if is_news:
                 media.refused[key] = way
                 outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
-        if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
-            self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
-            if is_news:
-                record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
-                outputs.append(Write(record, urgent=mark is not None))
-            return outputs
+            if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
+                self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
+                if is_news:
+                    record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
+                    outputs.append(Write(record, urgent=mark is not None))
+                return outputs
         hole = self.table.get(key)
         if hole is None and mark is None and len(self.table) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)

@@ -193,10 +193,8 @@ class Media:
         """Close what a call holds of which nothing more is expected."""
         if call.media is None:
             return []
-        outputs: list[Output] = []
-        for key in list(call.media.held):
-            outputs += self._pinholes.release(call, call.media, key, "expired", now_ns, wall_ns, is_at_once=True)
-        return self._told(outputs)
+        held = [(key, True) for key in call.media.held]
+        return self._told(self._pinholes.release(call, call.media, held, "expired", now_ns, wall_ns))
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""

@@ -44,7 +44,7 @@ class Planner:
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
         self._is_inside = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_inside)
-        self._plain = PlainPlanner(policy, self._fits, self._comparable)
+        self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
@@ -187,10 +187,13 @@ class Planner:
 
     def _fits(self, address: str, party: Party) -> bool:
         """Tell whether an address is where a party may have its media: its own, or one of its zone."""
-        if address == party.ip or not self._zones:
+        return address == party.ip or self._is_of_zone(address, party.zone)
+
+    def _is_of_zone(self, address: str, zone_name: str | None) -> bool:
+        if not self._zones:
             return True
         number = _number(address)
-        return number is not None and self._is_inside(number, party.zone)
+        return number is not None and self._is_inside(number, zone_name)
 
     def _find_inside(self, number: int, zone_name: str | None) -> bool:
         zone = self._zones.get(zone_name or "")

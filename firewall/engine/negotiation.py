@@ -4,8 +4,6 @@ RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 a
 gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
 """
 
-from dataclasses import dataclass, field
-
 import msgspec
 from msgspec.structs import replace
 
@@ -21,14 +19,14 @@ OfferKey = tuple[str, int, str] | DialogId
 """From tag, CSeq number and method of the request that carries it; the dialog for an offer in a response."""
 
 
-class Party(msgspec.Struct, frozen=True):
+class Party(msgspec.Struct, frozen=True, gc=False):
     """One side of a call: its zone and the address its signalling comes from."""
 
     zone: str | None
     ip: str
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
 
     ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
@@ -42,7 +40,7 @@ class Offer(msgspec.Struct, frozen=True):
     cseq: int | None = None
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, gc=False):
     """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before."""
 
     offer: Offer
@@ -51,16 +49,17 @@ class Session(msgspec.Struct, frozen=True):
     is_renewed: bool = False
 
 
-@dataclass(slots=True)
-class Negotiation:
-    """The offers and the sessions of one call."""
+class Negotiation(msgspec.Struct, eq=False):
+    """The offers and the sessions of one call; ``made`` offers were made so far."""
 
-    offers: dict[OfferKey, Offer] = field(default_factory=dict)
-    sessions: dict[DialogId, Session] = field(default_factory=dict)
-    _made: int = 0
+    offers: dict[OfferKey, Offer] = msgspec.field(default_factory=dict)
+    sessions: dict[DialogId, Session] = msgspec.field(default_factory=dict)
+    made: int = 0
 
     def note(self, message: Message, by: Party, to: Party) -> bool:
         """Take note of a message that was let through; tell whether offers or sessions changed by it."""
+        if not message.body and (isinstance(message, Request) or message.status_code < 200):
+            return False
         description = description_of(message)
         if isinstance(message, Request):
             return description is not None and self._request(message, description, by, to)
@@ -110,8 +109,8 @@ class Negotiation:
         return True
 
     def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party, cseq: int | None) -> None:
-        self._made += 1
-        self.offers[key] = Offer(description, by, to, self._made, cseq=cseq)
+        self.made += 1
+        self.offers[key] = Offer(description, by, to, self.made, cseq=cseq)
         if len(self.offers) > _MAX_OFFERS:
             del self.offers[next(iter(self.offers))]
 

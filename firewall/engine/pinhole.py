@@ -28,7 +28,7 @@ class PinholeKey(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         return self.src_ip == src_ip and self.src_port in (None, src_port)
 
 
-class Pinhole(msgspec.Struct, frozen=True):
+class Pinhole(msgspec.Struct, frozen=True, gc=False):
     """One open pinhole.
 
     ``call_id`` is of the call that opened it ("" where it is not known any more). ``verdict`` drop: packets are

@@ -57,12 +57,14 @@ class Hole(msgspec.Struct, eq=False):
     @property
     def packets(self) -> int:
         """How many packets came so far."""
-        return self.counted if self.is_sampled else self.counted + sum(flow.packets for flow in self.flows.values())
+        if self.is_sampled or not self.flows:
+            return self.counted
+        return self.counted + sum(flow.packets for flow in self.flows.values())
 
     @property
     def octets(self) -> int:
         """How many octets of payload came so far."""
-        if self.is_sampled:
+        if self.is_sampled or not self.flows:
             return self.counted_octets
         return self.counted_octets + sum(flow.octets for flow in self.flows.values())
 
@@ -81,11 +83,11 @@ class Hole(msgspec.Struct, eq=False):
         """Take note that a call does not need it any more; tell whether it was the last one."""
         if self.owners.pop(call_id, None) is None:
             return False
-        for other, way in reversed(self.owners.items()):
-            self.pinhole = msgspec.structs.replace(self.pinhole, call_id=other)
-            self.way = way
-            return False
-        return True
+        if not self.owners:
+            return True
+        other, self.way = next(reversed(self.owners.items()))
+        self.pinhole = msgspec.structs.replace(self.pinhole, call_id=other)
+        return False
 
     def take_over(self, other: "Hole") -> None:
         """Count on the flows that passed by a wider pinhole until now, as the answer tells who sends them."""
@@ -110,13 +112,18 @@ class Hole(msgspec.Struct, eq=False):
         return flow
 
 
-class Shut(msgspec.Struct, frozen=True):
+class Shut(msgspec.Struct, frozen=True, gc=False):
     """Why an endpoint is not open: what was refused when it was negotiated, or when and why its pinhole was closed."""
 
     call_id: str
     way: Way
     at_ns: int
     reason: Refusal | Cause
+
+
+_Deadline = tuple[int, int, list[PinholeKey]]
+"""An instant, a number that orders those of one instant, and what may have to be closed then."""
+_NO_DEADLINE: _Deadline = (NEVER_NS, 0, [])
 
 
 class PinholeTable:
@@ -126,8 +133,10 @@ class PinholeTable:
         self._holes: dict[PinholeKey, Hole] = {}
         self._by_destination: dict[Endpoint, list[Hole]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
-        self._deadlines: list[tuple[int, int, PinholeKey]] = []
+        self._deadlines: list[_Deadline] = []
+        self._last = _NO_DEADLINE
         self._pushed = 0
+        self._waiting = 0
         self._opened: dict[PinholeKey, Pinhole] = {}
         self._new: set[PinholeKey] = set()
         self._closed: dict[PinholeKey, Pinhole] = {}
@@ -237,7 +246,7 @@ class PinholeTable:
         while places:
             place = places.pop()
             if place < len(deadlines) and deadlines[place][0] <= now_ns:  # a heap: no child is earlier
-                found.append(deadlines[place][2])
+                found += deadlines[place][2]
                 places += (2 * place + 1, 2 * place + 2)
         return [key for key in found if key in self._holes]
 
@@ -245,17 +254,21 @@ class PinholeTable:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
         found: list[Hole] = []
         while self._deadlines and self._deadlines[0][0] <= now_ns:
-            at_ns, _, key = heapq.heappop(self._deadlines)
-            hole = self._holes.get(key)
-            if hole is None or hole.scheduled_ns != at_ns:
-                continue
-            due_ns = (
-                hole.closes_at_ns if hole.closes_at_ns is not None else hole.quiet_since_ns() + hole.pinhole.timeout_ns
-            )
-            if due_ns > now_ns:
-                self._schedule(hole, due_ns)
-            else:
-                found.append(hole)
+            at_ns, _, keys = heapq.heappop(self._deadlines)
+            self._last = _NO_DEADLINE
+            self._waiting -= len(keys)
+            for key in keys:
+                hole = self._holes.get(key)
+                if hole is None or hole.scheduled_ns != at_ns:
+                    continue
+                due_ns = hole.closes_at_ns
+                if due_ns is None:
+                    due_ns = hole.quiet_since_ns() + hole.pinhole.timeout_ns
+                if due_ns > now_ns:
+                    self._schedule(hole, due_ns)
+                else:
+                    hole.scheduled_ns = NEVER_NS  # what waits twice for one instant is found once
+                    found.append(hole)
         return found
 
     def wait(self, hole: Hole, until_ns: int) -> None:
@@ -265,8 +278,15 @@ class PinholeTable:
     def _schedule(self, hole: Hole, at_ns: int) -> None:
         hole.scheduled_ns = at_ns
         self._pushed += 1
-        heapq.heappush(self._deadlines, (at_ns, self._pushed, hole.pinhole.key))
-        if len(self._deadlines) > 2 * len(self._holes) + _STALE_DEADLINES:
+        self._waiting += 1
+        if at_ns == self._last[0]:  # the pinholes of a message have one deadline
+            self._last[2].append(hole.pinhole.key)
+        else:
+            self._last = (at_ns, self._pushed, [hole.pinhole.key])
+            heapq.heappush(self._deadlines, self._last)
+        if self._waiting > 2 * len(self._holes) + _STALE_DEADLINES:
             # What was closed early would stay for as long as it might have been open.
-            self._deadlines = [(each.scheduled_ns, n, key) for n, (key, each) in enumerate(self._holes.items())]
+            self._deadlines = [(each.scheduled_ns, n, [key]) for n, (key, each) in enumerate(self._holes.items())]
             heapq.heapify(self._deadlines)
+            self._last = _NO_DEADLINE
+            self._waiting = len(self._deadlines)

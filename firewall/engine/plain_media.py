@@ -3,6 +3,7 @@ port. It is made at once, without the questions that ``media_plan.py`` asks of e
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -10,15 +11,18 @@ from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.way import Way
 from firewall.ruleset.policy import Policy
-from firewall.sip.media_endpoint import Formats, is_rtp_medium, medium_kind, plain_address
+from firewall.sip.media_endpoint import Formats, medium_kind, plain_address
 from firewall.sip.media_endpoint import formats as formats_of
 from firewall.sip.offer_answer import negotiate
 from firewall.sip.sdp import Direction, MediaDescription
 
+_PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 _MAX_MEDIA = 16  # far below what would be too many ways of one call
+_REMEMBERED_ADDRESSES = 4096
+_LONGEST_ADDRESS = 45  # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 
-class _Plain(Struct, frozen=True):
+class _Plain(Struct, frozen=True, gc=False):
     """What is needed of a plain medium; RTCP has the port above ``port``."""
 
     ip: str
@@ -30,14 +34,15 @@ class _Plain(Struct, frozen=True):
 
 
 class PlainPlanner:
-    """Plans by one policy. ``fits`` tells whether an address is where a party may have its media; ``zone_of`` with
-    which zone the sources of a party are compared."""
+    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address; ``zone_of``
+    with which zone the sources of a party are compared."""
 
     def __init__(
-        self, policy: Policy, fits: Callable[[str, Party], bool], zone_of: Callable[[Party], str | None]
+        self, policy: Policy, is_of_zone: Callable[[str, str | None], bool], zone_of: Callable[[Party], str | None]
     ) -> None:
-        self._fits = fits
+        self._is_of_zone = is_of_zone
         self._zone_of = zone_of
+        self._address = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
         self._are_offers_open = policy.media.early == "offer"
         self._first_port, self._last_port = policy.media.ports
@@ -104,8 +109,8 @@ class PlainPlanner:
         return ways
 
     def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:
-        port, attributes = medium.port, medium.own.by_name
-        ip = plain_address(medium.address) if medium.address is not None else None
+        port, attributes, address = medium.port, medium.own.by_name, medium.address
+        ip = self._address(address, party.zone) if address is not None and len(address) <= _LONGEST_ADDRESS else None
         if (
             ip is None
             or medium.number_of_ports != 1
@@ -114,8 +119,12 @@ class PlainPlanner:
             or port + 1 in self._signalling_ports
             or "candidate" in attributes
             or "rtcp" in attributes
-            or not is_rtp_medium(medium)
-            or not self._fits(ip, party)
+            or medium.proto not in _PROTOCOLS
         ):
             return None
         return _Plain(ip, port, medium_kind(medium), formats_of(medium), medium.direction, "rtcp-mux" in attributes)
+
+    def _find_address(self, text: str, zone: str | None) -> str | None:
+        """The address of a medium as packets have it; None where it is none, or not one of its party's zone."""
+        ip = plain_address(text)
+        return ip if ip is not None and self._is_of_zone(ip, zone) else None

@@ -21,7 +21,7 @@ NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signall
 """What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
 
 
-class Way(Struct, frozen=True):
+class Way(Struct, frozen=True, gc=False):
     """One direction of a negotiated medium, toward one address and port.
 
     ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP

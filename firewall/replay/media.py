@@ -7,7 +7,7 @@ from firewall.net.remembered import remembered
 from firewall.net.tcp import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
-from firewall.sip.body import body_parts
+from firewall.sip.body import contents_of_type
 from firewall.sip.message import Message
 from firewall.sip.sdp import parse_sdp
 
@@ -30,10 +30,9 @@ class MediaEndpoints:
         if b"\nm=" not in message.raw and b"\rm=" not in message.raw:
             return
         changed: list[tuple[str, int]] = []
-        for part in body_parts(message):
-            if part.content_type == "application/sdp":
-                for media in parse_sdp(part.content).media:
-                    changed += self._remember(media.address, media.port)
+        for content in contents_of_type(message, "application/sdp"):
+            for media in parse_sdp(content).media:
+                changed += self._remember(media.address, media.port)
         self.flows.renew(changed)
 
     def carries(self, datagram: Datagram) -> bool:

@@ -31,7 +31,7 @@ _STATIC_ENCODINGS = {
 }  # fmt: skip
 
 
-class Formats(Struct, frozen=True):
+class Formats(Struct, frozen=True, gc=False):
     """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known.
 
     Events have no clock rate: all packets of one have the timestamp of its beginning (RFC 4733 §2.2.1), so these say
@@ -90,7 +90,6 @@ def named_address(medium: MediaDescription) -> str | None:
     return _address(medium.address) if medium.address is not None else None
 
 
-@remembered(4096)
 def plain_address(text: str) -> str | None:
     """Return an address in the form of ``endpoints``; None for a host name, for nowhere, and for one with a zone."""
     address = _printed(text)

@@ -8,7 +8,7 @@ _SENDS = ("sendrecv", "sendonly")
 _RECEIVES = ("sendrecv", "recvonly")
 
 
-class NegotiatedMedium(Struct, frozen=True):
+class NegotiatedMedium(Struct, frozen=True, gc=False):
     """One medium as offered and as answered; both sides' ports are open only when neither rejected it.
 
     ``is_accepted``: neither side put port 0, and the answer did not turn it into another kind of medium.
@@ -34,9 +34,10 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[Ne
 
     Sections that the answer has beyond the offer's were never offered and are left out.
     """
-    answered = answer.media
-    paired = [_paired(*each) for each in zip(offer.media, answered, strict=False)]
-    paired += [NegotiatedMedium(medium, None) for medium in offer.media[len(answered) :]]
+    offered, answered = offer.media, answer.media
+    paired = [_paired(*each) for each in zip(offered, answered, strict=False)]
+    if len(offered) > len(answered):
+        paired += [NegotiatedMedium(medium, None) for medium in offered[len(answered) :]]
     return tuple(paired)
 
 

@@ -1,6 +1,7 @@
 """Session descriptions, read far enough to know their media (RFC 8866 §5, RFC 3264)."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -15,6 +16,9 @@ _MAX_PORT = 65535
 # A description is looked at several times while a message is decided, and said again in other messages.
 _REMEMBERED = 64
 _LONGEST_REMEMBERED_BYTES = 4096
+_LONGEST_REMEMBERED_SECTION = 1024
+_MEDIUM = re.compile(r"\nm=(?!\n|\Z)")  # a line says something behind the "="
+_CONNECTION_OR_ATTRIBUTE = re.compile(r"\n([ac])=([^\n]+)")
 
 
 class PayloadMap(Struct, frozen=True):
@@ -35,15 +39,21 @@ class Candidate(Struct, frozen=True):
     type: str
 
 
-class Attributes(Struct, frozen=True):
-    """The ``a=`` lines of one section, or of the session: in order, and their values by name ('' for a flag)."""
+class Section(Struct, frozen=True, gc=False):
+    """What the lines of the session say, or those below one ``m=``.
 
-    lines: tuple[str, ...]
-    by_name: Mapping[str, Sequence[str]]
-    direction: Direction | None = None
+    ``addresses`` are those of its ``c=`` (None where one names none), ``attributes`` its ``a=`` in order, ``by_name``
+    the values of these ('' for a flag). ``is_text``: one of the formats is T.140 (RFC 4103).
+    """
+
+    addresses: tuple[str | None, ...]
+    attributes: tuple[str, ...]
+    by_name: Mapping[str, tuple[str, ...]]
+    direction: Direction | None
+    is_text: bool
 
 
-class MediaDescription(Struct, frozen=True):
+class MediaDescription(Struct, frozen=True, gc=False):
     """One ``m=`` section; ``port`` is 0 for a rejected stream (RFC 3264 §6), ``address`` from the ``c=`` that holds.
 
     An attribute of the session stands where the section has none of its own. ``direction`` is which way media flows,
@@ -55,15 +65,15 @@ class MediaDescription(Struct, frozen=True):
     proto: str
     formats: tuple[str, ...]
     address: str | None
-    own: Attributes
-    of_session: Attributes
+    own: Section
+    of_session: Section
     direction: Direction
     number_of_ports: int = 1
 
     @property
     def attributes(self) -> tuple[str, ...]:
         """The ``a=`` lines of the section."""
-        return self.own.lines
+        return self.own.attributes
 
     def attribute(self, name: str) -> str | None:
         """Return the value of the first attribute of this name ('' for a flag); None when absent. Section only."""
@@ -72,7 +82,7 @@ class MediaDescription(Struct, frozen=True):
 
     def attribute_values(self, name: str) -> tuple[str, ...]:
         """Return the values of every attribute of this name in the section ('' for a flag)."""
-        return tuple(self.own.by_name.get(name, ()))
+        return self.own.by_name.get(name, ())
 
     def inherited(self, name: str) -> str | None:
         """Return an attribute's first value from the section, else from the session; None when absent."""
@@ -152,10 +162,7 @@ class MediaDescription(Struct, frozen=True):
     @property
     def is_real_time_text(self) -> bool:
         """T.140 text over RTP (RFC 4103), alone or behind redundancy."""
-        for payload in self.rtpmap.values():  # noqa: SIM110 - asked for each medium of each call
-            if payload.encoding == "t140":
-                return True
-        return False
+        return self.own.is_text
 
     @property
     def is_msrp(self) -> bool:
@@ -175,11 +182,10 @@ class SessionDescription:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._lines: tuple[tuple[str, str], ...] | None = None
-        (_, connections, attributes), *sections = _sections(body)
-        address = _connection_address(connections[-1]) if connections else None
-        shared = _attributes(attributes)
-        self.attributes = shared.lines
-        self.media = tuple([_medium(section, address, shared) for section in sections])
+        first, *media = _MEDIUM.split("\n" + _text(body))
+        session = _section(first)
+        self.attributes = session.attributes
+        self.media = tuple([_medium(each, session) for each in media])
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
@@ -203,65 +209,63 @@ def parse_sdp(body: bytes) -> SessionDescription:
 
 _parse_short = lru_cache(maxsize=_REMEMBERED)(SessionDescription)
 
-_Section = tuple[str, list[str], list[str]]
-"""What its lines ``m=`` (the session's part has none), ``c=`` and ``a=`` say."""
-
 
 def _text(body: bytes) -> str:
     return body.decode("utf-8", "surrogateescape").replace("\r", "\n")
 
 
-def _sections(body: bytes) -> list[_Section]:
-    connections: list[str] = []
+def _section_below(text: str) -> Section:
+    """Read what stands below an ``m=``. Descriptions differ by their addresses and ports; below, many are the same."""
+    return _remembered_section(text) if len(text) <= _LONGEST_REMEMBERED_SECTION else _section(text)
+
+
+def _section(text: str) -> Section:
+    addresses: list[str | None] = []
     attributes: list[str] = []
-    sections = [("", connections, attributes)]
-    for line in _text(body).split("\n"):
-        kind = line[:2]
-        if kind == "a=":
-            if len(line) > 2:
-                attributes.append(line[2:].strip())
-        elif kind == "c=":
-            if len(line) > 2:
-                connections.append(line[2:])
-        elif kind == "m=" and len(line) > 2:
-            connections, attributes = [], []
-            sections.append((line[2:], connections, attributes))
-    return sections
+    by_name: dict[str, list[str]] = {}
+    direction: Direction | None = None
+    for kind, value in _CONNECTION_OR_ATTRIBUTE.findall(text):
+        if kind == "c":
+            addresses.append(_connection_address(value))
+            continue
+        attribute = value.strip()
+        attributes.append(attribute)
+        # ``name:value`` or the flag ``name`` alone; names are case-sensitive (RFC 8866 §5.13).
+        name, colon, of_name = attribute.partition(":")
+        if not colon:
+            direction = direction or _DIRECTIONS.get(name)
+        if name in by_name:
+            by_name[name].append(of_name.strip())
+        else:
+            by_name[name] = [of_name.strip()]
+    values = {name: tuple(each) for name, each in by_name.items()}
+    is_text = "t140" in text.lower() and any(
+        each.encoding == "t140" for each in payload_maps(values.get("rtpmap", ())).values()
+    )
+    return Section(tuple(addresses), tuple(attributes), values, direction, is_text)
 
 
-def _medium(section: _Section, session_address: str | None, shared: Attributes) -> MediaDescription:
-    line, connections, attributes = section
+_remembered_section = lru_cache(maxsize=_REMEMBERED)(_section)
+
+
+def _medium(text: str, session: Section) -> MediaDescription:
+    line, line_end, below = text.partition("\n")
+    own = _section_below(line_end + below)
     words = line.split()
-    port_text, _, count_text = words[1].partition("/") if len(words) > 1 else ("", "", "")
+    port_text, slash, count_text = words[1].partition("/") if len(words) > 1 else ("", "", "")
     port = _number(port_text)
-    own = _attributes(attributes)
+    addresses = own.addresses[:1] or session.addresses[-1:]
     return MediaDescription(
         words[0] if words else "",
         port if port is not None and port <= _MAX_PORT else 0,
         words[2] if len(words) > 2 else "",
         tuple(words[3:]),
-        _connection_address(connections[0]) if connections else session_address,
+        addresses[0] if addresses else None,
         own,
-        shared,
-        own.direction or shared.direction or "sendrecv",
-        (_number(count_text) or 1) if count_text else 1,
+        session,
+        own.direction or session.direction or "sendrecv",
+        (_number(count_text) or 1) if slash else 1,
     )
-
-
-def _attributes(lines: list[str]) -> Attributes:
-    """``name:value`` or the flag ``name`` alone; names are case-sensitive (RFC 8866 §5.13)."""
-    by_name: dict[str, list[str]] = {}
-    direction: Direction | None = None
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            direction = direction or _DIRECTIONS.get(name)
-        known = by_name.get(name)
-        if known is None:
-            by_name[name] = [value.strip()]
-        else:
-            known.append(value.strip())
-    return Attributes(tuple(lines), by_name, direction)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -60,6 +60,26 @@ def test_the_end_of_its_grace_comes_before_its_time_out_unless_it_is_kept() -> N
     assert table.due(2 * SECOND) == [open_hole]
 
 
+def test_a_pinhole_that_waits_twice_for_one_instant_is_due_once() -> None:
+    table, one, other = PinholeTable(), hole(1), hole(2)
+    table.open(one)
+    table.open(other)
+    for each in (one, other, one):
+        table.close_at(each, SECOND, "bye")
+        table.keep(each)
+        table.close_at(each, SECOND, "bye")
+    assert table.due_keys(SECOND).count(one.pinhole.key) > 1
+    assert table.due(SECOND) == [one, other]
+    assert table.due(SECOND) == []
+
+
+def test_pinholes_of_one_instant_may_be_opened_after_some_of_them_were_due() -> None:
+    table = PinholeTable()
+    for port in (1, 2, 3):
+        table.open(hole(port))
+        assert [each.pinhole.key.dst_port for each in table.due(20 * SECOND)] == [port]
+
+
 def test_why_an_endpoint_is_shut_is_remembered_for_an_hour() -> None:
     table, open_hole = PinholeTable(), hole(1)
     table.open(open_hole)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.sip.body import body_parts
+from firewall.sip.body import body_parts, contents_of_type
 from firewall.sip.message import parse_message
 from tests.messages import SDP, request
 
@@ -104,3 +104,15 @@ def test_the_number_of_parts_is_bounded() -> None:
 def test_what_was_wrapped_comes_out_byte_for_byte(contents: list[bytes]) -> None:
     body = b"".join(b"--b\r\nContent-Type: a/b\r\n\r\n" + content + b"\r\n" for content in contents) + b"--b--\r\n"
     assert parts_of(body) == [("a/b", content) for content in contents]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/sdp", "Application/SDP; x=y", " application/sdp", "text/plain", ""]
+)
+@pytest.mark.parametrize("body", [b"", b"v=0", SDP_PART, SDP_PART + b"\r\n" + SDP_PART + b"\r\n--b--"])
+@pytest.mark.parametrize("outer", ["{}", "multipart/mixed;boundary=b"])
+def test_contents_are_those_of_the_parts_of_their_type(content_type: str, body: bytes, outer: str) -> None:
+    raw = f"INVITE sip:a@b SIP/2.0\r\nContent-Type: {outer.format(content_type)}\r\n\r\n".encode() + body
+    message = parse_message(raw)
+    of_type = [part.content for part in body_parts(message) if part.content_type == "application/sdp"]
+    assert contents_of_type(message, "application/sdp") == of_type

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.sip.media_endpoint import MAX_CANDIDATES, endpoints, formats
+from firewall.sip.media_endpoint import MAX_CANDIDATES, endpoints, formats, plain_address
 from firewall.sip.sdp import MediaDescription, parse_sdp
 
 
@@ -49,3 +49,9 @@ def test_formats_know_their_names_and_clock_rates() -> None:
     assert found.payload_types == {0, 9, 97}
     assert found.codecs == ("pcmu", "g722", "opus")
     assert dict(found.clock_rates) == {0: 8000, 9: 8000, 97: 48000}
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0", "::", "0::0", "host.example", "fe80::1%eth0", "192.0.2.300", ""])  # noqa: S104
+def test_an_address_that_no_packet_can_go_to_is_not_plain(text: str) -> None:
+    assert plain_address(text) is None
+    assert plain_address("2001:DB8:0:0::0001") == "2001:db8::1"

@@ -24,6 +24,23 @@ def test_a_port_that_is_none_rejects_the_stream() -> None:
     assert (media.port, media.address) == (0, None)
 
 
+def test_a_line_that_says_nothing_begins_no_section() -> None:
+    session = parse_sdp(b"m=\na=x\nm=audio 4000 RTP/AVP 0\nm=\na=sendonly\na=\nc=\nm=")
+    (media,) = session.media
+    assert (session.attributes, media.attributes, media.direction, media.address) == (
+        ("x",),
+        ("sendonly",),
+        "sendonly",
+        None,
+    )
+
+
+def test_descriptions_that_say_the_same_are_equal_whatever_ends_their_lines() -> None:
+    one, other = parse_sdp(OFFER), parse_sdp(OFFER.replace(b"\n", b" \r\n"))
+    assert (one == other, hash(one) == hash(other)) == (True, True)
+    assert one != parse_sdp(OFFER + b"a=x\n")
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(body: bytes) -> None:
     parse_sdp(body)

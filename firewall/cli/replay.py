@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from firewall.cli.policy_file import read_policy
 from firewall.replay.document import replay_document
@@ -115,6 +114,8 @@ def reading_progress(size_bytes: int) -> Iterator[Callable[[int], None] | None]:
     if not console.is_terminal or not size_bytes:
         yield None
         return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("reading", total=size_bytes)

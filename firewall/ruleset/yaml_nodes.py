@@ -15,8 +15,9 @@ from firewall.errors import Place, PolicyError
 MAX_POLICY_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16
 
-# YAML 1.2 §5.1, c-printable, without the byte order mark inside the text.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# YAML 1.2 §5.1, c-printable, without the byte order mark inside the text; and what of it is ASCII, as policies are.
+_PRINTABLE = "\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
+_UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def _read_text(data: bytes, file: str) -> str:
             place=_end_of(before, file),
             next_step="a policy is a YAML file in UTF-8",
         ) from None
-    bad = _UNPRINTABLE.search(text)
+    # The whole is compiled only where it is needed: that takes as long as to read a policy.
+    bad = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(f"[^{_PRINTABLE}]")).search(text)
     if bad is not None:
         raise PolicyError(
             f"not a text file: it holds the control character U+{ord(bad[0]):04X}",

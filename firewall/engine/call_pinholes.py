@@ -135,7 +135,9 @@ class CallPinholes:
         source = Party(self._zone(datagram.src_ip, datagram.in_iface), datagram.src_ip)
         target = Party(self._zone(datagram.dst_ip, None), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
-        hole = self._open(self._verdicts.pinhole("", way, _TAKEN_OVER, None), way, _TAKEN_OVER, now_ns)
+        pinhole = self._verdicts.pinhole("", way, _TAKEN_OVER, None)
+        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns)
+        self.table.open(hole)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
             datagram.payload, now_ns
         )
@@ -146,7 +148,10 @@ class CallPinholes:
         way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
         timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
         mark = media_mark(call) if call is not None else None
-        hole = self.table.get(pinhole.key) or self._open(timed, way, _RECOVERED, now_ns, mark=mark)
+        hole = self.table.holes.get(pinhole.key)
+        if hole is None:
+            hole = Hole(timed, way, _RECOVERED, now_ns, now_ns, now_ns + timed.timeout_ns, emergency=mark)
+            self.table.open(hole)
         if call is not None:
             call.media = call.media or CallMedia(is_recovered=True)
             call.media.held[pinhole.key] = way
@@ -183,7 +188,7 @@ class CallPinholes:
         grace_ns, call_id = self._policy.media.grace_ns, call.call_id
         for key, is_at_once in leaving:
             media.held.pop(key, None)
-            hole = self.table.get(key)
+            hole = self.table.holes.get(key)
             if hole is None or not hole.let_go(call_id):
                 continue
             if is_at_once or not grace_ns:
@@ -245,14 +250,18 @@ class CallPinholes:
                     record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
                     outputs.append(Write(record, urgent=mark is not None))
                 return outputs
-        hole = self.table.get(key)
-        if hole is None and mark is None and len(self.table) - leaving >= MAX_PINHOLES:
+        hole = self.table.holes.get(key)
+        if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way
         pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
         if hole is None:
-            hole = self._open(pinhole, way, decision, now_ns, override, mark, {call.call_id: way})
-            return outputs + self._opened(hole, wall_ns)
+            due_ns = now_ns + pinhole.timeout_ns
+            hole = Hole(pinhole, way, decision, now_ns, now_ns, due_ns, {call.call_id: way}, mark, override)
+            self.table.open(hole)
+            if self._is_logged or mark is not None:
+                outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
+            return outputs
         self.table.keep(hole)
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
@@ -262,12 +271,9 @@ class CallPinholes:
         elif hole.pinhole != pinhole:
             hole.decision = decision
             self.table.change(hole, pinhole)
-        return outputs + self._opened(hole, wall_ns) if is_shared else outputs
-
-    def _opened(self, hole: Hole, wall_ns: int) -> list[Output]:
-        if not self._is_logged and hole.emergency is None:
-            return []
-        return [Write(flow_record("opened", hole, self._policy, wall_ns))]
+        if is_shared and (self._is_logged or hole.emergency is not None):
+            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
+        return outputs
 
     def _no_room(self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a way that finds no place any more; those of emergency calls always do."""
@@ -277,24 +283,9 @@ class CallPinholes:
             decision = Decision("drop", "media_table_full")
             outputs.append(Write(refused_way_record(call.call_id, way, decision, None, self._policy, wall_ns)))
         if self._alarms.first(now_ns, "media_table_full"):
-            sentence = f"the table of pinholes is full ({len(self.table)}): media of new calls is not let through"
+            sentence = f"the table of pinholes is full ({len(self.table.holes)}): media of new calls is not let through"
             outputs.append(Write(plain_alarm("table_full", sentence, wall_ns)))
         return outputs
-
-    def _open(
-        self,
-        pinhole: Pinhole,
-        way: Way,
-        decision: Decision,
-        now_ns: int,
-        override: str | None = None,
-        mark: EmergencyMark | None = None,
-        owners: dict[str, Way] | None = None,
-    ) -> Hole:
-        due_ns = now_ns + pinhole.timeout_ns
-        hole = Hole(pinhole, way, decision, now_ns, now_ns, due_ns, owners or {}, mark, override)
-        self.table.open(hole)
-        return hole
 
     def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         self.table.close(hole, now_ns, cause)

@@ -176,7 +176,7 @@ class Engine:
             emergency_calls_hurt=self._ledger.hurt,
             calls_tracked=len(self._observer.calls),
             bans=len(self._rules.bans),
-            pinholes=len(self._media.table),
+            pinholes=len(self._media.table.holes),
             media_refused=self._media.refused_packets,
         )
 

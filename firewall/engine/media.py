@@ -157,7 +157,7 @@ class Media:
         self._checks.is_watched = True
         outputs: list[Output] = []
         for count in event.counts:
-            hole = self.table.get(count.key)
+            hole = self.table.holes.get(count.key)
             if hole is None:
                 continue
             elapsed_ns, more = now_ns - hole.counted_ns, count.packets - hole.counted
@@ -185,7 +185,7 @@ class Media:
     def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:
         """Know again the pinholes that an earlier run left in the kernel."""
         for pinhole in pinholes:
-            if self.table.get(pinhole.key) is None:
+            if self.table.holes.get(pinhole.key) is None:
                 self._pinholes.recover(self._calls.get(pinhole.call_id), pinhole, None, now_ns)
         return self._told([])
 
@@ -207,7 +207,7 @@ class Media:
     def stopped(self, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell the counts of what is open when the firewall stops."""
         outputs: list[Output] = []
-        for hole in self.table.all():
+        for hole in self.table.holes.values():
             hole.cause = "stopped"
             outputs += [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
         return outputs + [Write(record) for record in self.refused.ended(now_ns, wall_ns, everything=True)]

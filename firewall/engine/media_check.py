@@ -60,7 +60,9 @@ class TwoWayChecks:
             return
         media.checked = sessions
         media.check_at_ns = now_ns + CHECK_NS
-        media.heard_before = {key: hole.packets for key in media.held if (hole := self._table.get(key)) is not None}
+        media.heard_before = {
+            key: hole.packets for key in media.held if (hole := self._table.holes.get(key)) is not None
+        }
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
@@ -117,7 +119,7 @@ def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) ->
     one = idle.way
     return call.media is not None and any(
         (way.index, way.protocol, way.src.ip, way.dst.ip) == (one.index, one.protocol, one.src.ip, one.dst.ip)
-        and (hole := table.get(key)) is not None
+        and (hole := table.holes.get(key)) is not None
         and hole.packets > 0
         and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns
         for key, way in call.media.held.items()
@@ -126,7 +128,7 @@ def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) ->
 
 def _is_heard(ways: list[Way], media: CallMedia, table: PinholeTable) -> bool:
     for way in ways:
-        hole = table.get(way.key)
+        hole = table.holes.get(way.key)
         if (
             hole is not None
             and hole.pinhole.verdict == "allow"
@@ -145,7 +147,7 @@ def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy
         wire_text(way.key.src_ip or way.src.ip),
         wire_text(way.key.dst_ip),
         way.key.dst_port,
-        sum(hole.packets for each in ways if (hole := table.get(each.key)) is not None),
+        sum(hole.packets for each in ways if (hole := table.holes.get(each.key)) is not None),
         cause,
         reason,
     )
@@ -154,7 +156,7 @@ def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy
 def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[str, str | None]:
     """Return why nothing is heard: what we dropped, then what was refused, then that nothing came."""
     for way in ways:
-        hole = table.get(way.key)
+        hole = table.holes.get(way.key)
         if hole is not None and hole.pinhole.verdict == "drop":
             return f"dropped by {culprit(hole.decision, way, policy)}", hole.decision.reason
         if way.refusal is not None and not way.is_spare and way.key not in media.held:

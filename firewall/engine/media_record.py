@@ -69,17 +69,17 @@ def _record(
 ) -> RtpDecision:
     way, key = hole.way, hole.pinhole.key
     src_ip, src_port = key.src_ip or way.src.ip, key.src_port or 0
+    streams: tuple[StreamFields, ...] = ()
+    anomalies: dict[MediaAnomaly, None] = {}
     if len(flows) == 1:
         src_ip, src_port = flows[0].ends.src_ip, flows[0].ends.src_port
-    streams: tuple[StreamFields, ...] = ()
-    if not hole.is_sampled:
+    if flows and not hole.is_sampled:
         streams = tuple(_stream(stream) for flow in flows for stream in flow.streams.values())
-    fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
-    anomalies: dict[MediaAnomaly, None] = {}
     for flow in flows:
         anomalies |= flow.anomalies
     if hole.is_flooded:
         anomalies["rtp_rate"] = None
+    fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
     return RtpDecision(
         timestamp(now_ns),
         flow_id(src_ip, src_port, key.dst_ip, key.dst_port),
@@ -193,7 +193,8 @@ def media_line(decision: Decision, policy: Policy, zone: str | None = None) -> i
         return decision_line(decision, policy)
     if decision.reason == "media_family_gap":
         return next((each.place.line for each in policy.zones if each.name == zone), None)
-    return policy.media.line(SETTINGS.get(decision.reason, ""))
+    setting = SETTINGS.get(decision.reason)
+    return policy.media.line(setting) if setting is not None else None
 
 
 def culprit(decision: Decision, way: Way, policy: Policy) -> str:
@@ -230,7 +231,7 @@ def _rtp_fields(
     return RtpFields(
         wire_text(way.kind),
         way.protocol,
-        tuple(wire_text(codec) for codec in way.formats.codecs),
+        tuple(map(wire_text, way.formats.codecs)),
         way.direction,
         *counts,
         streams,

@@ -127,10 +127,11 @@ _NO_DEADLINE: _Deadline = (NEVER_NS, 0, [])
 
 
 class PinholeTable:
-    """Every open pinhole by its key, its destination and its deadline."""
+    """The open pinholes by key, destination and deadline. ``holes`` is every one, the longest open first; it is for
+    others to read."""
 
     def __init__(self) -> None:
-        self._holes: dict[PinholeKey, Hole] = {}
+        self.holes: dict[PinholeKey, Hole] = {}
         self._by_destination: dict[Endpoint, list[Hole]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
         self._deadlines: list[_Deadline] = []
@@ -140,17 +141,6 @@ class PinholeTable:
         self._opened: dict[PinholeKey, Pinhole] = {}
         self._new: set[PinholeKey] = set()
         self._closed: dict[PinholeKey, Pinhole] = {}
-
-    def __len__(self) -> int:
-        return len(self._holes)
-
-    def get(self, key: PinholeKey) -> Hole | None:
-        """Return the open pinhole of a key."""
-        return self._holes.get(key)
-
-    def all(self) -> list[Hole]:
-        """Return every open pinhole, the longest open first."""
-        return list(self._holes.values())
 
     def toward(self, endpoint: Endpoint) -> list[Hole]:
         """Return the open pinholes toward an endpoint."""
@@ -182,7 +172,7 @@ class PinholeTable:
     def open(self, hole: Hole) -> None:
         """Take a pinhole as open from now on."""
         key = hole.pinhole.key
-        self._holes[key] = hole
+        self.holes[key] = hole
         destination = key.dst_ip, key.dst_port
         there = self._by_destination.get(destination)
         if there is None:
@@ -212,7 +202,7 @@ class PinholeTable:
     def close(self, hole: Hole, now_ns: int, cause: Cause) -> None:
         """Take a pinhole as closed."""
         key = hole.pinhole.key
-        del self._holes[key]
+        del self.holes[key]
         destination = key.dst_ip, key.dst_port
         there = self._by_destination[destination]
         there.remove(hole)
@@ -248,7 +238,7 @@ class PinholeTable:
             if place < len(deadlines) and deadlines[place][0] <= now_ns:  # a heap: no child is earlier
                 found += deadlines[place][2]
                 places += (2 * place + 1, 2 * place + 2)
-        return [key for key in found if key in self._holes]
+        return [key for key in found if key in self.holes]
 
     def due(self, now_ns: int) -> list[Hole]:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
@@ -258,7 +248,7 @@ class PinholeTable:
             self._last = _NO_DEADLINE
             self._waiting -= len(keys)
             for key in keys:
-                hole = self._holes.get(key)
+                hole = self.holes.get(key)
                 if hole is None or hole.scheduled_ns != at_ns:
                     continue
                 due_ns = hole.closes_at_ns
@@ -284,9 +274,9 @@ class PinholeTable:
         else:
             self._last = (at_ns, self._pushed, [hole.pinhole.key])
             heapq.heappush(self._deadlines, self._last)
-        if self._waiting > 2 * len(self._holes) + _STALE_DEADLINES:
+        if self._waiting > 2 * len(self.holes) + _STALE_DEADLINES:
             # What was closed early would stay for as long as it might have been open.
-            self._deadlines = [(each.scheduled_ns, n, [key]) for n, (key, each) in enumerate(self._holes.items())]
+            self._deadlines = [(each.scheduled_ns, n, [key]) for n, (key, each) in enumerate(self.holes.items())]
             heapq.heapify(self._deadlines)
             self._last = _NO_DEADLINE
             self._waiting = len(self._deadlines)

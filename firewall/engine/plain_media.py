@@ -50,11 +50,14 @@ class PlainPlanner:
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
         """Return the ways of a call that has one session or one offer, all of it plain; None for any other."""
-        sessions = negotiation.sessions.values()
-        offers = [each for each in negotiation.offers.values() if not each.is_final] if self._are_offers_open else []
-        if len(sessions) + len(offers) != 1:
-            return None if sessions or offers else {}
-        ways = self._session_ways(*sessions) if sessions else self._offer_ways(*offers)
+        sessions, offers = [*negotiation.sessions.values()], [*negotiation.offers.values()]
+        if offers:
+            offers = [each for each in offers if self._are_offers_open and not each.is_final]
+        if not sessions and not offers:
+            return {}
+        if len(sessions) + len(offers) > 1:
+            return None
+        ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0])
         if ways is None:
             return None
         by_key = {way.key: way for way in ways}

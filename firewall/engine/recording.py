@@ -21,8 +21,9 @@ _LENGTH = re.compile(r"\d{1,10}", re.ASCII)
 @lru_cache(maxsize=65_536)
 def flow_id(ip_a: str, port_a: int, ip_b: str, port_b: int) -> int:
     """Return the number of the flow between two endpoints, the same in both directions and in every run (51 bits)."""
-    ends = sorted((f"{ip_a} {port_a}", f"{ip_b} {port_b}"))
-    return int.from_bytes(blake2b(" ".join(ends).encode(), digest_size=8).digest(), "big") >> 13
+    one, other = f"{ip_a} {port_a}", f"{ip_b} {port_b}"
+    ends = f"{one} {other}" if one < other else f"{other} {one}"
+    return int.from_bytes(blake2b(ends.encode(), digest_size=8).digest(), "big") >> 13
 
 
 def datagram_flow_id(datagram: Datagram) -> int:

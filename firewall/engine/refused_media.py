@@ -88,7 +88,7 @@ class RefusedMedia:
     def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
         """Tell whether nothing at all is known of a packet: neither its destination, now or lately, nor its sender."""
         reason, call_id, _, _ = self._why(datagram, now_ns)
-        return reason == "media_not_negotiated" and call_id is None and len(self._table) < MAX_TAKEN_OVER
+        return reason == "media_not_negotiated" and call_id is None and len(self._table.holes) < MAX_TAKEN_OVER
 
     def refuse(
         self,

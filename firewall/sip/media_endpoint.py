@@ -98,12 +98,12 @@ def plain_address(text: str) -> str | None:
 
 def medium_kind(medium: MediaDescription) -> str:
     """Return the medium's word; text where T.140 hides under another (RFC 4103 §7 registers both text and audio)."""
-    return "text" if medium.is_real_time_text else medium.media.lower()[:_KIND_LIMIT]
+    return "text" if medium.own.is_text else medium.media.lower()[:_KIND_LIMIT]
 
 
 def formats(medium: MediaDescription) -> Formats:
     """Return the RTP formats that a medium takes."""
-    return _formats(medium.formats, medium.attribute_values("rtpmap"))
+    return _formats(medium.formats, medium.own.by_name.get("rtpmap", ()))
 
 
 @lru_cache(maxsize=64)  # most media of a network have the formats of others

@@ -35,7 +35,7 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[Ne
     Sections that the answer has beyond the offer's were never offered and are left out.
     """
     offered, answered = offer.media, answer.media
-    paired = [_paired(*each) for each in zip(offered, answered, strict=False)]
+    paired = list(map(_paired, offered, answered))
     if len(offered) > len(answered):
         paired += [NegotiatedMedium(medium, None) for medium in offered[len(answered) :]]
     return tuple(paired)

@@ -239,9 +239,7 @@ def _section(text: str) -> Section:
         else:
             by_name[name] = [of_name.strip()]
     values = {name: tuple(each) for name, each in by_name.items()}
-    is_text = "t140" in text.lower() and any(
-        each.encoding == "t140" for each in payload_maps(values.get("rtpmap", ())).values()
-    )
+    is_text = "rtpmap" in values and "t140" in text.lower() and _has_t140(values["rtpmap"])
     return Section(tuple(addresses), tuple(attributes), values, direction, is_text)
 
 
@@ -266,6 +264,10 @@ def _medium(text: str, session: Section) -> MediaDescription:
         own.direction or session.direction or "sendrecv",
         (_number(count_text) or 1) if slash else 1,
     )
+
+
+def _has_t140(rtpmap: tuple[str, ...]) -> bool:
+    return any(each.encoding == "t140" for each in payload_maps(rtpmap).values())
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -103,5 +103,5 @@ def test_the_kernel_can_follow_any_order_of_offers_answers_and_packets(data: st.
         for output in told.outputs:
             if isinstance(output, Write):
                 assert b"\n" not in encode(output.record)
-        assert set(scene.open) == {hole.pinhole.key for hole in scene.engine._media.table.all()}
+        assert set(scene.open) == {hole.pinhole.key for hole in scene.engine._media.table.holes.values()}
     scene.stops(at_s=at_s)

@@ -26,7 +26,7 @@ def test_who_follows_the_changes_has_open_what_the_table_has(steps: list[tuple[s
     table, kernel = PinholeTable(), dict[PinholeKey, Pinhole]()
     for step, port in [*steps, ("tell", 0)]:
         key = hole(port).pinhole.key
-        known = table.get(key)
+        known = table.holes.get(key)
         if step == "open" and known is None:
             table.open(hole(port))
         elif step == "close" and known is not None:
@@ -36,7 +36,7 @@ def test_who_follows_the_changes_has_open_what_the_table_has(steps: list[tuple[s
                 for pinhole in changed.closed:
                     del kernel[pinhole.key]
                 kernel.update({pinhole.key: pinhole for pinhole in changed.opened})
-            assert set(kernel) == {each.pinhole.key for each in table.all()}
+            assert set(kernel) == {each.pinhole.key for each in table.holes.values()}
             assert table.changes() is None
 
 

@@ -186,9 +186,10 @@ class Engine:
         Without the second, limits would not refill until the wall clock is again where it was.
         """
         engine_ns = now_ns + self._clock_offset_ns
-        if engine_ns < self._now_ns - _CLOCK_STEP_NS:
+        if engine_ns >= self._now_ns:
+            self._now_ns = engine_ns
+        elif engine_ns < self._now_ns - _CLOCK_STEP_NS:
             self._clock_offset_ns = self._now_ns - now_ns
-        self._now_ns = max(self._now_ns, now_ns + self._clock_offset_ns)
         return self._now_ns
 
     def _log_told(self, event: LogFailed | LogRecovered, now_ns: int) -> Write:

@@ -21,7 +21,7 @@ _MAX_REMEMBERED = 65_536
 _Key = tuple[str, int, str, int, bytes]
 
 
-class Sighting(msgspec.Struct, eq=False):
+class Sighting(msgspec.Struct, eq=False, gc=False):
     """A message seen for the first time. ``parsed``: it turned out to be SIP."""
 
     datagram: Datagram

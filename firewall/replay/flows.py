@@ -115,15 +115,16 @@ class RtpFlows:
         data, alike = record.data, self._alike
         if record.link_type == self._link_type and len(data) >= alike.size:
             head, middle, key, first, second, sequence, timestamp, ssrc = alike.unpack_from(data)
-            shape = self._shapes.get(key)
-            if shape is None:
-                if first >> 6 != 2 and head[:3] == _PLAIN_HEAD and alike is _ETHERNET_ALIKE:
+            if first >> 6 != 2:
+                if head[:3] == _PLAIN_HEAD and alike is _ETHERNET_ALIKE:
                     return None  # signalling, mostly: no RTP header begins like that
-            elif (
-                shape.head == head
+                return self._count_unlike(record)
+            shape = self._shapes.get(key)
+            if (
+                shape is not None
+                and shape.head == head
                 and shape.middle == middle
                 and shape.frame_bytes <= len(data)
-                and first >> 6 == 2
                 and not 192 <= second <= 223
                 and shape.interface_id == record.interface_id
                 and shape.outgoing is record.outgoing

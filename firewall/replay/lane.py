@@ -80,12 +80,13 @@ class Lane:
 
     def _take(self, output: Output) -> None:
         match output:
+            case PinholesChanged(opened=opened, closed=closed):
+                for pinhole in (*opened, *closed):
+                    self.changed.add((pinhole.key.dst_ip, pinhole.key.dst_port))
             case Reply(datagram=reply):
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     del self.expected_replies[next(iter(self.expected_replies))]
                 self.expected_replies[_flow(reply)] = None
-            case PinholesChanged(opened=opened, closed=closed):
-                self.changed.update((pinhole.key.dst_ip, pinhole.key.dst_port) for pinhole in (*opened, *closed))
             case _:
                 pass
 

@@ -200,6 +200,8 @@ def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predi
             wanted = value
     if comparator == "==":
         one = _one(operand)
+        if one is not None and wanted is True:
+            return cast("Predicate", one)  # a flag is its own answer
         return (lambda facts: one(facts) == wanted) if one is not None else lambda facts: wanted in read(facts)
     if comparator == "!=":
 

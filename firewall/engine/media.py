@@ -27,7 +27,7 @@ from firewall.engine.refused_media import RefusedMedia
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
-from firewall.sip.message import Message
+from firewall.sip.message import Message, Response
 
 _RATE_NS = 500_000_000  # between shorter looks one burst is no rate
 
@@ -80,7 +80,7 @@ class Media:
         negotiation, datagram = media.negotiation, facts.datagram
         changed = is_over = False
         cause: Cause = "renegotiated"
-        if message.body or negotiation.offers:
+        if message.body or (negotiation.offers and isinstance(message, Response)):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
             changed = negotiation.note(message, source, target)
         if "terminated" in call.dialogs.values():

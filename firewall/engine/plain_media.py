@@ -1,5 +1,5 @@
-"""The plan of what nearly every call negotiates: RTP with one address of its own zone on each side, RTCP on the next
-port. It is made at once, without the questions that ``media_plan.py`` asks of everything else; the ways are the same.
+"""The plan of what nearly every call negotiates: RTP and RTCP with one address of its own zone on each side. It is made
+at once, without the questions that ``media_plan.py`` asks of everything else; the ways are the same.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.way import Way
 from firewall.ruleset.policy import Policy
-from firewall.sip.media_endpoint import Formats, medium_kind, plain_address
+from firewall.sip.media_endpoint import Endpoint, Formats, endpoints, medium_kind, plain_address
 from firewall.sip.media_endpoint import formats as formats_of
 from firewall.sip.offer_answer import negotiate
 from firewall.sip.sdp import Direction, MediaDescription
@@ -23,10 +23,11 @@ _LONGEST_ADDRESS = 45  # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 
 class _Plain(Struct, frozen=True, gc=False):
-    """What is needed of a plain medium; RTCP has the port above ``port``."""
+    """What is needed of a plain medium; ``rtcp`` is where it takes RTCP, at most one endpoint of the same address."""
 
     ip: str
     port: int
+    rtcp: tuple[Endpoint, ...]
     kind: str
     formats: Formats
     direction: Direction
@@ -45,7 +46,7 @@ class PlainPlanner:
         self._address = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
         self._are_offers_open = policy.media.early == "offer"
-        self._first_port, self._last_port = policy.media.ports
+        self._ports = range(policy.media.ports[0], policy.media.ports[1] + 1)
         self._signalling_ports = policy.signalling_ports
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
@@ -87,8 +88,8 @@ class PlainPlanner:
                 kind, formats, direction = receiver.kind, receiver.formats, sender.direction
                 key = PinholeKey("UDP", None, sender.ip, None, receiver.ip, receiver.port)
                 ways.append(Way(key, kind, "rtp", index, formats, direction, src, dst, is_expected=is_expected))
-                if not is_muxed:
-                    key = PinholeKey("UDP", None, sender.ip, None, receiver.ip, receiver.port + 1)
+                for endpoint in () if is_muxed else receiver.rtcp:
+                    key = PinholeKey("UDP", None, sender.ip, None, *endpoint)
                     ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst))
         return ways
 
@@ -107,25 +108,27 @@ class PlainPlanner:
             kind, formats = plain.kind, plain.formats
             key = PinholeKey("UDP", zone, None, None, plain.ip, plain.port)
             ways.append(Way(key, kind, "rtp", index, formats, "sendrecv", src, dst, is_early=True))
-            key = PinholeKey("UDP", zone, None, None, plain.ip, plain.port + 1)
-            ways.append(Way(key, kind, "rtcp", index, formats, "sendrecv", src, dst, is_early=True))
+            for endpoint in plain.rtcp:
+                key = PinholeKey("UDP", zone, None, None, *endpoint)
+                ways.append(Way(key, kind, "rtcp", index, formats, "sendrecv", src, dst, is_early=True))
         return ways
 
     def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:
         port, attributes, address = medium.port, medium.own.by_name, medium.address
         ip = self._address(address, party.zone) if address is not None and len(address) <= _LONGEST_ADDRESS else None
-        if (
-            ip is None
-            or medium.number_of_ports != 1
-            or not self._first_port <= port < self._last_port
-            or port in self._signalling_ports
-            or port + 1 in self._signalling_ports
-            or "candidate" in attributes
-            or "rtcp" in attributes
-            or medium.proto not in _PROTOCOLS
-        ):
+        if ip is None or medium.number_of_ports != 1 or "candidate" in attributes or medium.proto not in _PROTOCOLS:
             return None
-        return _Plain(ip, port, medium_kind(medium), formats_of(medium), medium.direction, "rtcp-mux" in attributes)
+        rtcp_ip, rtcp_port = ip, port + 1
+        rtcp: tuple[Endpoint, ...] = ((ip, rtcp_port),)
+        if "rtcp" in attributes:
+            rtcp = endpoints(medium, "rtcp")
+            rtcp_ip, rtcp_port = rtcp[0] if rtcp else (ip, port)
+        if rtcp_ip != ip or port not in self._ports or rtcp_port not in self._ports:
+            return None
+        if port in self._signalling_ports or rtcp_port in self._signalling_ports:
+            return None
+        is_muxed = "rtcp-mux" in attributes
+        return _Plain(ip, port, rtcp, medium_kind(medium), formats_of(medium), medium.direction, is_muxed)
 
     def _find_address(self, text: str, zone: str | None) -> str | None:
         """The address of a medium as packets have it; None where it is none, or not one of its party's zone."""

@@ -39,7 +39,16 @@ PROTOCOLS = mostly(
 )
 ATTRIBUTES = mostly(
     ["sendrecv", "sendonly", "recvonly", "inactive", "rtcp-mux", "rtpmap:98 t140/1000", "rtpmap:0 PCMU/8000"],
-    ["rtcp:40001", "rtcp-mux:x", "candidate:1 1 UDP 1 192.0.2.4 41000 typ host", "path:msrp://192.0.2.10:2855/s"],
+    [
+        "rtcp:40001",
+        "rtcp:40000",
+        "rtcp:5060",
+        "rtcp:40003 IN IP4 192.0.2.10",
+        "rtcp:none",
+        "rtcp-mux:x",
+        "candidate:1 1 UDP 1 192.0.2.4 41000 typ host",
+        "path:msrp://192.0.2.10:2855/s",
+    ],
 )
 KINDS = mostly(["audio", "video"], ["Audio", "text"])
 

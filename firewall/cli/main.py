@@ -11,8 +11,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import wraps
 from importlib import import_module
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -57,20 +57,17 @@ def _new_app(**settings: Any) -> typer.Typer:
 
 
 def _load(name: str) -> Any:
-    single = _new_app()
-    single.command(name)(getattr(_module(f"firewall.cli.{name}"), name))
-    return get_command(single)
+    command = getattr(import_module(f"firewall.cli.{name}"), name)
 
-
-def _module(name: str) -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
-    gc.disable()  # what is imported stays: a collection in between only costs time
-    try:
-        return import_module(name)
-    finally:
-        gc.freeze()
+    @wraps(command)
+    def run(**arguments: Any) -> Any:
+        gc.freeze()  # what was imported until here stays
         gc.enable()
+        return command(**arguments)
+
+    single = _new_app()
+    single.command(name)(run)
+    return get_command(single)
 
 
 def _listed() -> None:
@@ -117,6 +114,7 @@ def _open_what_is_closed() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error becomes one sentence on stderr."""
+    gc.disable()  # until the command runs (_load): a collection of what was only imported finds nothing
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="sosgate", standalone_mode=False)
         sys.stdout.flush()
@@ -142,6 +140,8 @@ def run_command(arguments: Sequence[str]) -> int:
             "run it again with SOSGATE_TRACEBACK=1 and report what it shows"
         )
         return _complain(sentence, error, EXIT_BUG)
+    finally:
+        gc.enable()
     return code if isinstance(code, int) else 0
 
 

@@ -21,7 +21,7 @@ from firewall.replay.table import print_replay
 from firewall.ruleset.policy import Policy
 
 EXIT_HURT = 1
-_COLLECT_AFTER = 500_000
+_COLLECT_AFTER = 2_000_000
 """Objects made and kept between two collections: calls and flows are many, and next to nothing of them is garbage."""
 
 

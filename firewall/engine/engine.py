@@ -61,7 +61,7 @@ class Engine:
     ``strict`` (tests, lint) lets a defect of ours raise; without it the defect becomes a decision with reason
     ``internal_error`` and an alarm, because one message must not stop the calls of others. ``is_logged``: every record
     is going to be read; without it those of messages are made only when they are asked for, and media flows of ordinary
-    calls by which no packet came are not told of.
+    calls are not told of where no packet came, nor refused ones before they have ended.
     """
 
     def __init__(self, policy: Policy, *, strict: bool = True, is_logged: bool = True) -> None:

@@ -55,7 +55,7 @@ class Media:
         self._calls = calls
         self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, is_logged=is_logged)
         self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
-        self.refused = RefusedMedia(self.table, policy)
+        self.refused = RefusedMedia(self.table, policy, is_logged=is_logged)
 
     def adopt(self, policy: Policy, rules: Rules, now_ns: int, wall_ns: int) -> list[Output]:
         """Decide from now on as this policy says, on the flows that are open, too."""
@@ -242,7 +242,7 @@ class Media:
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:
             call.media.note_refused(found.reason, found.flow)
-            if found.reason == "media_timeout" and found.record is not None and found.way is not None:
+            if found.reason == "media_timeout" and found.is_news and found.way is not None:
                 outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs
 

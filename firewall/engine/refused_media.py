@@ -28,13 +28,14 @@ _NO_FORMATS = Formats(frozenset(), (), ())
 
 
 class Refused(NamedTuple):
-    """What became of a packet; ``record`` where it is news, ``way`` where one was or is open."""
+    """What became of a packet; ``record`` where it is news that somebody reads, ``way`` where one was or is open."""
 
     reason: str
     call_id: str | None
     flow: MediaFlow
     way: Way | None
     record: RtpDecision | None
+    is_news: bool
 
 
 class _Flow:
@@ -57,7 +58,8 @@ class RefusedMedia:
 
     ``total`` is the kernel's own count of refused packets."""
 
-    def __init__(self, table: PinholeTable, policy: Policy) -> None:
+    def __init__(self, table: PinholeTable, policy: Policy, *, is_logged: bool = True) -> None:
+        self._is_logged = is_logged
         self.total = 0
         self._ended_packets = 0
         self._table = table
@@ -124,11 +126,12 @@ class RefusedMedia:
         flow.counts.is_plain = True
         flow.ordered_ns = now_ns
         self.flows.move_to_end(ends)
-        record = None
-        if flow.reason != before:
+        record, is_news = None, flow.reason != before
+        if is_news:
             emergency = self._emergency(calls.get(flow.call_id))
-            record = self._record("refused", datagram, flow, emergency, wall_ns)
-        return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record)
+            if self._is_logged or emergency is not None:
+                record = self._record("refused", datagram, flow, emergency, wall_ns)
+        return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record, is_news)
 
     def flow(self, ends: Ends) -> MediaFlow | None:
         """Return the counts of a refused flow."""

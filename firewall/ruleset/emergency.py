@@ -39,7 +39,9 @@ _RAW_REQUEST = re.compile(
 _RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
 _MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})
-"""``_marks`` finds nothing in a message without any of these."""
+"""``_header_marks`` finds nothing in a message without any of these."""
+_TELLING_HEADERS = _MARKING_HEADERS | {"route", "content-type"}
+"""A message without any of these says nothing beside its Request-URI and To."""
 _SHOWN = 120  # characters of a URI that the evidence quotes
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
@@ -102,25 +104,26 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         if method == "REGISTER":
             return _registration(message)
         evidence: list[tuple[str, str]] = []  # (service, phrase)
+        says_more = message.has_any(_TELLING_HEADERS)
         if isinstance(message, Request):
-            _add(evidence, "request_uri", message.request_uri, target_of(message.request_uri))
-            for value in message.header_values("route"):
+            if (target := target_of(message.request_uri)) is not None:
+                _add(evidence, "request_uri", message.request_uri, target)
+            for value in message.header_values("route") if says_more else ():
                 for hop in split_values(value):
                     uri = parse_name_addr(hop).uri
                     _add(evidence, "route", uri, target_of(uri))
-        _add(evidence, "to", message.to.uri, target_of(message.to.uri))
-        values = message.header_values("to")
-        if len(values) > 1 or (values and "," in values[0]):
+        if (target := target_of(message.to.uri)) is not None:
+            _add(evidence, "to", message.to.uri, target)
+        if message.may_be_several("to"):
             # A second To is an anomaly, and may be the one that is meant.
-            uris = [parse_name_addr(each).uri for value in values for each in split_values(value)]
+            uris = [parse_name_addr(each).uri for value in message.header_values("to") for each in split_values(value)]
             for uri in uris[1:]:
                 _add(evidence, "to", uri, target_of(uri))
-        targets = [service for service, _ in evidence]
-        callback = message.has_any(_MARKING_HEADERS) and _marks(message, evidence)
-        if _holds_alert(message):
-            evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
+        asked_for = len(evidence)
+        callback = says_more and _marks(message, evidence)
         if not evidence:
             return None
+        targets = [service for service, _ in evidence[:asked_for]]
         return EmergencyMark(
             _class_of(message, targets, callback=callback), evidence[0][0], tuple(phrase for _, phrase in evidence)
         )
@@ -209,6 +212,13 @@ def _registration(message: Message) -> EmergencyMark | None:
 
 def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
     """Add what headers and bodies say beside the target; return whether the message calls itself a PSAP callback."""
+    callback = message.has_any(_MARKING_HEADERS) and _header_marks(message, evidence)
+    if _holds_alert(message):
+        evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
+    return callback
+
+
+def _header_marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
     for value in message.header_values("resource-priority"):
         evidence.extend(
             (SOS, f"resource_priority {wire_text(namespace)} (RFC 7135)")

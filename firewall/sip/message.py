@@ -22,7 +22,6 @@ from firewall.sip.via import Via, branch_of, parse_via
 _ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
 
-
 DialogId = tuple[str, str]
 """Both tags, sorted: the same whichever side sends (RFC 3261 §12)."""
 
@@ -104,15 +103,12 @@ class _Message:
         # RFC 3261 §18.3: over UDP, what is beyond Content-Length is discarded.
         self._content_length = length, _ = announced_length(head)
         self.body = rest[:length] if rest else b""
-        self._read_identity(head.first)
-
-    def _read_identity(self, first: dict[str, str]) -> None:
-        """Read what tells the call, the dialog and the transaction that the message belongs to."""
+        first = head.first
         self.call_id = first.get("call-id")
-        self.from_ = parse_name_addr(first.get("from", ""))
-        self.to = parse_name_addr(first.get("to", ""))
-        self.from_tag = from_tag = self.from_.params.get("tag")
-        self.to_tag = to_tag = self.to.params.get("tag")
+        self.from_ = from_ = parse_name_addr(first.get("from", ""))
+        self.to = to = parse_name_addr(first.get("to", ""))
+        self.from_tag = from_tag = from_.params.get("tag")
+        self.to_tag = to_tag = to.params.get("tag")
         if from_tag is None or to_tag is None:
             self.dialog_id = None
         else:
@@ -163,6 +159,10 @@ class _Message:
     def has_any(self, names: frozenset[str]) -> bool:
         """Tell whether there is a header of one of these names (lower case, not compact)."""
         return not self._head.first.keys().isdisjoint(names)
+
+    def may_be_several(self, name: str) -> bool:
+        """Tell whether a header (lower case, not compact) has several lines, or a comma, which may divide values."""
+        return name in self._head.repeated or "," in self._head.first.get(name, "")
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""

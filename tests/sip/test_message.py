@@ -102,6 +102,11 @@ def test_a_cseq_of_another_method_is_an_anomaly() -> None:
     assert "cseq_method_mismatch" in as_request(request().replace(b"1 INVITE", b"1 BYE")).anomalies
 
 
+def test_what_may_hold_several_values_is_told_by_lines_and_commas() -> None:
+    message = parse_message(b"BYE a SIP/2.0\r\nTo: <sip:a>\r\nt: <sip:b>\r\nRoute: <sip:a>,<sip:b>\r\nFrom: c\r\n\r\n")
+    assert [message.may_be_several(name) for name in ("to", "route", "from", "via")] == [True, True, False, False]
+
+
 def test_both_directions_name_one_dialog() -> None:
     there = parse_message(request("BYE", from_tag="a", to_tag="b"))
     back = parse_message(request("BYE", from_tag="b", to_tag="a"))

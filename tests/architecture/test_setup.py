@@ -16,6 +16,7 @@ TOOLS = {
     "tshark": "tshark",
     "tcpdump": "tcpdump",
     "baresip": "baresip-core",
+    "linphonec": "linphone-cli",
 }
 
 
@@ -63,7 +64,7 @@ def test_an_ordinary_user_is_told_the_one_line_to_run(machine: Machine) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "error: system packages are missing; "
-        "run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core\n"
+        "run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core linphone-cli\n"
     )
     assert not machine.apt_log.exists()
 
@@ -75,9 +76,8 @@ def test_root_gets_the_missing_packages_without_a_question(machine: Machine) -> 
     assert done.returncode == 0, done.stderr
     update, install = machine.apt_log.read_text().splitlines()
     assert update == "noninteractive update"
-    assert (
-        install == "noninteractive install -y --no-install-recommends iproute2 sip-tester tshark tcpdump baresip-core"
-    )
+    packages = "iproute2 sip-tester tshark tcpdump baresip-core linphone-cli"
+    assert install == f"noninteractive install -y --no-install-recommends {packages}"
 
 
 def test_nothing_is_asked_of_a_machine_that_has_everything(machine: Machine) -> None:

@@ -24,10 +24,9 @@ class FrameDecoder(PacketDecoder):
 
     def decode(self, record: CaptureRecord) -> Datagram | Undecoded:
         """Return the datagram in a frame; for one that came in fragments, at the frame that completes it."""
-        if record.link_type == ETHERNET:
-            datagram = self._plain_udp(record)
-            if datagram is not None:
-                return datagram
+        datagram = self.plain_udp(record)
+        if datagram is not None:
+            return datagram
         protocol, offset = ip_packet(record.link_type, record.data)
         if protocol == ETHERTYPE_IPV4:
             return self.ipv4(record, offset)
@@ -42,13 +41,14 @@ class FrameDecoder(PacketDecoder):
             return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")
         return self.undecoded(record, "not_ip", "the frame holds no IP packet")
 
-    def _plain_udp(self, record: CaptureRecord) -> Datagram | None:
+    def plain_udp(self, record: CaptureRecord) -> Datagram | None:
         """Read at once what most frames with signalling are: a whole UDP datagram over IPv4 in an Ethernet frame.
 
         None for whatever is not that simple, which ``decode`` reads step by step; both read the same (tests/net).
+        Nothing is remembered of it.
         """
         data = record.data
-        if len(data) < _UDP_PAYLOAD or record.outer:
+        if record.link_type != ETHERNET or len(data) < _UDP_PAYLOAD or record.outer:
             return None
         ethertype, version, total, fragment, protocol, src, dst, src_port, dst_port, length = _unpack_plain_udp(data)
         end = ETHERNET_HEADER_BYTES + total

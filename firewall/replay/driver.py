@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from firewall.engine.media_flow import Ends
 from firewall.engine.outputs import Write, WriteDecision
@@ -10,13 +11,14 @@ from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.net.datagram import Datagram
 from firewall.replay.lane import Lane, OwnReply
-from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
+from firewall.replay.reader import AHEAD_FRAMES, Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
 
 _NEVER_NS = 1 << 63
+_NOTHING_AHEAD: tuple[Arrival | None, ...] = (None,) * AHEAD_FRAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +98,41 @@ class _Run:
         count = reader.endpoints.flows.count
         packets = rtp_packets = 0
         deadline_ns, at_ns = self._deadline_ns, self._last_ns
-        frame: CaptureRecord | Unreadable
         with open_capture(path, progress) as frames:
-            for frame in frames:
-                if isinstance(frame, Unreadable):
-                    found.unreadable.append(frame)
-                    packets += not isinstance(frame, Cut)
-                    continue
-                packets += 1
-                at_ns = frame.timestamp_ns
-                if at_ns >= deadline_ns:
-                    self._pass_deadlines(at_ns, reader)
-                    deadline_ns = self._deadline_ns
-                negotiated = count(frame)
-                if negotiated is None:
-                    self._frame(reader, frame)
-                    deadline_ns, at_ns = self._deadline_ns, self._last_ns
-                elif negotiated:
-                    rtp_packets += 1
+            long_ways = 0
+            while part := list(islice(frames, AHEAD_FRAMES)):
+                is_signalling_mostly = 2 * long_ways > len(part)
+                ahead = reader.read_ahead(part) if is_signalling_mostly else _NOTHING_AHEAD
+                long_ways = 0
+                for frame, arrival in zip(part, ahead, strict=False):
+                    if isinstance(frame, Unreadable):
+                        found.unreadable.append(frame)
+                        packets += not isinstance(frame, Cut)
+                        continue
+                    packets += 1
+                    at_ns = frame.timestamp_ns
+                    if at_ns >= deadline_ns:
+                        self._pass_deadlines(at_ns, reader)
+                        deadline_ns = self._deadline_ns
+                    negotiated = count(frame) if arrival is None else None
+                    if negotiated is None:
+                        long_ways += 1
+                        self._frame(reader, frame, arrival)
+                        deadline_ns, at_ns = self._deadline_ns, self._last_ns
+                    elif negotiated:
+                        rtp_packets += 1
         self._last_ns = at_ns
         found.packets += packets
         found.rtp_packets += rtp_packets
         for arrival in reader.finish(self._last_ns):
             self._arrival(arrival, reader)
 
-    def _frame(self, reader: CaptureReader, frame: CaptureRecord) -> None:
+    def _frame(self, reader: CaptureReader, frame: CaptureRecord, read: Arrival | None) -> None:
         self._last_ns = frame.timestamp_ns
         if reader.open_bodies:
             for quiet in reader.quiet(frame.timestamp_ns):
                 self._arrival(quiet, reader)
-        for arrival in reader.read(frame):
+        for arrival in reader.read(frame) if read is None else (read,):
             if isinstance(arrival, Arrival):
                 self._arrival(arrival, reader)
             else:

@@ -19,7 +19,9 @@ from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
 from firewall.replay.unread import unread_transport
+from firewall.sip.message import read_ahead
 
+AHEAD_FRAMES = 64
 _LOSSES = frozenset({"truncated", "malformed", "link_type"})
 
 
@@ -63,6 +65,18 @@ class CaptureReader:
     def quiet(self, now_ns: int) -> list[Arrival]:
         """Return the messages without Content-Length whose senders have been quiet for long enough."""
         return self._arrivals(self._streams.quiet(now_ns), None)
+
+    def read_ahead(self, frames: Sequence[CaptureRecord | Unreadable]) -> list[Arrival | None]:
+        """Return, for each frame, the signalling in it where it is a plain datagram; nothing is remembered of it."""
+        arrivals = [self._plain_arrival(frame) if isinstance(frame, CaptureRecord) else None for frame in frames]
+        read_ahead(arrival.datagram.payload for arrival in arrivals if arrival is not None)
+        return arrivals
+
+    def _plain_arrival(self, frame: CaptureRecord) -> Arrival | None:
+        datagram = self._decoder.plain_udp(frame)
+        if datagram is None or not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
+            return None
+        return Arrival(datagram, vantage(frame), frame.timestamp_ns, frame.timestamp_ns)
 
     def read(self, frame: CaptureRecord) -> Sequence[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""

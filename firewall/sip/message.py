@@ -6,6 +6,8 @@ be told. What can be read with a discernible method is a message, perhaps with *
 """
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 
 from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
@@ -260,6 +262,19 @@ class _LastRead:
 
 
 _last = _LastRead()
+# Messages of datagrams read ahead, by the identity of their bytes (kept, lest others get it), until they are asked for.
+_ahead: dict[int, tuple[bytes, Message]] = {}
+
+
+def read_ahead(payloads: Iterable[bytes]) -> None:
+    """Read the messages in datagrams now for which ``parse_message`` will be asked soon; earlier ones are forgotten.
+
+    One after the other they take a third less time than each between two decisions: the processor has the code at hand.
+    """
+    _ahead.clear()
+    for payload in payloads:
+        with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
+            _ahead[id(payload)] = payload, _read(payload, over_stream=False)
 
 
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
@@ -274,7 +289,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """
     if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
         return _last.message
-    message = _read(payload, over_stream=over_stream)
+    known = _ahead.pop(id(payload), None) if _ahead and not over_stream else None
+    message = known[1] if known is not None else _read(payload, over_stream=over_stream)
     _last.payload, _last.over_stream, _last.message = payload, over_stream, message
     return message
 

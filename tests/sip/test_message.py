@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.errors import SipSyntaxError
-from firewall.sip.message import Request, Response, parse_message
+from firewall.sip.message import Request, Response, parse_message, read_ahead
 from tests.messages import SDP, request, response
 
 
@@ -208,3 +208,29 @@ def test_what_is_injected_behind_a_carriage_return_in_the_start_line_is_a_header
     assert found.start_line == "CANCEL sip:a@b SIP/2.0"
     assert found.headers == (("7Via", "x"), ("To", "<sip:a@b>"))
     assert "bare_cr" in found.anomalies
+
+
+def test_what_was_read_ahead_is_what_is_read_when_it_is_asked_for() -> None:
+    payloads = [request(), b"\x80 no message", response(request()), request("BYE", to_tag="b"), b"SIP/2.0 99 X\r\n\r\n"]
+    read_ahead(payloads)
+    for payload in [*payloads, *reversed(payloads)]:
+        copy = bytearray(payload)
+        try:
+            message = parse_message(payload)
+        except SipSyntaxError as error:
+            with pytest.raises(SipSyntaxError, match=error.reason):
+                parse_message(bytes(copy))
+        else:
+            assert (message.start_line, message.headers) == _start_line_and_headers(bytes(copy))
+
+
+def test_a_message_read_ahead_as_a_datagram_is_read_anew_for_a_stream() -> None:
+    without_length = request().replace(b"Content-Length: 0\r\n", b"")
+    read_ahead([without_length])
+    assert parse_message(without_length, over_stream=True).anomalies == ("content_length_missing",)
+    assert parse_message(without_length).anomalies == ()
+
+
+def _start_line_and_headers(payload: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
+    message = parse_message(payload)
+    return message.start_line, message.headers

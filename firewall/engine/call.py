@@ -75,7 +75,8 @@ class Call:
 
     def place_of(self, message: Message) -> Place:
         """Return where a message stands in this call."""
-        known, dialog = self._transaction_of(message), message.dialog_id
+        identifier, dialog = message.transaction_id, message.dialog_id
+        known = self.transactions.get(identifier) if identifier is not None else None
         state = self.dialogs.get(dialog) if dialog is not None else None
         if isinstance(message, Request):
             follows = self._follows(message, known, in_dialog=state is not None)
@@ -118,7 +119,8 @@ class Call:
             self._note_request(message, "trying")
         elif 200 <= message.status_code < 300:
             self._read_session_timer(message)
-        known = self._transaction_of(message)
+        identifier = message.transaction_id
+        known = self.transactions.get(identifier) if identifier is not None else None
         if known is not None:
             known.note(message)
         self._move_dialogs(message)
@@ -147,10 +149,6 @@ class Call:
         self.tags.update(tags)
         self.dialogs.update(dialogs)
 
-    def is_ringing(self) -> bool:
-        """Tell whether an INVITE got a provisional response and no final one yet."""
-        return self._is_inviting(_RINGING)
-
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
         return self._is_inviting(_UNANSWERED)
@@ -160,10 +158,6 @@ class Call:
             if transaction.method == "INVITE" and transaction.state in states:
                 return True
         return False
-
-    def _transaction_of(self, message: Message) -> Transaction | None:
-        identifier = message.transaction_id
-        return self.transactions.get(identifier) if identifier is not None else None
 
     def _is_subscribed(self) -> bool:
         return any(each.is_allowed and each.method in ("SUBSCRIBE", "REFER") for each in self.transactions.values())
@@ -208,7 +202,7 @@ class Call:
         states = self.dialogs.values()
         if "confirmed" in states:
             lasts_ns = max(self.session_ns, TRANSACTION_NS)
-        elif "early" in states or self.is_ringing():
+        elif "early" in states or self._is_inviting(_RINGING):
             lasts_ns = RINGING_NS
         elif self.attempt is not None and self.awaits_answer():
             lasts_ns = LATE_ANSWER_NS

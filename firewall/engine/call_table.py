@@ -16,12 +16,16 @@ _STALE_DEADLINES = 1_000
 
 
 class CallTable:
-    """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline."""
+    """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline.
+
+    ``due_ns`` is the earliest instant at which a call may be overdue or have to be forgotten.
+    """
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
         self._calls: dict[str, Call] = {}
         self._ordinary: dict[str, None] = {}  # those that may make room, oldest first
         self._deadlines: list[tuple[int, str]] = []
+        self.due_ns = NEVER_NS
         self._max_calls = max_calls
 
     def __len__(self) -> int:
@@ -49,23 +53,21 @@ class CallTable:
         self._calls[call_id] = call
         self._ordinary[call_id] = None
         heapq.heappush(self._deadlines, (deadline_ns, call_id))
+        self.due_ns = self._deadlines[0][0]
         return call
 
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
         """Take note that a message of this call was let through."""
         call.forwarded(message, now_ns)
-        wake_ns = call.wake_ns
-        if wake_ns < call.scheduled_ns:
-            self._schedule(call, wake_ns)
+        if call.deadline_ns < call.scheduled_ns or call.attempt is not None:
+            wake_ns = call.wake_ns
+            if wake_ns < call.scheduled_ns:
+                self._schedule(call, wake_ns)
 
     def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
         """Take a call as an emergency from now on: it makes room for no other."""
         call.emergency = mark
         self._ordinary.pop(call.call_id, None)
-
-    def next_deadline(self) -> int:
-        """Return the earliest instant at which a call may be overdue or have to be forgotten."""
-        return self._deadlines[0][0] if self._deadlines else NEVER_NS
 
     def expire(self, now_ns: int) -> list[tuple[Call, int]]:
         """Return the calls whose answer is overdue and those whose deadline has come, each with its instant.
@@ -87,6 +89,7 @@ class CallTable:
                 if call.wake_ns < call.deadline_ns:
                     expired.append((call, call.wake_ns))
                 self._schedule(call, call.deadline_ns)
+        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS
         return expired
 
     def _schedule(self, call: Call, at_ns: int) -> None:
@@ -96,6 +99,7 @@ class CallTable:
             # Entries of calls that were ended early would stay for as long as the calls might have lasted.
             self._deadlines = [(each.scheduled_ns, each.call_id) for each in self._calls.values()]
             heapq.heapify(self._deadlines)
+        self.due_ns = self._deadlines[0][0]
 
     def _make_room(self) -> bool:
         oldest = next(iter(self._ordinary), None)

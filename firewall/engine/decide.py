@@ -74,7 +74,7 @@ class Rules:
 
     def decide(self, facts: Facts, standing: Standing, wall_ns: int, now_ns: int) -> Decision:
         """Decide on one message. ``wall_ns`` is the time of day (schedules); ``now_ns`` never goes back (limits)."""
-        banned_by = self.bans.rule_for(facts.datagram.src_ip, now_ns) if len(self.bans) else None
+        banned_by = self.bans.rule_for(facts.datagram.src_ip, now_ns) if self.bans.banned else None
         if banned_by is not None:
             return Decision("drop", "banned", banned_by)
         if standing.follows == "reject_ack":
@@ -89,8 +89,13 @@ class Rules:
             if rule.ban_ns is not None:
                 self.bans.add(facts.datagram.src_ip, rule, now_ns + rule.ban_ns)
             action = rule.action if rule.action != "reject" else _rejection(facts)
-            return self._excepted(Decision(action, "rule", rule, shadow), facts, standing)
-        return self._excepted(self._without_rule(facts, standing, shadow), facts, standing)
+            decision = Decision(action, "rule", rule, shadow)
+            break
+        else:
+            decision = self._without_rule(facts, standing, shadow)
+        if standing.log_failing or standing.untracked:
+            return self._excepted(decision, facts, standing)
+        return decision
 
     @property
     def about_media(self) -> bool:
@@ -146,8 +151,6 @@ class Rules:
 
     def _excepted(self, decision: Decision, facts: Facts, standing: Standing) -> Decision:
         """Let the exception policies have the last word on what would pass, but never on an emergency call."""
-        if not (standing.log_failing or standing.untracked):
-            return decision
         if decision.verdict != "allow" or facts.emergency is not None:
             return decision
         exceptions = self.policy.exceptions

@@ -81,7 +81,11 @@ class Engine:
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
         """Take one event at an instant (ns since the epoch); return everything to be done, in order."""
-        engine_ns = self._engine_time(now_ns)
+        engine_ns = now_ns + self._clock_offset_ns
+        if engine_ns >= self._now_ns:
+            self._now_ns = engine_ns
+        else:
+            engine_ns = self._time_of_earlier(now_ns)
         outputs: list[Output] = []
         if isinstance(event, FlowsCounted):
             outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
@@ -91,7 +95,7 @@ class Engine:
             outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)
         else:
             outputs += self._told_of(event, now_ns, engine_ns)
-        self._due_ns = min(self._observer.calls.next_deadline(), self._media.next_deadline())
+        self._due_ns = min(self._observer.calls.due_ns, self._media.next_deadline())
         return outputs
 
     def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:
@@ -175,20 +179,17 @@ class Engine:
             emergency_calls=self._ledger.attempts,
             emergency_calls_hurt=self._ledger.hurt,
             calls_tracked=len(self._observer.calls),
-            bans=len(self._rules.bans),
+            bans=len(self._rules.bans.banned),
             pinholes=len(self._media.table.holes),
             media_refused=self._media.refused_packets,
         )
 
-    def _engine_time(self, now_ns: int) -> int:
+    def _time_of_earlier(self, now_ns: int) -> int:
         """Return an instant that never goes back: small reorderings stand still, a clock set back is followed.
 
         Without the second, limits would not refill until the wall clock is again where it was.
         """
-        engine_ns = now_ns + self._clock_offset_ns
-        if engine_ns >= self._now_ns:
-            self._now_ns = engine_ns
-        elif engine_ns < self._now_ns - _CLOCK_STEP_NS:
+        if now_ns + self._clock_offset_ns < self._now_ns - _CLOCK_STEP_NS:
             self._clock_offset_ns = self._now_ns - now_ns
         return self._now_ns
 
@@ -201,35 +202,33 @@ class Engine:
         return Write(plain_alarm("log_recovered", sentence, now_ns))
 
     def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
-        if self._strict:
-            return self._datagram(datagram, now_ns, engine_ns)
         try:
-            return self._datagram(datagram, now_ns, engine_ns)
-        except Exception as defect:  # noqa: BLE001 - the one place where a defect of ours must not stop other calls
+            reading = self._observer.read(datagram, engine_ns)
+            decision = self._rules.decide(reading.facts, reading.standing, now_ns, engine_ns)
+            self._counts[decision.verdict] += 1
+            return self._act(reading, decision, now_ns, engine_ns)
+        except Exception as defect:  # the one place where a defect of ours must not stop other calls
+            if self._strict:
+                raise
             return self._internal_error(datagram, defect, now_ns)
 
     def _guarded_media(self, event: MediaReceived, now_ns: int, engine_ns: int) -> list[Output]:
-        if self._strict:
-            return self._media.received(event, engine_ns, now_ns)
         try:
             return self._media.received(event, engine_ns, now_ns)
-        except Exception as defect:  # noqa: BLE001 - as above; what the kernel lets pass does not depend on it
+        except Exception as defect:  # as above; what the kernel lets pass does not depend on it
+            if self._strict:
+                raise
             return self._defect_alarm(event.datagram, defect, now_ns)
 
-    def _datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
-        reading = self._observer.read(datagram, engine_ns)
-        decision = self._rules.decide(reading.facts, reading.standing, now_ns, engine_ns)
-        self._counts[decision.verdict] += 1
-        return self._act(reading, decision, now_ns, engine_ns)
-
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
-        facts = reading.facts
+        facts, call = reading.facts, reading.call
         emergency = facts.emergency is not None
         is_block = decision.verdict != "allow" and decision.reason != "reject_ack"
         override = "guard" if emergency and is_block and self.policy.emergency.guard == "enforce" else None
         passes = decision.verdict == "allow" or override is not None
         outputs = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
-        call = self._observer.call_for(reading, engine_ns) if passes or emergency else reading.call
+        if emergency or (passes and call is None):
+            call = self._observer.call_for(reading, engine_ns)
         if emergency:
             self._observer.remember_caller(facts, engine_ns)
             if call is not None:
@@ -237,7 +236,8 @@ class Engine:
             if is_block:
                 outputs += self._hurt(call, facts, decision, now_ns, engine_ns, guarded=override is not None)
         if passes:
-            self._trunks.passed(facts.message, facts.datagram)
+            if isinstance(facts.message, Request):
+                self._trunks.passed(facts.message, facts.datagram)
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
                 if call.attempt is not None:

@@ -34,28 +34,25 @@ class Buckets:
 
 
 class Bans:
-    """The banned source addresses, each with the rule that banned it and the end of its ban."""
+    """The ``banned`` source addresses, for others to read: each with the end of its ban and the rule that banned it."""
 
     def __init__(self) -> None:
-        self._banned: dict[str, tuple[int, Rule]] = {}
-
-    def __len__(self) -> int:
-        return len(self._banned)
+        self.banned: dict[str, tuple[int, Rule]] = {}
 
     def add(self, src_ip: str, rule: Rule, until_ns: int) -> None:
         """Ban an address until an instant; a later ban takes the place of an earlier one."""
-        self._banned.pop(src_ip, None)
-        if len(self._banned) >= MAX_KEYS:
-            del self._banned[next(iter(self._banned))]
-        self._banned[src_ip] = (until_ns, rule)
+        self.banned.pop(src_ip, None)
+        if len(self.banned) >= MAX_KEYS:
+            del self.banned[next(iter(self.banned))]
+        self.banned[src_ip] = (until_ns, rule)
 
     def rule_for(self, src_ip: str, now_ns: int) -> Rule | None:
         """Return the rule that banned this address, None when it is not banned (any more)."""
-        entry = self._banned.get(src_ip)
+        entry = self.banned.get(src_ip)
         if entry is None:
             return None
         until_ns, rule = entry
         if until_ns <= now_ns:
-            del self._banned[src_ip]
+            del self.banned[src_ip]
             return None
         return rule

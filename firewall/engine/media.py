@@ -80,7 +80,7 @@ class Media:
         negotiation, datagram = media.negotiation, facts.datagram
         changed = is_over = False
         cause: Cause = "renegotiated"
-        if message.body or (negotiation.offers and isinstance(message, Response)):
+        if message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
             changed = negotiation.note(message, source, target)
         if "terminated" in call.dialogs.values():
@@ -94,6 +94,8 @@ class Media:
             negotiation.offers.clear()
         elif changed and not negotiation.sessions and not negotiation.offers:
             cause = "failed"
+        if call.emergency is None and not changed:
+            return []
         outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns) if changed else []
         if call.emergency is not None:
             self._checks.schedule(call, media, now_ns)
@@ -220,7 +222,8 @@ class Media:
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        return min(self.table.next_deadline(), self.refused.next_deadline(), self._checks.next_deadline())
+        due_ns = min(self.table.due_ns, self._checks.due_ns)
+        return min(due_ns, self.refused.next_deadline()) if self.refused.flows else due_ns
 
     def _told(self, outputs: list[Output]) -> list[Output]:
         """What is to be told, then what is to be opened and closed.

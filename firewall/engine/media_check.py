@@ -37,7 +37,8 @@ _REFUSED = {
 class TwoWayChecks:
     """Which calls are to be asked when.
 
-    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
+    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it. ``due_ns`` is when the
+    next call is to be asked.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class TwoWayChecks:
         self._ledger = ledger
         self._alarms = alarms
         self._due: list[tuple[int, str]] = []
+        self.due_ns = NEVER_NS
 
     def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after each answer of an emergency call whether both sides are heard."""
@@ -64,6 +66,7 @@ class TwoWayChecks:
             key: hole.packets for key in media.held if (hole := self._table.holes.get(key)) is not None
         }
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
+        self.due_ns = self._due[0][0]
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
         """Ask the calls that are due."""
@@ -73,6 +76,7 @@ class TwoWayChecks:
             call = self._calls.get(call_id)
             if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
                 writes += self._check(call, call.media, now_ns, wall_ns)
+        self.due_ns = self._due[0][0] if self._due else NEVER_NS
         return writes
 
     def due_keys(self, now_ns: int) -> Iterator[PinholeKey]:
@@ -81,10 +85,6 @@ class TwoWayChecks:
             call = self._calls.get(call_id) if due_ns <= now_ns else None
             if call is not None and call.media is not None:
                 yield from call.media.held
-
-    def next_deadline(self) -> int:
-        """Return when the next call is to be asked."""
-        return self._due[0][0] if self._due else NEVER_NS
 
     def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Write]:
         media.check_at_ns = None

@@ -58,8 +58,6 @@ class Negotiation(msgspec.Struct, eq=False):
 
     def note(self, message: Message, by: Party, to: Party) -> bool:
         """Take note of a message that was let through; tell whether offers or sessions changed by it."""
-        if not message.body and (isinstance(message, Request) or message.status_code < 200):
-            return False
         description = description_of(message)
         if isinstance(message, Request):
             return description is not None and self._request(message, description, by, to)

@@ -127,14 +127,18 @@ _NO_DEADLINE: _Deadline = (NEVER_NS, 0, [])
 
 
 class PinholeTable:
-    """The open pinholes by key, destination and deadline. ``holes`` is every one, the longest open first; it is for
-    others to read."""
+    """The open pinholes by key, destination and deadline.
+
+    ``holes`` is every one, the longest open first; ``due_ns`` is the earliest instant at which one may have to be
+    closed. Both are for others to read.
+    """
 
     def __init__(self) -> None:
         self.holes: dict[PinholeKey, Hole] = {}
         self._by_destination: dict[Endpoint, list[Hole]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
         self._deadlines: list[_Deadline] = []
+        self.due_ns = NEVER_NS
         self._last = _NO_DEADLINE
         self._pushed = 0
         self._waiting = 0
@@ -226,10 +230,6 @@ class PinholeTable:
         self._opened, self._closed, self._new = {}, {}, set()
         return changed
 
-    def next_deadline(self) -> int:
-        """Return the earliest instant at which a pinhole may have to be closed."""
-        return self._deadlines[0][0] if self._deadlines else NEVER_NS
-
     def due_keys(self, now_ns: int) -> list[PinholeKey]:
         """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""
         deadlines, found, places = self._deadlines, [], [0]
@@ -259,6 +259,7 @@ class PinholeTable:
                 else:
                     hole.scheduled_ns = NEVER_NS  # what waits twice for one instant is found once
                     found.append(hole)
+        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS
         return found
 
     def wait(self, hole: Hole, until_ns: int) -> None:
@@ -280,3 +281,4 @@ class PinholeTable:
             heapq.heapify(self._deadlines)
             self._last = _NO_DEADLINE
             self._waiting = len(self._deadlines)
+        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS

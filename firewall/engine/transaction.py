@@ -49,10 +49,17 @@ class Transaction:
 
     def note(self, message: Message) -> None:
         """Move on with a message that was let through."""
-        trigger = _trigger(message)
-        if trigger is not None:
-            table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
-            self.state = table.get((self.state, trigger), self.state)
+        trigger: TransactionTrigger
+        if isinstance(message, Request):
+            if message.method != "ACK":
+                return
+            trigger = "ack"
+        elif message.status_code < 200:
+            trigger = "provisional"
+        else:
+            trigger = "success" if message.status_code < 300 else "failure"
+        table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
+        self.state = table.get((self.state, trigger), self.state)
 
 
 def own_transaction_id(request: Request) -> TransactionId | None:
@@ -62,11 +69,3 @@ def own_transaction_id(request: Request) -> TransactionId | None:
     if request.cseq_number is None or request.cseq_method is None:
         return None
     return request.cseq_number, request.cseq_method, request.via_branch or ""
-
-
-def _trigger(message: Message) -> TransactionTrigger | None:
-    if isinstance(message, Request):
-        return "ack" if message.method == "ACK" else None
-    if message.status_code < 200:
-        return "provisional"
-    return "success" if message.status_code < 300 else "failure"

@@ -32,14 +32,12 @@ class Trunks:
         # By who asks and who is asked: either end gives the trunk up by itself.
         self._blocked: dict[tuple[str, str], BlockedKeepAlive] = {}
 
-    def passed(self, message: Message | None, datagram: Datagram) -> None:
-        """Take note of a message that was let through."""
-        if not isinstance(message, Request):
-            return
-        if self._blocked and is_keep_alive(message):
+    def passed(self, request: Request, datagram: Datagram) -> None:
+        """Take note of a request that was let through."""
+        if self._blocked and is_keep_alive(request):
             # Its answer says nothing: a capture also shows answers to questions that these rules block.
             self._blocked.pop((datagram.src_ip, datagram.dst_ip), None)
-        if message.method != "INVITE":
+        if request.method != "INVITE":
             return
         pair = _pair(datagram)
         self._pairs.pop(pair, None)

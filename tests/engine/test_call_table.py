@@ -39,7 +39,7 @@ def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
     hour_ns = 3600 * 1_000_000_000
     assert table.expire(hour_ns) == []
     table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
-    assert table.next_deadline() == hour_ns + TRANSACTION_NS
+    assert table.due_ns == hour_ns + TRANSACTION_NS
     assert table.expire(hour_ns + TRANSACTION_NS) == [(call, hour_ns + TRANSACTION_NS)]
     assert len(table) == 0
 

@@ -46,8 +46,8 @@ def test_a_ban_ends_by_itself_and_the_number_of_bans_is_bounded() -> None:
     bans.add("192.0.2.1", rule, 10)
     assert bans.rule_for("192.0.2.1", 9) is rule
     assert bans.rule_for("192.0.2.1", 10) is None
-    assert len(bans) == 0
+    assert len(bans.banned) == 0
     for number in range(limits.MAX_KEYS + 5):
         bans.add(str(number), rule, 10)
-    assert len(bans) == limits.MAX_KEYS
+    assert len(bans.banned) == limits.MAX_KEYS
     assert bans.rule_for("0", 0) is None

@@ -9,7 +9,7 @@ from firewall.engine.call import Follows
 from firewall.engine.limits import Bans, Buckets, Key
 from firewall.engine.record import ShadowVerdict
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Field, named_fields
+from firewall.ruleset.expression import Field, methods_of, named_fields
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS, reader_of
 from firewall.ruleset.policy import Inspect, Policy, Rule, Verdict
@@ -24,7 +24,11 @@ _FIELDS_OF_SOURCE = frozenset(
 )
 
 
-class Decision(msgspec.Struct, frozen=True):
+_Compiled = tuple[Rule, Callable[[Facts], bool], bool]
+"""A rule, what tells whether its condition is met, and whether it has a schedule or a limit besides."""
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What happens to a message and why. ``rule`` is None where no rule decided."""
 
     verdict: Verdict
@@ -33,7 +37,7 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: tuple[ShadowVerdict, ...] = ()
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a message and the firewall stand, beside the facts the rules see.
 
     ``follows``: what the message belongs to. ``stray``: a response or an in-dialog request of a call nobody knows.
@@ -58,9 +62,7 @@ class Rules:
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
-        self._rules = tuple(
-            (rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in policy.rules
-        )
+        self._rules_by_method, self._other_rules = _by_method(policy.rules)
         self._media_rules = tuple(
             (rule, frozenset(named_fields(rule.when)))
             for rule in policy.rules
@@ -80,7 +82,10 @@ class Rules:
         if standing.follows == "reject_ack":
             return Decision("drop", "reject_ack")
         shadow: tuple[ShadowVerdict, ...] = ()
-        for rule, matches, has_more in self._rules:
+        message, rules = facts.message, self._other_rules
+        if isinstance(message, Request):
+            rules = self._rules_by_method.get(message.method, rules)
+        for rule, matches, has_more in rules:
             if not matches(facts) or (has_more and not self._holds(rule, facts, wall_ns, now_ns)):
                 continue
             if rule.shadow:
@@ -160,6 +165,18 @@ class Rules:
         elif standing.untracked and exceptions.table_full == "drop":
             dropped = "table_full"
         return Decision("drop", dropped, None, decision.shadow) if dropped else decision
+
+
+def _by_method(rules: tuple[Rule, ...]) -> tuple[dict[str, tuple[_Compiled, ...]], tuple[_Compiled, ...]]:
+    """Return the rules that can match a request of each method that any rule names, and those for everything else."""
+    compiled = [(rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in rules]
+    methods = [methods_of(rule.when) if rule.when is not None else None for rule in rules]
+    named = {method for each in methods if each is not None for method in each}
+    by_method = {
+        method: tuple([rule for rule, each in zip(compiled, methods, strict=True) if each is None or method in each])
+        for method in named
+    }
+    return by_method, tuple([rule for rule, each in zip(compiled, methods, strict=True) if each is None])
 
 
 def _unknown_fields(datagram: Datagram) -> frozenset[str]:

@@ -151,3 +151,23 @@ def named_fields(condition: Condition) -> tuple[str, ...]:
             while not isinstance(operand, Field):
                 operand = operand.operand
             return (operand.name,)
+
+
+def methods_of(condition: Condition) -> frozenset[str] | None:
+    """Return the methods of the requests of which alone a condition can be true; None where none are named.
+
+    It is not true of a response then, either, nor of what is no SIP.
+    """
+    match condition:
+        case Comparison(Field("sip.Method"), "==", str(method)):
+            return frozenset({method})
+        case Membership(Field("sip.Method"), items) if all(isinstance(item, str) for item in items):
+            return frozenset(item for item in items if isinstance(item, str))
+        case And(parts):
+            named = [methods for part in parts if (methods := methods_of(part)) is not None]
+            return frozenset.intersection(*named) if named else None
+        case Or(parts):
+            named = [methods for part in parts if (methods := methods_of(part)) is not None]
+            return frozenset.union(*named) if len(named) == len(parts) else None
+        case _:
+            return None

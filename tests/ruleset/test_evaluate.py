@@ -9,11 +9,21 @@ from hypothesis import strategies as st
 from firewall.net.address import Network, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import ascii_lower, ascii_upper, byte_length, compile_condition, slice_bytes
-from firewall.ruleset.expression import Comparison, Condition, Contains, Field, Matches, Membership, Not, SetMembers
+from firewall.ruleset.expression import (
+    Comparison,
+    Condition,
+    Contains,
+    Field,
+    Matches,
+    Membership,
+    Not,
+    SetMembers,
+    methods_of,
+)
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.parse import parse_expression
-from firewall.sip.message import parse_message
+from firewall.sip.message import Request, parse_message
 from tests.messages import request
 from tests.ruleset.captured import facts
 from tests.ruleset.strategies import PLACE, SETS, conditions
@@ -103,6 +113,15 @@ def test_not_is_the_opposite_for_every_message(condition: Condition) -> None:
     for about in (*facts(), NO_SIP, RTP, CALL):
         assert isinstance(is_true(about), bool)
         assert is_true(about) is not is_false(about)
+
+
+@given(conditions())
+def test_a_condition_about_methods_is_true_of_requests_with_one_of_them_only(condition: Condition) -> None:
+    is_true, methods = compile_condition(condition), methods_of(condition)
+    for about in (*facts(), NO_SIP, RTP, CALL):
+        if is_true(about) and methods is not None:
+            assert isinstance(about.message, Request)
+            assert about.message.method in methods
 
 
 addresses = st.integers(0, 2**32 - 1).map(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or
+from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or, methods_of
 from firewall.ruleset.parse import parse_expression
 from tests.ruleset.strategies import PLACE
 
@@ -26,3 +26,23 @@ SIP, UDP, IP = Exists(Field("sip")), Exists(Field("udp")), Exists(Field("ip"))
 )
 def test_equal_meanings_have_equal_trees(text: str, tree: object) -> None:
     assert parse_expression(text, sets={}, place=PLACE) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "methods"),
+    [
+        ('sip.Method == "INVITE"', {"INVITE"}),
+        ('sip.Method in {"INVITE", "BYE"}', {"INVITE", "BYE"}),
+        ('sip.Method in {"INVITE", "BYE"} and emergency and sip.Method != "BYE"', {"INVITE", "BYE"}),
+        ('sip.Method in {"INVITE", "BYE"} and sip.Method == "BYE"', {"BYE"}),
+        ('sip.Method == "INVITE" and sip.Method == "BYE"', set()),
+        ('sip.Method == "INVITE" or (sip.Method == "BYE" and udp)', {"INVITE", "BYE"}),
+        ('sip.Method == "INVITE" or udp', None),
+        ('not sip.Method == "INVITE"', None),
+        ('sip.Method in {"A".."C"}', None),
+        ('lower(sip.Method) == "invite"', None),
+        ('sip.CSeq.method == "INVITE"', None),
+    ],
+)
+def test_the_methods_that_a_condition_names(text: str, methods: set[str] | None) -> None:
+    assert methods_of(parse_expression(text, sets={}, place=PLACE)) == methods

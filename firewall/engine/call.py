@@ -11,7 +11,7 @@ import msgspec
 
 from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
-from firewall.engine.dialog import next_state, trigger_of
+from firewall.engine.dialog import Trigger, next_state, trigger_of
 from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import DialogId, Message, Request, Response, TransactionId
@@ -123,7 +123,9 @@ class Call:
         known = self.transactions.get(identifier) if identifier is not None else None
         if known is not None:
             known.note(message)
-        self._move_dialogs(message)
+        trigger = trigger_of(message)
+        if trigger is not None:
+            self._move_dialogs(message, trigger)
         self._extend(now_ns)
 
     def rejected(self, request: Request) -> None:
@@ -172,10 +174,7 @@ class Call:
         if len(self.transactions) > _MAX_TRANSACTIONS:
             del self.transactions[next(iter(self.transactions))]
 
-    def _move_dialogs(self, message: Message) -> None:
-        trigger = trigger_of(message)
-        if trigger is None:
-            return
+    def _move_dialogs(self, message: Message, trigger: Trigger) -> None:
         identifier = message.dialog_id
         if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)

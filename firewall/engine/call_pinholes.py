@@ -71,7 +71,7 @@ class CallPinholes:
             if key.src_ip is not None:
                 if key.takes(datagram.src_ip, datagram.src_port):
                     return hole
-            elif fitting is None and key.src_zone in (None, self._zone(datagram.src_ip, datagram.in_iface)):
+            elif fitting is None and key.src_zone in (None, self._zone((datagram.src_ip, datagram.in_iface))):
                 fitting = hole
         return fitting
 
@@ -132,8 +132,8 @@ class CallPinholes:
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way of media whose call began before the firewall did."""
         key = PinholeKey("UDP", None, datagram.src_ip, None, datagram.dst_ip, datagram.dst_port)
-        source = Party(self._zone(datagram.src_ip, datagram.in_iface), datagram.src_ip)
-        target = Party(self._zone(datagram.dst_ip, None), datagram.dst_ip)
+        source = Party(self._zone((datagram.src_ip, datagram.in_iface)), datagram.src_ip)
+        target = Party(self._zone((datagram.dst_ip, None)), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
         pinhole = self._verdicts.pinhole("", way, _TAKEN_OVER, None)
         hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns)

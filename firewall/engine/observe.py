@@ -26,7 +26,7 @@ _SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One datagram as read: the facts for the rules, the call it belongs to if known, and how both stand.
 
     ``repeated``: it is a retransmission of a message that was let through.
@@ -56,10 +56,13 @@ class Observer:
 
     def read(self, datagram: Datagram, now_ns: int) -> Reading:
         """Read a datagram; nothing is remembered of it."""
-        message, malformed = _parse(datagram)
-        zone_src = self._zone(datagram.src_ip, datagram.in_iface)
-        zone_dst = self._zone(datagram.dst_ip, None)
-        if message is None:
+        zone_src = self._zone((datagram.src_ip, datagram.in_iface))
+        zone_dst = self._zone((datagram.dst_ip, None))
+        try:
+            message = parse_message(datagram.payload, over_stream=datagram.transport == "TCP")
+        except SipSyntaxError as error:
+            # A keep-alive (RFC 5626 §3.5.1) is no message, and not malformed either.
+            malformed = error.reason if datagram.payload.strip(_KEEP_ALIVE_BYTES) else None
             mark = recognise_bytes(datagram.payload, self._definition)
             facts = Facts(datagram, None, malformed, zone_src, zone_dst, mark)
             return Reading(facts, None, Standing(log_failing=self.log_failing))
@@ -136,14 +139,6 @@ class Observer:
         if mark is None and isinstance(message, Request) and begins_call(message):
             return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
-
-
-def _parse(datagram: Datagram) -> tuple[Message | None, str | None]:
-    """Return the message, or the reason why there is none; neither for a keep-alive (RFC 5626 §3.5.1)."""
-    try:
-        return parse_message(datagram.payload, over_stream=datagram.transport == "TCP"), None
-    except SipSyntaxError as error:
-        return None, error.reason if datagram.payload.strip(_KEEP_ALIVE_BYTES) else None
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

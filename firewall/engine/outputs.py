@@ -60,7 +60,7 @@ class WriteDecision(Write):
         return self._made
 
 
-class Forward(msgspec.Struct, frozen=True):
+class Forward(msgspec.Struct, frozen=True, gc=False):
     """Send this datagram on, unchanged, from its own source to its own destination."""
 
     datagram: Datagram

@@ -204,7 +204,7 @@ class RefusedMedia:
         )  # fmt: skip
 
     def _zones(self, datagram: Datagram) -> tuple[str | None, str | None]:
-        return self._zone(datagram.src_ip, datagram.in_iface), self._zone(datagram.dst_ip, None)
+        return self._zone((datagram.src_ip, datagram.in_iface)), self._zone((datagram.dst_ip, None))
 
     @staticmethod
     def _emergency(call: Call | None) -> EmergencyMark | None:

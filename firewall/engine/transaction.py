@@ -1,7 +1,8 @@
 """Transactions as a proxy between two user agents sees them (RFC 3261 §17 with the correction of RFC 6026)."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from firewall.sip.message import Message, Request, TransactionId
 
@@ -27,8 +28,7 @@ NON_INVITE_TRANSITIONS: dict[tuple[TransactionState, TransactionTrigger], Transa
 _FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confirmed"})
 
 
-@dataclass(slots=True)
-class Transaction:
+class Transaction(msgspec.Struct):
     """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself."""
 
     method: str

@@ -37,7 +37,7 @@ class MediaFacts(msgspec.Struct, frozen=True):
     direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """One message as the rules see it.
 
     ``message`` is None for what is no SIP message; ``malformed`` then holds the reason code, and is None for a packet

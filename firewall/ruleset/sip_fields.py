@@ -10,7 +10,7 @@ from typing import Final
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
-from firewall.sip.headers import split_outside, split_values
+from firewall.sip.headers import canonical_name, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
@@ -156,7 +156,13 @@ def _one_method(facts: Facts) -> str | None:
 
 def header_reader(header: str) -> Reader:
     """Return the reader of a header by its name, any case, compact form included: one value per header line."""
-    return _of_message(lambda message: message.header_values(header))
+    name = canonical_name(header)
+
+    def lines(facts: Facts) -> Values:
+        message = facts.message
+        return message.head.values(name) if message is not None else ()
+
+    return lines
 
 
 def _number(text: str) -> int | None:

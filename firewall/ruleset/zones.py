@@ -6,28 +6,31 @@ from typing import Literal
 from firewall.net.address import address_number, family
 from firewall.ruleset.policy import Zone
 
-ZoneFinder = Callable[[str, str | None], str | None]
-"""Address text and interface name (None when unknown) → zone name, None outside every zone."""
+End = tuple[str, str | None]
+"""Address text and interface name (None when unknown)."""
+ZoneFinder = Callable[[End], str | None]
+"""The name of the zone that an end is in, None outside every zone."""
 
 _CACHE_ENTRIES = 65_536
 
 
 def zone_finder(zones: tuple[Zone, ...]) -> ZoneFinder:
     """Compile the zones into a look-up for the packet path. The first zone listed that fits is the answer."""
-    cache: dict[tuple[str, str | None], str | None] = {}
+    return _Found(zones).__getitem__
 
-    def find(ip: str, interface: str | None) -> str | None:
-        key = (ip, interface)
-        try:
-            return cache[key]
-        except KeyError:
-            pass
-        if len(cache) >= _CACHE_ENTRIES:
-            cache.clear()
-        zone = cache[key] = _find(zones, ip, interface)
+
+class _Found(dict[End, str | None]):
+    """The zones of the ends seen lately. Python looks into a ``dict`` without calling any code of ours."""
+
+    def __init__(self, zones: tuple[Zone, ...]) -> None:
+        super().__init__()
+        self._zones = zones
+
+    def __missing__(self, end: End) -> str | None:
+        if len(self) >= _CACHE_ENTRIES:
+            self.clear()
+        zone = self[end] = _find(self._zones, *end)
         return zone
-
-    return find
 
 
 def _find(zones: tuple[Zone, ...], ip: str, interface: str | None) -> str | None:

@@ -42,7 +42,6 @@ class _Message:
         "_anomalies",
         "_bytes_after_head",
         "_content_length",
-        "_head",
         "_head_bytes",
         "_over_stream",
         "body",
@@ -52,6 +51,7 @@ class _Message:
         "dialog_id",
         "from_",
         "from_tag",
+        "head",
         "raw",
         "start_line",
         "to",
@@ -63,6 +63,8 @@ class _Message:
 
     raw: bytes
     """The datagram as it came."""
+    head: Head
+    """Its header lines, as they were split."""
     start_line: str
     version: str
     body: bytes
@@ -96,7 +98,7 @@ class _Message:
         self.raw = raw
         self.version = version
         self.start_line = head.start_line
-        self._head = head
+        self.head = head
         self._head_bytes = head_bytes
         self._anomalies: tuple[str, ...] | None = None
         self._over_stream = over_stream
@@ -122,7 +124,7 @@ class _Message:
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Name as written and unfolded value, in wire order."""
-        return tuple(self._head.headers)
+        return tuple(self.head.headers)
 
     @property
     def anomalies(self) -> tuple[str, ...]:
@@ -132,7 +134,7 @@ class _Message:
         return self._anomalies
 
     def _find_anomalies(self) -> list[str]:
-        head = self._head
+        head = self.head
         found = [*head.anomalies, *head_anomalies(self._head_bytes, head)]
         if head.repeated:
             found += repetitions(head.repeated)
@@ -156,19 +158,19 @@ class _Message:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, any case, compact forms expanded; None when absent."""
-        return self._head.first.get(canonical_name(name))
+        return self.head.first.get(canonical_name(name))
 
     def has_any(self, names: frozenset[str]) -> bool:
         """Tell whether there is a header of one of these names (lower case, not compact)."""
-        return not self._head.first.keys().isdisjoint(names)
+        return not self.head.first.keys().isdisjoint(names)
 
     def may_be_several(self, name: str) -> bool:
         """Tell whether a header (lower case, not compact) has several lines, or a comma, which may divide values."""
-        return name in self._head.repeated or "," in self._head.first.get(name, "")
+        return name in self.head.repeated or "," in self.head.first.get(name, "")
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""
-        return self._head.values(canonical_name(name))
+        return self.head.values(canonical_name(name))
 
     @property
     def via(self) -> Via | None:

@@ -34,9 +34,9 @@ default: drop
 )
 def test_a_zone_is_found(ip: str, interface: str | None, zone: str | None) -> None:
     find = zone_finder(load_policy(POLICY.encode(), file="p.yaml", sources=NoFiles()).zones)
-    assert find(ip, interface) == zone
-    assert find(ip, interface) == zone, "also the second time"
+    assert find((ip, interface)) == zone
+    assert find((ip, interface)) == zone, "also the second time"
 
 
 def test_without_zones_nothing_is_in_one() -> None:
-    assert zone_finder(())("192.0.2.1", None) is None
+    assert zone_finder(())(("192.0.2.1", None)) is None

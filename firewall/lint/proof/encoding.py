@@ -167,7 +167,7 @@ class Encoding:
         holds, find, formula = compile_condition(atom), self._zones[view], self.formula
 
         def in_zone(number: int, interface: str | None) -> bool:
-            zone = find(address_text(number), interface)
+            zone = find((address_text(number), interface))
             packet = _packet("src", 0)
             return holds(Facts(packet, zone_src=zone) if about == "zone_src" else Facts(packet, zone_dst=zone))
 

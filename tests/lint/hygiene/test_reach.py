@@ -80,7 +80,7 @@ def world() -> list[Facts]:
     ]
     found = []
     for ip, state, mark, message in product(ADDRESSES, STATES, MARKS, [*messages, None]):
-        zones = find(ip, None), find(PLAIN.dst_ip, None)
+        zones = find((ip, None)), find((PLAIN.dst_ip, None))
         datagram = structs.replace(PLAIN, src_ip=ip)
         if message is None:
             found += [Facts(datagram, None, malformed, *zones, mark, state) for malformed in (None, "not_sip")]

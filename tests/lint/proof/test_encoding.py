@@ -68,7 +68,7 @@ def test_the_formula_decides_every_packet_as_first_match_does(seed: int) -> None
             random.choice((None, "f0", "f1")),
             frame_bytes=random.choice((42, 600, 601, 1500, 1501, 60_000)),
         )
-        zone_src, zone_dst = find(datagram.src_ip, datagram.in_iface), find(datagram.dst_ip, None)
+        zone_src, zone_dst = find((datagram.src_ip, datagram.in_iface)), find((datagram.dst_ip, None))
         facts = Facts(datagram, zone_src=zone_src, zone_dst=zone_dst)
         decides = next((number for number, each in enumerate(tested.rules) if each.matches(facts)), None)
         here = literals(encoding, datagram)

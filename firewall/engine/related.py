@@ -22,6 +22,7 @@ TRANSFER_WINDOW_NS = 180 * 1_000_000_000
 _FULL_NUMBER_DIGITS = 7
 _NATIONAL_DIGITS = 10
 _DIALOG_HEADERS = ("replaces", "join", "target-dialog")
+_ANY_DIALOG_HEADER = frozenset(_DIALOG_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class RelatedCalls:
 
     def mark_of(self, request: Request, datagram: Datagram, calls: CallTable, now_ns: int) -> EmergencyMark | None:
         """Return the mark of a request that begins a related call, None for any other."""
-        named = _named_call(request, calls)
+        named = _named_call(request, calls) if request.has_any(_ANY_DIALOG_HEADER) else None
         if named is not None:
             return named
         if not self._expected:

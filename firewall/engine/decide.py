@@ -14,6 +14,7 @@ from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS, reader_of
 from firewall.ruleset.policy import Inspect, Policy, Rule, Verdict
 from firewall.sip.message import Request
+from firewall.sip.start_line import KNOWN_METHODS
 
 _MOST_FIRST: tuple[Inspect, ...] = ("all", "sample", "first")
 # What no session description tells of a packet to come.
@@ -62,7 +63,10 @@ class Rules:
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
-        self._rules_by_method, self._other_rules = _by_method(policy.rules)
+        self._rules = tuple(
+            (rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in policy.rules
+        )
+        self._rules_by_method, self._rules_without_method = _by_method(self._rules)
         self._media_rules = tuple(
             (rule, frozenset(named_fields(rule.when)))
             for rule in policy.rules
@@ -82,9 +86,9 @@ class Rules:
         if standing.follows == "reject_ack":
             return Decision("drop", "reject_ack")
         shadow: tuple[ShadowVerdict, ...] = ()
-        message, rules = facts.message, self._other_rules
+        message, rules = facts.message, self._rules_without_method
         if isinstance(message, Request):
-            rules = self._rules_by_method.get(message.method, rules)
+            rules = self._rules_by_method.get(message.method, self._rules)
         for rule, matches, has_more in rules:
             if not matches(facts) or (has_more and not self._holds(rule, facts, wall_ns, now_ns)):
                 continue
@@ -167,16 +171,14 @@ class Rules:
         return Decision("drop", dropped, None, decision.shadow) if dropped else decision
 
 
-def _by_method(rules: tuple[Rule, ...]) -> tuple[dict[str, tuple[_Compiled, ...]], tuple[_Compiled, ...]]:
-    """Return the rules that can match a request of each method that any rule names, and those for everything else."""
-    compiled = [(rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in rules]
-    methods = [methods_of(rule.when) if rule.when is not None else None for rule in rules]
-    named = {method for each in methods if each is not None for method in each}
+def _by_method(compiled: tuple[_Compiled, ...]) -> tuple[dict[str, tuple[_Compiled, ...]], tuple[_Compiled, ...]]:
+    """Return the rules that can match a request of each known method, and those that can match what is no request."""
+    methods = [methods_of(rule.when) if rule.when is not None else None for rule, _, _ in compiled]
     by_method = {
-        method: tuple([rule for rule, each in zip(compiled, methods, strict=True) if each is None or method in each])
-        for method in named
+        method: tuple([each for each, named in zip(compiled, methods, strict=True) if named is None or method in named])
+        for method in KNOWN_METHODS
     }
-    return by_method, tuple([rule for rule, each in zip(compiled, methods, strict=True) if each is None])
+    return by_method, tuple([each for each, named in zip(compiled, methods, strict=True) if named is None])
 
 
 def _unknown_fields(datagram: Datagram) -> frozenset[str]:

@@ -47,6 +47,29 @@ def test_the_shortest_policy_allows_invite_and_the_whole_call_follows() -> None:
     assert all(len(t.forwarded) == 1 for t in told)
 
 
+def test_rules_about_methods_are_asked_in_their_order_whatever_the_method_is() -> None:
+    rules = "\n".join(
+        (
+            '  - {name: known, when: \'sip.Method in {"BYE", "INFO"}\', action: drop}',
+            "  - {name: any, when: 'sip.CSeq.seq == 7', action: drop}",
+            '  - {name: unknown, when: \'sip.Method == "FROB" or sip.Method == "INFO"\', action: allow}',
+        )
+    )
+    scene = Scene(policy(rules))
+    told = {
+        (method, number): scene.carrier(request(method, ORDINARY, cseq=number, call_id=f"{method}-{number}")).decision
+        for method in ("BYE", "INFO", "FROB", "invite", "INVITE")
+        for number in (1, 7)
+    }
+    assert {key: decision.decision.rule for key, decision in told.items()} == {
+        ("BYE", 1): "known", ("BYE", 7): "known",
+        ("INFO", 1): "known", ("INFO", 7): "known",
+        ("FROB", 1): "unknown", ("FROB", 7): "any",
+        ("invite", 1): None, ("invite", 7): "any",
+        ("INVITE", 1): None, ("INVITE", 7): "any",
+    }  # fmt: skip
+
+
 def test_the_called_party_may_end_the_call() -> None:
     scene = Scene(policy(INVITES_ONLY))
     invite = request(uri=ORDINARY)

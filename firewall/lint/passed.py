@@ -44,7 +44,8 @@ def passed_rules(policy: Policy, witness: Witness) -> list[tuple[Rule, str]]:
             asked[rule.name] = facts
             return rule.matches(facts)
 
-        return replace(rule, matches=matches)
+        # Without its condition a rule is asked about each message, also where its method alone rules it out.
+        return replace(rule, matches=matches, when=rule.when if rule.about_media else None)
 
     rules = tuple(watched(rule) for rule in policy.rules)
     engine: Engine = Questioner(replace(policy, rules=rules)).engine()

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.lint.policies import lint, only
+from tests.lint.policies import lint, only, rule
 
 
 @pytest.mark.parametrize("name", ["internal_error", "log_unwritable", "table_full"])
@@ -8,6 +8,12 @@ def test_an_exception_policy_that_blocks_emergency_traffic_is_found(name: str) -
     finding = only(lint(extra=f"exceptions: {{{name}: drop}}\n"))
     assert finding.code == "SOS105"
     assert f"`exceptions.{name}: drop`" in finding.message
+
+
+def test_a_defect_counts_for_every_message_whatever_the_rules_are_about() -> None:
+    rules = rule('sip.Method == "REGISTER"', name="registrations", action="allow")
+    report = lint(rules, extra="exceptions: {internal_error: drop}\n")
+    assert "SOS105" in {finding.code for finding in report.findings}
 
 
 def test_each_exception_policy_is_found_for_itself() -> None:

@@ -1,11 +1,12 @@
 """A replay's findings for a person: what the captures held, what decided, who was hurt and what to do."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from firewall.engine.recording import printable
 from firewall.errors import Place
-from firewall.replay.columns import Cell, Column, print_table
 from firewall.replay.media_report import flow_changes
 from firewall.replay.media_table import print_flow_changes, print_media
 from firewall.replay.remedy import remedy
@@ -34,12 +35,14 @@ def print_replay(report: ReplayReport, console: Console) -> None:
 
 
 def _print_captures(report: ReplayReport, console: Console) -> None:
-    headings = ("packets", "SIP messages", "RTP packets", "copies", "unreadable")
-    rows: list[list[Cell]] = []
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("capture", overflow="fold")
+    for heading in ("packets", "SIP messages", "RTP packets", "copies", "unreadable"):
+        table.add_column(heading, justify="right")
     for capture in report.captures:
         counts = (capture.packets, capture.sip_messages, capture.rtp_packets, capture.copies, len(capture.unreadable))
-        rows.append([Cell(capture.path), *(Cell(str(count)) for count in counts)])
-    print_table([Column("capture"), *(Column(heading, is_number=True) for heading in headings)], rows, console)
+        table.add_row(Text(capture.path), *(str(count) for count in counts))
+    console.print(table)
     for capture in report.captures:
         for unreadable in capture.unreadable[:_SHOWN_UNREADABLE]:
             _line(console, f"{capture.path}: packet {unreadable.packet}: {unreadable.reason}", "yellow")
@@ -51,16 +54,25 @@ def _print_captures(report: ReplayReport, console: Console) -> None:
 
 def _print_deciders(tally: PolicyTally, console: Console) -> None:
     policy = tally.policy
-    columns = [Column("verdict"), Column("rule or reason"), Column("place"), Column("messages", is_number=True)]
-    rows: list[list[Cell]] = []
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        title=Text(f"policy {policy.name} ({policy.file})", style="bold"),
+        title_justify="left",
+    )
+    table.add_column("verdict")
+    table.add_column("rule or reason", overflow="fold")
+    table.add_column("place", overflow="fold")
+    table.add_column("messages", justify="right")
     for (verdict, rule, reason, line), messages in sorted(
         tally.deciders.items(), key=lambda item: (item[0][0], -item[1], item[0][1], item[0][2])
     ):
         decider = _decider(rule or None, reason)
         place = str(Place(policy.file, line)) if line is not None else ""
         style = _VERDICT_STYLES.get(verdict, "")
-        rows.append([Cell(verdict, style), Cell(decider), Cell(place), Cell(str(messages))])
-    print_table(columns, rows, console, f"policy {policy.name} ({policy.file})")
+        table.add_row(Text(verdict, style=style), Text(decider), Text(place), str(messages))
+    console.print(table)
     console.print()
 
 

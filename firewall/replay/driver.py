@@ -7,6 +7,7 @@ from itertools import islice
 from firewall.engine.media_flow import Ends
 from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Record, SipDecision
+from firewall.engine.timestamp import NEVER_NS
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.net.datagram import Datagram
@@ -17,7 +18,6 @@ from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
 
-_NEVER_NS = 1 << 63
 _NOTHING_AHEAD: tuple[Arrival | None, ...] = (None,) * AHEAD_FRAMES
 
 
@@ -85,7 +85,7 @@ class _Run:
         self._number = 0
         self._started = False
         self._last_ns = 0
-        self._deadline_ns = _NEVER_NS
+        self._deadline_ns = NEVER_NS
 
     def capture(self, path: str, progress: Progress | None, *, fresh: bool) -> None:
         """Take one capture from its first frame to its last."""
@@ -143,7 +143,7 @@ class _Run:
 
     def _ask_again(self, reader: CaptureReader) -> None:
         """After something was decided: what is known of flows and of the next deadline may be wrong now."""
-        self._deadline_ns = _NEVER_NS
+        self._deadline_ns = NEVER_NS
         for lane in self._lanes:
             if lane.deadline_ns is not None and lane.deadline_ns < self._deadline_ns:
                 self._deadline_ns = lane.deadline_ns
@@ -178,7 +178,7 @@ class _Run:
                 lane.stop(self._last_ns)
         self._lanes = []
         self._started = False
-        self._deadline_ns = _NEVER_NS
+        self._deadline_ns = NEVER_NS
 
     def _come_to(self, now_ns: int) -> None:
         """Something is to be decided at this instant, be it the first of the run."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from firewall.net.address import address_number, family
+from firewall.net.remembered import Memory
 from firewall.ruleset.policy import Zone
 
 End = tuple[str, str | None]
@@ -16,21 +17,7 @@ _CACHE_ENTRIES = 65_536
 
 def zone_finder(zones: tuple[Zone, ...]) -> ZoneFinder:
     """Compile the zones into a look-up for the packet path. The first zone listed that fits is the answer."""
-    return _Found(zones).__getitem__
-
-
-class _Found(dict[End, str | None]):
-    """The zones of the ends seen lately. Python looks into a ``dict`` without calling any code of ours."""
-
-    def __init__(self, zones: tuple[Zone, ...]) -> None:
-        super().__init__()
-        self._zones = zones
-
-    def __missing__(self, end: End) -> str | None:
-        if len(self) >= _CACHE_ENTRIES:
-            self.clear()
-        zone = self[end] = _find(self._zones, *end)
-        return zone
+    return Memory[End, str | None](lambda end: _find(zones, *end), _CACHE_ENTRIES).__getitem__
 
 
 def _find(zones: tuple[Zone, ...], ip: str, interface: str | None) -> str | None:

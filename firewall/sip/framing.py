@@ -27,7 +27,7 @@ import msgspec
 from firewall.sip.content_length import announced_length
 from firewall.sip.headers import read_head
 from firewall.sip.limits import MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
-from firewall.sip.start_line import find_empty_line, is_start_line
+from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION, find_empty_line, is_start_line
 
 Kind = Literal["message", "keep_alive", "junk"]
 
@@ -36,11 +36,8 @@ OPEN_BODY_WAIT_NS = 100_000_000
 
 _CR, _LF, _TAB, _SPACE = 0x0D, 0x0A, 0x09, 0x20
 
-# The IANA "SIP Methods" registry (RFC 3261 §27.4), and the version that begins a status line.
-_FIRST_WORDS = (
-    *(b"ACK", b"BYE", b"CANCEL", b"INFO", b"INVITE", b"MESSAGE", b"NOTIFY", b"OPTIONS", b"PRACK", b"PUBLISH"),
-    *(b"REFER", b"REGISTER", b"SIP/2.0", b"SUBSCRIBE", b"UPDATE"),
-)
+# The methods of the registry (RFC 3261 §27.4), and the version that begins a status line.
+_FIRST_WORDS = (*sorted(method.encode() for method in KNOWN_METHODS), SIP_VERSION.encode())
 _FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
 _BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
 _LONGEST_WORD = max(map(len, _FIRST_WORDS))

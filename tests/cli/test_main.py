@@ -17,8 +17,12 @@ COMMANDS = tuple(command_line.COMMANDS)
 
 
 def sosgate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "firewall", *arguments])
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "firewall", *arguments],
+        command,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -168,14 +172,6 @@ def test_a_closed_descriptor_changes_no_exit_code(closed: int) -> None:
     """As ``sosgate explain … >&-`` in a script of somebody who does not want to read it."""
     other = {1: "stderr", 2: "stdout"}[closed]
     for arguments, code in ((["explain", "SOS101"], 0), (["lint", "no-such.yaml"], 2)):
-        done = subprocess.run(
-            ["sh", "-c", f'exec "$@" {closed}>&-', "sh", sys.executable, "-m", "firewall", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = run(["sh", "-c", f'exec "$@" {closed}>&-', "sh", sys.executable, "-m", "firewall", *arguments])
         assert done.returncode == code
         assert "Traceback" not in getattr(done, other)

@@ -6,12 +6,11 @@ answers at once, does what the lines it reads say, and writes its call's states 
 
 import ctypes
 import select
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.live.baresip import write_tone
 from tests.live.firewall_process import wait_until
+from tests.live.soft_phone import SoftPhone, write_tone
 
 _LIBRARY = "liblinphone.so.10"
 _CONFIGURATION = """\
@@ -25,42 +24,26 @@ _STATES = {_RUNNING: "talking", 10: "holding", 15: "held", 14: "over"}
 _ITERATE_S = 0.02
 
 
-class Linphone:
+class Linphone(SoftPhone):
     """One phone; ends when the ``with`` block does. It calls ``to``, or waits for a call."""
 
     def __init__(self, namespace: str, ip: str, folder: Path, to: str | None = None) -> None:
         home = folder / ip
         home.mkdir()
-        self._screen_path = folder / f"{ip}.log"
-        self._screen = self._screen_path.open("wb")
         phone = [sys.executable, "-m", "tests.live.linphone", ip, str(home), *([to] if to else [])]
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *phone],
-            stdin=subprocess.PIPE,
-            stdout=self._screen,
-            stderr=subprocess.STDOUT,
-        )
+        super().__init__(namespace, phone, folder / f"{ip}.log")
 
     def __enter__(self) -> "Linphone":
         self.wait_for("ready")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate(timeout=10)
-        self._screen.close()
-
     def tell(self, command: str) -> None:
         """Have it do something: ``type TEXT``, ``hold``, ``resume``, ``hang up``."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{command}\n".encode())
-        self.process.stdin.flush()
+        self.write(f"{command}\n")
 
     def wait_for(self, line: str, times: int = 1) -> None:
         """Wait until it has written a line so many times."""
-        wait_until(
-            lambda: self._screen_path.read_bytes().splitlines().count(line.encode()) >= times, f"linphone: {line!r}"
-        )
+        wait_until(lambda: self.said().splitlines().count(line.encode()) >= times, f"linphone: {line!r}")
 
 
 class _Pointer(ctypes.c_void_p):

@@ -9,7 +9,7 @@ from firewall.engine.call import Follows
 from firewall.engine.limits import Bans, Buckets, Key
 from firewall.engine.record import ShadowVerdict
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Field, methods_of, named_fields
+from firewall.ruleset.expression import Field, named_fields
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS, reader_of
 from firewall.ruleset.policy import Inspect, Policy, Rule, Verdict
@@ -173,12 +173,11 @@ class Rules:
 
 def _by_method(compiled: tuple[_Compiled, ...]) -> tuple[dict[str, tuple[_Compiled, ...]], tuple[_Compiled, ...]]:
     """Return the rules that can match a request of each known method, and those that can match what is no request."""
-    methods = [methods_of(rule.when) if rule.when is not None else None for rule, _, _ in compiled]
     by_method = {
-        method: tuple([each for each, named in zip(compiled, methods, strict=True) if named is None or method in named])
+        method: tuple([each for each in compiled if each[0].methods is None or method in each[0].methods])
         for method in KNOWN_METHODS
     }
-    return by_method, tuple([each for each, named in zip(compiled, methods, strict=True) if named is None])
+    return by_method, tuple([each for each in compiled if each[0].methods is None])
 
 
 def _unknown_fields(datagram: Datagram) -> frozenset[str]:

@@ -44,8 +44,7 @@ def passed_rules(policy: Policy, witness: Witness) -> list[tuple[Rule, str]]:
             asked[rule.name] = facts
             return rule.matches(facts)
 
-        # Without its condition a rule is asked about each message, also where its method alone rules it out.
-        return replace(rule, matches=matches, when=rule.when if rule.about_media else None)
+        return replace(rule, matches=matches, methods=None)
 
     rules = tuple(watched(rule) for rule in policy.rules)
     engine: Engine = Questioner(replace(policy, rules=rules)).engine()

@@ -17,6 +17,7 @@ from firewall.ruleset.expression import (
     Membership,
     Not,
     Or,
+    methods_of,
     named_fields,
 )
 from firewall.ruleset.facts import Facts
@@ -146,6 +147,7 @@ class RuleLoader:
             shadow=section.get("mode", choice(("enforce", "shadow")), "enforce") == "shadow",
             inspect=self._inspect(section, when),
             about_media=when is not None and is_about_media(when),
+            methods=methods_of(when) if when is not None else None,
         )
 
     def _inspect(self, section: Section, when: Condition | None) -> Inspect | None:

@@ -1,9 +1,10 @@
 """``make bench``, third table: media through pinholes, as ratios to plain routing in the same run, and what calls cost.
 
 Three namespaces, the daemon in the middle, and 2000 calls set up through it, so that each measurement has all their
-pinholes open. For "plain routing" the same table is made dormant: nothing of it is asked. A sender in one namespace
-sends packets of 172 octets (20 ms of G.711 with its RTP header) as fast as one processor can; what arrives is counted
-by the other side's interface.
+pinholes open. "Plain routing" is a second testbed beside it in which no daemon ever ran: what a daemon leaves behind
+(the kernel looks at policy rules for every packet from the first one on) would slow that down too. A sender in one
+namespace sends packets of 172 octets (20 ms of G.711 with its RTP header) as fast as one processor can; what arrives is
+counted by the other side's interface.
 """
 
 import os
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,13 @@ def throughput(names: Namespaces, sender: socket.socket) -> float:
 
 
 @contextmanager
-def dormant(names: Namespaces) -> Iterator[None]:
-    """Take the table out of the packets' way."""
-    nft = ["ip", "netns", "exec", names.fw, "nft", "add", "table", "inet", "sosgate"]
-    subprocess.run([*nft, "{ flags dormant; }"], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(nft, check=True)
+def networks(*prefixes: str) -> Iterator[list[Namespaces]]:
+    """Make a testbed for each prefix, and remove them."""
+    with ExitStack() as made:
+        for prefix in prefixes:
+            testbed.up(prefix)
+            made.callback(testbed.down, prefix)
+        yield [Namespaces(prefix + "carrier", prefix + "fw", prefix + "psap") for prefix in prefixes]
 
 
 def sender_of(names: Namespaces, number: int) -> socket.socket:
@@ -97,17 +97,20 @@ def sender_of(names: Namespaces, number: int) -> socket.socket:
     return opened
 
 
-def throughputs(names: Namespaces) -> tuple[float, float, float]:
+def throughputs(without: Namespaces, names: Namespaces) -> tuple[float, float, float]:
     """Return packets per second of plain routing and through pinholes, and their ratio: medians of many short runs.
 
     Each ratio is of two runs one after the other, because the machine's own speed drifts.
     """
     plain, filtered = [], []
-    with sender_of(names, CALLS // 2) as sender, udp_socket(names.psap, PSAP, media_port(CALLS // 2)):
+    with ExitStack() as opened:
+        for each in (without, names):
+            opened.enter_context(udp_socket(each.psap, PSAP, media_port(CALLS // 2)))
+        routed_sender, sender = (opened.enter_context(sender_of(each, CALLS // 2)) for each in (without, names))
+        throughput(without, routed_sender)
         throughput(names, sender)
         for _ in range(RUNS):
-            with dormant(names):
-                plain.append(throughput(names, sender))
+            plain.append(throughput(without, routed_sender))
             filtered.append(throughput(names, sender))
     ratios = [through / routed for through, routed in zip(filtered, plain, strict=True)]
     return statistics.median(plain), statistics.median(filtered), statistics.median(ratios)
@@ -158,25 +161,20 @@ def _pinhole(zone: str, src: str | None, dst: str, port: int) -> Pinhole:
 
 def main() -> None:
     """Measure and print; exit 1 where what is asked is not reached."""
-    prefix = f"b{os.getpid()}-"
-    names = Namespaces(prefix + "carrier", prefix + "fw", prefix + "psap")
-    testbed.up(prefix)
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            measured = _measure(names, Path(name))
-    finally:
-        testbed.down(prefix)
+    prefix = f"b{os.getpid()}"
+    with networks(f"{prefix}-plain-", f"{prefix}-") as (without, names), tempfile.TemporaryDirectory() as folder:
+        measured = _measure(without, names, Path(folder))
     _print(**measured)
 
 
-def _measure(names: Namespaces, folder: Path) -> dict[str, Any]:
+def _measure(without: Namespaces, names: Namespaces, folder: Path) -> dict[str, Any]:
     policy, control = folder / "policy.yaml", folder / "control"
     policy.write_text(policy_text())
     arguments = ("--log", str(folder / "log"), "--control", str(control))
     with FirewallProcess(names.fw, policy, *arguments) as firewall:
         set_up_calls(names, CALLS)
         wait_until(lambda: ask(control, "status")["media"]["open"] == 4 * CALLS, "every call's pinholes are open")
-        plain, filtered, ratio = throughputs(names)
+        plain, filtered, ratio = throughputs(without, names)
         idle = daemon_share(names, firewall, 0)
         shares = {rate: daemon_share(names, firewall, rate) for rate in RATES}
         return {

@@ -3,9 +3,9 @@
 from struct import Struct
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram
+from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram, Packet, TcpHeader
 from firewall.net.hep import HEP_BEGINNINGS
-from firewall.net.ip import PacketDecoder, Undecoded, packed_address_text
+from firewall.net.ip import ACK, FIN, RST, SYN, PacketDecoder, Undecoded, packed_address_text
 from firewall.net.link import ETHERNET as ETHERNET
 from firewall.net.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, SHORT, UNKNOWN_LINK, ip_packet
 from firewall.net.pcapng import NO_LINK_TYPE
@@ -16,7 +16,11 @@ _USER_LINKS = range(147, 163)  # LINKTYPE_USER0 to USER15
 _PLAIN_UDP = Struct(">12xHBxH2xHxB2x4s4sHHH")
 _unpack_plain_udp = _PLAIN_UDP.unpack_from
 _UDP_PAYLOAD = _PLAIN_UDP.size + 2  # behind the checksum
-_PLAIN_IPV4, _UDP = 0x45, 17
+# As above, and of TCP: ports, sequence and acknowledgment numbers, header length, flags.
+_PLAIN_TCP = Struct(">12xHBxH2xHxB2x4s4sHHIIBB")
+_unpack_plain_tcp = _PLAIN_TCP.unpack_from
+_TCP_START = ETHERNET_HEADER_BYTES + 20
+_PLAIN_IPV4, _TCP, _UDP = 0x45, 6, 17
 
 
 class FrameDecoder(PacketDecoder):
@@ -24,7 +28,7 @@ class FrameDecoder(PacketDecoder):
 
     def decode(self, record: CaptureRecord) -> Datagram | Undecoded:
         """Return the datagram in a frame; for one that came in fragments, at the frame that completes it."""
-        datagram = self.plain_udp(record)
+        datagram = self.plain_udp(record) or self.plain_tcp(record)
         if datagram is not None:
             return datagram
         protocol, offset = ip_packet(record.link_type, record.data)
@@ -76,4 +80,42 @@ class FrameDecoder(PacketDecoder):
             self.in_iface(record) if record.interface else record.interface,
             record.original_length if self.as_captured else None,
             record.frame_number,
+        )
+
+    def plain_tcp(self, record: CaptureRecord) -> Packet | None:
+        """Read at once a whole TCP segment over IPv4 in an Ethernet frame, as ``plain_udp`` does a datagram."""
+        data = record.data
+        if record.link_type != ETHERNET or len(data) < _PLAIN_TCP.size or record.outer:
+            return None
+        (
+            ethertype, version, total, fragment, protocol, src, dst,
+            src_port, dst_port, sequence, acknowledgment, words, flags,
+        ) = _unpack_plain_tcp(data)  # fmt: skip
+        start, end = _TCP_START + ((words >> 4) << 2), ETHERNET_HEADER_BYTES + total
+        if (
+            protocol != _TCP
+            or ethertype != ETHERTYPE_IPV4
+            or version != _PLAIN_IPV4
+            or fragment & 0x3FFF
+            or words < 0x50  # a header shorter than it may be
+            or not start <= end <= len(data)
+        ):
+            return None
+        return Packet(
+            packed_address_text(src),
+            src_port,
+            packed_address_text(dst),
+            dst_port,
+            data[start:end],
+            "TCP",
+            self.in_iface(record) if record.interface else record.interface,
+            record.original_length if self.as_captured else None,
+            record.frame_number,
+            TcpHeader(
+                sequence,
+                acknowledgment if flags & ACK else None,
+                bool(flags & SYN),
+                bool(flags & FIN),
+                bool(flags & RST),
+            ),
         )

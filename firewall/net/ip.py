@@ -41,7 +41,7 @@ _IPV6 = Struct(">IHBB16s16s").unpack_from
 _IPV6_FRAGMENT = Struct(">BBHI").unpack_from
 _UDP = Struct(">HHH").unpack_from
 _TCP = Struct(">HHIIBB").unpack_from
-_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 _TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _MOBILITY, _HIP, _SHIM6 = 135, 139, 140
@@ -170,10 +170,10 @@ class PacketDecoder(ABC):
                 )
             tcp = TcpHeader(
                 sequence,
-                acknowledgment if flags & _ACK else None,
-                bool(flags & _SYN),
-                bool(flags & _FIN),
-                bool(flags & _RST),
+                acknowledgment if flags & ACK else None,
+                bool(flags & SYN),
+                bool(flags & FIN),
+                bool(flags & RST),
             )
             return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
         if protocol == _SCTP:

@@ -18,13 +18,15 @@ from firewall.net.tcp import Vantage
 COPY_WINDOW_NS = 1_000_000_000
 _MAX_REMEMBERED = 65_536
 
-_Key = tuple[str, int, str, int, bytes]
-
 
 class Sighting(msgspec.Struct, eq=False, gc=False):
-    """A message seen for the first time. ``parsed``: it turned out to be SIP."""
+    """A message seen for the first time. ``parsed``: it turned out to be SIP.
 
-    datagram: Datagram
+    ``key`` stands for its five-tuple and payload: 64 bits that nobody can foresee (Python's keyed hash). The message
+    itself is let go of, as its memory is then at once that of the next ones.
+    """
+
+    key: int
     seen_ns: int
     interface: int
     outgoing: bool | None
@@ -40,7 +42,7 @@ class Sightings:
     def __init__(self) -> None:
         self._order: deque[Sighting] = deque()
         self._place: Vantage | None = None
-        self._waiting: dict[_Key, list[Sighting]] | None = None
+        self._waiting: dict[int, list[Sighting]] | None = None
         """Those not repeated yet, once there are two places."""
 
     def __len__(self) -> int:
@@ -52,11 +54,12 @@ class Sightings:
         while order and (now_ns - order[0].seen_ns > COPY_WINDOW_NS or len(order) >= _MAX_REMEMBERED):
             self._forget(order.popleft())
         interface, outgoing = seen_on
-        first = Sighting(datagram, now_ns, interface, outgoing)
+        key = hash((datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload))
+        first = Sighting(key, now_ns, interface, outgoing)
         if self._waiting is None and seen_on != self._place:
             self._see_elsewhere(seen_on)
         if self._waiting is not None:
-            earlier = self._waiting.setdefault(_key(datagram), [])
+            earlier = self._waiting.setdefault(key, [])
             for sighting in earlier:
                 if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS and _repeats(interface, outgoing, sighting):
                     earlier.remove(sighting)
@@ -72,21 +75,16 @@ class Sightings:
             return
         self._waiting = {}
         for sighting in self._order:
-            self._waiting.setdefault(_key(sighting.datagram), []).append(sighting)
+            self._waiting.setdefault(sighting.key, []).append(sighting)
 
     def _forget(self, oldest: Sighting) -> None:
         if self._waiting is None:
             return
-        key = _key(oldest.datagram)
-        waiting = self._waiting.get(key, [])
+        waiting = self._waiting.get(oldest.key, [])
         if oldest in waiting:
             waiting.remove(oldest)
         if not waiting:
-            self._waiting.pop(key, None)
-
-
-def _key(datagram: Datagram) -> _Key:
-    return datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload
+            self._waiting.pop(oldest.key, None)
 
 
 def _repeats(interface: int, outgoing: bool | None, first: Sighting) -> bool:

@@ -1,6 +1,6 @@
 """Recorded traffic through the engine: frames → datagrams → the same events as live, at the capture's own times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,7 +18,7 @@ from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
 
-_NOTHING_AHEAD: tuple[Arrival | None, ...] = (None,) * AHEAD_FRAMES
+_NOTHING_AHEAD: tuple[Sequence[Arrival] | None, ...] = (None,) * AHEAD_FRAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Run:
                 is_signalling_mostly = 2 * long_ways > len(part)
                 ahead = reader.read_ahead(part) if is_signalling_mostly else _NOTHING_AHEAD
                 long_ways = 0
-                for frame, arrival in zip(part, ahead, strict=False):
+                for frame, arrivals in zip(part, ahead, strict=False):
                     if isinstance(frame, Unreadable):
                         found.unreadable.append(frame)
                         packets += not isinstance(frame, Cut)
@@ -114,10 +114,10 @@ class _Run:
                     if at_ns >= deadline_ns:
                         self._pass_deadlines(at_ns, reader)
                         deadline_ns = self._deadline_ns
-                    negotiated = count(frame) if arrival is None else None
+                    negotiated = count(frame) if arrivals is None else None
                     if negotiated is None:
                         long_ways += 1
-                        self._frame(reader, frame, arrival)
+                        self._frame(reader, frame, arrivals)
                         deadline_ns, at_ns = self._deadline_ns, self._last_ns
                     elif negotiated:
                         rtp_packets += 1
@@ -127,12 +127,12 @@ class _Run:
         for arrival in reader.finish(self._last_ns):
             self._arrival(arrival, reader)
 
-    def _frame(self, reader: CaptureReader, frame: CaptureRecord, read: Arrival | None) -> None:
+    def _frame(self, reader: CaptureReader, frame: CaptureRecord, read: Sequence[Arrival] | None) -> None:
         self._last_ns = frame.timestamp_ns
         if reader.open_bodies:
             for quiet in reader.quiet(frame.timestamp_ns):
                 self._arrival(quiet, reader)
-        for arrival in reader.read(frame) if read is None else (read,):
+        for arrival in reader.read(frame) if read is None else read:
             if isinstance(arrival, Arrival):
                 self._arrival(arrival, reader)
             else:

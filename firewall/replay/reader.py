@@ -66,17 +66,48 @@ class CaptureReader:
         """Return the messages without Content-Length whose senders have been quiet for long enough."""
         return self._arrivals(self._streams.quiet(now_ns), None)
 
-    def read_ahead(self, frames: Sequence[CaptureRecord | Unreadable]) -> list[Arrival | None]:
-        """Return, for each frame, the signalling in it where it is a plain datagram; nothing is remembered of it."""
-        arrivals = [self._plain_arrival(frame) if isinstance(frame, CaptureRecord) else None for frame in frames]
-        read_ahead(arrival.datagram.payload for arrival in arrivals if arrival is not None)
+    def read_ahead(self, frames: Sequence[CaptureRecord | Unreadable]) -> list[Sequence[Arrival] | None]:
+        """Return, for each frame, the signalling in it; None where it is to be read in its turn (``read``).
+
+        Of datagrams nothing is remembered. Streams go on, so the frames after one that is none, and after one that may
+        be their turn to say that a message without Content-Length is whole, are read in their turn.
+        """
+        arrivals: list[Sequence[Arrival] | None] = []
+        read_ahead(self._messages_ahead(frames, arrivals))
         return arrivals
 
-    def _plain_arrival(self, frame: CaptureRecord) -> Arrival | None:
+    def _messages_ahead(
+        self, frames: Sequence[CaptureRecord | Unreadable], arrivals: list[Sequence[Arrival] | None]
+    ) -> Iterator[tuple[bytes, bool]]:
+        """Fill ``arrivals``, and give the messages, each as soon as it is cut out of its stream."""
+        latest_ns, streams_go_on = 0, True
+        for frame in frames:
+            found: Sequence[Arrival] | None = None
+            if isinstance(frame, CaptureRecord):
+                found = self._plain_arrival(frame)
+                # Streams go on with their frames in time order only: quiet is measured by the frames' times.
+                streams_go_on = streams_go_on and not self.open_bodies and frame.timestamp_ns >= latest_ns
+                latest_ns = frame.timestamp_ns
+                if found is None and streams_go_on:
+                    found = self._plain_segment(frame)
+                    streams_go_on = found is not None
+            arrivals.append(found)
+            for arrival in found or ():
+                yield arrival.datagram.payload, arrival.datagram.transport == "TCP"
+
+    def _plain_arrival(self, frame: CaptureRecord) -> tuple[Arrival] | None:
         datagram = self._decoder.plain_udp(frame)
         if datagram is None or not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             return None
-        return Arrival(datagram, vantage(frame), frame.timestamp_ns, frame.timestamp_ns)
+        return (Arrival(datagram, vantage(frame), frame.timestamp_ns, frame.timestamp_ns),)
+
+    def _plain_segment(self, frame: CaptureRecord) -> list[Arrival] | None:
+        segment = self._decoder.plain_tcp(frame)
+        return self._segment(frame, segment) if segment is not None else None
+
+    def _segment(self, frame: CaptureRecord, segment: Packet) -> list[Arrival]:
+        self._note_unread(frame.frame_number, segment)
+        return self._arrivals(self._streams.read(frame, segment), frame.timestamp_ns)
 
     def read(self, frame: CaptureRecord) -> Sequence[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
@@ -88,8 +119,7 @@ class CaptureReader:
             return ()
         if isinstance(datagram, Packet):
             if datagram.tcp is not None:
-                self._note_unread(frame.frame_number, datagram)
-                return self._arrivals(self._streams.read(frame, datagram), at_ns)
+                return self._segment(frame, datagram)
             at_ns = at_ns if datagram.captured_ns is None else datagram.captured_ns
         if is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             return (Arrival(datagram, vantage(frame), at_ns, at_ns),)

@@ -4,6 +4,7 @@ Where the capture lacks a part of a stream (it begins in the middle, or segments
 for the next start line; what stands before it is no message and nobody's fault, so it is not decided.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import msgspec
@@ -53,7 +54,7 @@ class SipStreams:
         self._table = StreamTable(self._is_signalling)
         self._streams: dict[StreamKey, _SipStream] = {}
         self._pending_bytes = 0
-        self._seen: dict[tuple[object, ...], Vantage] = {}
+        self._seen: OrderedDict[int, Vantage] = OrderedDict()
         self.open_bodies: dict[StreamKey, int] = {}
         """The streams on which a message without Content-Length waits for more, and since when."""
         self.unreadable: list[Unreadable] = []
@@ -76,10 +77,10 @@ class SipStreams:
         """Tell a message whose last segment was seen elsewhere before: same place in the stream, same bytes."""
         packet, seen_on = message.segment.packet, message.segment.seen_on
         number = packet.tcp.sequence_number if packet.tcp else None
-        key = (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, message.datagram.payload)
+        key = hash((packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, message.datagram.payload))
         first = self._seen.setdefault(key, seen_on)
         if len(self._seen) > MAX_REMEMBERED_MESSAGES:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         return message if first == seen_on else msgspec.structs.replace(message, is_copy=True)
 
     def _quiet(self, now_ns: int) -> list[StreamMessage]:

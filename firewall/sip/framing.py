@@ -20,6 +20,7 @@ registry: it may stand anywhere, as what is before it need not end with its line
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -27,6 +28,7 @@ import msgspec
 from firewall.sip.content_length import announced_length
 from firewall.sip.headers import read_head
 from firewall.sip.limits import MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
+from firewall.sip.message import parse_message
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION, find_empty_line, is_start_line
 
 Kind = Literal["message", "keep_alive", "junk"]
@@ -41,9 +43,6 @@ _FIRST_WORDS = (*sorted(method.encode() for method in KNOWN_METHODS), SIP_VERSIO
 _FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
 _BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
 _LONGEST_WORD = max(map(len, _FIRST_WORDS))
-_LENGTH_NAME = b"content-length"
-_COMPACT_LENGTH = re.compile(rb"\nl[ \t:]")
-_MOST_DIGITS = 5  # MAX_MESSAGE_BYTES has no more
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -231,24 +230,17 @@ class Framer:
 def _is_one_message(data: bytes) -> bool:
     """Tell whether bytes that begin where a message may are one whole message, as nearly all segments are.
 
-    Only plain ones are told: one Content-Length with its whole name, on one line. What is none is read step by step.
+    Such a message is read at once, as it is going to be asked for (``parse_message``). What begins with another word,
+    or on a line with a CR of its own, is read step by step, as is what ends elsewhere.
     """
-    end = data.find(b"\r\n\r\n")
-    line_end = data.find(b"\r\n")
-    if not 0 <= line_end < end or line_end >= MAX_START_LINE_BYTES - 1 or len(data) > MAX_MESSAGE_BYTES:
+    line_end = data.find(b"\n")
+    if not 0 < line_end < MAX_START_LINE_BYTES or data.find(b"\r") != line_end - 1 or _FIRST_WORD.match(data) is None:
         return False
-    if data.find(b"\n\r\n") != end + 1 or data.find(b"\n\n", 0, end) >= 0 or _FIRST_WORD.match(data) is None:
+    if len(data) > MAX_MESSAGE_BYTES or data.find(b"\r\n\r\n") < 0:
         return False
-    head = data[: end + 2].lower()
-    place = head.find(_LENGTH_NAME + b":")
-    if place < 0 or head[place - 1] != _LF or head.count(_LENGTH_NAME) != 1 or _COMPACT_LENGTH.search(head) is not None:
-        return False
-    value_end = head.find(b"\n", place)
-    value = head[place + len(_LENGTH_NAME) + 1 : value_end].strip(b" \t\r")
-    is_folded = head[value_end + 1 : value_end + 2] in (b" ", b"\t")
-    if is_folded or not value.isdigit() or len(value) > _MOST_DIGITS or end + 4 + int(value) != len(data):
-        return False
-    return _is_start_line(data[:line_end])
+    with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
+        return parse_message(data, over_stream=True).is_whole
+    return False
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:

@@ -153,6 +153,12 @@ class _Message:
             found.append("content_length_beyond_end" if length > after_head else "content_length_short")
         return found
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether Content-Length says that the message ends where its bytes do."""
+        length, anomaly = self._content_length
+        return anomaly is None and length is not None and length == self._bytes_after_head
+
     def _is_cseq_valid(self) -> bool:
         return self.cseq_method is not None and self.cseq_number is not None and self.cseq_number <= MAX_CSEQ
 
@@ -264,19 +270,21 @@ class _LastRead:
 
 
 _last = _LastRead()
-# Messages of datagrams read ahead, by the identity of their bytes (kept, lest others get it), until they are asked for.
-_ahead: dict[int, tuple[bytes, Message]] = {}
+# Messages read ahead, by the identity of their bytes (kept, lest others get it), until they are asked for.
+_ahead: dict[int, tuple[bytes, bool, Message]] = {}
+_NOT_AHEAD = b"", False, None
 
 
-def read_ahead(payloads: Iterable[bytes]) -> None:
-    """Read the messages in datagrams now for which ``parse_message`` will be asked soon; earlier ones are forgotten.
+def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
+    """Read messages now for which ``parse_message`` will be asked soon; earlier ones are forgotten.
 
-    One after the other they take a third less time than each between two decisions: the processor has the code at hand.
+    Each is its bytes, and whether they came over a stream. One after the other they take a third less time than each
+    between two decisions: the processor has the code at hand.
     """
     _ahead.clear()
-    for payload in payloads:
+    for payload, over_stream in messages:
         with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
-            _ahead[id(payload)] = payload, _read(payload, over_stream=False)
+            _ahead[id(payload)] = payload, over_stream, parse_message(payload, over_stream=over_stream)
 
 
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
@@ -291,8 +299,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """
     if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
         return _last.message
-    known = _ahead.pop(id(payload), None) if _ahead and not over_stream else None
-    message = known[1] if known is not None else _read(payload, over_stream=over_stream)
+    _, was_over_stream, known = (_ahead.pop(id(payload), None) if _ahead else None) or _NOT_AHEAD
+    message = known if known is not None and was_over_stream == over_stream else _read(payload, over_stream=over_stream)
     _last.payload, _last.over_stream, _last.message = payload, over_stream, message
     return message
 

@@ -24,6 +24,7 @@ from tests.net.packets import (
     linux_sll2,
     pcap,
     record,
+    segment,
     tshark,
     udp,
 )
@@ -158,6 +159,27 @@ def test_a_plain_datagram_read_at_once_is_the_one_read_step_by_step(
     payload: bytes, dst_port: int, changes: list[tuple[int, int]], longer: int, as_captured: bool
 ) -> None:
     frame = bytearray(ethernet(ipv4(udp(payload, 5062, dst_port))))
+    is_read_the_same_by_steps(frame, changes, longer, as_captured=as_captured)
+
+
+@given(
+    st.sampled_from([SIP, b"", b"\x16\x03\x01"]),
+    st.sampled_from(["A", "SA", "FA", "R", "S"]),
+    st.lists(st.tuples(st.integers(0, 57), st.integers(0, 255)), max_size=3),
+    st.integers(-50, 8),
+    st.booleans(),
+)
+def test_a_plain_segment_read_at_once_is_the_one_read_step_by_step(
+    payload: bytes, flags: str, changes: list[tuple[int, int]], longer: int, as_captured: bool
+) -> None:
+    frame = bytearray(ethernet(segment(payload, 7, flags=flags, acknowledges=9)))
+    is_read_the_same_by_steps(frame, changes, longer, as_captured=as_captured)
+
+
+def is_read_the_same_by_steps(
+    frame: bytearray, changes: list[tuple[int, int]], longer: int, *, as_captured: bool
+) -> None:
+    """Change bytes of a frame, make it longer or shorter, and read it in both ways."""
     for place, value in changes:
         frame[min(place, len(frame) - 1)] = value
     data = bytes(frame)[: len(frame) + min(longer, 0)] + b"\0" * max(longer, 0)

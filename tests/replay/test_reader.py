@@ -1,6 +1,8 @@
 """One capture read: what is given to the engine, what is counted, what is told as lost."""
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from firewall.net.capture_record import CaptureRecord
 from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
@@ -85,3 +87,44 @@ def test_what_is_lost_is_told_in_the_order_of_the_frames(reader: CaptureReader) 
     )
     assert (found, list(reader.finish(START_NS))) == ([], [])
     assert [lost.packet for lost in reader.found.unreadable] == [2, 3, 4]
+
+
+OPEN_BODY = OPTIONS.replace(b"Content-Length: 0\r\n", b"Content-Type: text/plain\r\n") + b"of unknown length"
+STREAM = OPTIONS + invite() + OPEN_BODY + OPTIONS
+PLACES = [0, len(OPTIONS), len(OPTIONS) + len(invite()), len(STREAM) - len(OPTIONS), len(STREAM)]
+UP_TO_OPEN_BODY = ethernet(segment(STREAM[: PLACES[3]], 1000))
+FRAMES = st.one_of(
+    st.sampled_from([*map(ethernet, (forth(OPTIONS, 9999), back(rtp(1), CALLER_MEDIA), ipv4(bytes(80), more=True)))]),
+    st.just(UP_TO_OPEN_BODY),
+    st.builds(
+        lambda ends, port, flags, tags: ethernet(
+            segment(STREAM[min(ends) : max(ends)], 1000 + min(ends), flags=flags, ports=(port, 5060)), tags=tags
+        ),
+        st.tuples(st.sampled_from(PLACES), st.sampled_from(PLACES)),
+        st.sampled_from([1024, 1025]),
+        st.sampled_from(["A", "A", "A", "FA"]),
+        st.sampled_from([(), (0x8100,)]),
+    ),
+)
+
+
+@example([(ethernet(forth(OPTIONS)), 200), (UP_TO_OPEN_BODY, -200)], 2)
+@given(st.lists(st.tuples(FRAMES, st.sampled_from([-200, 0, 1, 60, 200])), max_size=20), st.integers(1, 20))
+@settings(max_examples=300)
+def test_what_is_read_ahead_is_what_is_read_in_turn(captured: list[tuple[bytes, int]], at_once: int) -> None:
+    frames, now_ns = [], START_NS
+    for number, (frame, later_ms) in enumerate(captured, 1):
+        now_ns += later_ms * MS
+        frames.append(CaptureRecord(number, now_ns, 1, frame, len(frame)))
+    ahead, in_turn = (CaptureReader(CaptureReport("a.pcap"), frozenset({5060}), frozenset()) for _ in range(2))
+    found = []
+    for first in range(0, len(frames), at_once):
+        part = frames[first : first + at_once]
+        for each, arrivals in zip(part, ahead.read_ahead(part), strict=True):
+            quiet = ahead.quiet(each.timestamp_ns) if ahead.open_bodies else []
+            found.append([*quiet, *(ahead.read(each) if arrivals is None else arrivals)])
+    assert found == [
+        [*(in_turn.quiet(each.timestamp_ns) if in_turn.open_bodies else []), *in_turn.read(each)] for each in frames
+    ]
+    assert [*ahead.finish(now_ns)] == [*in_turn.finish(now_ns)]
+    assert ahead.found == in_turn.found

@@ -250,6 +250,8 @@ FRAGMENTS = st.sampled_from(
         b"INVI",
         b"SUBSCRIBE\t",
         b"c: text/plain\r\n",
+        b"BYE sip:a@b SIP/2.0\rl: 4\r\n",
+        b"\r\n\r\nabcd",
     ]
 )
 

@@ -212,7 +212,7 @@ def test_what_is_injected_behind_a_carriage_return_in_the_start_line_is_a_header
 
 def test_what_was_read_ahead_is_what_is_read_when_it_is_asked_for() -> None:
     payloads = [request(), b"\x80 no message", response(request()), request("BYE", to_tag="b"), b"SIP/2.0 99 X\r\n\r\n"]
-    read_ahead(payloads)
+    read_ahead((payload, False) for payload in payloads)
     for payload in [*payloads, *reversed(payloads)]:
         copy = bytearray(payload)
         try:
@@ -224,11 +224,29 @@ def test_what_was_read_ahead_is_what_is_read_when_it_is_asked_for() -> None:
             assert (message.start_line, message.headers) == _start_line_and_headers(bytes(copy))
 
 
-def test_a_message_read_ahead_as_a_datagram_is_read_anew_for_a_stream() -> None:
+@pytest.mark.parametrize("over_stream", [True, False])
+def test_a_message_read_ahead_as_a_datagram_is_read_anew_for_a_stream_and_the_other_way(over_stream: bool) -> None:
     without_length = request().replace(b"Content-Length: 0\r\n", b"")
-    read_ahead([without_length])
+    read_ahead([(without_length, over_stream)])
     assert parse_message(without_length, over_stream=True).anomalies == ("content_length_missing",)
     assert parse_message(without_length).anomalies == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "is_whole"),
+    [
+        (b"Content-Length: 3\r\n", b"abc", True),
+        (b"l: 3\r\n", b"abc", True),
+        (b"Content-Length: 3\r\nl: 3\r\n", b"abc", True),
+        (b"Content-Length: 3\r\n", b"abcd", False),
+        (b"Content-Length: 3\r\n", b"ab", False),
+        (b"", b"", False),
+        (b"Content-Length: x\r\n", b"", False),
+        (b"Content-Length: 0\r\nl: 3\r\n", b"abc", False),
+    ],
+)
+def test_a_message_is_whole_where_its_content_length_says_so(head: bytes, body: bytes, is_whole: bool) -> None:
+    assert parse_message(b"BYE sip:a@b SIP/2.0\r\n" + head + b"\r\n" + body, over_stream=True).is_whole is is_whole
 
 
 def _start_line_and_headers(payload: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -62,7 +62,7 @@ def add_element(
 def delete_element(table: str, element: Element) -> bytes:
     """Return the message that removes an element; the kernel refuses it where there is none.
 
-    It answers with the element as it was at the end (``is_removed``), with its last counts.
+    It answers with the element as it was at the end (``read_removed``), with its last counts.
     """
     item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
     body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
@@ -101,9 +101,18 @@ def is_elements(kind: int) -> bool:
     return kind == NFTABLES << 8 | _NEW_ELEMENT
 
 
-def is_removed(kind: int) -> bool:
-    """Tell whether a message of this type brings elements that were removed."""
-    return kind == NFTABLES << 8 | _DELETE_ELEMENT
+def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple[str, Found]]:
+    """Give the set and the last counts of each element that a message tells is removed; none where it tells no such.
+
+    The kernel gives these messages no sequence number, and may put several elements into one.
+    """
+    if kind == NFTABLES << 8 | _DELETE_ELEMENT:
+        set_name = ""
+        for part, first, last in attributes(data, start, end):
+            if part == _LIST_SET:
+                set_name = data[first : last - 1].decode()
+        for found in read_elements(data, start, end):
+            yield set_name, found
 
 
 def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:

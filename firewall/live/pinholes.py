@@ -19,9 +19,9 @@ from firewall.live.flow_messages import (
     delete_element,
     flush_set,
     is_elements,
-    is_removed,
     read_counter,
     read_elements,
+    read_removed,
 )
 from firewall.live.flow_sets import (
     ACCEPT,
@@ -104,12 +104,13 @@ class _Held(msgspec.Struct):
 class _Change(msgspec.Struct, frozen=True):
     """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself.
 
-    ``replaced``: what goes on to count where the removed element ends, having begun at ``packets`` and ``octets``.
+    ``replaced``: what goes on to count where the ``removed`` element ends, having begun at ``packets`` and ``octets``.
     """
 
     adds: bool
     data: bytes
     replaced: _Held | None = None
+    removed: Element | None = None
     packets: int = 0
     octets: int = 0
 
@@ -303,8 +304,9 @@ class Pinholes:
             out.append(_Change(False, delete_element(TABLE, _placed(element, held))))
 
     def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
-        removed = delete_element(TABLE, _placed(element, held))
-        out.append(_Change(False, removed, held, held.before_packets, held.before_octets))
+        place = _placed(element, held)
+        removed = delete_element(TABLE, place)
+        out.append(_Change(False, removed, held, place, held.before_packets, held.before_octets))
         held.before_packets, held.before_octets = held.packets, held.octets
         held.turn = self._turn
         self._add(element, held, out)
@@ -385,12 +387,15 @@ class Pinholes:
         except OSError as error:
             return {0: error.errno or errno.EIO}
         refused: dict[int, int] = {}
+        replaced = {change.removed: change for change in changes if change.removed is not None}
         while (data := self._changes.receive()) is not None:
             for kind, number, start, end in messages(data):
                 if kind == ERROR and (code := error_code(data, start)):
                     refused[number] = code
-                elif is_removed(kind) and 0 < number <= len(changes):
-                    _count_on(changes[number - 1], data, start, end)
+                for set_name, found in read_removed(kind, data, start, end):
+                    change = replaced.get(Element(set_name, found.key))
+                    if change is not None and change.replaced is not None:
+                        _count_on(change, change.replaced, found)
         return refused
 
     def _note_failures(self, codes: list[int]) -> None:
@@ -406,13 +411,10 @@ def _placed(element: Element, held: _Held) -> Element:
     return Element(kernel_set(element.set_name, held.chain), element.key)
 
 
-def _count_on(change: _Change, data: bytes, start: int, end: int) -> None:
+def _count_on(change: _Change, held: _Held, found: Found) -> None:
     """Let an element count on where the one it takes the place of has ended."""
-    held = change.replaced
-    if held is not None:
-        for found in read_elements(data, start, end):
-            held.packets = held.before_packets = change.packets + found.packets
-            held.octets = held.before_octets = change.octets + found.octets
+    held.packets = held.before_packets = change.packets + found.packets
+    held.octets = held.before_octets = change.octets + found.octets
 
 
 def _elements(data: bytes, *, whole: bool = False) -> Iterator[Found]:

@@ -204,6 +204,18 @@ def test_packets_are_counted_through_every_change_of_their_element(
     assert asyncio.run(count()) == (FlowCount(one.key, 11, 11 * 128),)
 
 
+@pytest.mark.parametrize("changes", [{"inspect": "first"}, {"verdict": "drop"}])
+def test_what_came_since_the_last_count_is_counted_when_an_element_is_replaced(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], changes: dict[str, Any]
+) -> None:
+    others = [pinhole(port) for port in (40_002, 40_004)]
+    kernel.pinholes.change([pinhole(), *others], [])
+    send(flow, 7)
+    kernel.pinholes.change([replace(each, **changes) for each in (*others, pinhole())], [])
+    counts = kernel.pinholes.read([pinhole().key, others[0].key])
+    assert [(each.packets, each.octets) for each in counts] == [(7, 7 * 128), (0, 0)]
+
+
 def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packet_goes_uncounted(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket]
 ) -> None:

@@ -115,6 +115,7 @@ class _Daemon:
                     self._watch_links,
                     self._media.show_life,
                     self._media.count,
+                    self._media.sample,
                 )
             ]
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again

@@ -39,7 +39,7 @@ _FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
 _LIMITED_FLOWS = 65536
 _SAMPLED_IN_ALL = "limit rate 2000/second burst 4000 packets"
 _UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
-_SAMPLE = f"limit rate 6/minute burst {FIRST_PACKETS} packets"
+_SAMPLE = f"limit rate 30/minute burst {FIRST_PACKETS} packets"  # one in the time that a flow rests
 _FIRST = f"limit rate 1/day burst {FIRST_PACKETS} packets"
 _REFUSED = "limit rate 6/minute burst 3 packets"
 _REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"

@@ -10,6 +10,7 @@ from firewall.live import nftables
 from firewall.live.driver import Driver
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
+from firewall.live.sampling import SAMPLE_EVERY_S
 from firewall.ruleset.policy import Policy
 
 _LIFE_EVERY_S = 1.0
@@ -21,8 +22,8 @@ _LEARN_S = 1.0
 class MediaPath:
     """What ``driver`` decides about media, in the kernel; ``say`` is told what the kernel refuses.
 
-    ``told`` is called when the engine was told something. ``set_up_table`` comes first, then ``begin``, then both
-    ``show_life`` and ``count`` run until ``end``, before the table is removed.
+    ``told`` is called when the engine was told something. ``set_up_table`` comes first, then ``begin``, then
+    ``show_life``, ``count`` and ``sample`` run until ``end``, before the table is removed.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
@@ -96,6 +97,12 @@ class MediaPath:
         while True:
             await asyncio.sleep(max(_COUNT_EVERY_S, self._pinholes.count_cost_s / _COUNT_SHARE))
             await self._count()
+
+    async def sample(self) -> None:
+        """Have packets of long flows copied now and then."""
+        while True:
+            await asyncio.sleep(SAMPLE_EVERY_S)
+            self._pinholes.sample()
 
     async def end(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the last counts; the sets are about to go."""

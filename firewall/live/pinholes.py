@@ -39,18 +39,10 @@ from firewall.live.flow_sets import (
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
 from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, error_code, messages, numbered
 from firewall.live.nftables import TABLE
+from firewall.live.sampling import SETTLED_PACKETS, Held, Sampling
 
 ALIVE_MS = 3000
 """How long the kernel takes the daemon for alive after its last sign of life."""
-
-SETTLED_PACKETS = 20
-"""After how many packets through a chain that copies there are copies enough."""
-
-SAMPLE_EVERY_S = 10.0
-"""How often packets of a flow go through that chain again."""
-
-SAMPLED_AT_ONCE = 50
-"""How many flows begin to do so with one count: it costs two changes of an element each."""
 
 _ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
@@ -73,34 +65,6 @@ class PinholesStatus(msgspec.Struct, frozen=True):
     refused_packets: int
 
 
-class _Held(msgspec.Struct):
-    """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
-    took the place of had counted. ``turn``: the count during which it was added. ``is_settled``: no packets are copied
-    at present; ``turned_at_*``: when that last changed, by the clock and by what it had counted. ``chain`` is where its
-    packets go."""
-
-    pinhole: Pinhole
-    keys: list[PinholeKey]
-    turn: int
-    chain: str = ""
-    refresh_at_s: float = 0.0
-    is_settled: bool = False
-    turned_at_s: float = 0.0
-    turned_at_packets: int = 0
-    before_packets: int = 0
-    before_octets: int = 0
-    packets: int = 0
-    octets: int = 0
-
-    def turn_to(self, is_settled: bool, now_s: float) -> None:
-        """Have packets copied from now on, or no longer."""
-        self.is_settled, self.turned_at_s, self.turned_at_packets = is_settled, now_s, self.packets
-
-    def counts(self) -> list[FlowCount]:
-        """Return what is known, for each pinhole."""
-        return [FlowCount(key, self.packets, self.octets) for key in self.keys]
-
-
 class _Change(msgspec.Struct, frozen=True):
     """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself.
 
@@ -109,7 +73,7 @@ class _Change(msgspec.Struct, frozen=True):
 
     adds: bool
     data: bytes
-    replaced: _Held | None = None
+    replaced: Held | None = None
     removed: Element | None = None
     packets: int = 0
     octets: int = 0
@@ -128,7 +92,8 @@ class Pinholes:
         self._say = say
         self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
         self._questions = NetfilterSocket(receive_bytes=_BUFFER_BYTES)
-        self._held: dict[Element, _Held] = {}
+        self._held: dict[Element, Held] = {}
+        self._sampling = Sampling(lambda element, held: self._held.get(element) is held)
         self._turn = 0
         self._opened = 0
         self._failed = 0
@@ -156,9 +121,8 @@ class Pinholes:
     def read(self, keys: Iterable[PinholeKey]) -> tuple[FlowCount, ...]:
         """Return what a few pinholes have counted by now."""
         found = [(key, element) for key in keys if (element := element_of(key)) in self._held]
-        for start in range(0, len(found), _ASKED_AT_ONCE):
-            self._read([element for _, element in found[start : start + _ASKED_AT_ONCE]])
-        return tuple(FlowCount(key, self._held[place].packets, self._held[place].octets) for key, place in found)
+        self._read([element for _, element in found])
+        return tuple(count for key, place in found for count in self._held[place].counts() if count.key == key)
 
     def show_life(self) -> None:
         """Have the kernel take the daemon for alive for another ``ALIVE_MS``.
@@ -230,10 +194,9 @@ class Pinholes:
         if held is None or held.turn == self._turn:
             return []
         packets = held.before_packets + found.packets
-        if packets == held.packets:
-            return []
-        held.packets, held.octets = packets, held.before_octets + found.octets
-        return held.counts()
+        if packets > held.packets:
+            held.packets, held.octets = packets, held.before_octets + found.octets
+        return held.counts() if held.packets > held.told_packets else []
 
     def _count_refused(self) -> None:
         self._questions.send(ask_for_counter(TABLE, REFUSED_COUNTER))
@@ -244,34 +207,34 @@ class Pinholes:
                 self.refused_packets = counted - self._refused_before
 
     def _refresh(self) -> None:
-        """Give elements that would soon time out another time, since the engine alone says what is closed; take flows
-        out of the chain that copies, and put others back into it."""
+        """Give elements that would soon time out another time, since the engine alone says what is closed; let flows
+        rest whose beginning was seen."""
         now_s = time.monotonic()
         out: list[_Change] = []
         for element, held in self._held.items():
-            is_copied = held.pinhole.verdict == "allow" and held.pinhole.inspect != "all"
-            is_done = is_copied and not held.is_settled and held.packets > held.turned_at_packets + SETTLED_PACKETS
-            if (is_done or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
-                if is_done:
-                    held.turn_to(True, now_s)
+            is_seen = held.may_rest and held.passed() > SETTLED_PACKETS
+            if (is_seen or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
+                if is_seen:
+                    self._sampling.rest(element, held, now_s)
                 self._replace(element, held, out)
-        self._sample(now_s, out)
         self._commit(out)
 
-    def _sample(self, now_s: float, out: list[_Change]) -> None:
-        """Have packets of some flows copied again, those first that have waited longest."""
-        due = [
-            (element, held)
-            for element, held in self._held.items()
-            if held.is_settled
-            and held.pinhole.inspect == "sample"
-            and held.turned_at_s + SAMPLE_EVERY_S <= now_s
-            and held.packets > held.turned_at_packets
-        ]
-        due.sort(key=lambda each: each[1].turned_at_s)
-        for element, held in due[:SAMPLED_AT_ONCE]:
-            held.turn_to(False, now_s)
+    def sample(self) -> None:
+        """Have packets of flows copied again whose turn it is, and let those rest of which some were since last time.
+
+        Those that were silent stay where they are, until ``count`` finds that they are not any more.
+        """
+        now_s = time.monotonic()
+        out: list[_Change] = []
+        sampled = self._sampling.take_sampled()
+        self._read([element for element, _ in sampled])
+        for element, held in sampled:
+            if held.passed():
+                self._sampling.rest(element, held, now_s)
+                self._replace(element, held, out)
+        for element, held in self._sampling.due(now_s):
             self._replace(element, held, out)
+        self._commit(out)
 
     def _open(self, pinhole: Pinhole, out: list[_Change]) -> None:
         if pinhole.key.transport != "UDP":
@@ -280,7 +243,7 @@ class Pinholes:
         held = self._held.get(element)
         self._opened += 1
         if held is None:
-            self._held[element] = held = _Held(pinhole, [pinhole.key], self._turn)
+            self._held[element] = held = Held(pinhole, [pinhole.key], self._turn)
             self._add(element, held, out)
             return
         if pinhole.key not in held.keys:
@@ -288,7 +251,7 @@ class Pinholes:
         is_same_to_kernel = (held.pinhole.verdict, held.pinhole.inspect) == (pinhole.verdict, pinhole.inspect)
         held.pinhole = pinhole
         if not is_same_to_kernel:
-            held.turn_to(False, time.monotonic())
+            held.is_resting, held.turned_at_s = False, time.monotonic()
             self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
@@ -303,7 +266,7 @@ class Pinholes:
             del self._held[element]
             out.append(_Change(False, delete_element(TABLE, _placed(element, held))))
 
-    def _replace(self, element: Element, held: _Held, out: list[_Change]) -> None:
+    def _replace(self, element: Element, held: Held, out: list[_Change]) -> None:
         place = _placed(element, held)
         removed = delete_element(TABLE, place)
         out.append(_Change(False, removed, held, place, held.before_packets, held.before_octets))
@@ -311,11 +274,11 @@ class Pinholes:
         held.turn = self._turn
         self._add(element, held, out)
 
-    def _add(self, element: Element, held: _Held, out: list[_Change]) -> None:
+    def _add(self, element: Element, held: Held, out: list[_Change]) -> None:
         pinhole = held.pinhole
         timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
-        chain = ACCEPT if held.is_settled else CHAIN_OF[pinhole.inspect]
+        chain = ACCEPT if held.is_resting else CHAIN_OF[pinhole.inspect]
         held.chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
         added = add_element(
             TABLE,
@@ -327,7 +290,11 @@ class Pinholes:
         out.append(_Change(True, added))
 
     def _read(self, elements: list[Element]) -> None:
-        """Ask for a few elements, all with one call."""
+        """Ask for a few elements, as many with one call as the kernel's answers find room."""
+        for start in range(0, len(elements), _ASKED_AT_ONCE):
+            self._read_some(elements[start : start + _ASKED_AT_ONCE])
+
+    def _read_some(self, elements: list[Element]) -> None:
         self._changes.send(numbered([ask_for_element(TABLE, _placed(each, self._held[each])) for each in elements]))
         while (data := self._changes.receive()) is not None:
             for kind, number, start, end in messages(data):
@@ -350,17 +317,18 @@ class Pinholes:
             verdict="drop" if chain == DROP_CHAIN else "allow",
             inspect=_INSPECTION_OF.get(chain, "sample"),
         )
-        refresh_at_s = time.monotonic() + (found.left_ms - found.timeout_ms / 2) / 1000
-        self._held[element] = _Held(
+        held = self._held[element] = Held(
             pinhole,
             [key],
             self._turn,
             chain,
-            refresh_at_s,
-            chain != CHAIN_OF[pinhole.inspect],
+            refresh_at_s=time.monotonic() + (found.left_ms - found.timeout_ms / 2) / 1000,
             packets=found.packets,
             octets=found.octets,
+            told_packets=found.packets,
         )
+        if chain == ACCEPT:
+            self._sampling.rest(element, held, 0.0)  # its turn comes at once: nothing was seen of it here
 
     def _commit(self, out: list[_Change]) -> None:
         """Have the kernel carry out changes, all at once where it takes all of them.
@@ -407,11 +375,11 @@ class Pinholes:
         self._failing = True
 
 
-def _placed(element: Element, held: _Held) -> Element:
+def _placed(element: Element, held: Held) -> Element:
     return Element(kernel_set(element.set_name, held.chain), element.key)
 
 
-def _count_on(change: _Change, held: _Held, found: Found) -> None:
+def _count_on(change: _Change, held: Held, found: Found) -> None:
     """Let an element count on where the one it takes the place of has ended."""
     held.packets = held.before_packets = change.packets + found.packets
     held.octets = held.before_octets = change.octets + found.octets

@@ -2,6 +2,7 @@
 its reason in the log."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,32 @@ def test_a_rule_that_drops_a_codec_takes_effect_in_the_kernel_within_200_ms(
         assert call.to_caller(0, 5) == 5
         (told,) = states(log, "changed")
         assert told["decision"]["rule"] == "no-pcma"
+
+
+def test_a_payload_type_that_comes_late_in_a_flow_is_seen_within_5_s(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    rule = "  - {name: no-pcma, when: rtp.p_type == 8, action: drop}\n"
+    policy.write_text(policy_text(rules=rule, guard="alert"))
+    sent = 0
+
+    def talk(payload_type: int, is_over: Callable[[], object], what: str) -> float:
+        """Send 50 packets a second until it is over; return how long that took."""
+        nonlocal sent
+        began_s = time.monotonic()
+        while not is_over():
+            assert time.monotonic() < began_s + 8, what
+            call.from_caller.sendto(rtp(sent, payload_type=payload_type), (PSAP, CALLED_MEDIA))
+            sent += 1
+            time.sleep(0.02)
+        return time.monotonic() - began_s
+
+    with FirewallProcess(testbed.fw, policy, "--log", str(log)), Call(testbed) as call:
+        call.set_up()
+        talk(0, lambda: sent == 100, "two seconds of voice")  # what of it was copied was copied in the first
+        assert talk(99, lambda: states(log, "changed"), "what was not negotiated is told") < 5
+        assert states(log, "changed")[0]["anomalies"] == ["rtp_payload_type_not_negotiated"]
+        assert talk(8, lambda: len(states(log, "changed")) == 2, "the rule drops it") < 5
+        assert states(log, "changed")[1]["decision"]["rule"] == "no-pcma"
 
 
 def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_its_answer(

@@ -16,7 +16,8 @@ from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
 from firewall.live.flow_sets import ACCEPT, COPYING, kernel_set
 from firewall.live.nftables import render_ruleset
-from firewall.live.pinholes import SAMPLE_EVERY_S, SETTLED_PACKETS, Pinholes
+from firewall.live.pinholes import Pinholes
+from firewall.live.sampling import REST_S, SAMPLE_EVERY_S, SETTLED_PACKETS
 from tests.live.conftest import Namespaces
 from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, PSAP
@@ -57,10 +58,9 @@ class Kernel:
                 found.append({"key": element["val"]["concat"], "goto": chain, **element})
         return found
 
-    def way(self) -> str:
-        """Where packets of the only element go."""
-        (element,) = self.elements()
-        return str(element["goto"])
+    def ways(self) -> list[str]:
+        """Where packets of each element go, by port."""
+        return [each["goto"] for each in sorted(self.elements(), key=lambda each: each["key"][2])]
 
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
@@ -224,7 +224,7 @@ def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packe
     for _ in range(3):
         send(flow, SETTLED_PACKETS)
         asyncio.run(kernel.pinholes.count())
-        ways.append(kernel.way())
+        ways += kernel.ways()
     assert ways == ["media_sample", "accept", "accept"]
     assert kernel.pinholes.read([pinhole().key])[0].packets == 3 * SETTLED_PACKETS
     second = kernel.again()
@@ -234,51 +234,120 @@ def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packe
         second.close()
 
 
-def test_packets_of_a_long_flow_are_copied_again_now_and_then(
+class Clock:
+    """The daemon's clock, and what it does by it."""
+
+    def __init__(self, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._kernel = kernel
+        self._now_s = time.monotonic()
+        monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: self._now_s)
+
+    def count(self) -> str:
+        """Let a second pass; return where packets of the first pinhole go then."""
+        self._now_s += 1
+        asyncio.run(self._kernel.pinholes.count())
+        return self._kernel.ways()[0]
+
+    def sample(self, after_s: float = SAMPLE_EVERY_S) -> list[str]:
+        """Let a time pass; return where packets go then, by port."""
+        self._now_s += after_s
+        self._kernel.pinholes.sample()
+        return self._kernel.ways()
+
+
+def test_packets_of_a_long_flow_are_copied_again_for_a_moment_every_few_seconds(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def after(seconds: float, packets: int) -> str:
-        nonlocal clock_s
-        clock_s += seconds
-        send(flow, packets)
-        asyncio.run(kernel.pinholes.count())
-        return kernel.way()
-
-    clock_s = time.monotonic()
-    monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: clock_s)
+    clock = Clock(kernel, monkeypatch)
     kernel.pinholes.change([pinhole()], [])
-    assert after(1, SETTLED_PACKETS + 1) == "accept"
-    assert after(SAMPLE_EVERY_S - 1, 1) == "accept"
-    assert after(1, 1) == "media_sample"
-    assert after(1, SETTLED_PACKETS) == "media_sample"
-    assert after(1, 1) == "accept"
-    assert after(SAMPLE_EVERY_S, 0) == "accept"  # nothing came, so there is nothing to look at
-    kernel.pinholes.change([pinhole(inspect="first")], [])
-    assert after(1, SETTLED_PACKETS + 1) == "accept"
-    assert after(SAMPLE_EVERY_S, 1) == "accept"
-    assert kernel.pinholes.read([pinhole().key])[0].packets == 3 * SETTLED_PACKETS + 6
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    assert clock.sample(REST_S - 0.1) == ["accept"]
+    send(flow, 3)
+    for _ in range(2):
+        assert clock.sample(REST_S) == ["media_sample"]
+        send(flow, 1)
+        assert clock.sample() == ["accept"]
+        send(flow, 3)
+    assert asyncio.run(kernel.pinholes.count()) == (FlowCount(pinhole().key, 32, 32 * 128),)
+    assert asyncio.run(kernel.pinholes.count()) == ()
 
 
-def test_of_many_flows_those_are_copied_again_first_that_have_waited_longest(
+def test_a_flow_that_is_silent_when_its_turn_comes_waits_where_packets_are_copied(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ways(seconds: float) -> list[str]:
-        nonlocal clock_s
-        clock_s += seconds
-        for port in (40_000, 40_002):
-            for _ in range(SETTLED_PACKETS + 1):
-                flow[0].sendto(bytes(100), (PSAP, port))
-        asyncio.run(kernel.pinholes.count())
-        return [each["goto"] for each in sorted(kernel.elements(), key=lambda each: each["key"][2])]
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    assert [clock.sample(REST_S) for _ in range(3)] == [["media_sample"]] * 3
+    send(flow, SETTLED_PACKETS)
+    assert clock.count() == "media_sample"
+    send(flow, 1)
+    assert clock.count() == "accept"
 
-    clock_s = time.monotonic()
-    monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: clock_s)
-    monkeypatch.setattr("firewall.live.pinholes.SAMPLED_AT_ONCE", 1)
-    kernel.pinholes.change([pinhole(40_002), pinhole(40_000)], [])
-    assert ways(1) == ["accept", "accept"]
-    seen = [ways(SAMPLE_EVERY_S) for _ in range(3)]
+
+@pytest.mark.parametrize("changes", [{"inspect": "all"}, {"verdict": "drop"}, {"inspect": "first"}])
+def test_what_is_decided_anew_while_packets_are_copied_is_looked_at_anew(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    assert clock.sample(REST_S) == ["media_sample"]
+    send(flow, 1)
+    clock.sample(0.01)
+    kernel.pinholes.change([pinhole(**changes)], [])
+    (way,) = kernel.ways()
+    assert [clock.sample(REST_S) for _ in range(2)] == [[way]] * 2
+
+
+def test_of_the_first_packets_alone_none_are_copied_again(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole(inspect="first")], [])
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    assert clock.sample(10 * REST_S) == ["accept"]
+
+
+def test_of_many_flows_those_are_copied_again_first_that_have_rested_longest(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sample(after_s: float) -> list[str]:
+        for port in (40_000, 40_002, 40_004):
+            flow[0].sendto(bytes(100), (PSAP, port))
+        return clock.sample(after_s)
+
+    monkeypatch.setattr("firewall.live.sampling.SAMPLED_AT_ONCE", 1)
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole(port) for port in (40_000, 40_002, 40_004)], [])
+    for _ in range(SETTLED_PACKETS + 1):
+        sample(0)
+    assert clock.count() == "accept"
+    kernel.pinholes.change([], [pinhole(40_004)])  # what is closed takes nobody's turn
+    seen = [sample(REST_S)] + [sample(SAMPLE_EVERY_S) for _ in range(2)]
     assert sorted(seen[:2]) == [["accept", "media_sample"], ["media_sample", "accept"]]
-    assert seen[2] == seen[0]
+    assert seen[2] == ["accept", "accept"]
+    assert sample(REST_S) == seen[0]
+
+
+def test_what_was_accepted_when_a_run_was_killed_is_looked_at_by_the_next_at_once(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, SETTLED_PACKETS + 1)
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.ways() == ["accept"]
+    second = kernel.again()
+    try:
+        second.recover(("carrier", "psap"))
+        second.sample()
+        assert kernel.ways() == ["media_sample"]
+    finally:
+        second.close()
 
 
 def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:

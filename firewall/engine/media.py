@@ -118,7 +118,8 @@ class Media:
         if event.copied == "refused" and hole.decision not in LEARNED:
             return self._refuse(event, hole, now_ns, wall_ns)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
-        flow.call_id = flow.call_id or self.table.whose(hole, flow.ends)
+        if not flow.call_id:
+            self.table.note_whose(hole, flow)
         known = len(flow.anomalies)
         if event.copied != "all":
             hole.is_sampled = flow.is_sampled = True

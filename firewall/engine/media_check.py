@@ -3,12 +3,15 @@
 import heapq
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.ledger import Ledger
+from firewall.engine.media_flow import MediaFlow
 from firewall.engine.media_record import culprit
 from firewall.engine.outputs import Write
 from firewall.engine.pinhole import PinholeKey
@@ -62,9 +65,13 @@ class TwoWayChecks:
             return
         media.checked = sessions
         media.check_at_ns = now_ns + CHECK_NS
-        media.heard_before = {
-            key: hole.packets for key in media.held if (hole := self._table.holes.get(key)) is not None
-        }
+        media.heard_before = {}
+        for key, way in media.held.items():
+            hole = self._table.holes.get(key)
+            if hole is not None:
+                media.heard_before[key] = hole.packets
+                if way.is_expected:
+                    self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
         self.due_ns = self._due[0][0]
 
@@ -75,7 +82,7 @@ class TwoWayChecks:
             due_ns, call_id = heapq.heappop(self._due)
             call = self._calls.get(call_id)
             if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
-                writes += self._check(call, call.media, now_ns, wall_ns)
+                writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
         self.due_ns = self._due[0][0] if self._due else NEVER_NS
         return writes
 
@@ -86,19 +93,21 @@ class TwoWayChecks:
             if call is not None and call.media is not None:
                 yield from call.media.held
 
-    def _check(self, call: Call, media: CallMedia, now_ns: int, wall_ns: int) -> list[Write]:
+    def _check(self, call: Call, media: CallMedia, since_ns: int, now_ns: int, wall_ns: int) -> list[Write]:
         media.check_at_ns = None
         is_off = self.policy.media.mode == "off"
         if is_off or not self.is_watched or "confirmed" not in call.dialogs.values():
             return []
-        losses = one_way(media, self._table, self.policy)
+        losses = one_way(call.call_id, media, since_ns, self._table, self.policy)
         if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
             return []
         return list(self._ledger.media_lost(call, losses, self.policy, wall_ns))
 
 
-def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[MediaLoss, ...]:
-    """Return each direction in which media was agreed on and none came since ``media.heard_before`` was noted.
+def one_way(
+    call_id: str, media: CallMedia, since_ns: int, table: PinholeTable, policy: Policy
+) -> tuple[MediaLoss, ...]:
+    """Return each direction in which media was agreed on and none came since then, when ``heard_before`` was noted.
 
     A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
     is lost only where some came and was refused.
@@ -108,7 +117,7 @@ def one_way(media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[Medi
     for way in ways:
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
-    silent = [each for each in directions.values() if not _is_heard(each, media, table)]
+    silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
     is_spoken = any(way.kind == "audio" for way in ways)
     losses = [(each[0].kind, _loss(each, media, table, policy)) for each in silent]
     return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)
@@ -126,28 +135,47 @@ def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) ->
     )
 
 
-def _is_heard(ways: list[Way], media: CallMedia, table: PinholeTable) -> bool:
-    for way in ways:
-        hole = table.holes.get(way.key)
-        if (
-            hole is not None
-            and hole.pinhole.verdict == "allow"
-            and way.key in media.held
-            and hole.packets > media.heard_before.get(way.key, 0)
-        ):
-            return True
-    return False
+def _is_heard(ways: list[Way], call_id: str, media: CallMedia, since_ns: int, table: PinholeTable) -> bool:
+    used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
+    return any(_may_be_heard(call_id, hole, since_ns, table) for hole in used)
+
+
+def _used(way: Way, media: CallMedia, table: PinholeTable) -> Hole | None:
+    """Return the pinhole of a way if packets passed by it since ``media.heard_before`` was noted."""
+    hole = table.holes.get(way.key)
+    if hole is None or hole.pinhole.verdict != "allow" or way.key not in media.held:
+        return None
+    return hole if hole.packets > media.heard_before.get(way.key, 0) else None
+
+
+def _may_be_heard(call_id: str, hole: Hole, since_ns: int, table: PinholeTable) -> bool:
+    """Tell whether some of what passed by a pinhole since then may be of a call.
+
+    A gateway may have one port for all its calls: one pinhole, and the kernel's count is of all of them. Where a flow
+    begins tells whose it is, if that call receives there (symmetric RTP, RFC 4961); else, and where no packets were
+    copied, nobody can tell.
+    """
+    if hole.is_sampled and hole.pinhole.inspect == "first":
+        return True  # those were perhaps copied before the answer
+    came = [flow for flow in hole.flows.values() if flow.last_ns >= since_ns]
+    return not came or any(_may_be_of(call_id, flow, hole, table) for flow in came)
+
+
+def _may_be_of(call_id: str, flow: MediaFlow, hole: Hole, table: PinholeTable) -> bool:
+    receivers = tuple(table.receivers(hole, (flow.ends.src_ip, flow.ends.src_port)))
+    return call_id in receivers if receivers else not flow.is_call_known or flow.call_id == call_id
 
 
 def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> MediaLoss:
     way = ways[0]
     cause, reason = _cause(ways, media, table, policy)
+    of_this_call = [way.key for way in ways if _used(way, media, table) is None]
     return MediaLoss(
         way.src.zone or way.src.ip,
         wire_text(way.key.src_ip or way.src.ip),
         wire_text(way.key.dst_ip),
         way.key.dst_port,
-        sum(hole.packets for each in ways if (hole := table.holes.get(each.key)) is not None),
+        sum(hole.packets for key in of_this_call if (hole := table.holes.get(key)) is not None),
         cause,
         reason,
     )
@@ -169,4 +197,6 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
             return f"{what} ({flow.packets} packets refused by {by})", reason
+    if any(_used(way, media, table) is not None for way in ways):
+        return "only packets of other calls came, which have the same port", None
     return "nothing came", None

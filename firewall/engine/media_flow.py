@@ -45,7 +45,7 @@ class MediaFlow:
     ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
     packets may be appended to ``waiting`` (``net.rtp_stream.RtpPacket``), up to ``MAX_WAITING``; they are counted when
     somebody asks. Of media that is no RTP (``is_rtp``) packets are counted, whatever they look like.
-    ``call_id`` is whose it is, where calls share a pinhole.
+    ``call_id`` is whose it is, where calls share a pinhole; ``is_call_known``: it begins where that call receives.
     """
 
     __slots__ = (
@@ -60,6 +60,7 @@ class MediaFlow:
         "anomalies",
         "call_id",
         "ends",
+        "is_call_known",
         "is_plain",
         "is_sampled",
         "is_speech",
@@ -72,6 +73,7 @@ class MediaFlow:
     def __init__(self, ends: Ends, formats: Formats, *, is_rtp: bool = True) -> None:
         self.ends = ends
         self.call_id = ""
+        self.is_call_known = False
         self._is_rtp = is_rtp
         self.looked_at = 0
         self.is_plain = False

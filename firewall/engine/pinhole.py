@@ -34,6 +34,7 @@ class Pinhole(msgspec.Struct, frozen=True, gc=False):
     ``call_id`` is of the call that opened it ("" where it is not known any more). ``verdict`` drop: packets are
     dropped, but counted and copied as those of an allowed flow. ``timeout_ns`` is how long it stays without a packet
     when nobody closes it: the engine closes it then itself, the kernel's time-out is for when there is no engine.
+    ``watched_ns`` is for how long from now on the first packets of each source must be copied, however many come.
     """
 
     key: PinholeKey
@@ -42,6 +43,7 @@ class Pinhole(msgspec.Struct, frozen=True, gc=False):
     timeout_ns: int
     verdict: MediaVerdict = "allow"
     inspect: Inspect = "sample"
+    watched_ns: int = 0
 
 
 class FlowCount(msgspec.Struct, frozen=True):

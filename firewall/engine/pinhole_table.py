@@ -2,6 +2,7 @@
 
 import heapq
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -24,6 +25,7 @@ _MAX_SHUT = 65_536
 _STALE_DEADLINES = 1_000
 _MAX_FLOWS = 4096  # of one pinhole that a gateway has for all its calls
 _MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may make them
+_MAX_SAMPLED_FLOWS_OF_A_CALL = 2
 
 
 class Hole(msgspec.Struct, eq=False):
@@ -103,7 +105,8 @@ class Hole(msgspec.Struct, eq=False):
         source = (ends.src_ip, ends.src_port)
         flow = self.flows.get(source)
         if flow is None:
-            if len(self.flows) >= (_MAX_SAMPLED_FLOWS if self.is_sampled else _MAX_FLOWS):
+            sampled = max(_MAX_SAMPLED_FLOWS, _MAX_SAMPLED_FLOWS_OF_A_CALL * len(self.owners))
+            if len(self.flows) >= (sampled if self.is_sampled else _MAX_FLOWS):
                 forgotten = self.flows.pop(next(iter(self.flows)))
                 forgotten.is_plain = False
                 self.counted += forgotten.packets
@@ -150,15 +153,17 @@ class PinholeTable:
         """Return the open pinholes toward an endpoint."""
         return self._by_destination.get(endpoint, [])
 
-    def whose(self, hole: Hole, ends: Ends) -> str:
-        """Return which of the calls that hold a pinhole a flow is of: the one whose other direction ends where the flow
-        begins."""
-        if len(hole.owners) > 1:
-            for back in self.toward((ends.src_ip, ends.src_port)):
-                for call_id in back.owners:
-                    if call_id in hole.owners:
-                        return call_id
-        return hole.pinhole.call_id
+    def receivers(self, hole: Hole, source: Endpoint) -> Iterator[str]:
+        """Give the calls that hold a pinhole and receive at a source: what comes from there is of one of them."""
+        for back in self.toward(source):
+            for call_id in back.owners:
+                if call_id in hole.owners:
+                    yield call_id
+
+    def note_whose(self, hole: Hole, flow: MediaFlow) -> None:
+        """Take note which of the calls that hold a pinhole a flow is of; the latest, where nobody knows."""
+        known = next(self.receivers(hole, (flow.ends.src_ip, flow.ends.src_port)), None)
+        flow.call_id, flow.is_call_known = known or hole.pinhole.call_id, known is not None
 
     def shut(self, endpoint: Endpoint, now_ns: int) -> Shut | None:
         """Return why an endpoint is not open, None where that is not known (any more)."""

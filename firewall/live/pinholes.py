@@ -212,7 +212,7 @@ class Pinholes:
         now_s = time.monotonic()
         out: list[_Change] = []
         for element, held in self._held.items():
-            is_seen = held.may_rest and held.passed() > SETTLED_PACKETS
+            is_seen = held.may_rest(now_s) and held.passed() > SETTLED_PACKETS
             if (is_seen or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
                 if is_seen:
                     self._sampling.rest(element, held, now_s)
@@ -226,7 +226,7 @@ class Pinholes:
         """
         now_s = time.monotonic()
         out: list[_Change] = []
-        sampled = self._sampling.take_sampled()
+        sampled = self._sampling.take_sampled(now_s)
         self._read([element for element, _ in sampled])
         for element, held in sampled:
             if held.passed():
@@ -241,17 +241,22 @@ class Pinholes:
             return
         element = element_of(pinhole.key)
         held = self._held.get(element)
-        self._opened += 1
+        now_s = time.monotonic()
+        watched_until_s = now_s + pinhole.watched_ns / 1e9 if pinhole.watched_ns else 0.0
         if held is None:
-            self._held[element] = held = Held(pinhole, [pinhole.key], self._turn)
+            held = Held(pinhole, [pinhole.key], self._turn, watched_until_s=watched_until_s)
+            self._held[element] = held
+            self._opened += 1
             self._add(element, held, out)
             return
         if pinhole.key not in held.keys:
             held.keys.append(pinhole.key)
+            self._opened += 1
         is_same_to_kernel = (held.pinhole.verdict, held.pinhole.inspect) == (pinhole.verdict, pinhole.inspect)
         held.pinhole = pinhole
-        if not is_same_to_kernel:
-            held.is_resting, held.turned_at_s = False, time.monotonic()
+        held.watched_until_s = max(held.watched_until_s, watched_until_s)
+        if not is_same_to_kernel or (pinhole.watched_ns and held.is_resting):
+            held.is_resting, held.turned_at_s = False, now_s
             self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:

@@ -30,8 +30,8 @@ SAMPLED_AT_ONCE = 160
 class Held(msgspec.Struct):
     """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
     took the place of had counted. ``told_packets``: the count that was told last. ``turn``: the count during which it
-    was added. ``is_resting``: no packets are copied at present; ``turned_at_s``: when that last changed. ``chain`` is
-    where its packets go."""
+    was added. ``is_resting``: no packets are copied at present; ``turned_at_s``: when that last changed;
+    ``watched_until_s``: it does not rest before. ``chain`` is where its packets go."""
 
     pinhole: Pinhole
     keys: list[PinholeKey]
@@ -40,16 +40,17 @@ class Held(msgspec.Struct):
     refresh_at_s: float = 0.0
     is_resting: bool = False
     turned_at_s: float = 0.0
+    watched_until_s: float = 0.0
     before_packets: int = 0
     before_octets: int = 0
     packets: int = 0
     octets: int = 0
     told_packets: int = 0
 
-    @property
-    def may_rest(self) -> bool:
-        """Whether there are packets that need not be copied."""
-        return not self.is_resting and self.pinhole.verdict == "allow" and self.pinhole.inspect != "all"
+    def may_rest(self, now_s: float) -> bool:
+        """Tell whether packets that are copied need not be."""
+        is_needed = self.pinhole.inspect == "all" or self.watched_until_s > now_s
+        return not self.is_resting and self.pinhole.verdict == "allow" and not is_needed
 
     def passed(self) -> int:
         """Return how many packets went where its packets go now."""
@@ -92,10 +93,10 @@ class Sampling:
                 self._sampled.append(turn._replace(at_s=now_s))
         return [(element, held) for _, element, held in self._sampled]
 
-    def take_sampled(self) -> list[tuple[Element, Held]]:
+    def take_sampled(self, now_s: float) -> list[tuple[Element, Held]]:
         """Return, once, the flows that were ``due`` last and may rest again once a packet of them has passed."""
         sampled, self._sampled = self._sampled, []
-        return [(each.element, each.held) for each in sampled if self._is_current(each) and each.held.may_rest]
+        return [(each.element, each.held) for each in sampled if self._is_current(each) and each.held.may_rest(now_s)]
 
     def _is_current(self, turn: _Turn) -> bool:
         return turn.at_s == turn.held.turned_at_s and self._is_held(turn.element, turn.held)

@@ -353,6 +353,46 @@ def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_
         assert (told["outcome"], told["problem"]) == ("impaired", "MediaLoss")
 
 
+def test_a_silent_emergency_call_is_told_although_the_called_side_has_one_port_for_all_its_calls(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    """The kernel has one count for what comes to that port from the caller's side; the copies tell whose it is."""
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text(guard="enforce"))
+    port = CALLER_MEDIA + 100
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        Call(testbed) as call,
+        udp_socket(testbed.carrier, CARRIER, port) as of_another,
+    ):
+        call.set_up()
+        for number in range(150):  # for so long that nothing of it is copied any more
+            call.from_caller.sendto(rtp(number), (PSAP, CALLED_MEDIA))
+            time.sleep(0.02)
+        call.to_caller(0, 1)
+        again = {"call_id": f"{call.call_id}-2", "from_tag": "second"}
+        second = invite(sdp(CARRIER, f"audio {port} RTP/AVP 0"), uri=f"sip:911@{PSAP}", **again)
+        call.caller.sendto(second, (PSAP, 5060))
+        assert call.called.recv(65_535) == second
+        call.called.sendto(answer(second, sdp(PSAP, f"audio {CALLED_MEDIA} RTP/AVP 0")), (CARRIER, 5060))
+        call.caller.recv(65_535)
+        answered_at = time.monotonic()
+        number = 0
+        while "ALARM emergency_media_lost" not in firewall.stderr:
+            assert time.monotonic() < answered_at + 6, "the silent call is told"
+            call.from_caller.sendto(rtp(number), (PSAP, CALLED_MEDIA))
+            call.from_called.sendto(rtp(number), (CARRIER, port))
+            number += 1
+            time.sleep(0.02)
+        assert time.monotonic() < answered_at + 5
+        assert of_another.recv(2048) == rtp(0)
+        (told,) = records(log, "emergency_call")
+        assert told["call_id"] == again["call_id"]
+        (loss,) = told["media_loss"]
+        assert (loss["dest_port"], loss["packets"]) == (CALLED_MEDIA, 0)
+        assert loss["cause"] == "only packets of other calls came, which have the same port"
+
+
 @pytest.mark.parametrize(
     ("mistake", "named"),
     [

@@ -303,6 +303,24 @@ def test_what_is_decided_anew_while_packets_are_copied_is_looked_at_anew(
     assert [clock.sample(REST_S) for _ in range(2)] == [[way]] * 2
 
 
+def test_a_flow_that_is_watched_does_not_rest_until_its_time_is_over(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    for _ in range(2):
+        kernel.pinholes.change([pinhole(call_id="2", watched_ns=4 * 10**9)], [])
+        kernel.pinholes.change([pinhole(call_id="3")], [])
+        ways = []
+        for _ in range(4):
+            send(flow, SETTLED_PACKETS + 1)
+            ways.append(clock.count())
+        assert ways == ["media_sample", "media_sample", "media_sample", "accept"]
+    assert kernel.pinholes.read([pinhole().key])[0].packets == 9 * (SETTLED_PACKETS + 1)
+
+
 def test_of_the_first_packets_alone_none_are_copied_again(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,8 +26,8 @@ class Flows:
     def due(self, at_s: float) -> list[int]:
         return [held.pinhole.key.dst_port for _, held in self.sampling.due(at_s)]
 
-    def sampled(self) -> list[int]:
-        return [held.pinhole.key.dst_port for _, held in self.sampling.take_sampled()]
+    def sampled(self, at_s: float = REST_S) -> list[int]:
+        return [held.pinhole.key.dst_port for _, held in self.sampling.take_sampled(at_s)]
 
 
 def test_a_flow_is_copied_again_once_it_has_rested() -> None:
@@ -45,7 +45,7 @@ def test_what_the_rules_look_at_only_once_or_always_has_no_turn() -> None:
     flows.rest(1, inspect="first")
     assert flows.due(10 * REST_S) == []
     key = PinholeKey("UDP", None, None, None, "192.0.2.2", 2)
-    assert not Held(Pinhole(key, "rtp", "c", 1, inspect="all"), [key], 0).may_rest
+    assert not Held(Pinhole(key, "rtp", "c", 1, inspect="all"), [key], 0).may_rest(0)
 
 
 def test_so_many_at_once_and_none_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

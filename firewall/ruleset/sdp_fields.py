@@ -42,6 +42,8 @@ def _word(kind: str, index: int) -> Reader:
 
 
 _MAX_PAYLOAD_TYPE = 127
+_MAX_PORT = 65535
+_DIGITS = frozenset("0123456789")
 # Wireshark shows a payload type of RTP/AVP by its name (the static types of RFC 3551 §6).
 _PAYLOAD_TYPE_NAMES = {
     0: "ITU-T G.711 PCMU",
@@ -95,6 +97,24 @@ def _format_name(word: str) -> str:
     return word
 
 
+def _media_ports(sdp: SessionDescription) -> Values:
+    """Port of each ``m=`` as Wireshark reads the text: what begins with no digit has none, digits and more make 0.
+
+    A port that no datagram can have is the highest one. What media may flow is planned from ``MediaDescription.port``,
+    which takes such a port for a refused stream.
+    """
+    split = (value.split() for kind, value in sdp.lines if kind == "m")
+    texts = (words[1].partition("/")[0] for words in split if len(words) > 1)
+    return tuple(_port(text) for text in texts if text[:1] in _DIGITS)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    significant = text.lstrip("0")
+    return min(int(significant[:6] or "0"), _MAX_PORT)
+
+
 def _connections(sdp: SessionDescription) -> list[list[str]]:
     split = (value.split() for kind, value in sdp.lines if kind == "c")
     return [words for words in split if len(words) > 2]
@@ -143,8 +163,8 @@ SDP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec(
         "sdp.media.port",
         "number",
-        "m=, port",
-        _of_sdp(lambda sdp: tuple(medium.port for medium in sdp.media)),
-        maximum=65535,
+        "m=, port (one over 65535 reads 65535)",
+        _of_sdp(_media_ports),
+        maximum=_MAX_PORT,
     ),
 )

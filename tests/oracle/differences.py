@@ -150,7 +150,6 @@ DIFFERENCES: tuple[Difference, ...] = (
             "sdp.connection_info.address_type",
             "sdp.media",
             "sdp.media.format",
-            "sdp.media.port",
             "sdp.media.proto",
             "sdp.owner.address",
         ),

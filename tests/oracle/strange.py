@@ -42,6 +42,10 @@ a=rtpmap:98 t140/1000
 m=image 41000 udptl t38
 """
 ODD_DESCRIPTION = "v=0\nm=audio\nm=\nc=IN\nc=IN IP4 1.2.3.4/127/2\no=x\nm=audio x RTP/AVP 0\na\na=\n=\n"
+ODD_PORTS = "v=0\no=- 1 1 IN IP4 192.0.2.7\ns=-\nc=IN IP4 192.0.2.7\nt=0 0\n" + "".join(
+    f"m=audio {port} RTP/AVP 0\n"
+    for port in ("65536", "70000/2", "9" * 30, "0040000", "4e4", "40002.5", "40004x/2", "-1", "+7", "x", "/3")
+)
 PARTS = """--b 1
 Content-Type: application/sdp
 
@@ -122,6 +126,7 @@ STRANGE: dict[str, bytes] = {
     ),
     "descriptions": sip(INVITE, "Content-Type: application/SDP;x=y", body=DESCRIPTIONS),
     "odd description": sip(INVITE, "Content-Type: application/sdp", body=ODD_DESCRIPTION),
+    "odd ports": sip(INVITE, "Content-Type: application/sdp", body=ODD_PORTS),
     "parts": sip(INVITE, 'Content-Type: multipart/mixed; boundary="b 1"', body=PARTS),
     "quoted URI": sip("INVITE <sip:bo@example.com> SIP/2.0"),
     "tabs": sip("INVITE\tsip:bo@example.com\tSIP/2.0"),

@@ -6,6 +6,7 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS
 from firewall.sip.message import parse_message
+from firewall.sip.sdp import parse_sdp
 from tests.ruleset.captured import sip
 
 HEAD = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nt=0 0\n"
@@ -30,11 +31,22 @@ def values(name: str, body: str, content_type: str = "application/sdp") -> tuple
         ("sdp.connection_info.address", HEAD + "c=IN IP4\nc=IN IP4 192.0.2.7/127\n", ("192.0.2.7",)),
         ("sdp.session_attr", HEAD + "a=s\nm=audio 9 RTP/AVP 0\na=m\n", ("s",)),
         ("sdp.media_attr", HEAD + "a=s\nm=audio 9 RTP/AVP 0\na=m\n", ("m",)),
+        ("sdp.media.port", HEAD + "m=audio 65535 RTP/AVP 0\nm=video 65536 RTP/AVP 31\n", (65535, 65535)),
+        ("sdp.media.port", HEAD + f"m=audio {'9' * 5000}/2 RTP/AVP 0\nm=video 0070000 RTP/AVP 31\n", (65535, 65535)),
+        ("sdp.media.port", HEAD + f"m=audio 40000/2/3 RTP/AVP 0\nm=video {'0' * 30}7 RTP/AVP 31\n", (40000, 7)),
+        ("sdp.media.port", HEAD + "m=audio 40000x RTP/AVP 0\nm=video 0x10/2 RTP/AVP 31\n", (0, 0)),
+        ("sdp.media.port", HEAD + "m=audio -1 RTP/AVP 0\nm=video /3 RTP/AVP 31\nm=text ٣ RTP/AVP 98\nm=x\nm=\n", ()),
         ("sdp", "", ()),
     ],
 )  # fmt: skip
 def test_sdp_is_read_as_far_as_it_goes(name: str, body: str, expected: tuple[object, ...]) -> None:
     assert values(name, body) == expected
+
+
+def test_a_port_that_a_field_shows_as_the_highest_is_none_that_media_can_have() -> None:
+    body = HEAD + "m=audio 70000 RTP/AVP 0\nm=video 40000x RTP/AVP 31\n"
+    assert values("sdp.media.port", body) == (65535, 0)
+    assert [medium.is_rejected for medium in parse_sdp(body.encode()).media] == [True, True]
 
 
 def test_a_body_of_another_type_has_no_sdp() -> None:

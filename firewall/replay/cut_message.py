@@ -1,4 +1,4 @@
-"""SIP messages of which only the beginning is there: known, as in tshark, by their start line.
+"""SIP messages of which only the beginning is there: known, as in tshark, by their start line at least.
 
 A snapshot length cut them, or their IP or UDP length says more than the frame holds: a kernel takes no such packet.
 """
@@ -6,34 +6,47 @@ A snapshot length cut them, or their IP or UDP length says more than the frame h
 import msgspec
 
 from firewall.errors import SipSyntaxError
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Transport
 from firewall.net.ip import Undecoded
 from firewall.sip.message import Message, Request, parse_message
 
 _LINE_ENDS = b"\r\n"
+_STATUS_CODE_END = len("SIP/2.0 180")
 
 
-def cut_message(frame: Undecoded) -> Datagram | None:
-    """Return the datagram of a cut frame with the start line as its whole payload; None when it begins no message.
+def cut_message(frame: Undecoded, ports: frozenset[int]) -> Datagram | None:
+    """Return the datagram of a cut frame with what tshark reads of it as its payload; None when it begins no message.
 
-    What the frame holds beyond the start line is left out, as in tshark: a header may be cut, or the last of several.
+    On one of SIP's ``ports`` that is the start line alone. On any other port, where tshark finds SIP by its content, it
+    is all that the frame holds, the header at which it is cut too.
     """
     datagram = frame.datagram
     if frame.kind not in ("truncated", "malformed") or datagram.transport not in ("UDP", "TCP"):
         return None
-    start_line, line_end, _ = datagram.payload.lstrip(_LINE_ENDS).partition(b"\n")
+    payload = datagram.payload.lstrip(_LINE_ENDS)
+    start_line, line_end, _ = payload.partition(b"\n")
     if b"\0" in start_line:  # to tshark the line ends there
         return None
-    start = msgspec.structs.replace(datagram, payload=start_line.rstrip(_LINE_ENDS) + b"\r\n\r\n")
-    message = _read(start.payload)
-    # Without its line end a status line may go on; a request line ends with the version (tshark wants no CR behind it).
-    is_whole = bool(line_end) or (isinstance(message, Request) and not start_line.endswith(b"\r"))
-    return start if message is not None and is_whole else None
+    message = _read(start_line + line_end)
+    if message is None:
+        return None
+    is_on_port = datagram.src_port in ports or datagram.dst_port in ports
+    if not line_end and not _may_end_so(message, start_line, datagram.transport if is_on_port else None):
+        return None
+    return msgspec.structs.replace(datagram, payload=start_line.rstrip(_LINE_ENDS) if is_on_port else payload)
 
 
-def cut_start_line(frame: Undecoded) -> str | None:
+def _may_end_so(message: Message, start_line: bytes, transport: Transport | None) -> bool:
+    """Tell whether tshark takes a line without its end for a start line; ``transport`` None: not on a port of SIP."""
+    if transport is None:
+        return isinstance(message, Request) or start_line[_STATUS_CODE_END:][:1] == b" "
+    # A status line may go on; a request line ends with the version (tshark wants no CR behind it).
+    return transport == "UDP" and isinstance(message, Request) and not start_line.endswith(b"\r")
+
+
+def cut_start_line(frame: Undecoded, ports: frozenset[int]) -> str | None:
     """Return the start line of the message that a cut frame begins, None when it begins none."""
-    start = cut_message(frame)
+    start = cut_message(frame, ports)
     message = _read(start.payload) if start is not None else None
     return message.start_line if message is not None else None
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, DeadlineReached, Started
 from firewall.errors import Place
@@ -115,8 +117,7 @@ class _FactsReader:
         self._last_ns = frame.timestamp_ns
         decoded = self._decoder.decode(frame)
         if isinstance(decoded, Undecoded):
-            start = cut_message(decoded)
-            return self._media(decoded.datagram) if start is None else self._engine.facts(start, self._last_ns)
+            return self._cut(decoded)
         if isinstance(decoded, Packet):
             if decoded.tcp is not None and not decoded.quoted:
                 return _Stretch(Facts(decoded), self._told(self._streams.read(frame, decoded)))
@@ -128,6 +129,13 @@ class _FactsReader:
         if isinstance(decoded, Packet) and decoded.quoted:
             return self._engine.facts(decoded, self._last_ns)
         return self._signalling(decoded)
+
+    def _cut(self, frame: Undecoded) -> Facts:
+        """The fields of what can be read of a cut message; as ``sip`` and in the packet all that the frame holds."""
+        start = cut_message(frame, self._ports)
+        if start is None:
+            return self._media(frame.datagram)
+        return msgspec.structs.replace(self._engine.facts(start, self._last_ns), datagram=frame.datagram)
 
     def _media(self, datagram: Datagram) -> Facts:
         media = self._engine.media_facts(datagram) if datagram.transport == "UDP" else None

@@ -165,7 +165,7 @@ class CaptureReader:
 
     def _lost(self, frame_number: int, frame: Undecoded) -> None:
         """Note a frame that cannot be read; the beginning of a message in it counts as one, as in tshark."""
-        start_line, reason = cut_start_line(frame), frame.reason
+        start_line, reason = cut_start_line(frame, self._ports), frame.reason
         if start_line is not None:
             self.found.sip_messages += 1
             self.found.cut_messages += 1

@@ -310,12 +310,19 @@ def _cseq_method(message: Message) -> Values:
     return (message.cseq_method,) if message.cseq_method is not None else ()
 
 
-def _after_start_line(message: Message) -> Values:
-    return (message.raw.lstrip(b"\r\n").partition(b"\n")[2].decode("utf-8", "surrogateescape"),)
+def _after_start_line(facts: Facts) -> Values:
+    """None for a message that a capture cuts and of which the start line alone was read."""
+    message = facts.message
+    if message is None:
+        return ()
+    behind = message.raw.lstrip(b"\r\n").partition(b"\n")[2]
+    is_cut = not behind and len(message.raw) < len(facts.datagram.payload)
+    return () if is_cut else (behind.decode("utf-8", "surrogateescape"),)
 
 
-def _raw(message: Message) -> Values:
-    return (message.raw.decode("utf-8", "surrogateescape"),)
+def _raw(facts: Facts) -> Values:
+    """The payload: for a message of which a capture holds the beginning, also what was not read of it."""
+    return (facts.datagram.payload.decode("utf-8", "surrogateescape"),) if facts.message is not None else ()
 
 
 def _header_fields() -> list[FieldSpec]:
@@ -332,7 +339,7 @@ def _header_fields() -> list[FieldSpec]:
 
 
 SIP_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec("sip", "protocol", "A SIP message that could be read", _of_message(_raw), searchable=True),
+    FieldSpec("sip", "protocol", "A SIP message that could be read", _raw, searchable=True),
     FieldSpec("sip.Method", "text", "Method of a request", _method, one=_one_method),
     FieldSpec(
         "sip.Request-Line",
@@ -354,7 +361,7 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
         maximum=_MAX_UINT32,
     ),
     *_request_uri_fields(),
-    FieldSpec("sip.msg_hdr", "text", "Everything after the start line, as on the wire", _of_message(_after_start_line)),
+    FieldSpec("sip.msg_hdr", "text", "Everything after the start line, as on the wire", _after_start_line),
     FieldSpec("sip.display.info", "text", "Every display name, as written", _of_message(_all_display_infos)),
     FieldSpec("sip.tag", "text", "Tags of From and To", _tags("From", "To")),
     FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),

@@ -1,22 +1,31 @@
 """What is known of a message that a snapshot length cut: counted and matched as by tshark, never decided."""
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from firewall.errors import Place
 from firewall.replay.driver import replay_capture
+from firewall.replay.match import match_expressions
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.parse import parse_expression
 from tests.net.packets import ethernet, ipv4, pcap, segment, tshark, udp
+from tests.oracle.expressions import WIRESHARK_FIELDS
+from tests.oracle.wireshark import wireshark_frames
 from tests.replay.calls import RULES_CALLS, back, forth, invite, make_policy, message
 from tests.replay.test_match import frames_matched
 
 RINGING = message("SIP/2.0 180 Ringing", "1 INVITE", call_id="c1", to_tag="b")
 OVER_UDP = [forth(invite("c1")), back(RINGING), ipv4(udp(b"\x80" * 300, 7000, 7002))]
-# On other ports tshark also shows the headers that are whole.
+# On other ports tshark also shows the headers.
 ODD_PORTS = ipv4(udp(invite("c2"), 9999, 9998))
 OVER_TCP = [segment(invite("c3"), 1), segment(RINGING, 1 + len(invite("c3"))), segment(b"x" * 300, 900_000)]
 FIELDS = (
     *("sip", "sip.Method", 'sip.Method == "INVITE"', "sip.Status-Code == 180", "sip.r-uri.host", "sip.Request-Line"),
     *("sip.Call-ID", "sip.Via", "sip.CSeq.method", "sdp", "udp.port == 5060", "tcp.port == 5060", "frame.len > 200"),
+    *("sip.msg_hdr", 'sip contains "Via: SIP/2.0"', 'sip contains "m=audio"'),
 )
 
 
@@ -74,3 +83,54 @@ def test_a_first_fragment_that_was_cut_is_counted_by_what_it_begins(tmp_path: Pa
     (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
     assert len(tshark(path, "frame.number", only="sip.Method")) == 1
     assert (found.sip_messages, found.cut_messages) == (1, 1)
+
+
+def cut_everywhere(
+    payloads: list[bytes], packet: Callable[[bytes, int], bytes], sizes: Callable[[bytes], list[int]]
+) -> bytes:
+    """A capture of messages cut after so many of their bytes, each frame with a number of its own."""
+    frames: list[tuple[bytes, int]] = []
+    for payload in payloads:
+        for size in sizes(payload):
+            frame = ethernet(packet(payload, len(frames)))
+            frames.append((frame[: len(frame) - len(payload) + size], len(frame)))
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
+    return head + b"".join(
+        struct.pack("<IIII", 1_767_225_600 + number, 0, len(frame), whole) + frame
+        for number, (frame, whole) in enumerate(frames)
+    )
+
+
+PACKETS: dict[str, Callable[[bytes, int], bytes]] = {
+    "UDP": lambda payload, _: forth(payload),
+    "UDP, other ports": lambda payload, _: ipv4(udp(payload, 9999, 9998)),
+    "TCP": lambda payload, number: segment(payload, 1, ports=(20_000 + number, 5060)),
+    "TCP, other ports": lambda payload, number: segment(payload, 1, ports=(20_000 + number, 9998)),
+}
+MESSAGES = [invite("c7"), RINGING, b"SIP/2.0 404 Not Found\nVia: SIP/2.0/UDP h\n\n"]
+
+
+@pytest.mark.parametrize("packet", PACKETS.values(), ids=PACKETS)
+def test_cut_at_any_byte_it_is_counted_as_by_tshark(packet: Callable[[bytes, int], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(cut_everywhere(MESSAGES, packet, lambda payload: list(range(1, len(payload)))))
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    assert found.sip_messages == len(tshark(path, "frame.number", only="sip.Method || sip.Status-Code"))
+
+
+def line_ends(payload: bytes) -> list[int]:
+    return [size for size in range(len(payload)) if payload[:size].endswith(b"\n")]
+
+
+@pytest.mark.parametrize("packet", PACKETS.values(), ids=PACKETS)
+def test_cut_behind_a_line_it_has_the_fields_that_it_has_in_tshark(
+    packet: Callable[[bytes, int], bytes], tmp_path: Path
+) -> None:
+    """Inside a line the two read of a broken value what they can, which is not always the same."""
+    capture = cut_everywhere(MESSAGES, packet, line_ends)
+    path = tmp_path / "a.pcap"
+    path.write_bytes(capture)
+    names = [name for name in WIRESHARK_FIELDS if name != "sip.r-uri.param"]
+    predicates = [compile_condition(parse_expression(name, sets={}, place=Place("EXPR"))) for name in names]
+    ours = {name: report.frames for name, report in zip(names, match_expressions(str(path), predicates), strict=True)}
+    assert ours == dict(zip(names, wireshark_frames(capture, names), strict=True))

@@ -1,11 +1,14 @@
-"""A capture of two interfaces whose writer mixed the frames up gives the decisions of one in time order."""
+"""A capture of two interfaces gives the decisions of one, whichever way its frames are mixed."""
 
 from pathlib import Path
 
+import pytest
+
 from firewall.cli.policy_file import read_policy
 from firewall.replay.driver import replay_capture
-from tests.net.packets import enhanced, interface, option, section
-from tests.replay.calls import RULES_CALLS, call, policy_text
+from tests.net.packets import START_NS, enhanced, interface, ipv4, linux_sll2, option, pcap, section, tshark, udp
+from tests.replay.calls import RULES_CALLS, call, invite, make_policy, policy_text
+from tests.replay.test_match import frames_matched
 
 FORWARDING_NS = 30_000
 ON_CALLER_SIDE, ON_PSAP_SIDE = 0, 1
@@ -57,3 +60,36 @@ def test_a_copy_written_before_its_original_is_still_the_copy(tmp_path: Path) ->
         expected.copies,
         expected.rtp_packets,
     )
+
+
+# Which fragment (A, B) of one datagram was seen where (0: in, 1: out), in the capture's order; the frames that
+# complete it for sosgate, and for tshark.
+INTERLEAVED: dict[str, tuple[tuple[int, int], list[int]]] = {
+    "A0 A1 B0 B1": ((3, 4), [3]),
+    "A0 B0 A1 B1": ((2, 4), [2, 4]),
+    "B0 B1 A0 A1": ((3, 4), [3]),
+}
+
+
+@pytest.mark.parametrize("cooked", [False, True])
+@pytest.mark.parametrize("seen", INTERLEAVED)
+def test_fragments_of_two_interfaces_make_a_message_on_either_and_the_second_is_the_copy(
+    seen: str, cooked: bool, tmp_path: Path
+) -> None:
+    """tshark tells no interfaces apart: a fragment seen again is a repetition to it, so it may find one message."""
+    body = udp(invite())
+    parts = {"A": ipv4(body[:160], more=True), "B": ipv4(body[160:], offset=160)}
+    sights = [(START_NS + at * 1000, int(sight[1]), parts[sight[0]]) for at, sight in enumerate(seen.split())]
+    path = tmp_path / "a.capture"
+    if cooked:
+        frames = [(at, linux_sll2(p, interface=2 + side, outgoing=side == 1)) for at, side, p in sights]
+        path.write_bytes(pcap(frames, link_type=276))
+    else:
+        pcapng(path, sights)
+    (first, second), theirs = INTERLEAVED[seen]
+    result = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS))
+    (found,) = result.report.captures
+    assert [decision.pcap_cnt for decision in result.decisions] == [first]
+    assert (found.sip_messages, found.copies, found.unreadable) == (2, 1, [])
+    assert frames_matched(path, "sip") == [first, second]
+    assert [int(row[0]) for row in tshark(path, "frame.number", only="sip")] == theirs

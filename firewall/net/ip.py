@@ -46,7 +46,7 @@ _TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _MOBILITY, _HIP, _SHIM6 = 135, 139, 140
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _MOBILITY, _HIP, _SHIM6})
-_TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP"}
+_TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP", _UDP_LITE: "UDP"}
 
 
 @lru_cache(maxsize=65_536)
@@ -133,12 +133,9 @@ class PacketDecoder(ABC):
     def _transport(
         self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, data: bytes, start: int, end: int
     ) -> Datagram | Undecoded:
-        while protocol == _AUTHENTICATION and start + 8 <= end:  # behind an IPv4 header; IPv6 took its own away
-            protocol, start = data[start], start + ((data[start + 1] + 2) << 2)
-            if start > end:
-                return self.undecoded(
-                    record, "malformed", "the Authentication Header is longer than the packet", src, dst
-                )
+        protocol, start = _behind_authentication(protocol, data, start, end)
+        if start > end:
+            return self.undecoded(record, "malformed", "the Authentication Header is longer than the packet", src, dst)
         if protocol in (_UDP_PROTOCOL, _UDP_LITE):
             if end - start < 8:
                 return self.undecoded(record, "malformed", "the packet is too short for a UDP header", src, dst)
@@ -278,11 +275,18 @@ class PacketDecoder(ABC):
             case _:
                 return self._transport(record, src, dst, protocol, whole, 0, len(whole))
 
-    def _cut_packet(self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, start: int | None) -> Undecoded:
-        """What is left of a packet that its frame holds only in part; ``start`` is where its transport begins."""
+    def _cut_packet(
+        self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, start: int | None
+    ) -> Datagram | Undecoded:
+        """What is left of a packet that its frame holds only in part, or of the packet inside that.
+
+        ``start`` is where its transport begins, None where it does not.
+        """
         data = record.data
         src_port, dst_port, payload_start = 0, 0, len(data)
         transport: Transport = "other"
+        if start is not None:
+            protocol, start = _behind_authentication(protocol, data, start, len(data))
         if start is not None and protocol in _TRANSPORTS and start + 8 <= len(data):
             src_port, dst_port, _ = _UDP(data, start)
             transport = _TRANSPORTS[protocol]
@@ -290,7 +294,19 @@ class PacketDecoder(ABC):
             if transport == "TCP":
                 payload_start = start + (data[start + 12] >> 4 << 2) if start + 20 <= len(data) else len(data)
         kind, reason = self._shortage(record, "the packet")
-        return self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, data[payload_start:])
+        payload = data[payload_start:]
+        cut = self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, payload)
+        if transport == "UDP":
+            inside = inside_udp(dst_port, payload)
+            found = cut if inside is None else self._enter(record, cut.datagram, inside, payload)
+            return cut if isinstance(found, Undecoded) and found.kind == "malformed" else found
+        if start is None or transport == "TCP":
+            return cut
+        inside = inside_ip(protocol, data, start, len(data))
+        if inside is not None:
+            return self._enter(record, cut.datagram, inside, data)
+        quoted = quoted_by_icmp(protocol, data, start, len(data)) if self.as_captured else None
+        return cut if quoted is None else _quotation(self._enter(record, cut.datagram, quoted, data), cut.datagram)
 
     def in_iface(self, record: CaptureRecord) -> str | None:
         """Return the interface that a frame came in on, None where its name means nothing."""
@@ -325,6 +341,13 @@ class PacketDecoder(ABC):
         if record.outer and not src:
             return Undecoded(kind, reason, record.outer[-1])  # the packet around it is all that is known
         return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport))
+
+
+def _behind_authentication(protocol: int, data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Step over the Authentication Headers behind an IPv4 header; those behind an IPv6 header were stepped over."""
+    while protocol == _AUTHENTICATION and start + 8 <= end:
+        protocol, start = data[start], start + ((data[start + 1] + 2) << 2)
+    return protocol, start
 
 
 def _quotation(found: Datagram | Undecoded, error: Datagram) -> Datagram | Undecoded:

@@ -117,6 +117,25 @@ def test_a_mirror_that_cut_its_frame_is_told_as_truncated() -> None:
     assert (found.kind, found.reason) == ("truncated", "truncated: the tunnelled frame is too short for the packet")
 
 
+@pytest.mark.parametrize("packet", TUNNELS.values(), ids=TUNNELS.keys())
+def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(packet: Scapy, tmp_path: Path) -> None:
+    frame = bytes(Ether(**MACS) / packet)
+    (tmp_path / "a.pcap").write_bytes(pcap([frame], snap_bytes=len(frame) - 5))
+    (theirs,) = tshark(tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Method")
+    found = FrameDecoder(as_captured=True).decode(record(frame[:-5], original=len(frame)))
+    assert isinstance(found, Undecoded)
+    inner = found.datagram
+    assert isinstance(inner, Packet)
+    assert (found.kind, inner.payload) == ("truncated", SIP[:-5])
+    chain = (*inner.outer, inner)
+    assert theirs == [
+        ",".join(each.src_ip for each in chain if "." in each.src_ip),
+        ",".join(each.dst_ip for each in chain if ":" in each.dst_ip),
+        ",".join(str(each.dst_port) for each in chain if each.transport == "UDP"),
+        "OPTIONS",
+    ]
+
+
 def test_sip_on_a_tunnels_port_is_sip() -> None:
     for port in (4789, 6081, 2152):
         assert inside_udp(port, SIP) is None

@@ -43,8 +43,10 @@ def _word(kind: str, index: int) -> Reader:
 
 _MAX_PAYLOAD_TYPE = 127
 _MAX_PORT = 65535
+# The transports whose payload types Wireshark names; it compares them as written.
+_NAMED_TRANSPORTS = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 _DIGITS = frozenset("0123456789")
-# Wireshark shows a payload type of RTP/AVP by its name (the static types of RFC 3551 §6).
+# Wireshark shows a payload type of RTP by its name (the static types of RFC 3551 §6).
 _PAYLOAD_TYPE_NAMES = {
     0: "ITU-T G.711 PCMU",
     1: "USA Federal Standard FS-1016",
@@ -84,8 +86,8 @@ def _formats(sdp: SessionDescription) -> Values:
     for kind, value in sdp.lines:
         if kind == "m":
             words = value.split()
-            is_rtp = len(words) > 2 and words[2].startswith("RTP/")
-            found += [_format_name(word) if is_rtp else word for word in words[3:]]
+            is_named = len(words) > 2 and words[2] in _NAMED_TRANSPORTS
+            found += [_format_name(word) if is_named else word for word in words[3:]]
         elif kind == "a" and value.startswith(("rtpmap:", "fmtp:")):
             found += value.partition(":")[2].split()[:1]
     return tuple(found)
@@ -120,17 +122,19 @@ def _connections(sdp: SessionDescription) -> list[list[str]]:
     return [words for words in split if len(words) > 2]
 
 
-def _attributes(of_media: bool) -> Reader:
-    def attributes(sdp: SessionDescription) -> Values:
+def _lines_of(kind: str, *, of_media: bool) -> Reader:
+    """The lines of a kind that stand in media sections, or before the first one."""
+
+    def lines(sdp: SessionDescription) -> Values:
         values = []
         in_media = False
-        for kind, value in sdp.lines:
-            in_media = in_media or kind == "m"
-            if kind == "a" and in_media is of_media:
+        for line_kind, value in sdp.lines:
+            in_media = in_media or line_kind == "m"
+            if line_kind == kind and in_media is of_media:
                 values.append(value)
         return tuple(values)
 
-    return _of_sdp(attributes)
+    return _of_sdp(lines)
 
 
 _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
@@ -139,7 +143,7 @@ _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
     ("owner.username", "o=, user name", _word("o", 0)),
     ("owner.address", "o=, address", _word("o", 5)),
     ("session_name", "s=", _lines("s")),
-    ("session_info", "i= of the session", _lines("i")),
+    ("session_info", "i= of the session", _lines_of("i", of_media=False)),
     ("connection_info", "c=, whole", _lines("c")),
     ("connection_info.address_type", "c=, address type", _word("c", 1)),
     (
@@ -149,12 +153,12 @@ _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
     ),
     ("bandwidth", "b=", _lines("b")),
     ("time", "t=", _lines("t")),
-    ("session_attr", "a= of the session", _attributes(of_media=False)),
+    ("session_attr", "a= of the session", _lines_of("a", of_media=False)),
     ("media", "m=, whole", _lines("m")),
     ("media.media", "m=, kind of media", _word("m", 0)),
     ("media.proto", "m=, transport", _word("m", 2)),
     ("media.format", "m=, formats by Wireshark's names; rtpmap and fmtp, payload type", _of_sdp(_formats)),
-    ("media_attr", "a= of a medium", _attributes(of_media=True)),
+    ("media_attr", "a= of a medium", _lines_of("a", of_media=True)),
 )
 
 SDP_FIELDS: tuple[FieldSpec, ...] = (

@@ -249,14 +249,22 @@ def _all_display_infos(message: Message) -> Values:
 
 
 def _via_param(name: str) -> Reader:
-    return _of_vias(lambda hop: (hop.params[name] or name,) if name in hop.params else ())
+    """The values of a parameter, the name itself where it stands alone; nothing may stand behind the ``=``."""
+
+    def values(hop: Via) -> Values:
+        if name not in hop.params:
+            return ()
+        value = hop.params[name]
+        return (name if value is None else value,)
+
+    return _of_vias(values)
 
 
 def _via_fields() -> list[FieldSpec]:
     address = _of_vias(lambda hop: (hop.host.strip("[]"),))
     port = _of_vias(lambda hop: (hop.port,) if hop.port is not None else ())
     fields = [
-        FieldSpec("sip.Via.transport", "text", "Via, transport", _of_vias(lambda hop: (hop.transport,))),
+        FieldSpec("sip.Via.transport", "text", "Via, transport as written", _of_vias(lambda hop: (hop.transport,))),
         FieldSpec("sip.Via.sent-by.address", "text", "Via, sent-by host (an IPv6 address without brackets)", address),
         FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", port, maximum=65535),
     ]

@@ -14,7 +14,7 @@ _USUAL = re.compile(r"SIP/2\.0/[A-Z]+ [A-Za-z0-9.:\[\]-]+(?:;rport)?;branch=([!#
 
 
 class Via(msgspec.Struct, frozen=True, gc=False):
-    """One hop: transport (upper case), ``sent_by`` host and port, and the parameters (names lower case)."""
+    """One hop: transport (as written), ``sent_by`` host and port, and the parameters (names lower case)."""
 
     transport: str
     host: str
@@ -31,7 +31,7 @@ def parse_via(text: str) -> Via | None:
         return None
     sent_by, _, params = match[4].partition(";")
     host, port = split_host_port(sent_by)
-    return Via(match[3].upper(), host, port, parse_params(params) if params else {})
+    return Via(match[3], host, port, parse_params(params) if params else {})
 
 
 def branch_of(text: str) -> str | None:

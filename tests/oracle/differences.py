@@ -94,6 +94,26 @@ DIFFERENCES: tuple[Difference, ...] = (
         "RFC 3261 §7.3.1: parameter names are of any case; Wireshark looks for tag in lower case only",
     ),
     Difference(
+        ("strange/port over 65535",),
+        ("sip.r-uri.port", "sip.Via.sent-by.port"),
+        "a port that no packet can have is none for sosgate; Wireshark shows a URI's digits, and 65535 for a Via's",
+    ),
+    Difference(
+        ("strange/headers behind parameters",),
+        ("sip.to.param",),
+        "RFC 3261 §19.1.1: what follows the ? are headers; Wireshark takes them for a part of the last parameter",
+    ),
+    Difference(
+        ("strange/two tags",),
+        ("sip.from.tag", "sip.tag"),
+        "RFC 3261 §7.3.1 allows one; sosgate shows both to a rule, Wireshark the first",
+    ),
+    Difference(
+        ("strange/routes with parameters",),
+        ("sip.Route.uri", "sip.Route.host"),
+        "RFC 3261 §20.34: each value may have parameters; Wireshark finds no value behind them",
+    ),
+    Difference(
         ("strange/port ends the Via",),
         ("sip.Via.sent-by.port",),
         "a Via without parameters, as many emergency calls have it: Wireshark sees no port at the value's end",

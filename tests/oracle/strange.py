@@ -41,6 +41,22 @@ m=text 0 RTP/AVP 98
 a=rtpmap:98 t140/1000
 m=image 41000 udptl t38
 """
+BROWSER = """v=0
+o=- 1 2 IN IP4 192.0.2.7
+s=-
+i=of the session
+t=0 0
+a=group:BUNDLE 0 1
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8
+i=of the medium
+c=IN IP4 0.0.0.0
+a=rtpmap:111 opus/48000/2
+m=audio 9 UDP/TLS/RTP/SAVP 9
+m=audio 9 UDP/TLS/RTP/AVP 9
+m=audio 9 RTP/SAVPF 3
+m=audio 9 RTP/AVP/UDP 3
+m=video 9 TCP/RTP/AVP 31
+"""
 ODD_DESCRIPTION = "v=0\nm=audio\nm=\nc=IN\nc=IN IP4 1.2.3.4/127/2\no=x\nm=audio x RTP/AVP 0\na\na=\n=\n"
 ODD_PORTS = "v=0\no=- 1 1 IN IP4 192.0.2.7\ns=-\nc=IN IP4 192.0.2.7\nt=0 0\n" + "".join(
     f"m=audio {port} RTP/AVP 0\n"
@@ -75,6 +91,11 @@ STRANGE: dict[str, bytes] = {
         *(INVITE, "Via : SIP/2.0/UDP h ;branch=z9hG4bK2", "From:   A  <sip:al@x> ; tag = 1", "To:<sip:bo@y>"),
         *("Call-ID:  spaced  ", "CSeq:  0009   INVITE ", "Max-Forwards:   70", "Content-Length:    0"),
     ),
+    "transport in lower case": sip(INVITE, via="Via: SIP/2.0/udp 192.0.2.7:5062;branch=;rport="),
+    "port over 65535": sip(INVITE.replace("@example.com", "@example.com:70000"), via="Via: SIP/2.0/UDP h:70000;rport"),
+    "headers behind parameters": sip(INVITE, to="To: <sip:bo@example.com;lr?Subject=x>"),
+    "two tags": sip(INVITE, frm="From: <sip:al@example.com>;tag=1;tag=2"),
+    "routes with parameters": sip(INVITE, "Route: <sip:p1.example>;x=y,<sip:p2.example>"),
     "port ends the Via": sip(INVITE, via="Via: SIP/2.0/UDP 192.0.2.7:5062"),
     "emergency": sip("INVITE urn:service:sos SIP/2.0", to="To: <urn:service:sos>"),
     "no brackets": sip("INVITE urn:service:sos.fire SIP/2.0", to="To: urn:service:sos"),
@@ -126,6 +147,7 @@ STRANGE: dict[str, bytes] = {
     ),
     "descriptions": sip(INVITE, "Content-Type: application/SDP;x=y", body=DESCRIPTIONS),
     "odd description": sip(INVITE, "Content-Type: application/sdp", body=ODD_DESCRIPTION),
+    "description of a browser": sip(INVITE, "Content-Type: application/sdp", body=BROWSER),
     "odd ports": sip(INVITE, "Content-Type: application/sdp", body=ODD_PORTS),
     "parts": sip(INVITE, 'Content-Type: multipart/mixed; boundary="b 1"', body=PARTS),
     "quoted URI": sip("INVITE <sip:bo@example.com> SIP/2.0"),

@@ -9,7 +9,7 @@ from firewall.sip.via import branch_of, parse_via
 def test_the_first_hop_is_read() -> None:
     via = parse_via("SIP / 2.0 / udp 192.0.2.10:5070 ;branch=z9hG4bK1;rport, SIP/2.0/TCP other")
     assert via is not None
-    assert (via.transport, via.host, via.port, via.params.get("branch")) == ("UDP", "192.0.2.10", 5070, "z9hG4bK1")
+    assert (via.transport, via.host, via.port, via.params.get("branch")) == ("udp", "192.0.2.10", 5070, "z9hG4bK1")
     assert via.params["rport"] is None
 
 
@@ -72,5 +72,5 @@ def test_the_parts_of_a_hop_come_back(transport: str, host: str, port: int | Non
         f"SIP{blank}/{blank}2.0{blank}/{blank}{transport} {sent_by}{blank};{blank}branch{blank}={blank}{branch}"
     )
     assert hop is not None
-    assert (hop.transport, hop.host, hop.params.get("branch")) == (transport.upper(), host, branch)
+    assert (hop.transport, hop.host, hop.params.get("branch")) == (transport, host, branch)
     assert hop.port == (None if host.startswith("[") else port)

@@ -13,8 +13,8 @@ from firewall.lint.language import grammar
 from firewall.ruleset.expression import Field
 from firewall.sip.headers import canonical_name
 
-Reading = Literal["text", "upper", "payload"]
-"""How a field's value comes from a group's text: as it is, in upper case, or a payload type by Wireshark's name."""
+Reading = Literal["text", "payload"]
+"""How a field's value comes from a group's text: as it is, or a payload type by Wireshark's name."""
 
 LINE = "line"
 """The group of a whole header line, in every shape of a header."""
@@ -124,7 +124,7 @@ def _address_header(prefix: str, header: str, uri: str, regex: str) -> Carrier:
 def _via() -> Carrier:
     names = grammar.VIA_PARAMETERS
     fields = {
-        "sip.Via.transport": _group("transport", "upper"),
+        "sip.Via.transport": _group("transport"),
         "sip.Via.sent-by.address": _group("address"),
         "sip.Via.sent-by.port": _group("port"),
         TOP_BRANCH.name: _group("top"),
@@ -170,7 +170,8 @@ def _sdp() -> Carrier:
         "sdp.media_attr": _group("media_attribute"),
         "sdp.media.port": _group("port"),
     }
-    return Carrier("sdp", grammar.SDP, fields, never=(("plain", "^(?:rtpmap:|fmtp:)"), ("transport", "^RTP/")))
+    never = (("plain", "^(?:rtpmap:|fmtp:)"), ("transport", f"^(?:{grammar.NAMED_TRANSPORTS})$"))
+    return Carrier("sdp", grammar.SDP, fields, never)
 
 
 REQUEST_LINE = _request_line()

@@ -137,11 +137,12 @@ def _attributes(group: str) -> str:
     return rf"(?:a=(?P<{group}>{mapped}|(?P<plain>{TEXT}))\n)*"
 
 
+NAMED_TRANSPORTS = "RTP/S?AVPF?|UDP/TLS/RTP/SAVPF?"
 _MEDIA = (
     rf"m=(?P<media>(?P<kind>{TCHAR}+) (?P<port>{PORT})(?:/[1-9][0-9]{{0,4}})? "
-    r"(?:(?P<rtp>RTP/[A-Za-z0-9\-.!*_+/]+)(?: (?P<payload>[0-9]|[!-~]+))+"
+    rf"(?:(?P<rtp>{NAMED_TRANSPORTS})(?: (?P<payload>[0-9]|[!-~]+))+"
     rf"|(?P<transport>[A-Za-z0-9\-.!*_+/]+)(?: (?P<format>{_FORMAT}))+))\n"
-    rf"{_INFORMATION}(?:{_CONNECTION})*{_BANDWIDTH}{_KEY}{_attributes('media_attribute')}"
+    rf"(?:i={TEXT}\n)?(?:{_CONNECTION})*{_BANDWIDTH}{_KEY}{_attributes('media_attribute')}"
 )
 SDP = (
     rf"(?:(?P<sdp>v=(?P<version>0)\no=(?P<owner>(?P<username>{_WORD}) [0-9]+ [0-9]+ IN IP[46] (?P<host>{_WORD}))\n"

@@ -16,7 +16,6 @@ from firewall.lint.language.automaton import (
     Automaton,
     Intervals,
     LengthIn,
-    Mapped,
     State,
     least_bytes,
     within,
@@ -34,7 +33,6 @@ from firewall.ruleset.expression import Comparison, Operand
 CLOSED: Final = None
 _NICE = b"xabcdefghijklmnopqrstuvwyz1023456789XABCDEFGHIJKLMNOPQRSTUVWYZ-._+~!*%'`/:;=,?&$#@()[]<>{}|^\"\\ \t"
 _PREFERENCE = {byte: rank for rank, byte in enumerate(_NICE)}
-_UPPER = bytes(byte - 32 if 0x61 <= byte <= 0x7A else byte for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +340,6 @@ def _read(inner: Automaton, group: Group) -> Automaton:
     match group.reading:
         case "text":
             return inner
-        case "upper":
-            return Mapped(inner, _UPPER)
         case "payload":
             return PayloadNamed(inner)
 

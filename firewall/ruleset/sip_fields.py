@@ -19,7 +19,7 @@ _MAX_UINT32 = 0xFFFF_FFFF
 _CACHED_LINES = 1024
 _DIGITS = re.compile(r"\s*(\d{1,20})")
 _DISPLAY_NAME = re.compile(r'\s*("(?:\\.|[^"\\])*"|[^<"]*)\s*<', re.DOTALL)
-_PORT = re.compile(r":(\d+)$")
+_LINE_END = re.compile(rb"\r\n?|\n")
 
 # One value per header line. Names are Wireshark's: its table of known headers (wireshark 4.0, packet-sip.c).
 _TEXT_HEADERS: Final = """
@@ -323,7 +323,7 @@ def _after_start_line(facts: Facts) -> Values:
     message = facts.message
     if message is None:
         return ()
-    behind = message.raw.lstrip(b"\r\n").partition(b"\n")[2]
+    behind = b"".join(_LINE_END.split(message.raw.lstrip(b"\r\n"), maxsplit=1)[1:])
     is_cut = not behind and len(message.raw) < len(facts.datagram.payload)
     return () if is_cut else (behind.decode("utf-8", "surrogateescape"),)
 

@@ -54,6 +54,18 @@ def test_extension_headers_of_ipv6_are_passed_over() -> None:
     assert decode(packet) == Datagram(CALLER6, 7, PSAP6, 8, b"hi", frame_number=1)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "is_read"), [(0, True), (43, True), (60, True), (140, True), (135, False), (139, False)]
+)
+def test_tshark_passes_over_the_same_extension_headers(protocol: int, is_read: bool, tmp_path: Path) -> None:
+    packet = ipv6(bytes([17, 0, 0, 0, 0, 0, 0, 0]) + udp(INVITE), next_header=protocol)
+    (tmp_path / "a.pcap").write_bytes(pcap([ethernet(packet)]))
+    assert bool(tshark(tmp_path / "a.pcap", "frame.number", only="sip")) == is_read
+    decoded = decode(packet)
+    assert isinstance(decoded, Datagram)
+    assert (decoded.transport == "UDP") == is_read
+
+
 def test_the_udp_length_ends_the_payload_and_ethernet_padding_is_no_part_of_it() -> None:
     frame = ethernet(ipv4(udp(b"hi") + b"trailing", total=38)) + bytes(18)
     decoded = FrameDecoder().decode(record(frame))

@@ -130,6 +130,8 @@ def odd() -> list[Named]:
         ("link/PPP", 9, b"\xff\x03\0\x21" + packet),
         ("link/ARP", 1, ethernet(bytes(28), ethertype=0x0806)),
         ("ip/options", 1, ethernet(ipv4_packet(udp(OPTIONS), options=b"\1\1\1\1"))),
+        ("ip/source route", 1, ethernet(ipv4_packet(udp(OPTIONS), options=b"\x83\7\4\xcb\0\x71\7\0"))),
+        ("udp/UDP-Lite", 1, ethernet(ipv4_packet(udp(OPTIONS, length=8), protocol=136))),
         ("ip/extension headers", 1, ethernet(ipv6_packet(b"\x11\0\1\4\0\0\0\0" + udp(OPTIONS), next_header=60))),
         ("udp/keep-alive", 1, ethernet(forth(b"\r\n\r\n"))),
         ("udp/other port", 1, ethernet(forth(OPTIONS, 9999))),

@@ -64,6 +64,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the rest of a message whose beginning the capture lacks is no message; to Wireshark it is SIP, Continuation",
     ),
     Difference(
+        ("ip/source route",),
+        ("ip.dst", "ip.addr"),
+        "RFC 791 §3.1: the header has the next address of the route, where it is seen; Wireshark shows the last",
+    ),
+    Difference(
+        ("udp/UDP-Lite",),
+        ("udp",),
+        "UDP-Lite is read like UDP; Wireshark has a protocol of its own for it, with the ports of UDP",
+    ),
+    Difference(
         ("*",),
         ("sip.r-uri.param",),
         "Wireshark 4.0 knows the field and never fills it; sosgate gives each parameter, as of any other URI",

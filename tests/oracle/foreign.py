@@ -196,6 +196,8 @@ def field() -> dict[str, bytes]:
         "keep-alives": [forth(b"\r\n\r\n"), forth(b"\0"), back(b"\r\n"), forth(OPTIONS)],
         "first fragment missing": [parts[1], forth(OPTIONS)],
         "second fragment missing": [parts[0], forth(OPTIONS)],
+        "overlapping fragments": [parts[0], ipv4(body[800:], identification=9, offset=800), forth(OPTIONS)],
+        "UDP length of nought": [ipv4(udp(INVITE, length=0))],
         "RTP on port 5060": [*(forth(rtp(number)) for number in range(9)), forth(OPTIONS)],
         "ICMP quotes SIP": [forth(INVITE), quoted],
         "ICMPv6 quotes SIP": [forth(INVITE), quoted6],

@@ -21,6 +21,8 @@ DIFFERENCES = {
     "HEP 2": (1, 0, "tshark 4.0 has no reader of HEP"),
     "HEP 3": (1, 0, "tshark 4.0 has no reader of HEP"),
     "SCTP": (0, 1, "SCTP is not read, which is said under unreadable"),
+    "overlapping fragments": (1, 2, "the kernel discards what overlaps, so that the live firewall sees no datagram"),
+    "UDP length of nought": (1, 0, "a network card is going to fill it in; tshark takes it for a damaged one"),
     "line ends before": (1, 0, "RFC 3261 §7.5: they are to be ignored; tshark takes the datagram for none"),
     "ICMP quotes SIP": (1, 2, "a message quoted by an error was not sent: it is not decided, so it is not counted"),
     "ICMPv6 quotes SIP": (1, 2, "a message quoted by an error was not sent: it is not decided, so it is not counted"),

@@ -77,3 +77,16 @@ def about(payload: bytes) -> Facts:
 )
 def test_what_wireshark_overlooks_is_read(field: str, payload: bytes, values: list[str]) -> None:
     assert our_values(about(payload), field) == values
+
+
+@pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (b"OPTIONS sip:x SIP/2.0\r\nA: b\r\n\r\n", "A: b\r\n\r\n"),
+        (b"OPTIONS sip:x SIP/2.0\nA: b\n\nC", "A: b\n\nC"),
+        (b"OPTIONS sip:x SIP/2.0\rA: b\r\r", "A: b\r\r"),
+        (b"OPTIONS sip:x SIP/2.0\r\n", ""),
+    ],
+)
+def test_the_headers_as_a_whole_begin_behind_any_line_end(payload: bytes, value: str) -> None:
+    assert FIELDS["sip.msg_hdr"].read(about(payload)) == (value,)

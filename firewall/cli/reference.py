@@ -42,6 +42,9 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.r-uri.param` | nothing | each parameter |
 | `sip.from.tag`, `sip.to.tag` | nothing for `;TAG=` | parameter name in any case |
 | `sip.pai.*`, `sip.ppi.*` | the first address of a line | every address of a line |
+| `sip.Route.*`, `sip.Path.*` … | no value behind one with parameters of its own | every value of a line |
+| `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
+| `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
 | numbers (`sip.Expires` …) | 0 for text; 0 for `18000;duration=3600` | absent for text; the digits it begins with |
 | text of a folded or padded header | with its line breaks and blanks | unfolded, without blanks around it |
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |

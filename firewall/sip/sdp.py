@@ -189,17 +189,21 @@ class SessionDescription:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """Every line as (type, value)."""
+        """Every line as (type, value), blanks included."""
         if self._lines is None:
             written = [line for line in _text(self._body).split("\n") if len(line) > 2 and line[1] == "="]
-            self._lines = tuple([(line[0], line[2:].strip()) for line in written])
+            self._lines = tuple([(line[0], line[2:]) for line in written])
         return self._lines
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionDescription) and (self._body == other._body or self.lines == other.lines)
+        return isinstance(other, SessionDescription) and (self._body == other._body or self._said == other._said)
 
     def __hash__(self) -> int:
-        return hash(self.lines)
+        return hash(self._said)
+
+    @property
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        return tuple([(kind, value.strip()) for kind, value in self.lines])
 
 
 def parse_sdp(body: bytes) -> SessionDescription:

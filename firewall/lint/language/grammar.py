@@ -126,7 +126,9 @@ CREDENTIALS = rf"(?:(?P<line>(?P<scheme>{TCHAR}+)(?: (?:{_CREDENTIAL})(?:, ?(?:{
 
 _WORD = r"[!-~\x80-\xff]+"
 _FORMAT = r"[!-~]+"
-_INFORMATION = rf"(?:i=(?P<information>{TEXT})\n)?"
+_SAID = r"[\t -~\x80-\xff]+"
+"""What may stand in a line of a session description, blanks at its ends included: RFC 8866 §5.3 has ``s= ``."""
+_INFORMATION = rf"(?:i=(?P<information>{_SAID})\n)?"
 _CONNECTION = r"c=(?P<connection>IN (?P<address_type>IP[46]) (?P<address>[A-Za-z0-9.:_\-]+)(?:/[0-9]+(?:/[0-9]+)?)?)\n"
 _BANDWIDTH = rf"(?:b=(?P<bandwidth>{TCHAR}+:[0-9]+)\n)*"
 _KEY = rf"(?:k={TEXT}\n)?"
@@ -134,7 +136,7 @@ _KEY = rf"(?:k={TEXT}\n)?"
 
 def _attributes(group: str) -> str:
     mapped = rf"(?:rtpmap|fmtp):(?P<format>{_FORMAT})(?: {TEXT})?"
-    return rf"(?:a=(?P<{group}>{mapped}|(?P<plain>{TEXT}))\n)*"
+    return rf"(?:a=(?P<{group}>{mapped}|(?P<plain>{_SAID}))\n)*"
 
 
 NAMED_TRANSPORTS = "RTP/S?AVPF?|UDP/TLS/RTP/SAVPF?"
@@ -146,7 +148,7 @@ _MEDIA = (
 )
 SDP = (
     rf"(?:(?P<sdp>v=(?P<version>0)\no=(?P<owner>(?P<username>{_WORD}) [0-9]+ [0-9]+ IN IP[46] (?P<host>{_WORD}))\n"
-    rf"s=(?P<session>{TEXT})\n{_INFORMATION}(?:u={TEXT}\n)?(?:e={TEXT}\n)*(?:p={TEXT}\n)*(?:{_CONNECTION})?{_BANDWIDTH}"
+    rf"s=(?P<session>{_SAID})\n{_INFORMATION}(?:u={TEXT}\n)?(?:e={TEXT}\n)*(?:p={TEXT}\n)*(?:{_CONNECTION})?{_BANDWIDTH}"
     rf"(?:t=(?P<time>[0-9]+ [0-9]+)\n(?:r={TEXT}\n)*)+(?:z={TEXT}\n)?{_KEY}{_attributes('session_attribute')}"
     rf"(?:{_MEDIA})*))?"
 )

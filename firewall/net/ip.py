@@ -40,7 +40,8 @@ _IPV4 = Struct(">BBHHHBBH4s4s").unpack_from
 _IPV6 = Struct(">IHBB16s16s").unpack_from
 _IPV6_FRAGMENT = Struct(">BBHI").unpack_from
 _UDP = Struct(">HHH").unpack_from
-_TCP = Struct(">HHIIBB").unpack_from
+_PORTS = Struct(">HH").unpack_from
+_TCP = Struct(">4xIIBB").unpack_from
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
@@ -160,19 +161,12 @@ class PacketDecoder(ABC):
         if protocol == _TCP_PROTOCOL:
             if end - start < 20:
                 return self.undecoded(record, "malformed", "the packet is too short for a TCP header", src, dst)
-            src_port, dst_port, sequence, acknowledgment, words, flags = _TCP(data, start)
-            header_bytes = (words >> 4) << 2
+            src_port, dst_port = _PORTS(data, start)
+            tcp, header_bytes = _tcp_header(data, start)
             if header_bytes < 20 or start + header_bytes > end:
                 return self.undecoded(
                     record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
                 )
-            tcp = TcpHeader(
-                sequence,
-                acknowledgment if flags & ACK else None,
-                bool(flags & SYN),
-                bool(flags & FIN),
-                bool(flags & RST),
-            )
             return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
         if protocol == _SCTP:
             first, count = self.sctp_frames or (record.frame_number, 0)
@@ -286,17 +280,20 @@ class PacketDecoder(ABC):
         data = record.data
         src_port, dst_port, payload_start = 0, 0, len(data)
         transport: Transport = "other"
+        tcp = None
         if start is not None:
             protocol, start = _behind_authentication(protocol, data, start, len(data))
         if start is not None and protocol in _TRANSPORTS and start + 8 <= len(data):
-            src_port, dst_port, _ = _UDP(data, start)
+            src_port, dst_port = _PORTS(data, start)
             transport = _TRANSPORTS[protocol]
-            payload_start = start + 8
-            if transport == "TCP":
-                payload_start = start + (data[start + 12] >> 4 << 2) if start + 20 <= len(data) else len(data)
+            if transport == "UDP":
+                payload_start = start + 8
+            elif start + 20 <= len(data):
+                tcp, header_bytes = _tcp_header(data, start)
+                payload_start = start + header_bytes
         kind, reason = self._shortage(record, "the packet")
         payload = data[payload_start:]
-        cut = self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, payload)
+        cut = self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, payload, tcp)
         if transport == "UDP":
             inside = inside_udp(dst_port, payload)
             found = cut if inside is None else self._enter(record, cut.datagram, inside, payload)
@@ -337,11 +334,21 @@ class PacketDecoder(ABC):
         dst_port: int = 0,
         transport: Transport = "other",
         payload: bytes = b"",
+        tcp: TcpHeader | None = None,
     ) -> Undecoded:
         """Say why the frame gives no datagram, with what is known of it."""
         if record.outer and not src:
             return Undecoded(kind, reason, record.outer[-1])  # the packet around it is all that is known
-        return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport))
+        return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport, tcp))
+
+
+def _tcp_header(data: bytes, start: int) -> tuple[TcpHeader, int]:
+    """Return what the header says of the stream, and its length in bytes."""
+    sequence, acknowledgment, words, flags = _TCP(data, start)
+    header = TcpHeader(
+        sequence, acknowledgment if flags & ACK else None, bool(flags & SYN), bool(flags & FIN), bool(flags & RST)
+    )
+    return header, words >> 4 << 2
 
 
 def _behind_authentication(protocol: int, data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.signalling import SIP_PORT, is_signalling
-from firewall.replay.cut_message import cut_message
+from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.source import Progress, open_capture
 from firewall.replay.streams import SipStreams, StreamMessage
@@ -106,6 +106,7 @@ class _FactsReader:
     def __init__(self, ports: frozenset[int]) -> None:
         self._decoder = FrameDecoder(as_captured=True)
         self._streams = SipStreams(ports)
+        self._cut_messages = CutMessages(ports)
         self._engine = Engine(allow_everything(), strict=False)
         self._endpoints = MediaEndpoints()
         self._ports = ports
@@ -132,7 +133,7 @@ class _FactsReader:
 
     def _cut(self, frame: Undecoded) -> Facts:
         """The fields of what can be read of a cut message; as ``sip`` and in the packet all that the frame holds."""
-        start = cut_message(frame, self._ports)
+        start = self._cut_messages.begun_in(frame)
         if start is None:
             return self._media(frame.datagram)
         return msgspec.structs.replace(self._engine.facts(start, self._last_ns), datagram=frame.datagram)

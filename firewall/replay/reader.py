@@ -14,7 +14,7 @@ from firewall.net.signalling import is_signalling
 from firewall.net.tcp import Vantage
 from firewall.net.vantage import vantage
 from firewall.replay.copies import Sightings
-from firewall.replay.cut_message import cut_start_line
+from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
@@ -58,6 +58,7 @@ class CaptureReader:
         self._ports = ports
         self._decoder = FrameDecoder(interfaces=interfaces)
         self._streams = SipStreams(ports)
+        self._cut_messages = CutMessages(ports)
         self.open_bodies = self._streams.open_bodies
         """Where a message without Content-Length may be whole by now (``quiet``), before the next frame is read."""
         self._unread: set[str] = set()
@@ -165,7 +166,7 @@ class CaptureReader:
 
     def _lost(self, frame_number: int, frame: Undecoded) -> None:
         """Note a frame that cannot be read; the beginning of a message in it counts as one, as in tshark."""
-        start_line, reason = cut_start_line(frame, self._ports), frame.reason
+        start_line, reason = self._cut_messages.start_line_in(frame), frame.reason
         if start_line is not None:
             self.found.sip_messages += 1
             self.found.cut_messages += 1

@@ -86,6 +86,25 @@ def test_a_first_fragment_that_was_cut_is_counted_by_what_it_begins(tmp_path: Pa
     assert (found.sip_messages, found.cut_messages) == (1, 1)
 
 
+def test_a_cut_segment_that_is_sent_again_is_counted_once(tmp_path: Path) -> None:
+    """As by tshark, which yet reads one again that was acknowledged before (a spurious retransmission)."""
+    first, second = invite("c8"), message("OPTIONS sip:psap.example SIP/2.0", "1 OPTIONS", call_id="c9")
+    sent = [
+        *(segment(first, 1), segment(first, 1), segment(second, 1 + len(first)), segment(first, 1)),
+        *(segment(second, 1, ports=(1025, 9998)), segment(second, 1, ports=(1025, 9998))),
+        segment(second, 1, ports=(1026, 5060)),
+        segment(b"", 1, acknowledges=1 + len(second), ports=(1026, 5060), back=True),
+        segment(second, 1, ports=(1026, 5060)),
+    ]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([ethernet(packet) for packet in sent], snap_bytes=200))
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    theirs = [int(row[0]) for row in tshark(path, "frame.number", only="sip.Method")]
+    assert (theirs, found.sip_messages, found.cut_messages) == ([1, 3, 5, 7, 9], 4, 4)
+    assert [loss.packet for loss in found.unreadable] == [1, 2, 3, 4, 5, 6, 7, 9]
+    assert frames_matched(path, "sip.Method") == theirs[:-1]
+
+
 def cut_everywhere(
     payloads: list[bytes], packet: Callable[[bytes, int], bytes], sizes: Callable[[bytes], list[int]]
 ) -> bytes:

@@ -236,10 +236,13 @@ def _is_one_message(data: bytes) -> bool:
     line_end = data.find(b"\n")
     if not 0 < line_end < MAX_START_LINE_BYTES or data.find(b"\r") != line_end - 1 or _FIRST_WORD.match(data) is None:
         return False
-    if len(data) > MAX_MESSAGE_BYTES or data.find(b"\r\n\r\n") < 0:
+    empty_line = find_empty_line(data)
+    if empty_line is None or len(data) > MAX_MESSAGE_BYTES:
         return False
     with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
-        return parse_message(data, over_stream=True).is_whole
+        message = parse_message(data, over_stream=True)
+        # A datagram's head goes on behind an empty line that a folded one follows, a stream's does not.
+        return message.is_whole and len(message.body) == len(data) - empty_line[1]
     return False
 
 

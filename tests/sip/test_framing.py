@@ -59,6 +59,13 @@ def test_one_byte_at_a_time_gives_the_same_messages() -> None:
     assert kinds(*(stream[i : i + 1] for i in range(len(stream)))) == expected
 
 
+def test_an_empty_line_ends_the_head_also_where_a_folded_line_follows() -> None:
+    stream = b"BYE sip:a@b SIP/2.0\r\nSubject: a\n\n b\r\nContent-Length: 0\r\n\r\n"
+    whole = pieces(stream)
+    assert whole[0] == Piece("message", b"BYE sip:a@b SIP/2.0\r\nSubject: a\n\n")
+    assert whole == pieces(*(bytes([byte]) for byte in stream))
+
+
 def test_a_message_is_handed_out_with_its_last_byte_and_not_before() -> None:
     framer = Framer()
     assert framer.feed(INVITE[:-1]) == []
@@ -252,6 +259,7 @@ FRAGMENTS = st.sampled_from(
         b"c: text/plain\r\n",
         b"BYE sip:a@b SIP/2.0\rl: 4\r\n",
         b"\r\n\r\nabcd",
+        b"Subject: a\n\n b\r\n",
     ]
 )
 

@@ -56,7 +56,9 @@ class SipStreams:
         self._pending_bytes = 0
         self._seen: OrderedDict[int, Vantage] = OrderedDict()
         self.open_bodies: dict[StreamKey, int] = {}
-        """The streams on which a message without Content-Length waits for more, and since when."""
+        """The streams on which a message without Content-Length waits for more, and since when: the frame, perhaps of
+        an earlier segment, with which it was put together."""
+        self._frame_ns = 0
         self.unreadable: list[Unreadable] = []
         """Bytes that the capture lacks, each at the frame that shows it."""
 
@@ -66,6 +68,7 @@ class SipStreams:
     def read(self, record: CaptureRecord, packet: Packet) -> list[StreamMessage]:
         """Take one TCP segment; return what is whole now, also of segments that had to wait."""
         quiet = self.quiet(record.timestamp_ns) if self.open_bodies else []
+        self._frame_ns = record.timestamp_ns
         pieces = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
         return [*quiet, *map(self._sighted, pieces)]
 
@@ -135,7 +138,7 @@ class SipStreams:
         came_before = stream.latest if pieces and len(pieces[0].data) <= before else None
         yield from self._numbered(stream, pieces, came_before or latest, chunk.segment)
         if stream.framer.has_open_body:
-            self.open_bodies[chunk.stream] = chunk.segment.timestamp_ns
+            self.open_bodies[chunk.stream] = self._frame_ns
         else:
             self.open_bodies.pop(chunk.stream, None)
         stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest

@@ -1,5 +1,7 @@
 """One capture read: what is given to the engine, what is counted, what is told as lost."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -93,6 +95,7 @@ OPEN_BODY = OPTIONS.replace(b"Content-Length: 0\r\n", b"Content-Type: text/plain
 STREAM = OPTIONS + invite() + OPEN_BODY + OPTIONS
 PLACES = [0, len(OPTIONS), len(OPTIONS) + len(invite()), len(STREAM) - len(OPTIONS), len(STREAM)]
 UP_TO_OPEN_BODY = ethernet(segment(STREAM[: PLACES[3]], 1000))
+BEGIN, BETWEEN, BEHIND = [ethernet(segment(STREAM[start:end], 1000 + start)) for start, end in pairwise(PLACES[:4])]
 FRAMES = st.one_of(
     st.sampled_from([*map(ethernet, (forth(OPTIONS, 9999), back(rtp(1), CALLER_MEDIA), ipv4(bytes(80), more=True)))]),
     st.just(UP_TO_OPEN_BODY),
@@ -109,6 +112,7 @@ FRAMES = st.one_of(
 
 
 @example([(ethernet(forth(OPTIONS)), 200), (UP_TO_OPEN_BODY, -200)], 2)
+@example([(BEGIN, 0), (BEHIND, 1), (ethernet(forth(OPTIONS)), 200), (BETWEEN, 1)], 4)
 @given(st.lists(st.tuples(FRAMES, st.sampled_from([-200, 0, 1, 60, 200])), max_size=20), st.integers(1, 20))
 @settings(max_examples=300)
 def test_what_is_read_ahead_is_what_is_read_in_turn(captured: list[tuple[bytes, int]], at_once: int) -> None:

@@ -191,6 +191,13 @@ def test_a_message_without_content_length_is_whole_when_its_sender_is_quiet() ->
     assert (sip.open_bodies, sip.finish()) == ({}, [])
 
 
+def test_where_a_segment_was_lost_the_sender_is_quiet_only_once_it_was_sent_again() -> None:
+    capture = Capture().take(
+        segment(b"", 999, flags="S"), segment(NO_LENGTH[100:], 1100), segment(NO_LENGTH[:100], 1000)
+    )
+    assert [*capture.streams.open_bodies.values()] == [record(b"", number=3).timestamp_ns]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_sip_on_another_port_is_found_by_its_first_bytes_however_few_a_segment_has(size: int, tmp_path: Path) -> None:
     ports = (1024, 7777)

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import product
 
 import msgspec
@@ -68,7 +68,8 @@ class PinholesStatus(msgspec.Struct, frozen=True):
 class _Change(msgspec.Struct, frozen=True):
     """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself.
 
-    ``replaced``: what goes on to count where the ``removed`` element ends, having begun at ``packets`` and ``octets``.
+    ``replaced``: what goes on to count where the ``removed`` element ends, having begun at ``packets`` and ``octets``;
+    the change after that adds it. ``chain`` is where packets of the removed element went.
     """
 
     adds: bool
@@ -77,6 +78,17 @@ class _Change(msgspec.Struct, frozen=True):
     removed: Element | None = None
     packets: int = 0
     octets: int = 0
+    chain: str = ""
+
+    def is_move(self) -> bool:
+        """Tell whether it removes an element whose packets pass, or do not pass, as before where it is put then."""
+        return self.replaced is not None and (self.chain == DROP_CHAIN) == (self.replaced.chain == DROP_CHAIN)
+
+    def undo(self) -> None:
+        """Take note that the element that was to be replaced is still there."""
+        if self.replaced is not None:
+            self.replaced.chain = self.chain
+            self.replaced.before_packets, self.replaced.before_octets = self.packets, self.octets
 
 
 class Pinholes:
@@ -274,7 +286,7 @@ class Pinholes:
     def _replace(self, element: Element, held: Held, out: list[_Change]) -> None:
         place = _placed(element, held)
         removed = delete_element(TABLE, place)
-        out.append(_Change(False, removed, held, place, held.before_packets, held.before_octets))
+        out.append(_Change(False, removed, held, place, held.before_packets, held.before_octets, held.chain))
         held.before_packets, held.before_octets = held.packets, held.octets
         held.turn = self._turn
         self._add(element, held, out)
@@ -338,7 +350,8 @@ class Pinholes:
     def _commit(self, out: list[_Change]) -> None:
         """Have the kernel carry out changes, all at once where it takes all of them.
 
-        One that it refuses would spoil the others: it is left out, and they are sent again.
+        One that it refuses would spoil the others: it is left out, and they are sent again. What it was to replace
+        stays, lest the media of a call be refused for want of memory.
         """
         for start in range(0, len(out), _CHANGES_PER_TRANSACTION):
             left = out[start : start + _CHANGES_PER_TRANSACTION]
@@ -349,9 +362,11 @@ class Pinholes:
                     break
                 if 0 in refused:  # it is none of them that the kernel dislikes
                     self._note_failures([refused[0]] * len(left))
+                    for change in left:
+                        change.undo()
                     break
                 self._note_failures([code for number, code in refused.items() if left[number - 1].adds])
-                left = [change for number, change in enumerate(left, 1) if number not in refused]
+                left = _without(left, refused)
 
     def _send(self, changes: list[_Change]) -> dict[int, int]:
         """Return what the kernel refused: number of the change → errno, 0 → the errno of all."""
@@ -378,6 +393,17 @@ class Pinholes:
         if not self._failing:
             self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {os.strerror(codes[0])}")
         self._failing = True
+
+
+def _without(changes: list[_Change], refused: Collection[int]) -> list[_Change]:
+    """Return the changes but those refused; an element stays that would only be moved, but not to where it should."""
+    left: list[_Change] = []
+    for number, change in enumerate(changes, 1):
+        if number not in refused:
+            left.append(change)
+        elif change.adds and number - 1 not in refused and left and left[-1].is_move():
+            left.pop().undo()
+    return left
 
 
 def _placed(element: Element, held: Held) -> Element:

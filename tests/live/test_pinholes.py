@@ -1,6 +1,7 @@
 """Pinholes in the kernel's sets; nft is the witness of what is there."""
 
 import asyncio
+import errno
 import json
 import socket
 import subprocess
@@ -135,6 +136,54 @@ def test_a_refusal_is_said_once_counted_and_ends_the_signs_of_life_until_it_work
     kernel.pinholes.change([pinhole(40_006)], [])
     kernel.pinholes.show_life()
     assert "ipv4" in kernel.nft("list", "set", "inet", "sosgate", "daemon_alive")
+
+
+def test_what_the_kernel_has_no_room_for_elsewhere_stays_where_it_is_and_goes_on_counting(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(kernel, monkeypatch)
+    kernel.nft("flush", "ruleset")
+    rules = render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE))
+    accepted = "map media4 { type ipv4_addr . ipv4_addr . inet_service : verdict; flags timeout; counter; "
+    assert accepted in rules
+    kernel.nft("-f", "-", script=rules.replace(accepted, accepted + "size 1; "))
+    kernel.pinholes.change([pinhole(40_002)], [])
+    for _ in range(SETTLED_PACKETS + 1):
+        flow[0].sendto(bytes(100), (PSAP, 40_002))
+    clock.count()
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, SETTLED_PACKETS + 1)
+    clock.count()
+    assert kernel.ways() == ["media_sample", "accept"]
+    assert kernel.said == [
+        "ALARM pinholes: the kernel refuses a change of the sets of media: Too many open files in system"
+    ]
+    send(flow, 2)
+    assert kernel.pinholes.read([pinhole().key])[0].packets == SETTLED_PACKETS + 3
+    kernel.pinholes.change([], [pinhole(40_002)])
+    send(flow, SETTLED_PACKETS + 1)
+    for after_s, way in ((REST_S, "media_sample"), (SAMPLE_EVERY_S, "accept")):
+        assert clock.sample(after_s) == [way]
+        send(flow, 1)
+    assert kernel.pinholes.read([pinhole().key])[0].packets == 2 * SETTLED_PACKETS + 6
+    kernel.pinholes.change([], [pinhole()])
+    assert kernel.elements() == []
+
+
+def test_where_the_kernel_takes_no_change_at_all_what_it_has_is_known_all_the_same(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise OSError(errno.ENOBUFS, "")
+
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, 2)
+    with monkeypatch.context() as changed:
+        changed.setattr(kernel.pinholes._changes, "send", refuse)
+        kernel.pinholes.change([pinhole(verdict="drop")], [])
+    assert kernel.pinholes.read([pinhole().key])[0].packets == 2
+    kernel.pinholes.change([], [pinhole()])
+    assert kernel.elements() == []
 
 
 def test_a_thousand_at_once_are_opened_counted_and_taken_over(kernel: Kernel) -> None:

@@ -109,8 +109,9 @@ class Hole(msgspec.Struct, eq=False):
             if len(self.flows) >= (sampled if self.is_sampled else _MAX_FLOWS):
                 forgotten = self.flows.pop(next(iter(self.flows)))
                 forgotten.is_plain = False
-                self.counted += forgotten.packets
-                self.counted_octets += forgotten.octets
+                if not self.is_sampled:  # else the kernel counts
+                    self.counted += forgotten.packets
+                    self.counted_octets += forgotten.octets
             flow = self.flows[source] = MediaFlow(ends, self.way.formats, is_rtp=self.way.protocol != "udp")
         return flow
 

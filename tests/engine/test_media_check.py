@@ -366,6 +366,19 @@ def test_copies_tell_whose_voice_the_kernel_counted(copied: list[int], inspect: 
     assert gateway.lost(2, at_s=6) == lost
 
 
+def test_copies_from_many_ports_add_nothing_to_what_the_kernel_counted_before_the_answer() -> None:
+    gateway = Gateway()
+    gateway.call(1, at_s=0)
+    gateway.counted(100, at_s=1)
+    for n in range(120):
+        gateway.copy((CALLER[0], 30_000 + n), at_s=1.5)
+    gateway.call(2, at_s=2)
+    gateway.copy(gateway.source(2), at_s=3)
+    gateway.answers(2, at_s=3)
+    gateway.counted(150, at_s=5)
+    assert gateway.lost(2, at_s=6) == []
+
+
 def test_where_nothing_is_counted_nobody_is_heard() -> None:
     gateway = Gateway()
     gateway.call(1, at_s=0)

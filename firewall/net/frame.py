@@ -3,9 +3,9 @@
 from struct import Struct
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram, Packet, TcpHeader
+from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram, Packet
 from firewall.net.hep import HEP_BEGINNINGS
-from firewall.net.ip import ACK, FIN, RST, SYN, PacketDecoder, Undecoded, packed_address_text
+from firewall.net.ip import PacketDecoder, Undecoded, packed_address_text, tcp_header
 from firewall.net.link import ETHERNET as ETHERNET
 from firewall.net.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, SHORT, UNKNOWN_LINK, ip_packet
 from firewall.net.pcapng import NO_LINK_TYPE
@@ -111,11 +111,5 @@ class FrameDecoder(PacketDecoder):
             self.in_iface(record) if record.interface else record.interface,
             record.original_length if self.as_captured else None,
             record.frame_number,
-            TcpHeader(
-                sequence,
-                acknowledgment if flags & ACK else None,
-                bool(flags & SYN),
-                bool(flags & FIN),
-                bool(flags & RST),
-            ),
+            tcp_header(sequence, acknowledgment, flags),
         )

@@ -42,7 +42,7 @@ _IPV6_FRAGMENT = Struct(">BBHI").unpack_from
 _UDP = Struct(">HHH").unpack_from
 _PORTS = Struct(">HH").unpack_from
 _TCP = Struct(">4xIIBB").unpack_from
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _SHIM6 = 140
@@ -162,7 +162,7 @@ class PacketDecoder(ABC):
             if end - start < 20:
                 return self.undecoded(record, "malformed", "the packet is too short for a TCP header", src, dst)
             src_port, dst_port = _PORTS(data, start)
-            tcp, header_bytes = _tcp_header(data, start)
+            tcp, header_bytes = _read_tcp_header(data, start)
             if header_bytes < 20 or start + header_bytes > end:
                 return self.undecoded(
                     record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
@@ -171,14 +171,9 @@ class PacketDecoder(ABC):
         if protocol == _SCTP:
             first, count = self.sctp_frames or (record.frame_number, 0)
             self.sctp_frames = first, count + 1
-        datagram = self._datagram(record, src, dst, 0, 0, data[start:end], "other")
-        inside = inside_ip(protocol, data, start, end)
-        if inside is not None:
-            return self._enter(record, datagram, inside, data[:end])
-        quoted = quoted_by_icmp(protocol, data, start, end) if self.as_captured else None
-        if quoted is not None:
-            return _quotation(self._enter(record, datagram, quoted, data[:end]), datagram)
-        return datagram
+        return self._inside_ip(
+            record, self._datagram(record, src, dst, 0, 0, data[start:end], "other"), protocol, data[:end], start
+        )
 
     def _udp(
         self, record: CaptureRecord, src: bytes, dst: bytes, src_port: int, dst_port: int, payload: bytes
@@ -192,12 +187,26 @@ class PacketDecoder(ABC):
                 frame_number=datagram.frame_number,
                 outer=(*record.outer, datagram) if self.as_captured else (),
             )
-        inside = inside_udp(dst_port, payload)
-        if inside is None:
-            return datagram
-        found = self._enter(record, datagram, inside, payload)
+        return self._inside_udp(record, datagram, payload)
+
+    def _inside_ip(
+        self, record: CaptureRecord, around: Datagram | Undecoded, protocol: int, data: bytes, start: int
+    ) -> Datagram | Undecoded:
+        """Return the packet inside one of a protocol without ports, or that packet where there is none in it."""
+        packet, end = _packet_of(around), len(data)
+        inside = inside_ip(protocol, data, start, end)
+        if inside is not None:
+            return self._enter(record, packet, inside, data)
+        quoted = quoted_by_icmp(protocol, data, start, end) if self.as_captured else None
+        return around if quoted is None else _quotation(self._enter(record, packet, quoted, data), packet)
+
+    def _inside_udp(self, record: CaptureRecord, around: Datagram | Undecoded, payload: bytes) -> Datagram | Undecoded:
+        """Return the packet inside a datagram, or the datagram where there is none in it."""
+        packet = _packet_of(around)
+        inside = inside_udp(packet.dst_port, payload)
+        found = around if inside is None else self._enter(record, packet, inside, payload)
         # Ports say little: what cannot be read as a tunnel's packet is a datagram like any other.
-        return datagram if isinstance(found, Undecoded) and found.kind == "malformed" else found
+        return around if isinstance(found, Undecoded) and found.kind == "malformed" else found
 
     def _enter(self, record: CaptureRecord, outer: Datagram, inside: Inside, data: bytes) -> Datagram | Undecoded:
         """Read the packet inside a packet."""
@@ -289,22 +298,14 @@ class PacketDecoder(ABC):
             if transport == "UDP":
                 payload_start = start + 8
             elif start + 20 <= len(data):
-                tcp, header_bytes = _tcp_header(data, start)
+                tcp, header_bytes = _read_tcp_header(data, start)
                 payload_start = start + header_bytes
         kind, reason = self._shortage(record, "the packet")
         payload = data[payload_start:]
         cut = self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, payload, tcp)
         if transport == "UDP":
-            inside = inside_udp(dst_port, payload)
-            found = cut if inside is None else self._enter(record, cut.datagram, inside, payload)
-            return cut if isinstance(found, Undecoded) and found.kind == "malformed" else found
-        if start is None or transport == "TCP":
-            return cut
-        inside = inside_ip(protocol, data, start, len(data))
-        if inside is not None:
-            return self._enter(record, cut.datagram, inside, data)
-        quoted = quoted_by_icmp(protocol, data, start, len(data)) if self.as_captured else None
-        return cut if quoted is None else _quotation(self._enter(record, cut.datagram, quoted, data), cut.datagram)
+            return self._inside_udp(record, cut, payload)
+        return cut if start is None or transport == "TCP" else self._inside_ip(record, cut, protocol, data, start)
 
     def in_iface(self, record: CaptureRecord) -> str | None:
         """Return the interface that a frame came in on, None where its name means nothing."""
@@ -342,13 +343,17 @@ class PacketDecoder(ABC):
         return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport, tcp))
 
 
-def _tcp_header(data: bytes, start: int) -> tuple[TcpHeader, int]:
+def tcp_header(sequence: int, acknowledgment: int, flags: int) -> TcpHeader:
+    """Return what the fields of a TCP header say of the stream; without the ACK flag its number says nothing."""
+    return TcpHeader(
+        sequence, acknowledgment if flags & _ACK else None, bool(flags & _SYN), bool(flags & _FIN), bool(flags & _RST)
+    )
+
+
+def _read_tcp_header(data: bytes, start: int) -> tuple[TcpHeader, int]:
     """Return what the header says of the stream, and its length in bytes."""
     sequence, acknowledgment, words, flags = _TCP(data, start)
-    header = TcpHeader(
-        sequence, acknowledgment if flags & ACK else None, bool(flags & SYN), bool(flags & FIN), bool(flags & RST)
-    )
-    return header, words >> 4 << 2
+    return tcp_header(sequence, acknowledgment, flags), words >> 4 << 2
 
 
 def _behind_authentication(protocol: int, data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -360,5 +365,9 @@ def _behind_authentication(protocol: int, data: bytes, start: int, end: int) -> 
 
 def _quotation(found: Datagram | Undecoded, error: Datagram) -> Datagram | Undecoded:
     """An ICMP error's quotation, mostly cut short, is told beside the error and never counted as traffic or loss."""
-    packet = found.datagram if isinstance(found, Undecoded) else found
+    packet = _packet_of(found)
     return msgspec.structs.replace(packet, quoted=True) if isinstance(packet, Packet) else error
+
+
+def _packet_of(found: Datagram | Undecoded) -> Datagram:
+    return found.datagram if isinstance(found, Undecoded) else found

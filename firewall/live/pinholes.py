@@ -84,6 +84,12 @@ class _Change(msgspec.Struct, frozen=True):
         """Tell whether it removes an element whose packets pass, or do not pass, as before where it is put then."""
         return self.replaced is not None and (self.chain == DROP_CHAIN) == (self.replaced.chain == DROP_CHAIN)
 
+    def count_on(self, found: Found) -> None:
+        """Let the new element count on where the removed one has ended."""
+        if self.replaced is not None:
+            self.replaced.packets = self.replaced.before_packets = self.packets + found.packets
+            self.replaced.octets = self.replaced.before_octets = self.octets + found.octets
+
     def undo(self) -> None:
         """Take note that the element that was to be replaced is still there."""
         if self.replaced is not None:
@@ -268,7 +274,7 @@ class Pinholes:
         held.pinhole = pinhole
         held.watched_until_s = max(held.watched_until_s, watched_until_s)
         if not is_same_to_kernel or (pinhole.watched_ns and held.is_resting):
-            held.is_resting, held.turned_at_s = False, now_s
+            held.turn_to(now_s, is_resting=False)
             self._replace(element, held, out)
 
     def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
@@ -382,8 +388,8 @@ class Pinholes:
                     refused[number] = code
                 for set_name, found in read_removed(kind, data, start, end):
                     change = replaced.get(Element(set_name, found.key))
-                    if change is not None and change.replaced is not None:
-                        _count_on(change, change.replaced, found)
+                    if change is not None:
+                        change.count_on(found)
         return refused
 
     def _note_failures(self, codes: list[int]) -> None:
@@ -408,12 +414,6 @@ def _without(changes: list[_Change], refused: Collection[int]) -> list[_Change]:
 
 def _placed(element: Element, held: Held) -> Element:
     return Element(kernel_set(element.set_name, held.chain), element.key)
-
-
-def _count_on(change: _Change, held: Held, found: Found) -> None:
-    """Let an element count on where the one it takes the place of has ended."""
-    held.packets = held.before_packets = change.packets + found.packets
-    held.octets = held.before_octets = change.octets + found.octets
 
 
 def _elements(data: bytes, *, whole: bool = False) -> Iterator[Found]:

@@ -52,6 +52,10 @@ class Held(msgspec.Struct):
         is_needed = self.pinhole.inspect == "all" or self.watched_until_s > now_s
         return not self.is_resting and self.pinhole.verdict == "allow" and not is_needed
 
+    def turn_to(self, now_s: float, *, is_resting: bool) -> None:
+        """Have no packets copied from now on, or again."""
+        self.is_resting, self.turned_at_s = is_resting, now_s
+
     def passed(self) -> int:
         """Return how many packets went where its packets go now."""
         return self.packets - self.before_packets
@@ -80,7 +84,7 @@ class Sampling:
 
     def rest(self, element: Element, held: Held, now_s: float) -> None:
         """Take note that no packets of a flow are copied from now on."""
-        held.is_resting, held.turned_at_s = True, now_s
+        held.turn_to(now_s, is_resting=True)
         if held.pinhole.inspect == "sample":
             self._resting.append(_Turn(now_s, element, held))
 
@@ -89,7 +93,7 @@ class Sampling:
         while self._resting and len(self._sampled) < SAMPLED_AT_ONCE and self._resting[0].at_s + REST_S <= now_s:
             turn = self._resting.popleft()
             if self._is_current(turn) and turn.held.is_resting:
-                turn.held.is_resting, turn.held.turned_at_s = False, now_s
+                turn.held.turn_to(now_s, is_resting=False)
                 self._sampled.append(turn._replace(at_s=now_s))
         return [(element, held) for _, element, held in self._sampled]
 

@@ -3,6 +3,8 @@
 A snapshot length cut them, or their IP or UDP length says more than the frame holds: a kernel takes no such packet.
 """
 
+from collections import OrderedDict
+
 import msgspec
 
 from firewall.errors import SipSyntaxError
@@ -24,7 +26,7 @@ class CutMessages:
 
     def __init__(self, ports: frozenset[int]) -> None:
         self._ports = ports
-        self._segments: dict[tuple[str, int, str, int, int], None] = {}
+        self._segments: OrderedDict[tuple[str, int, str, int, int], None] = OrderedDict()
         """The TCP segments that began a message, the oldest first."""
 
     def begun_in(self, frame: Undecoded) -> Datagram | None:
@@ -64,7 +66,7 @@ class CutMessages:
             return True
         self._segments[key] = None
         if len(self._segments) > MAX_REMEMBERED_SEGMENTS:
-            del self._segments[next(iter(self._segments))]
+            self._segments.popitem(last=False)
         return False
 
 

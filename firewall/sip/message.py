@@ -270,9 +270,9 @@ class _LastRead:
 
 
 _last = _LastRead()
-# Messages read ahead, by the identity of their bytes (kept, lest others get it), until they are asked for.
-_ahead: dict[int, tuple[bytes, bool, Message]] = {}
-_NOT_AHEAD = b"", False, None
+# Messages read ahead until they are asked for: by the identity of their bytes (kept, lest others get it), and whether
+# these came over a stream.
+_ahead: dict[tuple[int, bool], tuple[bytes, Message]] = {}
 
 
 def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
@@ -284,7 +284,7 @@ def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
     _ahead.clear()
     for payload, over_stream in messages:
         with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
-            _ahead[id(payload)] = payload, over_stream, parse_message(payload, over_stream=over_stream)
+            _ahead[id(payload), over_stream] = payload, parse_message(payload, over_stream=over_stream)
 
 
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
@@ -299,8 +299,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """
     if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
         return _last.message
-    _, was_over_stream, known = (_ahead.pop(id(payload), None) if _ahead else None) or _NOT_AHEAD
-    message = known if known is not None and was_over_stream == over_stream else _read(payload, over_stream=over_stream)
+    known = _ahead.pop((id(payload), over_stream), None) if _ahead else None
+    message = known[1] if known is not None else _read(payload, over_stream=over_stream)
     _last.payload, _last.over_stream, _last.message = payload, over_stream, message
     return message
 

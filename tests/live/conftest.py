@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from firewall.live import testbed as live_testbed
+from tests.live.kernel_sets import Kernel, kernel_in
+from tests.live.peer import udp_socket
+from tests.live.sipp import CARRIER, PSAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,20 @@ def testbed() -> Iterator[Namespaces]:
         yield Namespaces(prefix + "carrier", prefix + "fw", prefix + "psap")
     finally:
         live_testbed.down(prefix)
+
+
+@pytest.fixture
+def kernel(testbed: Namespaces) -> Iterator[Kernel]:
+    """The firewall's namespace with the table of media in it."""
+    with kernel_in(testbed.fw) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def flow(testbed: Namespaces) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The ends of the flow of the first pinhole: who sends, who receives."""
+    with udp_socket(testbed.carrier, CARRIER, 49_170) as sender, udp_socket(testbed.psap, PSAP, 40_000) as receiver:
+        yield sender, receiver
 
 
 def kernel_state(namespace: str) -> str:

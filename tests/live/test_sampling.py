@@ -1,4 +1,4 @@
-"""Whose packets are copied when; tests/live/test_pinholes.py has the kernel's part of it, test_media_path.py calls."""
+"""Whose packets are copied when; test_pinhole_sampling.py has the kernel's part of it, test_media_path.py calls."""
 
 from typing import Any
 

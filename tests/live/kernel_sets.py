@@ -1,0 +1,104 @@
+"""The kernel's sets of media in a namespace of the testbed, as nft shows them, and the pinholes that fill them."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from firewall.engine.pinhole import Pinhole, PinholeKey
+from firewall.live import testbed as live_testbed
+from firewall.live.flow_sets import ACCEPT, COPYING, kernel_set
+from firewall.live.nftables import render_ruleset
+from firewall.live.pinholes import Pinholes
+from firewall.live.sampling import SAMPLE_EVERY_S
+from tests.live.sipp import CARRIER, PSAP
+from tests.live.test_nftables import CARRIER as CARRIER_ZONE
+from tests.live.test_nftables import PSAP as PSAP_ZONE
+from tests.live.test_nftables import policy
+
+HOUR_NS = 3_600 * 10**9
+
+
+def pinhole(port: int = 40_000, **changes: Any) -> Pinhole:
+    key = PinholeKey("UDP", "carrier", CARRIER, None, PSAP, port)
+    return Pinhole(key, "rtp", changes.pop("call_id", 'a b"c@192.0.2.10'), HOUR_NS, **changes)
+
+
+@dataclass
+class Kernel:
+    """A namespace with the table in it, and the pinholes there."""
+
+    namespace: str
+    said: list[str]
+    pinholes: Pinholes
+
+    def nft(self, *arguments: str, script: str = "") -> str:
+        command = ["ip", "netns", "exec", self.namespace, "nft", *arguments]
+        return subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout
+
+    def elements(self, name: str = "media4") -> list[dict[str, Any]]:
+        """Every element of a set, wherever its packets go."""
+        found = []
+        for chain in (ACCEPT, *COPYING):
+            kind = "map" if chain == ACCEPT else "set"
+            listed = json.loads(self.nft("-j", "list", kind, "inet", "sosgate", kernel_set(name, chain)))["nftables"]
+            for each in next(part[kind] for part in listed if kind in part).get("elem", []):
+                element = (each[0] if kind == "map" else each)["elem"]
+                found.append({"key": element["val"]["concat"], "goto": chain, **element})
+        return found
+
+    def ways(self) -> list[str]:
+        """Where packets of each element go, by port."""
+        return [each["goto"] for each in sorted(self.elements(), key=lambda each: each["key"][2])]
+
+    def again(self) -> Pinholes:
+        """What a daemon that starts anew has."""
+        return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))
+
+
+@contextmanager
+def kernel_in(namespace: str) -> Iterator[Kernel]:
+    """Give a namespace the table and its pinholes while the ``with`` block lasts."""
+    said: list[str] = []
+    pinholes = live_testbed.in_namespace(namespace, lambda: Pinholes(said.append))
+    kernel = Kernel(namespace, said, pinholes)
+    kernel.nft("-f", "-", script=render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
+    try:
+        yield kernel
+    finally:
+        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n")
+        pinholes.close()
+
+
+class Clock:
+    """The daemon's clock, and what it does by it."""
+
+    def __init__(self, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._kernel = kernel
+        self._now_s = time.monotonic()
+        monkeypatch.setattr("firewall.live.pinholes.time.monotonic", lambda: self._now_s)
+
+    def count(self) -> str:
+        """Let a second pass; return where packets of the first pinhole go then."""
+        self._now_s += 1
+        asyncio.run(self._kernel.pinholes.count())
+        return self._kernel.ways()[0]
+
+    def sample(self, after_s: float = SAMPLE_EVERY_S) -> list[str]:
+        """Let a time pass; return where packets go then, by port."""
+        self._now_s += after_s
+        self._kernel.pinholes.sample()
+        return self._kernel.ways()
+
+
+def send(flow: tuple[socket.socket, socket.socket], count: int) -> None:
+    for _ in range(count):
+        flow[0].sendto(bytes(100), (PSAP, 40_000))
+        flow[1].recv(200)

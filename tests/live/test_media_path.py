@@ -4,115 +4,20 @@ its reason in the log."""
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces
-from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
+from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
 from tests.live.peer import passed, tcp_client, tcp_server, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
-from tests.media import answer, invite, rtp, sdp
-from tests.messages import request, response
+from tests.media import rtp
 
 pytestmark = pytest.mark.netns
 
-CALLER_MEDIA, CALLED_MEDIA = 49170, 40000
 STRANGER = "203.0.113.66"
-
-
-def host(ip: str) -> str:
-    return f"[{ip}]" if ":" in ip else ip
-
-
-class Call:
-    """Both ends of one call: their signalling and their media sockets."""
-
-    def __init__(
-        self,
-        testbed: Namespaces,
-        caller: str = CARRIER,
-        called: str = PSAP,
-        media: tuple[str, str] | None = None,
-    ) -> None:
-        self.media = media  # a second medium of the offer, and of the answer
-        self.caller_ip, self.called_ip = caller, called
-        self.caller, self.called = udp_socket(testbed.carrier, caller), udp_socket(testbed.psap, called)
-        self.from_caller = udp_socket(testbed.carrier, caller, CALLER_MEDIA)
-        self.from_called = udp_socket(testbed.psap, called, CALLED_MEDIA)
-        offer = sdp(caller, f"audio {CALLER_MEDIA} RTP/AVP 0", *((media[0],) if media else ()))
-        self.call_id = f"media-{time.monotonic_ns()}@{caller}"
-        self.invite = invite(offer, uri=f"sip:911@{host(called)}", call_id=self.call_id)
-
-    def __enter__(self) -> "Call":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in (self.caller, self.called, self.from_caller, self.from_called):
-            each.close()
-
-    def offer(self) -> None:
-        """INVITE, as far as the called side."""
-        self.caller.sendto(self.invite, (self.called_ip, 5060))
-        assert self.called.recv(65_535) == self.invite
-
-    def answer(self) -> None:
-        """200 with an answer, as far as the caller."""
-        second = (self.media[1],) if self.media else ()
-        said = answer(self.invite, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0", *second))
-        self.called.sendto(said, (self.caller_ip, 5060))
-        assert self.caller.recv(65_535) == said
-
-    def set_up(self) -> None:
-        """A call that is answered."""
-        self.offer()
-        self.answer()
-
-    def bye(self) -> None:
-        """BYE and its 200."""
-        bye = request("BYE", call_id=self.call_id, to_tag="psap", cseq=9)
-        self.caller.sendto(bye, (self.called_ip, 5060))
-        assert self.called.recv(65_535) == bye
-        self.called.sendto(response(bye), (self.caller_ip, 5060))
-        self.caller.recv(65_535)
-
-    def renegotiate(self, cseq: int, direction: str) -> None:
-        """A re-INVITE with its 200, from the caller."""
-        other = {"sendonly": "recvonly"}.get(direction, direction)
-        again = invite(
-            sdp(self.caller_ip, f"audio {CALLER_MEDIA} RTP/AVP 0, a={direction}"),
-            call_id=self.call_id,
-            cseq=cseq,
-            to_tag="psap",
-        )
-        self.caller.sendto(again, (self.called_ip, 5060))
-        assert self.called.recv(65_535) == again
-        said = answer(again, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0, a={other}"))
-        self.called.sendto(said, (self.caller_ip, 5060))
-        assert self.caller.recv(65_535) == said
-
-    def to_called(self, first: int, count: int) -> int:
-        """Send so many packets to the called side; return how many it gets."""
-        return passed(self.from_caller, self.from_called, (self.called_ip, CALLED_MEDIA), first, count)
-
-    def until_closed(self, first: int) -> int:
-        """Send packets to the called side until one does not arrive; return how many did."""
-        give_up_at = time.monotonic() + 3
-        arrived = 0
-        while self.to_called(first + arrived, 1):
-            assert time.monotonic() < give_up_at, "the pinholes stay open"
-            arrived += 1
-            time.sleep(0.02)
-        return arrived
-
-    def to_caller(self, first: int, count: int) -> int:
-        """Send so many packets to the caller; return how many it gets."""
-        return passed(self.from_called, self.from_caller, (self.caller_ip, CALLER_MEDIA), first, count)
-
-
-def states(log: Path, state: str) -> list[dict[str, Any]]:
-    return [each for each in records(log, "rtp_decision") if each["state"] == state]
 
 
 @pytest.mark.parametrize(("caller", "called"), [(CARRIER, PSAP), (CARRIER_V6, PSAP_V6)])
@@ -335,130 +240,6 @@ def test_a_payload_type_that_comes_late_in_a_flow_is_seen_within_5_s(testbed: Na
         assert states(log, "changed")[0]["anomalies"] == ["rtp_payload_type_not_negotiated"]
         assert talk(8, lambda: len(states(log, "changed")) == 2, "the rule drops it") < 5
         assert states(log, "changed")[1]["decision"]["rule"] == "no-pcma"
-
-
-def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_its_answer(
-    testbed: Namespaces, tmp_path: Path
-) -> None:
-    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
-    policy.write_text(policy_text(guard="enforce"))
-    with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall, Call(testbed) as call:
-        call.set_up()
-        answered_at = time.monotonic()
-        assert call.to_called(0, 100) == 100
-        said_at, sentence = firewall.wait_for("ALARM emergency_media_lost", 6)
-        assert said_at - answered_at < 5
-        assert f"{CARRIER}:{CALLER_MEDIA}" in sentence  # what the called side says does not reach the caller
-        (told,) = records(log, "emergency_call")
-        assert (told["outcome"], told["problem"]) == ("impaired", "MediaLoss")
-
-
-def test_a_silent_emergency_call_is_told_although_the_called_side_has_one_port_for_all_its_calls(
-    testbed: Namespaces, tmp_path: Path
-) -> None:
-    """The kernel has one count for what comes to that port from the caller's side; the copies tell whose it is."""
-    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
-    policy.write_text(policy_text(guard="enforce"))
-    port = CALLER_MEDIA + 100
-    with (
-        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
-        Call(testbed) as call,
-        udp_socket(testbed.carrier, CARRIER, port) as of_another,
-    ):
-        call.set_up()
-        for number in range(150):  # for so long that nothing of it is copied any more
-            call.from_caller.sendto(rtp(number), (PSAP, CALLED_MEDIA))
-            time.sleep(0.02)
-        call.to_caller(0, 1)
-        again = {"call_id": f"{call.call_id}-2", "from_tag": "second"}
-        second = invite(sdp(CARRIER, f"audio {port} RTP/AVP 0"), uri=f"sip:911@{PSAP}", **again)
-        call.caller.sendto(second, (PSAP, 5060))
-        assert call.called.recv(65_535) == second
-        call.called.sendto(answer(second, sdp(PSAP, f"audio {CALLED_MEDIA} RTP/AVP 0")), (CARRIER, 5060))
-        call.caller.recv(65_535)
-        answered_at = time.monotonic()
-        number = 0
-        while "ALARM emergency_media_lost" not in firewall.stderr:
-            assert time.monotonic() < answered_at + 6, "the silent call is told"
-            call.from_caller.sendto(rtp(number), (PSAP, CALLED_MEDIA))
-            call.from_called.sendto(rtp(number), (CARRIER, port))
-            number += 1
-            time.sleep(0.02)
-        assert time.monotonic() < answered_at + 5
-        assert of_another.recv(2048) == rtp(0)
-        (told,) = records(log, "emergency_call")
-        assert told["call_id"] == again["call_id"]
-        (loss,) = told["media_loss"]
-        assert (loss["dest_port"], loss["packets"]) == (CALLED_MEDIA, 0)
-        assert loss["cause"] == "only packets of other calls came, which have the same port"
-
-
-@pytest.mark.parametrize(
-    ("mistake", "named"),
-    [
-        ("media: {ports: 50000-60000}\n", "ports"),
-        ("media: {ports: 45000-60000}\n", "ports"),
-    ],
-    ids=["for-both", "for-one"],
-)
-def test_a_range_of_ports_that_is_too_small_is_named_within_5_s_and_the_guard_lets_the_call_be_heard(
-    testbed: Namespaces, tmp_path: Path, mistake: str, named: str
-) -> None:
-    policy = tmp_path / "p.yaml"
-    policy.write_text(policy_text(guard="enforce") + mistake)
-    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
-        call.set_up()
-        answered_at = time.monotonic()
-        said_at, sentence = firewall.wait_for("ALARM emergency_media_guarded", 6)
-        assert said_at - answered_at < 5
-        assert named in sentence
-        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
-
-
-_ONE_WAY = '  - {name: outward-only, when: media.kind == "audio" and zone.src == "psap", action: drop}\n'
-_PCMU_ONLY = """  - {name: pcmu, when: rtp.p_type == 0, action: allow}
-  - {name: nothing-else, when: rtp, action: drop}
-"""
-
-
-@pytest.mark.parametrize(
-    ("rules", "payload_type", "named"),
-    [(_ONE_WAY, 0, "outward-only"), (_PCMU_ONLY, 8, "nothing-else")],
-    ids=["one-direction", "one-codec"],
-)
-def test_a_rule_that_keeps_a_call_from_being_heard_is_named_within_5_s(
-    testbed: Namespaces, tmp_path: Path, rules: str, payload_type: int, named: str
-) -> None:
-    policy = tmp_path / "p.yaml"
-    policy.write_text(policy_text(rules=rules, guard="alert"))
-    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
-        call.set_up()
-        answered_at = time.monotonic()
-        for number in range(5):
-            call.from_caller.sendto(rtp(number, payload_type=payload_type), (PSAP, CALLED_MEDIA))
-        said_at, sentence = firewall.wait_for("ALARM emergency_media_blocked", 6)
-        assert said_at - answered_at < 5
-        assert named in sentence
-
-
-def test_a_time_out_shorter_than_a_silence_is_named_within_5_s_of_the_words_that_are_lost(
-    testbed: Namespaces, tmp_path: Path
-) -> None:
-    policy = tmp_path / "p.yaml"
-    policy.write_text(policy_text(guard="alert") + "media: {timeout: 1s}\n")
-    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
-        call.set_up()
-        assert (call.to_called(0, 5), call.to_caller(0, 5)) == (5, 5)
-        deadline = time.monotonic() + 10
-        number = 100
-        while call.to_called(number, 1) == 1:  # each silence is longer than the last
-            assert time.monotonic() < deadline
-            time.sleep(0.2 * (number - 99))
-            number += 1
-        lost_at = time.monotonic()
-        said_at, sentence = firewall.wait_for("ALARM emergency_media", 6)
-        assert said_at - lost_at < 5
-        assert "timeout" in sentence
 
 
 def test_real_time_text_beside_the_voice_passes_in_both_directions(testbed: Namespaces, tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, in
         start += (size + 3) & ~3
 
 
+def parts(data: bytes, start: int = 0) -> dict[int, bytes]:
+    """Return the attributes from an offset on: type → payload, of each type the last."""
+    return {kind: data[first:end] for kind, first, end in attributes(data, start, len(data))}
+
+
 def messages(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Give each message of what was read: its type, its sequence number, and where its attributes begin and end."""
     start = 0

@@ -1,27 +1,55 @@
-"""Which interface leads to an address: one question to the kernel's routing table (rtnetlink(7), RTM_GETROUTE)."""
+"""Where an address is: questions to the kernel's routing table (rtnetlink(7), RTM_GETROUTE).
+
+The answer for one packet tells the interface, and what the kernel has learned of the path (an MTU). Whether there are
+several next hops only the route itself tells (RTM_F_FIB_MATCH), so the next hop takes a question more.
+"""
 
 import contextlib
 import socket
 import struct
+from typing import NamedTuple
+
+from firewall.live.netlink import parts
 
 _RTM_NEWROUTE = 24
 _RTM_GETROUTE = 26
 _NLM_F_REQUEST = 1
-_RTA_DST = 1
-_RTA_OIF = 4
+_RTM_F_FIB_MATCH = 0x2000
+_RTN_UNICAST = 1
+# RTA_*, RTAX_MTU
+_DST, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 4, 5, 8, 9, 18, 22
+_METRIC_MTU = 2
 _HEADER = struct.Struct("=LHHLL")
-_ROUTE = struct.Struct("=BBBBBBBBL")
+_ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _ATTRIBUTE = struct.Struct("=HH")
 _INDEX = struct.Struct("=L")
 _REMEMBERED = 4096
 
 
+class NextHop(NamedTuple):
+    """Whom a packet is handed to: the index of the interface, and the address of the neighbour there."""
+
+    interface: int
+    address: str
+
+
+class _Answer(NamedTuple):
+    """A route: the index of its interface (0: none), its next hop where that is a neighbour reached by plain means."""
+
+    interface: int
+    next_hop: NextHop | None
+
+
+_NOWHERE = _Answer(0, None)
+
+
 class RouteLookup:
-    """Asks and remembers, until ``forget``. Answers 0 where the kernel names no interface."""
+    """Asks and remembers, until ``forget``. Answers 0 or None where the kernel names no interface."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        self._known: dict[str, int] = {}
+        self._known: dict[str, _Answer] = {}
+        self._next_hops: dict[str, NextHop | None] = {}
         self._sequence = 0
 
     def close(self) -> None:
@@ -31,42 +59,60 @@ class RouteLookup:
     def forget(self) -> None:
         """Routes may have changed."""
         self._known.clear()
+        self._next_hops.clear()
 
     def interface_toward(self, address: str) -> int:
         """Return the index of the interface by which packets to this address leave."""
-        index = self._known.get(address)
-        if index is None:
-            index = 0
-            with contextlib.suppress(OSError):
-                index = self._ask(address)
+        return self._answer(address).interface
+
+    def next_hop(self, address: str) -> NextHop | None:
+        """Return whom packets to this address are handed to.
+
+        None: they are not just handed to a neighbour (delivered here, dropped, encapsulated, sent over several next
+        hops, to a gateway of the other IP version), or not by the interface's MTU.
+        """
+        if address not in self._next_hops:
+            found = self._answer(address).next_hop
+            if found is not None and self._ask(address, _RTM_F_FIB_MATCH).next_hop is None:
+                found = None
+            if len(self._next_hops) >= _REMEMBERED:
+                self._next_hops.clear()
+            self._next_hops[address] = found
+        return self._next_hops[address]
+
+    def _answer(self, address: str) -> _Answer:
+        answer = self._known.get(address)
+        if answer is None:
+            answer = self._ask(address)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[address] = index
-        return index
+            self._known[address] = answer
+        return answer
 
-    def _ask(self, address: str) -> int:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        packed = socket.inet_pton(family, address)
-        body = _ROUTE.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, 0)
-        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _RTA_DST) + packed
-        self._sequence += 1
-        header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
-        self._socket.send(header + body)
-        while True:
-            # The kernel has answered by the time send() returns; an answer of an earlier, failed question is skipped.
-            answer = self._socket.recv(65536)
-            _, kind, _, sequence, _ = _HEADER.unpack_from(answer)
-            if sequence == self._sequence:
-                return _outgoing_interface(answer) if kind == _RTM_NEWROUTE else 0
+    def _ask(self, address: str, flags: int = 0) -> _Answer:
+        with contextlib.suppress(OSError):  # no address, or the kernel does not take the question
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            packed = socket.inet_pton(family, address)
+            body = _ROUTE.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, flags)
+            body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _DST) + packed
+            self._sequence += 1
+            header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
+            self._socket.send(header + body)
+            while True:
+                # The kernel has answered when send() returns; an answer of an earlier, failed question is skipped.
+                answer = self._socket.recv(65536)
+                _, kind, _, sequence, _ = _HEADER.unpack_from(answer)
+                if sequence == self._sequence:
+                    return _read(answer, address) if kind == _RTM_NEWROUTE else _NOWHERE
+        return _NOWHERE
 
 
-def _outgoing_interface(answer: bytes) -> int:
-    offset = _HEADER.size + _ROUTE.size
-    while offset + _ATTRIBUTE.size <= len(answer):
-        length, kind = _ATTRIBUTE.unpack_from(answer, offset)
-        if length < _ATTRIBUTE.size:
-            break
-        if kind == _RTA_OIF:
-            return int(_INDEX.unpack_from(answer, offset + _ATTRIBUTE.size)[0])
-        offset += (length + 3) & ~3
-    return 0
+def _read(answer: bytes, address: str) -> _Answer:
+    family, *_, kind, _ = _ROUTE.unpack_from(answer, _HEADER.size)
+    route = parts(answer, _HEADER.size + _ROUTE.size)
+    interface = int(_INDEX.unpack(route[_OIF])[0]) if _OIF in route else 0
+    has_mtu = _METRIC_MTU in parts(route.get(_METRICS, b""))
+    if kind != _RTN_UNICAST or not interface or has_mtu or route.keys() & {_MULTIPATH, _VIA, _ENCAP}:
+        return _Answer(interface, None)
+    gateway = socket.inet_ntop(family, route[_GATEWAY]) if _GATEWAY in route else address
+    return _Answer(interface, NextHop(interface, gateway))

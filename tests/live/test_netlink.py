@@ -18,6 +18,7 @@ from firewall.live.netlink import (
     message,
     messages,
     nested,
+    parts,
     refusal,
     text,
 )
@@ -30,6 +31,7 @@ def test_attributes_are_read_as_they_were_written(wanted: list[tuple[int, bytes]
     data = b"".join(attribute(kind, payload) for kind, payload in wanted)
     assert len(data) % 4 == 0
     assert [(kind, data[start:end]) for kind, start, end in attributes(data, 0, len(data))] == wanted
+    assert parts(b"head" + data, 4) == dict(wanted)
 
 
 @given(st.binary(max_size=200))

@@ -1,6 +1,9 @@
 """The route lookup, against the kernel's own words."""
 
-from collections.abc import Callable
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,3 +35,118 @@ def test_each_peer_is_behind_the_interface_that_leads_to_it(testbed: Namespaces)
 
 def test_where_no_route_leads_no_interface_is_named(testbed: Namespaces) -> None:
     assert ask(testbed.fw, "233.252.0.99", "2001:db8:ffff::1", "192.0.2.10") == [None, None, "f0"]
+
+
+def next_hops(namespace: str, *addresses: str) -> list[tuple[str, str] | None]:
+    def lookup() -> list[tuple[str, str] | None]:
+        routes, names = RouteLookup(), interface_names()
+        found = [routes.next_hop(address) for address in addresses]
+        assert found == [routes.next_hop(address) for address in addresses]
+        assert all(
+            hop is None or routes.interface_toward(address) == hop.interface
+            for hop, address in zip(found, addresses, strict=True)
+        )
+        routes.close()
+        return [hop and (names[hop.interface], hop.address) for hop in found]
+
+    return in_namespace(namespace, lookup)
+
+
+@pytest.fixture
+def route(testbed: Namespaces) -> Iterator[Callable[[str], None]]:
+    """Adds a route in the testbed's firewall, and takes it away again."""
+    added: list[str] = []
+
+    def add(words: str) -> None:
+        _ip(testbed.fw, "route add " + words)
+        added.append(words.removeprefix("blackhole ").removeprefix("unreachable ").split()[0])
+
+    yield add
+    for destination in added:
+        _ip(testbed.fw, "route del " + destination)
+
+
+def _ip(namespace: str, words: str) -> None:
+    subprocess.run(["ip", "-n", namespace, *words.split()], check=True)
+
+
+def test_who_is_on_the_link_is_the_next_hop(testbed: Namespaces) -> None:
+    on_link = {"192.0.2.10": "f0", "198.51.100.10": "f1", "203.0.113.66": "f0", "2001:db8:2::10": "f1"}
+    assert next_hops(testbed.fw, *on_link) == [(name, address) for address, name in on_link.items()]
+
+
+def test_a_gateway_is_the_next_hop(testbed: Namespaces, route: Callable[[str], None]) -> None:
+    route("203.0.113.128/25 via 198.51.100.10")
+    route("2001:db8:7::/64 via 2001:db8:2::10")
+    route("2001:db8:8::/64 via fe80::7 dev f0")
+    assert next_hops(testbed.fw, "203.0.113.200", "203.0.113.2", "2001:db8:7::9", "2001:db8:8::9") == [
+        ("f1", "198.51.100.10"),
+        ("f0", "203.0.113.2"),
+        ("f1", "2001:db8:2::10"),
+        ("f0", "fe80::7"),
+    ]
+
+
+def test_a_next_hop_that_routes_share_counts_as_any(testbed: Namespaces) -> None:
+    _ip(testbed.fw, "nexthop add id 7 via 198.51.100.10 dev f1")
+    _ip(testbed.fw, "nexthop add id 8 via 192.0.2.10 dev f0")
+    _ip(testbed.fw, "nexthop add id 9 group 7/8")
+    try:
+        _ip(testbed.fw, "route add 203.0.113.128/26 nhid 7")
+        _ip(testbed.fw, "route add 203.0.113.192/26 nhid 9")
+        assert next_hops(testbed.fw, "203.0.113.130", "203.0.113.200") == [("f1", "198.51.100.10"), None]
+    finally:
+        for number in (9, 8, 7):
+            _ip(testbed.fw, f"nexthop del id {number}")  # its routes go with it
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "blackhole 203.0.113.128/25",
+        "unreachable 203.0.113.128/25",
+        "203.0.113.128/25 nexthop via 192.0.2.10 nexthop via 198.51.100.10",
+        "203.0.113.128/25 via 192.0.2.10 mtu 1400",
+        "203.0.113.128/25 via 192.0.2.10 mtu lock 1400",
+        "203.0.113.128/25 via inet6 2001:db8:1::10",
+        "203.0.113.128/25 encap seg6 mode encap segs 2001:db8:1::10 dev f0",
+        "blackhole 2001:db8:7::/64",
+        "unreachable 2001:db8:7::/64",
+        "2001:db8:7::/64 nexthop via 2001:db8:1::10 nexthop via 2001:db8:2::10",
+        "2001:db8:7::/64 via 2001:db8:1::10 mtu 1300",
+        "2001:db8:7::/64 encap seg6 mode inline segs 2001:db8:1::10 dev f0",
+    ],
+)
+def test_where_more_is_done_than_to_hand_on_there_is_no_next_hop(
+    testbed: Namespaces, route: Callable[[str], None], words: str
+) -> None:
+    route(words)
+    assert next_hops(testbed.fw, "203.0.113.200" if "203.0.113" in words else "2001:db8:7::9") == [None]
+
+
+def test_there_is_no_next_hop_to_oneself_to_many_or_to_what_is_no_address(testbed: Namespaces) -> None:
+    addresses = ("192.0.2.1", "2001:db8:1::1", "127.0.0.1", "192.0.2.255", "233.252.0.9", "255.255.255.255")
+    assert next_hops(testbed.fw, *addresses, "ff05::9", "example.org", "2001:db8::/32", "", "fe80::1%f0") == [None] * 11
+
+
+def test_a_path_on_which_the_kernel_has_learned_an_mtu_has_no_next_hop(testbed: Namespaces) -> None:
+    addresses = ("203.0.113.77", "203.0.113.78")
+    in_namespace(testbed.carrier, lambda: say_too_big(addresses[0]))
+    try:
+        assert next_hops(testbed.fw, *addresses) == [None, ("f0", addresses[1])]
+    finally:
+        _ip(testbed.fw, "route flush cache")
+    assert next_hops(testbed.fw, *addresses) == [("f0", address) for address in addresses]
+
+
+def say_too_big(destination: str) -> None:
+    """Tell the firewall that its answer to a ping was too big (RFC 1191 §4), as a router on the path would."""
+    addresses = socket.inet_aton("192.0.2.1") + socket.inet_aton(destination)
+    sent = struct.pack(">BBHHHBBH", 0x45, 0, 1500, 7, 0x4000, 64, socket.IPPROTO_ICMP, 0) + addresses + bytes(8)
+    body = struct.pack(">HH", 0, 1000) + sent
+    head = struct.pack(">BBH", 3, 4, 0)
+    total = sum(struct.unpack(f">{len(head + body) // 2}H", head + body))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.sendto(struct.pack(">BBH", 3, 4, checksum) + body, ("192.0.2.1", 0))

@@ -1,0 +1,128 @@
+"""Whether the kernel would do nothing with media but route and forward it: only then may it be handed on past that.
+
+What is handed from interface to interface at its ingress meets no table of others, no policy rule, no IPsec policy and
+no reverse path filter. So none of them may be there to be met; ``survey`` looks.
+"""
+
+import struct
+import sys
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from firewall.live.netlink import attribute, parts
+from firewall.live.nftables import TABLE
+from firewall.live.obstacles import obstacle
+from firewall.live.question import ROUTE, listed
+
+OUR_TABLES = frozenset({f"inet {TABLE}", f"netdev {TABLE}"})
+
+_PROC_SYS_NET = Path("/proc/sys/net")  # that of the calling thread, unlike /proc/net
+_STRICT = 1
+
+# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_*, ARPHRD_ETHER, IFF_UP.
+_GET_LINK = 18
+_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_NAME, _MTU, _LOWER, _MASTER, _PER_FAMILY, _WITHOUT, _LOWER_NAMESPACE = 3, 4, 5, 10, 26, 29, 37
+_WITHOUT_COUNTS = attribute(_WITHOUT, struct.pack("=I", 1 << 3))  # RTEXT_FILTER_SKIP_STATS
+_ETHERNET, _UP = 1, 1
+# IFLA_INET_CONF, IFLA_INET6_CONF: numbers of 32 bits, at the places of <linux/ip.h> (from 1 on) and <linux/ipv6.h>.
+_AF_INET, _AF_INET6 = 2, 10
+_SETTINGS = {_AF_INET: 1, _AF_INET6: 2}
+_FORWARDING_4, _REVERSE_PATH_FILTER_4 = 1 - 1, 8 - 1
+_FORWARDING_6, _DISABLED_6 = 0, 26
+
+
+class ForwardingLink(msgspec.Struct, frozen=True):
+    """An interface that media may be handed on from and to, and for which IP versions. ``mtu`` in bytes."""
+
+    index: int
+    name: str
+    mtu: int
+    versions: tuple[Literal[4, 6], ...]
+
+
+class Forwarding(msgspec.Struct, frozen=True):
+    """Between which interfaces media may be handed on. ``obstacle``: why none of it may ("": nothing is in the way)."""
+
+    links: tuple[ForwardingLink, ...]
+    obstacle: str = ""
+
+
+class _Link(msgspec.Struct, frozen=True):
+    """An interface as the kernel tells it; ``lower``: the index of the one it is stacked on, or cabled to, here."""
+
+    index: int
+    name: str
+    mtu: int
+    is_plain: bool
+    lower: int
+    settings: dict[int, tuple[int, ...]]
+
+
+def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
+    """Look at the network namespace of the calling thread. It waits for the kernel, about a millisecond.
+
+    ``our_tables``: the nftables tables that are no obstacle, as ``inet sosgate``. What the kernel does not tell is one.
+
+    Raises:
+        MachineError: the kernel gives no netlink socket.
+    """
+    try:
+        links = _links()
+    except OSError as error:
+        return Forwarding((), f"the kernel does not tell its interfaces ({error.strerror})")
+    lower = {link.index: link.lower for link in links}
+    # The two ends of a cable within one namespace name each other; what is stacked names what it stands on.
+    stacked_on = {link.lower for link in links if lower.get(link.lower) != link.index}
+    filter_of_all = _sysctl("ipv4/conf/all/rp_filter", unknown=_STRICT)
+    forwards_6 = _sysctl("ipv6/conf/all/forwarding", unknown=0) != 0
+    usable = [
+        ForwardingLink(link.index, link.name, link.mtu, versions)
+        for link in sorted(links, key=lambda link: link.index)
+        if link.is_plain and link.index not in stacked_on and (versions := _versions(link, filter_of_all, forwards_6))
+    ]
+    return Forwarding(tuple(usable), obstacle(our_tables))
+
+
+def _versions(link: _Link, filter_of_all: int, forwards_6: bool) -> tuple[Literal[4, 6], ...]:
+    versions: list[Literal[4, 6]] = []
+    four, six = link.settings.get(_AF_INET, ()), link.settings.get(_AF_INET6, ())
+    # Of the two filters the kernel takes the greater: 0 off, 1 strict, 2 loose (only that there is a route back).
+    is_known_4 = len(four) > _REVERSE_PATH_FILTER_4
+    if is_known_4 and four[_FORWARDING_4] and max(filter_of_all, four[_REVERSE_PATH_FILTER_4]) != _STRICT:
+        versions.append(4)
+    if forwards_6 and len(six) > _DISABLED_6 and six[_FORWARDING_6] and not six[_DISABLED_6]:
+        versions.append(6)
+    return tuple(versions)
+
+
+def _links() -> list[_Link]:
+    return [_link(answer) for answer in listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)]
+
+
+def _link(answer: bytes) -> _Link:
+    _, kind, index, flags, _ = _LINK.unpack_from(answer)
+    link = parts(answer, _LINK.size)
+    families = parts(link.get(_PER_FAMILY, b""))
+    settings = {family: parts(families.get(family, b"")).get(kept, b"") for family, kept in _SETTINGS.items()}
+    return _Link(
+        index,
+        name=link.get(_NAME, b"").rstrip(b"\0").decode(errors="surrogateescape"),
+        mtu=_number(link.get(_MTU, b"")),
+        is_plain=kind == _ETHERNET and bool(flags & _UP) and _MASTER not in link,
+        lower=0 if _LOWER_NAMESPACE in link else _number(link.get(_LOWER, b"")),
+        settings={family: struct.unpack(f"={len(data) // 4}i", data) for family, data in settings.items()},
+    )
+
+
+def _sysctl(name: str, unknown: int) -> int:
+    try:
+        return int((_PROC_SYS_NET / name).read_text())
+    except (OSError, ValueError):
+        return unknown
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, sys.byteorder)

@@ -1,0 +1,52 @@
+"""Tells that the way packets take may have changed: links, addresses, routes, rules, forwarding (rtnetlink(7))."""
+
+import errno
+
+from firewall.live.netlink import refusal
+from firewall.live.question import ROUTE, open_netlink
+
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+# RTNLGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, the same of IPv6, IPV4_NETCONF, IPV6_NETCONF, NEXTHOP.
+_GROUPS = (1, 5, 7, 8, 9, 11, 19, 24, 25, 32)
+_LARGEST_READ_BYTES = 64 * 1024
+
+
+class RouteChanges:
+    """A netlink socket that can be read once something has changed since the last ``drain``.
+
+    Path MTUs that the kernel learns, tables of netfilter and IPsec policies are not told.
+
+    Raises:
+        MachineError: the kernel refuses it.
+    """
+
+    def __init__(self) -> None:
+        self._socket = open_netlink(ROUTE)
+        try:
+            self._socket.bind((0, 0))  # who has no port is told nothing
+            for group in _GROUPS:
+                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        except OSError as error:
+            self._socket.close()
+            raise refusal("listen to", "changes of routes", error.errno or 0) from None
+
+    def fileno(self) -> int:
+        """Return the descriptor, for the event loop."""
+        return self._socket.fileno()
+
+    def drain(self) -> bool:
+        """Read all that waits; tell whether anything changed. More than the socket could hold is a change, too."""
+        changed = False
+        while True:
+            try:
+                changed |= bool(self._socket.recv(_LARGEST_READ_BYTES))
+            except BlockingIOError:
+                return changed
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                changed = True
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()

@@ -1,0 +1,121 @@
+"""Between which interfaces media may be handed on: each reason against it made in the kernel, seen, and undone."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from firewall.live.forwarding import Forwarding, ForwardingLink, survey
+from firewall.live.routing import interface_names
+from firewall.live.testbed import in_namespace
+from tests.live.conftest import Namespaces
+
+pytestmark = pytest.mark.netns
+
+SYSCTL_4, SYSCTL_6 = "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"
+
+
+def run(namespace: str, command: str) -> None:
+    subprocess.run(["ip", "netns", "exec", namespace, "sh", "-ec", command], check=True)
+
+
+def usable(namespace: str) -> dict[str, tuple[int, ...]]:
+    found = in_namespace(namespace, survey)
+    assert found.obstacle == ""
+    assert [link.index for link in found.links] == sorted(link.index for link in found.links)
+    return {link.name: link.versions for link in found.links}
+
+
+@pytest.fixture
+def fw(testbed: Namespaces) -> Iterator[str]:
+    """The testbed's firewall with one more cable, both ends of it here; a name may have a dot."""
+    run(testbed.fw, "ip link add x.0 type veth peer name x.1; ip link set x.0 up; ip link set x.1 up")
+    yield testbed.fw
+    run(testbed.fw, "ip link del x.0")
+
+
+def test_links_that_only_forward_are_named_with_their_size(testbed: Namespaces) -> None:
+    indices = {name: index for index, name in in_namespace(testbed.fw, interface_names).items()}
+    found = in_namespace(testbed.fw, survey)
+    assert found == Forwarding(
+        (ForwardingLink(indices["f0"], "f0", 1500, (4, 6)), ForwardingLink(indices["f1"], "f1", 1500, (4, 6)))
+    )
+
+
+def test_an_end_system_forwards_over_no_link(testbed: Namespaces) -> None:
+    assert usable(testbed.psap) == {}
+
+
+def test_an_obstacle_is_told_with_the_links(testbed: Namespaces) -> None:
+    run(testbed.fw, "nft 'table inet sosgate { chain c { type filter hook forward priority 7; }; }'")
+    try:
+        assert in_namespace(testbed.fw, survey).obstacle == ""
+        found = in_namespace(testbed.fw, lambda: survey(frozenset()))
+    finally:
+        run(testbed.fw, "nft delete table inet sosgate")
+    assert found.obstacle == 'the nftables table "inet sosgate" looks at forwarded packets, too'
+    assert [link.name for link in found.links] == ["f0", "f1"]
+
+
+@pytest.mark.parametrize(
+    ("make", "undo", "versions"),
+    [
+        ("ip link set x.0 down", "ip link set x.0 up", None),
+        ("ip link add link x.0 name m0 type macvlan", "ip link del m0", None),
+        ("ip link add b0 type bridge; ip link set x.0 master b0", "ip link del b0", None),
+        (f"echo 0 > {SYSCTL_4}/x.0/forwarding", f"echo 1 > {SYSCTL_4}/x.0/forwarding", (6,)),
+        (f"echo 0 > {SYSCTL_6}/x.0/forwarding", f"echo 1 > {SYSCTL_6}/x.0/forwarding", (4,)),
+        (
+            f"echo 0 > {SYSCTL_6}/all/forwarding; echo 1 > {SYSCTL_6}/x.0/forwarding",
+            f"echo 1 > {SYSCTL_6}/all/forwarding",
+            (4,),
+        ),
+        (f"echo 1 > {SYSCTL_6}/x.0/disable_ipv6", f"echo 0 > {SYSCTL_6}/x.0/disable_ipv6", (4,)),
+        (f"echo 1 > {SYSCTL_4}/x.0/rp_filter", f"echo 0 > {SYSCTL_4}/x.0/rp_filter", (6,)),
+        (f"echo 1 > {SYSCTL_4}/all/rp_filter", f"echo 0 > {SYSCTL_4}/all/rp_filter", (6,)),
+        (
+            f"echo 1 > {SYSCTL_4}/x.0/rp_filter; echo 0 > {SYSCTL_6}/x.0/forwarding",
+            f"echo 0 > {SYSCTL_4}/x.0/rp_filter; echo 1 > {SYSCTL_6}/x.0/forwarding",
+            None,
+        ),
+    ],
+)
+def test_a_link_on_which_more_is_done_is_left_out(
+    fw: str, make: str, undo: str, versions: tuple[int, ...] | None
+) -> None:
+    before = usable(fw)
+    assert before["x.0"] == before["x.1"] == (4, 6)
+    run(fw, make)
+    try:
+        found = usable(fw)
+    finally:
+        run(fw, undo)
+    assert found.get("x.0") == versions
+    assert usable(fw) == before
+
+
+@pytest.mark.parametrize(("of_all", "of_one"), [(2, 0), (1, 2), (2, 1)])
+def test_a_loose_reverse_path_filter_does_not_count(fw: str, of_all: int, of_one: int) -> None:
+    run(fw, f"echo {of_all} > {SYSCTL_4}/all/rp_filter; echo {of_one} > {SYSCTL_4}/x.0/rp_filter")
+    try:
+        assert usable(fw)["x.0"] == (4, 6)
+    finally:
+        run(fw, f"echo 0 > {SYSCTL_4}/all/rp_filter; echo 0 > {SYSCTL_4}/x.0/rp_filter")
+
+
+def test_a_link_that_is_no_ethernet_is_left_out(testbed: Namespaces) -> None:
+    for mode, is_usable in (("tun", False), ("tap", True)):
+        run(testbed.fw, f"ip tuntap add t0 mode {mode}; ip link set t0 up")
+        try:
+            assert ("t0" in usable(testbed.fw)) == is_usable
+        finally:
+            run(testbed.fw, f"ip tuntap del t0 mode {mode}")
+    assert sorted(usable(testbed.fw)) == ["f0", "f1"]
+
+
+def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
+    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firewall.live.forwarding._GET_LINK", 250)
+    found = in_namespace(testbed.fw, survey)
+    assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")

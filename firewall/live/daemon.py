@@ -116,6 +116,7 @@ class _Daemon:
                     self._media.show_life,
                     self._media.count,
                     self._media.sample,
+                    self._media.keep_fast_path,
                 )
             ]
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
@@ -280,6 +281,7 @@ class _Daemon:
             self._console.say(f"policy refused, the old one stays in force: {error}")
             return
         self._policy = policy
+        self._media.use_policy(policy)
         self._driver.tell(PolicyReplaced(policy))
         self._arm_timer()
         self._console.say(f"new policy in force: {self._summary()}")

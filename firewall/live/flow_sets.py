@@ -15,6 +15,9 @@ from firewall.engine.pinhole import Pinhole, PinholeKey, PinholeKind
 from firewall.net.ip import packed_address_text
 from firewall.ruleset.policy import Inspect
 
+TABLE = "sosgate"
+"""The name of our tables, whatever their family."""
+
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
 
@@ -37,8 +40,27 @@ COPYING = (*CHAIN_OF.values(), DROP_CHAIN)
 
 
 class Element(NamedTuple):
-    """Where a pinhole is in the kernel: the set, and the bytes of its key."""
+    """What a pinhole is to the kernel: the set, and the bytes of its key; in which part of the set, says a Place."""
 
+    set_name: str
+    key: bytes
+
+
+class Table(NamedTuple):
+    """A table of nftables. ``family``: NFPROTO_INET or NFPROTO_NETDEV."""
+
+    family: int
+    name: str
+
+
+INET_TABLE = Table(1, TABLE)
+NETDEV_TABLE = Table(5, TABLE)
+
+
+class Place(NamedTuple):
+    """Where an element is in the kernel."""
+
+    table: Table
     set_name: str
     key: bytes
 

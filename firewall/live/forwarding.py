@@ -1,7 +1,7 @@
 """Whether the kernel would do nothing with media but route and forward it: only then may it be handed on past that.
 
 What is handed from interface to interface at its ingress meets no table of others, no policy rule, no IPsec policy and
-no reverse path filter. So none of them may be there to be met; ``survey`` looks.
+no reverse path filter, and gets no priority. So none of them may be there to be met; ``survey`` looks.
 """
 
 import struct
@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from firewall.live.flow_sets import TABLE
 from firewall.live.netlink import attribute, parts
-from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
 from firewall.live.question import ROUTE, listed
 
@@ -27,6 +27,12 @@ _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _NAME, _MTU, _LOWER, _MASTER, _PER_FAMILY, _WITHOUT, _LOWER_NAMESPACE = 3, 4, 5, 10, 26, 29, 37
 _WITHOUT_COUNTS = attribute(_WITHOUT, struct.pack("=I", 1 << 3))  # RTEXT_FILTER_SKIP_STATS
 _ETHERNET, _UP = 1, 1
+# <linux/pkt_sched.h>, <linux/rtnetlink.h>: RTM_GETQDISC, struct tcmsg, TCA_KIND.
+_GET_QUEUE = 38
+_QUEUE = struct.Struct("=BxHiIII")  # family, -, index of the link, handle, parent, info
+_KIND = 1
+# Those that do not look at the priority that routing gives a packet by its DSCP.
+_QUEUES_WITHOUT_PRIORITIES = {b"noqueue", b"mq", b"fq_codel", b"fq", b"pfifo", b"bfifo", b"clsact", b"ingress"}
 # IFLA_INET_CONF, IFLA_INET6_CONF: numbers of 32 bits, at the places of <linux/ip.h> (from 1 on) and <linux/ipv6.h>.
 _AF_INET, _AF_INET6 = 2, 10
 _SETTINGS = {_AF_INET: 1, _AF_INET6: 2}
@@ -70,7 +76,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
         MachineError: the kernel gives no netlink socket.
     """
     try:
-        links = _links()
+        links, with_priorities = _links(), _links_with_priorities()
     except OSError as error:
         return Forwarding((), f"the kernel does not tell its interfaces ({error.strerror})")
     lower = {link.index: link.lower for link in links}
@@ -81,7 +87,9 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
     usable = [
         ForwardingLink(link.index, link.name, link.mtu, versions)
         for link in sorted(links, key=lambda link: link.index)
-        if link.is_plain and link.index not in stacked_on and (versions := _versions(link, filter_of_all, forwards_6))
+        if link.is_plain
+        and link.index not in stacked_on | with_priorities
+        and (versions := _versions(link, filter_of_all, forwards_6))
     ]
     return Forwarding(tuple(usable), obstacle(our_tables))
 
@@ -100,6 +108,13 @@ def _versions(link: _Link, filter_of_all: int, forwards_6: bool) -> tuple[Litera
 
 def _links() -> list[_Link]:
     return [_link(answer) for answer in listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)]
+
+
+def _links_with_priorities() -> set[int]:
+    """Return the indices of links on which packets wait by their priority."""
+    queues = listed(ROUTE, _GET_QUEUE, bytes(_QUEUE.size))
+    kinds = ((_QUEUE.unpack_from(queue)[2], parts(queue, _QUEUE.size).get(_KIND, b"")) for queue in queues)
+    return {index for index, kind in kinds if kind.rstrip(b"\0") not in _QUEUES_WITHOUT_PRIORITIES}
 
 
 def _link(answer: bytes) -> _Link:

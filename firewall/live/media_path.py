@@ -1,6 +1,7 @@
-"""Media as the daemon keeps it going: pinholes in the kernel, signs of life, counts, and copies of packets."""
+"""Media as the daemon keeps it going: pinholes in the kernel, signs of life, counts, copies of packets, short ways."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from firewall.engine.events import FlowsCounted, PinholesRecovered
@@ -8,8 +9,11 @@ from firewall.engine.pinhole import Pinhole
 from firewall.errors import MachineError
 from firewall.live import nftables
 from firewall.live.driver import Driver
+from firewall.live.fast_path import NO_FAST_TABLE, render_fast_table
+from firewall.live.forwarding import Forwarding, survey
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
+from firewall.live.route_changes import RouteChanges
 from firewall.live.sampling import SAMPLE_EVERY_S
 from firewall.ruleset.policy import Policy
 
@@ -17,13 +21,16 @@ _LIFE_EVERY_S = 1.0
 _COUNT_EVERY_S = 1.0
 _COUNT_SHARE = 0.05  # of one processor, at most
 _LEARN_S = 1.0
+_SURVEY_EVERY_S = 1.0
+_ROUTES_SETTLE_S = 0.02  # one change of the network is told as many
+_ROUTES_REST_S = 0.2
 
 
 class MediaPath:
     """What ``driver`` decides about media, in the kernel; ``say`` is told what the kernel refuses.
 
     ``told`` is called when the engine was told something. ``set_up_table`` comes first, then ``begin``, then
-    ``show_life``, ``count`` and ``sample`` run until ``end``, before the table is removed.
+    ``show_life``, ``count``, ``sample`` and ``keep_fast_path`` run until ``end``, before the table is removed.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
@@ -34,17 +41,16 @@ class MediaPath:
         self._told = told
         self._left: tuple[Pinhole, ...] = ()
         self._takeover = False
-        self._pinholes = Pinholes(say)
-        try:
+        self._interfaces: tuple[str, ...] | None = None
+        self._forwarding: tuple[Forwarding, tuple[str, ...] | None] | None = None
+        with contextlib.ExitStack() as opened:
+            self._pinholes = Pinholes(say)
+            opened.callback(self._pinholes.close)
             self._copies = MediaCopies()
-        except MachineError:
-            self._pinholes.close()
-            raise
-
-    def close(self) -> None:
-        """Let go of the kernel's sockets; its sets stay as they are."""
-        self._copies.close()
-        self._pinholes.close()
+            opened.callback(self._copies.close)
+            self._route_changes = RouteChanges()
+            opened.callback(self._route_changes.close)
+            self.close = opened.pop_all().close
 
     def status(self) -> PinholesStatus:
         """Return what ``sosgate ctl status`` says."""
@@ -54,6 +60,10 @@ class MediaPath:
         """Look names up anew: an interface may have been renamed."""
         self._copies.forget_interfaces()
 
+    def use_policy(self, policy: Policy) -> None:
+        """Hand media on from these interfaces alone, once ``keep_fast_path`` looks again."""
+        self._interfaces = nftables.zone_interfaces(policy)
+
     async def set_up_table(self, policy: Policy, left_over: bool) -> None:
         """Put the table in place; flows that an earlier run left in it stay without a gap.
 
@@ -61,6 +71,11 @@ class MediaPath:
             OperatorError: a zone names an interface that cannot be one.
             MachineError: nft is missing, or the kernel refused.
         """
+        await self._set_up_sets(policy, left_over)
+        self.use_policy(policy)
+        await self._look_at_forwarding()
+
+    async def _set_up_sets(self, policy: Policy, left_over: bool) -> None:
         anew = nftables.render_ruleset(policy)
         if not left_over:
             await asyncio.to_thread(nftables.apply_ruleset, anew)
@@ -104,8 +119,45 @@ class MediaPath:
             await asyncio.sleep(SAMPLE_EVERY_S)
             self._pinholes.sample()
 
+    async def keep_fast_path(self) -> None:
+        """Hand media at rest on at once, between interfaces where the kernel would do nothing else with it."""
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._route_changes.fileno(), changed.set)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _SURVEY_EVERY_S)
+                    await asyncio.sleep(_ROUTES_SETTLE_S)
+                    self._route_changes.drain()
+                    changed.clear()
+                    self._pinholes.follow_routes()
+                await self._look_at_forwarding()
+                await asyncio.sleep(_ROUTES_REST_S)
+        finally:
+            loop.remove_reader(self._route_changes.fileno())
+
+    async def _look_at_forwarding(self) -> None:
+        found = await asyncio.to_thread(survey)
+        if (found, self._interfaces) == self._forwarding:
+            return
+        self._forwarding = found, self._interfaces
+        self._pinholes.use_fast_path((), found.obstacle)
+        links, obstacle = found.links, found.obstacle
+        try:
+            if obstacle:
+                await _to_the_end(nftables.apply_ruleset, NO_FAST_TABLE)
+            else:
+                await _to_the_end(nftables.apply_ruleset, render_fast_table(links, self._interfaces))
+                self._pinholes.use_fast_path(links, "")
+        except MachineError as error:  # media goes the usual way
+            self._pinholes.use_fast_path((), obstacle or str(error))
+
     async def end(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the last counts; the sets are about to go."""
+        self._pinholes.use_fast_path((), "it stops")
+        with contextlib.suppress(MachineError):  # a kernel without such tables
+            await asyncio.to_thread(nftables.apply_ruleset, NO_FAST_TABLE)
         await self._count()
         loop.remove_reader(self._copies.fileno())
         self._driver.pinholes = None
@@ -118,3 +170,13 @@ class MediaPath:
     def _readable(self) -> None:
         self._driver.copied(self._copies.receive())
         self._told()
+
+
+async def _to_the_end(work: Callable[[str], None], script: str) -> None:
+    """Work in a thread, and wait for its end even when cancelled: it must not come after what follows."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, script))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,34 +1,28 @@
 """The open pinholes, and their elements in the kernel's sets: added, removed, counted, kept alive."""
 
 import asyncio
-import errno
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from itertools import product
 
 import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
-from firewall.live.flow_messages import (
-    Found,
-    add_element,
-    ask_for_counter,
-    ask_for_element,
-    ask_for_elements,
-    delete_element,
-    flush_set,
-    is_elements,
-    read_counter,
-    read_elements,
-    read_removed,
-)
+from firewall.live.fast_path import FAST_MS, FastPath, Way, element_beside
+from firewall.live.flow_changes import Addition, Change, Removal, carry_out
+from firewall.live.flow_messages import ACCEPTED, Found, add_element, address_value, delete_element, flush_set
+from firewall.live.flow_questions import FlowQuestions
 from firewall.live.flow_sets import (
     ACCEPT,
     CHAIN_OF,
     COPYING,
     DROP_CHAIN,
+    INET_TABLE,
+    NETDEV_TABLE,
     Element,
+    Place,
+    Table,
     comment_of,
     element_of,
     kernel_set,
@@ -36,19 +30,19 @@ from firewall.live.flow_sets import (
     read_comment,
     set_types,
 )
-from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
-from firewall.live.netlink import DONE, ERROR, NetfilterSocket, batch, error_code, messages, numbered
-from firewall.live.nftables import TABLE
-from firewall.live.sampling import SETTLED_PACKETS, Held, Sampling
+from firewall.live.forwarding import ForwardingLink
+from firewall.live.held_flow import Held
+from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS
+from firewall.live.netlink import NetfilterSocket, batch
+from firewall.live.sampling import SETTLED_PACKETS, Sampling
 
 ALIVE_MS = 3000
 """How long the kernel takes the daemon for alive after its last sign of life."""
 
-_ALIVE_ELEMENTS = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
+_ALIVE_PLACES = tuple(Place(INET_TABLE, ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
-_CHANGES_PER_TRANSACTION = 500
-_REPLACED_AT_ONCE = 200
-_ASKED_AT_ONCE = 100
+_RENEWED_AT_ONCE = 200
+_FOLLOWED_AT_ONCE = 100  # peers: each takes two questions of 50 us
 _BUFFER_BYTES = 4 * 1024 * 1024
 _INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
 
@@ -56,45 +50,16 @@ _INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
 class PinholesStatus(msgspec.Struct, frozen=True):
     """Media: pinholes open now, opened since the start, and elements that the kernel refused.
 
-    ``refused_packets`` are those that no pinhole fitted.
+    ``refused_packets`` are those that no pinhole fitted. ``fast`` pinholes have packets that are handed on at once;
+    ``no_fast_path`` says why none may have, "" where they may.
     """
 
     open: int
     opened: int
     failed: int
     refused_packets: int
-
-
-class _Change(msgspec.Struct, frozen=True):
-    """One message of a transaction. ``adds``: its refusal matters; what cannot be removed has gone by itself.
-
-    ``replaced``: what goes on to count where the ``removed`` element ends, having begun at ``packets`` and ``octets``;
-    the change after that adds it. ``chain`` is where packets of the removed element went.
-    """
-
-    adds: bool
-    data: bytes
-    replaced: Held | None = None
-    removed: Element | None = None
-    packets: int = 0
-    octets: int = 0
-    chain: str = ""
-
-    def is_move(self) -> bool:
-        """Tell whether it removes an element whose packets pass, or do not pass, as before where it is put then."""
-        return self.replaced is not None and (self.chain == DROP_CHAIN) == (self.replaced.chain == DROP_CHAIN)
-
-    def count_on(self, found: Found) -> None:
-        """Let the new element count on where the removed one has ended."""
-        if self.replaced is not None:
-            self.replaced.packets = self.replaced.before_packets = self.packets + found.packets
-            self.replaced.octets = self.replaced.before_octets = self.octets + found.octets
-
-    def undo(self) -> None:
-        """Take note that the element that was to be replaced is still there."""
-        if self.replaced is not None:
-            self.replaced.chain = self.chain
-            self.replaced.before_packets, self.replaced.before_octets = self.packets, self.octets
+    fast: int
+    no_fast_path: str
 
 
 class Pinholes:
@@ -109,7 +74,9 @@ class Pinholes:
         self.count_cost_s = 0.0
         self._say = say
         self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
-        self._questions = NetfilterSocket(receive_bytes=_BUFFER_BYTES)
+        self._questions = FlowQuestions()
+        self._fast_path = FastPath()
+        self._no_fast_path = "it was not looked at yet"
         self._held: dict[Element, Held] = {}
         self._sampling = Sampling(lambda element, held: self._held.get(element) is held)
         self._turn = 0
@@ -122,14 +89,17 @@ class Pinholes:
         """Let go of the kernel; the sets stay as they are."""
         self._changes.close()
         self._questions.close()
+        self._fast_path.close()
 
     def status(self) -> PinholesStatus:
         """Return what ``sosgate ctl status`` says."""
-        return PinholesStatus(len(self._held), self._opened, self._failed, self.refused_packets)
+        fast = sum(held.fast is not None for held in self._held.values())
+        counts = (len(self._held), self._opened, self._failed, self.refused_packets)
+        return PinholesStatus(*counts, fast, self._no_fast_path)
 
     def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
         """Remove and add elements; it is done in the kernel when this returns."""
-        out: list[_Change] = []
+        out: list[Change] = []
         for pinhole in closed:
             self._close(pinhole, out)
         for pinhole in opened:
@@ -149,10 +119,10 @@ class Pinholes:
         """
         if self._failing:
             return
-        out: list[_Change] = []
-        for element in _ALIVE_ELEMENTS:
-            out.append(_Change(False, delete_element(TABLE, element)))
-            out.append(_Change(True, add_element(TABLE, element, ALIVE_MS)))
+        out: list[Change] = []
+        for place in _ALIVE_PLACES:
+            out.append(Removal(delete_element(place), place))
+            out.append(Addition(add_element(place, ALIVE_MS)))
         self._commit(out)
 
     def recover(self, zones: tuple[str, ...]) -> tuple[Pinhole, ...]:
@@ -161,18 +131,18 @@ class Pinholes:
         That run's last sign of life is removed: until this one shows its own, nothing is dropped for want of a pinhole.
         So is what was copied of late: this run has seen none of it.
         """
-        self._commit(
-            [_Change(False, delete_element(TABLE, each)) for each in _ALIVE_ELEMENTS]
-            + [_Change(False, flush_set(TABLE, each)) for each in LIMITER_SETS]
-        )
+        for set_name in LIMITER_SETS:
+            self._changes.send(batch([flush_set(INET_TABLE, set_name)]))
+            self._changes.errors()
+        self._commit([Removal(delete_element(each), each) for each in _ALIVE_PLACES])
         for set_name, chain in product(set_types(zones), (ACCEPT, *COPYING)):
-            self._questions.send(ask_for_elements(TABLE, kernel_set(set_name, chain)))
-            is_last = False
-            while not is_last:
-                data = self._questions.receive()
-                is_last = data is None or _is_last(data)
-                for found in _elements(data or b"", whole=True):
+            for part in self._questions.elements(INET_TABLE, kernel_set(set_name, chain), whole=True):
+                for found in part:
                     self._take_over(Element(set_name, found.key), chain, found)
+        for set_name in self._questions.set_names(NETDEV_TABLE):
+            for part in self._questions.elements(NETDEV_TABLE, set_name, whole=True):
+                for found in part:
+                    self._take_over_fast(Place(NETDEV_TABLE, set_name, found.key), found)
         self._count_refused()
         self._refused_before += self.refused_packets
         self.refused_packets = 0
@@ -180,10 +150,32 @@ class Pinholes:
 
     def restore(self) -> None:
         """Add everything that is held anew, to sets that were made anew."""
-        out: list[_Change] = []
+        out: list[Change] = []
         for element, held in self._held.items():
-            held.before_packets, held.before_octets = held.packets, held.octets
+            held.end(is_fast=False)
             self._add(element, held, out)
+        self._commit(out)
+
+    def use_fast_path(self, links: Collection[ForwardingLink], no_fast_path: str) -> None:
+        """Hand packets on between these links from now on, or say why not: each flow from the next time it rests."""
+        self._no_fast_path = no_fast_path
+        self._fast_path.use(links)
+        out: list[Change] = []
+        for held in self._held.values():
+            self._end_fast(held, out)
+        self._commit(out)
+
+    def follow_routes(self) -> None:
+        """Have flows go where routes lead now; where that is many questions, as they rest the next time."""
+        self._fast_path.forget_routes()
+        fast = [(element, held) for element, held in self._held.items() if held.fast is not None]
+        are_few = len({held.pinhole.key.dst_ip for _, held in fast}) <= _FOLLOWED_AT_ONCE
+        out: list[Change] = []
+        for element, held in fast:
+            if not are_few or held.fast != self._way(element, held):
+                self._end_fast(held, out)
+                if are_few:
+                    self._add_fast(element, held, out)
         self._commit(out)
 
     async def count(self) -> tuple[FlowCount, ...]:
@@ -191,47 +183,54 @@ class Pinholes:
         self._turn += 1
         self.count_cost_s = 0.0
         grown: list[FlowCount] = []
-        for set_name, chain in {(element.set_name, held.chain) for element, held in self._held.items()}:
-            self._questions.send(ask_for_elements(TABLE, kernel_set(set_name, chain)))
-            is_last = False
-            while not is_last:
-                began_s = time.perf_counter()
-                data = self._questions.receive()
-                is_last = data is None or _is_last(data)
-                for found in _elements(data or b""):
-                    grown.extend(self._note(Element(set_name, found.key), found))
+        for table, name, set_name in self._sets_in_use():
+            began_s = time.perf_counter()
+            for part in self._questions.elements(table, name):
+                for found in part:
+                    grown.extend(self._note(Element(set_name, found.key), found, is_fast=table == NETDEV_TABLE))
                 self.count_cost_s += time.perf_counter() - began_s
                 await asyncio.sleep(0)
+                began_s = time.perf_counter()
         self._count_refused()
         self._refresh()
         return tuple(grown)
 
-    def _note(self, element: Element, found: Found) -> list[FlowCount]:
+    def _sets_in_use(self) -> set[tuple[Table, str, str]]:
+        """Return the table and name of each set that has elements, and the name by which they are known here."""
+        used = {(element.set_name, held.chain) for element, held in self._held.items()}
+        fast = {
+            (held.fast.place.set_name, element.set_name)
+            for element, held in self._held.items()
+            if held.fast is not None
+        }
+        return {
+            *((INET_TABLE, kernel_set(set_name, chain), set_name) for set_name, chain in used),
+            *((NETDEV_TABLE, name, set_name) for name, set_name in fast),
+        }
+
+    def _note(self, element: Element, found: Found, *, is_fast: bool) -> list[FlowCount]:
         """Note a count; one read before its element was replaced says nothing of the element that there is now."""
         held = self._held.get(element)
         if held is None or held.turn == self._turn:
             return []
-        packets = held.before_packets + found.packets
-        if packets > held.packets:
-            held.packets, held.octets = packets, held.before_octets + found.octets
-        return held.counts() if held.packets > held.told_packets else []
+        held.count(found, is_fast=is_fast)
+        return held.counts() if held.all_packets() > held.told_packets else []
 
     def _count_refused(self) -> None:
-        self._questions.send(ask_for_counter(TABLE, REFUSED_COUNTER))
-        data = self._questions.receive() or b""
-        for kind, _, start, end in messages(data):
-            counted = None if kind == ERROR else read_counter(data, start, end)
-            if counted is not None:
-                self.refused_packets = counted - self._refused_before
+        counted = self._questions.refused_packets()
+        if counted is not None:
+            self.refused_packets = counted - self._refused_before
 
     def _refresh(self) -> None:
         """Give elements that would soon time out another time, since the engine alone says what is closed; let flows
         rest whose beginning was seen."""
         now_s = time.monotonic()
-        out: list[_Change] = []
+        out: list[Change] = []
+        renewed = 0
         for element, held in self._held.items():
-            is_seen = held.may_rest(now_s) and held.passed() > SETTLED_PACKETS
-            if (is_seen or held.refresh_at_s <= now_s) and len(out) < 2 * _REPLACED_AT_ONCE:
+            is_seen = held.may_rest(now_s) and held.packets > SETTLED_PACKETS
+            if (is_seen or held.refresh_at_s <= now_s) and renewed < _RENEWED_AT_ONCE:
+                renewed += 1
                 if is_seen:
                     self._sampling.rest(element, held, now_s)
                 self._replace(element, held, out)
@@ -243,18 +242,18 @@ class Pinholes:
         Those that were silent stay where they are, until ``count`` finds that they are not any more.
         """
         now_s = time.monotonic()
-        out: list[_Change] = []
-        sampled = self._sampling.take_sampled(now_s)
+        out: list[Change] = []
+        sampled = self._sampling.sampled(now_s)
         self._read([element for element, _ in sampled])
         for element, held in sampled:
-            if held.passed():
+            if held.packets:
                 self._sampling.rest(element, held, now_s)
                 self._replace(element, held, out)
         for element, held in self._sampling.due(now_s):
             self._replace(element, held, out)
         self._commit(out)
 
-    def _open(self, pinhole: Pinhole, out: list[_Change]) -> None:
+    def _open(self, pinhole: Pinhole, out: list[Change]) -> None:
         if pinhole.key.transport != "UDP":
             return
         element = element_of(pinhole.key)
@@ -277,7 +276,7 @@ class Pinholes:
             held.turn_to(now_s, is_resting=False)
             self._replace(element, held, out)
 
-    def _close(self, pinhole: Pinhole, out: list[_Change]) -> None:
+    def _close(self, pinhole: Pinhole, out: list[Change]) -> None:
         if pinhole.key.transport != "UDP":
             return
         element = element_of(pinhole.key)
@@ -287,45 +286,59 @@ class Pinholes:
         held.keys.remove(pinhole.key)
         if not held.keys:
             del self._held[element]
-            out.append(_Change(False, delete_element(TABLE, _placed(element, held))))
+            places = [_placed(element, held)] + ([held.fast.place] if held.fast is not None else [])
+            out.extend(Removal(delete_element(place), place) for place in places)
 
-    def _replace(self, element: Element, held: Held, out: list[_Change]) -> None:
-        place = _placed(element, held)
-        removed = delete_element(TABLE, place)
-        out.append(_Change(False, removed, held, place, held.before_packets, held.before_octets, held.chain))
-        held.before_packets, held.before_octets = held.packets, held.octets
+    def _replace(self, element: Element, held: Held, out: list[Change]) -> None:
+        self._end_fast(held, out)
+        place, chain = _placed(element, held), held.chain
+        out.append(Removal(delete_element(place), place, held, *held.end(is_fast=False), chain=chain))
         held.turn = self._turn
         self._add(element, held, out)
+        self._add_fast(element, held, out)
 
-    def _add(self, element: Element, held: Held, out: list[_Change]) -> None:
+    def _add(self, element: Element, held: Held, out: list[Change]) -> None:
         pinhole = held.pinhole
         timeout_ms = max(_SHORTEST_TIMEOUT_MS, pinhole.timeout_ns // 1_000_000)
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
         chain = ACCEPT if held.is_resting else CHAIN_OF[pinhole.inspect]
         held.chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
-        added = add_element(
-            TABLE,
-            _placed(element, held),
-            timeout_ms,
-            is_accepted=held.chain == ACCEPT,
-            comment=comment_of(pinhole),
-        )
-        out.append(_Change(True, added))
+        value = ACCEPTED if held.chain == ACCEPT else b""
+        added = add_element(_placed(element, held), timeout_ms, value=value, comment=comment_of(pinhole))
+        out.append(Addition(added))
+
+    def _way(self, element: Element, held: Held) -> Way | None:
+        key = held.pinhole.key
+        if held.chain != ACCEPT or key.src_ip is None:
+            return None
+        return self._fast_path.way(element, key.src_ip, key.dst_ip)
+
+    def _add_fast(self, element: Element, held: Held, out: list[Change]) -> None:
+        way = held.fast = self._way(element, held)
+        if way is None:
+            return
+        now_s = time.monotonic()
+        held.turn = self._turn
+        held.fast_until_s = now_s + FAST_MS / 1000
+        held.refresh_at_s = min(held.refresh_at_s, now_s + FAST_MS / 2000)
+        value = address_value(way.next_hop)
+        added = add_element(way.place, FAST_MS, value=value, comment=comment_of(held.pinhole))
+        out.append(Addition(added, fast=held))
+
+    def _end_fast(self, held: Held, out: list[Change]) -> None:
+        way, held.fast = held.fast, None
+        if way is None:
+            return
+        known = held.end(is_fast=True)
+        if time.monotonic() < held.fast_until_s:
+            out.append(Removal(delete_element(way.place), way.place, held, *known, way=way))
 
     def _read(self, elements: list[Element]) -> None:
-        """Ask for a few elements, as many with one call as the kernel's answers find room."""
-        for start in range(0, len(elements), _ASKED_AT_ONCE):
-            self._read_some(elements[start : start + _ASKED_AT_ONCE])
-
-    def _read_some(self, elements: list[Element]) -> None:
-        self._changes.send(numbered([ask_for_element(TABLE, _placed(each, self._held[each])) for each in elements]))
-        while (data := self._changes.receive()) is not None:
-            for kind, number, start, end in messages(data):
-                if is_elements(kind) and 0 < number <= len(elements):
-                    held = self._held[elements[number - 1]]
-                    for found in read_elements(data, start, end):
-                        held.packets = held.before_packets + found.packets
-                        held.octets = held.before_octets + found.octets
+        asked = [(self._held[each], _placed(each, self._held[each]), False) for each in elements]
+        asked += [(held, held.fast.place, True) for held, *_ in asked if held.fast is not None]
+        for number, found in self._questions.counted([place for _, place, _ in asked]):
+            held, _, is_fast = asked[number]
+            held.count(found, is_fast=is_fast)
 
     def _take_over(self, element: Element, chain: str, found: Found) -> None:
         kind, src_zone, call_id = read_comment(found.comment)
@@ -353,74 +366,22 @@ class Pinholes:
         if chain == ACCEPT:
             self._sampling.rest(element, held, 0.0)  # its turn comes at once: nothing was seen of it here
 
-    def _commit(self, out: list[_Change]) -> None:
-        """Have the kernel carry out changes, all at once where it takes all of them.
+    def _take_over_fast(self, place: Place, found: Found) -> None:
+        held = self._held.get(element_beside(place))
+        if held is not None:
+            held.fast = Way(place, b"")  # to no neighbour that there is: it ends when this run has looked at the routes
+            held.fast_until_s = time.monotonic() + found.left_ms / 1000
+            held.count(found, is_fast=True)
+            held.told_packets = held.all_packets()
 
-        One that it refuses would spoil the others: it is left out, and they are sent again. What it was to replace
-        stays, lest the media of a call be refused for want of memory.
-        """
-        for start in range(0, len(out), _CHANGES_PER_TRANSACTION):
-            left = out[start : start + _CHANGES_PER_TRANSACTION]
-            while left:
-                refused = self._send(left)
-                if not refused:
-                    self._failing = self._failing and not any(change.adds for change in left)
-                    break
-                if 0 in refused:  # it is none of them that the kernel dislikes
-                    self._note_failures([refused[0]] * len(left))
-                    for change in left:
-                        change.undo()
-                    break
-                self._note_failures([code for number, code in refused.items() if left[number - 1].adds])
-                left = _without(left, refused)
-
-    def _send(self, changes: list[_Change]) -> dict[int, int]:
-        """Return what the kernel refused: number of the change → errno, 0 → the errno of all."""
-        try:
-            self._changes.send(batch([change.data for change in changes]))
-        except OSError as error:
-            return {0: error.errno or errno.EIO}
-        refused: dict[int, int] = {}
-        replaced = {change.removed: change for change in changes if change.removed is not None}
-        while (data := self._changes.receive()) is not None:
-            for kind, number, start, end in messages(data):
-                if kind == ERROR and (code := error_code(data, start)):
-                    refused[number] = code
-                for set_name, found in read_removed(kind, data, start, end):
-                    change = replaced.get(Element(set_name, found.key))
-                    if change is not None:
-                        change.count_on(found)
-        return refused
-
-    def _note_failures(self, codes: list[int]) -> None:
-        if not codes:
-            return
-        self._failed += len(codes)
-        if not self._failing:
-            self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {os.strerror(codes[0])}")
-        self._failing = True
+    def _commit(self, out: list[Change]) -> None:
+        outcome = carry_out(self._changes, out)
+        self._failed += len(outcome.refused)
+        if outcome.refused and not self._failing:
+            cause = os.strerror(outcome.refused[0])
+            self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {cause}")
+        self._failing = (self._failing or bool(outcome.refused)) and not outcome.has_added
 
 
-def _without(changes: list[_Change], refused: Collection[int]) -> list[_Change]:
-    """Return the changes but those refused; an element stays that would only be moved, but not to where it should."""
-    left: list[_Change] = []
-    for number, change in enumerate(changes, 1):
-        if number not in refused:
-            left.append(change)
-        elif change.adds and number - 1 not in refused and left and left[-1].is_move():
-            left.pop().undo()
-    return left
-
-
-def _placed(element: Element, held: Held) -> Element:
-    return Element(kernel_set(element.set_name, held.chain), element.key)
-
-
-def _elements(data: bytes, *, whole: bool = False) -> Iterator[Found]:
-    for kind, _, start, end in messages(data):
-        if is_elements(kind):
-            yield from read_elements(data, start, end, whole=whole)
-
-
-def _is_last(data: bytes) -> bool:
-    return any(kind in (DONE, ERROR) for kind, *_ in messages(data))
+def _placed(element: Element, held: Held) -> Place:
+    return Place(INET_TABLE, kernel_set(element.set_name, held.chain), element.key)

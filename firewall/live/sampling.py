@@ -8,10 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
-from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live.flow_sets import Element
+from firewall.live.held_flow import Held
 
 SETTLED_PACKETS = 20
 """After how many packets through the chain that copies the beginning of a flow was seen."""
@@ -20,50 +18,15 @@ REST_S = 2.0
 """How long a flow rests. The kernel copies one packet in that time (``media_chains``), so that of a flow which begins
 to rest just before its next copy nothing stays unseen for five seconds."""
 
-SAMPLE_EVERY_S = 0.2
-"""How often flows are put into that chain, and how long they stay in it: several packets of speech."""
+SAMPLE_EVERY_S = 0.05
+"""How often flows are put into that chain, and taken out again after a packet of theirs has passed."""
+
+SAMPLE_FOR_S = 0.2
+"""How long a flow waits there for a packet."""
 
 SAMPLED_AT_ONCE = 160
-"""How many at most: a flow takes some 0.12 ms each time, its copy included, so all of these a tenth of a processor."""
-
-
-class Held(msgspec.Struct):
-    """One element of ours. ``keys``: the pinholes it is, nearly always one. ``before_*``: what elements that this one
-    took the place of had counted. ``told_packets``: the count that was told last. ``turn``: the count during which it
-    was added. ``is_resting``: no packets are copied at present; ``turned_at_s``: when that last changed;
-    ``watched_until_s``: it does not rest before. ``chain`` is where its packets go."""
-
-    pinhole: Pinhole
-    keys: list[PinholeKey]
-    turn: int
-    chain: str = ""
-    refresh_at_s: float = 0.0
-    is_resting: bool = False
-    turned_at_s: float = 0.0
-    watched_until_s: float = 0.0
-    before_packets: int = 0
-    before_octets: int = 0
-    packets: int = 0
-    octets: int = 0
-    told_packets: int = 0
-
-    def may_rest(self, now_s: float) -> bool:
-        """Tell whether packets that are copied need not be."""
-        is_needed = self.pinhole.inspect == "all" or self.watched_until_s > now_s
-        return not self.is_resting and self.pinhole.verdict == "allow" and not is_needed
-
-    def turn_to(self, now_s: float, *, is_resting: bool) -> None:
-        """Have no packets copied from now on, or again."""
-        self.is_resting, self.turned_at_s = is_resting, now_s
-
-    def passed(self) -> int:
-        """Return how many packets went where its packets go now."""
-        return self.packets - self.before_packets
-
-    def counts(self) -> list[FlowCount]:
-        """Return what is known, for each pinhole, as told from now on."""
-        self.told_packets = self.packets
-        return [FlowCount(key, self.packets, self.octets) for key in self.keys]
+SAMPLED_EACH_TIME = 40
+"""How many at most. A flow takes some 0.12 ms each time, its copy included, so these a tenth of a processor."""
 
 
 class _Turn(NamedTuple):
@@ -90,17 +53,25 @@ class Sampling:
 
     def due(self, now_s: float) -> list[tuple[Element, Held]]:
         """Return flows that have rested, the longest first, and take note that packets of them are copied now."""
-        while self._resting and len(self._sampled) < SAMPLED_AT_ONCE and self._resting[0].at_s + REST_S <= now_s:
+        self._sampled = [each for each in self._sampled if self._is_current(each)]
+        room = min(SAMPLED_EACH_TIME, SAMPLED_AT_ONCE - len(self._sampled))
+        due: list[tuple[Element, Held]] = []
+        while self._resting and len(due) < room and self._resting[0].at_s + REST_S <= now_s:
             turn = self._resting.popleft()
             if self._is_current(turn) and turn.held.is_resting:
                 turn.held.turn_to(now_s, is_resting=False)
                 self._sampled.append(turn._replace(at_s=now_s))
-        return [(element, held) for _, element, held in self._sampled]
+                due.append((turn.element, turn.held))
+        return due
 
-    def take_sampled(self, now_s: float) -> list[tuple[Element, Held]]:
-        """Return, once, the flows that were ``due`` last and may rest again once a packet of them has passed."""
-        sampled, self._sampled = self._sampled, []
-        return [(each.element, each.held) for each in sampled if self._is_current(each) and each.held.may_rest(now_s)]
+    def sampled(self, now_s: float) -> list[tuple[Element, Held]]:
+        """Return the flows of which packets are copied, and may rest again once one of them has passed.
+
+        Those that have waited long enough are returned for the last time.
+        """
+        current = [each for each in self._sampled if self._is_current(each) and each.held.may_rest(now_s)]
+        self._sampled = [each for each in current if each.at_s + SAMPLE_FOR_S > now_s]
+        return [(each.element, each.held) for each in current]
 
     def _is_current(self, turn: _Turn) -> bool:
         return turn.at_s == turn.held.turned_at_s and self._is_held(turn.element, turn.held)

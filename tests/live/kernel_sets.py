@@ -14,7 +14,9 @@ import pytest
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
+from firewall.live.fast_path import NO_FAST_TABLE, render_fast_table
 from firewall.live.flow_sets import ACCEPT, COPYING, kernel_set
+from firewall.live.forwarding import survey
 from firewall.live.nftables import render_ruleset
 from firewall.live.pinholes import Pinholes
 from firewall.live.sampling import SAMPLE_EVERY_S
@@ -58,6 +60,22 @@ class Kernel:
         """Where packets of each element go, by port."""
         return [each["goto"] for each in sorted(self.elements(), key=lambda each: each["key"][2])]
 
+    def fast(self, link: str = "f1", family: int = 4) -> dict[int, tuple[str, int]]:
+        """The elements whose packets are handed on to a link: by port, to whom, and how many there were."""
+        index = live_testbed.in_namespace(self.namespace, lambda: socket.if_nametoindex(link))
+        listed = json.loads(self.nft("-j", "list", "map", "netdev", "sosgate", f"fast{family}_{index}"))["nftables"]
+        elements = next(part["map"] for part in listed if "map" in part).get("elem", [])
+        return {
+            int(each["elem"]["val"]["concat"][2]): (next_hop, each["elem"]["counter"]["packets"])
+            for each, next_hop in elements
+        }
+
+    def open_fast_path(self) -> None:
+        """Let flows that rest take the fast path."""
+        links = live_testbed.in_namespace(self.namespace, survey).links
+        self.nft("-f", "-", script=render_fast_table(links, None))
+        self.pinholes.use_fast_path(links, "")
+
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
         return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))
@@ -73,7 +91,7 @@ def kernel_in(namespace: str) -> Iterator[Kernel]:
     try:
         yield kernel
     finally:
-        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n")
+        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n" + NO_FAST_TABLE)
         pinholes.close()
 
 

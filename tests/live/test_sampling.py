@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
+from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import sampling
 from firewall.live.flow_sets import Element, element_of
-from firewall.live.sampling import REST_S, Held, Sampling
+from firewall.live.held_flow import Held
+from firewall.live.sampling import REST_S, SAMPLE_FOR_S, Sampling
 
 
 class Flows:
@@ -27,7 +28,7 @@ class Flows:
         return [held.pinhole.key.dst_port for _, held in self.sampling.due(at_s)]
 
     def sampled(self, at_s: float = REST_S) -> list[int]:
-        return [held.pinhole.key.dst_port for _, held in self.sampling.take_sampled(at_s)]
+        return [held.pinhole.key.dst_port for _, held in self.sampling.sampled(at_s)]
 
 
 def test_a_flow_is_copied_again_once_it_has_rested() -> None:
@@ -36,8 +37,18 @@ def test_a_flow_is_copied_again_once_it_has_rested() -> None:
     flows.rest(2, at_s=1)
     assert flows.due(REST_S - 0.1) == []
     assert flows.due(REST_S) == [1]
-    assert (flows.sampled(), flows.sampled()) == ([1], [])
+    assert flows.sampled() == [1]
+    flows.rest(1, at_s=REST_S)
+    assert flows.sampled() == []
     assert flows.due(REST_S + 1) == [2]
+
+
+def test_a_flow_without_a_packet_is_waited_for_a_moment() -> None:
+    flows = Flows()
+    flows.rest(1)
+    assert flows.due(REST_S) == [1]
+    waited_s = [REST_S + part * SAMPLE_FOR_S for part in (0.3, 0.9, 1.0, 1.1)]
+    assert [flows.sampled(at_s) for at_s in waited_s] == [[1], [1], [1], []]
 
 
 def test_what_the_rules_look_at_only_once_or_always_has_no_turn() -> None:
@@ -48,15 +59,17 @@ def test_what_the_rules_look_at_only_once_or_always_has_no_turn() -> None:
     assert not Held(Pinhole(key, "rtp", "c", 1, inspect="all"), [key], 0).may_rest(0)
 
 
-def test_so_many_at_once_and_none_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "SAMPLED_AT_ONCE", 2)
+def test_so_many_each_time_so_many_at_once_and_none_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "SAMPLED_EACH_TIME", 2)
+    monkeypatch.setattr(sampling, "SAMPLED_AT_ONCE", 3)
     flows = Flows()
     flows.rest(1, 2, 3, 4, 5)
-    seen = []
-    for _ in range(3):
-        seen.append(flows.due(REST_S))
-        flows.sampled()
-    assert seen == [[1, 2], [3, 4], [5]]
+    assert [flows.due(REST_S) for _ in range(3)] == [[1, 2], [3], []]
+    flows.rest(2, at_s=REST_S)
+    flows.sampled()
+    assert [flows.due(REST_S) for _ in range(2)] == [[4], []]
+    flows.sampled(REST_S + SAMPLE_FOR_S)
+    assert flows.due(REST_S) == [5]
 
 
 def test_what_has_closed_or_changed_since_has_its_turn_no_more() -> None:
@@ -68,11 +81,3 @@ def test_what_has_closed_or_changed_since_has_its_turn_no_more() -> None:
     assert flows.due(REST_S) == [3]
     flows.held[list(flows.held)[-1]].turned_at_s = 4.0
     assert flows.sampled() == []
-
-
-def test_what_is_told_is_told_once_and_what_passed_is_what_the_present_element_counted() -> None:
-    key = PinholeKey("UDP", None, None, None, "192.0.2.2", 1)
-    held = Held(Pinhole(key, "rtp", "c", 1), [key], 0, before_packets=7, packets=9, octets=300)
-    assert held.passed() == 2
-    assert held.counts() == [FlowCount(key, 9, 300)]
-    assert held.told_packets == 9

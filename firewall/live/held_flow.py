@@ -1,0 +1,79 @@
+"""One pinhole in the kernel as the daemon knows it: where its packets go at present, and what was counted of them."""
+
+import msgspec
+
+from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
+from firewall.live.fast_path import Way
+from firewall.live.flow_messages import Found
+
+
+class Held(msgspec.Struct):
+    """One element of ours. ``keys``: the pinholes it is, nearly always one. ``turn``: the count during which it was
+    added. ``chain`` is where its packets go; ``is_resting``: no packets are copied at present; ``turned_at_s``: when
+    that last changed; ``watched_until_s``: it does not rest before.
+
+    ``packets`` and ``octets`` are what the element itself has counted. ``fast`` is the way of the element beside it,
+    whose packets are handed on at once until ``fast_until_s``, with counts of its own. ``ended_*``: what elements had
+    counted that this one, or that one, took the place of. ``told_packets``: the count that was told last.
+    """
+
+    pinhole: Pinhole
+    keys: list[PinholeKey]
+    turn: int
+    chain: str = ""
+    refresh_at_s: float = 0.0
+    is_resting: bool = False
+    turned_at_s: float = 0.0
+    watched_until_s: float = 0.0
+    packets: int = 0
+    octets: int = 0
+    fast: Way | None = None
+    fast_until_s: float = 0.0
+    fast_packets: int = 0
+    fast_octets: int = 0
+    ended_packets: int = 0
+    ended_octets: int = 0
+    told_packets: int = 0
+
+    def may_rest(self, now_s: float) -> bool:
+        """Tell whether packets that are copied need not be."""
+        is_needed = self.pinhole.inspect == "all" or self.watched_until_s > now_s
+        return not self.is_resting and self.pinhole.verdict == "allow" and not is_needed
+
+    def turn_to(self, now_s: float, *, is_resting: bool) -> None:
+        """Have no packets copied from now on, or again."""
+        self.is_resting, self.turned_at_s = is_resting, now_s
+
+    def count(self, found: Found, *, is_fast: bool) -> None:
+        """Take note of what one of the two elements has counted by now; what was read before the last note is older."""
+        if is_fast:
+            if found.packets > self.fast_packets:
+                self.fast_packets, self.fast_octets = found.packets, found.octets
+        elif found.packets > self.packets:
+            self.packets, self.octets = found.packets, found.octets
+
+    def end(self, *, is_fast: bool) -> tuple[int, int]:
+        """Let the counts of one of the two elements be those of one that has ended; return them as they were known."""
+        if is_fast:
+            known = self.fast_packets, self.fast_octets
+            self.fast_packets = self.fast_octets = 0
+        else:
+            known = self.packets, self.octets
+            self.packets = self.octets = 0
+        self.add_ended(*known)
+        return known
+
+    def add_ended(self, packets: int, octets: int) -> None:
+        """Have elements that have ended counted so many more, or fewer."""
+        self.ended_packets += packets
+        self.ended_octets += octets
+
+    def all_packets(self) -> int:
+        """Return how many packets were counted, wherever they went."""
+        return self.ended_packets + self.packets + self.fast_packets
+
+    def counts(self) -> list[FlowCount]:
+        """Return what is known, for each pinhole, as told from now on."""
+        self.told_packets = self.all_packets()
+        octets = self.ended_octets + self.octets + self.fast_octets
+        return [FlowCount(key, self.told_packets, octets) for key in self.keys]

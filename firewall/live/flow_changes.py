@@ -9,9 +9,8 @@ from collections.abc import Collection
 
 import msgspec
 
-from firewall.live.fast_path import Way
 from firewall.live.flow_messages import Found, read_removed
-from firewall.live.flow_sets import DROP_CHAIN, Place
+from firewall.live.flow_sets import DROP_CHAIN, Element
 from firewall.live.held_flow import Held
 from firewall.live.netlink import ERROR, NetfilterSocket, batch, error_code, messages
 
@@ -19,39 +18,27 @@ _CHANGES_PER_TRANSACTION = 500
 
 
 class Addition(msgspec.Struct, frozen=True):
-    """An element is added; ``fast``: one that only makes the flow's way shorter, so that its refusal does no harm."""
+    """An element is added."""
 
     data: bytes
-    fast: Held | None = None
-
-    def undo(self) -> None:
-        """Take note that there is no such element."""
-        if self.fast is not None:
-            self.fast.fast = None
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """An element is removed; what cannot be removed has gone by itself.
+    """An element is removed from where the kernel has it; what cannot be removed has gone by itself.
 
-    ``held`` goes on counting; it knew ``packets`` and ``octets`` of this element. Its packets went to a ``chain``, or
-    their ``way`` at once.
+    ``held`` goes on counting; it knew ``packets`` and ``octets`` of this element, whose packets went to ``chain``.
     """
 
     data: bytes
-    place: Place
+    place: Element
     held: Held | None = None
     packets: int = 0
     octets: int = 0
     chain: str = ""
-    way: Way | None = None
 
     def is_move(self) -> bool:
         """Tell whether the element's packets pass, or do not pass, as before where it is put then."""
-        return (
-            self.held is not None
-            and self.way is None
-            and ((self.chain == DROP_CHAIN) == (self.held.chain == DROP_CHAIN))
-        )
+        return self.held is not None and (self.chain == DROP_CHAIN) == (self.held.chain == DROP_CHAIN)
 
     def count_on(self, found: Found) -> None:
         """Take note of what it had counted when it ended."""
@@ -60,13 +47,9 @@ class Removal(msgspec.Struct, frozen=True):
 
     def undo(self) -> None:
         """Take note that the element is still there."""
-        if self.held is None:
-            return
-        self.held.add_ended(-self.packets, -self.octets)
-        self.held.count(Found(self.place.key, self.packets, self.octets), is_fast=self.way is not None)
-        if self.way is not None:
-            self.held.fast = self.way
-        else:
+        if self.held is not None:
+            self.held.add_ended(-self.packets, -self.octets)
+            self.held.count(self.packets, self.octets)
             self.held.chain = self.chain
 
 
@@ -89,20 +72,17 @@ def carry_out(kernel: NetfilterSocket, changes: list[Change]) -> Outcome:
         while left:
             codes = _send(kernel, left)
             if not codes:
-                has_added = has_added or any(_matters(change) for change in left)
+                has_added = has_added or any(isinstance(change, Addition) for change in left)
                 break
             if 0 in codes:  # it is none of them that the kernel dislikes
                 refused.extend([codes[0]] * len(left))
-                for change in reversed(left):
-                    change.undo()
+                for change in left:
+                    if isinstance(change, Removal):
+                        change.undo()
                 break
-            refused.extend(code for number, code in codes.items() if _matters(left[number - 1]))
+            refused.extend(code for number, code in codes.items() if isinstance(left[number - 1], Addition))
             left = _without(left, codes)
     return Outcome(tuple(refused), has_added)
-
-
-def _matters(change: Change) -> bool:
-    return isinstance(change, Addition) and change.fast is None
 
 
 def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:
@@ -112,13 +92,13 @@ def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:
     except OSError as error:
         return {0: error.errno or errno.EIO}
     refused: dict[int, int] = {}
-    removed = {change.place[1:]: change for change in changes if isinstance(change, Removal)}
+    removed = {change.place: change for change in changes if isinstance(change, Removal)}
     while (data := kernel.receive()) is not None:
         for kind, number, start, end in messages(data):
             if kind == ERROR and (code := error_code(data, start)):
                 refused[number] = code
             for set_name, found in read_removed(kind, data, start, end):
-                change = removed.get((set_name, found.key))
+                change = removed.get(Element(set_name, found.key))
                 if change is not None:
                     change.count_on(found)
     return refused
@@ -130,19 +110,9 @@ def _without(changes: list[Change], refused: Collection[int]) -> list[Change]:
     for number, change in enumerate(changes, 1):
         if number not in refused:
             left.append(change)
-            continue
-        match change:
-            case Addition():
-                change.undo()
-                before = left[-1] if left else None
-                if (
-                    change.fast is None
-                    and number - 1 not in refused
-                    and isinstance(before, Removal)
-                    and before.is_move()
-                ):
-                    before.undo()
-                    left.pop()
-            case Removal():
-                pass  # it has gone by itself, and what it had counted is as it was known
+        elif isinstance(change, Addition) and number - 1 not in refused and left:
+            before = left[-1]
+            if isinstance(before, Removal) and before.is_move():
+                before.undo()
+                left.pop()
     return left

@@ -6,17 +6,15 @@ from functools import lru_cache
 
 import msgspec
 
-from firewall.live.flow_sets import Place, Table
+from firewall.live.flow_sets import Element
 from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
-_GET_SET, _NEW_SET = 10, 9
 _GET_OBJECT = 19
+_NFPROTO_INET = 1
 
 # NFTA_SET_ELEM_LIST_*
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-# NFTA_SET_*
-_SET_TABLE, _SET_NAME = 1, 2
 # NFTA_SET_ELEM_*
 _KEY, _DATA, _TIMEOUT, _EXPIRATION, _USER_DATA, _EXPRESSION = 1, 2, 4, 5, 6, 7
 # NFTA_LIST_ELEM, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*
@@ -25,9 +23,7 @@ _BYTES, _PACKETS = 1, 2
 # NFTA_OBJ_*
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER_TYPE = 1, 2, 3, 4, 1
 
-ACCEPTED = nested(_DATA, nested(_VERDICT, attribute(_CODE, struct.pack(">i", 1))))  # NF_ACCEPT
-"""What a map says about an element whose packets are accepted."""
-
+_ACCEPTED = nested(_DATA, nested(_VERDICT, attribute(_CODE, struct.pack(">i", 1))))  # NF_ACCEPT
 _NUMBER = struct.Struct(">Q")
 
 
@@ -44,78 +40,60 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 @lru_cache(maxsize=256)
-def _in_set(table: Table, set_name: str) -> bytes:
-    return text(_LIST_TABLE, table.name) + text(_LIST_SET, set_name)
+def _in_set(table: str, set_name: str) -> bytes:
+    return text(_LIST_TABLE, table) + text(_LIST_SET, set_name)
 
 
-def _about_elements(kind: int, flags: int, table: Table, set_name: str, elements: bytes = b"") -> bytes:
-    return message(NFTABLES, kind, flags, 0, _in_set(table, set_name) + elements, family=table.family)
-
-
-def _about_element(kind: int, flags: int, place: Place, *said: bytes) -> bytes:
-    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, place.key)), *said)
-    return _about_elements(kind, flags, place.table, place.set_name, nested(_LIST_ELEMENTS, item))
-
-
-def address_value(packed: bytes) -> bytes:
-    """Return what a map of addresses says about an element."""
-    return nested(_DATA, attribute(_VALUE, packed))
-
-
-def add_element(place: Place, timeout_ms: int, *, value: bytes = b"", comment: str = "") -> bytes:
-    """Return the message that adds an element for a time; ``value``: what a map says about it."""
-    parts = [value] if value else []
+def add_element(
+    table: str, element: Element, timeout_ms: int, *, is_accepted: bool = False, comment: str = ""
+) -> bytes:
+    """Return the message that adds an element for a time; ``is_accepted``: to a map, which accepts its packets."""
+    parts = [nested(_KEY, attribute(_VALUE, element.key))]
+    if is_accepted:
+        parts.append(_ACCEPTED)
     parts.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
     if comment:
         said = comment.encode() + b"\0"
         parts.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
-    return _about_element(_NEW_ELEMENT, CREATE, place, *parts)
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, nested(_ITEM, *parts))
+    return message(NFTABLES, _NEW_ELEMENT, CREATE, 0, body, family=_NFPROTO_INET)
 
 
-def delete_element(place: Place) -> bytes:
+def delete_element(table: str, element: Element) -> bytes:
     """Return the message that removes an element; the kernel refuses it where there is none.
 
     It answers with the element as it was at the end (``read_removed``), with its last counts.
     """
-    return _about_element(_DELETE_ELEMENT, ECHO, place)
+    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
+    return message(NFTABLES, _DELETE_ELEMENT, ECHO, 0, body, family=_NFPROTO_INET)
 
 
-def flush_set(table: Table, set_name: str) -> bytes:
+def flush_set(table: str, set_name: str) -> bytes:
     """Return the message that removes every element of a set."""
-    return _about_elements(_DELETE_ELEMENT, 0, table, set_name)
+    return message(NFTABLES, _DELETE_ELEMENT, 0, 0, _in_set(table, set_name), family=_NFPROTO_INET)
 
 
-def ask_for_sets(table: Table) -> bytes:
-    """Return the message that asks for the names of a table's sets."""
-    return message(NFTABLES, _GET_SET, DUMP, 0, text(_SET_TABLE, table.name), family=table.family)
-
-
-def ask_for_elements(table: Table, set_name: str) -> bytes:
+def ask_for_elements(table: str, set_name: str) -> bytes:
     """Return the message that asks for every element of a set."""
-    return _about_elements(_GET_ELEMENT, DUMP, table, set_name)
+    return message(NFTABLES, _GET_ELEMENT, DUMP, 0, _in_set(table, set_name), family=_NFPROTO_INET)
 
 
-def ask_for_element(place: Place) -> bytes:
+def ask_for_element(table: str, element: Element) -> bytes:
     """Return the message that asks for one element."""
-    return _about_element(_GET_ELEMENT, 0, place)
+    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
+    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
+    return message(NFTABLES, _GET_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
 
 
-def ask_for_counter(table: Table, name: str) -> bytes:
+def ask_for_counter(table: str, name: str) -> bytes:
     """Return the message that asks for a named counter."""
     body = (
-        text(_OBJECT_TABLE, table.name)
+        text(_OBJECT_TABLE, table)
         + text(_OBJECT_NAME, name)
         + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER_TYPE))
     )
-    return message(NFTABLES, _GET_OBJECT, 0, 0, body, family=table.family)
-
-
-def read_set_name(kind: int, data: bytes, start: int, end: int) -> str | None:
-    """Return the name of the set that a message tells, None where it tells none."""
-    if kind != NFTABLES << 8 | _NEW_SET:
-        return None
-    names = (data[first : last - 1] for part, first, last in attributes(data, start, end) if part == _SET_NAME)
-    return next(names, b"").decode(errors="replace")
+    return message(NFTABLES, _GET_OBJECT, 0, 0, body, family=_NFPROTO_INET)
 
 
 def is_elements(kind: int) -> bool:

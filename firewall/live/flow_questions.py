@@ -7,15 +7,14 @@ from firewall.live.flow_messages import (
     ask_for_counter,
     ask_for_element,
     ask_for_elements,
-    ask_for_sets,
     is_elements,
     read_counter,
     read_elements,
-    read_set_name,
 )
-from firewall.live.flow_sets import INET_TABLE, Place, Table
+from firewall.live.flow_sets import Element
 from firewall.live.media_chains import REFUSED_COUNTER
 from firewall.live.netlink import DONE, ERROR, NetfilterSocket, messages, numbered
+from firewall.live.nftables import TABLE
 
 _ASKED_AT_ONCE = 100
 _BUFFER_BYTES = 4 * 1024 * 1024
@@ -38,9 +37,9 @@ class FlowQuestions:
         self._listing.close()
         self._socket.close()
 
-    def elements(self, table: Table, set_name: str, *, whole: bool = False) -> Iterator[list[Found]]:
+    def elements(self, set_name: str, *, whole: bool = False) -> Iterator[list[Found]]:
         """Give the elements of a set, in the parts in which the kernel tells them; none where there is no such set."""
-        for data in self._listed(ask_for_elements(table, set_name)):
+        for data in self._listed(ask_for_elements(TABLE, set_name)):
             yield [
                 found
                 for kind, _, start, end in messages(data)
@@ -48,20 +47,14 @@ class FlowQuestions:
                 for found in read_elements(data, start, end, whole=whole)
             ]
 
-    def set_names(self, table: Table) -> list[str]:
-        """Return the names of a table's sets; none where there is no such table."""
-        parts = self._listed(ask_for_sets(table))
-        names = (read_set_name(kind, data, start, end) for data in parts for kind, _, start, end in messages(data))
-        return [name for name in names if name is not None]
-
-    def counted(self, places: Sequence[Place]) -> Iterator[tuple[int, Found]]:
+    def counted(self, places: Sequence[Element]) -> Iterator[tuple[int, Found]]:
         """Give what is found of a few elements, each with its number in ``places``.
 
         As many are asked for with one call as the kernel's answers find room.
         """
         for first in range(0, len(places), _ASKED_AT_ONCE):
             asked = places[first : first + _ASKED_AT_ONCE]
-            self._socket.send(numbered([ask_for_element(place) for place in asked]))
+            self._socket.send(numbered([ask_for_element(TABLE, place) for place in asked]))
             while (data := self._socket.receive()) is not None:
                 for kind, number, start, end in messages(data):
                     if is_elements(kind) and 0 < number <= len(asked):
@@ -69,7 +62,7 @@ class FlowQuestions:
 
     def refused_packets(self) -> int | None:
         """Return how many packets no pinhole fitted since the table was made, None where there is no table."""
-        self._socket.send(ask_for_counter(INET_TABLE, REFUSED_COUNTER))
+        self._socket.send(ask_for_counter(TABLE, REFUSED_COUNTER))
         data = self._socket.receive() or b""
         counts = (read_counter(data, start, end) for kind, _, start, end in messages(data) if kind != ERROR)
         return next((count for count in counts if count is not None), None)

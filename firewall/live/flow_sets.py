@@ -15,9 +15,6 @@ from firewall.engine.pinhole import Pinhole, PinholeKey, PinholeKind
 from firewall.net.ip import packed_address_text
 from firewall.ruleset.policy import Inspect
 
-TABLE = "sosgate"
-"""The name of our tables, whatever their family."""
-
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
 
@@ -40,27 +37,8 @@ COPYING = (*CHAIN_OF.values(), DROP_CHAIN)
 
 
 class Element(NamedTuple):
-    """What a pinhole is to the kernel: the set, and the bytes of its key; in which part of the set, says a Place."""
+    """Where a pinhole is in the kernel: the set, and the bytes of its key."""
 
-    set_name: str
-    key: bytes
-
-
-class Table(NamedTuple):
-    """A table of nftables. ``family``: NFPROTO_INET or NFPROTO_NETDEV."""
-
-    family: int
-    name: str
-
-
-INET_TABLE = Table(1, TABLE)
-NETDEV_TABLE = Table(5, TABLE)
-
-
-class Place(NamedTuple):
-    """Where an element is in the kernel."""
-
-    table: Table
     set_name: str
     key: bytes
 

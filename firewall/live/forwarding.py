@@ -1,7 +1,7 @@
 """Whether the kernel would do nothing with media but route and forward it: only then may it be handed on past that.
 
-What is handed from interface to interface at its ingress meets no table of others, no policy rule, no IPsec policy and
-no reverse path filter, and gets no priority. So none of them may be there to be met; ``survey`` looks.
+What is handed from interface to interface at its ingress meets no table of others, no policy rule, no IPsec policy, no
+filter of traffic control and no reverse path filter. So none of them may be there to be met; ``survey`` looks.
 """
 
 import struct
@@ -11,12 +11,12 @@ from typing import Literal
 
 import msgspec
 
-from firewall.live.flow_sets import TABLE
 from firewall.live.netlink import attribute, parts
+from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
 from firewall.live.question import ROUTE, listed
 
-OUR_TABLES = frozenset({f"inet {TABLE}", f"netdev {TABLE}"})
+OUR_TABLES = frozenset({f"inet {TABLE}"})
 
 _PROC_SYS_NET = Path("/proc/sys/net")  # that of the calling thread, unlike /proc/net
 _STRICT = 1
@@ -31,8 +31,7 @@ _ETHERNET, _UP = 1, 1
 _GET_QUEUE = 38
 _QUEUE = struct.Struct("=BxHiIII")  # family, -, index of the link, handle, parent, info
 _KIND = 1
-# Those that do not look at the priority that routing gives a packet by its DSCP.
-_QUEUES_WITHOUT_PRIORITIES = {b"noqueue", b"mq", b"fq_codel", b"fq", b"pfifo", b"bfifo", b"clsact", b"ingress"}
+_QUEUES_OF_FILTERS = {b"clsact", b"ingress"}
 # IFLA_INET_CONF, IFLA_INET6_CONF: numbers of 32 bits, at the places of <linux/ip.h> (from 1 on) and <linux/ipv6.h>.
 _AF_INET, _AF_INET6 = 2, 10
 _SETTINGS = {_AF_INET: 1, _AF_INET6: 2}
@@ -76,7 +75,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
         MachineError: the kernel gives no netlink socket.
     """
     try:
-        links, with_priorities = _links(), _links_with_priorities()
+        links, filtered = _links(), _filtered_links()
     except OSError as error:
         return Forwarding((), f"the kernel does not tell its interfaces ({error.strerror})")
     lower = {link.index: link.lower for link in links}
@@ -88,7 +87,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
         ForwardingLink(link.index, link.name, link.mtu, versions)
         for link in sorted(links, key=lambda link: link.index)
         if link.is_plain
-        and link.index not in stacked_on | with_priorities
+        and link.index not in stacked_on | filtered
         and (versions := _versions(link, filter_of_all, forwards_6))
     ]
     return Forwarding(tuple(usable), obstacle(our_tables))
@@ -110,11 +109,11 @@ def _links() -> list[_Link]:
     return [_link(answer) for answer in listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)]
 
 
-def _links_with_priorities() -> set[int]:
-    """Return the indices of links on which packets wait by their priority."""
+def _filtered_links() -> set[int]:
+    """Return the indices of links at whose ingress there may be filters of traffic control."""
     queues = listed(ROUTE, _GET_QUEUE, bytes(_QUEUE.size))
     kinds = ((_QUEUE.unpack_from(queue)[2], parts(queue, _QUEUE.size).get(_KIND, b"")) for queue in queues)
-    return {index for index, kind in kinds if kind.rstrip(b"\0") not in _QUEUES_WITHOUT_PRIORITIES}
+    return {index for index, kind in kinds if kind.rstrip(b"\0") in _QUEUES_OF_FILTERS}
 
 
 def _link(answer: bytes) -> _Link:

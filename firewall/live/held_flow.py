@@ -4,7 +4,6 @@ import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live.fast_path import Way
-from firewall.live.flow_messages import Found
 
 
 class Held(msgspec.Struct):
@@ -12,9 +11,9 @@ class Held(msgspec.Struct):
     added. ``chain`` is where its packets go; ``is_resting``: no packets are copied at present; ``turned_at_s``: when
     that last changed; ``watched_until_s``: it does not rest before.
 
-    ``packets`` and ``octets`` are what the element itself has counted. ``fast`` is the way of the element beside it,
-    whose packets are handed on at once until ``fast_until_s``, with counts of its own. ``ended_*``: what elements had
-    counted that this one, or that one, took the place of. ``told_packets``: the count that was told last.
+    ``packets`` and ``octets`` are what the element itself has counted. ``fast`` is the way of its packets on the fast
+    path, if they take it, and ``fast_*`` what was counted there. ``ended_*``: what elements had counted that this one
+    took the place of, and what the fast path had when it was left. ``told_packets``: the count that was told last.
     """
 
     pinhole: Pinhole
@@ -28,7 +27,6 @@ class Held(msgspec.Struct):
     packets: int = 0
     octets: int = 0
     fast: Way | None = None
-    fast_until_s: float = 0.0
     fast_packets: int = 0
     fast_octets: int = 0
     ended_packets: int = 0
@@ -44,24 +42,28 @@ class Held(msgspec.Struct):
         """Have no packets copied from now on, or again."""
         self.is_resting, self.turned_at_s = is_resting, now_s
 
-    def count(self, found: Found, *, is_fast: bool) -> None:
-        """Take note of what one of the two elements has counted by now; what was read before the last note is older."""
-        if is_fast:
-            if found.packets > self.fast_packets:
-                self.fast_packets, self.fast_octets = found.packets, found.octets
-        elif found.packets > self.packets:
-            self.packets, self.octets = found.packets, found.octets
+    def count(self, packets: int, octets: int) -> None:
+        """Take note of what the element has counted by now; what was read before the last note is older."""
+        if packets > self.packets:
+            self.packets, self.octets = packets, octets
 
-    def end(self, *, is_fast: bool) -> tuple[int, int]:
-        """Let the counts of one of the two elements be those of one that has ended; return them as they were known."""
-        if is_fast:
-            known = self.fast_packets, self.fast_octets
-            self.fast_packets = self.fast_octets = 0
-        else:
-            known = self.packets, self.octets
-            self.packets = self.octets = 0
+    def count_fast(self, packets: int, octets: int) -> None:
+        """Take note of what was counted on the fast path by now."""
+        if packets > self.fast_packets:
+            self.fast_packets, self.fast_octets = packets, octets
+
+    def end(self) -> tuple[int, int]:
+        """Let the element be one that has ended; return what it had counted, as far as it is known."""
+        known = self.packets, self.octets
+        self.packets = self.octets = 0
         self.add_ended(*known)
         return known
+
+    def end_fast(self, packets: int, octets: int) -> None:
+        """Let the fast path be left, which had counted so much."""
+        self.fast = None
+        self.fast_packets = self.fast_octets = 0
+        self.add_ended(packets, octets)
 
     def add_ended(self, packets: int, octets: int) -> None:
         """Have elements that have ended counted so many more, or fewer."""

@@ -9,7 +9,6 @@ from firewall.engine.pinhole import Pinhole
 from firewall.errors import MachineError
 from firewall.live import nftables
 from firewall.live.driver import Driver
-from firewall.live.fast_path import NO_FAST_TABLE, render_fast_table
 from firewall.live.forwarding import Forwarding, survey
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
@@ -142,22 +141,10 @@ class MediaPath:
         if (found, self._interfaces) == self._forwarding:
             return
         self._forwarding = found, self._interfaces
-        self._pinholes.use_fast_path((), found.obstacle)
-        links, obstacle = found.links, found.obstacle
-        try:
-            if obstacle:
-                await _to_the_end(nftables.apply_ruleset, NO_FAST_TABLE)
-            else:
-                await _to_the_end(nftables.apply_ruleset, render_fast_table(links, self._interfaces))
-                self._pinholes.use_fast_path(links, "")
-        except MachineError as error:  # media goes the usual way
-            self._pinholes.use_fast_path((), obstacle or str(error))
+        self._pinholes.use_fast_path(found, self._interfaces)
 
     async def end(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the last counts; the sets are about to go."""
-        self._pinholes.use_fast_path((), "it stops")
-        with contextlib.suppress(MachineError):  # a kernel without such tables
-            await asyncio.to_thread(nftables.apply_ruleset, NO_FAST_TABLE)
         await self._count()
         loop.remove_reader(self._copies.fileno())
         self._driver.pinholes = None
@@ -170,13 +157,3 @@ class MediaPath:
     def _readable(self) -> None:
         self._driver.copied(self._copies.receive())
         self._told()
-
-
-async def _to_the_end(work: Callable[[str], None], script: str) -> None:
-    """Work in a thread, and wait for its end even when cancelled: it must not come after what follows."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, script))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -19,12 +19,12 @@ import shutil
 import subprocess
 
 from firewall.errors import MachineError, OperatorError
-from firewall.live.flow_sets import TABLE
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
 
+TABLE = "sosgate"
 PROXY_PORT = 15060
 INTERCEPT_MARK = 0x505
 

@@ -9,20 +9,16 @@ from itertools import product
 import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
-from firewall.live.fast_path import FAST_MS, FastPath, Way, element_beside
+from firewall.live.fast_path import FastPath, Way
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
-from firewall.live.flow_messages import ACCEPTED, Found, add_element, address_value, delete_element, flush_set
+from firewall.live.flow_messages import Found, add_element, delete_element, flush_set
 from firewall.live.flow_questions import FlowQuestions
 from firewall.live.flow_sets import (
     ACCEPT,
     CHAIN_OF,
     COPYING,
     DROP_CHAIN,
-    INET_TABLE,
-    NETDEV_TABLE,
     Element,
-    Place,
-    Table,
     comment_of,
     element_of,
     kernel_set,
@@ -30,16 +26,17 @@ from firewall.live.flow_sets import (
     read_comment,
     set_types,
 )
-from firewall.live.forwarding import ForwardingLink
+from firewall.live.forwarding import Forwarding
 from firewall.live.held_flow import Held
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS
 from firewall.live.netlink import NetfilterSocket, batch
+from firewall.live.nftables import TABLE
 from firewall.live.sampling import SETTLED_PACKETS, Sampling
 
 ALIVE_MS = 3000
 """How long the kernel takes the daemon for alive after its last sign of life."""
 
-_ALIVE_PLACES = tuple(Place(INET_TABLE, ALIVE_SET, key) for key in ALIVE_KEYS)
+_ALIVE_PLACES = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
 _RENEWED_AT_ONCE = 200
 _FOLLOWED_AT_ONCE = 100  # peers: each takes two questions of 50 us
@@ -50,8 +47,8 @@ _INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
 class PinholesStatus(msgspec.Struct, frozen=True):
     """Media: pinholes open now, opened since the start, and elements that the kernel refused.
 
-    ``refused_packets`` are those that no pinhole fitted. ``fast`` pinholes have packets that are handed on at once;
-    ``no_fast_path`` says why none may have, "" where they may.
+    ``refused_packets`` are those that no pinhole fitted. ``fast`` pinholes have their packets handed on at once;
+    ``no_fast_path`` says why none may, "" where they may.
     """
 
     open: int
@@ -76,7 +73,6 @@ class Pinholes:
         self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
         self._questions = FlowQuestions()
         self._fast_path = FastPath()
-        self._no_fast_path = "it was not looked at yet"
         self._held: dict[Element, Held] = {}
         self._sampling = Sampling(lambda element, held: self._held.get(element) is held)
         self._turn = 0
@@ -95,7 +91,7 @@ class Pinholes:
         """Return what ``sosgate ctl status`` says."""
         fast = sum(held.fast is not None for held in self._held.values())
         counts = (len(self._held), self._opened, self._failed, self.refused_packets)
-        return PinholesStatus(*counts, fast, self._no_fast_path)
+        return PinholesStatus(*counts, fast, self._fast_path.obstacle)
 
     def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
         """Remove and add elements; it is done in the kernel when this returns."""
@@ -121,8 +117,8 @@ class Pinholes:
             return
         out: list[Change] = []
         for place in _ALIVE_PLACES:
-            out.append(Removal(delete_element(place), place))
-            out.append(Addition(add_element(place, ALIVE_MS)))
+            out.append(Removal(delete_element(TABLE, place), place))
+            out.append(Addition(add_element(TABLE, place, ALIVE_MS)))
         self._commit(out)
 
     def recover(self, zones: tuple[str, ...]) -> tuple[Pinhole, ...]:
@@ -132,17 +128,13 @@ class Pinholes:
         So is what was copied of late: this run has seen none of it.
         """
         for set_name in LIMITER_SETS:
-            self._changes.send(batch([flush_set(INET_TABLE, set_name)]))
+            self._changes.send(batch([flush_set(TABLE, set_name)]))
             self._changes.errors()
-        self._commit([Removal(delete_element(each), each) for each in _ALIVE_PLACES])
+        self._commit([Removal(delete_element(TABLE, each), each) for each in _ALIVE_PLACES])
         for set_name, chain in product(set_types(zones), (ACCEPT, *COPYING)):
-            for part in self._questions.elements(INET_TABLE, kernel_set(set_name, chain), whole=True):
+            for part in self._questions.elements(kernel_set(set_name, chain), whole=True):
                 for found in part:
                     self._take_over(Element(set_name, found.key), chain, found)
-        for set_name in self._questions.set_names(NETDEV_TABLE):
-            for part in self._questions.elements(NETDEV_TABLE, set_name, whole=True):
-                for found in part:
-                    self._take_over_fast(Place(NETDEV_TABLE, set_name, found.key), found)
         self._count_refused()
         self._refused_before += self.refused_packets
         self.refused_packets = 0
@@ -152,68 +144,57 @@ class Pinholes:
         """Add everything that is held anew, to sets that were made anew."""
         out: list[Change] = []
         for element, held in self._held.items():
-            held.end(is_fast=False)
+            held.end()
             self._add(element, held, out)
         self._commit(out)
 
-    def use_fast_path(self, links: Collection[ForwardingLink], no_fast_path: str) -> None:
-        """Hand packets on between these links from now on, or say why not: each flow from the next time it rests."""
-        self._no_fast_path = no_fast_path
-        self._fast_path.use(links)
-        out: list[Change] = []
-        for held in self._held.values():
-            self._end_fast(held, out)
-        self._commit(out)
+    def use_fast_path(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
+        """Hand packets on between these links from now on: those of each flow from the next time that it rests."""
+        for element, held in self._held.items():
+            self._end_fast(element, held)
+        self._fast_path.use(forwarding, from_interfaces)
 
     def follow_routes(self) -> None:
         """Have flows go where routes lead now; where that is many questions, as they rest the next time."""
         self._fast_path.forget_routes()
         fast = [(element, held) for element, held in self._held.items() if held.fast is not None]
         are_few = len({held.pinhole.key.dst_ip for _, held in fast}) <= _FOLLOWED_AT_ONCE
-        out: list[Change] = []
         for element, held in fast:
             if not are_few or held.fast != self._way(element, held):
-                self._end_fast(held, out)
+                self._end_fast(element, held)
                 if are_few:
-                    self._add_fast(element, held, out)
-        self._commit(out)
+                    self._begin_fast(element, held)
 
     async def count(self) -> tuple[FlowCount, ...]:
         """Read what the kernel counted, and return what has grown; a part at a time, so that calls need not wait."""
         self._turn += 1
         self.count_cost_s = 0.0
         grown: list[FlowCount] = []
-        for table, name, set_name in self._sets_in_use():
+        for set_name, chain in {(element.set_name, held.chain) for element, held in self._held.items()}:
             began_s = time.perf_counter()
-            for part in self._questions.elements(table, name):
+            for part in self._questions.elements(kernel_set(set_name, chain)):
                 for found in part:
-                    grown.extend(self._note(Element(set_name, found.key), found, is_fast=table == NETDEV_TABLE))
+                    grown.extend(self._note(Element(set_name, found.key), found))
                 self.count_cost_s += time.perf_counter() - began_s
                 await asyncio.sleep(0)
                 began_s = time.perf_counter()
+        began_s = time.perf_counter()
+        for element, counts in self._fast_path.counts():
+            held = self._held.get(element)
+            if held is not None and held.fast is not None:
+                held.count_fast(*counts)
+                grown.extend(held.counts() if held.all_packets() > held.told_packets else [])
+        self.count_cost_s += time.perf_counter() - began_s
         self._count_refused()
         self._refresh()
         return tuple(grown)
 
-    def _sets_in_use(self) -> set[tuple[Table, str, str]]:
-        """Return the table and name of each set that has elements, and the name by which they are known here."""
-        used = {(element.set_name, held.chain) for element, held in self._held.items()}
-        fast = {
-            (held.fast.place.set_name, element.set_name)
-            for element, held in self._held.items()
-            if held.fast is not None
-        }
-        return {
-            *((INET_TABLE, kernel_set(set_name, chain), set_name) for set_name, chain in used),
-            *((NETDEV_TABLE, name, set_name) for name, set_name in fast),
-        }
-
-    def _note(self, element: Element, found: Found, *, is_fast: bool) -> list[FlowCount]:
+    def _note(self, element: Element, found: Found) -> list[FlowCount]:
         """Note a count; one read before its element was replaced says nothing of the element that there is now."""
         held = self._held.get(element)
         if held is None or held.turn == self._turn:
             return []
-        held.count(found, is_fast=is_fast)
+        held.count(found.packets, found.octets)
         return held.counts() if held.all_packets() > held.told_packets else []
 
     def _count_refused(self) -> None:
@@ -286,16 +267,17 @@ class Pinholes:
         held.keys.remove(pinhole.key)
         if not held.keys:
             del self._held[element]
-            places = [_placed(element, held)] + ([held.fast.place] if held.fast is not None else [])
-            out.extend(Removal(delete_element(place), place) for place in places)
+            self._end_fast(element, held)
+            place = _placed(element, held)
+            out.append(Removal(delete_element(TABLE, place), place))
 
     def _replace(self, element: Element, held: Held, out: list[Change]) -> None:
-        self._end_fast(held, out)
+        self._end_fast(element, held)
         place, chain = _placed(element, held), held.chain
-        out.append(Removal(delete_element(place), place, held, *held.end(is_fast=False), chain=chain))
+        out.append(Removal(delete_element(TABLE, place), place, held, *held.end(), chain=chain))
         held.turn = self._turn
         self._add(element, held, out)
-        self._add_fast(element, held, out)
+        self._begin_fast(element, held)
 
     def _add(self, element: Element, held: Held, out: list[Change]) -> None:
         pinhole = held.pinhole
@@ -303,8 +285,13 @@ class Pinholes:
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
         chain = ACCEPT if held.is_resting else CHAIN_OF[pinhole.inspect]
         held.chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
-        value = ACCEPTED if held.chain == ACCEPT else b""
-        added = add_element(_placed(element, held), timeout_ms, value=value, comment=comment_of(pinhole))
+        added = add_element(
+            TABLE,
+            _placed(element, held),
+            timeout_ms,
+            is_accepted=held.chain == ACCEPT,
+            comment=comment_of(pinhole),
+        )
         out.append(Addition(added))
 
     def _way(self, element: Element, held: Held) -> Way | None:
@@ -313,32 +300,23 @@ class Pinholes:
             return None
         return self._fast_path.way(element, key.src_ip, key.dst_ip)
 
-    def _add_fast(self, element: Element, held: Held, out: list[Change]) -> None:
-        way = held.fast = self._way(element, held)
-        if way is None:
-            return
-        now_s = time.monotonic()
-        held.turn = self._turn
-        held.fast_until_s = now_s + FAST_MS / 1000
-        held.refresh_at_s = min(held.refresh_at_s, now_s + FAST_MS / 2000)
-        value = address_value(way.next_hop)
-        added = add_element(way.place, FAST_MS, value=value, comment=comment_of(held.pinhole))
-        out.append(Addition(added, fast=held))
+    def _begin_fast(self, element: Element, held: Held) -> None:
+        way = self._way(element, held)
+        if way is not None and self._fast_path.add(element, way):
+            held.fast = way
 
-    def _end_fast(self, held: Held, out: list[Change]) -> None:
-        way, held.fast = held.fast, None
-        if way is None:
-            return
-        known = held.end(is_fast=True)
-        if time.monotonic() < held.fast_until_s:
-            out.append(Removal(delete_element(way.place), way.place, held, *known, way=way))
+    def _end_fast(self, element: Element, held: Held) -> None:
+        if held.fast is not None:
+            held.end_fast(*self._fast_path.remove(element))
 
     def _read(self, elements: list[Element]) -> None:
-        asked = [(self._held[each], _placed(each, self._held[each]), False) for each in elements]
-        asked += [(held, held.fast.place, True) for held, *_ in asked if held.fast is not None]
-        for number, found in self._questions.counted([place for _, place, _ in asked]):
-            held, _, is_fast = asked[number]
-            held.count(found, is_fast=is_fast)
+        held = [self._held[each] for each in elements]
+        places = [_placed(element, each) for element, each in zip(elements, held, strict=True)]
+        for number, found in self._questions.counted(places):
+            held[number].count(found.packets, found.octets)
+        for element, each in zip(elements, held, strict=True):
+            if each.fast is not None:
+                each.count_fast(*self._fast_path.counted(element))
 
     def _take_over(self, element: Element, chain: str, found: Found) -> None:
         kind, src_zone, call_id = read_comment(found.comment)
@@ -366,14 +344,6 @@ class Pinholes:
         if chain == ACCEPT:
             self._sampling.rest(element, held, 0.0)  # its turn comes at once: nothing was seen of it here
 
-    def _take_over_fast(self, place: Place, found: Found) -> None:
-        held = self._held.get(element_beside(place))
-        if held is not None:
-            held.fast = Way(place, b"")  # to no neighbour that there is: it ends when this run has looked at the routes
-            held.fast_until_s = time.monotonic() + found.left_ms / 1000
-            held.count(found, is_fast=True)
-            held.told_packets = held.all_packets()
-
     def _commit(self, out: list[Change]) -> None:
         outcome = carry_out(self._changes, out)
         self._failed += len(outcome.refused)
@@ -383,5 +353,5 @@ class Pinholes:
         self._failing = (self._failing or bool(outcome.refused)) and not outcome.has_added
 
 
-def _placed(element: Element, held: Held) -> Place:
-    return Place(INET_TABLE, kernel_set(element.set_name, held.chain), element.key)
+def _placed(element: Element, held: Held) -> Element:
+    return Element(kernel_set(element.set_name, held.chain), element.key)

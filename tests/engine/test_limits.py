@@ -50,4 +50,5 @@ def test_a_ban_ends_by_itself_and_the_number_of_bans_is_bounded() -> None:
     for number in range(limits.MAX_KEYS + 5):
         bans.add(str(number), rule, 10)
     assert len(bans.banned) == limits.MAX_KEYS
-    assert bans.rule_for("0", 0) is None
+    assert bans.rule_for("4", 0) is None
+    assert bans.rule_for("5", 0) is rule, "the ones of longest ago go first"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine import related
 from tests.messages import request, response
 from tests.scene import Scene, policy
 
@@ -112,3 +113,12 @@ def test_a_guess_at_an_emergency_call_is_not(header: str) -> None:
     scene = in_an_emergency_call()
     invite = request("INVITE", "sip:6175550199@h", call_id="new", from_tag="n", headers=(header,))
     assert scene.carrier(invite, at_s=30).decision.emergency is None
+
+
+def test_of_too_many_expected_calls_the_one_expected_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(related, "MAX_EXPECTED", 2)
+    scene = Scene(policy(ALL))
+    for number in (1, 2, 1, 3):
+        scene.carrier(request("INVITE", "urn:service:sos", from_uri=f"tel:+1617555010{number}", call_id=f"c{number}"))
+    called_back = [scene.psap(callback(f"tel:+1617555010{number}", f"b{number}")).decision for number in (1, 2, 3)]
+    assert [decision.emergency is not None for decision in called_back] == [True, False, True]

@@ -1,6 +1,13 @@
 """Trunks and their keep-alives."""
 
-from tests.messages import request, response
+import pytest
+
+from firewall.engine import trunk
+from firewall.engine.record import HurtBy
+from firewall.engine.trunk import BlockedKeepAlive, Trunks
+from firewall.net.datagram import Datagram
+from firewall.sip.message import Request, parse_message
+from tests.messages import PSAP, request, response
 from tests.scene import Scene, policy
 
 NO_OPTIONS = """  - {name: no-options, when: 'sip.Method == "OPTIONS"', action: drop}
@@ -38,3 +45,18 @@ def test_an_options_inside_a_dialog_is_no_keep_alive() -> None:
     scene.carrier(invite)
     scene.psap(response(invite), at_s=1)
     assert scene.carrier(request("OPTIONS", "sip:h", to_tag="psap", cseq=2), at_s=2).alarms == []
+
+
+def test_of_too_many_trunks_and_blocked_keep_alives_the_longest_unused_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trunk, "MAX_TRUNKS", 2)
+    invite = parse_message(request())
+    assert isinstance(invite, Request)
+    trunks, between = Trunks(), [Datagram(f"192.0.2.{host}", 5060, *PSAP, b"") for host in range(4)]
+    keep_alive = BlockedKeepAlive(0, HurtBy("OPTIONS", "drop", None, "policy.yaml", None, "no_rule"), "policy")
+    for host in (1, 2, 1, 3):
+        trunks.passed(invite, between[host])
+        trunks.blocked(invite, between[host], keep_alive)
+    assert [trunks.knows(each) for each in between] == [False, True, False, True]
+    assert [trunks.taken_down(each, 0) for each in between] == [None, keep_alive, None, keep_alive]

@@ -14,12 +14,12 @@ import pytest
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
-from firewall.live.fast_path import NO_FAST_TABLE, render_fast_table
 from firewall.live.flow_sets import ACCEPT, COPYING, kernel_set
 from firewall.live.forwarding import survey
 from firewall.live.nftables import render_ruleset
 from firewall.live.pinholes import Pinholes
 from firewall.live.sampling import SAMPLE_EVERY_S
+from firewall.net.ip import packed_address_text
 from tests.live.sipp import CARRIER, PSAP
 from tests.live.test_nftables import CARRIER as CARRIER_ZONE
 from tests.live.test_nftables import PSAP as PSAP_ZONE
@@ -60,21 +60,25 @@ class Kernel:
         """Where packets of each element go, by port."""
         return [each["goto"] for each in sorted(self.elements(), key=lambda each: each["key"][2])]
 
-    def fast(self, link: str = "f1", family: int = 4) -> dict[int, tuple[str, int]]:
-        """The elements whose packets are handed on to a link: by port, to whom, and how many there were."""
-        index = live_testbed.in_namespace(self.namespace, lambda: socket.if_nametoindex(link))
-        listed = json.loads(self.nft("-j", "list", "map", "netdev", "sosgate", f"fast{family}_{index}"))["nftables"]
-        elements = next(part["map"] for part in listed if "map" in part).get("elem", [])
+    def fast(self) -> dict[int, tuple[str, int]]:
+        """The pinholes whose packets are handed on at once: by port, to whom, and how many there were."""
+        held = {element: each for element, each in self.pinholes._held.items() if each.fast is not None}
+        counts = dict(self.pinholes._fast_path.counts())
+        assert counts.keys() == held.keys()
         return {
-            int(each["elem"]["val"]["concat"][2]): (next_hop, each["elem"]["counter"]["packets"])
-            for each, next_hop in elements
+            each.pinhole.key.dst_port: (packed_address_text(each.fast.neighbour), counts[element][0])
+            for element, each in held.items()
+            if each.fast is not None
         }
 
     def open_fast_path(self) -> None:
         """Let flows that rest take the fast path."""
-        links = live_testbed.in_namespace(self.namespace, survey).links
-        self.nft("-f", "-", script=render_fast_table(links, None))
-        self.pinholes.use_fast_path(links, "")
+
+        def use() -> None:
+            self.pinholes.use_fast_path(survey(), None)
+
+        live_testbed.in_namespace(self.namespace, use)
+        assert self.pinholes.status().no_fast_path == ""
 
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
@@ -91,7 +95,7 @@ def kernel_in(namespace: str) -> Iterator[Kernel]:
     try:
         yield kernel
     finally:
-        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n" + NO_FAST_TABLE)
+        kernel.nft("-f", "-", script="table inet sosgate\ndelete table inet sosgate\n")
         pinholes.close()
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from firewall.live.control import ask
-from tests.live.conftest import Namespaces
+from tests.live.conftest import Namespaces, machine_root
 from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
 from tests.live.sipp import PSAP
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, machine_root]
 
 SETTLES_WITHIN_S = 15  # after the answer every packet is looked at for some seconds
 

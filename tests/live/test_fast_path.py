@@ -1,10 +1,12 @@
 """Media at rest handed on at once: whose packets, whose not, and that nothing is lost, counted twice or sent astray."""
 
 import asyncio
+import errno
+import os
 import socket
 import struct
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,18 +14,19 @@ import pytest
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
-from firewall.live.fast_path import FAST_MS, FastPath, render_fast_table
+from firewall.live.fast_path import FastPath
 from firewall.live.flow_sets import element_of
-from firewall.live.forwarding import ForwardingLink, survey
+from firewall.live.forwarding import Forwarding, survey
 from firewall.live.sampling import REST_S, SETTLED_PACKETS
-from tests.live.conftest import Namespaces
+from firewall.net.ip import packed_address_text
+from tests.live.conftest import Namespaces, machine_root
 from tests.live.kernel_sets import HOUR_NS, Clock, Kernel, pinhole, send
 from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, machine_root]
 
-IP_RECVERR, IP_RECVTTL = 11, 12  # <linux/in.h>
+IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL = 10, 11, 12  # <linux/in.h>
 BEGINNING = SETTLED_PACKETS + 1
 PORT = 40_000
 
@@ -90,13 +93,13 @@ def test_ipv6_is_handed_on_too(kernel: Kernel, testbed: Namespaces) -> None:
             assert far.recv(200) == bytes(100)
             if number == BEGINNING - 1:
                 asyncio.run(kernel.pinholes.count())
-        assert kernel.fast(family=6) == {PORT: (PSAP_V6, 5)}
+        assert kernel.fast() == {PORT: (PSAP_V6, 5)}
         near.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
         near.sendto(bytes(100), (PSAP_V6, PORT))
         near.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 64)
         near.sendto(bytes(3000), (PSAP_V6, PORT))
         assert far.recv(4000) == bytes(3000)
-    assert kernel.fast(family=6) == {PORT: (PSAP_V6, 5)}
+    assert kernel.fast() == {PORT: (PSAP_V6, 5)}
 
 
 def test_a_packet_leaves_as_it_would_have_been_routed(
@@ -213,78 +216,108 @@ def test_where_it_may_be_no_more_everything_goes_the_usual_way_and_is_counted(
 ) -> None:
     rest(kernel, flow)
     send(flow, 5)
-    kernel.pinholes.use_fast_path((), "the nftables table is not alone")
+    kernel.pinholes.use_fast_path(Forwarding((), "somebody else looks at them"), None)
     assert kernel.fast() == {}
     send(flow, 5)
     assert counted(kernel) == BEGINNING + 10
     status = kernel.pinholes.status()
-    assert (status.fast, status.no_fast_path) == (0, "the nftables table is not alone")
+    assert (status.fast, status.no_fast_path) == (0, "somebody else looks at them")
 
 
-def test_without_its_table_a_flow_goes_the_usual_way_and_no_alarm_is_raised(
-    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+def test_what_the_kernel_has_no_room_for_goes_the_usual_way_and_no_alarm_is_raised(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kernel.pinholes.use_fast_path(live_testbed.in_namespace(kernel.namespace, survey).links, "")
+    monkeypatch.setattr("firewall.live.fast_path._FLOWS", 1)
+    kernel.open_fast_path()
+    kernel.pinholes.change([pinhole(), pinhole(40_002)], [])
+    send(flow, BEGINNING)
+    for _ in range(BEGINNING):
+        flow[0].sendto(bytes(100), (PSAP, 40_002))
+    asyncio.run(kernel.pinholes.count())
+    assert (kernel.ways(), len(kernel.fast())) == (["accept", "accept"], 1)
+    send(flow, 5)
+    assert counted(kernel) == BEGINNING + 5
+    assert (kernel.pinholes.status().failed, kernel.said) == (0, [])
+
+
+def test_root_of_a_user_namespace_is_told_what_keeps_it_from_the_fast_path() -> None:
+    script = (
+        "from firewall.live.fast_path import FastPath; from firewall.live.forwarding import Forwarding; "
+        "path = FastPath(); path.use(Forwarding(()), None); print(path.obstacle)"
+    )
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", script]
+    done = subprocess.run(command, text=True, capture_output=True, check=True)
+    assert done.stdout == "CAP_BPF is missing, which only root of the machine has or gives\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (errno.EPERM, "CAP_BPF is missing, which only root of the machine has or gives"),
+        (errno.EINVAL, "the kernel takes no programs behind links (TCX, since Linux 6.6)"),
+        (errno.ENOMEM, "the kernel takes no program behind links (Cannot allocate memory)"),
+    ],
+)
+def test_where_the_kernel_takes_no_program_it_is_told_why(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, code: int, sentence: str
+) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("firewall.live.fast_path.attach", refuse)
+    kernel.pinholes.use_fast_path(live_testbed.in_namespace(kernel.namespace, survey), None)
+    assert kernel.pinholes.status().no_fast_path == sentence
+
+
+def test_what_the_next_link_does_not_take_whole_goes_the_usual_way(
+    kernel: Kernel, testbed: Namespaces, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    ip(testbed.fw, "link", "set", "f1", "mtu", "1400")
+    try:
+        rest(kernel, flow)
+        flow[0].setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)  # it may be fragmented on the way
+        for size in (1372, 1373):
+            flow[0].sendto(bytes(size), (PSAP, PORT))
+            assert flow[1].recv(2000) == bytes(size)
+        assert kernel.fast() == {PORT: (PSAP, 1)}
+    finally:
+        ip(testbed.fw, "link", "set", "f1", "mtu", "1500")
+
+
+def test_packets_that_come_in_by_an_interface_of_no_zone_are_routed(
+    kernel: Kernel, testbed: Namespaces, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    rest(kernel, flow)
+    live_testbed.in_namespace(testbed.fw, lambda: kernel.pinholes.use_fast_path(survey(), ("f1",)))
+    kernel.pinholes.change([], [pinhole()])
     kernel.pinholes.change([pinhole()], [])
     send(flow, BEGINNING)
     asyncio.run(kernel.pinholes.count())
-    assert kernel.ways() == ["accept"]
     send(flow, 5)
-    assert counted(kernel) == BEGINNING + 5
-    status = kernel.pinholes.status()
-    assert (status.fast, status.failed, kernel.said) == (0, 0, [])
-
-
-def test_the_next_run_takes_over_what_was_counted(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:
-    rest(kernel, flow)
-    send(flow, 7)
-    second = kernel.again()
-    try:
-        second.recover(("carrier", "psap"))
-        send(flow, 2)
-        second.use_fast_path((), "")
-        assert kernel.fast() == {}
-        # What the killed run counted before the flow's element was last replaced is lost with it.
-        assert second.read([pinhole().key])[0].packets == 9
-    finally:
-        second.close()
-
-
-def test_without_a_daemon_a_flow_is_back_on_the_usual_way_within_seconds(
-    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("firewall.live.pinholes.FAST_MS", 100)
-    rest(kernel, flow)
-    until_s = time.monotonic() + 10
-    while kernel.fast() and time.monotonic() < until_s:
-        pass
-    send(flow, 5)
-    assert counted(kernel) == BEGINNING + 5
-    assert kernel.ways() == ["accept"]
-    assert FAST_MS <= 15_000
+    assert kernel.fast() == {PORT: (PSAP, 0)}
 
 
 @pytest.fixture
 def ways(testbed: Namespaces) -> Iterator[FastPath]:
     fast_path = live_testbed.in_namespace(testbed.fw, FastPath)
-    fast_path.use(live_testbed.in_namespace(testbed.fw, survey).links)
+    live_testbed.in_namespace(testbed.fw, lambda: fast_path.use(survey(), None))
     yield fast_path
     fast_path.close()
 
 
 def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: FastPath, testbed: Namespaces) -> None:
-    def way(src: str | None, dst: str, src_port: int | None = None) -> tuple[str, str] | None:
+    link = live_testbed.in_namespace(testbed.fw, lambda: socket.if_nametoindex("f1"))
+
+    def way(src: str | None, dst: str, src_port: int | None = None) -> str | None:
         found = ways.way(element_of(PinholeKey("UDP", None, src, src_port, dst, PORT)), src or "", dst)
-        if found is None:
-            return None
-        family = socket.AF_INET6 if ":" in dst else socket.AF_INET
-        return found.place.set_name[:5], socket.inet_ntop(family, found.next_hop)
+        assert found is None or (found.link, found.mtu) == (link, 1500)
+        return None if found is None else packed_address_text(found.neighbour)
 
     ip(testbed.fw, "route", "add", "203.0.113.128/25", "via", "198.51.100.10")
     try:
-        assert way(CARRIER, PSAP) == ("fast4", PSAP)
-        assert way(CARRIER_V6, PSAP_V6) == ("fast6", PSAP_V6)
-        assert way(CARRIER, "203.0.113.200") == ("fast4", "198.51.100.10")
+        assert way(CARRIER, PSAP) == PSAP
+        assert way(CARRIER_V6, PSAP_V6) == PSAP_V6
+        assert way(CARRIER, "203.0.113.200") == "198.51.100.10"
         assert way(CARRIER, PSAP, 49_170) is None
         assert way(None, PSAP) is None
         assert way(CARRIER, "198.51.100.1") is None  # this machine
@@ -292,16 +325,16 @@ def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: Fas
         assert way("233.252.0.1", PSAP) is None  # from nowhere
     finally:
         ip(testbed.fw, "route", "del", "203.0.113.128/25")
-    ways.use(())
+    ways.use(Forwarding((), "nothing may"), None)
     assert way(CARRIER, PSAP) is None
 
 
-def test_rules_lead_from_each_link_to_those_that_take_packets_as_long() -> None:
-    near = ForwardingLink(2, "f0", 9000, (4, 6))
-    far = ForwardingLink(3, "f1", 1500, (4,))
-    script = render_fast_table((near, far), ("f0", "f1"))
-    chains = script.split("chain ")[1:]
-    assert [chain.count("fwd ip") for chain in chains] == [0, 1]
-    assert 'map @fast4_2 device "f0"' in chains[1]
-    assert "fast6_3" not in script
-    assert [line.split("{")[0] for line in render_fast_table((near, far), ("f1",)).split("chain ")[1:]] == ["from_3 "]
+def test_more_flows_than_are_read_at_once_are_all_counted(ways: FastPath) -> None:
+    elements = [element_of(PinholeKey("UDP", None, CARRIER, None, PSAP, port)) for port in range(10_000, 20_000)]
+    way = ways.way(elements[0], CARRIER, PSAP)
+    assert way is not None
+    assert all(ways.add(element, way) for element in elements)
+    assert {element for element, _ in ways.counts()} == set(elements)
+    assert [ways.remove(element) for element in elements] == [(0, 0)] * len(elements)
+    assert list(ways.counts()) == []
+    assert ways.remove(elements[0]) == (0, 0)

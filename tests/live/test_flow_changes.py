@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from firewall.live import testbed as live_testbed
-from firewall.live.fast_path import Way
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
-from firewall.live.flow_messages import Found, add_element, delete_element
-from firewall.live.flow_sets import DROP_CHAIN, INET_TABLE, NETDEV_TABLE, Place, element_of
+from firewall.live.flow_messages import add_element, delete_element
+from firewall.live.flow_sets import DROP_CHAIN, Element, element_of
 from firewall.live.held_flow import Held
 from firewall.live.netlink import NetfilterSocket
+from firewall.live.nftables import TABLE
 from tests.live.kernel_sets import Kernel, pinhole, send
 
 pytestmark = pytest.mark.netns
 
 KEY = element_of(pinhole().key).key
-HERE, NOWHERE = Place(INET_TABLE, "sample_media4", KEY), Place(INET_TABLE, "no_such_set", KEY)
+HERE, NOWHERE = Element("sample_media4", KEY), Element("no_such_set", KEY)
 
 
 @pytest.fixture
@@ -30,21 +30,21 @@ def opened(kernel: Kernel) -> Iterator[NetfilterSocket]:
 
 def held() -> Held:
     flow = Held(pinhole(), [pinhole().key], 0, chain="media_sample")
-    flow.count(Found(KEY, 5, 500), is_fast=False)
+    flow.count(5, 500)
     return flow
 
 
-def moved(flow: Held, to: Place, chain: str) -> list[Change]:
-    removal = Removal(delete_element(HERE), HERE, flow, *flow.end(is_fast=False), chain=flow.chain)
+def moved(flow: Held, to: Element, chain: str) -> list[Change]:
+    removal = Removal(delete_element(TABLE, HERE), HERE, flow, *flow.end(), chain=flow.chain)
     flow.chain = chain
-    return [removal, Addition(add_element(to, 60_000))]
+    return [removal, Addition(add_element(TABLE, to, 60_000))]
 
 
 def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened: NetfilterSocket) -> None:
     changes: list[Change] = [
-        Removal(delete_element(HERE), HERE),
-        Addition(add_element(HERE, 60_000)),
-        Addition(add_element(NOWHERE, 60_000)),
+        Removal(delete_element(TABLE, HERE), HERE),
+        Addition(add_element(TABLE, HERE, 60_000)),
+        Addition(add_element(TABLE, NOWHERE, 60_000)),
     ]
     outcome = carry_out(opened, changes)
     assert (outcome.refused, outcome.has_added) == ((errno.ENOENT,), True)
@@ -56,7 +56,7 @@ def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened:
 def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_more(
     kernel: Kernel, opened: NetfilterSocket
 ) -> None:
-    carry_out(opened, [Addition(add_element(HERE, 60_000))])
+    carry_out(opened, [Addition(add_element(TABLE, HERE, 60_000))])
     flow = held()
     carry_out(opened, moved(flow, NOWHERE, "accept"))
     assert kernel.ways() == ["media_sample"]
@@ -75,16 +75,6 @@ def test_a_flow_goes_on_counting_from_what_its_element_had_at_its_end(
     assert (known.packets, known.ended_packets, known.all_packets()) == (0, 7, 7)
 
 
-def test_a_short_way_that_is_refused_is_none_and_does_no_harm(kernel: Kernel, opened: NetfilterSocket) -> None:
-    flow = held()
-    place = Place(NETDEV_TABLE, "fast4_1", KEY)
-    flow.fast = Way(place, socket.inet_aton("198.51.100.10"))
-    outcome = carry_out(opened, [Addition(add_element(HERE, 60_000)), Addition(add_element(place, 60_000), fast=flow)])
-    assert (outcome.refused, outcome.has_added) == ((), True)
-    assert flow.fast is None
-    assert kernel.ways() == ["media_sample"]
-
-
 class Deaf(NetfilterSocket):
     """A socket that takes nothing."""
 
@@ -93,15 +83,8 @@ class Deaf(NetfilterSocket):
 
 
 def test_where_nothing_is_taken_everything_is_as_it_was() -> None:
-    flow = held()
-    way = flow.fast = Way(Place(NETDEV_TABLE, "fast4_1", KEY), b"")
-    flow.count(Found(KEY, 90, 900), is_fast=True)
-    flow.fast = None
-    short = Removal(delete_element(way.place), way.place, flow, *flow.end(is_fast=True), way=way)
-    flow.fast = Way(way.place, b"another")
-    deaf = Deaf()
-    outcome = carry_out(deaf, [short, *moved(flow, HERE, "accept"), Addition(b"", fast=flow)])
+    flow, deaf = held(), Deaf()
+    outcome = carry_out(deaf, moved(flow, HERE, "accept"))
     deaf.close()
-    assert outcome.refused == (errno.ENOBUFS,) * 4
-    assert (flow.chain, flow.packets, flow.fast_packets, flow.ended_packets) == ("media_sample", 5, 90, 0)
-    assert flow.fast == way
+    assert outcome.refused == (errno.ENOBUFS,) * 2
+    assert (flow.chain, flow.packets, flow.ended_packets) == ("media_sample", 5, 0)

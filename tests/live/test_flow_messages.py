@@ -3,35 +3,28 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.live.flow_messages import (
-    ACCEPTED,
-    add_element,
-    delete_element,
-    is_elements,
-    read_counter,
-    read_elements,
-)
-from firewall.live.flow_sets import INET_TABLE, Place
+from firewall.live.flow_messages import add_element, delete_element, is_elements, read_counter, read_elements
+from firewall.live.flow_sets import Element
 from firewall.live.netlink import messages
 
-PLACE = Place(INET_TABLE, "media4", bytes.fromhex("c000020a c633640a 9c400000"))
+ELEMENT = Element("media4", bytes.fromhex("c000020a c633640a 9c400000"))
 
 
 def test_an_element_is_read_as_it_was_added() -> None:
-    added = add_element(PLACE, 600_000, value=ACCEPTED, comment="rtp carrier 1@192.0.2.10")
+    added = add_element("sosgate", ELEMENT, 600_000, is_accepted=True, comment="rtp carrier 1@192.0.2.10")
     ((kind, _, start, end),) = messages(added)
     assert is_elements(kind)
     (found,) = read_elements(added, start, end, whole=True)
-    assert (found.key, found.comment) == (PLACE.key, "rtp carrier 1@192.0.2.10")
+    assert (found.key, found.comment) == (ELEMENT.key, "rtp carrier 1@192.0.2.10")
     assert (found.packets, found.octets, found.timeout_ms) == (0, 0, 600_000)
 
 
 def test_what_removes_an_element_names_nothing_but_its_key() -> None:
-    removed = delete_element(PLACE)
+    removed = delete_element("sosgate", ELEMENT)
     ((kind, _, start, end),) = messages(removed)
     assert not is_elements(kind)
     (found,) = read_elements(removed, start, end, whole=True)
-    assert (found.key, found.comment) == (PLACE.key, "")
+    assert (found.key, found.comment) == (ELEMENT.key, "")
 
 
 @given(st.binary(max_size=300))

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from firewall.errors import OperatorError, Place
-from firewall.live.flow_sets import TABLE
-from firewall.live.nftables import render_last_ruleset, render_ruleset, zone_interfaces
+from firewall.live.nftables import TABLE, render_last_ruleset, render_ruleset, zone_interfaces
 from firewall.net.address import Network
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone

@@ -73,7 +73,6 @@ def test_a_chain_of_others_that_forwarded_packets_pass_is_in_the_way(
         ("arp other", "filter hook input priority 7"),
         ("bridge other", "filter hook forward priority 7"),
         ("inet sosgate", "filter hook prerouting priority 7"),
-        ("netdev sosgate", 'filter hook ingress device "f0" priority 7'),
     ],
 )
 def test_a_chain_that_no_forwarded_packet_passes_or_that_is_ours_is_not(

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from firewall.engine.outputs import WriteDecision
 from firewall.engine.record import EmergencyCall, PolicyChange, Record, SipDecision, Stats
 from firewall.net.datagram import Datagram
+from firewall.replay import lane as lane_module
 from firewall.replay.lane import Lane
 from firewall.sip.message import Response, parse_message
 from tests.net.packets import CALLER, PSAP, SECOND_NS, START_NS
@@ -74,6 +77,18 @@ def test_a_reject_that_the_capture_shows_is_the_firewalls_own_and_is_not_decided
     assert lane.receive(seen, START_NS + 1) == "own reply"
     assert len(records) == before
     assert isinstance(lane.receive(seen, START_NS + 2), WriteDecision), "sent once, known once"
+
+
+def test_of_too_many_rejects_that_the_capture_does_not_show_the_first_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "_MAX_REPLIES", 2)
+    lane, _ = lane_of(tmp_path, REJECTING)
+    lane.start(START_NS)
+    for number in range(3):
+        lane.receive(datagram(invite(f"call-{number}", target=ORDINARY, user="alice")), START_NS)
+    waiting = [b"call-1" in reply[-1] or b"call-2" in reply[-1] for reply in lane.expected_replies]
+    assert waiting == [True, True]
 
 
 def test_what_is_no_signalling_of_this_policy_is_not_taken(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from firewall.net.datagram import Datagram
+from firewall.replay import media
 from firewall.replay.media import MediaEndpoints
 from firewall.sip.message import parse_message
 from tests.net.packets import CALLER, CALLER6, PSAP
@@ -46,3 +47,16 @@ def test_an_ipv6_address_counts_however_it_is_written() -> None:
     written = sdp("2001:0DB8:0001:0:0:0:0:0007", 4000).replace(b"IP4", b"IP6")
     endpoints.learn(parse_message(message(f"INVITE {SOS} SIP/2.0", "1 INVITE", call_id="m", body=written)))
     assert endpoints.carries(Datagram("2001:db8:2::2", 9, CALLER6, 4000, b""))
+
+
+def test_of_too_many_ends_and_flows_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "_MAX_ENDPOINTS", 2)
+    endpoints, ports = MediaEndpoints(), (4000, 4002, 4004)
+    packets = [Datagram(PSAP, 9, CALLER, port, b"") for port in ports]
+    for port, packet in zip(ports, packets, strict=True):
+        description = sdp(CALLER, port)
+        endpoints.learn(parse_message(message(f"INVITE {SOS} SIP/2.0", "1 INVITE", call_id="m", body=description)))
+        assert not endpoints.is_copy(packet, (1, False), 0)
+    assert [endpoints.carries(packet) for packet in packets] == [False, True, True]
+    # One that is forgotten is followed where it is seen next, and the second is forgotten for it.
+    assert [endpoints.is_copy(packet, (2, True), 1) for packet in packets[::-1]] == [True, True, False]

@@ -149,13 +149,13 @@ class Pinholes:
         self._commit(out)
 
     def use_fast_path(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
-        """Hand packets on between these links from now on: those of each flow from the next time that it rests."""
+        """Hand packets on between these links from now on: those of each flow as it rests, or as ``count`` finds it so."""
         for element, held in self._held.items():
             self._end_fast(element, held)
         self._fast_path.use(forwarding, from_interfaces)
 
     def follow_routes(self) -> None:
-        """Have flows go where routes lead now; where that is many questions, as they rest the next time."""
+        """Have flows go where routes lead now; where that is many questions, a part at a time as ``count`` does it."""
         self._fast_path.forget_routes()
         fast = [(element, held) for element, held in self._held.items() if held.fast is not None]
         are_few = len({held.pinhole.key.dst_ip for _, held in fast}) <= _FOLLOWED_AT_ONCE
@@ -204,17 +204,22 @@ class Pinholes:
 
     def _refresh(self) -> None:
         """Give elements that would soon time out another time, since the engine alone says what is closed; let flows
-        rest whose beginning was seen."""
+        rest whose beginning was seen, and take the fast path where they may by now."""
         now_s = time.monotonic()
         out: list[Change] = []
         renewed = 0
         for element, held in self._held.items():
+            if renewed == _RENEWED_AT_ONCE:
+                break
             is_seen = held.may_rest(now_s) and held.packets > SETTLED_PACKETS
-            if (is_seen or held.refresh_at_s <= now_s) and renewed < _RENEWED_AT_ONCE:
+            if is_seen or held.refresh_at_s <= now_s:
                 renewed += 1
                 if is_seen:
                     self._sampling.rest(element, held, now_s)
                 self._replace(element, held, out)
+            elif held.is_resting and held.fast is None:
+                self._begin_fast(element, held)
+                renewed += held.fast is not None
         self._commit(out)
 
     def sample(self) -> None:

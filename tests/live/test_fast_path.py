@@ -224,6 +224,18 @@ def test_where_it_may_be_no_more_everything_goes_the_usual_way_and_is_counted(
     assert (status.fast, status.no_fast_path) == (0, "somebody else looks at them")
 
 
+def test_a_flow_of_which_nothing_more_is_copied_is_handed_on_again_once_it_may(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    rest(kernel, flow, inspect="first")
+    kernel.pinholes.use_fast_path(Forwarding((), "somebody else looks at them"), None)
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.fast() == {}
+    kernel.open_fast_path()
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.fast() == {PORT: (PSAP, 0)}
+
+
 def test_what_the_kernel_has_no_room_for_goes_the_usual_way_and_no_alarm_is_raised(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:

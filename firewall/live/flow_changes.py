@@ -92,15 +92,17 @@ def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:
     except OSError as error:
         return {0: error.errno or errno.EIO}
     refused: dict[int, int] = {}
-    removed = {change.place: change for change in changes if isinstance(change, Removal)}
+    removed: dict[Element, list[Removal]] = {}  # of one place in the order in which the kernel tells of them
+    for change in changes:
+        if isinstance(change, Removal):
+            removed.setdefault(change.place, []).append(change)
     while (data := kernel.receive()) is not None:
         for kind, number, start, end in messages(data):
             if kind == ERROR and (code := error_code(data, start)):
                 refused[number] = code
             for set_name, found in read_removed(kind, data, start, end):
-                change = removed.get(Element(set_name, found.key))
-                if change is not None:
-                    change.count_on(found)
+                if told := removed.get(Element(set_name, found.key)):
+                    told.pop(0).count_on(found)
     return refused
 
 

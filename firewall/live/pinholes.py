@@ -149,7 +149,7 @@ class Pinholes:
         self._commit(out)
 
     def use_fast_path(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
-        """Hand packets on between these links from now on: those of each flow as it rests, or as ``count`` finds it so."""
+        """Hand packets on between these links from now on: a flow's as it rests, or as ``count`` finds it at rest."""
         for element, held in self._held.items():
             self._end_fast(element, held)
         self._fast_path.use(forwarding, from_interfaces)

@@ -75,6 +75,16 @@ def test_a_flow_goes_on_counting_from_what_its_element_had_at_its_end(
     assert (known.packets, known.ended_packets, known.all_packets()) == (0, 7, 7)
 
 
+def test_an_element_that_is_replaced_twice_at_once_counts_on_all_the_same(
+    kernel: Kernel, opened: NetfilterSocket, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.change([pinhole()], [])
+    send(flow, 7)
+    known = held()
+    carry_out(opened, [*moved(known, HERE, "media_sample"), *moved(known, HERE, "media_sample")])
+    assert (known.packets, known.all_packets()) == (0, 7)
+
+
 class Deaf(NetfilterSocket):
     """A socket that takes nothing."""
 

@@ -70,9 +70,6 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
     """Look at the network namespace of the calling thread. It waits for the kernel, about a millisecond.
 
     ``our_tables``: the nftables tables that are no obstacle, as ``inet sosgate``. What the kernel does not tell is one.
-
-    Raises:
-        MachineError: the kernel gives no netlink socket.
     """
     try:
         links, filtered = _links(), _filtered_links()

@@ -51,9 +51,6 @@ def obstacle(our_tables: frozenset[str]) -> str:
     """Return the first thing found in this thread's network namespace as a clause, "" for none.
 
     ``our_tables``: the nftables tables that are none, as ``inet sosgate``. What the kernel does not tell is one.
-
-    Raises:
-        MachineError: the kernel gives no netlink socket.
     """
     questions: tuple[tuple[str, Callable[[], str]], ...] = (
         ("nftables chains", lambda: _foreign_chain(our_tables)),

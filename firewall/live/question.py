@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from firewall.live.netlink import DONE, DUMP, ERROR, NOOP, REQUEST, error_code, refusal
+from firewall.live.netlink import DONE, DUMP, ERROR, NOOP, REQUEST, error_code
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
@@ -21,8 +21,7 @@ def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
     """Return everything the kernel has of a kind: what stands behind the netlink header of each message.
 
     Raises:
-        MachineError: the kernel gives no such socket.
-        OSError: it does not answer the question, or what it has changed again and again while it was listed.
+        OSError: the kernel does not answer the question, or what it has changed again and again while it was listed.
     """
     for _ in range(_TRIES):
         found, is_whole = [], True
@@ -40,8 +39,7 @@ def answered(protocol: int, kind: int, body: bytes) -> bytes:
     """Return the one message that answers a question, from behind its netlink header on.
 
     Raises:
-        MachineError: the kernel gives no such socket.
-        OSError: it does not answer the question.
+        OSError: the kernel does not answer the question.
     """
     with open_netlink(protocol) as asked:
         asked.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST, 1, 0) + body)
@@ -54,15 +52,9 @@ def open_netlink(protocol: int) -> socket.socket:
     """Return a netlink socket that never waits: the kernel has answered, or begun to, when ``send`` returns.
 
     Raises:
-        MachineError: the kernel gives none.
-        OSError: it has no such protocol (``EPROTONOSUPPORT``).
+        OSError: the kernel gives none; ``EPROTONOSUPPORT``: it has no such protocol.
     """
-    try:
-        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
-    except OSError as error:
-        if error.errno == errno.EPROTONOSUPPORT:
-            raise
-        raise refusal("open", f"a netlink socket of protocol {protocol}", error.errno or 0) from None
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
 
 
 def _until_done(asked: socket.socket) -> Iterator[tuple[int, bytes]]:

@@ -1,5 +1,6 @@
 """Tells that the way packets take may have changed: links, addresses, routes, rules, forwarding (rtnetlink(7))."""
 
+import contextlib
 import errno
 
 from firewall.live.netlink import refusal
@@ -21,13 +22,14 @@ class RouteChanges:
     """
 
     def __init__(self) -> None:
-        self._socket = open_netlink(ROUTE)
         try:
-            self._socket.bind((0, 0))  # who has no port is told nothing
-            for group in _GROUPS:
-                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+            with contextlib.ExitStack() as opened:
+                self._socket = opened.enter_context(open_netlink(ROUTE))
+                self._socket.bind((0, 0))  # who has no port is told nothing
+                for group in _GROUPS:
+                    self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+                opened.pop_all()
         except OSError as error:
-            self._socket.close()
             raise refusal("listen to", "changes of routes", error.errno or 0) from None
 
     def fileno(self) -> int:

@@ -1,5 +1,6 @@
 """Between which interfaces media may be handed on: each reason against it made in the kernel, seen, and undone."""
 
+import resource
 import subprocess
 from collections.abc import Iterator
 
@@ -120,3 +121,16 @@ def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
     monkeypatch.setattr("firewall.live.forwarding._GET_LINK", 250)
     found = in_namespace(testbed.fw, survey)
     assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")
+
+
+def test_where_no_descriptor_is_left_to_ask_by_there_are_none_for_the_moment(testbed: Namespaces) -> None:
+    def starved() -> Forwarding:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            return survey()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    found = in_namespace(testbed.fw, starved)
+    assert found == Forwarding((), "the kernel does not tell its interfaces (Too many open files)")

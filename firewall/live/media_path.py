@@ -121,14 +121,18 @@ class MediaPath:
     async def keep_fast_path(self) -> None:
         """Hand media at rest on at once, between interfaces where the kernel would do nothing else with it."""
         changed = asyncio.Event()
+
+        def read() -> None:  # at once: what waits unread would have the loop call this again and again
+            if self._route_changes.drain():
+                changed.set()
+
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._route_changes.fileno(), changed.set)
+        loop.add_reader(self._route_changes.fileno(), read)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), _SURVEY_EVERY_S)
                     await asyncio.sleep(_ROUTES_SETTLE_S)
-                    self._route_changes.drain()
                     changed.clear()
                     self._pinholes.follow_routes()
                 await self._look_at_forwarding()

@@ -1,13 +1,20 @@
 """Media of real calls through the daemon, packet by packet: what is negotiated passes, nothing else, and each drop has
 its reason in the log."""
 
+import asyncio
+import select
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from firewall.live.control import ask
+from firewall.live.driver import Driver
+from firewall.live.media_path import MediaPath
+from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
@@ -269,3 +276,22 @@ def test_hold_keeps_the_pinholes_and_resume_needs_no_new_ones(testbed: Namespace
             time.sleep(0.7)  # longer than the grace time
             assert call.to_called(cseq * 10, 5) == 5
         assert call.to_caller(0, 5) == 5
+
+
+def test_a_change_of_routes_is_read_at_once_however_long_until_the_next_look(testbed: Namespaces) -> None:
+    """Otherwise the loop would be told of it over and over, and find time for nothing else."""
+
+    async def change_twice() -> None:
+        media = MediaPath(cast("Driver", None), print, lambda: None)
+        keeping = asyncio.create_task(media.keep_fast_path())
+        await asyncio.sleep(0)
+        for verb in ("add", "del"):
+            command = ["ip", "route", verb, "blackhole", "203.0.113.200/32"]
+            await asyncio.to_thread(subprocess.run, command, check=True)
+            await asyncio.sleep(0)
+            assert select.select([media._route_changes], [], [], 0)[0] == []
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        media.close()
+
+    in_namespace(testbed.fw, lambda: asyncio.run(change_twice()))

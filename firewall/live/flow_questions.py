@@ -68,6 +68,8 @@ class FlowQuestions:
         return next((count for count in counts if count is not None), None)
 
     def _listed(self, question: bytes) -> Iterator[bytes]:
+        while self._listing.receive() is not None:
+            pass  # the rest of an answer that was not heard out, during which the kernel takes no other question
         self._listing.send(question)
         is_last = False
         while not is_last:

@@ -169,33 +169,30 @@ class Pinholes:
         """Read what the kernel counted, and return what has grown; a part at a time, so that calls need not wait."""
         self._turn += 1
         self.count_cost_s = 0.0
-        grown: list[FlowCount] = []
         for set_name, chain in {(element.set_name, held.chain) for element, held in self._held.items()}:
             began_s = time.perf_counter()
             for part in self._questions.elements(kernel_set(set_name, chain)):
                 for found in part:
-                    grown.extend(self._note(Element(set_name, found.key), found))
+                    self._note(Element(set_name, found.key), found)
                 self.count_cost_s += time.perf_counter() - began_s
                 await asyncio.sleep(0)
                 began_s = time.perf_counter()
         began_s = time.perf_counter()
         for element, counts in self._fast_path.counts():
             held = self._held.get(element)
-            if held is not None and held.fast is not None:
+            if held is not None:
                 held.count_fast(*counts)
-                grown.extend(held.counts() if held.all_packets() > held.told_packets else [])
         self.count_cost_s += time.perf_counter() - began_s
         self._count_refused()
         self._refresh()
-        return tuple(grown)
+        grown = (held for held in self._held.values() if held.all_packets() > held.told_packets)
+        return tuple(count for held in grown for count in held.counts())
 
-    def _note(self, element: Element, found: Found) -> list[FlowCount]:
+    def _note(self, element: Element, found: Found) -> None:
         """Note a count; one read before its element was replaced says nothing of the element that there is now."""
         held = self._held.get(element)
-        if held is None or held.turn == self._turn:
-            return []
-        held.count(found.packets, found.octets)
-        return held.counts() if held.all_packets() > held.told_packets else []
+        if held is not None and held.turn != self._turn:
+            held.count(found.packets, found.octets)
 
     def _count_refused(self) -> None:
         counted = self._questions.refused_packets()

@@ -27,6 +27,16 @@ def test_more_elements_than_one_answer_holds_are_all_told_and_each_asked_for_is_
     questions.close()
 
 
+def test_an_answer_that_was_not_heard_out_spoils_no_other(kernel: Kernel) -> None:
+    kernel.pinholes.change([pinhole(40_000 + number) for number in range(700)], [])
+    questions = live_testbed.in_namespace(kernel.namespace, FlowQuestions)
+    next(questions.elements("sample_media4"))
+    assert [found for part in questions.elements("first_media4") for found in part] == []
+    next(questions.elements("sample_media4"))
+    assert sum(len(part) for part in questions.elements("sample_media4")) == 700
+    questions.close()
+
+
 def test_what_is_not_there_is_empty(kernel: Kernel) -> None:
     questions = live_testbed.in_namespace(kernel.namespace, FlowQuestions)
     assert [found for part in questions.elements("no_such_set") for found in part] == []

@@ -193,6 +193,24 @@ def test_what_came_since_the_last_count_is_counted_when_an_element_is_replaced(
     assert [(each.packets, each.octets) for each in counts] == [(7, 7 * 128), (0, 0)]
 
 
+def test_what_a_count_found_that_was_broken_off_is_told_by_the_next(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.change([pinhole(40_000 + number) for number in range(700)], [])
+
+    async def break_off(parts: int) -> tuple[FlowCount, ...]:
+        counting = asyncio.create_task(kernel.pinholes.count())
+        for _ in range(parts):
+            await asyncio.sleep(0)
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        return await kernel.pinholes.count()
+
+    for parts in range(1, 6):  # in which of them the flow is, the kernel's hash decides
+        send(flow, 7)
+        assert asyncio.run(break_off(parts)) == (FlowCount(pinhole().key, 7 * parts, 7 * 128 * parts),)
+
+
 def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:
     kernel.pinholes.change([pinhole()], [])
     send(flow, 4)

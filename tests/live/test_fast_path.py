@@ -8,12 +8,15 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
+from firewall.live.bpf import attach
 from firewall.live.fast_path import FastPath
 from firewall.live.flow_sets import element_of
 from firewall.live.forwarding import Forwarding, survey
@@ -29,6 +32,8 @@ pytestmark = [pytest.mark.netns, machine_root]
 IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL = 10, 11, 12  # <linux/in.h>
 BEGINNING = SETTLED_PACKETS + 1
 PORT = 40_000
+MEDIA = element_of(PinholeKey("UDP", None, CARRIER, None, PSAP, PORT))
+MEDIA_V6 = element_of(PinholeKey("UDP", None, CARRIER_V6, None, PSAP_V6, PORT))
 
 
 def rest(kernel: Kernel, flow: tuple[socket.socket, socket.socket], **changes: Any) -> None:
@@ -56,7 +61,7 @@ def test_a_flow_at_rest_is_handed_on_and_each_packet_counted_once(
     assert (kernel.ways(), kernel.fast()) == (["accept"], {PORT: (PSAP, 0)})
     send(flow, 30)
     assert kernel.fast() == {PORT: (PSAP, 30)}
-    assert counted(kernel) == BEGINNING + 30
+    assert [each.packets for each in asyncio.run(kernel.pinholes.count())] == [BEGINNING + 30]
     send(flow, 10)
     assert clock.sample(REST_S) == ["media_sample"]
     assert kernel.fast() == {}
@@ -186,6 +191,8 @@ def test_flows_follow_the_routes(
 ) -> None:
     rest(kernel, flow)
     send(flow, 5)
+    kernel.pinholes.follow_routes()
+    assert kernel.fast() == {PORT: (PSAP, 5)}  # nothing has changed
     ip(testbed.fw, "route", "add", f"{PSAP}/32", "via", "198.51.100.99", "dev", "f1")
     try:
         kernel.pinholes.follow_routes()
@@ -317,6 +324,10 @@ def ways(testbed: Namespaces) -> Iterator[FastPath]:
     fast_path.close()
 
 
+def use(testbed: Namespaces, ways: FastPath, forwarding: Forwarding, *from_interfaces: str) -> None:
+    live_testbed.in_namespace(testbed.fw, lambda: ways.use(forwarding, from_interfaces or None))
+
+
 def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: FastPath, testbed: Namespaces) -> None:
     link = live_testbed.in_namespace(testbed.fw, lambda: socket.if_nametoindex("f1"))
 
@@ -339,6 +350,72 @@ def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: Fas
         ip(testbed.fw, "route", "del", "203.0.113.128/25")
     ways.use(Forwarding((), "nothing may"), None)
     assert way(CARRIER, PSAP) is None
+
+
+def test_a_way_leads_over_the_links_and_in_the_versions_it_was_told_of(ways: FastPath, testbed: Namespaces) -> None:
+    found = live_testbed.in_namespace(testbed.fw, survey)
+    f0, f1 = found.links
+
+    def has_way() -> tuple[bool, bool]:
+        return ways.way(MEDIA, CARRIER, PSAP) is not None, ways.way(MEDIA_V6, CARRIER_V6, PSAP_V6) is not None
+
+    use(testbed, ways, found, "f0")
+    assert has_way() == (True, True)  # also over an interface by which none may come in
+    use(testbed, ways, replace(found, links=(f0, replace(f1, versions=(6,)))))
+    assert has_way() == (False, True)
+    use(testbed, ways, replace(found, links=(f0,)))
+    assert has_way() == (False, False)
+
+
+def test_what_routes_were_before_it_was_told_of_links_is_forgotten(ways: FastPath, testbed: Namespaces) -> None:
+    before = ways.way(MEDIA, CARRIER, PSAP)
+    ip(testbed.fw, "route", "add", "blackhole", f"{PSAP}/32")
+    try:
+        assert ways.way(MEDIA, CARRIER, PSAP) == before is not None
+        use(testbed, ways, live_testbed.in_namespace(testbed.fw, survey))
+        assert ways.way(MEDIA, CARRIER, PSAP) is None
+    finally:
+        ip(testbed.fw, "route", "del", "blackhole", f"{PSAP}/32")
+
+
+def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_refused(
+    ways: FastPath,
+    testbed: Namespaces,
+    flow: tuple[socket.socket, socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = live_testbed.in_namespace(testbed.fw, survey)
+    f0, f1 = found.links
+    way = ways.way(MEDIA, CARRIER, PSAP)
+    assert way is not None
+    ways.add(MEDIA, way)
+    send(flow, 1)
+    assert ways.counted(MEDIA) == (1, 128)
+    live_testbed.in_namespace(
+        testbed.fw, lambda: ways.use(replace(found, links=(replace(f0, versions=(6,)), f1)), None)
+    )
+    send(flow, 1)
+    assert ways.counted(MEDIA) == (1, 128)
+
+    def refuse_f1(program: int, link: int) -> int:
+        if link == f1.index:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return attach(program, link)
+
+    monkeypatch.setattr("firewall.live.fast_path.attach", refuse_f1)
+    use(testbed, ways, found)
+    send(flow, 1)
+    assert ways.counted(MEDIA) == (1, 128)
+
+
+def test_no_descriptor_is_left_open_however_often_the_links_change(ways: FastPath, testbed: Namespaces) -> None:
+    found = live_testbed.in_namespace(testbed.fw, survey)
+    opened = Path("/proc/self/fd")
+    before = len(list(opened.iterdir()))
+    for _ in range(3):
+        use(testbed, ways, found)
+    assert ways.obstacle == ""
+    assert len(list(opened.iterdir())) == before
 
 
 def test_more_flows_than_are_read_at_once_are_all_counted(ways: FastPath) -> None:

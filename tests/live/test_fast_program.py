@@ -19,6 +19,7 @@ from tests.live.conftest import machine_root
 pytestmark = [pytest.mark.netns, machine_root]
 
 _RUN = 10  # BPF_PROG_TEST_RUN
+_CONTEXT_BYTES, _PRIORITY = 192, 32  # struct __sk_buff
 GO_ON, REDIRECT = 0xFFFFFFFF, 7
 MTU = 600
 SRC, DST, PORT = "192.0.2.10", "198.51.100.10", 40_000
@@ -36,16 +37,22 @@ class Ingress:
         self.maps = {family: BpfMap(KEY_BYTES[family], VALUE_BYTES, 8) for family in KEYS}
         self.program = load(program({family: each.fd for family, each in self.maps.items()}))
 
-    def run(self, frame: bytes) -> tuple[int, bytes, tuple[int, int]]:
-        """Return what becomes of a frame: the program's word, the frame, what the element counted."""
+        self.priority = 0
+
+    def run(self, frame: bytes, link: int = 999) -> tuple[int, bytes, tuple[int, int]]:
+        """Return what becomes of a frame that comes in by ``lo``: the program's word, the frame, what the element
+        counted. ``priority`` is then the one it has."""
         for family, each in self.maps.items():
-            each.put(KEYS[family], element_value(999, MTU, family, bytes(16)))
+            each.put(KEYS[family], element_value(link, MTU, family, bytes(16)))
         given_frame = ctypes.create_string_buffer(frame, len(frame))
         out = ctypes.create_string_buffer(len(frame))
-        fields = (self.program, 0, len(frame), len(frame), ctypes.addressof(given_frame), ctypes.addressof(out), 1, 0)
-        asked = ctypes.create_string_buffer(struct.pack("=IIIIQQII", *fields).ljust(80, b"\0"), 80)
+        context = ctypes.create_string_buffer(_CONTEXT_BYTES)
+        places = [ctypes.addressof(each) for each in (given_frame, out, context)]
+        fields = (self.program, 0, len(frame), len(frame), *places[:2], 1, 0, 0, _CONTEXT_BYTES, 0, places[2])
+        asked = ctypes.create_string_buffer(struct.pack("=IIIIQQIIIIQQ", *fields).ljust(80, b"\0"), 80)
         bpf.ask(_RUN, asked)
-        (word,) = struct.unpack_from("=I", asked, 4)
+        word = int(struct.unpack_from("=I", asked, 4)[0])
+        self.priority = int(struct.unpack_from("=I", context, _PRIORITY)[0])
         counts = [counted(each.get(KEYS[family]) or b"") for family, each in self.maps.items()]
         return word, out.raw, (sum(packets for packets, _ in counts), sum(octets for _, octets in counts))
 
@@ -60,7 +67,7 @@ def ingress() -> Iterator[Ingress]:
 
 
 def checksum(header: bytes) -> int:
-    total = sum(struct.unpack("!10H", header))
+    total = int(sum(struct.unpack("!10H", header)))
     total = (total & 0xFFFF) + (total >> 16)
     return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
 
@@ -103,6 +110,13 @@ def test_a_plain_packet_of_ipv4_is_handed_on_as_routing_would(
     assert (word, counts) == (REDIRECT, (1, 28 + len(payload)))
     assert out[14:34] == ipv4(payload, ttl=ttl - 1, **given_frame)[14:34]
     assert out[34:] == ipv4(payload)[34:]
+    assert ingress.priority == (0, 2, 6, 4)[tos >> 3 & 3]  # rt_tos2priority() of <net/route.h>
+
+
+def test_a_checksum_that_becomes_zero_is_written_as_zero(ingress: Ingress) -> None:
+    """RFC 1624, section 3."""
+    frame = next(each for number in range(0x10000) if (each := ipv4(identity=number))[24:26] == b"\xfe\xff")
+    assert ingress.run(frame)[1][24:26] == b"\0\0"
 
 
 @given(st.binary(max_size=MTU - 48), st.integers(2, 255))
@@ -141,6 +155,11 @@ def test_a_plain_packet_of_ipv6_is_handed_on_as_routing_would(ingress: Ingress, 
 )
 def test_everything_else_goes_on_untouched_and_uncounted(ingress: Ingress, frame: bytes) -> None:
     assert ingress.run(frame) == (GO_ON, frame, (0, 0))
+
+
+def test_what_would_go_back_where_it_came_from_goes_on(ingress: Ingress) -> None:
+    for frame in (ipv4(), ipv6()):
+        assert ingress.run(frame, socket.if_nametoindex("lo")) == (GO_ON, frame, (0, 0))
 
 
 def is_ours(frame: bytes) -> bool:

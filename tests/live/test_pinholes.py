@@ -211,6 +211,27 @@ def test_what_a_count_found_that_was_broken_off_is_told_by_the_next(
         assert asyncio.run(break_off(parts)) == (FlowCount(pinhole().key, 7 * parts, 7 * 128 * parts),)
 
 
+def test_flows_that_change_while_they_are_counted_are_counted_once(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    ports = range(40_000, 40_700)
+    keys = [pinhole(port).key for port in ports]
+    kernel.pinholes.change([pinhole(port) for port in ports], [])
+
+    async def change_after(parts: int) -> None:
+        counting = asyncio.create_task(kernel.pinholes.count())
+        for _ in range(parts):
+            await asyncio.sleep(0)
+        kernel.pinholes.change([pinhole(port, inspect=("first", "sample")[parts % 2]) for port in ports], [])
+        await counting
+
+    for parts in range(1, 6):
+        for port in ports:
+            flow[0].sendto(bytes(100), (PSAP, port))
+        asyncio.run(change_after(parts))
+        assert {each.packets for each in kernel.pinholes.read(keys)} == {parts}
+
+
 def test_the_count_goes_on_after_a_restart(kernel: Kernel, flow: tuple[socket.socket, socket.socket]) -> None:
     kernel.pinholes.change([pinhole()], [])
     send(flow, 4)

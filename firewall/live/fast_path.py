@@ -15,14 +15,13 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from firewall.live.bpf import BpfMap, attach, load
-from firewall.live.fast_program import KEY_BYTES, VALUE_BYTES, counted, element_value, program
+from firewall.live.fast_program import ADDRESS_FAMILY, KEY_BYTES, VALUE_BYTES, counted, element_value, program
 from firewall.live.flow_sets import FAMILIES, Element, Family
 from firewall.live.forwarding import Forwarding, ForwardingLink
 from firewall.live.route import RouteLookup
 
 _FLOWS = 65_536
 _SETS: dict[str, Family] = {"media4": 4, "media6": 6}
-_ADDRESS_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Way(NamedTuple):
@@ -34,7 +33,9 @@ class Way(NamedTuple):
 
 
 class FastPath:
-    """The flows that are handed on at present. None is, until it is told between which links.
+    """The flows that are handed on at present. None is, until ``use`` says between which links.
+
+    ``obstacle`` says why none may be, "" where they may.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
@@ -57,7 +58,7 @@ class FastPath:
     def use(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
         """Hand packets on between these links, and no others, when they come in by those interfaces (None: all).
 
-        No flow is on the fast path at this moment. ``obstacle`` says afterwards why none may be, "" where they may.
+        Every element must have been removed before: its way may lead over a link that is none any more.
         """
         self._attached.close()
         self._routes.forget()
@@ -98,7 +99,7 @@ class FastPath:
         # The kernel takes no packet from an address that no route leads to, or that is its own.
         if hop is None or link is None or family not in link.versions or self._routes.next_hop(src_ip) is None:
             return None
-        return Way(link.index, link.mtu, socket.inet_pton(_ADDRESS_FAMILY[family], hop.address))
+        return Way(link.index, link.mtu, socket.inet_pton(ADDRESS_FAMILY[family], hop.address))
 
     def add(self, element: Element, way: Way) -> bool:
         """Hand an element's packets on from now on; False where the kernel has no room for that."""

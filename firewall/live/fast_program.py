@@ -15,6 +15,8 @@ from firewall.live.flow_sets import Family
 KEY_BYTES: dict[Family, int] = {4: 12, 6: 36}
 """Source, destination, destination port and padding, as the sets ``media4`` and ``media6`` have them."""
 
+ADDRESS_FAMILY: dict[Family, socket.AddressFamily] = {4: socket.AF_INET, 6: socket.AF_INET6}
+
 _VALUE = struct.Struct("=QQIII16s4x")  # packets, octets, outgoing link, its MTU, the neighbour's family and address
 VALUE_BYTES = _VALUE.size
 _PACKETS, _OCTETS, _LINK, _MTU, _NEIGHBOUR, _NEIGHBOUR_BYTES = 0, 8, 16, 20, 24, 20
@@ -27,7 +29,6 @@ _GO_ON = -1  # TCX_NEXT
 
 _ETHERNET_BYTES = 14
 _ETHERTYPE: dict[Family, int] = {4: 0x0800, 6: 0x86DD}
-_ADDRESS_FAMILY: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 _UDP, _UDP_BYTES = 17, 8
 _FRAGMENT = 0x3FFF  # more fragments, or an offset
 _PRIORITY_OF_TOS = 0x4620  # of two bits of TOS each four: 0 → 0, 1 → 2 (bulk), 2 → 6 (interactive), 3 → 4 (both)
@@ -39,7 +40,7 @@ _HEADER_BYTES: dict[Family, int] = {4: 20, 6: 40}
 
 def element_value(link: int, mtu: int, family: Family, neighbour: bytes) -> bytes:
     """Return the value of a new element: the outgoing link's index and MTU, and the neighbour's packed address."""
-    return _VALUE.pack(0, 0, link, mtu, _ADDRESS_FAMILY[family], neighbour)
+    return _VALUE.pack(0, 0, link, mtu, ADDRESS_FAMILY[family], neighbour)
 
 
 def counted(value: bytes) -> tuple[int, int]:
@@ -118,7 +119,7 @@ def _look_up(code: Code, version: Family, fd: int) -> None:
 
 
 def _check_link(code: Code) -> None:
-    """Leave to routing what goes back where it came from, or is too long there; registers 2 and 3 end as its length."""
+    """Leave to routing what goes back where it came from, or is too long there; register 2 ends as its octets."""
     code.load(2, 4, _CONTEXT, _IN_LINK)
     code.load(3, 4, _ELEMENT, _LINK)
     code.go_if_register(2, "==", 3, "go on")

@@ -9,11 +9,11 @@ import socket
 import struct
 from typing import NamedTuple
 
-from firewall.live.netlink import parts
+from firewall.live.netlink import REQUEST, attribute, parts, refusal
+from firewall.live.question import ROUTE, open_netlink
 
 _RTM_NEWROUTE = 24
 _RTM_GETROUTE = 26
-_NLM_F_REQUEST = 1
 _RTM_F_FIB_MATCH = 0x2000
 _RTN_UNICAST = 1
 # RTA_*, RTAX_MTU
@@ -21,7 +21,6 @@ _DST, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 4, 5, 8, 9, 18, 22
 _METRIC_MTU = 2
 _HEADER = struct.Struct("=LHHLL")
 _ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_ATTRIBUTE = struct.Struct("=HH")
 _INDEX = struct.Struct("=L")
 _REMEMBERED = 4096
 
@@ -44,10 +43,17 @@ _NOWHERE = _Answer(0, None)
 
 
 class RouteLookup:
-    """Asks and remembers, until ``forget``. Answers 0 or None where the kernel names no interface."""
+    """Asks and remembers, until ``forget``. Answers 0 or None where the kernel names no interface.
+
+    Raises:
+        MachineError: the kernel gives no netlink socket.
+    """
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        try:
+            self._socket = open_netlink(ROUTE)
+        except OSError as error:
+            raise refusal("open", "a netlink socket to the routing table", error.errno or 0) from None
         self._known: dict[str, _Answer] = {}
         self._next_hops: dict[str, NextHop | None] = {}
         self._sequence = 0
@@ -94,9 +100,9 @@ class RouteLookup:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             packed = socket.inet_pton(family, address)
             body = _ROUTE.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, flags)
-            body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _DST) + packed
+            body += attribute(_DST, packed)
             self._sequence += 1
-            header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, _NLM_F_REQUEST, self._sequence, 0)
+            header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, REQUEST, self._sequence, 0)
             self._socket.send(header + body)
             while True:
                 # The kernel has answered when send() returns; an answer of an earlier, failed question is skipped.

@@ -1,5 +1,6 @@
 """The route lookup, against the kernel's own words."""
 
+import resource
 import socket
 import struct
 import subprocess
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from firewall.errors import MachineError
 from firewall.live.route import RouteLookup
 from firewall.live.routing import interface_names
 from firewall.live.testbed import in_namespace
@@ -35,6 +37,16 @@ def test_each_peer_is_behind_the_interface_that_leads_to_it(testbed: Namespaces)
 
 def test_where_no_route_leads_no_interface_is_named(testbed: Namespaces) -> None:
     assert ask(testbed.fw, "233.252.0.99", "2001:db8:ffff::1", "192.0.2.10") == [None, None, "f0"]
+
+
+def test_where_no_descriptor_is_left_the_machine_is_to_blame() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(MachineError, match="Too many open files"):
+            RouteLookup()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def next_hops(namespace: str, *addresses: str) -> list[tuple[str, str] | None]:

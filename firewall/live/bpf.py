@@ -21,7 +21,7 @@ _CREATE_MAP, _GET, _PUT, _LOAD, _POP, _READ_MANY, _ATTACH = 0, 1, 2, 5, 21, 24, 
 _HASH, _AS_NEEDED = 1, 1
 _AT_LINKS, _INGRESS = 3, 46
 _LICENSE = ctypes.create_string_buffer(b"Apache-2.0")
-_READ_AT_ONCE = 4096
+_READ_AT_ONCE = 512  # not fewer than may stand in one place of the hash
 _INSTRUCTION = struct.Struct("=BBhi")  # code, registers, offset, value
 _MANY = struct.Struct("=QQQQIIQQ")  # from, to, keys, values, how many, map, flags
 _SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
@@ -102,8 +102,8 @@ class BpfMap:
             raise
         return self._value.raw
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give every element."""
+    def parts(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Give every element, key and value, so many at once; in between elements may come and go."""
         place = ctypes.create_string_buffer(8)  # where the next part begins
         at = ctypes.addressof(place), ctypes.addressof(self._keys), ctypes.addressof(self._values)
         begin = 0
@@ -120,9 +120,10 @@ class BpfMap:
             count = _MANY.unpack(asked.raw)[4]
             keys, values = self._keys.raw, self._values.raw
             size, value_size = len(self._key), len(self._value)
-            for number in range(count):
-                key, value = number * size, number * value_size
-                yield keys[key : key + size], values[value : value + value_size]
+            yield [
+                (keys[number * size : (number + 1) * size], values[number * value_size : (number + 1) * value_size])
+                for number in range(count)
+            ]
             begin = at[0]
 
 

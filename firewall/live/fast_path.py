@@ -120,12 +120,12 @@ class FastPath:
         value = self._maps[_SETS[element.set_name]].get(element.key)
         return (0, 0) if value is None else counted(value)
 
-    def counts(self) -> Iterator[tuple[Element, tuple[int, int]]]:
-        """Give what was handed on of each element so far."""
+    def counts(self) -> Iterator[list[tuple[Element, tuple[int, int]]]]:
+        """Give what was handed on of each element so far, a part at a time; in between elements may come and go."""
         for set_name, family in _SETS.items():
             if family in self._maps:
-                for key, value in self._maps[family].items():
-                    yield Element(set_name, key), counted(value)
+                for part in self._maps[family].parts():
+                    yield [(Element(set_name, key), counted(value)) for key, value in part]
 
 
 def _refusal(error: OSError) -> str:

@@ -178,11 +178,14 @@ class Pinholes:
                 await asyncio.sleep(0)
                 began_s = time.perf_counter()
         began_s = time.perf_counter()
-        for element, counts in self._fast_path.counts():
-            held = self._held.get(element)
-            if held is not None:
-                held.count_fast(*counts)
-        self.count_cost_s += time.perf_counter() - began_s
+        for fast in self._fast_path.counts():
+            for element, counts in fast:
+                held = self._held.get(element)
+                if held is not None:
+                    held.count_fast(*counts)
+            self.count_cost_s += time.perf_counter() - began_s
+            await asyncio.sleep(0)
+            began_s = time.perf_counter()
         self._count_refused()
         self._refresh()
         grown = (held for held in self._held.values() if held.all_packets() > held.told_packets)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -48,12 +49,12 @@ class Kernel:
     def elements(self, name: str = "media4") -> list[dict[str, Any]]:
         """Every element of a set, wherever its packets go."""
         found = []
-        for chain in (ACCEPT, *COPYING):
-            kind = "map" if chain == ACCEPT else "set"
-            listed = json.loads(self.nft("-j", "list", kind, "inet", "sosgate", kernel_set(name, chain)))["nftables"]
+        for goto in (ACCEPT, *COPYING):
+            kind = "map" if goto == ACCEPT else "set"
+            listed = json.loads(self.nft("-j", "list", kind, "inet", "sosgate", kernel_set(name, goto)))["nftables"]
             for each in next(part[kind] for part in listed if kind in part).get("elem", []):
                 element = (each[0] if kind == "map" else each)["elem"]
-                found.append({"key": element["val"]["concat"], "goto": chain, **element})
+                found.append({"key": element["val"]["concat"], "goto": goto, **element})
         return found
 
     def ways(self) -> list[str]:
@@ -63,7 +64,7 @@ class Kernel:
     def fast(self) -> dict[int, tuple[str, int]]:
         """The pinholes whose packets are handed on at once: by port, to whom, and how many there were."""
         held = {element: each for element, each in self.pinholes._held.items() if each.fast is not None}
-        counts = dict(self.pinholes._fast_path.counts())
+        counts = dict(chain.from_iterable(self.pinholes._fast_path.counts()))
         assert counts.keys() == held.keys()
         return {
             each.pinhole.key.dst_port: (packed_address_text(each.fast.neighbour), counts[element][0])

@@ -423,7 +423,9 @@ def test_more_flows_than_are_read_at_once_are_all_counted(ways: FastPath) -> Non
     way = ways.way(elements[0], CARRIER, PSAP)
     assert way is not None
     assert all(ways.add(element, way) for element in elements)
-    assert {element for element, _ in ways.counts()} == set(elements)
+    parts = list(ways.counts())
+    assert len(parts) > 10
+    assert sorted(element for part in parts for element, _ in part) == sorted(elements)
     assert [ways.remove(element) for element in elements] == [(0, 0)] * len(elements)
-    assert list(ways.counts()) == []
+    assert [element for part in ways.counts() for element in part] == []
     assert ways.remove(elements[0]) == (0, 0)

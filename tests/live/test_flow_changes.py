@@ -51,6 +51,8 @@ def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened:
     assert kernel.ways() == ["media_sample"]
     outcome = carry_out(opened, [changes[2]])
     assert (outcome.refused, outcome.has_added) == ((errno.ENOENT,), False)
+    carry_out(opened, [changes[0], changes[2]])  # which are not one flow's
+    assert kernel.ways() == []
 
 
 def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_more(

@@ -1,5 +1,7 @@
 """Alarms: the sentence a person must read at once, and how often it is said."""
 
+from collections import OrderedDict
+
 from firewall.engine.attempt import CHALLENGES, Attempt
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import culprit, media_line
@@ -25,14 +27,14 @@ class AlarmMemory:
     """Which alarms were raised of late, so that a retransmission does not repeat one; bounded."""
 
     def __init__(self) -> None:
-        self._raised: dict[Subject, int] = {}
+        self._raised: OrderedDict[Subject, int] = OrderedDict()
 
     def first(self, now_ns: int, *subject: str) -> bool:
         """Tell whether an alarm about this subject is the first one in ``REPEAT_NS``, and remember it."""
         raised_ns = self._raised.pop(subject, None)
         is_first = raised_ns is None or now_ns - raised_ns >= REPEAT_NS
         if len(self._raised) >= _REMEMBERED:
-            del self._raised[next(iter(self._raised))]
+            self._raised.popitem(last=False)
         self._raised[subject] = now_ns if raised_ns is None or is_first else raised_ns
         return is_first
 

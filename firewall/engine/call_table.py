@@ -5,6 +5,7 @@ became of it.
 """
 
 import heapq
+from collections import OrderedDict
 
 from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.timestamp import NEVER_NS
@@ -23,7 +24,7 @@ class CallTable:
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
         self._calls: dict[str, Call] = {}
-        self._ordinary: dict[str, None] = {}  # those that may make room, oldest first
+        self._ordinary: OrderedDict[str, None] = OrderedDict()  # those that may make room, oldest first
         self._deadlines: list[tuple[int, str]] = []
         self.due_ns = NEVER_NS
         self._max_calls = max_calls

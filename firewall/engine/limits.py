@@ -1,5 +1,7 @@
 """Rate limits and bans: the state behind ``limit:`` and ``ban:`` of a rule, bounded."""
 
+from collections import OrderedDict
+
 from firewall.ruleset.policy import Limit, Rule
 
 MAX_KEYS = 65_536
@@ -17,7 +19,7 @@ class Buckets:
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
-        self._full_at: dict[Key, int] = {}
+        self._full_at: OrderedDict[Key, int] = OrderedDict()
 
     def above(self, key: Key, now_ns: int) -> bool:
         """Take one token for a message; True when there was none: the message is above the limit."""
@@ -28,7 +30,7 @@ class Buckets:
         if not is_above:
             full_at += limit.period_ns
         if len(self._full_at) >= MAX_KEYS:
-            del self._full_at[next(iter(self._full_at))]
+            self._full_at.popitem(last=False)
         self._full_at[key] = full_at  # taken out and put in again: the order of the keys is that of their last use
         return is_above
 
@@ -37,13 +39,13 @@ class Bans:
     """The ``banned`` source addresses, for others to read: each with the end of its ban and the rule that banned it."""
 
     def __init__(self) -> None:
-        self.banned: dict[str, tuple[int, Rule]] = {}
+        self.banned: OrderedDict[str, tuple[int, Rule]] = OrderedDict()
 
     def add(self, src_ip: str, rule: Rule, until_ns: int) -> None:
         """Ban an address until an instant; a later ban takes the place of an earlier one."""
         self.banned.pop(src_ip, None)
         if len(self.banned) >= MAX_KEYS:
-            del self.banned[next(iter(self.banned))]
+            self.banned.popitem(last=False)
         self.banned[src_ip] = (until_ns, rule)
 
     def rule_for(self, src_ip: str, now_ns: int) -> Rule | None:

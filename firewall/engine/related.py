@@ -4,6 +4,7 @@ A callback (RFC 7090, NENA i3) names the caller's number or contact within 30 mi
 REFER sent within the call (RFC 3515), or names the call in Replaces, Join or Target-Dialog (RFC 3891, 3911, 4538).
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from firewall.engine.call_table import CallTable
@@ -38,7 +39,7 @@ class RelatedCalls:
     """Which calls to come belong to an emergency call, by whom they go to; bounded."""
 
     def __init__(self) -> None:
-        self._expected: dict[str, _Expected] = {}
+        self._expected: OrderedDict[str, _Expected] = OrderedDict()
 
     def expect_callback(self, identities: set[str], caller_ip: str, call_id: str, now_ns: int) -> None:
         """Expect the PSAP to call back who made an emergency call; never from the caller's own address."""
@@ -72,7 +73,7 @@ class RelatedCalls:
     def _expect(self, identity: str, expected: _Expected) -> None:
         self._expected.pop(identity, None)
         if len(self._expected) >= MAX_EXPECTED:
-            del self._expected[next(iter(self._expected))]
+            self._expected.popitem(last=False)
         self._expected[identity] = expected
 
 

@@ -5,6 +5,8 @@ service, and then *every* call fails, minutes later. So a blocked keep-alive is 
 and it is the cause of calls that fail on the trunk afterwards.
 """
 
+from collections import OrderedDict
+
 import msgspec
 
 from firewall.engine.record import Attribution, HurtBy
@@ -28,9 +30,9 @@ class Trunks:
     """The pairs of addresses between which an INVITE passed; bounded, the longest unused is forgotten."""
 
     def __init__(self) -> None:
-        self._pairs: dict[tuple[str, str], None] = {}
+        self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
         # By who asks and who is asked: either end gives the trunk up by itself.
-        self._blocked: dict[tuple[str, str], BlockedKeepAlive] = {}
+        self._blocked: OrderedDict[tuple[str, str], BlockedKeepAlive] = OrderedDict()
 
     def passed(self, request: Request, datagram: Datagram) -> None:
         """Take note of a request that was let through."""
@@ -42,7 +44,7 @@ class Trunks:
         pair = _pair(datagram)
         self._pairs.pop(pair, None)
         if len(self._pairs) >= MAX_TRUNKS:
-            del self._pairs[next(iter(self._pairs))]
+            self._pairs.popitem(last=False)
         self._pairs[pair] = None
 
     def blocked(self, message: Message | None, datagram: Datagram, keep_alive: BlockedKeepAlive) -> None:
@@ -51,7 +53,7 @@ class Trunks:
         asking = ends if isinstance(message, Request) else ends[::-1]
         self._blocked.pop(asking, None)
         if len(self._blocked) >= MAX_TRUNKS:
-            del self._blocked[next(iter(self._blocked))]
+            self._blocked.popitem(last=False)
         self._blocked[asking] = keep_alive
 
     def taken_down(self, datagram: Datagram, now_ns: int) -> BlockedKeepAlive | None:

@@ -5,6 +5,7 @@ ignored; fragments that overlap discard the whole datagram, as Linux does for bo
 The table is bounded in datagrams, bytes and time.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Literal
 
@@ -31,7 +32,7 @@ class FragmentTable:
     """The datagrams of which some fragments are still missing, oldest first."""
 
     def __init__(self) -> None:
-        self._pending: dict[FragmentKey, _Pending] = {}
+        self._pending: OrderedDict[FragmentKey, _Pending] = OrderedDict()
         self.held_bytes = 0
         self._given_up: list[tuple[int, int]] = []
 

@@ -6,6 +6,7 @@ capture lacks them), a second has passed or too much waits behind them; then the
 whose beginning the capture does not hold begins at the first segment that ``wanted`` takes.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -75,8 +76,8 @@ class StreamTable:
 
     def __init__(self, wanted: Callable[[Packet], bool]) -> None:
         self._wanted = wanted
-        self._streams: dict[StreamKey, _Stream] = {}
-        self._waiting: dict[StreamKey, int] = {}
+        self._streams: OrderedDict[StreamKey, _Stream] = OrderedDict()
+        self._waiting: OrderedDict[StreamKey, int] = OrderedDict()
         self.held_bytes = 0
 
     def __len__(self) -> int:
@@ -96,10 +97,10 @@ class StreamTable:
         key: StreamKey = (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, seen_on)
         if header.rst:
             return [*found, *self._close(key), *self._close(other)]
-        stream = self._streams.pop(key, None)
+        stream = self._streams.get(key)
         first = header.sequence_number + (1 if header.syn else 0) & 0xFFFF_FFFF
         if stream is not None:
-            self._streams[key] = stream  # the one used last is the last to be forgotten
+            self._streams.move_to_end(key)  # the one used last is the last to be forgotten
             if _is_another(stream, first, packet):
                 found += self._close(key)
                 stream = None

@@ -1,5 +1,6 @@
 """One policy's way through recorded traffic: an engine, told the capture's time."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
@@ -29,7 +30,7 @@ class Lane:
         self.engine = Engine(policy, strict=False, is_logged=is_logged)
         self._sink = sink
         self._ports = policy.signalling_ports
-        self.expected_replies: dict[_Flow, None] = {}
+        self.expected_replies: OrderedDict[_Flow, None] = OrderedDict()
         self.changed: set[tuple[str, int]] = set()
         self.deadline_ns = self.engine.next_deadline()
 
@@ -85,7 +86,7 @@ class Lane:
                     self.changed.add((pinhole.key.dst_ip, pinhole.key.dst_port))
             case Reply(datagram=reply):
                 if len(self.expected_replies) >= _MAX_REPLIES:
-                    del self.expected_replies[next(iter(self.expected_replies))]
+                    self.expected_replies.popitem(last=False)
                 self.expected_replies[_flow(reply)] = None
             case _:
                 pass

@@ -1,6 +1,7 @@
 """Media addresses that the SIP messages of a capture negotiate, to tell RTP from other UDP."""
 
 import ipaddress
+from collections import OrderedDict
 
 from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
@@ -22,8 +23,8 @@ class MediaEndpoints:
 
     def __init__(self) -> None:
         self.flows = RtpFlows()
-        self._known: dict[tuple[str, int], None] = {}
-        self._seen: dict[tuple[str, int, str, int], tuple[Vantage, int]] = {}
+        self._known: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, int, str, int], tuple[Vantage, int]] = OrderedDict()
 
     def learn(self, message: Message) -> None:
         """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
@@ -50,7 +51,7 @@ class MediaEndpoints:
         if first is not None and first[0] != seen_on and now_ns - first[1] <= COPY_WINDOW_NS:
             return True
         if first is None and len(self._seen) >= _MAX_ENDPOINTS:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         self._seen[ends] = seen_on, now_ns
         return False
 
@@ -66,8 +67,8 @@ class MediaEndpoints:
             return []
         changed = [end]
         if len(self._known) >= _MAX_ENDPOINTS:
-            changed.append(next(iter(self._known)))
-            del self._known[changed[-1]]
+            forgotten, _ = self._known.popitem(last=False)
+            changed.append(forgotten)
         self._known[end] = None
         return changed
 

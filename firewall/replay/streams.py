@@ -52,7 +52,7 @@ class SipStreams:
     def __init__(self, ports: frozenset[int]) -> None:
         self._ports = ports
         self._table = StreamTable(self._is_signalling)
-        self._streams: dict[StreamKey, _SipStream] = {}
+        self._streams: OrderedDict[StreamKey, _SipStream] = OrderedDict()
         self._pending_bytes = 0
         self._seen: OrderedDict[int, Vantage] = OrderedDict()
         self.open_bodies: dict[StreamKey, int] = {}

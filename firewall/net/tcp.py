@@ -127,14 +127,14 @@ class StreamTable:
 
     def forget(self, key: StreamKey) -> list[Chunk | End]:
         """End a stream, with what waits in it, and forget that it was there."""
-        found = self._close(key)
+        found = self._close(key) or [End(key)]  # told again: bytes may have come behind its end
         self._streams.pop(key, None)
         return found
 
     def _close(self, key: StreamKey) -> list[Chunk | End]:
         """End a stream. It stays known, so that a late retransmission is known as one."""
         stream = self._streams.get(key)
-        if stream is None or stream.closed:
+        if stream is None or (stream.closed and not stream.held):
             return []
         found: list[Chunk | End] = list(self._give_up(key))
         stream.closed = True

@@ -186,6 +186,17 @@ def test_the_table_forgets_the_stream_that_was_idle_longest() -> None:
     assert len(net.table) == 2
 
 
+def test_bytes_that_wait_behind_a_reset_go_with_the_stream() -> None:
+    for forget in (True, False):
+        net = Network()
+        net.sends(0, b"x")
+        assert orders(net.sends(1, flags="R")) == ["end"]
+        assert net.sends(2, b"behind") == []
+        told = net.table.forget((CALLER, 1024, PSAP, 5060, HERE)) if forget else net.sends(5_000, flags="S")
+        assert (delivered(told), orders(told)) == (b"behind", ["gap", "end"])
+        assert (net.table.held_bytes, net.table.finish()) == (0, [])
+
+
 def test_all_streams_together_hold_no_more_than_so_much() -> None:
     net = Network()
     for port in range(1, 2000):

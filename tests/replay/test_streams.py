@@ -251,6 +251,16 @@ def test_messages_that_never_end_cannot_fill_the_memory(monkeypatch: pytest.Monk
     assert len(capture.streams) <= 5000 // (len(INVITE) - 1) + 1
 
 
+def test_what_is_over_but_not_told_yet_makes_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reset ends both ways, but what it acknowledges of the way back is told first, and is too much."""
+    unfinished, size = INVITE[:-1], len(INVITE) - 1
+    monkeypatch.setattr(streams, "MAX_PENDING_BYTES", 2 * size - 1)
+    capture = Capture().take(segment(unfinished, 1000), segment(b"", 4999, flags="SA", back=True))
+    capture.take(segment(unfinished, 5100, back=True))
+    capture.take(segment(b"", 1000 + size, flags="AR", acknowledges=5100 + size))
+    assert len(capture.streams) == 0
+
+
 @given(st.lists(st.integers(1, len(WIRE) - 1), max_size=40), st.randoms(use_true_random=False))
 @settings(max_examples=60)
 def test_any_cut_in_any_order_gives_the_same_messages(places: list[int], chance: random.Random) -> None:

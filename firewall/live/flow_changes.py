@@ -5,7 +5,7 @@ the media of a call be refused for want of memory.
 """
 
 import errno
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -67,8 +67,7 @@ def carry_out(kernel: NetfilterSocket, changes: list[Change]) -> Outcome:
     """Have the kernel carry out changes; it is done when this returns."""
     refused: list[int] = []
     has_added = False
-    for start in range(0, len(changes), _CHANGES_PER_TRANSACTION):
-        left = changes[start : start + _CHANGES_PER_TRANSACTION]
+    for left in _transactions(changes):
         while left:
             codes = _send(kernel, left)
             if not codes:
@@ -83,6 +82,18 @@ def carry_out(kernel: NetfilterSocket, changes: list[Change]) -> Outcome:
             refused.extend(code for number, code in codes.items() if isinstance(left[number - 1], Addition))
             left = _without(left, codes)
     return Outcome(tuple(refused), has_added)
+
+
+def _transactions(changes: list[Change]) -> Iterator[list[Change]]:
+    """Give changes a part at a time; an element that moves is removed and added in the same."""
+    start = 0
+    while start < len(changes):
+        end = start + _CHANGES_PER_TRANSACTION
+        last = changes[min(end, len(changes)) - 1]
+        if isinstance(last, Removal) and last.held is not None:
+            end += 1
+        yield changes[start:end]
+        start = end
 
 
 def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:

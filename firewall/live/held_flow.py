@@ -43,7 +43,7 @@ class Held(msgspec.Struct):
         self.is_resting, self.turned_at_s = is_resting, now_s
 
     def count(self, packets: int, octets: int) -> None:
-        """Take note of what the element has counted by now; what was read before the last note is older."""
+        """Take note of what the element has counted by now; less than was noted before was read earlier."""
         if packets > self.packets:
             self.packets, self.octets = packets, octets
 

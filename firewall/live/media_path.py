@@ -22,7 +22,7 @@ _COUNT_SHARE = 0.05  # of one processor, at most
 _LEARN_S = 1.0
 _SURVEY_EVERY_S = 1.0
 _ROUTES_SETTLE_S = 0.02  # one change of the network is told as many
-_ROUTES_REST_S = 0.2
+_ROUTES_REST_S = 0.2  # from one look to the next, at least
 
 
 class MediaPath:

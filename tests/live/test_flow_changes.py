@@ -19,6 +19,7 @@ pytestmark = pytest.mark.netns
 
 KEY = element_of(pinhole().key).key
 HERE, NOWHERE = Element("sample_media4", KEY), Element("no_such_set", KEY)
+OTHER = Element("sample_media4", element_of(pinhole(40_002).key).key)
 
 
 @pytest.fixture
@@ -64,6 +65,27 @@ def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_mor
     assert kernel.ways() == ["media_sample"]
     assert (flow.chain, flow.packets, flow.ended_packets) == ("media_sample", 5, 0)
     carry_out(opened, moved(flow, NOWHERE, DROP_CHAIN))
+    assert kernel.ways() == []
+
+
+def test_an_element_is_moved_in_one_transaction(
+    kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 2)
+    carry_out(opened, [Addition(add_element(TABLE, HERE, 60_000))])
+    flow = held()
+    carry_out(opened, [Addition(add_element(TABLE, OTHER, 60_000)), *moved(flow, NOWHERE, "accept")])
+    assert kernel.ways() == ["media_sample"] * 2
+    assert flow.chain == "media_sample"
+
+
+def test_it_is_told_whether_anything_was_added_in_any_transaction(
+    kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 1)
+    addition, removal = Addition(add_element(TABLE, HERE, 60_000)), Removal(delete_element(TABLE, HERE), HERE)
+    assert carry_out(opened, [addition, removal]).has_added
+    assert not carry_out(opened, [removal]).has_added
     assert kernel.ways() == []
 
 

@@ -171,6 +171,14 @@ class Code:
         """Add a value."""
         self._add(0x07, to, value=value)
 
+    def add_register(self, to: int, source: int) -> None:
+        """Add another register's value."""
+        self._add(0x0F, to, source)
+
+    def from_network(self, to: int, bits: Literal[16, 32, 64]) -> None:
+        """Make a number of one that was read as it stands in a packet."""
+        self._add(0xDC, to, value=bits)
+
     def mask(self, to: int, value: int) -> None:
         """Keep only the bits of a value."""
         self._add(0x57, to, value=value)
@@ -195,9 +203,9 @@ class Code:
         """Go on elsewhere if a register compares so with a value."""
         self._add({"==": 0x15, "!=": 0x55, "<=": 0xB5, "<": 0xA5}[comparison], to, value=value, label=label)
 
-    def go_if_register(self, to: int, comparison: Literal["==", ">"], source: int, label: str) -> None:
+    def go_if_register(self, to: int, comparison: Literal["==", "!=", ">"], source: int, label: str) -> None:
         """Go on elsewhere if a register compares so with another."""
-        self._add({"==": 0x1D, ">": 0x2D}[comparison], to, source, label=label)
+        self._add({"==": 0x1D, "!=": 0x5D, ">": 0x2D}[comparison], to, source, label=label)
 
     def call(self, function: int) -> None:
         """Call one of the kernel's functions for programs."""

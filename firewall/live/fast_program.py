@@ -1,9 +1,10 @@
 """The program at the ingress of links that hands media on: which packets, what is changed in them, where they go.
 
 What it does not take goes on as if it were not there: a fragment, IP options or extension headers, a hop limit that
-ends here, a VLAN tag, a frame for another machine, what is longer than the outgoing link takes, and whatever has no
-element. With the rest it does what routing would: hop limit and checksum (RFC 791), the priority that Linux gives a
-packet by its TOS, and the neighbour's address.
+ends here, a header whose checksum is wrong, a frame that has less than its packet, or more (padding), a VLAN tag, a
+frame for another machine, what is longer than the outgoing link takes, and whatever has no element. With the rest it
+does what routing would: hop limit and checksum (RFC 791), the priority that Linux gives a packet by its TOS, and the
+neighbour's address.
 """
 
 import socket
@@ -68,6 +69,7 @@ def program(maps: dict[Family, int]) -> bytes:
         _check_header(code, version)
         _look_up(code, version, fd)
         _check_link(code)
+        _check_whole(code, version)
         _count(code)
         _change_header(code, version)
         _hand_on(code)
@@ -127,6 +129,28 @@ def _check_link(code: Code) -> None:
     code.add(2, -_ETHERNET_BYTES)
     code.load(3, 4, _ELEMENT, _MTU)
     code.go_if_register(2, ">", 3, "go on")
+
+
+def _check_whole(code: Code, version: Family) -> None:
+    """Leave to routing what it would cut or drop; register 2 is the packet's length, before and afterwards."""
+    begin = _ETHERNET_BYTES
+    code.load(3, 2, _PACKET, begin + (2 if version == 4 else 4))
+    code.from_network(3, 16)
+    if version == 6:
+        code.add(3, _HEADER_BYTES[6])
+    code.go_if_register(2, "!=", 3, "go on")
+    if version == 6:
+        return
+    code.set(3, 0)
+    for offset in range(0, _HEADER_BYTES[4], 4):
+        code.load(4, 4, _PACKET, begin + offset)
+        code.add_register(3, 4)
+    for _ in range(3):  # 35 bits, 20, 17, 16
+        code.copy(4, 3)
+        code.shift_right(4, 16)
+        code.mask(3, 0xFFFF)
+        code.add_register(3, 4)
+    code.go_if(3, "!=", 0xFFFF, "go on")
 
 
 def _count(code: Code) -> None:

@@ -142,6 +142,9 @@ def test_a_plain_packet_of_ipv6_is_handed_on_as_routing_would(ingress: Ingress, 
         pytest.param(ipv4(mac=0xFFFFFFFFFFFF), id="broadcast"),
         pytest.param(ipv4(bytes(MTU - 27)), id="too long for the link"),
         pytest.param(ipv4(ethertype=0x88B5), id="no IP"),
+        pytest.param(ipv4()[:24] + b"\0\0" + ipv4()[26:], id="wrong header checksum"),
+        pytest.param(ipv4() + b"\0", id="padding"),
+        pytest.param(ipv4()[:-1], id="less than the packet"),
         pytest.param(ether(0x8100, 0) + b"\0\5" + ipv4()[12:], id="VLAN"),
         pytest.param(ipv4()[:41], id="cut"),
         pytest.param(ipv6(hop_limit=1), id="its last hop, IPv6"),
@@ -151,6 +154,8 @@ def test_a_plain_packet_of_ipv6_is_handed_on_as_routing_would(ingress: Ingress, 
         pytest.param(ipv6(src="2001:db8::1"), id="another source, IPv6"),
         pytest.param(ipv6(bytes(MTU - 47)), id="too long for the link, IPv6"),
         pytest.param(ipv6()[:61], id="cut, IPv6"),
+        pytest.param(ipv6() + b"\0", id="padding, IPv6"),
+        pytest.param(ipv6()[:-1], id="less than the packet, IPv6"),
     ],
 )
 def test_everything_else_goes_on_untouched_and_uncounted(ingress: Ingress, frame: bytes) -> None:
@@ -170,10 +175,12 @@ def is_ours(frame: bytes) -> bool:
     if frame[12:14] == b"\x08\0" and len(packet) >= 28:
         is_fragment = bool(packet[6] & 0x3F or packet[7])
         is_plain = packet[0] == 0x45 and not is_fragment and packet[8] > 1 and packet[9] == 17
-        return is_plain and packet[12:20] + packet[22:24] + b"\0\0" == KEYS[4]
+        is_whole = int.from_bytes(packet[2:4], "big") == len(packet) and checksum(packet[:20]) == 0
+        return is_plain and is_whole and packet[12:20] + packet[22:24] + b"\0\0" == KEYS[4]
     if frame[12:14] == b"\x86\xdd" and len(packet) >= 48:
         is_plain = packet[0] >> 4 == 6 and packet[6] == 17 and packet[7] > 1
-        return is_plain and packet[8:40] + packet[42:44] + b"\0\0" == KEYS[6]
+        is_whole = int.from_bytes(packet[4:6], "big") == len(packet) - 40
+        return is_plain and is_whole and packet[8:40] + packet[42:44] + b"\0\0" == KEYS[6]
     return False
 
 

@@ -218,6 +218,26 @@ def test_where_many_peers_routes_would_be_asked_for_flows_wait_for_their_next_re
     assert counted(kernel) == BEGINNING + 10
 
 
+def test_so_many_flows_at_once_begin_to_rest_and_so_many_take_the_fast_path_again(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firewall.live.pinholes._RENEWED_AT_ONCE", 2)
+    monkeypatch.setattr("firewall.live.pinholes._FOLLOWED_AT_ONCE", 0)
+    kernel.open_fast_path()
+    ports = (PORT, PORT + 2, PORT + 4)
+    kernel.pinholes.change([pinhole(port) for port in ports], [])
+    for port in ports * BEGINNING:
+        flow[0].sendto(bytes(100), (PSAP, port))
+
+    def fast_after_count() -> int:
+        asyncio.run(kernel.pinholes.count())
+        return len(kernel.fast())
+
+    assert [fast_after_count(), fast_after_count()] == [2, 3]
+    kernel.pinholes.follow_routes()
+    assert [len(kernel.fast()), fast_after_count(), fast_after_count()] == [0, 2, 3]
+
+
 def test_where_it_may_be_no_more_everything_goes_the_usual_way_and_is_counted(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket]
 ) -> None:

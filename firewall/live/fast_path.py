@@ -94,12 +94,13 @@ class FastPath:
         family = _SETS.get(element.set_name)
         if family is None or not self._links:
             return None
-        hop = self._routes.next_hop(dst_ip)
+        hop = self._routes.next_hop(dst_ip, src_ip)
         link = None if hop is None else self._links.get(hop.interface)
         # The kernel takes no packet from an address that no route leads to, or that is its own.
         if hop is None or link is None or family not in link.versions or self._routes.next_hop(src_ip) is None:
             return None
-        return Way(link.index, link.mtu, socket.inet_pton(ADDRESS_FAMILY[family], hop.address))
+        mtu = link.mtu if family == 4 else link.mtu_6
+        return Way(link.index, mtu, socket.inet_pton(ADDRESS_FAMILY[family], hop.address))
 
     def add(self, element: Element, way: Way) -> bool:
         """Hand an element's packets on from now on; False where the kernel has no room for that."""

@@ -36,15 +36,16 @@ _QUEUES_OF_FILTERS = {b"clsact", b"ingress"}
 _AF_INET, _AF_INET6 = 2, 10
 _SETTINGS = {_AF_INET: 1, _AF_INET6: 2}
 _FORWARDING_4, _REVERSE_PATH_FILTER_4 = 1 - 1, 8 - 1
-_FORWARDING_6, _DISABLED_6 = 0, 26
+_FORWARDING_6, _MTU_6, _DISABLED_6 = 0, 2, 26
 
 
 class ForwardingLink(msgspec.Struct, frozen=True):
-    """An interface that media may be handed on from and to, and for which IP versions. ``mtu`` in bytes."""
+    """An interface that media may be handed on from and to, and for which IP versions. ``mtu*`` in bytes."""
 
     index: int
     name: str
     mtu: int
+    mtu_6: int
     versions: tuple[Literal[4, 6], ...]
 
 
@@ -81,7 +82,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
     filter_of_all = _sysctl("ipv4/conf/all/rp_filter", unknown=_STRICT)
     forwards_6 = _sysctl("ipv6/conf/all/forwarding", unknown=0) != 0
     usable = [
-        ForwardingLink(link.index, link.name, link.mtu, versions)
+        ForwardingLink(link.index, link.name, link.mtu, _mtu_6(link), versions)
         for link in sorted(links, key=lambda link: link.index)
         if link.is_plain
         and link.index not in stacked_on | filtered
@@ -100,6 +101,11 @@ def _versions(link: _Link, filter_of_all: int, forwards_6: bool) -> tuple[Litera
     if forwards_6 and len(six) > _DISABLED_6 and six[_FORWARDING_6] and not six[_DISABLED_6]:
         versions.append(6)
     return tuple(versions)
+
+
+def _mtu_6(link: _Link) -> int:
+    """Return the MTU for IPv6, which a router or a setting may have made smaller than the link's."""
+    return min([link.mtu, *link.settings.get(_AF_INET6, ())[_MTU_6 : _MTU_6 + 1]])
 
 
 def _links() -> list[_Link]:

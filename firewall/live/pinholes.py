@@ -39,7 +39,7 @@ ALIVE_MS = 3000
 _ALIVE_PLACES = tuple(Element(ALIVE_SET, key) for key in ALIVE_KEYS)
 _SHORTEST_TIMEOUT_MS = 600_000
 _RENEWED_AT_ONCE = 200
-_FOLLOWED_AT_ONCE = 100  # peers: each takes two questions of 50 us
+_FOLLOWED_AT_ONCE = 100  # pairs of peers: each takes two questions of 50 us
 _BUFFER_BYTES = 4 * 1024 * 1024
 _INSPECTION_OF = {chain: inspect for inspect, chain in CHAIN_OF.items()}
 
@@ -158,7 +158,7 @@ class Pinholes:
         """Have flows go where routes lead now; where that is many questions, a part at a time as ``count`` does it."""
         self._fast_path.forget_routes()
         fast = [(element, held) for element, held in self._held.items() if held.fast is not None]
-        are_few = len({held.pinhole.key.dst_ip for _, held in fast}) <= _FOLLOWED_AT_ONCE
+        are_few = len({(held.pinhole.key.src_ip, held.pinhole.key.dst_ip) for _, held in fast}) <= _FOLLOWED_AT_ONCE
         for element, held in fast:
             if not are_few or held.fast != self._way(element, held):
                 self._end_fast(element, held)

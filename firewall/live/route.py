@@ -17,7 +17,7 @@ _RTM_GETROUTE = 26
 _RTM_F_FIB_MATCH = 0x2000
 _RTN_UNICAST = 1
 # RTA_*, RTAX_MTU
-_DST, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 4, 5, 8, 9, 18, 22
+_DST, _SRC, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 2, 4, 5, 8, 9, 18, 22
 _METRIC_MTU = 2
 _HEADER = struct.Struct("=LHHLL")
 _ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
@@ -55,7 +55,7 @@ class RouteLookup:
         except OSError as error:
             raise refusal("open", "a netlink socket to the routing table", error.errno or 0) from None
         self._known: dict[str, _Answer] = {}
-        self._next_hops: dict[str, NextHop | None] = {}
+        self._next_hops: dict[tuple[str, str], NextHop | None] = {}
         self._sequence = 0
 
     def close(self) -> None:
@@ -71,20 +71,21 @@ class RouteLookup:
         """Return the index of the interface by which packets to this address leave."""
         return self._answer(address).interface
 
-    def next_hop(self, address: str) -> NextHop | None:
-        """Return whom packets to this address are handed to.
+    def next_hop(self, address: str, source: str = "") -> NextHop | None:
+        """Return whom packets to this address are handed to. IPv6 has routes for some sources only, so it asks for one.
 
         None: they are not just handed to a neighbour (delivered here, dropped, encapsulated, sent over several next
         hops, to a gateway of the other IP version), or not by the interface's MTU.
         """
-        if address not in self._next_hops:
-            found = self._answer(address).next_hop
-            if found is not None and self._ask(address, _RTM_F_FIB_MATCH).next_hop is None:
+        asked = address, source if ":" in source else ""
+        if asked not in self._next_hops:
+            found = self._ask(*asked).next_hop if asked[1] else self._answer(address).next_hop
+            if found is not None and self._ask(*asked, _RTM_F_FIB_MATCH).next_hop is None:
                 found = None
             if len(self._next_hops) >= _REMEMBERED:
                 self._next_hops.clear()
-            self._next_hops[address] = found
-        return self._next_hops[address]
+            self._next_hops[asked] = found
+        return self._next_hops[asked]
 
     def _answer(self, address: str) -> _Answer:
         answer = self._known.get(address)
@@ -95,12 +96,15 @@ class RouteLookup:
             self._known[address] = answer
         return answer
 
-    def _ask(self, address: str, flags: int = 0) -> _Answer:
+    def _ask(self, address: str, source: str = "", flags: int = 0) -> _Answer:
         with contextlib.suppress(OSError):  # no address, or the kernel does not take the question
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             packed = socket.inet_pton(family, address)
-            body = _ROUTE.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, flags)
+            packed_source = socket.inet_pton(family, source) if source else b""
+            body = _ROUTE.pack(family, 8 * len(packed), 8 * len(packed_source), 0, 0, 0, 0, 0, flags)
             body += attribute(_DST, packed)
+            if packed_source:
+                body += attribute(_SRC, packed_source)
             self._sequence += 1
             header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, REQUEST, self._sequence, 0)
             self._socket.send(header + body)

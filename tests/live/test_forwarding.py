@@ -39,8 +39,20 @@ def test_links_that_only_forward_are_named_with_their_size(testbed: Namespaces) 
     indices = {name: index for index, name in in_namespace(testbed.fw, interface_names).items()}
     found = in_namespace(testbed.fw, survey)
     assert found == Forwarding(
-        (ForwardingLink(indices["f0"], "f0", 1500, (4, 6)), ForwardingLink(indices["f1"], "f1", 1500, (4, 6)))
+        (
+            ForwardingLink(indices["f0"], "f0", 1500, 1500, (4, 6)),
+            ForwardingLink(indices["f1"], "f1", 1500, 1500, (4, 6)),
+        )
     )
+
+
+def test_a_smaller_mtu_of_ipv6_is_known(testbed: Namespaces) -> None:
+    run(testbed.fw, f"echo 1300 > {SYSCTL_6}/f1/mtu")
+    try:
+        found = in_namespace(testbed.fw, survey).links
+    finally:
+        run(testbed.fw, f"echo 1500 > {SYSCTL_6}/f1/mtu")
+    assert [(link.mtu, link.mtu_6) for link in found] == [(1500, 1500), (1500, 1300)]
 
 
 def test_an_end_system_forwards_over_no_link(testbed: Namespaces) -> None:

@@ -99,6 +99,26 @@ def test_a_gateway_is_the_next_hop(testbed: Namespaces, route: Callable[[str], N
     ]
 
 
+def test_a_route_for_some_sources_only_is_theirs(testbed: Namespaces) -> None:
+    _ip(testbed.fw, "route add 2001:db8:7::/64 via 2001:db8:2::10")
+    _ip(testbed.fw, "route add 2001:db8:7::9 from 2001:db8:1::/64 via 2001:db8:1::99")
+    _ip(testbed.fw, "route add blackhole 2001:db8:7::9 from 2001:db8:3::/64")
+
+    def lookup() -> list[str | None]:
+        routes = RouteLookup()
+        sources = ("2001:db8:1::10", "2001:db8:3::10", "2001:db8:4::10", "")
+        found = [routes.next_hop("2001:db8:7::9", source) for source in sources]
+        assert routes.next_hop("192.0.2.10", "198.51.100.10") == routes.next_hop("192.0.2.10")
+        routes.close()
+        return [hop and hop.address for hop in found]
+
+    try:
+        assert in_namespace(testbed.fw, lookup) == ["2001:db8:1::99", None, "2001:db8:2::10", "2001:db8:2::10"]
+    finally:
+        for added in ("::/64", "::9 from 2001:db8:1::/64", "::9 from 2001:db8:3::/64"):
+            _ip(testbed.fw, "route del 2001:db8:7" + added)
+
+
 def test_a_next_hop_that_routes_share_counts_as_any(testbed: Namespaces) -> None:
     _ip(testbed.fw, "nexthop add id 7 via 198.51.100.10 dev f1")
     _ip(testbed.fw, "nexthop add id 8 via 192.0.2.10 dev f0")

@@ -1,6 +1,7 @@
 """What is in the way of handing packets on, each made in the kernel, seen, taken away again, and seen to be gone."""
 
 import ctypes
+import errno
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pyroute2 import netns
 
 from firewall.live import obstacles
 from firewall.live.forwarding import OUR_TABLES
+from firewall.live.question import answered
 from firewall.live.routing import remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
@@ -132,6 +134,27 @@ def test_an_ipsec_policy_is_in_the_way(testbed: Namespaces, direction: str) -> N
 def test_ipsec_that_blocks_by_default_is_in_the_way(testbed: Namespaces) -> None:
     make, undo = "ip xfrm policy setdefault fwd block", "ip xfrm policy setdefault fwd accept"
     assert made_and_undone(testbed.fw, make, undo) == "IPsec blocks what no policy allows"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "found"),
+    [
+        (0x25, errno.EPROTONOSUPPORT, ""),  # a kernel without IPsec
+        (0x28, errno.EINVAL, ""),  # one of before Linux 5.15
+        (0x25, errno.ENOBUFS, "the kernel does not tell its IPsec policies (No buffer space available)"),
+        (0x28, errno.ENOBUFS, "the kernel does not tell its IPsec policies (No buffer space available)"),
+    ],
+)
+def test_only_a_kernel_that_has_no_ipsec_need_not_tell_of_it(
+    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch, kind: int, code: int, found: str
+) -> None:
+    def answered_but_one(protocol: int, asked: int, body: bytes) -> bytes:
+        if asked == kind:
+            raise OSError(code, os.strerror(code))
+        return answered(protocol, asked, body)
+
+    monkeypatch.setattr(obstacles, "answered", answered_but_one)
+    assert in_the_way(testbed.fw) == found
 
 
 def test_a_table_of_the_old_iptables_is_in_the_way_in_its_own_namespace_only(testbed: Namespaces) -> None:

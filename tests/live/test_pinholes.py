@@ -65,11 +65,11 @@ def test_a_refusal_is_said_once_counted_and_ends_the_signs_of_life_until_it_work
     kernel.pinholes.change([pinhole()], [])
     kernel.nft("flush", "ruleset")
     kernel.pinholes.change([pinhole(40_002)], [])
-    kernel.pinholes.change([pinhole(40_004)], [])
+    kernel.pinholes.change([pinhole(40_004), pinhole(40_008)], [])
     assert kernel.said == [
         "ALARM pinholes: the kernel refuses a change of the sets of media: No such file or directory"
     ]
-    assert kernel.pinholes.status().failed == 2
+    assert kernel.pinholes.status().failed == 3
     kernel.nft("-f", "-", script=render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
     kernel.pinholes.show_life()
     assert "ipv4" not in kernel.nft("list", "set", "inet", "sosgate", "daemon_alive")

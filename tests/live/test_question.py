@@ -1,5 +1,6 @@
 """Questions to the kernel, and what it answers."""
 
+import errno
 import socket
 import struct
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from firewall.live import question
+from firewall.live.netlink import DONE, NOOP
 from firewall.live.question import ROUTE, answered, listed, open_netlink
 
 pytestmark = pytest.mark.netns
@@ -32,6 +34,24 @@ def test_what_the_kernel_refuses_is_an_error_with_its_code() -> None:
 def test_a_protocol_that_the_kernel_has_not_is_an_error_with_its_code() -> None:
     with pytest.raises(OSError, match="Protocol not supported"):
         open_netlink(31)
+
+
+def test_a_list_that_ends_with_an_error_is_none_and_what_says_nothing_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def message(kind: int, body: bytes) -> bytes:
+        return struct.pack("=IHHII", 16 + len(body), kind, 0, 1, 0) + body
+
+    def told(code: int) -> list[bytes]:
+        ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        monkeypatch.setattr(question, "open_netlink", lambda _: ours)
+        with kernels:
+            kernels.send(message(NOOP, b"") + message(GET_LINK, b"link") + message(DONE, struct.pack("=i", -code)))
+            return listed(ROUTE, GET_LINK, b"")
+
+    assert told(0) == [b"link"]
+    with pytest.raises(OSError, match="No buffer space"):
+        told(errno.ENOBUFS)
 
 
 @pytest.mark.parametrize("interruptions", [1, 100])

@@ -19,6 +19,7 @@ def test_what_the_element_the_fast_path_and_those_before_counted_is_one_sum() ->
     flow.count_fast(20, 2000)
     assert flow.counts() == [FlowCount(KEY, 27, 2700)]
     flow.end_fast(22, 2200)  # two more by the time it was left
+    assert flow.counts() == [FlowCount(KEY, 29, 2900)]
     flow.count_fast(1, 100)
     assert flow.counts() == [FlowCount(KEY, 30, 3000)]
     assert (flow.told_packets, flow.packets, flow.fast_packets) == (30, 7, 1)

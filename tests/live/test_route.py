@@ -82,6 +82,18 @@ def _ip(namespace: str, words: str) -> None:
     subprocess.run(["ip", "-n", namespace, *words.split()], check=True)
 
 
+def test_what_was_answered_is_known_until_it_is_forgotten(testbed: Namespaces, route: Callable[[str], None]) -> None:
+    address = "203.0.113.77"
+    routes = in_namespace(testbed.fw, RouteLookup)
+    before = routes.interface_toward(address), routes.next_hop(address)
+    assert all(before)
+    route(f"blackhole {address}/32")
+    assert (routes.interface_toward(address), routes.next_hop(address)) == before
+    routes.forget()
+    assert (routes.interface_toward(address), routes.next_hop(address)) == (0, None)
+    routes.close()
+
+
 def test_who_is_on_the_link_is_the_next_hop(testbed: Namespaces) -> None:
     on_link = {"192.0.2.10": "f0", "198.51.100.10": "f1", "203.0.113.66": "f0", "2001:db8:2::10": "f1"}
     assert next_hops(testbed.fw, *on_link) == [(name, address) for address, name in on_link.items()]

@@ -16,10 +16,11 @@ from typing import Literal
 
 _CALL_NUMBERS = {"x86_64": 321, "aarch64": 280}
 # <linux/bpf.h>: BPF_MAP_CREATE and the like, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, BPF_PROG_TYPE_SCHED_CLS,
-# BPF_TCX_INGRESS.
-_CREATE_MAP, _GET, _PUT, _LOAD, _POP, _READ_MANY, _ATTACH = 0, 1, 2, 5, 21, 24, 28
+# BPF_TCX_INGRESS, BPF_MPROG_MAX.
+_CREATE_MAP, _GET, _PUT, _LOAD, _DESCRIBE, _QUERY, _POP, _READ_MANY, _ATTACH = 0, 1, 2, 5, 15, 16, 21, 24, 28
 _HASH, _AS_NEEDED = 1, 1
 _AT_LINKS, _INGRESS = 3, 46
+_PROGRAMS_OF_A_LINK = 64
 _LICENSE = ctypes.create_string_buffer(b"Apache-2.0")
 _READ_AT_ONCE = 512  # not fewer than may stand in one place of the hash
 _INSTRUCTION = struct.Struct("=BBhi")  # code, registers, offset, value
@@ -244,3 +245,27 @@ def attach(program: int, link: int) -> int:
         OSError: the kernel refuses.
     """
     return call(_ATTACH, struct.pack("=IIII", program, link, _INGRESS, 0).ljust(64, b"\0"))
+
+
+def program_id(program: int) -> int:
+    """Return the number by which the kernel knows a program.
+
+    Raises:
+        OSError: the kernel does not tell it.
+    """
+    told = ctypes.create_string_buffer(8)  # the kind of program, the number
+    call(_DESCRIBE, struct.pack("=IIQ", program, len(told), ctypes.addressof(told)))
+    return int(struct.unpack("=xxxxI", told)[0])
+
+
+def programs_behind(link: int) -> set[int]:
+    """Return the numbers of the programs that packets go through which come in by a link.
+
+    Raises:
+        OSError: the kernel does not tell them: it knows none of this kind, or tells only who might attach some.
+    """
+    told = (ctypes.c_uint32 * _PROGRAMS_OF_A_LINK)()
+    fields = struct.pack("=IIIIQI", link, _INGRESS, 0, 0, ctypes.addressof(told), len(told)).ljust(64, b"\0")
+    asked = ctypes.create_string_buffer(fields, len(fields))
+    ask(_QUERY, asked)
+    return set(told[: struct.unpack_from("=I", asked, 24)[0]])

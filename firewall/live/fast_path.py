@@ -14,7 +14,7 @@ import socket
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from firewall.live.bpf import BpfMap, attach, load
+from firewall.live.bpf import BpfMap, attach, load, program_id
 from firewall.live.fast_program import ADDRESS_FAMILY, KEY_BYTES, VALUE_BYTES, counted, element_value, program
 from firewall.live.flow_sets import FAMILIES, Element, Family
 from firewall.live.forwarding import Forwarding, ForwardingLink
@@ -43,6 +43,7 @@ class FastPath:
 
     def __init__(self) -> None:
         self.obstacle = "nobody has looked yet whether there may be one"
+        self.programs: frozenset[int] = frozenset()
         self._routes = RouteLookup()
         self._maps: dict[Family, BpfMap] = {}
         self._links: dict[int, ForwardingLink] = {}
@@ -61,6 +62,7 @@ class FastPath:
         Every element must have been removed before: its way may lead over a link that is none any more.
         """
         self._attached.close()
+        self.programs = frozenset()
         self._routes.forget()
         self._links = {}
         self.obstacle = forwarding.obstacle
@@ -83,6 +85,7 @@ class FastPath:
                 if link.versions not in programs:
                     programs[link.versions] = load(program({each: self._maps[each].fd for each in link.versions}))
                     loaded.callback(os.close, programs[link.versions])
+                    self.programs |= {program_id(programs[link.versions])}
                 self._attached.callback(os.close, attach(programs[link.versions], link.index))
 
     def forget_routes(self) -> None:

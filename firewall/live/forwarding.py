@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from firewall.live.bpf import programs_behind
 from firewall.live.netlink import attribute, parts
 from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
@@ -67,10 +68,11 @@ class _Link(msgspec.Struct, frozen=True):
     settings: dict[int, tuple[int, ...]]
 
 
-def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
+def survey(our_tables: frozenset[str] = OUR_TABLES, our_programs: frozenset[int] = frozenset()) -> Forwarding:
     """Look at the network namespace of the calling thread. It waits for the kernel, about a millisecond.
 
-    ``our_tables``: the nftables tables that are no obstacle, as ``inet sosgate``. What the kernel does not tell is one.
+    ``our_tables`` of nftables (as ``inet sosgate``) are no obstacle, nor are ``our_programs`` behind links, by number.
+    What the kernel does not tell is one.
     """
     try:
         links, filtered = _links(), _filtered_links()
@@ -87,6 +89,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES) -> Forwarding:
         if link.is_plain
         and link.index not in stacked_on | filtered
         and (versions := _versions(link, filter_of_all, forwards_6))
+        and not _has_program(link, our_programs)
     ]
     return Forwarding(tuple(usable), obstacle(our_tables))
 
@@ -117,6 +120,13 @@ def _filtered_links() -> set[int]:
     queues = listed(ROUTE, _GET_QUEUE, bytes(_QUEUE.size))
     kinds = ((_QUEUE.unpack_from(queue)[2], parts(queue, _QUEUE.size).get(_KIND, b"")) for queue in queues)
     return {index for index, kind in kinds if kind.rstrip(b"\0") in _QUEUES_OF_FILTERS}
+
+
+def _has_program(link: _Link, our_programs: frozenset[int]) -> bool:
+    try:
+        return not programs_behind(link.index) <= our_programs
+    except OSError:
+        return False  # then the kernel takes none of ours there, either
 
 
 def _link(answer: bytes) -> _Link:

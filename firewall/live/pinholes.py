@@ -148,6 +148,10 @@ class Pinholes:
             self._add(element, held, out)
         self._commit(out)
 
+    def fast_programs(self) -> frozenset[int]:
+        """Return the numbers of the programs behind links that are ours."""
+        return self._fast_path.programs
+
     def use_fast_path(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
         """Hand packets on between these links from now on: a flow's as it rests, or as ``count`` finds it at rest."""
         for element, held in self._held.items():

@@ -76,7 +76,7 @@ class Kernel:
         """Let flows that rest take the fast path."""
 
         def use() -> None:
-            self.pinholes.use_fast_path(survey(), None)
+            self.pinholes.use_fast_path(survey(our_programs=self.pinholes.fast_programs()), None)
 
         live_testbed.in_namespace(self.namespace, use)
         assert self.pinholes.status().no_fast_path == ""

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import socket
 from itertools import chain
 
 import pytest
 
 from firewall.live import bpf
-from firewall.live.bpf import BpfMap, Code, attach, load
-from tests.live.conftest import machine_root
+from firewall.live.bpf import BpfMap, Code, attach, load, program_id, programs_behind
+from firewall.live.testbed import in_namespace
+from tests.live.conftest import Namespaces, machine_root
 
 pytestmark = [pytest.mark.netns, machine_root]
 
@@ -58,6 +60,32 @@ def test_a_link_that_is_not_there_takes_no_program() -> None:
     with pytest.raises(OSError, match=os.strerror(errno.ENODEV)):
         attach(loaded, 2_000_000_000)
     os.close(loaded)
+
+
+def test_who_is_attached_behind_a_link_is_told(testbed: Namespaces) -> None:
+    code = Code()
+    code.set(0, -1)
+    code.exit()
+    programs = [load(code.assembled()) for _ in range(2)]
+
+    def attached() -> None:
+        link = socket.if_nametoindex("f0")
+        assert programs_behind(link) == set()
+        ends = [attach(program, link) for program in programs]
+        assert programs_behind(link) == {program_id(program) for program in programs}
+        assert programs_behind(socket.if_nametoindex("f1")) == set()
+        os.close(ends[0])
+        assert programs_behind(link) == {program_id(programs[1])}
+        os.close(ends[1])
+        assert programs_behind(link) == set()
+
+    in_namespace(testbed.fw, attached)
+    with pytest.raises(OSError, match=os.strerror(errno.ENODEV)):
+        programs_behind(2_000_000_000)
+    for program in programs:
+        os.close(program)
+    with pytest.raises(OSError, match="descriptor"):
+        program_id(programs[0])
 
 
 def test_on_a_machine_of_another_kind_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Media of real calls on the fast path of a running daemon: all of it heard and counted, and left in time."""
 
+import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from firewall.live.bpf import Code, attach, load, programs_behind
 from firewall.live.control import ask
+from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, machine_root
 from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
@@ -93,6 +97,23 @@ def test_where_somebody_else_looks_at_packets_none_goes_past_them(testbed: Names
         finally:
             run.in_firewall("nft", "delete", "table", "inet", "theirs")
         run.talk_until(lambda media: media["fast"] == 2, "they are back")
+
+
+def test_where_somebody_elses_program_sees_what_comes_in_none_goes_past_it(testbed: Namespaces, tmp_path: Path) -> None:
+    code = Code()
+    code.set(0, -1)  # it lets all go on
+    code.exit()
+    with running(testbed, tmp_path) as run:
+        program = load(code.assembled())
+        attached = in_namespace(testbed.fw, lambda: attach(program, socket.if_nametoindex("f0")))
+        os.close(program)
+        run.talk_until(lambda _: behind(testbed, "f0") == 1, "theirs is alone")
+        os.close(attached)
+        run.talk_until(lambda media: media["fast"] == 2 and behind(testbed, "f0") == 1, "ours is back")
+
+
+def behind(testbed: Namespaces, link: str) -> int:
+    return in_namespace(testbed.fw, lambda: len(programs_behind(socket.if_nametoindex(link))))
 
 
 def test_flows_leave_a_route_at_once_that_is_no_more(testbed: Namespaces, tmp_path: Path) -> None:

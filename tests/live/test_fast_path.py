@@ -327,7 +327,9 @@ def test_packets_that_come_in_by_an_interface_of_no_zone_are_routed(
     kernel: Kernel, testbed: Namespaces, flow: tuple[socket.socket, socket.socket]
 ) -> None:
     rest(kernel, flow)
-    live_testbed.in_namespace(testbed.fw, lambda: kernel.pinholes.use_fast_path(survey(), ("f1",)))
+    live_testbed.in_namespace(
+        testbed.fw, lambda: kernel.pinholes.use_fast_path(survey(our_programs=kernel.pinholes.fast_programs()), ("f1",))
+    )
     kernel.pinholes.change([], [pinhole()])
     kernel.pinholes.change([pinhole()], [])
     send(flow, BEGINNING)
@@ -373,7 +375,7 @@ def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: Fas
 
 
 def test_a_way_leads_over_the_links_and_in_the_versions_it_was_told_of(ways: FastPath, testbed: Namespaces) -> None:
-    found = live_testbed.in_namespace(testbed.fw, survey)
+    found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
     f0, f1 = found.links
 
     def has_way() -> tuple[bool, bool]:
@@ -392,7 +394,7 @@ def test_what_routes_were_before_it_was_told_of_links_is_forgotten(ways: FastPat
     ip(testbed.fw, "route", "add", "blackhole", f"{PSAP}/32")
     try:
         assert ways.way(MEDIA, CARRIER, PSAP) == before is not None
-        use(testbed, ways, live_testbed.in_namespace(testbed.fw, survey))
+        use(testbed, ways, live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs)))
         assert ways.way(MEDIA, CARRIER, PSAP) is None
     finally:
         ip(testbed.fw, "route", "del", "blackhole", f"{PSAP}/32")
@@ -404,7 +406,7 @@ def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_ref
     flow: tuple[socket.socket, socket.socket],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = live_testbed.in_namespace(testbed.fw, survey)
+    found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
     f0, f1 = found.links
     way = ways.way(MEDIA, CARRIER, PSAP)
     assert way is not None
@@ -429,7 +431,7 @@ def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_ref
 
 
 def test_no_descriptor_is_left_open_however_often_the_links_change(ways: FastPath, testbed: Namespaces) -> None:
-    found = live_testbed.in_namespace(testbed.fw, survey)
+    found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
     opened = Path("/proc/self/fd")
     before = len(list(opened.iterdir()))
     for _ in range(3):

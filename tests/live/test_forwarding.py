@@ -1,15 +1,18 @@
 """Between which interfaces media may be handed on: each reason against it made in the kernel, seen, and undone."""
 
+import os
 import resource
+import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from firewall.live.bpf import Code, attach, load, program_id
 from firewall.live.forwarding import Forwarding, ForwardingLink, survey
 from firewall.live.routing import interface_names
 from firewall.live.testbed import in_namespace
-from tests.live.conftest import Namespaces
+from tests.live.conftest import Namespaces, machine_root
 
 pytestmark = pytest.mark.netns
 
@@ -53,6 +56,22 @@ def test_a_smaller_mtu_of_ipv6_is_known(testbed: Namespaces) -> None:
     finally:
         run(testbed.fw, f"echo 1500 > {SYSCTL_6}/f1/mtu")
     assert [(link.mtu, link.mtu_6) for link in found] == [(1500, 1500), (1500, 1300)]
+
+
+@machine_root
+def test_a_link_behind_which_there_is_a_program_of_others_is_left_out(testbed: Namespaces) -> None:
+    code = Code()
+    code.set(0, -1)
+    code.exit()
+    program = load(code.assembled())
+    attached = in_namespace(testbed.fw, lambda: attach(program, socket.if_nametoindex("f1")))
+    try:
+        assert usable(testbed.fw) == {"f0": (4, 6)}
+        ours = frozenset({program_id(program)})
+        assert [link.name for link in in_namespace(testbed.fw, lambda: survey(our_programs=ours)).links] == ["f0", "f1"]
+    finally:
+        os.close(attached)
+        os.close(program)
 
 
 def test_an_end_system_forwards_over_no_link(testbed: Namespaces) -> None:

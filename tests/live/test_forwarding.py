@@ -5,6 +5,7 @@ import resource
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,7 @@ def test_an_obstacle_is_told_with_the_links(testbed: Namespaces) -> None:
         ("ip link add link x.0 name m0 type macvlan", "ip link del m0", None),
         ("ip link add b0 type bridge; ip link set x.0 master b0", "ip link del b0", None),
         ("tc qdisc add dev x.0 clsact", "tc qdisc del dev x.0 clsact", None),
+        ("tc qdisc add dev x.0 ingress", "tc qdisc del dev x.0 ingress", None),
         (f"echo 0 > {SYSCTL_4}/x.0/forwarding", f"echo 1 > {SYSCTL_4}/x.0/forwarding", (6,)),
         (f"echo 0 > {SYSCTL_6}/x.0/forwarding", f"echo 1 > {SYSCTL_6}/x.0/forwarding", (4,)),
         (
@@ -152,6 +154,16 @@ def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
     monkeypatch.setattr("firewall.live.forwarding._GET_LINK", 250)
     found = in_namespace(testbed.fw, survey)
     assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")
+
+
+@pytest.mark.parametrize(("known", "versions"), [("ipv4/conf/all/rp_filter", (4,)), ("ipv6/conf/all/forwarding", (6,))])
+def test_a_setting_of_all_links_that_cannot_be_read_is_against_it(
+    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: str, versions: tuple[int, ...]
+) -> None:
+    (tmp_path / known).parent.mkdir(parents=True)
+    (tmp_path / known).write_text("0\n" if versions == (4,) else "1\n")
+    monkeypatch.setattr("firewall.live.forwarding._PROC_SYS_NET", tmp_path)
+    assert usable(testbed.fw) == {"f0": versions, "f1": versions}
 
 
 def test_where_no_descriptor_is_left_to_ask_by_there_are_none_for_the_moment(testbed: Namespaces) -> None:

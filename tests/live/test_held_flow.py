@@ -50,3 +50,12 @@ def test_what_was_read_earlier_takes_nothing_away() -> None:
     flow.count_fast(4, 400)
     flow.count_fast(2, 200)
     assert flow.counts() == [FlowCount(KEY, 9, 900)]
+
+
+def test_only_what_is_copied_and_passes_may_rest() -> None:
+    flow = held()
+    assert flow.may_rest(0)
+    flow.turn_to(1, is_resting=True)
+    assert not flow.may_rest(1)
+    dropped = Held(Pinhole(KEY, "rtp", "c", 1, verdict="drop"), [KEY], 0)
+    assert not dropped.may_rest(0)

@@ -35,7 +35,7 @@ class Way(NamedTuple):
 class FastPath:
     """The flows that are handed on at present. None is, until ``use`` says between which links.
 
-    ``obstacle`` says why none may be, "" where they may.
+    ``obstacle`` says why none may be, "" where they may; ``programs`` are the kernel's numbers of its own programs.
 
     Raises:
         MachineError: the kernel gives no netlink socket.

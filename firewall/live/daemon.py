@@ -27,6 +27,7 @@ from firewall.engine.events import (
 )
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
+from firewall.live.background import Background
 from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
@@ -107,25 +108,22 @@ class _Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         async with contextlib.AsyncExitStack() as undo:
             await self._start(loop, undo)
-            background = [
-                asyncio.create_task(work())
-                for work in (
-                    self._watch_reload,
-                    self._keep_alive,
-                    self._watch_links,
-                    self._media.show_life,
-                    self._media.count,
-                    self._media.sample,
-                    self._media.keep_fast_path,
-                )
-            ]
+            background = Background(self._work_broke_off)
+            for work in (
+                self._watch_reload,
+                self._keep_alive,
+                self._watch_links,
+                self._media.show_life,
+                self._media.count,
+                self._media.sample,
+                self._media.keep_fast_path,
+            ):
+                background.begin(work)
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
             await self._stop.wait()
             self._notifier.stopping()
             async with self._reloading:  # its nft must not come after the one that removes the table
-                for task in background:
-                    task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+                await background.stop()
 
     async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
         """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
@@ -305,6 +303,9 @@ class _Daemon:
         self._console.say(
             f"ALARM internal_error: a bug in sosgate: {context.get('message')}: {context.get('exception')}"
         )
+
+    def _work_broke_off(self, name: str, error: BaseException) -> None:
+        self._console.say(f"ALARM internal_error: a bug in sosgate: {name} broke off and begins anew: {error!r}")
 
     def _sync_failed(self, error: str) -> None:
         self._driver.sync_failed(error)

@@ -1,0 +1,64 @@
+"""Work beside the packets: a defect is told, and the work goes on."""
+
+import asyncio
+
+import pytest
+
+from firewall.live import background
+from firewall.live.background import Background
+
+
+def test_work_that_an_exception_ends_is_told_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0.0)
+    told: list[tuple[str, str]] = []
+
+    async def run() -> int:
+        begun = 0
+        goes_on = asyncio.Event()
+
+        async def _count() -> None:
+            nonlocal begun
+            begun += 1
+            if begun < 3:
+                raise OSError("no buffer")
+            goes_on.set()
+            await asyncio.Event().wait()
+
+        work = Background(lambda name, error: told.append((name, str(error))))
+        work.begin(_count)
+        await asyncio.wait_for(goes_on.wait(), 5)
+        await work.stop()
+        return begun
+
+    assert asyncio.run(run()) == 3
+    assert told == [("count", "no buffer")] * 2
+
+
+def test_work_that_is_done_or_stopped_does_not_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0.0)
+    begun: list[str] = []
+    told: list[str] = []
+
+    async def run() -> None:
+        async def short() -> None:
+            begun.append("short")
+
+        async def long() -> None:
+            begun.append("long")
+            await asyncio.Event().wait()
+
+        async def broken() -> None:
+            raise ValueError
+
+        work = Background(lambda name, _: told.append(name))
+        for each in (short, long, broken):
+            work.begin(each)
+        while not told:
+            await asyncio.sleep(0)
+        await work.stop()  # what is to begin anew does not
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert begun == ["short", "long"]
+    assert told == ["broken"]

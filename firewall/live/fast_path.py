@@ -7,14 +7,13 @@ do nothing else with them than route and forward them (``forwarding``), and only
 way stays open to all of them. Program and map end with the daemon, however it ends.
 """
 
-import contextlib
 import errno
 import os
 import socket
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from firewall.live.bpf import BpfMap, attach, load, program_id
+from firewall.live.bpf import BpfMap, attach, load, program_id, programs_behind
 from firewall.live.fast_program import ADDRESS_FAMILY, KEY_BYTES, VALUE_BYTES, counted, element_value, program
 from firewall.live.flow_sets import FAMILIES, Element, Family
 from firewall.live.forwarding import Forwarding, ForwardingLink
@@ -32,6 +31,13 @@ class Way(NamedTuple):
     neighbour: bytes
 
 
+class _Attachment(NamedTuple):
+    """The open file by which a program for these IP versions is attached to a link."""
+
+    fd: int
+    versions: tuple[Family, ...]
+
+
 class FastPath:
     """The flows that are handed on at present. None is, until ``use`` says between which links.
 
@@ -46,47 +52,63 @@ class FastPath:
         self.programs: frozenset[int] = frozenset()
         self._routes = RouteLookup()
         self._maps: dict[Family, BpfMap] = {}
+        self._loaded: dict[tuple[Family, ...], int] = {}
         self._links: dict[int, ForwardingLink] = {}
-        self._attached = contextlib.ExitStack()
+        self._attached: dict[int, _Attachment] = {}
 
     def close(self) -> None:
         """Hand nothing on any more."""
-        self._attached.close()
+        self._detach(self._attached)
         self._routes.close()
+        for loaded in self._loaded.values():
+            os.close(loaded)
         for each in self._maps.values():
             each.close()
 
     def use(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
         """Hand packets on between these links, and no others, when they come in by those interfaces (None: all).
 
-        Every element must have been removed before: its way may lead over a link that is none any more.
+        Every element must have been removed before: its way may lead over a link that is none any more. So what is
+        attached hands nothing on, and stays where it may: attaching takes the kernel 10 ms a link, and so does the end.
         """
-        self._attached.close()
-        self.programs = frozenset()
         self._routes.forget()
         self._links = {}
         self.obstacle = forwarding.obstacle
+        wanted = [link for link in forwarding.links if from_interfaces is None or link.name in from_interfaces]
+        self._detach(self._attached.keys() - {link.index for link in wanted if self._is_attached(link)})
         if self.obstacle:
             return
         try:
-            self._attach([link for link in forwarding.links if from_interfaces is None or link.name in from_interfaces])
+            self._attach([link for link in wanted if link.index not in self._attached])
         except OSError as error:
-            self._attached.close()
+            self._detach(self._attached)
             self.obstacle = _refusal(error)
         else:
             self._links = {link.index: link for link in forwarding.links}
 
+    def _is_attached(self, link: ForwardingLink) -> bool:
+        """Tell whether what was attached to such a link is right for this one, and it is not another of that index."""
+        attached = self._attached.get(link.index)
+        if attached is None or attached.versions != link.versions:
+            return False
+        try:
+            return bool(programs_behind(link.index) & self.programs)
+        except OSError:
+            return False
+
+    def _detach(self, links: Collection[int]) -> None:
+        for link in tuple(links):
+            os.close(self._attached.pop(link).fd)
+
     def _attach(self, links: list[ForwardingLink]) -> None:
         if not self._maps:
             self._maps = {family: BpfMap(KEY_BYTES[family], VALUE_BYTES, _FLOWS) for family in FAMILIES}
-        with contextlib.ExitStack() as loaded:  # a program that is attached stays
-            programs: dict[tuple[Family, ...], int] = {}
-            for link in links:
-                if link.versions not in programs:
-                    programs[link.versions] = load(program({each: self._maps[each].fd for each in link.versions}))
-                    loaded.callback(os.close, programs[link.versions])
-                    self.programs |= {program_id(programs[link.versions])}
-                self._attached.callback(os.close, attach(programs[link.versions], link.index))
+        for link in links:
+            if link.versions not in self._loaded:
+                loaded = load(program({each: self._maps[each].fd for each in link.versions}))
+                self._loaded[link.versions] = loaded
+                self.programs |= {program_id(loaded)}
+            self._attached[link.index] = _Attachment(attach(self._loaded[link.versions], link.index), link.versions)
 
     def forget_routes(self) -> None:
         """Routes may have changed."""

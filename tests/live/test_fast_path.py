@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.live import testbed as live_testbed
-from firewall.live.bpf import attach
+from firewall.live.bpf import attach, programs_behind
 from firewall.live.fast_path import FastPath
 from firewall.live.flow_sets import element_of
 from firewall.live.forwarding import Forwarding, survey
@@ -414,7 +414,8 @@ def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_ref
     send(flow, 1)
     assert ways.counted(MEDIA) == (1, 128)
     live_testbed.in_namespace(
-        testbed.fw, lambda: ways.use(replace(found, links=(replace(f0, versions=(6,)), f1)), None)
+        testbed.fw,
+        lambda: ways.use(replace(found, links=(replace(f0, versions=(6,)), replace(f1, versions=(6,)))), None),
     )
     send(flow, 1)
     assert ways.counted(MEDIA) == (1, 128)
@@ -428,6 +429,49 @@ def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_ref
     use(testbed, ways, found)
     send(flow, 1)
     assert ways.counted(MEDIA) == (1, 128)
+
+
+def test_a_link_that_nothing_changed_about_keeps_its_program(
+    ways: FastPath, testbed: Namespaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes 10 ms for each, in which no message is forwarded."""
+    found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
+    f0, f1 = found.links
+    attached: list[int] = []
+
+    def note(program: int, link: int) -> int:
+        attached.append(link)
+        return attach(program, link)
+
+    monkeypatch.setattr("firewall.live.fast_path.attach", note)
+    use(testbed, ways, replace(found, obstacle="something"))
+    assert ways.way(MEDIA, CARRIER, PSAP) is None
+    use(testbed, ways, replace(found, links=(replace(f0, mtu=1400), f1)))
+    assert (attached, ways.way(MEDIA, CARRIER, PSAP) is None) == ([], False)
+    use(testbed, ways, replace(found, links=(f0, replace(f1, versions=(4,)))))
+    assert attached == [f1.index]
+    use(testbed, ways, replace(found, links=(f0,)))
+    use(testbed, ways, found)
+    assert attached == [f1.index, f1.index]
+
+
+def test_a_link_that_was_made_again_with_its_index_has_a_program(ways: FastPath, testbed: Namespaces) -> None:
+    def make(words: str) -> tuple[int, set[int]]:
+        ip(testbed.fw, "link", "add", "x0", *words.split(), "type", "veth", "peer", "name", "x1")
+        ip(testbed.fw, "link", "set", "x0", "up")
+        ip(testbed.fw, "link", "set", "x1", "netns", testbed.psap)
+        index = live_testbed.in_namespace(testbed.fw, lambda: socket.if_nametoindex("x0"))
+        found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
+        use(testbed, ways, found)
+        return index, live_testbed.in_namespace(testbed.fw, lambda: programs_behind(index))
+
+    index, programs = make("")
+    ip(testbed.fw, "link", "del", "x0")
+    try:
+        assert make(f"index {index}") == (index, programs)
+        assert len(programs) == 1
+    finally:
+        ip(testbed.fw, "link", "del", "x0")
 
 
 def test_no_descriptor_is_left_open_however_often_the_links_change(ways: FastPath, testbed: Namespaces) -> None:

@@ -119,7 +119,10 @@ class MediaPath:
             self._pinholes.sample()
 
     async def keep_fast_path(self) -> None:
-        """Hand media at rest on at once, between interfaces where the kernel would do nothing else with it."""
+        """Hand media at rest on at once, between interfaces where the kernel would do nothing else with it.
+
+        None once this ends, however it does: nobody would look any more whether it may be.
+        """
         changed = asyncio.Event()
 
         def read() -> None:  # at once: what waits unread would have the loop call this again and again
@@ -139,6 +142,7 @@ class MediaPath:
                 await asyncio.sleep(_ROUTES_REST_S)
         finally:
             loop.remove_reader(self._route_changes.fileno())
+            self._pinholes.use_fast_path(Forwarding((), "nobody looks any more whether there may be one"), None)
 
     async def _look_at_forwarding(self) -> None:
         found = await asyncio.to_thread(survey, OUR_TABLES, self._pinholes.fast_programs())

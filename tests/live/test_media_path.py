@@ -295,3 +295,28 @@ def test_a_change_of_routes_is_read_at_once_however_long_until_the_next_look(tes
         media.close()
 
     in_namespace(testbed.fw, lambda: asyncio.run(change_twice()))
+
+
+def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
+    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has no thread left to look by ends the look-out."""
+
+    async def look_out() -> tuple[list[BaseException | None], str]:
+        media = MediaPath(cast("Driver", None), print, lambda: None)
+        await media._look_at_forwarding()
+        before = media.status().no_fast_path
+        monkeypatch.setattr("firewall.live.media_path.survey", fail)
+        monkeypatch.setattr("firewall.live.media_path._SURVEY_EVERY_S", 0.01)
+        ended = await asyncio.gather(media.keep_fast_path(), return_exceptions=True)
+        after = media.status().no_fast_path
+        media.close()
+        assert before != after
+        return ended, after
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ended, after = in_namespace(testbed.fw, lambda: asyncio.run(look_out()))
+    assert [str(each) for each in ended] == ["can't start new thread"]
+    assert after == "nobody looks any more whether there may be one"

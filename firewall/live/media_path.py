@@ -142,6 +142,7 @@ class MediaPath:
                 await asyncio.sleep(_ROUTES_REST_S)
         finally:
             loop.remove_reader(self._route_changes.fileno())
+            self._forwarding = None
             self._pinholes.use_fast_path(Forwarding((), "nobody looks any more whether there may be one"), None)
 
     async def _look_at_forwarding(self) -> None:

@@ -310,6 +310,9 @@ def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
         monkeypatch.setattr("firewall.live.media_path._SURVEY_EVERY_S", 0.01)
         ended = await asyncio.gather(media.keep_fast_path(), return_exceptions=True)
         after = media.status().no_fast_path
+        monkeypatch.undo()
+        await media._look_at_forwarding()
+        assert media.status().no_fast_path == before
         media.close()
         assert before != after
         return ended, after

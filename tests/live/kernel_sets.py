@@ -125,3 +125,8 @@ def send(flow: tuple[socket.socket, socket.socket], count: int) -> None:
     for _ in range(count):
         flow[0].sendto(bytes(100), (PSAP, 40_000))
         flow[1].recv(200)
+
+
+def ip(namespace: str, *arguments: str) -> str:
+    command = ["ip", "netns", "exec", namespace, "ip", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, check=True).stdout

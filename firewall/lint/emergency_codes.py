@@ -167,8 +167,7 @@ EMERGENCY_CODES: tuple[Code, ...] = (
         "error",
         "The media of an emergency call is not let through",
         "The call connects, the number appears, and nobody is heard: a rule drops what the two sides agreed on, "
-        "perhaps only in one direction, or only what is rare: comfort noise, a digit, real-time text, the picture of "
-        "who signs.",
+        "perhaps only in one direction, or only what is rare: comfort noise, a digit, real-time text.",
         "Add `and not emergency` to the rule that is named. A rule that allows only certain payload types must name "
         "those of every codec in use, of DTMF (RFC 4733), comfort noise (13) and text (RFC 4103).",
         """\

@@ -76,15 +76,13 @@ class Changed:
     after: RtpDecision
 
 
-# RFC 3551 (static types), RFC 4733 (DTMF), RFC 3389 (comfort noise), RFC 4867 (VoLTE's codec), RFC 6184 (sign language
-# is seen), RFC 4103 (text).
+# RFC 3551 (static types), RFC 4733 (DTMF), RFC 3389 (comfort noise), RFC 4867 (VoLTE's codec), RFC 4103 (text).
 MEDIA: tuple[Medium, ...] = (
     Medium("PCMU", "audio", 0),
     Medium("PCMA", "audio", 8),
     Medium("AMR-WB", "audio", 96, ("a=rtpmap:96 AMR-WB/16000",)),
     Medium("comfort noise", "audio", 13),
     Medium("DTMF digits", "audio", 101, ("a=rtpmap:101 telephone-event/8000",)),
-    Medium("H.264", "video", 97, ("a=rtpmap:97 H264/90000",)),
     Medium("real-time text", "text", 98, ("a=rtpmap:98 t140/1000",), ("rtt",)),
     Medium("real-time text with redundancy", "text", 100, ("a=rtpmap:100 red/1000", "a=fmtp:100 98/98/98"), ("rtt",)),
 )
@@ -109,7 +107,7 @@ def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Findi
 
 def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Iterator[Finding]:
     """Yield a finding for each other rule that refuses some packet, as the formula has it and the engine then does."""
-    kinds = ("audio", "video", *(("text",) if "rtt" in policy.emergency.flows else ()))
+    kinds = ("audio", *(("text",) if "rtt" in policy.emergency.flows else ()))
     if not {"voice", "media", "rtt"} & {*policy.emergency.flows}:
         return
     try:
@@ -142,7 +140,7 @@ def changes(old: Policy, new: Policy) -> Iterator[Changed]:
         if policy.media.mode != "enforce":
             continue
         try:
-            proposed = list(refusals(policy, _pairs(policy), ("audio", "video", "text")))
+            proposed = list(refusals(policy, _pairs(policy), ("audio", "text")))
         except TooManyPacketsError:
             continue
         for refusal in proposed:
@@ -300,8 +298,7 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium:
         line = record.decision.line
         what, place = f"{record.decision.reason} keeps back", Place(policy.file, line)
     message = f"{what} {medium.name} (payload type {medium.payload_type}) of an emergency call from {way}"
-    lost = "seen" if medium.media == "video" else "heard"
-    ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is {lost}"
+    ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
     return Finding(code, message, place, CODES[code].mend, rule.name if rule is not None else None, (ends,))
 
 

@@ -14,11 +14,10 @@ from firewall.ruleset.expression import Field, Matches
 from firewall.ruleset.facts import Facts, MediaFacts
 from firewall.sip.message import parse_message
 
-# RFC 3551, RFC 3389, RFC 4733, RFC 4867, RFC 7587, RFC 6184, RFC 7741, RFC 4103, and 3GPP TS 26.445: what trunks and
-# handsets agree on.
+# RFC 3551, RFC 3389, RFC 4733, RFC 4867, RFC 7587, RFC 4103, and 3GPP TS 26.445: what trunks and handsets agree on.
 USUAL = (
     *("pcmu", "pcma", "g722", "g723", "g728", "g729", "gsm", "ilbc", "speex", "opus"),
-    *("amr", "amr-wb", "evs", "telephone-event", "cn", "h264", "vp8", "t140", "red"),
+    *("amr", "amr-wb", "evs", "telephone-event", "cn", "t140", "red"),
 )
 _CALL_ID = Field("sip.Call-ID")
 _NAME = Literal(Matches(_CALL_ID, r"^[a-z0-9][a-z0-9._-]{0,30}$"), True)

@@ -19,8 +19,6 @@ REFUSED = [
     "rtp.ssrc in {5..9} and rtp.seq < 7 and frame.len < 100",
     "rtp.marker == 1 and rtp.timestamp > 4000000000",
     'media.codec == "opus"',
-    'media.kind == "video"',
-    'media.codec == "vp8" and media.kind == "video" and frame.len > 1000',
     'media.direction == "recvonly" and zone.src == "psap"',
     'emergency.class == "media" and rtp',
 ]
@@ -28,6 +26,7 @@ HARMLESS = [
     "rtp and not media.negotiated",
     "rtp and not emergency",
     "rtp and net.src == 203.0.113.0/24",
+    'media.kind == "video"',
     "rtp and udp.srcport < 1024",
     "rtp and frame.len > 1514",
     'rtp and sip.Method == "INVITE"',

@@ -27,6 +27,7 @@ class Call:
         caller: str = CARRIER,
         called: str = PSAP,
         media: tuple[str, str] | None = None,
+        user: str = "911",
     ) -> None:
         self.media = media  # a second medium of the offer, and of the answer
         self.caller_ip, self.called_ip = caller, called
@@ -35,7 +36,7 @@ class Call:
         self.from_called = udp_socket(testbed.psap, called, CALLED_MEDIA)
         offer = sdp(caller, f"audio {CALLER_MEDIA} RTP/AVP 0", *((media[0],) if media else ()))
         self.call_id = f"media-{time.monotonic_ns()}@{caller}"
-        self.invite = invite(offer, uri=f"sip:911@{host(called)}", call_id=self.call_id)
+        self.invite = invite(offer, uri=f"sip:{user}@{host(called)}", call_id=self.call_id)
 
     def __enter__(self) -> "Call":
         return self

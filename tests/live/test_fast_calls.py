@@ -22,7 +22,7 @@ from tests.live.sipp import PSAP
 
 pytestmark = [pytest.mark.netns, machine_root]
 
-SETTLES_WITHIN_S = 15  # after the answer every packet is looked at for some seconds
+SETTLES_WITHIN_S = 15
 
 
 class Running:
@@ -62,7 +62,7 @@ def running(testbed: Namespaces, folder: Path) -> Iterator[Running]:
     policy, log, control = folder / "p.yaml", folder / "decisions.jsonl", folder / "control"
     policy.write_text(policy_text())
     arguments = ("--log", str(log), "--control", str(control))
-    with FirewallProcess(testbed.fw, policy, *arguments) as firewall, Call(testbed) as call:
+    with FirewallProcess(testbed.fw, policy, *arguments) as firewall, Call(testbed, user="6175550199") as call:
         call.set_up()
         run = Running(testbed, firewall, call, control)
         run.talk_until(lambda media: media["fast"] == 2, "both flows are on the fast path")

@@ -40,11 +40,11 @@ test: system $(INSTALLED) check-tests ## Run every test
 check: system $(INSTALLED) check-style check-types check-layers check-tests check-rules check-docs ## What CI runs: format, lint, types, layers, tests, rules, docs
 	$(call stage,all checks passed)
 
-bench: system $(INSTALLED) ## Measure the packet path, reading captures against tshark, and media against plain routing
-	@$(BIN)/python -m tests.bench.packet_path
-	@$(BIN)/python -m tests.bench.reading
-	@$(BIN)/python -m tests.bench.lint
-	@$(AS_ROOT) $(BIN)/python -m tests.bench.media_path
+bench: system $(INSTALLED) ## Measure the packet path, reading captures against tshark, lint, and media against plain routing
+	@missed=0; \
+	for table in packet_path reading lint; do $(BIN)/python -m tests.bench.$$table || missed=1; done; \
+	$(AS_ROOT) $(BIN)/python -m tests.bench.media_path || missed=1; \
+	exit $$missed
 
 # Where atheris cannot be installed, mutations without coverage guidance take its place.
 fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each

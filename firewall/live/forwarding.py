@@ -12,10 +12,10 @@ from typing import Literal
 import msgspec
 
 from firewall.live.bpf import programs_behind
-from firewall.live.netlink import attribute, parts
+from firewall.live.netlink import ROUTE, attribute, parts
 from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
-from firewall.live.question import ROUTE, listed
+from firewall.live.question import listed
 
 OUR_TABLES = frozenset({f"inet {TABLE}"})
 

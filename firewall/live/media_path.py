@@ -9,7 +9,7 @@ from firewall.engine.pinhole import Pinhole
 from firewall.errors import MachineError
 from firewall.live import nftables
 from firewall.live.driver import Driver
-from firewall.live.forwarding import OUR_TABLES, Forwarding, survey
+from firewall.live.forwarding import Forwarding, survey
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
 from firewall.live.route_changes import RouteChanges
@@ -146,7 +146,7 @@ class MediaPath:
             self._pinholes.use_fast_path(Forwarding((), "nobody looks any more whether there may be one"), None)
 
     async def _look_at_forwarding(self) -> None:
-        found = await asyncio.to_thread(survey, OUR_TABLES, self._pinholes.fast_programs())
+        found = await asyncio.to_thread(survey, our_programs=self._pinholes.fast_programs())
         if (found, self._interfaces) == self._forwarding:
             return
         self._forwarding = found, self._interfaces

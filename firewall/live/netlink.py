@@ -1,4 +1,5 @@
-"""Netlink messages of netfilter (<linux/netlink.h>, <linux/netfilter/nfnetlink.h>): their bytes, and a socket for them.
+"""Netlink messages (<linux/netlink.h>), those of netfilter above all (<linux/netfilter/nfnetlink.h>): their bytes, and
+sockets for them.
 
 Only what pinholes and copies of packets need, but fast: a call's set-up waits for it. Numbers inside netfilter's
 attributes are in network byte order, the headers are in the machine's.
@@ -22,10 +23,13 @@ CREATE = 0x400
 DUMP = 0x300
 
 NOOP, ERROR, DONE = 1, 2, 3
+
+ROUTE, XFRM, NETFILTER = 0, 6, 12
+"""What a netlink socket speaks to (``NETLINK_*``)."""
+
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NESTED = 0x8000
 _TYPE_MASK = 0x3FFF
-_NETLINK_NETFILTER = 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
@@ -55,12 +59,16 @@ def text(kind: int, value: str) -> bytes:
     return attribute(kind, value.encode() + b"\0")
 
 
+def request(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
+    """Return one message to any part of the kernel."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags | REQUEST, sequence, 0) + body
+
+
 def message(
     subsystem: int, kind: int, flags: int, sequence: int, body: bytes, *, family: int = 0, resource: int = 0
 ) -> bytes:
-    """Return one message; ``family`` and ``resource`` mean what the subsystem says."""
-    header = _HEADER.pack(_PREFIX_BYTES + len(body), subsystem << 8 | kind, flags | REQUEST, sequence, 0)
-    return header + _NETFILTER_HEADER.pack(family, 0, resource) + body
+    """Return one message to netfilter; ``family`` and ``resource`` mean what the subsystem says."""
+    return request(subsystem << 8 | kind, flags, sequence, _NETFILTER_HEADER.pack(family, 0, resource) + body)
 
 
 def numbered(messages: list[bytes]) -> bytes:
@@ -73,8 +81,7 @@ def batch(messages: list[bytes]) -> bytes:
 
     They are numbered from 1 on; what begins and ends the transaction is number 0.
     """
-    begin = _HEADER.pack(_PREFIX_BYTES, _BATCH_BEGIN, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
-    end = _HEADER.pack(_PREFIX_BYTES, _BATCH_END, REQUEST, 0, 0) + _NETFILTER_HEADER.pack(0, 0, NFTABLES)
+    begin, end = (request(kind, 0, 0, _NETFILTER_HEADER.pack(0, 0, NFTABLES)) for kind in (_BATCH_BEGIN, _BATCH_END))
     return b"".join((begin, numbered(messages), end))
 
 
@@ -109,6 +116,15 @@ def error_code(data: bytes, start: int) -> int:
     return -int(_ERROR.unpack_from(data, start)[0])
 
 
+def open_netlink(protocol: int) -> socket.socket:
+    """Return a netlink socket that never waits: the kernel has answered, or begun to, when ``send`` returns.
+
+    Raises:
+        OSError: the kernel gives none; ``EPROTONOSUPPORT``: it has no such protocol.
+    """
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
+
+
 class NetfilterSocket:
     """A netlink socket to netfilter that never waits.
 
@@ -118,7 +134,7 @@ class NetfilterSocket:
 
     def __init__(self, *, send_bytes: int = 0, receive_bytes: int = 0) -> None:
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_NETFILTER)
+            self._socket = open_netlink(NETFILTER)
             self._socket.bind((0, 0))
         except OSError as error:
             raise refusal("open", "a netlink socket to netfilter", error.errno or 0) from None

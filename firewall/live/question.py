@@ -6,15 +6,12 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from firewall.live.netlink import DONE, DUMP, ERROR, NOOP, REQUEST, error_code
+from firewall.live.netlink import DONE, DUMP, ERROR, NOOP, error_code, open_netlink, request
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _LARGEST_READ_BYTES = 64 * 1024
 _TRIES = 4
-
-ROUTE, XFRM, NETFILTER = 0, 6, 12
-"""What a netlink socket speaks to (``NETLINK_*``)."""
 
 
 def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
@@ -26,7 +23,7 @@ def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
     for _ in range(_TRIES):
         found, is_whole = [], True
         with open_netlink(protocol) as asked:
-            asked.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST | DUMP, 1, 0) + body)
+            asked.send(request(kind, DUMP, 1, body))
             for flags, one in _until_done(asked):
                 is_whole &= not flags & _DUMP_INTERRUPTED
                 found.append(one)
@@ -42,19 +39,10 @@ def answered(protocol: int, kind: int, body: bytes) -> bytes:
         OSError: the kernel does not answer the question.
     """
     with open_netlink(protocol) as asked:
-        asked.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST, 1, 0) + body)
+        asked.send(request(kind, 0, 1, body))
         for _, one in _until_done(asked):
             return one
     raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
-
-
-def open_netlink(protocol: int) -> socket.socket:
-    """Return a netlink socket that never waits: the kernel has answered, or begun to, when ``send`` returns.
-
-    Raises:
-        OSError: the kernel gives none; ``EPROTONOSUPPORT``: it has no such protocol.
-    """
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
 
 
 def _until_done(asked: socket.socket) -> Iterator[tuple[int, bytes]]:

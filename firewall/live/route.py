@@ -9,8 +9,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from firewall.live.netlink import REQUEST, attribute, parts, refusal
-from firewall.live.question import ROUTE, open_netlink
+from firewall.live.netlink import ROUTE, attribute, open_netlink, parts, refusal, request
 
 _RTM_NEWROUTE = 24
 _RTM_GETROUTE = 26
@@ -106,8 +105,7 @@ class RouteLookup:
             if packed_source:
                 body += attribute(_SRC, packed_source)
             self._sequence += 1
-            header = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, REQUEST, self._sequence, 0)
-            self._socket.send(header + body)
+            self._socket.send(request(_RTM_GETROUTE, 0, self._sequence, body))
             while True:
                 # The kernel has answered when send() returns; an answer of an earlier, failed question is skipped.
                 answer = self._socket.recv(65536)

@@ -3,8 +3,7 @@
 import contextlib
 import errno
 
-from firewall.live.netlink import refusal
-from firewall.live.question import ROUTE, open_netlink
+from firewall.live.netlink import ROUTE, open_netlink, refusal
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 # RTNLGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, the same of IPv6, IPV4_NETCONF, IPV6_NETCONF, NEXTHOP.

@@ -317,7 +317,7 @@ def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
         assert before != after
         return str(ended[0]), after
 
-    def fail(*_: object) -> None:
+    def fail(**_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     ended, after = in_namespace(testbed.fw, lambda: asyncio.run(look_out()))

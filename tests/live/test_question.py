@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from firewall.live import question
-from firewall.live.netlink import DONE, NOOP
-from firewall.live.question import ROUTE, answered, listed, open_netlink
+from firewall.live.netlink import DONE, NOOP, ROUTE, open_netlink
+from firewall.live.question import answered, listed
 
 pytestmark = pytest.mark.netns
 

@@ -15,6 +15,17 @@ from tests.live.sipp import PSAP
 pytestmark = pytest.mark.netns
 
 
+def at_rest(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> Clock:
+    """Have a flow's beginning seen, so that it rests; return the daemon's clock."""
+    clock = Clock(kernel, monkeypatch)
+    kernel.pinholes.change([pinhole(**changes)], [])
+    send(flow, SETTLED_PACKETS + 1)
+    assert clock.count() == "accept"
+    return clock
+
+
 def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packet_goes_uncounted(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket]
 ) -> None:
@@ -36,10 +47,7 @@ def test_a_flow_whose_first_packets_were_copied_takes_the_short_way_and_no_packe
 def test_packets_of_a_long_flow_are_copied_again_for_a_moment_every_few_seconds(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(kernel, monkeypatch)
-    kernel.pinholes.change([pinhole()], [])
-    send(flow, SETTLED_PACKETS + 1)
-    assert clock.count() == "accept"
+    clock = at_rest(kernel, flow, monkeypatch)
     assert clock.sample(REST_S - 0.1) == ["accept"]
     send(flow, 3)
     for _ in range(2):
@@ -54,10 +62,7 @@ def test_packets_of_a_long_flow_are_copied_again_for_a_moment_every_few_seconds(
 def test_a_flow_that_is_silent_when_its_turn_comes_waits_where_packets_are_copied(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(kernel, monkeypatch)
-    kernel.pinholes.change([pinhole()], [])
-    send(flow, SETTLED_PACKETS + 1)
-    assert clock.count() == "accept"
+    clock = at_rest(kernel, flow, monkeypatch)
     assert [clock.sample(REST_S) for _ in range(3)] == [["media_sample"]] * 3
     send(flow, SETTLED_PACKETS)
     assert clock.count() == "media_sample"
@@ -69,10 +74,7 @@ def test_a_flow_that_is_silent_when_its_turn_comes_waits_where_packets_are_copie
 def test_what_is_decided_anew_while_packets_are_copied_is_looked_at_anew(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    clock = Clock(kernel, monkeypatch)
-    kernel.pinholes.change([pinhole()], [])
-    send(flow, SETTLED_PACKETS + 1)
-    assert clock.count() == "accept"
+    clock = at_rest(kernel, flow, monkeypatch)
     assert clock.sample(REST_S) == ["media_sample"]
     send(flow, 1)
     clock.sample(0.01)
@@ -84,10 +86,7 @@ def test_what_is_decided_anew_while_packets_are_copied_is_looked_at_anew(
 def test_a_flow_that_is_watched_does_not_rest_until_its_time_is_over(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(kernel, monkeypatch)
-    kernel.pinholes.change([pinhole()], [])
-    send(flow, SETTLED_PACKETS + 1)
-    assert clock.count() == "accept"
+    clock = at_rest(kernel, flow, monkeypatch)
     for _ in range(2):
         kernel.pinholes.change([pinhole(call_id="2", watched_ns=4 * 10**9)], [])
         kernel.pinholes.change([pinhole(call_id="3")], [])
@@ -102,10 +101,7 @@ def test_a_flow_that_is_watched_does_not_rest_until_its_time_is_over(
 def test_of_the_first_packets_alone_none_are_copied_again(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(kernel, monkeypatch)
-    kernel.pinholes.change([pinhole(inspect="first")], [])
-    send(flow, SETTLED_PACKETS + 1)
-    assert clock.count() == "accept"
+    clock = at_rest(kernel, flow, monkeypatch, inspect="first")
     assert clock.sample(10 * REST_S) == ["accept"]
 
 

@@ -257,7 +257,7 @@ class Engine:
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
     ) -> list[Output]:
         write = WriteDecision(facts, decision, self.policy, override, now_ns, repeated=repeated)
-        if self._is_logged or facts.emergency is not None:
+        if self._is_logged or (facts.emergency is not None and decision.verdict != "allow"):
             _ = write.record  # a defect in making it must be found here, where it is guarded against
         return [write]
 

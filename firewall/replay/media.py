@@ -28,7 +28,7 @@ class MediaEndpoints:
 
     def learn(self, message: Message) -> None:
         """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
-        if b"\nm=" not in message.raw and b"\rm=" not in message.raw:
+        if b"m=" not in message.body:
             return
         changed: list[tuple[str, int]] = []
         for content in contents_of_type(message, "application/sdp"):

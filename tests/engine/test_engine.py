@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine.engine import Engine
 from firewall.engine.events import (
     ConnectionRefused,
     DatagramReceived,
@@ -356,6 +357,22 @@ def test_a_defect_of_ours_lets_the_message_pass_and_raises_in_tests(monkeypatch:
     assert (told.verdict, told.reason) == ("allow", "internal_error")
     assert [a.alarm.code for a in told.alarms] == ["internal_error"]
     assert len(told.forwarded) == 1
+
+
+def test_without_a_log_a_record_is_made_only_of_what_hurts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("defect")
+
+    monkeypatch.setattr("firewall.engine.outputs.decision_record", broken)
+    rule = "  - {name: no-messages, when: 'sip.Method == \"MESSAGE\"', action: drop}\n" + INVITES_ONLY
+    engine = Engine(policy(rule), strict=False, is_logged=False)
+    passed = engine.handle(DatagramReceived(Datagram(*CARRIER, *PSAP, request())), START)
+    assert [type(output) for output in passed] == [WriteDecision, Forward]
+    blocked = Datagram(*CARRIER, *PSAP, request("MESSAGE", call_id="b"))
+    hurt = engine.handle(DatagramReceived(blocked), START)
+    (told,) = [output for output in hurt if isinstance(output, WriteDecision)]
+    assert (told.decision.verdict, told.decision.reason) == ("allow", "internal_error")
+    assert Forward(blocked) in hurt
 
 
 def test_the_record_comes_before_the_message_it_tells_of() -> None:

@@ -104,11 +104,11 @@ class Attempt:
             return None
         self.ended_ns = now_ns
         # What we stopped of a call is why it did not go well, whatever the others then say.
-        self.outcome = "impaired" if self._is_hurt else outcome
+        self.outcome = "impaired" if self.is_hurt else outcome
         return self.outcome
 
     @property
-    def _is_hurt(self) -> bool:
+    def is_hurt(self) -> bool:
         """Whether something of it was lost, by us or by others."""
         return self.hurt_by is not None or bool(self.media_loss)
 
@@ -119,7 +119,7 @@ class Attempt:
     @property
     def is_unheard(self) -> bool:
         """Whether it failed because its answer was never acknowledged, and nobody else is known to have hurt it."""
-        return self.outcome == "impaired" and not self._is_hurt
+        return self.outcome == "impaired" and not self.is_hurt
 
     @property
     def is_open(self) -> bool:
@@ -190,7 +190,7 @@ class Attempt:
         is_silent = self.answer_due_ns == self.tried_ns + _TIMER_B_NS  # not even a 100
         if (is_silent and now_ns - self.tried_ns >= _LAST_TRY_NS) or self._is_unacknowledged(now_ns):
             return self.expired(now_ns) or "in_progress"
-        return "impaired" if self._is_hurt else "in_progress"
+        return "impaired" if self.is_hurt else "in_progress"
 
     def _is_unacknowledged(self, now_ns: int) -> bool:
         """Whether it was answered, and nobody acknowledged that for as long as the called side waits."""
@@ -202,7 +202,7 @@ class Attempt:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
         if self.outcome is not None or self._never_began() or (self.is_recovered and self.answered_ns is None):
             return None
-        if self._is_hurt or self._is_unacknowledged(now_ns):
+        if self.is_hurt or self._is_unacknowledged(now_ns):
             self.outcome = "impaired"
         elif self.answered_ns is not None:
             self.outcome = "completed"

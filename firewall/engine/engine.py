@@ -167,7 +167,8 @@ class Engine:
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""
-        return [call_status(call) for call in self._observer.calls.all() if "terminated" not in call.dialogs.values()]
+        calls = self._observer.calls.all()
+        return [call_status(call) for call in calls if set(call.dialogs.values()) != {"terminated"}]
 
     def stats(self) -> StatsFields:
         """Return the counts since the start."""

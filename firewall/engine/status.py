@@ -29,5 +29,5 @@ def call_status(call: Call) -> CallStatus:
         emergency_class=mark.emergency_class if mark else None,
         evidence=tuple(wire_text(phrase) for phrase in mark.evidence) if mark else (),
         outcome=attempt.outcome if attempt else None,
-        hurt=attempt is not None and attempt.hurt_by is not None,
+        hurt=attempt is not None and attempt.is_hurt,
     )

@@ -21,7 +21,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/engine/observe.py": "tests/engine/test_engine.py tracks calls through it",
     "firewall/engine/outputs.py": "values without behaviour",
     "firewall/engine/record.py": "values; tests/engine/test_recording.py encodes them",
-    "firewall/engine/status.py": "tests/live/test_control.py asks for the calls in progress",
     "firewall/engine/way.py": "values without behaviour",
     "firewall/errors.py": "tests/cli/test_main.py shows what each becomes",
     "firewall/lint/code.py": "a value; tests/lint/test_codes.py reads all of them",

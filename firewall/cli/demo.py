@@ -89,7 +89,12 @@ class _Demo:
         """Tell it from the first step to the last."""
         screen, stage = self.screen, self.stage
         self.policy, self.broken, self.mended = (FOLDER / f"{name}.yaml" for name in ("policy", "broken", "mended"))
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        try:
+            if FOLDER.exists():
+                shutil.rmtree(FOLDER)
+        except OSError as error:
+            needs = "run the demo where you may write"
+            raise MachineError("empty", str(FOLDER), error.strerror or str(error), needs=needs) from error
         shutil.copytree(shipped_rules() / "demo", FOLDER)
         shutil.copyfile(self.broken, self.policy)
         self.log = GrowingLog(FOLDER / "decisions.jsonl")

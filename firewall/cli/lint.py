@@ -37,7 +37,7 @@ class LintFormat(StrEnum):
 
 
 def lint(
-    policies: Annotated[list[str], typer.Argument(metavar="POLICY...", help="The policies to look at.")],
+    policies: Annotated[list[str], typer.Argument(metavar="POLICY", help="The policies to look at.")],
     output: Annotated[LintFormat, typer.Option("--format", help="How to print the findings.")] = LintFormat.TEXT,
     witness: Annotated[
         Path | None,
@@ -50,7 +50,8 @@ def lint(
 ) -> None:
     """Look for emergency calls that a policy could block, before it is loaded.
 
-    Exit code 0: none found (warnings are allowed); 1: findings of level error; 2: a policy cannot be used.
+    Exit code 0: none found (warnings are allowed); 1: findings of level error, or undecided; 2: a policy
+    cannot be used.
     """
     if diff and (output is not LintFormat.TEXT or witness is not None):
         raise typer.BadParameter("--diff prints a diff and nothing else: leave out --format and --witness")

@@ -26,7 +26,7 @@ class MatchFormat(StrEnum):
 def match(
     expression: Annotated[str, typer.Argument(metavar="EXPR", help="A display filter, as in a rule's when:.")],
     captures: Annotated[
-        list[str], typer.Argument(metavar="PCAP...", help="pcap or pcapng files, gzip too; - is standard input.")
+        list[str], typer.Argument(metavar="PCAP", help="pcap or pcapng files, gzip too; - is standard input.")
     ],
     sip_port: SipPorts = None,
     output: Annotated[MatchFormat, typer.Option("--format", help="How to print the frames.")] = MatchFormat.TEXT,

@@ -45,7 +45,7 @@ class ReplayFormat(StrEnum):
 
 def replay(
     captures: Annotated[
-        list[str], typer.Argument(metavar="PCAP...", help="pcap or pcapng files, gzip too; - is standard input.")
+        list[str], typer.Argument(metavar="PCAP", help="pcap or pcapng files, gzip too; - is standard input.")
     ],
     policy: Annotated[str, typer.Option("--policy", "-p", help="The policy to replay the traffic under.")],
     against: Annotated[

@@ -92,6 +92,15 @@ def test_it_succeeds_within_forty_seconds_and_leaves_no_namespace(finished: Fini
     assert namespaces() == []
 
 
+def test_a_folder_that_it_may_not_empty_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "demo").touch()
+    process = start(tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("", "error: cannot empty build/demo: Not a directory; run the demo where you may write\n")
+    assert process.returncode == 2
+
+
 def test_it_shows_the_blocked_call_with_rule_and_line_and_the_mended_run(finished: Finished) -> None:
     folder, done, _ = finished
     alarm = records(folder, "alarm")[0]["alarm"]

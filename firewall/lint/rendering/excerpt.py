@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -80,7 +81,7 @@ def _clipped(text: str, start: int, end: int, width: int | None) -> tuple[str, i
     first, last = 0, len(text)
     room = _room(width)
     if cell_len(_visible(text)) > room:
-        first = 0 if cell_len(_visible(text[:end])) < room else max(0, start - room // 4)
+        first = 0 if cell_len(_visible(text[:end])) < room else max(0, min(start - room // 4, len(text) - room + 2))
         last = min(last, first + room)
         while last > first + 1 and cell_len(_visible(text[first:last])) > room - 2 * len(_CUT):
             last -= 1
@@ -100,10 +101,18 @@ def change_lines(fix: Fix, lines: Sequence[str], width: int | None) -> Iterator[
     for kind, start, stop, new_start, new_stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        for index in range(start, stop):
-            yield _change(first + index, "-", old[index], width, at_end=kind == "replace")
-        for text in new[new_start:new_stop]:
-            yield _change(first + start, "+", text, width, at_end=kind == "replace")
+        gone, come = old[start:stop], new[new_start:new_stop]
+        same = (0, 0) if kind != "replace" else (_common([*gone, *come]), _common([x[::-1] for x in (*gone, *come)]))
+        for index, text in enumerate(gone, first + start):
+            yield _change(index, "-", text, same, width)
+        for text in come:
+            yield _change(first + start, "+", text, same, width)
+
+
+def _common(texts: list[str]) -> int:
+    """Return how many characters all of them begin with."""
+    alike = (len(set(each)) == 1 for each in zip(*texts, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def _edited(old: list[str], edits: tuple[Edit, ...], first: int) -> list[str]:
@@ -118,18 +127,7 @@ def _edited(old: list[str], edits: tuple[Edit, ...], first: int) -> list[str]:
     return text.split("\n")
 
 
-def _change(number: int, sign: str, text: str, width: int | None, *, at_end: bool) -> Line:
-    shown = _tail(text, width) if at_end else _clipped(text, 0, 0, width)[0]
+def _change(number: int, sign: str, text: str, same: tuple[int, int], width: int | None) -> Line:
+    """Return a line of a change, the part that differs shown: ``same`` at the beginning and at the end does not."""
+    shown, _, _ = _clipped(text, same[0], max(same[0], len(text) - same[1]), width)
     return ((f"{number:>5} {sign} ", "blue"), (shown, _SIGN_STYLES[sign]))
-
-
-def _tail(text: str, width: int | None) -> str:
-    """Return the end of a text, where most changes are, as much of it as fits."""
-    shown = _visible(text)
-    room = _room(width)
-    if cell_len(shown) <= room:
-        return shown
-    first = len(shown) - room
-    while cell_len(shown[first:]) > room - len(_CUT):
-        first += 1
-    return _CUT + shown[first:]

@@ -80,7 +80,7 @@ def _fix(finding: Finding, fix: Fix) -> dict[str, Any]:
 def _artifact(finding: Finding) -> dict[str, Any]:
     """Return where a file is (§3.4.3): as it was named, an absolute path with its scheme."""
     path = PurePath(finding.place.file)
-    return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix())}
+    return {"uri": path.as_uri() if path.is_absolute() else quote(bytes(path))}
 
 
 def _region(stretch: Edit | Mark) -> dict[str, int]:

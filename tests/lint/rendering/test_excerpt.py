@@ -70,3 +70,17 @@ def test_what_a_terminal_would_obey_is_not_printed() -> None:
     finding = Finding("SOS101", "message", Place("p.yaml", 1, 1), "help")
     quoted = words(list(excerpt_lines(finding, ["a\x1b[31m\tb"], "red", 60)))[1]
     assert quoted == "    1 | a·[31m b"
+
+
+def test_of_a_change_in_a_line_too_long_for_the_terminal_the_part_that_differs_is_shown() -> None:
+    line = "  guard: alert      # the net is not yet up: what a rule blocks is blocked"
+    fix = Fix("", (Edit(1, 10, 1, 15, "enforce"),))
+    assert words(list(change_lines(fix, [line], 50))) == [
+        "    1 -   guard: alert      # the net is not ye…",
+        "    1 +   guard: enforce      # the net is not …",
+    ]
+    at_end = Fix("", (Edit(1, len(line) + 1, 1, len(line) + 1, " or not"),))
+    assert words(list(change_lines(at_end, [line], 40))) == [
+        "    1 - …what a rule blocks is blocked",
+        "    1 + …rule blocks is blocked or not",
+    ]

@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 import pytest
@@ -132,6 +133,13 @@ def test_a_file_named_by_its_absolute_path_has_a_scheme() -> None:
     (run,) = sarif_document([unusable])["runs"]
     location = run["results"][0]["locations"][0]["physicalLocation"]
     assert location["artifactLocation"] == {"uri": "file:///srv/sos%20gate/p.yaml"}
+
+
+def test_a_file_whose_name_is_no_utf_8_has_its_bytes_in_the_uri() -> None:
+    file = os.fsdecode(b"b\xff d.yaml")
+    (run,) = sarif_document([Unusable(file, PolicyError("no", place=Place(file)))])["runs"]
+    location = run["results"][0]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "b%FF%20d.yaml"}
 
 
 def test_a_fix_replaces_regions() -> None:

@@ -13,6 +13,7 @@ from firewall.engine.alarm import (
     emergency_alarm,
     forward_alarm,
     keep_alive_alarm,
+    machine_alarm,
     plain_alarm,
 )
 from firewall.engine.call import SECOND_NS, Call
@@ -21,12 +22,15 @@ from firewall.engine.events import (
     CallsRecovered,
     ConnectionRefused,
     DatagramReceived,
+    DatagramsLost,
     DeadlineReached,
     Event,
     FlowsCounted,
     ForwardFailed,
+    InterceptionLost,
     LogFailed,
     LogRecovered,
+    MachineEvent,
     MediaReceived,
     PinholesRecovered,
     PolicyRefused,
@@ -127,8 +131,8 @@ class Engine:
                 outputs += self._forward_failed(datagram, error, now_ns, engine_ns, downstream=downstream)
             case ConnectionRefused(said, limit):
                 outputs += self._connection_refused(said, limit, now_ns, engine_ns)
-            case LogFailed() | LogRecovered():
-                outputs.append(self._log_told(event, now_ns))
+            case LogFailed() | LogRecovered() | InterceptionLost() | DatagramsLost():
+                outputs += self._told_of_machine(event, now_ns, engine_ns)
             case Stopped():
                 outputs += self._ledger.stopped(self._observer.calls.all(), engine_ns, now_ns)
                 outputs += self._media.stopped(engine_ns, now_ns)
@@ -194,13 +198,13 @@ class Engine:
             self._clock_offset_ns = self._now_ns - now_ns
         return self._now_ns
 
-    def _log_told(self, event: LogFailed | LogRecovered, now_ns: int) -> Write:
-        self._observer.log_failing = isinstance(event, LogFailed)
-        if isinstance(event, LogFailed):
-            sentence = f"the decision log cannot be written: {event.error}; calls go on, decisions are being lost"
-            return Write(plain_alarm("log_unwritable", sentence, now_ns))
-        sentence = f"the decision log can be written again; {event.lost_records} records were lost"
-        return Write(plain_alarm("log_recovered", sentence, now_ns))
+    def _told_of_machine(self, event: MachineEvent, now_ns: int, engine_ns: int) -> list[Output]:
+        """Say what is wrong with the machine that the firewall runs on."""
+        if isinstance(event, LogFailed | LogRecovered):
+            self._observer.log_failing = isinstance(event, LogFailed)
+        alarm, subject = machine_alarm(event, now_ns)
+        is_new = not subject or self._alarms.first(engine_ns, alarm.alarm.code, subject)
+        return [Write(alarm, urgent=subject != "")] if is_new else []  # a failing log is not synced
 
     def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
         try:

@@ -101,6 +101,27 @@ class ConnectionRefused(msgspec.Struct, frozen=True, gc=False):
     limit: str
 
 
+class InterceptionLost(msgspec.Struct, frozen=True, gc=False):
+    """Another program removed what has the kernel hand messages to the firewall.
+
+    ``effect``: what becomes of messages meanwhile. ``error``: why it cannot be put back; None: it was.
+    """
+
+    what: str
+    effect: Literal["lost", "unseen"]
+    error: str | None = None
+
+
+class DatagramsLost(msgspec.Struct, frozen=True, gc=False):
+    """The kernel dropped datagrams unread, because they came faster than they were decided on.
+
+    ``in_all``: since the start. ``loudest``: who had sent most of what was read at the time, with its share.
+    """
+
+    in_all: int
+    loudest: str
+
+
 class LogFailed(msgspec.Struct, frozen=True, gc=False):
     """A record could not be written. ``error`` is the kernel's word for it."""
 
@@ -117,6 +138,8 @@ class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
 
 
+MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost
+
 Event = (
     Started
     | CallsRecovered
@@ -129,7 +152,6 @@ Event = (
     | PolicyRefused
     | ForwardFailed
     | ConnectionRefused
-    | LogFailed
-    | LogRecovered
+    | MachineEvent
     | Stopped
 )

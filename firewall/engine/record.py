@@ -19,6 +19,8 @@ AlarmCode = Literal[
     "keep_alive_blocked",
     "forward_failed",
     "connection_refused",
+    "datagrams_lost",
+    "interception_lost",
     "log_unwritable",
     "log_recovered",
     "table_full",

@@ -18,13 +18,7 @@ from pathlib import Path
 
 from firewall import __version__
 from firewall.engine.engine import Engine
-from firewall.engine.events import (
-    CallsRecovered,
-    PolicyRefused,
-    PolicyReplaced,
-    Started,
-    Stopped,
-)
+from firewall.engine.events import CallsRecovered, DatagramsLost, PolicyRefused, PolicyReplaced, Started, Stopped
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.background import Background
@@ -32,7 +26,8 @@ from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
-from firewall.live.listener import Arrival, Listener, in_order, open_listeners
+from firewall.live.interception import Interception
+from firewall.live.listener import Arrival, Listener, in_order, loudest, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
 from firewall.live.past_calls import past_calls
@@ -49,6 +44,7 @@ _LOCK_ADDRESS = "\0sosgate"
 _DRAIN_S = 2.0
 _SETTLE_S = 0.02
 _INTERFACES_EVERY_S = 5.0
+_LOSSES_EVERY_S = 0.5
 _LONGEST_TIMER_S = 3600.0
 
 
@@ -89,6 +85,8 @@ class _Daemon:
         self._takeover = False
         self._listeners: list[Listener] = []
         self._held: list[Arrival] = []
+        self._latest: list[Arrival] = []
+        self._lost = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns: int | None = None
         self._policy = policy
@@ -98,6 +96,7 @@ class _Daemon:
         self._connections: Connections
         self._media: MediaPath
         self._driver: Driver
+        self._interception: Interception
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -113,6 +112,8 @@ class _Daemon:
                 self._watch_reload,
                 self._keep_alive,
                 self._watch_links,
+                self._watch_losses,
+                self._interception.keep_interception,
                 self._media.show_life,
                 self._media.count,
                 self._media.sample,
@@ -168,6 +169,7 @@ class _Daemon:
             await asyncio.to_thread(routing.remove_routes, added)
             raise
         undo.push_async_callback(self._take_down)
+        self._interception = Interception(versions, self._put_table_back, self._driver.tell, self._reloading)
         self._driver.tell(Started(takeover=self._takeover))
         if past:
             self._driver.tell(CallsRecovered(past))
@@ -231,6 +233,7 @@ class _Daemon:
         """Take what waits on the sockets, in order of receipt; True when there may be more."""
         batches = [listener.receive() for listener in self._listeners]
         ready, self._held = in_order(self._held, batches)
+        self._latest = ready or self._latest
         self._driver.arrived(ready)
         return bool(ready)
 
@@ -299,6 +302,20 @@ class _Daemon:
                 listener.forget_interfaces()
             self._connections.sweep()
 
+    async def _watch_losses(self) -> None:
+        while True:
+            await asyncio.sleep(_LOSSES_EVERY_S)
+            lost = self._receive_drops()
+            if lost > self._lost:
+                self._lost = lost
+                self._driver.tell(DatagramsLost(lost, loudest(self._latest)))
+
+    def _receive_drops(self) -> int:
+        return sum(listener.dropped() for listener in self._listeners)
+
+    async def _put_table_back(self) -> None:
+        await self._media.put_table_back(self._policy)
+
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         self._console.say(
             f"ALARM internal_error: a bug in sosgate: {context.get('message')}: {context.get('exception')}"
@@ -347,7 +364,7 @@ class _Daemon:
                 failing=driver.log_failing,
                 error=log.error if log else None,
             ),
-            receive_drops=sum(listener.dropped() for listener in self._listeners),
+            receive_drops=self._receive_drops(),
             waiting_to_send=self._sender.waiting,
             connections=self._connections.status(),
             media=self._media.status(),

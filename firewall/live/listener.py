@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from bisect import bisect_right
+from collections import Counter
 from typing import Protocol
 
 import msgspec
@@ -171,6 +172,13 @@ def in_order(held: list[Arrival], batches: list[list[Arrival]]) -> tuple[list[Ar
     full = [batch[-1].time_ns for batch in batches if len(batch) >= DATAGRAMS_PER_WAKE_UP]
     ready = bisect_right(arrivals, min(full), key=_time_of) if full else len(arrivals)
     return arrivals[:ready], arrivals[ready:]
+
+
+def loudest(arrivals: list[Arrival]) -> str:
+    """Say who sent most of what was read at a time."""
+    senders = Counter(arrival.datagram.src_ip for arrival in arrivals)
+    (source, count), *_ = senders.most_common(1) or [("nobody", 0)]
+    return f"{count} of {len(arrivals)} read at the time are from {source}"
 
 
 def _time_of(arrival: Arrival) -> int:

@@ -86,6 +86,15 @@ class MediaPath:
             await asyncio.to_thread(nftables.apply_ruleset, anew)
             self._pinholes.restore()
 
+    async def put_table_back(self, policy: Policy) -> None:
+        """Make the table that another program removed anew, with the flows that are open.
+
+        Raises:
+            MachineError: nft is missing, or the kernel refused.
+        """
+        await asyncio.to_thread(nftables.apply_ruleset, nftables.render_ruleset(policy))
+        self._pinholes.restore()
+
     def begin(self, loop: asyncio.AbstractEventLoop, *, takeover: bool) -> None:
         """Tell the engine what was found, carry out what it says from now on, and receive copies."""
         self._takeover = takeover

@@ -14,12 +14,16 @@ Media stays in the kernel (``media_chains.py``); its sets outlive the chains, wh
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 """
 
+import errno
 import re
 import shutil
+import struct
 import subprocess
 
 from firewall.errors import MachineError, OperatorError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
+from firewall.live.netlink import NETFILTER, NFTABLES, parts, text
+from firewall.live.question import answered
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
@@ -37,6 +41,10 @@ flush table inet {TABLE}
 flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
 _OF_OUR_STREAMS = "socket transparent 1"
+# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFTA_TABLE_*, NFPROTO_INET.
+_GET_TABLE = NFTABLES << 8 | 1
+_TABLE_NAME, _TABLE_HANDLE = 1, 4
+_THIS_TABLE = struct.pack("=BBH", 1, 0, 0) + text(_TABLE_NAME, TABLE)
 # What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
 _INTERFACE_NAME = re.compile(r'[^\s"*\\/{}]{1,15}')
 
@@ -162,6 +170,21 @@ def table_exists() -> bool:
     """
     listed = _nft(["list", "tables"], "read", "")
     return f"table inet {TABLE}" in listed.splitlines()
+
+
+def table_handle() -> int | None:
+    """Return the number that the kernel gave the table when it was made, None where there is no table of ours.
+
+    Raises:
+        OSError: the kernel does not answer the question.
+    """
+    try:
+        answer = answered(NETFILTER, _GET_TABLE, _THIS_TABLE)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+    return int.from_bytes(parts(answer, 4)[_TABLE_HANDLE], "big")
 
 
 def _nft(arguments: list[str], operation: str, script: str) -> str:

@@ -142,6 +142,8 @@ class Pinholes:
 
     def restore(self) -> None:
         """Add everything that is held anew, to sets that were made anew."""
+        self._refused_before = -self.refused_packets  # their counter begins anew, too
+        self._failing = False
         out: list[Change] = []
         for element, held in self._held.items():
             held.end()

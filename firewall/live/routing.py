@@ -7,13 +7,16 @@ these are ever added or removed; what others keep in the same table stays.
 import errno
 import os
 import socket
+import struct
 from typing import Literal
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from firewall.errors import MachineError
+from firewall.live.netlink import ROUTE, attribute
 from firewall.live.nftables import INTERCEPT_MARK
+from firewall.live.question import answered
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
@@ -22,6 +25,14 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 Added = tuple[Literal["rule", "route"], int]
 EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
+
+# <linux/rtnetlink.h>: RTM_GETROUTE, struct rtmsg, RTA_DST, RTA_MARK, RTN_LOCAL.
+_GET_ROUTE = 26
+_ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_DST, _MARK, _LOCAL = 1, 16, 2
+# Addresses that nobody has (RFC 1112 §4, RFC 6666), and the kernel's words for a packet that leads nowhere.
+_NOBODY = {4: "240.0.0.1", 6: "100::1"}
+_NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
 
@@ -64,6 +75,24 @@ def remove_routes(only: list[Added] | None = None) -> None:
                 _change(netlink, "del", kind, version, loopback)
     except (NetlinkError, OSError) as error:
         raise _refusal("remove", error) from None
+
+
+def is_delivered_here(version: int) -> bool:
+    """Tell whether marked packets of an IP version are delivered to this machine, whoever they are addressed to.
+
+    Raises:
+        OSError: the kernel does not answer the question.
+    """
+    address = socket.inet_pton(_FAMILIES[version], _NOBODY[version])
+    asked = _ROUTE.pack(_FAMILIES[version], 8 * len(address), 0, 0, 0, 0, 0, 0, 0)
+    asked += attribute(_DST, address) + attribute(_MARK, struct.pack("=I", INTERCEPT_MARK))
+    try:
+        answer = answered(ROUTE, _GET_ROUTE, asked)
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return False
+        raise
+    return int(_ROUTE.unpack_from(answer)[7]) == _LOCAL
 
 
 def interface_names() -> dict[int, str]:

@@ -1,5 +1,6 @@
 """What the transparent socket receives, and what it must not take for intercepted."""
 
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival, Listener, in_order
+from firewall.live.control import ask
+from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival, Listener, in_order, loudest
 from firewall.live.testbed import in_namespace
 from firewall.net.datagram import Datagram
 from tests.live.conftest import Namespaces
-from tests.live.firewall_process import FirewallProcess, policy_text, records
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, PSAP
 
@@ -65,6 +67,33 @@ def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch
     assert received < 100
     assert small.dropped() == 100 - received
     small.close()
+
+
+def test_datagrams_that_are_lost_because_they_come_too_fast_are_an_alarm_that_names_the_sender(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, control = tmp_path / "p.yaml", tmp_path / "control"
+    policy.write_text(policy_text())
+    flood = request("OPTIONS", CARRIER, PSAP, body=bytes(60_000))
+    with (
+        FirewallProcess(testbed.fw, policy, "--control", str(control)) as firewall,
+        udp_socket(testbed.carrier, CARRIER) as sender,
+    ):
+        firewall.send(signal.SIGSTOP)
+        for _ in range(1000):
+            sender.sendto(flood, (PSAP, 5060))
+        firewall.send(signal.SIGCONT)
+        _, alarm = firewall.wait_for("ALARM datagrams_lost: ")
+        lost = wait_until(lambda: ask(control, "status")["receive_drops"], "the loss is counted")
+        assert f" {lost} datagrams were lost since the start" in alarm
+        assert alarm.endswith(f" read at the time are from {CARRIER}")
+
+
+def test_the_loudest_is_who_sent_most() -> None:
+    sources = ("192.0.2.1", "192.0.2.2", "192.0.2.2")
+    read = [Arrival(0, Datagram(source, 5060, PSAP, 5060, b""), 64, 0) for source in sources]
+    assert loudest(read) == "2 of 3 read at the time are from 192.0.2.2"
+    assert loudest([]) == "0 of 0 read at the time are from nobody"
 
 
 def test_what_is_sent_to_the_proxy_port_itself_is_not_taken_for_intercepted(

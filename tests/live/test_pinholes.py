@@ -165,6 +165,25 @@ def test_what_a_killed_run_left_is_known_again_in_every_set(kernel: Kernel) -> N
         second.close()
 
 
+def test_what_was_refused_stays_counted_when_the_table_is_made_anew(
+    kernel: Kernel, flow: tuple[socket.socket, socket.socket]
+) -> None:
+    kernel.pinholes.show_life()
+    flow[0].sendto(bytes(100), (PSAP, 40_000))
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.pinholes.status().refused_packets == 1
+    kernel.nft("flush", "ruleset")
+    kernel.pinholes.change([pinhole()], [])
+    kernel.pinholes.show_life()
+    kernel.nft("-f", "-", script=render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
+    kernel.pinholes.restore()
+    assert len(kernel.elements()) == 1
+    kernel.pinholes.show_life()
+    flow[0].sendto(bytes(100), (PSAP, 40_002))
+    asyncio.run(kernel.pinholes.count())
+    assert kernel.pinholes.status().refused_packets == 2
+
+
 def test_packets_are_counted_through_every_change_of_their_element(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket]
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from firewall.errors import MachineError
-from firewall.live.routing import remove_routes, set_up_routes
+from firewall.live.routing import is_delivered_here, remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 
@@ -37,6 +37,21 @@ def test_what_an_earlier_run_left_is_taken_over_and_not_doubled(fw: str) -> None
     state = kernel_state(fw)
     assert in_namespace(fw, lambda: set_up_routes((4, 6))) == []
     assert kernel_state(fw) == state
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_kernel_says_whether_marked_packets_are_delivered_here(fw: str, version: int) -> None:
+    def is_delivered() -> bool:
+        return in_namespace(fw, lambda: is_delivered_here(version))
+
+    assert not is_delivered()
+    in_namespace(fw, lambda: set_up_routes((4, 6)))
+    assert is_delivered()
+    _ip(fw, f"-{version}", "route", "flush", "table", "505")
+    assert not is_delivered()
+    in_namespace(fw, lambda: set_up_routes((4, 6)))
+    _ip(fw, f"-{version}", "rule", "del", "priority", "505")
+    assert not is_delivered()
 
 
 def test_what_cannot_be_completed_is_undone(fw: str) -> None:

@@ -1,0 +1,70 @@
+"""Keeps the kernel handing messages to the daemon while other programs remove what they did not make.
+
+A network manager that starts anew flushes policy rules and routes: every message is lost then, unseen. ``nft flush
+ruleset``, as nftables' own service does it, takes the table: everything passes, unseen.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from firewall.engine.events import InterceptionLost
+from firewall.errors import MachineError
+from firewall.live import nftables, routing
+
+LOOK_EVERY_S = 0.25
+"""A message that is lost meanwhile is sent again after 0.5 s (T1, RFC 3261 §17.1.1.1)."""
+
+_TABLE = f"the nftables table inet {nftables.TABLE}"
+_ROUTE = f"the policy rule or the route of table {routing.ROUTE_TABLE} (IPv{{}})"
+
+
+class Interception:
+    """Looks after table, policy rules and routes, from the moment they are there.
+
+    ``put_table_back`` makes the table anew; ``told`` is told of each loss, once it is mended or cannot be. Whoever else
+    changes the kernel's rules holds ``changing`` meanwhile.
+    """
+
+    def __init__(
+        self,
+        versions: tuple[int, ...],
+        put_table_back: Callable[[], Awaitable[None]],
+        told: Callable[[InterceptionLost], None],
+        changing: asyncio.Lock,
+    ) -> None:
+        self._versions = versions
+        self._put_table_back = put_table_back
+        self._told = told
+        self._changing = changing
+        self._table = nftables.table_handle()
+
+    async def keep_interception(self) -> None:
+        """Look again and again, and put back what is missing."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if nftables.table_handle() != self._table:
+                await self._mend_table()
+            for version in self._versions:
+                if not routing.is_delivered_here(version):
+                    await self._mend_route(version)
+
+    async def _mend_table(self) -> None:
+        error = None
+        try:
+            async with self._changing:
+                await self._put_table_back()
+                self._table = nftables.table_handle()
+        except MachineError as failure:
+            error = failure.cause
+        self._told(InterceptionLost(_TABLE, "unseen", error))
+
+    async def _mend_route(self, version: int) -> None:
+        error = None
+        try:
+            async with self._changing:
+                await asyncio.to_thread(routing.set_up_routes, (version,))
+            if not routing.is_delivered_here(version):
+                error = "another policy rule comes before it"
+        except MachineError as failure:
+            error = failure.cause
+        self._told(InterceptionLost(_ROUTE.format(version), "lost", error))

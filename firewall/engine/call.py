@@ -14,7 +14,7 @@ from firewall.engine.call_media import CallMedia
 from firewall.engine.dialog import Trigger, next_state, trigger_of
 from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
-from firewall.sip.message import DialogId, Message, Request, Response, TransactionId
+from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
 SECOND_NS = 1_000_000_000
 TRANSACTION_NS = 32 * SECOND_NS
@@ -75,7 +75,7 @@ class Call:
 
     def place_of(self, message: Message) -> Place:
         """Return where a message stands in this call."""
-        identifier, dialog = message.transaction_id, message.dialog_id
+        identifier, dialog = message.transaction_id, self._dialog_of(message)
         known = self.transactions.get(identifier) if identifier is not None else None
         state = self.dialogs.get(dialog) if dialog is not None else None
         if isinstance(message, Request):
@@ -95,7 +95,7 @@ class Call:
         if request.method == "CANCEL":
             return "cancel" if is_allowed else None
         if request.method == "ACK" and known is not None:
-            return "in_dialog" if is_allowed else "reject_ack"
+            return "in_dialog" if is_allowed or in_dialog else "reject_ack"
         if request.method == "NOTIFY" and request.to_tag in self.tags and self._is_subscribed():
             return "in_dialog"  # it may come before the response to its SUBSCRIBE or REFER (RFC 6665 §4.4.1)
         return "in_dialog" if in_dialog else None
@@ -106,8 +106,10 @@ class Call:
         return own_transaction_id(request) in self.transactions
 
     def belongs(self, message: Message) -> bool:
-        """Tell whether a message carries a tag of this call, so that an invented Call-ID inherits nothing."""
-        return message.from_tag in self.tags or message.to_tag in self.tags
+        """Tell whether a message has a tag or a transaction of this call: an invented Call-ID inherits nothing."""
+        if message.from_tag in self.tags or message.to_tag in self.tags:
+            return True
+        return message.transaction_id in self.transactions
 
     def names_dialog(self, tags: tuple[str | None, str | None]) -> bool:
         """Tell whether both tags are of this call, as a Replaces or Join header must have them (RFC 3891 §3)."""
@@ -117,14 +119,16 @@ class Call:
         """Take note of a message that was let through."""
         if isinstance(message, Request):
             self._note_request(message, "trying")
-        elif 200 <= message.status_code < 300:
+        # What answers nothing that was asked is no part of this call, unless it is all that is known of it.
+        belongs = not self.tags or self.belongs(message)
+        if belongs and isinstance(message, Response) and 200 <= message.status_code < 300:
             self._read_session_timer(message)
         identifier = message.transaction_id
         known = self.transactions.get(identifier) if identifier is not None else None
         if known is not None:
             known.note(message)
         trigger = trigger_of(message)
-        if trigger is not None:
+        if trigger is not None and belongs:
             self._move_dialogs(message, trigger)
         self._extend(now_ns)
 
@@ -168,14 +172,17 @@ class Call:
         if request.from_tag is not None and (not self.tags or request.to_tag in self.tags):
             self.tags.add(request.from_tag)
         identifier = own_transaction_id(request)
-        if identifier is None or identifier in self.transactions:
+        if identifier is None:
+            return
+        known = self.transactions.get(identifier)
+        if known is not None and (known.is_allowed or state == "rejected"):
             return
         self.transactions[identifier] = Transaction(request.method, state)
         if len(self.transactions) > _MAX_TRANSACTIONS:
             del self.transactions[next(iter(self.transactions))]
 
     def _move_dialogs(self, message: Message, trigger: Trigger) -> None:
-        identifier = message.dialog_id
+        identifier = self._dialog_of(message)
         if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
             if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
@@ -189,6 +196,12 @@ class Call:
             for early, transaction in self.forks.items():
                 if transaction == failed and self.dialogs[early] == "early":
                     self.dialogs[early] = "terminated"
+
+    def _dialog_of(self, message: Message) -> DialogId | None:
+        """Return the dialog that a message names, also where its receiver has no tag to be named by."""
+        if message.dialog_id is None and message.from_tag is not None and (NO_TAG, message.from_tag) in self.dialogs:
+            return NO_TAG, message.from_tag
+        return message.dialog_id
 
     def _read_session_timer(self, success: Response) -> None:
         """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""

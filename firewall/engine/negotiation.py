@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from firewall.sip.body import contents_of_type
-from firewall.sip.message import DialogId, Message, Request, Response
+from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
 _MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same one several times
@@ -136,6 +136,6 @@ def description_of(message: Message) -> SessionDescription | None:
 
 
 def _key(message: Message) -> OfferKey | None:
-    if message.from_tag is None or message.cseq_number is None or message.cseq_method is None:
+    if message.cseq_number is None or message.cseq_method is None:
         return None
-    return message.from_tag, message.cseq_number, message.cseq_method
+    return message.from_tag or NO_TAG, message.cseq_number, message.cseq_method

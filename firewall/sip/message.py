@@ -24,6 +24,9 @@ from firewall.sip.via import Via, branch_of, parse_via
 _ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
 
+NO_TAG = ""
+"""The tag of a caller that sends none, as all did before RFC 3261 (§12.1.1 calls it null)."""
+
 DialogId = tuple[str, str]
 """Both tags, sorted: the same whichever side sends (RFC 3261 §12)."""
 
@@ -85,7 +88,7 @@ class _Message:
     via_branch: str | None
     """The branch of the topmost Via: the transaction's name (RFC 3261 §17.1.3)."""
     dialog_id: DialogId | None
-    """The dialog it names, None unless it has both tags."""
+    """The dialog it names, None without a To tag."""
     transaction_id: TransactionId | None
     """The transaction it belongs to; the request CANCEL and an ACK name their INVITE's (RFC 3261 §17.2.3).
 
@@ -113,8 +116,10 @@ class _Message:
         self.to = to = parse_name_addr(first.get("to", ""))
         self.from_tag = from_tag = from_.params.get("tag")
         self.to_tag = to_tag = to.params.get("tag")
-        if from_tag is None or to_tag is None:
+        if to_tag is None:
             self.dialog_id = None
+        elif from_tag is None:
+            self.dialog_id = NO_TAG, to_tag
         else:
             self.dialog_id = (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
         self.via_branch = branch = branch_of(first.get("via", ""))

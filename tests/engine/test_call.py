@@ -1,7 +1,12 @@
 """One call: its stages, its transactions, its dialogs (RFC 3261 §12, §17)."""
 
+import re
+
+import pytest
+
 from firewall.engine.call import DIALOG_NS, RINGING_NS, TRANSACTION_NS
 from firewall.engine.call_table import CallTable
+from firewall.engine.events import DeadlineReached
 from firewall.sip.message import parse_message
 from tests.messages import request, response
 from tests.scene import Scene, policy
@@ -139,3 +144,94 @@ def test_when_the_last_branch_is_refused_the_call_has_failed() -> None:
     scene.psap(response(second, 486, to_tag="b"), at_s=2)
     (call,) = scene.psap(response(first, 486, to_tag="a"), at_s=3).calls
     assert (call.outcome, call.attribution) == ("failed_downstream", "downstream")
+
+
+def test_an_invite_that_passes_after_it_was_rejected_is_a_call_like_any_other() -> None:
+    """Its 503 was lost, the limit has room again, and the phone repeats the INVITE: whoever answers must be heard."""
+    scene = Scene(
+        policy(
+            '  - {name: few, when: sip.Method == "INVITE", limit: {rate: 1/1s, per: net.src}, action: reject}\n'
+            '  - {name: calls, when: sip.Method == "INVITE", action: allow}'
+        )
+    )
+    scene.carrier(request(call_id="other"))
+    invite = request(uri="sip:6175550199@h")
+    told = [
+        scene.carrier(invite, at_s=0.1),
+        scene.carrier(invite, at_s=1.6),
+        scene.psap(response(invite), at_s=2),
+        scene.carrier(request("ACK", uri="sip:6175550199@h", to_tag="psap"), at_s=3),
+    ]
+    assert [(each.verdict, each.reason) for each in told] == [
+        ("reject", "rule"), ("allow", "rule"), ("allow", "response"), ("allow", "in_dialog"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_who_is_rejected_with_the_ids_of_an_emergency_call_takes_nothing_from_it(guard: str) -> None:
+    """Call-IDs that can be guessed and no branch in Via: both are seen of real emergency calls."""
+    rules = (
+        '  - {name: bad, when: sip.from.user == "bad", action: reject}\n'
+        '  - {name: calls, when: sip.Method == "INVITE", action: allow}'
+    )
+
+    def without_branch(raw: bytes) -> bytes:
+        return re.sub(rb";branch=[^;\r]*", b"", raw)
+
+    scene = Scene(policy(rules, guard=guard))
+    scene.carrier(without_branch(request(uri="sip:x@h", from_uri="sip:bad@h", from_tag="evil")))
+    invite = without_branch(request(uri="urn:service:sos"))
+    ack = without_branch(request("ACK", uri="sip:h", to="<urn:service:sos>", to_tag="psap"))
+    told = [scene.carrier(invite, at_s=1), scene.psap(response(invite), at_s=2), scene.carrier(ack, at_s=3)]
+    assert [(each.verdict, each.reason) for each in told] == [
+        ("allow", "rule"), ("allow", "response"), ("allow", "in_dialog"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("from_tag", [None, "caller"])
+def test_a_caller_without_a_tag_has_a_dialog_all_the_same(from_tag: str | None) -> None:
+    """RFC 3261 §12.1.1: the tag of one who sends none is null, as all did before (RFC 2543)."""
+    scene = Scene(policy('  - {name: calls, when: sip.Method == "INVITE", action: allow}'))
+    names = {"to": "<sip:psap@h>", "from_tag": from_tag}
+    invite = request(uri="urn:service:sos", **names)
+    back = "<sip:6175550123@192.0.2.10>" + (f";tag={from_tag}" if from_tag else "")
+    bye = request("BYE", "sip:h", from_uri="sip:psap@h", from_tag="psap", to=back)
+    told = [
+        scene.carrier(invite),
+        scene.psap(response(invite, 100, to_tag=None)),
+        scene.psap(response(invite, 180)),
+        scene.psap(response(invite)),
+        scene.carrier(request("ACK", "sip:h", to_tag="psap", **names)),
+        scene.carrier(request("INFO", "sip:h", to_tag="psap", cseq=2, **names)),
+        scene.psap(bye),
+        scene.carrier(request("BYE", "sip:h", to_tag="psap", cseq=3, **names)),
+    ]
+    assert [each.verdict for each in told] == ["allow"] * len(told)
+    assert [each.decision.emergency is not None for each in told] == [True] * len(told)
+    states = [each.decision.dialog.state for each in told if each.decision.dialog is not None]
+    assert states == ["none", "none", "none", "early", "confirmed", "confirmed", "confirmed", "terminated"]
+
+
+def test_a_new_tag_for_the_credentials_changes_nothing() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    to = "<sip:psap@h>"
+    first = request(uri="urn:service:sos", to=to, from_tag="a")
+    again = request(uri="urn:service:sos", to=to, from_tag="b", cseq=2)
+    scene.carrier(first)
+    scene.psap(response(first, 407))
+    scene.carrier(again, at_s=1)
+    assert scene.psap(response(again, 180, to_tag="q"), at_s=2).decision.emergency is not None
+
+
+def test_an_answer_to_nothing_that_was_asked_changes_no_call() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(uri="urn:service:sos")
+    scene.carrier(invite)
+    scene.psap(response(invite))
+    scene.carrier(request("ACK", uri="urn:service:sos", to_tag="psap"))
+    forged = response(request(uri="sip:h", from_tag="evil", cseq=99), to_tag="worse")
+    scene.psap(forged.replace(b"Content-Length", b"Session-Expires: 1\r\nContent-Length"), at_s=1)
+    (call,) = scene.engine.calls()
+    assert call.dialogs == ("confirmed",)
+    scene.tell(DeadlineReached(), at_s=3600)
+    assert scene.carrier(request("BYE", uri="sip:h", to_tag="psap", cseq=2), at_s=3601).decision.emergency is not None

@@ -394,3 +394,17 @@ def test_the_zone_without_a_family_is_named() -> None:
     scene = MediaScene(rules)
     told = scene.carrier(invite(sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), uri=ORDINARY))
     assert {record.decision.reason for record in flows(told)} == {"media_family_gap"}
+
+
+def test_a_caller_without_a_tag_is_heard_until_either_side_hangs_up() -> None:
+    """RFC 3261 §12.1.1: its tag is null, and it has a dialog like any other."""
+    scene = MediaScene()
+    first = invite(from_tag=None)
+    scene.carrier(first)
+    scene.psap(answer(first), at_s=1)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    scene.psap(
+        request("BYE", "sip:h", from_uri="sip:psap@h", from_tag="psap", to="<sip:6175550123@192.0.2.10>"), at_s=9
+    )
+    scene.stops(at_s=60)
+    assert scene.open == {}

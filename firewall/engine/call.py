@@ -11,6 +11,7 @@ import msgspec
 
 from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
+from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, next_state, trigger_of
 from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
@@ -60,6 +61,7 @@ class Call:
     scheduled_ns: int
     emergency: EmergencyMark | None = None
     attempt: Attempt | None = None
+    caller: Caller | None = None
     media: CallMedia | None = None
     session_ns: int = DIALOG_NS
     tags: set[str] = field(default_factory=set)

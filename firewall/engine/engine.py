@@ -235,7 +235,7 @@ class Engine:
         if emergency or (passes and call is None):
             call = self._observer.call_for(reading, engine_ns)
         if emergency:
-            self._observer.remember_caller(facts, engine_ns)
+            self._observer.remember_caller(call, facts, engine_ns)
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:

@@ -7,9 +7,10 @@ import msgspec
 from firewall.engine.attempt import begins_call
 from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, Call, Place
 from firewall.engine.call_table import CallTable
+from firewall.engine.caller import Caller, caller_identities
 from firewall.engine.decide import Decision, Standing
 from firewall.engine.recovery import RecoveredCall
-from firewall.engine.related import RelatedCalls, caller_identities
+from firewall.engine.related import RelatedCalls
 from firewall.errors import SipSyntaxError
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes, recogniser
@@ -87,14 +88,18 @@ class Observer:
             self.calls.mark_emergency(call, _carried(facts.emergency))
         return call
 
-    def remember_caller(self, facts: Facts, now_ns: int) -> None:
-        """Remember who made an emergency call, so that a callback is known as one."""
-        mark, request = facts.emergency, facts.message
-        if mark is None or mark.emergency_class == "callback" or not isinstance(request, Request):
+    def remember_caller(self, call: Call | None, facts: Facts, now_ns: int) -> None:
+        """Remember who made an emergency call, with each message of it anew, so that a callback is known as one."""
+        mark, message = facts.emergency, facts.message
+        if mark is None or mark.emergency_class == "callback" or message is None:
             return
-        if begins_call(request):
-            identities = caller_identities(request)
-            self.related.expect_callback(identities, facts.datagram.src_ip, request.call_id or "", now_ns)
+        caller = call.caller if call is not None else None
+        if isinstance(message, Request) and begins_call(message):
+            caller = Caller(caller_identities(message), facts.datagram.src_ip)
+            if call is not None:
+                call.caller = caller
+        if caller is not None:
+            self.related.expect_callback(caller, message.call_id or "", now_ns)
 
     def forwarded(self, call: Call, reading: Reading, decision: Decision, now_ns: int) -> None:
         """Remember that a message of a call was let through."""
@@ -110,8 +115,8 @@ class Observer:
     def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
         """Know again the calls of an earlier run that are still in progress, and who may be called back."""
         for each in recovered:
-            if each.emergency is not None and each.caller is not None:
-                self.related.expect_callback({each.caller}, each.caller_ip, each.call_id, each.last_ns)
+            if each.caller is not None:
+                self.related.expect_callback(each.caller, each.call_id, each.last_ns)
             states = each.dialogs.values()
             is_open = each.attempt is not None and each.attempt.is_open
             waits_ns = LATE_ANSWER_NS if is_open else 0
@@ -120,7 +125,7 @@ class Observer:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
-                call.attempt = each.attempt
+                call.attempt, call.caller = each.attempt, each.caller
                 call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs)
                 if each.emergency is not None:
                     self.calls.mark_emergency(call, _carried(each.emergency))
@@ -136,7 +141,7 @@ class Observer:
         if call is not None and call.emergency is not None and call.belongs(message):
             return call.emergency
         mark = self._recognise(message)
-        if mark is None and isinstance(message, Request) and begins_call(message):
+        if mark is None and message.to_tag is None and isinstance(message, Request):
             return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
 

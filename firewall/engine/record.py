@@ -32,7 +32,10 @@ Attribution = Literal["policy", "limit", "exception", "attack", "downstream", "c
 
 
 class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
-    """The message in Suricata's words (``method uri version request_line code reason response_line``) and ours."""
+    """The message in Suricata's words (``method uri version request_line code reason response_line``) and ours.
+
+    ``callers``: by what identities its caller may be called back, where it begins an emergency call.
+    """
 
     method: str | None = None
     uri: str | None = None
@@ -49,6 +52,7 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     user_agent: str | None = None
     content_type: str | None = None
     content_length: int | None = None
+    callers: tuple[str, ...] = ()
 
 
 class ShadowVerdict(msgspec.Struct, frozen=True):

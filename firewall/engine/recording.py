@@ -4,13 +4,15 @@ import re
 from functools import lru_cache
 from hashlib import blake2b
 
+from firewall.engine.attempt import begins_call
+from firewall.engine.caller import caller_identities
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.record import DecisionFields, DialogFields, SipDecision, SipFields
 from firewall.engine.timestamp import timestamp
 from firewall.errors import Place
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
-from firewall.ruleset.facts import Facts
+from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, Request
 
@@ -52,7 +54,7 @@ def decision_record(
         datagram.dst_ip,
         datagram.dst_port,
         datagram.transport,
-        _sip_fields(message) if message is not None else None,
+        _sip_fields(message, facts.emergency) if message is not None else None,
         DecisionFields(
             decision.verdict,
             override is None,
@@ -108,7 +110,7 @@ def _escaped(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
-def _sip_fields(message: Message) -> SipFields:
+def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:
     content_length = message.header("content-length")
     common = (
         _header(message, "from"),
@@ -123,7 +125,10 @@ def _sip_fields(message: Message) -> SipFields:
     start_line = wire_text(message.start_line)
     if isinstance(message, Request):
         method, uri = wire_text(message.method), wire_text(message.request_uri)
-        return SipFields(method, uri, message.version, start_line, None, None, None, *common)
+        callers: tuple[str, ...] = ()
+        if mark is not None and mark.emergency_class != "callback" and begins_call(message):
+            callers = tuple([wire_text(identity) for identity in caller_identities(message)])
+        return SipFields(method, uri, message.version, start_line, None, None, None, *common, callers)
     code, reason = str(message.status_code), wire_text(message.reason_phrase)
     return SipFields(None, None, message.version, None, code, reason, start_line, *common)
 

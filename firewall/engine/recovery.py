@@ -11,20 +11,18 @@ from typing import Literal
 import msgspec
 
 from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
+from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, next_state, response_trigger
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
-from firewall.engine.related import identity_of
 from firewall.engine.timestamp import instant
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.media_endpoint import Formats
-from firewall.sip.message import DialogId
-from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.message import NO_TAG, DialogId
 from firewall.sip.sdp import Direction
-from firewall.sip.uri import parse_uri
 
 
 class _Decision(msgspec.Struct):
@@ -37,7 +35,7 @@ class _Sip(msgspec.Struct):
     code: str | None = None
     cseq: str | None = None
     via_branch: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
+    callers: tuple[str, ...] = ()
 
 
 class _Dialog(msgspec.Struct):
@@ -96,8 +94,7 @@ class RecoveredCall:
     emergency: EmergencyMark | None = None
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
-    caller_ip: str = ""
-    caller: str | None = None
+    caller: Caller | None = None
     attempt: Attempt | None = None
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
@@ -118,15 +115,23 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             at_ns = instant(line.timestamp)
         except (msgspec.DecodeError, ValueError, RecursionError):
             continue
-        if line.event_type == "sip_decision" and line.dialog is not None and _passed(line):
+        if line.event_type == "sip_decision" and line.dialog is not None and (_passed(line) or _callers(line)):
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))
             call.last_ns = at_ns
-            _note(call, line, line.dialog)
+            if _callers(line):
+                call.caller = Caller(_callers(line), line.src_ip)
+            if _passed(line):
+                _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:
             _note_ledger(calls[line.call_id].attempt, line)
         elif line.event_type == "rtp_decision" and line.rtp is not None and line.call_id in calls:
             _note_media(calls[line.call_id], line, line.rtp)
     return list(calls.values())
+
+
+def _callers(line: _Line) -> tuple[str, ...]:
+    """Return who may be called back, also by an emergency call that was blocked."""
+    return line.sip.callers if line.sip is not None else ()
 
 
 def _passed(line: _Line) -> bool:
@@ -156,16 +161,14 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     sip = line.sip or _Sip()
     if line.emergency is not None and call.emergency is None:
         call.emergency = line.emergency
-        call.caller_ip = line.src_ip
-        if sip.method is not None and line.emergency.emergency_class != "callback":
-            call.caller = identity_of(parse_uri(parse_name_addr(sip.from_ or "").uri))
     _note_attempt(call, line, sip, dialog)
     tags = [tag for tag in (dialog.from_tag, dialog.to_tag) if tag is not None]
     if not call.tags:
         call.tags.update(tags)
-    if len(tags) < 2:
+    if dialog.to_tag is None:
         return
-    identifier: DialogId = (min(tags), max(tags))
+    from_tag = dialog.from_tag or NO_TAG
+    identifier: DialogId = (min(from_tag, dialog.to_tag), max(from_tag, dialog.to_tag))
     cseq_method = (sip.cseq or "").rpartition(" ")[2]
     trigger: Trigger | None = "end" if sip.method == "BYE" else None
     if sip.method is None:

@@ -56,6 +56,30 @@ def test_a_callback_is_known_after_a_restart_for_the_rest_of_its_time() -> None:
     assert restarted(log, at_s=2000).psap(callback, at_s=2001).decision.emergency is None
 
 
+def test_who_hides_its_number_is_called_back_after_a_restart_too_and_so_is_who_was_blocked() -> None:
+    number = ("P-Asserted-Identity: <tel:+16175550123>",)
+    invite = request(uri="urn:service:sos", from_uri="sip:anonymous@anonymous.invalid", headers=number)
+    callback = request("INVITE", "sip:+16175550123@h", call_id="back", from_tag="p")
+    for rules in (INVITES_ONLY, "  - {name: none, action: drop}"):
+        log = log_of(Scene(policy(rules)).carrier(invite))
+        assert restarted(log, at_s=60).psap(callback, at_s=61).decision.emergency is not None
+
+
+def test_the_time_for_a_callback_goes_on_with_a_call_that_outlived_the_daemon() -> None:
+    scene = restarted(an_answered_call("urn:service:sos"), at_s=60)
+    scene.carrier(request("BYE", "sip:h", to="<urn:service:sos>", to_tag="psap", cseq=2), at_s=7200)
+    callback = request("INVITE", CALLER, call_id="back", from_tag="p")
+    assert scene.psap(callback, at_s=7260).decision.emergency is not None
+
+
+def test_the_dialog_of_a_caller_without_a_tag_is_known_again() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="sip:6175550199@h", from_tag=None)
+    again = restarted(log_of(scene.carrier(invite), scene.psap(response(invite), at_s=1)), at_s=60)
+    bye = request("BYE", "sip:h", to="<sip:6175550199@h>", from_tag=None, to_tag="psap", cseq=2)
+    assert again.carrier(bye, at_s=61).reason == "in_dialog"
+
+
 def test_an_ended_call_is_not_known_again() -> None:
     scene = Scene(policy(INVITES_ONLY))
     invite = request(uri="sip:6175550199@h")

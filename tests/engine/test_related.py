@@ -122,3 +122,55 @@ def test_of_too_many_expected_calls_the_one_expected_longest_ago_is_forgotten(mo
         scene.carrier(request("INVITE", "urn:service:sos", from_uri=f"tel:+1617555010{number}", call_id=f"c{number}"))
     called_back = [scene.psap(callback(f"tel:+1617555010{number}", f"b{number}")).decision for number in (1, 2, 3)]
     assert [decision.emergency is not None for decision in called_back] == [True, False, True]
+
+
+def test_the_thirty_minutes_run_from_the_last_message_of_the_emergency_call() -> None:
+    scene = in_an_emergency_call()
+    scene.carrier(request("BYE", "sip:h", to="<urn:service:sos>", to_tag="psap", cseq=2), at_s=40 * 60)
+    assert scene.psap(callback("sip:6175550123@h"), at_s=69 * 60).decision.emergency is not None
+    assert scene.psap(callback("sip:6175550123@h", "late"), at_s=71 * 60).decision.emergency is None
+
+
+def test_one_call_cannot_make_others_be_forgotten_by_many_identities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(related, "MAX_EXPECTED", 20)
+    scene = after_an_emergency_call()
+    many = ", ".join(f"<tel:+1617555{number:04}>" for number in range(1000, 1500))
+    forged = request("INVITE", "urn:service:sos", call_id="x", from_uri="sip:x@y",
+                     headers=(f"P-Asserted-Identity: {many}",))  # fmt: skip
+    scene.carrier(forged, at_s=1)
+    assert scene.psap(callback(CALLER), at_s=2).decision.emergency is not None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "P-Asserted-Identity: <sip:x@h>, <tel:+1-617-555-0123>",
+        "P-Preferred-Identity: <tel:+16175550123>",
+        'Remote-Party-ID: "Jane" <sip:6175550123@192.0.2.10>;party=calling;screen=yes',
+    ],
+)
+def test_who_hides_its_number_in_from_is_called_back_by_the_one_the_network_knows(header: str) -> None:
+    scene = Scene(policy(ALL))
+    anonymous = "sip:anonymous@anonymous.invalid"
+    scene.carrier(request("INVITE", "urn:service:sos", from_uri=anonymous, headers=(header,)))
+    assert scene.psap(callback("sip:+16175550123@h"), at_s=60).decision.emergency is not None
+
+
+@pytest.mark.parametrize("target", ["<sip:psap2.example>", "sip:psap2.example:5060", "<sip:psap2.example;lr>"])
+def test_a_transfer_may_go_to_a_uri_without_user(target: str) -> None:
+    scene = in_an_emergency_call()
+    scene.psap(request("REFER", "sip:h", to="<x>", from_tag="psap", to_tag="caller", cseq=9,
+                       headers=(f"Refer-To: {target}",)), at_s=30)  # fmt: skip
+    told = scene.carrier(request("INVITE", "sip:psap2.example", call_id="transfer"), at_s=31)
+    assert told.decision.emergency is not None
+    assert scene.carrier(request("INVITE", "sip:psap3.example", call_id="y"), at_s=31).decision.emergency is None
+
+
+def test_a_refer_outside_the_dialog_that_names_it_is_part_of_the_emergency() -> None:
+    """RFC 4538: Target-Dialog is for requests that stand outside the dialog they are about."""
+    scene = in_an_emergency_call()
+    refer = request("REFER", "sip:h", from_tag="n", call_id="refer", headers=(
+        "Refer-To: <sip:fire@h>", "Target-Dialog: call-1@192.0.2.10;local-tag=psap;remote-tag=caller"))  # fmt: skip
+    assert scene.psap(refer, at_s=30).decision.emergency is not None
+    transfer = request("INVITE", "sip:fire@h", call_id="transfer")
+    assert scene.carrier(transfer, at_s=31).decision.emergency is not None

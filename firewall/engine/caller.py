@@ -1,0 +1,50 @@
+"""Who made an emergency call, by what the network may call back (RFC 7090): a number, a user, or an address."""
+
+from dataclasses import dataclass
+
+from firewall.ruleset.emergency import dialled_digits
+from firewall.sip.headers import split_values
+from firewall.sip.message import Request
+from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.uri import Uri, parse_uri
+
+MAX_IDENTITIES = 8
+"""Of one caller; a request with more of them must not make the engine forget other callers."""
+
+_FULL_NUMBER_DIGITS = 7
+_NATIONAL_DIGITS = 10
+_SIP_PORT = 5060
+# RFC 3325 (what the network asserts, what a phone prefers), the draft that came before it and gateways still write, and
+# where the phone itself can be reached. From comes before them.
+_NAMING_HEADERS = ("p-asserted-identity", "p-preferred-identity", "remote-party-id", "contact")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The identities of a caller, and the address its call came from."""
+
+    identities: tuple[str, ...]
+    ip: str
+
+
+def caller_identities(request: Request) -> tuple[str, ...]:
+    """Return by what identities a caller can be called back, at most ``MAX_IDENTITIES``."""
+    uris = [request.from_.uri]
+    for name in _NAMING_HEADERS:
+        for value in request.header_values(name):
+            uris.extend(parse_name_addr(part).uri for part in split_values(value))
+    named = (identity_of(parse_uri(uri)) for uri in uris)
+    return tuple(dict.fromkeys(identity for identity in named if identity is not None))[:MAX_IDENTITIES]
+
+
+def identity_of(uri: Uri) -> str | None:
+    """A telephone number by its last ten digits (``+1 617 555 0123`` and ``6175550123`` are one); else user@host, or
+    host:port of a URI without user."""
+    if not uri.user:
+        return f"{uri.host}:{uri.port or _SIP_PORT}".lower() if uri.host else None
+    if uri.user.lower() == "anonymous":
+        return None
+    number = dialled_digits(uri.user).removeprefix("+")
+    if number.isdigit() and len(number) >= _FULL_NUMBER_DIGITS:
+        return number[-_NATIONAL_DIGITS:]
+    return f"{uri.user}@{uri.host}".lower()

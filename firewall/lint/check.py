@@ -5,11 +5,14 @@ from dataclasses import replace
 from firewall.errors import Place
 from firewall.lint import exception, media, must
 from firewall.lint.codes import CODES
-from firewall.lint.finding import Extent, Finding, Report, sorted_findings
+from firewall.lint.finding import UNDECIDED, Extent, Finding, Report, sorted_findings
+from firewall.lint.form import Form
 from firewall.lint.hygiene.inspection import check as read_alone
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.prove import Proof, calling_pairs, prove
+from firewall.lint.proof.service import UntoldServicesError
 from firewall.lint.verdict import ban_finding, load_finding, open_finding, refuted_finding, shadow_finding
 from firewall.ruleset.policy import Policy
 
@@ -31,8 +34,14 @@ def lint_policy(policy: Policy) -> Report:
         return Report(policy, sorted_findings([nobody, *read_alone(policy)]), Extent())
     questioner = Questioner(policy)
     encoding = Encoding([policy])
-    proof = prove(policy, pairs, encoding, questioner)
-    findings = [*_findings(policy, proof), *exception.check(policy, questioner, pairs[0]), *media.check(policy)]
+    lasting, untold = _lasting(policy)
+    proof = prove(policy, pairs, encoding, questioner, lasting)
+    findings = [
+        *_findings(policy, proof),
+        *untold,
+        *exception.check(policy, questioner, pairs[0]),
+        *media.check(policy),
+    ]
     for finding in findings:
         if finding.witness is not None and not questioner.confirms(finding.witness):
             raise UnconfirmedWitnessError(f"{finding.code} of rule {finding.rule}")
@@ -40,6 +49,15 @@ def lint_policy(policy: Policy) -> Report:
     would_block = {shadowed.rule.name for shadowed in proof.shadowed}
     own = [each for each in read_alone(policy) if each.code != "SOS205" or each.rule not in would_block]
     return Report(policy, sorted_findings([*_without_repeats(findings), *promises, *own]), proof.extent)
+
+
+def _lasting(policy: Policy) -> tuple[tuple[Form, ...], list[Finding]]:
+    """Return the forms that the rules can tell apart in every step, and the finding that not all are known."""
+    try:
+        return lasting_forms(policy), []
+    except UntoldServicesError as error:
+        message = f"it is not decided whether the rules block a later message of an emergency call: {error}"
+        return (), [Finding(UNDECIDED, message, Place(policy.file), CODES[UNDECIDED].mend)]
 
 
 def _shown(finding: Finding, questioner: Questioner) -> Finding:

@@ -7,7 +7,8 @@ from firewall.lint.check import lint_policy
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED
 from firewall.lint.probe import Questioner
-from tests.lint.policies import codes, linted
+from firewall.lint.proof import service
+from tests.lint.policies import codes, lint, linted, rule
 
 ROOT = Path(__file__).parents[2]
 BAD = sorted((ROOT / "rules" / "bad").glob("*.yaml"))
@@ -53,3 +54,14 @@ def test_the_demos_broken_policy_names_its_rule_and_the_mended_one_is_proved() -
 def test_lint_says_the_same_every_time() -> None:
     policy = read_policy(str(ROOT / "rules" / "demo" / "broken.yaml"))
     assert lint_policy(policy) == lint_policy(policy)
+
+
+def test_more_services_than_can_be_told_apart_are_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_SERVICES", 1)
+    report = lint(rule('emergency.service == "urn:service:sos.fire" and not emergency'))
+    assert report.result == "undecided"
+    undecided = [finding for finding in report.findings if finding.code == UNDECIDED]
+    assert undecided[0].message == (
+        "it is not decided whether the rules block a later message of an emergency call: "
+        "the rules tell more than 1 emergency services apart"
+    )

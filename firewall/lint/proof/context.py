@@ -13,7 +13,7 @@ from firewall.engine.engine import Engine
 from firewall.errors import Place
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import Flow
-from firewall.lint.form import SOS, Form, base_forms, forms
+from firewall.lint.form import Form, base_forms, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import Probe, decide, sent_of
@@ -96,14 +96,14 @@ def plain_pair(
 
 
 def contexts(
-    policy: Policy, flows: tuple[Flow, ...], pair: Pair, services: tuple[str, ...] = ()
+    policy: Policy, flows: tuple[Flow, ...], pair: Pair, lasting: tuple[Form, ...] = ()
 ) -> tuple[Context, ...]:
     """Return the contexts of these flows between two ends: plain forms in every step, every form in its first.
 
-    Plain are the first number, ``urn:service:sos``, a test call, and the ``services`` that rules tell from others.
+    Plain are the first number, ``urn:service:sos`` and a test call; ``lasting`` are asked about in every step, too.
     """
     emergency = replace(policy.emergency, guard="off", surge=None)
-    return _contexts(policy.zones, emergency, policy.signalling_ports, flows, pair, services)
+    return _contexts(policy.zones, emergency, policy.signalling_ports, flows, pair, lasting)
 
 
 @lru_cache(maxsize=32)
@@ -113,7 +113,7 @@ def _contexts(
     signalling_ports: frozenset[int],
     flows: tuple[Flow, ...],
     pair: Pair,
-    services: tuple[str, ...],
+    lasting: tuple[Form, ...],
 ) -> tuple[Context, ...]:
     """The contexts depend on who is where and what is an emergency, not on the rules: everything passes here."""
     nowhere = Place("")
@@ -122,7 +122,6 @@ def _contexts(
     )
     every = forms(definition)
     base = (*base_forms(definition), *[form for form in every if form.is_test][:1])
-    base = (*base, *(replace(SOS, name=urn, request_uri=urn, to=f"<{urn}>") for urn in services))
     shortest = {flow.form_flow: flow for flow in reversed(flows) if flow.form_flow is not None}
     found: list[Context] = []
     for flow in flows:
@@ -132,7 +131,7 @@ def _contexts(
             plain = base
         else:
             plain = tuple(form for form in every if form.flow == flow.form_flow)[:1]
-        for form in plain:
+        for form in (*plain, *(form for form in lasting if form.flow == flow.form_flow)):
             found += _of_flow(policy, flow, form, pair)
     for form in every:
         flow_of_form = shortest.get(form.flow)

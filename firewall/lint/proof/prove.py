@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from firewall.lint.endpoint import Pair
 from firewall.lint.finding import Extent
 from firewall.lint.flow import Flow, selected
+from firewall.lint.form import Form
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.asking import Asker, Unanswered
 from firewall.lint.proof.ban import Banned, banned, ordinary_contexts
@@ -13,7 +14,6 @@ from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pair
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.keepalive import addressed
 from firewall.lint.proof.refute import Refuted, Refuter, Shadowed
-from firewall.lint.proof.service import named_services
 from firewall.lint.proof.surge import Surged, surged
 from firewall.ruleset.policy import Policy
 
@@ -36,13 +36,21 @@ def calling_pairs(policy: Policy) -> list[Pair]:
     return [pair for pair in pairs if pair is not None]
 
 
-def prove(policy: Policy, pairs: Sequence[Pair], encoding: Encoding, questioner: Questioner) -> Proof:
-    """Ask whether this policy, the encoding's first, can block an emergency call between these ends."""
+def prove(
+    policy: Policy,
+    pairs: Sequence[Pair],
+    encoding: Encoding,
+    questioner: Questioner,
+    lasting: tuple[Form, ...] = (),
+) -> Proof:
+    """Ask whether this policy, the encoding's first, can block an emergency call between these ends.
+
+    ``lasting`` are the forms that its rules can tell apart in later messages, too.
+    """
     encoded, asker = encoding.policies[0], Asker(encoding, policy)
     flows = selected(policy.emergency.flows)
-    services = named_services(policy)
     every = [
-        context for pair in pairs for context in addressed(policy, asker, pair, contexts(policy, flows, pair, services))
+        context for pair in pairs for context in addressed(policy, asker, pair, contexts(policy, flows, pair, lasting))
     ]
     kinds = merged(asker, every)
     refuter = Refuter(encoded, asker, questioner)
@@ -64,11 +72,15 @@ def prove(policy: Policy, pairs: Sequence[Pair], encoding: Encoding, questioner:
 
 
 def merged(asker: Asker, every: Sequence[Context]) -> dict[Context, tuple[str, ...]]:
-    """Return one context of each kind, the first, with the labels of all: they cannot differ in this formula."""
+    """Return one context of each kind with the labels of all: they cannot differ in this formula.
+
+    It is the first that is no test: what is blocked of a test call is a warning only.
+    """
     kinds: dict[tuple[object, ...], list[Context]] = {}
     for context in every:
         kinds.setdefault(asker.signature(context), []).append(context)
-    return {alike[0]: tuple(dict.fromkeys(each.step.label for each in alike)) for alike in kinds.values()}
+    firsts = {min(alike, key=lambda each: each.form.is_test): alike for alike in kinds.values()}
+    return {first: tuple(dict.fromkeys(each.step.label for each in alike)) for first, alike in firsts.items()}
 
 
 def _by_flow(every: Sequence[Context]) -> list[list[Context]]:

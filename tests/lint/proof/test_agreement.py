@@ -11,9 +11,9 @@ from firewall.lint.probe import Questioner
 from firewall.lint.proof.asking import Asker
 from firewall.lint.proof.context import contexts
 from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.prove import calling_pairs, merged
 from firewall.lint.proof.refute import Refuter
-from firewall.lint.proof.service import named_services
 from firewall.ruleset.policy import Policy, Rule
 from tests.lint.proof.policies import MOST_RULES, Message, emergency_messages, random_policy, varied
 
@@ -48,8 +48,8 @@ def refuted(policy: Policy, questioner: Questioner) -> Refuter:
     """The proof about single calls, as ``prove`` asks for it."""
     encoding = Encoding([policy])
     asker = Asker(encoding, policy)
-    flows, services = selected(policy.emergency.flows), named_services(policy)
-    every = [each for pair in calling_pairs(policy) for each in contexts(policy, flows, pair, services)]
+    flows, lasting = selected(policy.emergency.flows), lasting_forms(policy)
+    every = [each for pair in calling_pairs(policy) for each in contexts(policy, flows, pair, lasting)]
     refuter = Refuter(encoding.policies[0], asker, questioner)
     refuter.refute(merged(asker, every))
     return refuter

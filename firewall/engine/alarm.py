@@ -4,7 +4,14 @@ from collections import OrderedDict
 
 from firewall.engine.attempt import CHALLENGES, Attempt
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.events import DatagramsLost, InterceptionLost, LogFailed, LogRecovered, MachineEvent
+from firewall.engine.events import (
+    ConnectionsClosed,
+    DatagramsLost,
+    InterceptionLost,
+    LogFailed,
+    LogRecovered,
+    MachineEvent,
+)
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
 from firewall.engine.recording import decider, endpoint_text, printable, summary
@@ -197,6 +204,12 @@ def machine_alarm(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
             sentence = (
                 f"{in_all} datagrams were lost since the start, perhaps of emergency calls: the kernel dropped them "
                 f"unread, as they came faster than sosgate decides on them; {loudest}"
+            )
+        case ConnectionsClosed(count, in_all, loudest, of_loudest):
+            code, subject = "connections_closed", loudest
+            sentence = (
+                f"all {in_all} TCP connections are in use, {of_loudest} of them by {loudest}: {count} were closed "
+                "to make room for others, and so may more be"
             )
     return plain_alarm(code, sentence, now_ns), subject
 

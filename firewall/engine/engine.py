@@ -21,6 +21,7 @@ from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
     CallsRecovered,
     ConnectionRefused,
+    ConnectionsClosed,
     DatagramReceived,
     DatagramsLost,
     DeadlineReached,
@@ -131,7 +132,7 @@ class Engine:
                 outputs += self._forward_failed(datagram, error, now_ns, engine_ns, downstream=downstream)
             case ConnectionRefused(said, limit):
                 outputs += self._connection_refused(said, limit, now_ns, engine_ns)
-            case LogFailed() | LogRecovered() | InterceptionLost() | DatagramsLost():
+            case LogFailed() | LogRecovered() | InterceptionLost() | DatagramsLost() | ConnectionsClosed():
                 outputs += self._told_of_machine(event, now_ns, engine_ns)
             case Stopped():
                 outputs += self._ledger.stopped(self._observer.calls.all(), engine_ns, now_ns)

@@ -122,6 +122,18 @@ class DatagramsLost(msgspec.Struct, frozen=True, gc=False):
     loudest: str
 
 
+class ConnectionsClosed(msgspec.Struct, frozen=True, gc=False):
+    """TCP connections were closed because there were as many as there may be, ``in_all``, and others needed room.
+
+    ``loudest``: the address of a client of the source that had most of them, with how many.
+    """
+
+    count: int
+    in_all: int
+    loudest: str
+    of_loudest: int
+
+
 class LogFailed(msgspec.Struct, frozen=True, gc=False):
     """A record could not be written. ``error`` is the kernel's word for it."""
 
@@ -138,7 +150,7 @@ class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
 
 
-MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost
+MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost | ConnectionsClosed
 
 Event = (
     Started

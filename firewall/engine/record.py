@@ -19,6 +19,7 @@ AlarmCode = Literal[
     "keep_alive_blocked",
     "forward_failed",
     "connection_refused",
+    "connections_closed",
     "datagrams_lost",
     "interception_lost",
     "log_unwritable",

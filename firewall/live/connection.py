@@ -103,8 +103,8 @@ class Connection:
     """Both streams and both directions of one connection.
 
     ``serve`` has the engine decide on messages, ``failed`` is told of those that were let through and could not be
-    delivered, ``done`` is called once, when nothing of the connection is left. ``interfaces``: where the client's and
-    the server's packets come in, None where that is not known.
+    delivered, ``done`` is called once, when nothing of the connection is left. ``source``: what the client counts as.
+    ``interfaces``: where the client's and the server's packets come in, None where that is not known.
     """
 
     def __init__(
@@ -112,12 +112,14 @@ class Connection:
         loop: asyncio.AbstractEventLoop,
         sockets: tuple[socket.socket, socket.socket],
         ends: tuple[Endpoint, Endpoint],
+        source: int,
         interfaces: tuple[str | None, str | None],
         serve: Serve,
         failed: OnFailed,
         done: Callable[["Connection"], None],
     ) -> None:
         self.client, self.server = ends
+        self.source = source
         self.last_active = loop.time()
         self.error: str | None = None
         self.was_connected = False

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from firewall.engine.events import ConnectionsClosed
 from firewall.live.connection import Connection, OnFailed, Serve
+from firewall.live.room import making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
@@ -17,8 +19,6 @@ from firewall.net.datagram import Datagram
 
 CONNECTIONS_MAX = 8192
 IDLE_MAX_S = 12 * 3600.0
-# What has been quiet for less than this may be in the middle of a transaction (Timer B, RFC 3261 §17.1.1.2).
-QUIET_S = 32.0
 
 _ACCEPTS_PER_WAKE_UP = 32
 _ACCEPT_AGAIN_S = 0.1
@@ -48,7 +48,8 @@ class Connections:
     """Accepts connections and keeps them within bounds.
 
     ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so,
-    ``refused`` of each connection that a limit refused, with what its client had said.
+    ``refused`` of each connection that a limit refused, with what its client had said, ``closed`` of those that made
+    room for others.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Connections:
         serve: Serve,
         failed: OnFailed,
         refused: OnFailed,
+        closed: Callable[[ConnectionsClosed], None],
     ) -> None:
         self._loop = loop
         self._interface_name = interface_name
         self._serve = serve
         self._failed = failed
         self._tell_refused = refused
+        self._tell_closed = closed
         self._routes = RouteLookup()
         self._listeners: list[TcpListener] = []
         self._open: dict[Connection, None] = {}
@@ -142,7 +145,7 @@ class Connections:
                 accepted = listener.accept()
             except OSError:
                 # No descriptor is left. The connection stays in the backlog; asking again at once would spin.
-                self._crowd_out()
+                self._crowd_out(None)
                 self._loop.remove_reader(listener.fileno())
                 self._loop.call_later(_ACCEPT_AGAIN_S, self._accept_again, listener)
                 return
@@ -160,7 +163,7 @@ class Connections:
         if self._per_source[source] >= self._max_per_source:
             self._refuse(accepted, f"this source has {self._max_per_source} TCP connections already")
             return
-        if len(self._open) >= self._max and not self._crowd_out():
+        if len(self._open) >= self._max and not self._crowd_out(source):
             self._refuse(accepted, f"there are {self._max} TCP connections already, and none is idle")
             return
         try:
@@ -175,7 +178,7 @@ class Connections:
         )
         ends = (accepted.client, accepted.server)
         connection = Connection(
-            self._loop, (accepted.socket, upstream), ends, interfaces, self._serve, self._failed, self._done
+            self._loop, (accepted.socket, upstream), ends, source, interfaces, self._serve, self._failed, self._done
         )
         self._open[connection] = None
         self._per_source[source] += 1
@@ -184,20 +187,15 @@ class Connections:
         self._refused += 1
         self._tell_refused(_reset(accepted), reason)
 
-    def _crowd_out(self) -> bool:
-        """Reset a few connections to make room: first those of which nothing was ever let through, oldest first."""
-        now = self._loop.time()
-        candidates = sorted(
-            (
-                connection
-                for connection in self._open
-                if not connection.useful or now - connection.last_active > QUIET_S
-            ),
-            key=lambda connection: (connection.useful, connection.last_active),
-        )
-        chosen = candidates[: 1 + self._max // 64]
+    def _crowd_out(self, newcomer: int | None) -> bool:
+        """Reset a few connections to make room, for one of a source (None: not yet known); False when none may go."""
+        chosen = making_room(self._open, newcomer, self._max, self._loop.time())
+        if chosen:
+            (source, count), *_ = self._per_source.most_common(1)
+            loudest = next(each.client[0] for each in self._open if each.source == source)
+            self._crowded_out += len(chosen)
+            self._tell_closed(ConnectionsClosed(len(chosen), len(self._open), loudest, count))
         for connection in chosen:
-            self._crowded_out += 1
             connection.error = "closed to make room for other connections"
             connection.abort()
         return bool(chosen)
@@ -206,10 +204,9 @@ class Connections:
         if connection not in self._open:
             return
         del self._open[connection]
-        source = _source(connection.client[0])
-        self._per_source[source] -= 1
-        if not self._per_source[source]:
-            del self._per_source[source]
+        self._per_source[connection.source] -= 1
+        if not self._per_source[connection.source]:
+            del self._per_source[connection.source]
         if connection.error is not None:
             if connection.was_connected:
                 self._broken += 1

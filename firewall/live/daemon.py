@@ -18,7 +18,15 @@ from pathlib import Path
 
 from firewall import __version__
 from firewall.engine.engine import Engine
-from firewall.engine.events import CallsRecovered, DatagramsLost, PolicyRefused, PolicyReplaced, Started, Stopped
+from firewall.engine.events import (
+    CallsRecovered,
+    ConnectionsClosed,
+    DatagramsLost,
+    PolicyRefused,
+    PolicyReplaced,
+    Started,
+    Stopped,
+)
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.background import Background
@@ -144,6 +152,7 @@ class _Daemon:
             self._serve,
             self._not_delivered,
             self._connection_refused,
+            lambda closed: self._driver.tell(closed),
         )
         undo.callback(self._connections.close)
         self._connections.listen(versions, nftables.PROXY_PORT)

@@ -34,6 +34,7 @@ class Scene:
             asyncio.get_running_loop(),
             (ours_client, ours_server),
             (CLIENT, SERVER),
+            1,
             ("f0", None),
             self._serve,
             lambda datagram, error: self.failed.append((datagram.payload, error)),

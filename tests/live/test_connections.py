@@ -321,11 +321,36 @@ def test_too_many_connections_of_one_source_are_refused_aloud_and_other_sources_
         assert read_bytes(pairs[0][1], len(message("OPTIONS"))) == message("OPTIONS")
 
 
+def test_an_emergency_call_gets_through_when_two_sources_hold_every_connection_and_keep_it_busy(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    stage = Stage(testbed, tmp_path, "prlimit", "--nofile=400:400")
+    with stage.firewall, stage.server, ExitStack() as opened:
+        for source in (CARRIER, OTHER_SOURCE):
+            for _ in range(stage.connections()["max_per_source"]):
+                client, server = (opened.enter_context(end) for end in stage.connect(source))
+                client.sendall(message("OPTIONS"))
+                assert read_bytes(server, len(message("OPTIONS"))) == message("OPTIONS")
+        invite = request("INVITE", CARRIER_V6, PSAP_V6, user="911")
+        other = opened.enter_context(tcp_server(testbed.psap, PSAP_V6))
+        caller = opened.enter_context(tcp_client(testbed.carrier, CARRIER_V6, PSAP_V6))
+        caller.sendall(invite)
+        assert read_bytes(opened.enter_context(other.accept()[0]), len(invite)) == invite
+        (alarm,) = wait_until(lambda: records(stage.log, "alarm"), "an alarm")
+        assert alarm["alarm"]["code"] == "connections_closed"
+        assert re.search(
+            r"all (\d+) TCP connections are in use, \d+ of them by .*: 1 were closed", alarm["alarm"]["message"]
+        )
+        assert (stage.connections()["refused"], stage.connections()["crowded_out"]) == (0, 1)
+
+
 def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_connections, "IDLE_MAX_S", 0.1)
 
     async def keep_one_idle() -> ConnectionsStatus:
-        connections = Connections(asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None)
+        connections = Connections(
+            asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None, print
+        )
         connections.listen((4,), nftables.PROXY_PORT)
         connections.start()
         with tcp_server(testbed.psap, PSAP) as server:

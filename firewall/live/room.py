@@ -1,0 +1,47 @@
+"""Which TCP connections are closed to make room for others when there are as many as there may be."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+QUIET_S = 32.0
+"""What has been quiet for less than this may be in the middle of a transaction (Timer B, RFC 3261 §17.1.1.2)."""
+GREEDY_SHARE = 4
+"""A source with more than one in so many of all connections is greedy: it makes room before any other."""
+
+
+class Candidate(Protocol):
+    """What is asked of a connection. ``useful``: a message of it was let through; ``source``: whose it is."""
+
+    @property
+    def useful(self) -> bool:
+        """Whether a message of it was ever let through."""
+
+    @property
+    def last_active(self) -> float:
+        """When something last came, by the loop's clock."""
+
+    @property
+    def source(self) -> int:
+        """What counts as one source."""
+
+
+_C = TypeVar("_C", bound=Candidate)
+
+
+def making_room(connections: Iterable[_C], newcomer: int | None, most: int, now: float) -> list[_C]:
+    """Return the connections to close so that one more may be, which ``newcomer`` (a source) makes; none: refuse it.
+
+    First those of which no message was ever let through; then those of greedy sources, for a newcomer of others even
+    where they are not quiet; then quiet ones; of each the longest quiet.
+    """
+    candidates = list(connections)
+    greedy = {
+        source for source, count in Counter(each.source for each in candidates).items() if count > most // GREEDY_SHARE
+    }
+    may_be_busy = set() if newcomer in greedy else greedy
+    found = [
+        each for each in candidates if not each.useful or now - each.last_active > QUIET_S or each.source in may_be_busy
+    ]
+    found.sort(key=lambda each: (each.useful, each.source not in greedy, each.last_active))
+    return found[: 1 + most // 64]

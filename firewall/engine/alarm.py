@@ -47,9 +47,15 @@ class AlarmMemory:
         return is_first
 
 
-def emergency_alarm(facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int) -> Alarm:
-    """Return the alarm for an emergency message that was blocked, or would have been but for the guard."""
-    what = f"{_emergency_words(facts)} {'blocked' if _begins(facts) else 'impaired, a message of it blocked'}"
+def emergency_alarm(
+    facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, repeated: bool, now_ns: int
+) -> Alarm:
+    """Return the alarm for an emergency message that was blocked, or would have been but for the guard.
+
+    ``repeated``: an earlier copy of it passed.
+    """
+    is_lost = _begins(facts) and not repeated
+    what = f"{_emergency_words(facts)} {'blocked' if is_lost else 'impaired, a message of it blocked'}"
     if guarded:
         what = "emergency call would have been blocked, the guard let it pass"
     sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(facts.call_id or 'none')}"

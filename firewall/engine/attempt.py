@@ -62,7 +62,7 @@ class Attempt:
     """A keep-alive of its trunk that was blocked before it began."""
     initial_blocked: bool = False
     initial_passed: int = 0
-    """How often a request that begins it was let through and could be sent on."""
+    """How often a request that begins it was let through and could be sent on; anew from one that was blocked."""
     is_cancelled: bool = False
     guarded: bool = False
     media_loss: tuple[MediaLoss, ...] = ()
@@ -126,9 +126,9 @@ class Attempt:
         """Whether its outcome is still to come."""
         return self.outcome is None and not self._never_began()
 
-    def is_aftermath(self, message: Message | None) -> bool:
-        """Tell whether a message only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
-        return self.initial_blocked and isinstance(message, Request) and message.method in ("CANCEL", "ACK")
+    def is_aftermath(self, request: Request) -> bool:
+        """Tell whether a request only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
+        return self._never_began() and request.method in ("CANCEL", "ACK")
 
     def request_passed(self, method: str, now_ns: int, *, is_first: bool, is_up: bool) -> Outcome | None:
         """Take note of a request (``is_first``: outside a dialog); return the outcome that it shows.

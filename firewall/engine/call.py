@@ -104,7 +104,7 @@ class Call:
 
     def _is_repeated_by(self, request: Request, known: Transaction | None) -> bool:
         if request.method != "CANCEL":
-            return known is not None and known.is_repeated_by(request)
+            return known is not None and known.is_allowed and known.is_repeated_by(request)
         return own_transaction_id(request) in self.transactions
 
     def belongs(self, message: Message) -> bool:
@@ -112,6 +112,24 @@ class Call:
         if message.from_tag in self.tags or message.to_tag in self.tags:
             return True
         return message.transaction_id in self.transactions
+
+    def misses(self, message: Message | None) -> bool:
+        """Tell whether the loss of a message harms this call, as nearly every one does.
+
+        The ACK of a refusal only ends the repeating of it (RFC 3261 §17.2.1), and of a call that was blocked only the
+        end is lost. A request of somebody who has no tag of the call, a forged BYE say, ends nothing: whoever gets it
+        answers 481 (§12.2.2).
+        """
+        if not isinstance(message, Request):
+            return True
+        if self.attempt is not None and self.attempt.is_aftermath(message):
+            return False
+        known = self.transactions.get(message.transaction_id) if message.transaction_id is not None else None
+        if known is not None:
+            return message.method != "ACK" or not known.is_refused
+        if message.from_tag is None or message.from_tag in self.tags or message.method == "NOTIFY":
+            return True  # a fork's NOTIFY may come before anything else of it (``_follows``)
+        return not (self.tags and message.method == "CANCEL" if message.to_tag is None else self.dialogs)
 
     def names_dialog(self, tags: tuple[str | None, str | None]) -> bool:
         """Tell whether both tags are of this call, as a Replaces or Join header must have them (RFC 3891 §3)."""

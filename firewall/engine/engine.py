@@ -240,7 +240,7 @@ class Engine:
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:
-                outputs += self._hurt(call, facts, decision, now_ns, engine_ns, guarded=override is not None)
+                outputs += self._hurt(call, reading, decision, now_ns, engine_ns, guarded=override is not None)
         if passes:
             if isinstance(facts.message, Request):
                 self._trunks.passed(facts.message, facts.datagram)
@@ -268,33 +268,24 @@ class Engine:
         return [write]
 
     def _hurt(
-        self, call: Call | None, facts: Facts, decision: Decision, now_ns: int, engine_ns: int, *, guarded: bool
+        self, call: Call | None, reading: Reading, decision: Decision, now_ns: int, engine_ns: int, *, guarded: bool
     ) -> list[Output]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
+        facts, repeated = reading.facts, reading.repeated
+        if call is not None and not call.misses(facts.message):
+            return []
         outputs: list[Output] = []
-        message = facts.message
-        is_trunk = self._trunks.knows(facts.datagram)
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
         subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
         culprit = decision.rule.name if decision.rule else ""
-        is_news = call is None or call.attempt is None or not call.attempt.is_aftermath(message)
-        if is_news and self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
-            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, now_ns=now_ns)
+        if self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
+            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=now_ns)
             outputs.append(Write(alarm, urgent=True))
             if call is None and not guarded:
-                outputs += self._ledger.blocked_unnamed(
-                    facts, decision, self.policy, engine_ns, now_ns, is_trunk=is_trunk
-                )
+                outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
         if call is not None:
             outputs += self._ledger.blocked(
-                call,
-                facts,
-                decision,
-                self.policy,
-                engine_ns,
-                now_ns,
-                guarded=guarded,
-                is_trunk=is_trunk,
+                call, facts, decision, self.policy, engine_ns, now_ns, guarded=guarded, repeated=repeated
             )
         return outputs
 
@@ -357,9 +348,7 @@ class Engine:
             outputs.append(Write(connection_alarm(facts, limit, self.policy, now_ns), urgent=True))
             if facts.emergency is not None:
                 decision = Decision("drop", "connection_limit")
-                outputs += self._ledger.blocked_unnamed(
-                    facts, decision, self.policy, engine_ns, now_ns, is_trunk=self._trunks.knows(said)
-                )
+                outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
         return outputs
 
     def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:

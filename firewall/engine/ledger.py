@@ -80,11 +80,11 @@ class Ledger:
         wall_ns: int,
         *,
         guarded: bool,
-        is_trunk: bool,
+        repeated: bool = False,
     ) -> list[Write]:
         """Take note of a message that was blocked, or would have been but for the guard; tell it at once.
 
-        ``is_trunk``: calls went between these two addresses before.
+        ``repeated``: an earlier copy of it passed.
         """
         attempt = call.attempt or self._joined(call, facts, now_ns)
         if attempt is None:
@@ -92,11 +92,11 @@ class Ledger:
         if guarded:
             attempt.guarded = True
             return []
-        who = attribution(decision, is_trunk=is_trunk)
-        return self._hurt(call, attempt, facts, hurt_by(facts, decision, policy), who, wall_ns)
+        who = attribution(decision, is_trunk=self._trunks.knows(facts.datagram))
+        return self._hurt(call, attempt, facts, hurt_by(facts, decision, policy), who, wall_ns, repeated=repeated)
 
     def blocked_unnamed(
-        self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int, *, is_trunk: bool
+        self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int
     ) -> list[Write]:
         """Tell of a blocked attempt that has no entry of its own: unreadable, no Call-ID, or no place in the table."""
         message, mark = facts.message, facts.emergency
@@ -104,7 +104,7 @@ class Ledger:
         if message is None and mark is not None:
             call.attempt = self._begun(facts, mark, "", now_ns)
         self.seen(call, facts, now_ns)
-        return self.blocked(call, facts, decision, policy, now_ns, wall_ns, guarded=False, is_trunk=is_trunk)
+        return self.blocked(call, facts, decision, policy, now_ns, wall_ns, guarded=False)
 
     def media_blocked(
         self, call: Call, way: Way, decision: Decision, policy: Policy, wall_ns: int, *, guarded: bool
@@ -172,14 +172,24 @@ class Ledger:
         return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), at, None)]
 
     def _hurt(
-        self, call: Call, attempt: Attempt, facts: Facts, cause: HurtBy, who: Attribution, wall_ns: int
+        self,
+        call: Call,
+        attempt: Attempt,
+        facts: Facts,
+        cause: HurtBy,
+        who: Attribution,
+        wall_ns: int,
+        *,
+        repeated: bool = False,
     ) -> list[Write]:
         if attempt.hurt_by is not None:
             return []
         self.hurt += 1
         attempt.hurt_by = cause
         attempt.attribution = who
-        attempt.initial_blocked = facts.message is None or begins_call(facts.message)
+        attempt.initial_blocked = facts.message is None or (begins_call(facts.message) and not repeated)
+        if attempt.initial_blocked and not call.awaits_answer():
+            attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 

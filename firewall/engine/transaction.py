@@ -39,6 +39,11 @@ class Transaction(msgspec.Struct):
         """Whether what belongs to this transaction may follow it."""
         return self.state != "rejected"
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether its INVITE got a final response that is no success: an ACK of the same transaction ends it."""
+        return self.state in ("completed", "confirmed") and self.method == "INVITE"
+
     def is_repeated_by(self, message: Message) -> bool:
         """Tell whether a message only says again what this transaction heard before (RFC 3261 §17.1.1.2)."""
         if not isinstance(message, Request):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine.events import DeadlineReached
 from tests.messages import request, response
 from tests.scene import Scene, policy
 
@@ -121,3 +122,61 @@ def test_a_call_of_which_only_the_middle_is_seen_is_told_when_it_is_hurt() -> No
 def test_what_is_no_call_opens_no_attempt() -> None:
     scene = Scene(policy("  - {name: none, action: drop}"))
     assert scene.carrier(request("SUBSCRIBE", "urn:service:sos", to_tag="x")).calls == []
+
+
+@pytest.mark.parametrize("action", ["drop", "reject"])
+def test_a_blocked_copy_of_an_invite_that_passed_is_no_blocked_call(action: str) -> None:
+    scene = Scene(policy(f"  - {{name: cap, limit: {{rate: 1/1s}}, action: {action}}}\n{ALL}"))
+    invite = request()
+    assert scene.carrier(invite).verdict == "allow"
+    told = scene.carrier(invite, at_s=0.5)
+    assert told.verdict == action
+    (call,) = told.calls
+    assert (call.outcome, call.problem, call.attribution) == ("impaired", "MidTrafficBlocked", "limit")
+    assert told.alarms[0].alarm.message.startswith("emergency call impaired, a message of it blocked: INVITE")
+
+
+def test_a_copy_of_a_rejected_invite_that_another_rule_blocks_is_a_blocked_call_all_the_same() -> None:
+    rules = "  - {name: cap, limit: {rate: 1/1s}, action: drop}\n  - {name: no, action: reject}"
+    scene = Scene(policy(rules))
+    assert scene.carrier(request()).verdict == "reject"
+    told = scene.carrier(request(), at_s=0.1)
+    assert (told.verdict, told.decision.dialog and told.decision.dialog.retransmission) == ("drop", False)
+    assert told.alarms[0].alarm.message.startswith("emergency call blocked: INVITE")
+
+
+@pytest.mark.parametrize("status", [302, 407])
+def test_a_call_whose_next_try_is_blocked_stays_blocked(status: int) -> None:
+    scene = Scene(policy("  - {name: second, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, status), at_s=1)
+    assert [c.outcome for c in scene.carrier(request(cseq=2), at_s=2).calls] == ["blocked"]
+    assert scene.tell(DeadlineReached(), at_s=100).calls == []
+    assert scene.stops(at_s=101).calls == []
+
+
+def test_a_branch_that_is_blocked_beside_one_that_rings_leaves_the_call_open() -> None:
+    scene = Scene(policy("  - {name: second, when: 'sip.r-uri.host == \"h2\"', action: drop}\n" + ALL))
+    invite = request()
+    scene.carrier(invite)
+    other = scene.carrier(request(uri="sip:911@h2", branch="z9hG4bK-2"), at_s=0.1)
+    assert [c.outcome for c in other.calls] == ["blocked"]
+    scene.psap(response(invite, 200), at_s=1)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=9).calls
+    assert call.outcome == "impaired"
+
+
+def test_a_call_that_passed_after_all_is_alarmed_for_what_else_is_lost_of_it() -> None:
+    rules = (
+        "  - {name: cap, when: 'sip.Method == \"INVITE\"', limit: {rate: 1/1s}, action: drop}\n"
+        + "  - {name: no-ack, when: 'sip.Method == \"ACK\"', action: drop}\n"
+        + ALL
+    )
+    scene = Scene(policy(rules))
+    scene.carrier(request(uri="sip:6175550199@h", call_id="other"))
+    assert len(scene.carrier(request(), at_s=0.1).alarms) == 1
+    assert scene.carrier(request(), at_s=1.1).verdict == "allow"
+    scene.psap(response(request(), 200), at_s=3)
+    (alarm,) = scene.carrier(request("ACK", to_tag="psap"), at_s=3.1).alarms
+    assert alarm.alarm.rule == "no-ack"

@@ -146,6 +146,53 @@ def test_giving_up_a_blocked_call_is_no_second_alarm() -> None:
     assert (told.verdict, told.alarms) == ("drop", [])
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(503, "failed_downstream"), (487, "abandoned")])
+def test_the_lost_ack_of_a_refusal_does_not_make_the_failure_ours(status: int, outcome: str) -> None:
+    """It only ends the repeating of the refusal (RFC 3261 §17.2.1)."""
+    scene = Scene(policy(drop("ACK")))
+    invite = request()
+    scene.carrier(invite)
+    assert [c.outcome for c in scene.psap(response(invite, status), at_s=1).calls] == [outcome]
+    branch = "z9hG4bK-call-1@192.0.2.10-INVITE-1"
+    told = scene.carrier(request("ACK", to_tag="psap", branch=branch), at_s=1.1)
+    assert (told.verdict, told.calls, told.alarms) == ("drop", [], [])
+
+
+def test_a_call_that_was_challenged_first_is_hurt_by_the_lost_ack_of_its_answer_only() -> None:
+    scene = Scene(policy(drop("ACK")))
+    invite, again = request(), request(cseq=2)
+    scene.carrier(invite)
+    scene.psap(response(invite, 407), at_s=1)
+    branch = "z9hG4bK-call-1@192.0.2.10-INVITE-1"
+    assert scene.carrier(request("ACK", to_tag="psap", branch=branch), at_s=1.1).calls == []
+    scene.carrier(again, at_s=1.2)
+    scene.psap(response(again, 200), at_s=2)
+    told = scene.carrier(request("ACK", to_tag="psap", cseq=2), at_s=2.1)
+    assert ([c.outcome for c in told.calls], len(told.alarms)) == (["impaired"], 1)
+
+
+@pytest.mark.parametrize("to_tag", ["psap", "guess"])
+def test_a_strangers_bye_that_is_blocked_hurts_nobody(to_tag: str) -> None:
+    """Whoever is called would refuse it anyway (RFC 3261 §12.2.2)."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    forged = scene.carrier(request("BYE", from_tag="guess", to_tag=to_tag, cseq=9), at_s=5, src=("203.0.113.9", 5060))
+    assert (forged.verdict, forged.calls, forged.alarms) == ("drop", [], [])
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=62).calls
+    assert (call.outcome, call.attribution) == ("completed", None)
+
+
+def test_a_strangers_cancel_that_is_blocked_hurts_nobody() -> None:
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    scene.carrier(request())
+    forged = scene.carrier(request("CANCEL", from_tag="guess", branch="z9hG4bK-guess"), at_s=1)
+    assert (forged.verdict, forged.calls, forged.alarms) == ("drop", [], [])
+    assert scene.carrier(request("CANCEL", branch="z9hG4bK-other"), at_s=2).alarms, "the caller's own is another thing"
+
+
 def test_an_answer_that_nobody_acknowledged_is_an_impaired_call_and_not_our_doing() -> None:
     scene = Scene(policy(ALL))
     invite = request()

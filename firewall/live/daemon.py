@@ -20,7 +20,6 @@ from firewall import __version__
 from firewall.engine.engine import Engine
 from firewall.engine.events import (
     CallsRecovered,
-    ConnectionsClosed,
     DatagramsLost,
     PolicyRefused,
     PolicyReplaced,

@@ -150,15 +150,12 @@ def wire_text(text: str) -> str:
 def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], prefixes: tuple[str, ...]) -> Target:
     if uri.scheme == "urn":
         return _urn_target(uri.opaque or "", numbers)
-    if uri.scheme in ("sip", "sips") and uri.user is None:
-        # "sip:911": the number stands where the host should; with dots it is an address (sip:1.1.1.2).
-        user = None if "." in (uri.host or "") else uri.host
-    elif uri.scheme in ("sip", "sips", "tel"):
+    if uri.scheme in ("sip", "sips", "tel"):
+        written = unescape(uri.text[len(uri.scheme) + 1 :].lstrip("/"))  # "sip://911@h" is a common slip
+        if written[:4].lower() == "urn:":  # "sip:urn:service:sos@h": what a phone that knows no URN makes of one
+            return _urn_target(written[4:], numbers)
         # A second "@" stands in no valid URI (RFC 3261 §25.1), and some take the first for the user's end.
-        user = (uri.user or "").partition("@")[0].lstrip("/")  # "sip://911@h" is a common slip
-        whole = unescape(f"{user}:{uri.password or ''}")
-        if whole[:4].lower() == "urn:":  # "sip:urn:service:sos@h": what a phone that knows no URN makes of one
-            return _urn_target(whole[4:].rstrip(":"), numbers)
+        user = uri.user.partition("@")[0].lstrip("/") if uri.user is not None else _number_as_host(uri.host or "")
     elif uri.scheme == "":
         # "INVITE 911 SIP/2.0": no URI at all, but an i3 border must let it pass (NENA-STA-010.3 §3.1.1).
         user = (uri.opaque or "").partition("@")[0]
@@ -172,6 +169,11 @@ def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], pre
     if _dials(digits, test_numbers, prefixes):
         return TEST_SOS, "emergency test number of the policy"
     return None
+
+
+def _number_as_host(host: str) -> str | None:
+    """Return the number of ``sip:911``, which stands where the host should; with dots it is an address (1.1.1.2)."""
+    return None if "." in host else host
 
 
 def _urn_target(opaque: str, numbers: frozenset[str]) -> Target:
@@ -225,7 +227,7 @@ def _header_marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
             for namespace in split_values(value)
             if namespace.lower().startswith("esnet.")
         )
-    priorities = [value.lower() for value in message.header_values("priority")]
+    priorities = [value.partition(";")[0].strip().lower() for value in message.header_values("priority")]
     if "emergency" in priorities:
         evidence.append((SOS, "priority emergency (RFC 3261 §20.26)"))
     if "psap-callback" in priorities:

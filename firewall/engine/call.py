@@ -169,11 +169,13 @@ class Call:
         deadline_ns: int,
         tags: set[str],
         dialogs: dict[DialogId, DialogState],
+        invites: dict[TransactionId, Transaction],
     ) -> None:
-        """Take over what the log of an earlier run tells of this call; its responses follow by their dialog."""
+        """Take over what the log of an earlier run tells of this call."""
         self.began_ns, self.deadline_ns = began_ns, deadline_ns
         self.tags.update(tags)
         self.dialogs.update(dialogs)
+        self.transactions.update(list(invites.items())[-_MAX_TRANSACTIONS:])
 
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, Call, Place
+from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS, Call, Place
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, caller_identities
 from firewall.engine.decide import Decision, Standing
@@ -110,23 +110,24 @@ class Observer:
             call.pick_up(message)
         self.calls.forwarded(call, message, now_ns)
         if call.emergency is not None and isinstance(message, Request) and message.method == "REFER":
-            self.related.expect_transfer(message, call.emergency, call.call_id, now_ns)
+            refer_to = message.header("refer-to") or ""
+            self.related.expect_transfer(refer_to, call.emergency, call.call_id, now_ns)
 
     def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
         """Know again the calls of an earlier run that are still in progress, and who may be called back."""
         for each in recovered:
             if each.caller is not None:
                 self.related.expect_callback(each.caller, each.call_id, each.last_ns)
-            states = each.dialogs.values()
-            is_open = each.attempt is not None and each.attempt.is_open
-            waits_ns = LATE_ANSWER_NS if is_open else 0
-            lasts_ns = DIALOG_NS if "confirmed" in states else RINGING_NS if "early" in states else waits_ns
+            if each.emergency is not None:
+                for refer_to, at_ns in each.refers:
+                    self.related.expect_transfer(refer_to, each.emergency, each.call_id, at_ns)
+            lasts_ns = _lasts_ns(each)
             if each.last_ns + lasts_ns <= now_ns or self.calls.get(each.call_id) is not None:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
                 call.attempt, call.caller = each.attempt, each.caller
-                call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs)
+                call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs, each.invites)
                 if each.emergency is not None:
                     self.calls.mark_emergency(call, _carried(each.emergency))
 
@@ -144,6 +145,19 @@ class Observer:
         if mark is None and message.to_tag is None and isinstance(message, Request):
             return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
+
+
+def _lasts_ns(recovered: RecoveredCall) -> int:
+    """Return how long a call of an earlier run is remembered from its last message, 0 for one that is over."""
+    states = recovered.dialogs.values()
+    if "confirmed" in states:
+        return DIALOG_NS
+    invites = {invite.state for invite in recovered.invites.values()}
+    if "early" in states or "proceeding" in invites:
+        return RINGING_NS
+    if recovered.attempt is not None and recovered.attempt.is_open:
+        return LATE_ANSWER_NS
+    return TRANSACTION_NS if "trying" in invites else 0
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

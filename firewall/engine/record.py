@@ -53,6 +53,7 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     user_agent: str | None = None
     content_type: str | None = None
     content_length: int | None = None
+    refer_to: str | None = None
     callers: tuple[str, ...] = ()
 
 

@@ -125,10 +125,12 @@ def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:
     start_line = wire_text(message.start_line)
     if isinstance(message, Request):
         method, uri = wire_text(message.method), wire_text(message.request_uri)
+        refer_to = _header(message, "refer-to") if message.method == "REFER" else None
         callers: tuple[str, ...] = ()
         if mark is not None and mark.emergency_class != "callback" and begins_call(message):
             callers = tuple([wire_text(identity) for identity in caller_identities(message)])
-        return SipFields(method, uri, message.version, start_line, None, None, None, *common, callers)
+        line = (method, uri, message.version, start_line, None, None, None)
+        return SipFields(*line, *common, refer_to, callers)
     code, reason = str(message.status_code), wire_text(message.reason_phrase)
     return SipFields(None, None, message.version, None, code, reason, start_line, *common)
 

@@ -17,11 +17,13 @@ from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import instant
+from firewall.engine.transaction import Transaction
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
+from firewall.sip.cseq import read_cseq
 from firewall.sip.media_endpoint import Formats
-from firewall.sip.message import NO_TAG, DialogId
+from firewall.sip.message import NO_TAG, DialogId, TransactionId
 from firewall.sip.sdp import Direction
 
 
@@ -35,6 +37,7 @@ class _Sip(msgspec.Struct):
     code: str | None = None
     cseq: str | None = None
     via_branch: str | None = None
+    refer_to: str | None = None
     callers: tuple[str, ...] = ()
 
 
@@ -86,7 +89,8 @@ class _Line(msgspec.Struct):
 @dataclass(slots=True)
 class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``ways`` are
-    the pinholes that it had open, ``attempt`` is there for an emergency call that began in the log."""
+    the pinholes that it had open, ``invites`` its INVITE transactions (a CANCEL names one), ``refers`` whom it was to
+    be transferred to and when, ``attempt`` is there for an emergency call that began in the log."""
 
     call_id: str
     began_ns: int
@@ -94,6 +98,8 @@ class RecoveredCall:
     emergency: EmergencyMark | None = None
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
+    invites: dict[TransactionId, Transaction] = field(default_factory=dict)
+    refers: list[tuple[str, int]] = field(default_factory=list)
     caller: Caller | None = None
     attempt: Attempt | None = None
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
@@ -162,6 +168,11 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     if line.emergency is not None and call.emergency is None:
         call.emergency = line.emergency
     _note_attempt(call, line, sip, dialog)
+    if sip.refer_to is not None:
+        call.refers.append((sip.refer_to, call.last_ns))
+    number, cseq_method = read_cseq(sip.cseq or "")
+    if number is not None and cseq_method == "INVITE":
+        _note_invite(call, (number, cseq_method, sip.via_branch or ""), sip)
     tags = [tag for tag in (dialog.from_tag, dialog.to_tag) if tag is not None]
     if not call.tags:
         call.tags.update(tags)
@@ -169,7 +180,6 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         return
     from_tag = dialog.from_tag or NO_TAG
     identifier: DialogId = (min(from_tag, dialog.to_tag), max(from_tag, dialog.to_tag))
-    cseq_method = (sip.cseq or "").rpartition(" ")[2]
     trigger: Trigger | None = "end" if sip.method == "BYE" else None
     if sip.method is None:
         trigger = response_trigger(cseq_method, int(sip.code or "100"))
@@ -177,6 +187,13 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     if state != "none":
         call.dialogs[identifier] = state
         call.tags.update(tags)
+
+
+def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip) -> None:
+    if sip.method == "INVITE":
+        call.invites.setdefault(identifier, Transaction("INVITE"))
+    elif sip.method is None and identifier in call.invites:
+        call.invites[identifier].answered(int(sip.code or "100"))
 
 
 def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) -> None:

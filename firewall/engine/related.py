@@ -49,9 +49,9 @@ class RelatedCalls:
         for identity in caller.identities:
             self._expect(identity, _Expected(now_ns + CALLBACK_WINDOW_NS, caller.ip, mark))
 
-    def expect_transfer(self, refer: Request, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
+    def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
-        target = identity_of(parse_uri(parse_name_addr(refer.header("refer-to") or "").uri))
+        target = identity_of(parse_uri(parse_name_addr(refer_to).uri))
         if target is not None:
             phrase = f"request_uri is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
             transfer_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"

@@ -54,15 +54,19 @@ class Transaction(msgspec.Struct):
 
     def note(self, message: Message) -> None:
         """Move on with a message that was let through."""
-        trigger: TransactionTrigger
-        if isinstance(message, Request):
-            if message.method != "ACK":
-                return
-            trigger = "ack"
-        elif message.status_code < 200:
-            trigger = "provisional"
+        if not isinstance(message, Request):
+            self.answered(message.status_code)
+        elif message.method == "ACK":
+            self._move("ack")
+
+    def answered(self, status: int) -> None:
+        """Move on with a response of this status."""
+        if status < 200:
+            self._move("provisional")
         else:
-            trigger = "success" if message.status_code < 300 else "failure"
+            self._move("success" if status < 300 else "failure")
+
+    def _move(self, trigger: TransactionTrigger) -> None:
         table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
         self.state = table.get((self.state, trigger), self.state)
 

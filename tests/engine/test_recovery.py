@@ -1,5 +1,6 @@
 """Calls in progress, read back from the decision log of an earlier run."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,42 @@ def test_who_hides_its_number_is_called_back_after_a_restart_too_and_so_is_who_w
     for rules in (INVITES_ONLY, "  - {name: none, action: drop}"):
         log = log_of(Scene(policy(rules)).carrier(invite))
         assert restarted(log, at_s=60).psap(callback, at_s=61).decision.emergency is not None
+
+
+@pytest.mark.parametrize("status", [None, 100, 180])
+def test_who_gives_up_while_it_rings_is_heard_after_a_restart(status: int | None) -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="sip:6175550199@h", branch="z9hG4bK-x")
+    log = log_of(scene.carrier(invite))
+    if status is not None:
+        log += log_of(scene.psap(response(invite, status, to_tag="psap" if status > 100 else None), at_s=1))
+    again = restarted(log, at_s=5)
+    cancel = request("CANCEL", "sip:6175550199@h", branch="z9hG4bK-x")
+    assert again.carrier(cancel, at_s=6).reason == "cancel"
+    assert again.psap(response(cancel), at_s=6).reason == "response"
+    assert again.psap(response(invite, 487), at_s=7).reason == "response"
+    late = restarted(log, at_s=300)
+    assert late.carrier(cancel, at_s=301).reason == "default"
+
+
+def test_a_refused_call_is_not_known_again() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="sip:6175550199@h", branch="z9hG4bK-x")
+    log = log_of(
+        scene.carrier(invite), scene.psap(response(invite, 180), at_s=1), scene.psap(response(invite, 486), at_s=2)
+    )
+    assert restarted(log, at_s=5).engine.calls() == []
+
+
+def test_the_transfer_that_was_asked_for_before_a_restart_is_part_of_the_emergency() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(uri="urn:service:sos")
+    refer = request("REFER", "sip:h", to="<x>", from_tag="psap", to_tag="caller", cseq=9,
+                    headers=("Refer-To: <sip:fire@198.51.100.20>",))  # fmt: skip
+    log = log_of(scene.carrier(invite), scene.psap(response(invite), at_s=1), scene.psap(refer, at_s=30))
+    transfer = request("INVITE", "sip:fire@198.51.100.20", call_id="transfer")
+    assert restarted(log, at_s=40).carrier(transfer, at_s=41).decision.emergency is not None
+    assert restarted(log, at_s=300).carrier(transfer, at_s=301).decision.emergency is None
 
 
 def test_the_time_for_a_callback_goes_on_with_a_call_that_outlived_the_daemon() -> None:

@@ -129,8 +129,7 @@ def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:
         callers: tuple[str, ...] = ()
         if mark is not None and mark.emergency_class != "callback" and begins_call(message):
             callers = tuple([wire_text(identity) for identity in caller_identities(message)])
-        line = (method, uri, message.version, start_line, None, None, None)
-        return SipFields(*line, *common, refer_to, callers)
+        return SipFields(method, uri, message.version, start_line, None, None, None, *common, refer_to, callers)
     code, reason = str(message.status_code), wire_text(message.reason_phrase)
     return SipFields(None, None, message.version, None, code, reason, start_line, *common)
 

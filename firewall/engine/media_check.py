@@ -65,15 +65,19 @@ class TwoWayChecks:
             return
         media.checked = sessions
         media.check_at_ns = now_ns + CHECK_NS
-        media.heard_before = {}
+        self._note_heard(media)
         for key, way in media.held.items():
             hole = self._table.holes.get(key)
-            if hole is not None:
-                media.heard_before[key] = hole.packets
-                if way.is_expected:
-                    self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
+            if hole is not None and way.is_expected:
+                self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
+        heapq.heappush(self._due, (now_ns, call.call_id))  # at once: the kernel's counts of this very instant
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
         self.due_ns = self._due[0][0]
+
+    def _note_heard(self, media: CallMedia) -> None:
+        """Take note of what has come so far: what is heard from now on comes beside that."""
+        holes = ((key, self._table.holes.get(key)) for key in media.held)
+        media.heard_before = {key: hole.packets for key, hole in holes if hole is not None}
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
         """Ask the calls that are due."""
@@ -81,8 +85,12 @@ class TwoWayChecks:
         while self._due and self._due[0][0] <= now_ns:
             due_ns, call_id = heapq.heappop(self._due)
             call = self._calls.get(call_id)
-            if call is not None and call.media is not None and call.media.check_at_ns == due_ns:
+            if call is None or call.media is None:
+                continue
+            if call.media.check_at_ns == due_ns:
                 writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
+            elif call.media.check_at_ns == due_ns + CHECK_NS and now_ns == due_ns:
+                self._note_heard(call.media)
         self.due_ns = self._due[0][0] if self._due else NEVER_NS
         return writes
 

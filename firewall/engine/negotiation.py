@@ -41,12 +41,16 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before."""
+    """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before.
+
+    ``before`` is what it goes back to when the request is refused that brought the offer.
+    """
 
     offer: Offer
     answer: SessionDescription
     answerer: Party
     is_renewed: bool = False
+    before: "Session | None" = None
 
 
 class Negotiation(msgspec.Struct, eq=False):
@@ -65,7 +69,8 @@ class Negotiation(msgspec.Struct, eq=False):
 
     def forget(self, dialog: DialogId) -> bool:
         """Forget the session of a dialog that ended; tell whether there was one."""
-        return self.sessions.pop(dialog, None) is not None or self.offers.pop(dialog, None) is not None
+        session, offer = self.sessions.pop(dialog, None), self.offers.pop(dialog, None)
+        return session is not None or offer is not None
 
     def _request(self, request: Request, description: SessionDescription, by: Party, to: Party) -> bool:
         dialog = request.dialog_id
@@ -86,8 +91,7 @@ class Negotiation(msgspec.Struct, eq=False):
         offer = self.offers.get(key) if key is not None else None
         if key is not None and offer is not None:
             if status >= 300:
-                del self.offers[key]
-                return True
+                return not offer.is_final and self._refused(key, offer)
             changed = False
             if description is not None and dialog is not None and status > 100:
                 changed = self._answered(dialog, offer, description, by)
@@ -96,11 +100,13 @@ class Negotiation(msgspec.Struct, eq=False):
                 self.offers[key] = replace(offer, is_final=True)
                 changed = True
             return changed
-        if description is None or dialog is None or response.cseq_method != "INVITE" or status >= 300:
-            return False
-        if status < 200 and response.header("rseq") is None:
+        if dialog is None or response.cseq_method != "INVITE":
             return False
         known = self.offers.get(dialog)
+        if status >= 300 and known is not None and (known.cseq, known.by) == (response.cseq_number, by):
+            return self._refused(dialog, known)
+        if description is None or status >= 300 or (status < 200 and response.header("rseq") is None):
+            return False
         if known is not None and (known.cseq, known.description) == (response.cseq_number, description):
             return False  # a retransmission
         self._offered(dialog, description, by, to, response.cseq_number)
@@ -112,6 +118,14 @@ class Negotiation(msgspec.Struct, eq=False):
         if len(self.offers) > _MAX_OFFERS:
             del self.offers[next(iter(self.offers))]
 
+    def _refused(self, key: OfferKey, offer: Offer) -> bool:
+        """Forget an offer, and what a provisional response answered to it: all stays as it was (RFC 3261 §14.1)."""
+        del self.offers[key]
+        for dialog, session in self.sessions.items():
+            if session.offer.number == offer.number and session.before is not None:
+                self.sessions[dialog] = session.before
+        return True
+
     def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party) -> bool:
         known = self.sessions.get(dialog)
         if known is not None and (
@@ -121,8 +135,12 @@ class Negotiation(msgspec.Struct, eq=False):
             return False
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
             return False
-        is_renewed = known is not None and (known.is_renewed or known.offer.number != offer.number)
-        self.sessions[dialog] = Session(offer, answer, by, is_renewed)
+        if known is None:
+            self.sessions[dialog] = Session(offer, answer, by)
+        elif known.offer.number == offer.number:
+            self.sessions[dialog] = Session(offer, answer, by, known.is_renewed, known.before)
+        else:
+            self.sessions[dialog] = Session(offer, answer, by, is_renewed=True, before=replace(known, before=None))
         return True
 
 

@@ -18,7 +18,7 @@ from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from tests.media import ALL, CALLED, CALLER, MediaScene, answer, flows, invite, reasons, rtp, sdp
-from tests.messages import request
+from tests.messages import request, response
 from tests.scene import Told, policy
 
 ANY = [(None, "allow")]
@@ -409,6 +409,20 @@ def test_when_no_pinhole_is_left_emergency_calls_get_theirs_all_the_same(monkeyp
     assert scene.to((CALLER[0], 50000)) == []
     scene.carrier(invite(moved, call_id="third", from_tag="c"), at_s=6)
     assert scene.to((CALLER[0], 50000)) == ANY
+
+
+def test_a_re_invite_that_is_refused_after_a_183_answered_it_leaves_the_call_as_it_was() -> None:
+    scene = MediaScene()
+    scene.call()
+    before = (scene.to(CALLED), scene.to(CALLER))
+    again = invite(sdp(CALLER[0], "audio 49190 RTP/AVP 0"), to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=10)
+    scene.psap(answer(again, sdp(CALLED[0], "audio 40020 RTP/AVP 0"), status=183), at_s=11)
+    scene.tell(DeadlineReached(), at_s=12)
+    scene.psap(response(again, 488), at_s=13)
+    assert (scene.to(CALLED), scene.to(CALLER)) == before
+    scene.tell(DeadlineReached(), at_s=14)
+    assert (scene.to((CALLED[0], 40020)), scene.to((CALLER[0], 49190))) == ([], [])
 
 
 def test_what_a_hostile_party_offers_over_and_over_fills_nothing() -> None:

@@ -8,7 +8,7 @@ from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
 from tests.media import ALL, ANSWER, AUDIO, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, rtp, sdp
 from tests.messages import request
-from tests.scene import Told, policy
+from tests.scene import SECOND, START, Told, policy
 
 _AUDIO_ANSWER = "audio 40000 RTP/AVP 0"
 CHECKED_S = 5.0  # the call is answered after one second
@@ -70,6 +70,24 @@ def test_what_the_kernel_counted_is_heard() -> None:
     scene.tell(FlowsCounted((FlowCount(keys[0], 50, 8600),)), at_s=2)
     (call,) = checked(scene).calls
     assert [loss.dest_ip for loss in call.media_loss] == [keys[1].dst_ip]
+
+
+def test_early_media_that_the_kernel_had_not_yet_told_of_is_nothing_that_was_heard_after_the_answer() -> None:
+    """Counts are up to a second old: at the answer those of that instant are asked for, as a capture has them."""
+    scene, first = MediaScene(), invite()
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=0.2)
+    keys = [key for key, hole in scene.open.items() if hole.kind == "rtp" and key.src_ip is not None]
+    scene.tell(FlowsCounted(tuple(FlowCount(key, 20, 3440) for key in keys)), at_s=1.0)
+    scene.psap(answer(first), at_s=1.9)
+    assert scene.engine.next_deadline() == START + round(1.9 * SECOND)
+    assert set(keys) <= set(scene.engine.media_due(START + round(1.9 * SECOND)))
+    scene.tell(FlowsCounted(tuple(FlowCount(key, 65, 11180) for key in keys)), at_s=1.9)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=2)
+    heard, silent = keys
+    scene.tell(FlowsCounted((FlowCount(heard, 200, 34400),)), at_s=5)
+    (call,) = scene.tell(DeadlineReached(), at_s=5.9).calls
+    assert [(loss.dest_ip, loss.packets) for loss in call.media_loss] == [(silent.dst_ip, 65)]
 
 
 def test_media_from_another_address_than_negotiated_names_the_setting() -> None:

@@ -62,6 +62,46 @@ def test_a_refused_offer_is_forgotten_and_the_session_stays() -> None:
     assert session.offer.description.media[0].port == 49170
 
 
+def test_what_a_provisional_response_agreed_on_is_taken_back_when_the_re_invite_is_refused() -> None:
+    """RFC 3261 §14.1: after a final refusal the session is as if no re-INVITE had been sent."""
+    negotiation, first = Negotiation(), invite()
+    note(negotiation, first)
+    note(negotiation, answer(first))
+    (agreed,) = negotiation.sessions.values()
+    for cseq, moved in ((2, 41000), (3, 42000)):
+        again = invite(sdp(CARRIER[0], "audio 5 RTP/AVP 0"), to_tag="psap", cseq=cseq)
+        note(negotiation, again)
+        for port in (moved, moved + 2):  # a later provisional response says something else
+            note(negotiation, answer(again, sdp(PSAP[0], f"audio {port} RTP/AVP 0"), 183))
+        (session,) = negotiation.sessions.values()
+        assert session.answer.media[0].port == moved + 2
+        assert note(negotiation, response(again, 488))
+        assert list(negotiation.sessions.values()) == [agreed]
+
+
+def test_a_refusal_that_comes_after_the_2xx_takes_nothing_back() -> None:
+    negotiation, first = Negotiation(), invite()
+    again = invite(sdp(CARRIER[0], "audio 5 RTP/AVP 0"), to_tag="psap", cseq=2)
+    for raw in (first, answer(first), again, answer(again)):
+        note(negotiation, raw)
+    renewed = dict(negotiation.sessions)
+    assert not note(negotiation, response(again, 488))
+    assert negotiation.sessions == renewed
+
+
+def test_an_offer_in_a_provisional_response_is_taken_back_when_the_re_invite_is_refused() -> None:
+    negotiation, first, again = Negotiation(), invite(), invite("", to_tag="psap", cseq=2)
+    for raw in (first, answer(first), again):
+        note(negotiation, raw)
+    agreed = dict(negotiation.sessions)
+    note(negotiation, answer(again, sdp(PSAP[0], "audio 41000 RTP/AVP 0"), 183, headers=("RSeq: 1",)))
+    prack = request("PRACK", to_tag="psap", cseq=3, headers=("Content-Type: application/sdp",), body=OFFER)
+    assert note(negotiation, prack)
+    assert negotiation.sessions != agreed
+    assert note(negotiation, response(again, 488))
+    assert negotiation.sessions == agreed
+
+
 def test_an_unreliable_provisional_response_to_an_invite_without_an_offer_makes_none() -> None:
     """RFC 3261 §13.2.1: the first offer in a response must be in a reliable one."""
     negotiation, first = Negotiation(), invite("")

@@ -50,10 +50,10 @@ class Call:
         self.caller.sendto(self.invite, (self.called_ip, 5060))
         assert self.called.recv(65_535) == self.invite
 
-    def answer(self) -> None:
-        """200 with an answer, as far as the caller."""
+    def answer(self, status: int = 200) -> None:
+        """200, or a 183, with an answer, as far as the caller."""
         second = (self.media[1],) if self.media else ()
-        said = answer(self.invite, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0", *second))
+        said = answer(self.invite, sdp(self.called_ip, f"audio {CALLED_MEDIA} RTP/AVP 0", *second), status)
         self.called.sendto(said, (self.caller_ip, 5060))
         assert self.caller.recv(65_535) == said
 

@@ -71,6 +71,22 @@ def test_a_silent_emergency_call_is_told_although_the_called_side_has_one_port_f
         assert loss["cause"] == "only packets of other calls came, which have the same port"
 
 
+def test_early_media_that_ends_with_the_answer_is_not_taken_for_what_is_heard_after_it(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    """Counts are read once a second: some of what came before the answer would be told only after it."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(guard="enforce"))
+    with FirewallProcess(testbed.fw, policy) as firewall, Call(testbed) as call:
+        call.offer()
+        call.answer(status=183)
+        assert (call.to_called(0, 100), call.to_caller(0, 100)) == (100, 100)
+        call.answer()
+        _, sentence = firewall.wait_for("ALARM emergency_media_lost", 6)
+        assert f"{CARRIER}:{CALLER_MEDIA}" in sentence
+        assert f"{PSAP}:{CALLED_MEDIA}" in sentence
+
+
 @pytest.mark.parametrize(
     ("mistake", "named"),
     [

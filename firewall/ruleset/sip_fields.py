@@ -212,7 +212,7 @@ def _request_uri_fields() -> list[FieldSpec]:
 
 def _address_fields(prefix: str, header: str, uri_name: str) -> list[FieldSpec]:
     display_infos = _of_addresses(header, lambda address: _present(address.display_info))
-    uris = _of_addresses(header, lambda address: (address.uri,) if address.uri != "*" else ())
+    uris = _of_addresses(header, lambda address: (address.uri,) if address.uri not in ("", "*") else ())
     fields = [
         FieldSpec(f"{prefix}.display.info", "text", f"{header}, display name as written", display_infos),
         FieldSpec(f"{prefix}.{uri_name}", "text", f"{header}, URI", uris),

@@ -114,6 +114,11 @@ DIFFERENCES: tuple[Difference, ...] = (
         "RFC 3261 §19.1.1: what follows the ? are headers; Wireshark takes them for a part of the last parameter",
     ),
     Difference(
+        ("strange/two CSeqs",),
+        ("sip.CSeq.seq", "sip.CSeq.method"),
+        "RFC 3261 §20.16: a message has one; the first tells its transaction, sip.CSeq and an anomaly tell the others",
+    ),
+    Difference(
         ("strange/two tags",),
         ("sip.from.tag", "sip.tag"),
         "RFC 3261 §7.3.1 allows one; sosgate shows both to a rule, Wireshark the first",

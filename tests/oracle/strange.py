@@ -95,6 +95,8 @@ STRANGE: dict[str, bytes] = {
     "transport in lower case": sip(INVITE, via="Via: SIP/2.0/udp 192.0.2.7:5062;branch=;rport="),
     "port over 65535": sip(INVITE.replace("@example.com", "@example.com:70000"), via="Via: SIP/2.0/UDP h:70000;rport"),
     "headers behind parameters": sip(INVITE, to="To: <sip:bo@example.com;lr?Subject=x>"),
+    "two CSeqs": sip(INVITE, "CSeq: 4 BYE"),
+    "empty addresses": sip(INVITE, "Contact:", "Route: ", "P-Asserted-Identity:", frm="From:", to="To: "),
     "two tags": sip(INVITE, frm="From: <sip:al@example.com>;tag=1;tag=2"),
     "routes with parameters": sip(INVITE, "Route: <sip:p1.example>;x=y,<sip:p2.example>"),
     "port ends the Via": sip(INVITE, via="Via: SIP/2.0/UDP 192.0.2.7:5062"),

@@ -46,7 +46,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
 | `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
 | numbers (`sip.Expires` …) | 0 for text; 0 for `18000;duration=3600` | absent for text; the digits it begins with |
-| `sip.CSeq.seq`, `sip.CSeq.method` | those of every CSeq line | those of the first, the one that counts (`conflicting_cseq`) |
+| `sip.CSeq.seq`, `sip.CSeq.method` | of every line | of the first, which tells the transaction |
 | text of a folded or padded header | with its line breaks and blanks | unfolded, without blanks around it |
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |
 | `tcp.*` | every segment | messages that came over TCP |

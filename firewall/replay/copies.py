@@ -28,8 +28,7 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
 
     key: int
     seen_ns: int
-    interface: int
-    outgoing: bool | None
+    seen_on: Vantage
     parsed: bool = False
 
 
@@ -42,8 +41,8 @@ class Sightings:
     def __init__(self) -> None:
         self._order: deque[Sighting] = deque()
         self._place: Vantage | None = None
-        self._waiting: dict[int, list[Sighting]] | None = None
-        """Those not repeated yet, once there are two places."""
+        self._waiting: dict[int, dict[Vantage, deque[Sighting]]] | None = None
+        """Those not repeated yet by key and place, oldest first, once there are two places."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -53,18 +52,20 @@ class Sightings:
         order = self._order
         while order and (now_ns - order[0].seen_ns > COPY_WINDOW_NS or len(order) >= _MAX_REMEMBERED):
             self._forget(order.popleft())
-        interface, outgoing = seen_on
         key = hash((datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload))
-        first = Sighting(key, now_ns, interface, outgoing)
+        first = Sighting(key, now_ns, seen_on)
         if self._waiting is None and seen_on != self._place:
             self._see_elsewhere(seen_on)
         if self._waiting is not None:
-            earlier = self._waiting.setdefault(key, [])
-            for sighting in earlier:
-                if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS and _repeats(interface, outgoing, sighting):
-                    earlier.remove(sighting)
-                    return sighting, True
-            earlier.append(first)
+            earlier = self._waiting.setdefault(key, {})
+            for place, sightings in earlier.items():
+                if not _repeats(seen_on, place):
+                    continue
+                while sightings:
+                    sighting = sightings.popleft()
+                    if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS:
+                        return sighting, True
+            earlier.setdefault(seen_on, deque()).append(first)
         order.append(first)
         return first, False
 
@@ -75,21 +76,25 @@ class Sightings:
             return
         self._waiting = {}
         for sighting in self._order:
-            self._waiting.setdefault(sighting.key, []).append(sighting)
+            self._waiting.setdefault(sighting.key, {}).setdefault(sighting.seen_on, deque()).append(sighting)
 
     def _forget(self, oldest: Sighting) -> None:
         if self._waiting is None:
             return
-        waiting = self._waiting.get(oldest.key, [])
-        if oldest in waiting:
-            waiting.remove(oldest)
-        if not waiting:
+        places = self._waiting.get(oldest.key, {})
+        sightings = places.get(oldest.seen_on)
+        if sightings and sightings[0] is oldest:
+            sightings.popleft()
+        if not sightings:
+            places.pop(oldest.seen_on, None)
+        if not places:
             self._waiting.pop(oldest.key, None)
 
 
-def _repeats(interface: int, outgoing: bool | None, first: Sighting) -> bool:
+def _repeats(seen_on: Vantage, first: Vantage) -> bool:
+    (interface, outgoing), (first_interface, first_outgoing) = seen_on, first
     if outgoing is True:
-        return first.outgoing is False or (first.outgoing is None and first.interface != interface)
+        return first_outgoing is False or (first_outgoing is None and first_interface != interface)
     if outgoing is None:
-        return first.outgoing is None and first.interface != interface
+        return first_outgoing is None and first_interface != interface
     return False

@@ -55,9 +55,9 @@ class SipStreams:
         self._streams: OrderedDict[StreamKey, _SipStream] = OrderedDict()
         self._pending_bytes = 0
         self._seen: OrderedDict[int, Vantage] = OrderedDict()
-        self.open_bodies: dict[StreamKey, int] = {}
+        self.open_bodies: OrderedDict[StreamKey, int] = OrderedDict()
         """The streams on which a message without Content-Length waits for more, and since when: the frame, perhaps of
-        an earlier segment, with which it was put together."""
+        an earlier segment, with which it was put together. The one that waits longest is the first."""
         self._frame_ns = 0
         self.unreadable: list[Unreadable] = []
         """Bytes that the capture lacks, each at the frame that shows it."""
@@ -67,10 +67,10 @@ class SipStreams:
 
     def read(self, record: CaptureRecord, packet: Packet) -> list[StreamMessage]:
         """Take one TCP segment; return what is whole now, also of segments that had to wait."""
-        quiet = self.quiet(record.timestamp_ns) if self.open_bodies else []
+        quiet = self._quiet(record.timestamp_ns, also_set_back=True) if self.open_bodies else []
         self._frame_ns = record.timestamp_ns
         pieces = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
-        return [*quiet, *map(self._sighted, pieces)]
+        return [*map(self._sighted, quiet), *map(self._sighted, pieces)]
 
     def quiet(self, now_ns: int) -> list[StreamMessage]:
         """Return the messages without Content-Length whose senders have been quiet since, as the live firewall does."""
@@ -86,11 +86,15 @@ class SipStreams:
             self._seen.popitem(last=False)
         return message if first == seen_on else msgspec.structs.replace(message, is_copy=True)
 
-    def _quiet(self, now_ns: int) -> list[StreamMessage]:
+    def _quiet(self, now_ns: int, *, also_set_back: bool = False) -> list[StreamMessage]:
+        """``also_set_back``: a time long before is that of a clock set back, which does not tell who has been quiet."""
         found: list[StreamMessage] = []
-        for key, since_ns in list(self.open_bodies.items()):
-            if now_ns - since_ns >= OPEN_BODY_WAIT_NS:
-                found += self._released(key)
+        while self.open_bodies:
+            key, since_ns = next(iter(self.open_bodies.items()))
+            waited_ns = abs(now_ns - since_ns) if also_set_back else now_ns - since_ns
+            if waited_ns < OPEN_BODY_WAIT_NS:
+                break  # and those behind it came later
+            found += self._released(key)
         return found
 
     def finish(self) -> list[StreamMessage]:
@@ -139,6 +143,7 @@ class SipStreams:
         yield from self._numbered(stream, pieces, came_before or latest, chunk.segment)
         if stream.framer.has_open_body:
             self.open_bodies[chunk.stream] = self._frame_ns
+            self.open_bodies.move_to_end(chunk.stream)
         else:
             self.open_bodies.pop(chunk.stream, None)
         stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest

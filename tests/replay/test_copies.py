@@ -1,5 +1,7 @@
 """What is the second sight of a forwarded message, and what is a message of its own."""
 
+import time
+
 import pytest
 
 from firewall.net.capture_record import CaptureRecord
@@ -103,6 +105,23 @@ def test_what_was_seen_is_forgotten_after_a_second() -> None:
         assert isinstance(datagram, Datagram)
         sightings.sight(datagram, vantage(record), record.timestamp_ns)
     assert len(sightings) <= 102
+
+
+def test_a_clock_set_back_hides_no_copy_behind_what_was_seen_before() -> None:
+    hour = 3_600_000 * MS
+    told = repeats(plain(hour, 0), plain(0, 0), plain(MS, 1))
+    assert told == [False, False, True]
+
+
+def test_a_flood_of_one_datagram_on_one_of_two_interfaces_costs_no_more_than_linear_time() -> None:
+    """Quadratic work would take some fifteen seconds."""
+    sightings, decoder = Sightings(), FrameDecoder()
+    datagram = decoder.decode(plain(0, 0))
+    assert isinstance(datagram, Datagram)
+    begun_s = time.process_time()
+    told = [sightings.sight(datagram, (1 if at else 2, False), START_NS + at)[1] for at in range(15_000)]
+    assert not any(told)
+    assert time.process_time() - begun_s < 3
 
 
 def test_what_was_seen_before_there_was_a_second_place_is_repeated_there() -> None:

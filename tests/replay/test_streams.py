@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -196,6 +197,34 @@ def test_where_a_segment_was_lost_the_sender_is_quiet_only_once_it_was_sent_agai
         segment(b"", 999, flags="S"), segment(NO_LENGTH[100:], 1100), segment(NO_LENGTH[:100], 1000)
     )
     assert [*capture.streams.open_bodies.values()] == [record(b"", number=3).timestamp_ns]
+
+
+def test_many_messages_without_content_length_at_once_cost_no_more_than_linear_time() -> None:
+    """Quadratic work would take some fifteen seconds."""
+    sip, decoder = SipStreams(PORTS), FrameDecoder()
+    begun_s = time.process_time()
+    for port in range(1, 6_001):
+        frame = record(ethernet(segment(NO_LENGTH, 1000, ports=(port, 5060))), number=1)
+        packet = decoder.decode(frame)
+        assert isinstance(packet, Packet)
+        assert sip.read(frame, packet) == []
+    assert len(sip.finish()) == 6_000
+    assert time.process_time() - begun_s < 5
+
+
+def test_a_clock_set_back_keeps_nobodys_message_waiting() -> None:
+    sip, decoder = SipStreams(PORTS), FrameDecoder()
+
+    def read(port: int, at_ns: int) -> list[bytes]:
+        data = ethernet(segment(NO_LENGTH, 1000, ports=(port, 5060)))
+        frame = CaptureRecord(port, at_ns, 1, data, len(data))
+        packet = decoder.decode(frame)
+        assert isinstance(packet, Packet)
+        return [each.datagram.payload for each in sip.read(frame, packet)]
+
+    hour_ns = 3_600_000_000_000
+    assert [read(1, 2 * hour_ns), read(2, hour_ns), read(3, hour_ns + 99_000_000)] == [[], [NO_LENGTH], []]
+    assert [each.datagram.src_port for each in sip.quiet(hour_ns + 100_000_000)] == [2]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -83,6 +83,8 @@ class Media:
         if message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
             changed = negotiation.note(message, source, target)
+        if len(negotiation.sessions) > 1 or negotiation.ringing:
+            changed |= negotiation.note_ringing(call.dialogs)
         if "terminated" in call.dialogs.values():
             for dialog, state in call.dialogs.items():
                 if state == "terminated" and negotiation.forget(dialog):

@@ -118,7 +118,7 @@ def one_way(
     """Return each direction in which media was agreed on and none came since then, when ``heard_before`` was noted.
 
     A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
-    is lost only where some came and was refused.
+    is lost only where some came and was refused. In shadow mode what is refused passes, so only silence is lost.
     """
     directions: dict[_Direction, list[Way]] = {}
     ways = (*media.held.values(), *media.refused.values())
@@ -128,6 +128,8 @@ def one_way(
     silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
     is_spoken = any(way.kind == "audio" for way in ways)
     losses = [(each[0].kind, _loss(each, media, table, policy)) for each in silent]
+    if policy.media.mode == "shadow":
+        losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
     return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)
 
 

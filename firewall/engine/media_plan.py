@@ -68,8 +68,10 @@ class Planner:
         return ways
 
     def _wanted(self, negotiation: Negotiation) -> Iterator[Way]:
-        for session in negotiation.sessions.values():
-            yield from self._session_ways(session)
+        for dialog, session in negotiation.sessions.items():
+            is_ringing = dialog in negotiation.ringing
+            for way in self._session_ways(session):
+                yield replace(way, is_expected=False) if is_ringing and way.is_expected else way
         if self._media.early == "offer":
             for offer in negotiation.offers.values():
                 if not offer.is_final:
@@ -205,10 +207,13 @@ def _direction(way: Way) -> tuple[object, ...]:
 
 
 def _add(ways: dict[PinholeKey, Way], way: Way) -> None:
-    """Media that share a way (BUNDLE, RFC 9143) have the formats of all; of the rest, the first one's word counts."""
+    """Media that share a way (BUNDLE, RFC 9143) have the formats of all; of the rest, the first one's word counts. Of
+    forks that share one, one that is to be heard is enough."""
     known = ways.setdefault(way.key, way)
     if known.formats != way.formats:
-        ways[way.key] = replace(known, formats=known.formats.and_those_of(way.formats))
+        known = ways[way.key] = replace(known, formats=known.formats.and_those_of(way.formats))
+    if way.is_expected and not known.is_expected and way.index == known.index:
+        ways[way.key] = replace(known, is_expected=True)
 
 
 def _key(

@@ -4,9 +4,12 @@ RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 a
 gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec.structs import replace
 
+from firewall.ruleset.facts import DialogState
 from firewall.sip.body import contents_of_type
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response
 from firewall.sip.sdp import SessionDescription, parse_sdp
@@ -54,11 +57,13 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 
 class Negotiation(msgspec.Struct, eq=False):
-    """The offers and the sessions of one call; ``made`` offers were made so far."""
+    """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the dialogs of the
+    sessions that nobody answered while another fork was."""
 
     offers: dict[OfferKey, Offer] = msgspec.field(default_factory=dict)
     sessions: dict[DialogId, Session] = msgspec.field(default_factory=dict)
     made: int = 0
+    ringing: frozenset[DialogId] = frozenset()
 
     def note(self, message: Message, by: Party, to: Party) -> bool:
         """Take note of a message that was let through; tell whether offers or sessions changed by it."""
@@ -66,6 +71,13 @@ class Negotiation(msgspec.Struct, eq=False):
         if isinstance(message, Request):
             return description is not None and self._request(message, description, by, to)
         return self._response(message, description, by, to)
+
+    def note_ringing(self, dialogs: Mapping[DialogId, DialogState]) -> bool:
+        """Take note of which forks only ring; tell whether that changed."""
+        before, self.ringing = self.ringing, frozenset[DialogId]()
+        if "confirmed" in dialogs.values():
+            self.ringing = frozenset(dialog for dialog in self.sessions if dialogs.get(dialog) == "early")
+        return self.ringing != before
 
     def forget(self, dialog: DialogId) -> bool:
         """Forget the session of a dialog that ended; tell whether there was one."""

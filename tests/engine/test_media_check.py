@@ -102,6 +102,31 @@ def test_media_from_another_address_than_negotiated_names_the_setting() -> None:
     assert (alarm.alarm.line, told.calls[0].attribution) == (7, "policy")
 
 
+def test_a_fork_that_did_not_answer_is_not_expected_to_be_heard() -> None:
+    scene, first = MediaScene(), invite(sdp(CALLER[0], AUDIO, "audio 49180 RTP/AVP 0"))
+    scene.carrier(first)
+    rings = sdp(CALLED[0], "audio 41000 RTP/AVP 0", "audio 41002 RTP/AVP 0")
+    scene.psap(answer(first, rings, 183, to_tag="rings"), at_s=0.5)
+    answered = sdp(CALLED[0], _AUDIO_ANSWER, "audio 40002 RTP/AVP 0, a=recvonly")
+    scene.psap(answer(first, answered, to_tag="answers"), at_s=1)
+    scene.carrier(request("ACK", to_tag="answers"), at_s=1.1)
+    scene.talk(1.2, 1.3)
+    scene.talk(1.3, 1.4, CALLED, CALLER)
+    (call,) = checked(scene).calls
+    (loss,) = call.media_loss
+    assert loss.dest_port == 40002, "the fork that answered takes a second voice and hears none"
+
+
+def test_what_shadow_mode_lets_pass_is_heard_and_silence_is_told_all_the_same() -> None:
+    for sent, lost in ((True, []), (False, ["nothing came"])):
+        scene = MediaScene(policy(ALL, more="media: {mode: shadow}"))
+        scene.call()
+        scene.talk(1.5, 1.6)
+        if sent:
+            scene.talk(1.5, 1.6, ("198.51.100.77", 40000), CALLER)
+        assert [loss.cause for call in checked(scene).calls for loss in call.media_loss] == lost
+
+
 def test_media_to_a_port_that_was_not_negotiated_is_told_as_that() -> None:
     scene = MediaScene()
     scene.call()
@@ -427,3 +452,15 @@ def test_until_a_call_is_asked_about_the_first_packets_of_each_source_are_copied
     scene.call()
     watched = {key.dst_port: hole.watched_ns for key, hole in scene.open.items()}
     assert watched == {CALLER[1]: CHECK_NS, CALLER[1] + 1: 0, CALLED[1]: CHECK_NS, CALLED[1] + 1: 0}
+
+
+def test_forks_that_share_an_address_are_heard_where_the_one_that_answered_is() -> None:
+    """Its way to the caller is that of the fork that rang first: expected all the same."""
+    scene, first = MediaScene(), invite()
+    scene.carrier(first)
+    for tag, status in (("rings", 183), ("answers", 200)):
+        scene.psap(answer(first, status=status, to_tag=tag), at_s=1)
+    scene.carrier(request("ACK", to_tag="answers"), at_s=1.1)
+    scene.talk(1.2, 1.3)
+    (call,) = checked(scene).calls
+    assert [loss.dest_port for loss in call.media_loss] == [CALLER[1]]

@@ -208,8 +208,8 @@ def machine_alarm(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
         case DatagramsLost(in_all, loudest):
             code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news
             sentence = (
-                f"{in_all} datagrams were lost since the start, perhaps of emergency calls: the kernel dropped them "
-                f"unread, as they came faster than sosgate decides on them; {loudest}"
+                f"{in_all} datagrams were lost since the start, perhaps of emergency calls: they came faster than "
+                f"sosgate decides on them; {loudest}"
             )
         case ConnectionsClosed(count, in_all, loudest, of_loudest):
             code, subject = "connections_closed", loudest

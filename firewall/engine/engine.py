@@ -39,6 +39,7 @@ from firewall.engine.events import (
     Started,
     Stopped,
 )
+from firewall.engine.glance import call_id_at_a_glance, glance
 from firewall.engine.ledger import Ledger, attribution, hurt_by
 from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
@@ -74,6 +75,7 @@ class Engine:
         self._strict = strict
         self._is_logged = is_logged
         self._observer = Observer(policy)
+        self._glance = glance(policy.emergency)
         self._rules = Rules(policy)
         self._trunks = Trunks()
         self._ledger = Ledger(self._trunks)
@@ -153,6 +155,11 @@ class Engine:
     def facts(self, datagram: Datagram, now_ns: int) -> Facts:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
         return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
+
+    def may_be_emergency(self, datagram: Datagram) -> bool:
+        """Tell at a glance whether a datagram may be of an emergency call, new or known; nothing is remembered."""
+        call = self._observer.calls.get(call_id_at_a_glance(datagram.payload))
+        return (call is not None and call.emergency is not None) or self._glance(datagram.payload)
 
     def media_facts(self, datagram: Datagram) -> Facts | None:
         """Return what the rules would see of a media packet of an open pinhole; None for any other."""
@@ -380,6 +387,7 @@ class Engine:
         self.policy = policy
         self._rules = Rules(policy, self._rules)
         self._observer.adopt(policy)
+        self._glance = glance(policy.emergency)
         return self._media.adopt(policy, self._rules, engine_ns, now_ns)
 
     def _policy_write(self, action: str, now_ns: int, *, takeover: bool = False) -> Write:

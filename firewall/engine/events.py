@@ -113,7 +113,7 @@ class InterceptionLost(msgspec.Struct, frozen=True, gc=False):
 
 
 class DatagramsLost(msgspec.Struct, frozen=True, gc=False):
-    """The kernel dropped datagrams unread, because they came faster than they were decided on.
+    """Datagrams were dropped undecided, because they came faster than they were decided on.
 
     ``in_all``: since the start. ``loudest``: who had sent most of what was read at the time, with its share.
     """

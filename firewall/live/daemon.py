@@ -29,12 +29,13 @@ from firewall.engine.events import (
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.background import Background
+from firewall.live.backlog import Backlog
 from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
 from firewall.live.interception import Interception
-from firewall.live.listener import Arrival, Listener, in_order, loudest, open_listeners
+from firewall.live.listener import Arrival, Listener, loudest, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
 from firewall.live.past_calls import past_calls
@@ -91,7 +92,6 @@ class _Daemon:
         self._reloading = asyncio.Lock()
         self._takeover = False
         self._listeners: list[Listener] = []
-        self._held: list[Arrival] = []
         self._latest: list[Arrival] = []
         self._lost = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -104,6 +104,7 @@ class _Daemon:
         self._media: MediaPath
         self._driver: Driver
         self._interception: Interception
+        self._backlog: Backlog
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -161,6 +162,7 @@ class _Daemon:
             self._syncer = Syncer(loop, self._log, self._sync_failed)
             undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
+        self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
         self._media = MediaPath(self._driver, self._console.say, self._arm_timer)
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
@@ -233,14 +235,13 @@ class _Daemon:
 
     def _readable(self) -> None:
         self._read_batch()
-        if self._held:
+        if self._backlog.waits:
             asyncio.get_running_loop().call_soon(self._readable)
         self._arm_timer()
 
     def _read_batch(self) -> bool:
-        """Take what waits on the sockets, in order of receipt; True when there may be more."""
-        batches = [listener.receive() for listener in self._listeners]
-        ready, self._held = in_order(self._held, batches)
+        """Take what waits on the sockets; True when there may be more."""
+        ready = self._backlog.next()
         self._latest = ready or self._latest
         self._driver.arrived(ready)
         return bool(ready)
@@ -319,7 +320,7 @@ class _Daemon:
                 self._driver.tell(DatagramsLost(lost, loudest(self._latest)))
 
     def _receive_drops(self) -> int:
-        return sum(listener.dropped() for listener in self._listeners)
+        return sum(listener.dropped() for listener in self._listeners) + self._backlog.dropped
 
     async def _put_table_back(self) -> None:
         await self._media.put_table_back(self._policy)

@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import time
-from bisect import bisect_right
 from collections import Counter
 from typing import Protocol
 
@@ -163,26 +162,11 @@ class Listener:
         return self._interfaces.get(index)
 
 
-def in_order(held: list[Arrival], batches: list[list[Arrival]]) -> tuple[list[Arrival], list[Arrival]]:
-    """Merge what several sockets gave into order of receipt; return what may be decided now, and what must wait.
-
-    A socket that gave a full batch may hold more, received before what another gave: that waits for the next turn.
-    """
-    arrivals = sorted((*held, *(each for batch in batches for each in batch)), key=_time_of)
-    full = [batch[-1].time_ns for batch in batches if len(batch) >= DATAGRAMS_PER_WAKE_UP]
-    ready = bisect_right(arrivals, min(full), key=_time_of) if full else len(arrivals)
-    return arrivals[:ready], arrivals[ready:]
-
-
 def loudest(arrivals: list[Arrival]) -> str:
     """Say who sent most of what was read at a time."""
     senders = Counter(arrival.datagram.src_ip for arrival in arrivals)
     (source, count), *_ = senders.most_common(1) or [("nobody", 0)]
     return f"{count} of {len(arrivals)} read at the time are from {source}"
-
-
-def _time_of(arrival: Arrival) -> int:
-    return arrival.time_ns
 
 
 def open_listeners(port: int) -> list[Listener]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firewall.live.control import ask
-from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival, Listener, in_order, loudest
+from firewall.live.listener import Arrival, Listener, loudest
 from firewall.live.testbed import in_namespace
 from firewall.net.datagram import Datagram
 from tests.live.conftest import Namespaces
@@ -144,16 +144,3 @@ def test_a_packet_in_a_routing_loop_ends_as_it_would_in_a_router(testbed: Namesp
     assert payload == options
     values = {(level, kind): data[0] for level, kind, data in ancillary}
     assert values == {(socket.IPPROTO_IP, 2): 39, (socket.IPPROTO_IP, socket.IP_TOS): 0xB8}
-
-
-def test_a_newer_datagram_of_one_socket_waits_for_older_ones_of_another() -> None:
-    def arrival(time_ns: int) -> Arrival:
-        return Arrival(time_ns, Datagram("192.0.2.10", 5060, "198.51.100.10", 5060, b""), 64, 0)
-
-    backlog = [arrival(number) for number in range(DATAGRAMS_PER_WAKE_UP)]
-    newer = arrival(1_000)
-    ready, held = in_order([], [backlog, [newer]])
-    assert (ready, held) == (backlog, [newer])
-    ready, held = in_order(held, [[arrival(500)], []])
-    assert [each.time_ns for each in ready] == [500, 1_000]
-    assert held == []

@@ -1,23 +1,28 @@
 """``sosgate explain``: the page of a code, or the story of one call from the decision log."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from firewall.engine.reasons import REASONS, Reason
-from firewall.errors import OperatorError
 
 EXIT_NOT_FOUND = 1
 
 
 def explain(
     subject: Annotated[str, typer.Argument(metavar="CODE|CALL-ID", help="A reason or lint code, or a Call-ID.")],
-    log: Annotated[str | None, typer.Option("--log", metavar="FILE", help="The decision log with the call.")] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            help="The decision log with the call, gzip too; give it again for the next part; - is standard input.",
+        ),
+    ] = None,
 ) -> None:
     """Explain a reason code or a finding's code, or tell one call's story from the decision log (exit 1: not found)."""
-    if log is not None:
+    if log:
         _tell_story(subject, log)
         return
     page = _page(subject)
@@ -52,16 +57,12 @@ def _reason_page(reason: Reason) -> str:
     return f"{reason.code}: {reason.title} ({kinds[reason.kind]})\n\n{reason.text}"
 
 
-def _tell_story(call_id: str, log: str) -> None:
+def _tell_story(call_id: str, logs: list[str]) -> None:
+    from firewall.replay.log import log_lines
     from firewall.replay.story import call_records, tell
 
-    try:
-        with Path(log).open("rb") as lines:
-            found = call_records(lines, call_id)
-    except OSError as error:
-        raise OperatorError(
-            f"cannot read the decision log {log}: {error.strerror}", next_step="name the file that --log of run wrote"
-        ) from error
+    log = ", ".join(logs)
+    found = call_records(log_lines(logs), call_id)
     if found.unreadable_lines:
         sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
     story = tell(call_id, found)

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from firewall.engine.recording import escaped
 from firewall.replay.story import Step, Story
 
 _COLOURS = {"allow": "green", "drop": "red", "reject": "red"}
@@ -11,17 +12,20 @@ _BLOCKED_TOWARDS, _BLOCKED_BACK = "──✗", "✗──"
 
 
 def print_story(story: Story) -> None:
-    """Print the ladder of a call, what became of it, the cause and what to change."""
+    """Print the ladder of a call, what became of it, the cause and what to change.
+
+    What a sender wrote is escaped: nobody may colour, move or hide a line of it.
+    """
     console = Console(highlight=False, soft_wrap=True)
     kind = "emergency call" if story.evidence else "call"
-    console.print(Text(f"{kind} {story.call_id}", style="bold"))
+    console.print(Text(escaped(f"{kind} {story.call_id}"), style="bold"))
     for phrase in story.evidence:
-        console.print(Text(f"  emergency because: {phrase}"))
+        console.print(Text(escaped(f"  emergency because: {phrase}")))
     console.print(Text(f"  first message: {story.steps[0].at}"))
     for line in _ladder(story.steps):
         console.print(line)
     for flow in story.media:
-        console.print(Text("media: ", style="bold").append(Text(flow, style="")))
+        console.print(Text("media: ", style="bold").append(Text(escaped(flow), style="")))
     outcome = " / ".join(part for part in (story.outcome, story.problem) if part)
     for label, text in (
         ("outcome", outcome),
@@ -30,14 +34,15 @@ def print_story(story: Story) -> None:
         ("mend", story.mend),
     ):
         if text:
-            console.print(Text(f"{label}: ", style="bold").append(Text(text, style="")))
+            console.print(Text(f"{label}: ", style="bold").append(Text(escaped(text), style="")))
 
 
 def _ladder(steps: tuple[Step, ...]) -> list[Text]:
     """Return one line per message, in columns as wide as they need to be."""
     caller = _ip(steps[0].source)
     rows = [
-        (f"{step.seconds:+10.3f} s", _ends(step, caller), step.message, step.verdict, step.because) for step in steps
+        (f"{step.seconds:+10.3f} s", _ends(step, caller), escaped(step.message), step.verdict, step.because)
+        for step in steps
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []

@@ -80,6 +80,8 @@ class Attempt:
             return
         if self.is_overdue and self.tried == tried:
             return
+        if self.tried != tried:
+            self.final_status = None  # of another try
         self.tried = tried
         self.tried_ns = now_ns
         self.answer_due_ns = now_ns + _TIMER_B_NS

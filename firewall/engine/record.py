@@ -305,6 +305,15 @@ def encode(record: Record) -> bytes:
     return _encoder.encode(record)
 
 
+def check(record: dict[str, Any]) -> None:
+    """Make sure that a line of a log, as ``decode`` gives it, has all that a record of its kind has.
+
+    Raises:
+        msgspec.DecodeError: it is another program's, or something is missing.
+    """
+    msgspec.convert(record, Record)
+
+
 def decode(line: bytes) -> dict[str, Any]:
     """Return one line of a decision log as plain data.
 

@@ -101,9 +101,14 @@ def decider(rule: str | None, reason: str, place: Place) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that is safe on a terminal: control characters and broken UTF-8 escaped, length bounded."""
-    shown = "".join(char if char.isprintable() else _escaped(char) for char in text)
+    """Return text that is safe on a terminal (``escaped``), its length bounded."""
+    shown = escaped(text)
     return shown if len(shown) <= _SUMMARY_CHARACTERS else shown[: _SUMMARY_CHARACTERS - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """Return text that is safe on a terminal: control characters and broken UTF-8 as ``\\x1b``."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:

@@ -4,53 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firewall.engine.attempt import ATTEMPT_METHODS
 from firewall.engine.reasons import REASONS
-from firewall.engine.recording import decider
+from firewall.engine.recording import decider, printable
 from firewall.engine.timestamp import instant
 from firewall.errors import Place
+from firewall.replay.consequence import asked_method, consequence
 from firewall.replay.media_story import loss_cause
 from firewall.replay.remedy import remedy
 
 LogRecord = dict[str, Any]
 _HOUR_NS = 3600 * 1_000_000_000
-
-# What the loss of a message does to the call, as the two ends see it.
-_CONSEQUENCES = {
-    "ACK": "without it the called side ends the call after 32 seconds",  # RFC 3261 §13.3.1.4
-    "PRACK": "without it the call does not get beyond ringing and fails after 32 seconds",  # RFC 3262 §3
-    "BYE": "without it the other side goes on with a call that is over",  # RFC 3261 §15.1
-    # RFC 3261 §9.1
-    "CANCEL": "without it the called side goes on ringing for a caller who has hung up, and may answer nobody",
-    # RFC 6086 §4.2.2
-    "INFO": "without it the other side does not learn what it says (a dialled digit, a location); the call goes on",
-    "UPDATE": "without it the session stays as it was: a hold, a change of media or a session refresh did not happen, "
-    "and a session timer may end the call",  # RFC 3311 §5.1, RFC 4028 §10
-    "REFER": "without it the call is not transferred and stays where it is",  # RFC 3515 §2.4
-    "OPTIONS": "without it the other side may take the trunk out of service",
-    "MESSAGE": "without it the text never reaches the called side",  # RFC 3428 §4
-    "re-INVITE": "without it the session stays as it was: a hold, a change of media or a session refresh did not "
-    "happen, and a session timer may end the call",  # RFC 3261 §14.1, RFC 4028 §10
-}
-# The same of responses to INVITE, by status: an exact one before its class.
-_LOST_RESPONSES = {
-    "100": "without it the caller's side goes on sending the INVITE, and gives up after 32 seconds if no other "
-    "response comes",  # RFC 3261 §17.1.1.2
-    "183": "without it the caller hears nothing before the answer (no announcement, no ringing tone)",
-    "1": "without it the caller hears no ringing and may hang up, though the called side rings",  # RFC 3261 §13.2.2.1
-    "2": "without it the called side has answered and the caller does not know: the caller goes on waiting, and the "
-    "called side ends the call after 32 seconds",  # RFC 3261 §13.3.1.4
-    "3": "without it the caller does not learn where else to try and waits until the call times out",
-    "": "without it the caller does not learn that the call was refused, tries nobody else and waits in vain",
-}
+_GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class CallLog:
-    """What the log has of one call: its decisions, the ledger's last word, the alarms of blocked keep-alives (which say
-    when a trunk was taken down), and the file of each policy by its sha256."""
+    """What the log has of one call: its decisions, the ledger's last word, when the ledger first told it as hurt, the
+    alarms of blocked keep-alives (which say when a trunk was taken down), and the file of each policy by its sha256."""
 
     decisions: Sequence[LogRecord]
     ledger: LogRecord | None
+    hurt_at: str | None
     keep_alives: Sequence[LogRecord]
     policy_files: Mapping[str, str]
 
@@ -63,6 +38,15 @@ class CallLog:
     def hurt_by(self) -> LogRecord | None:
         """The decision that hurt it, as the ledger has it."""
         return self.ledger["hurt_by"] if self.ledger else None
+
+    @property
+    def hurting(self) -> LogRecord | None:
+        """The message whose loss hurt it; None where that was no message of signalling, or is in no log."""
+        hurt_by = self.hurt_by or {}
+        is_unsent = hurt_by.get("reason") == "forward_failed"
+        lost = [record for record in self.decisions if is_unsent or _is_blocked(record["decision"])]
+        found = [record for record in lost if _summary(record) == hurt_by.get("message")]
+        return next((record for record in found if record["timestamp"] == self.hurt_at), found[0] if found else None)
 
     @property
     def guarded(self) -> LogRecord | None:
@@ -80,12 +64,14 @@ class CallLog:
 
 
 def message_words(record: LogRecord) -> str:
-    """Return a message in a few words: ``INVITE sip:911@psap.example``, ``180 Ringing``."""
+    """Return a message in a few words: ``INVITE sip:911@psap.example``, ``180 Ringing``, ``200 OK (BYE)``."""
     sip = record["sip"]
     if sip is None:
         return "unreadable message"
-    line = sip.get("request_line") or sip.get("response_line") or ""
-    return str(line).removesuffix(" SIP/2.0").removeprefix("SIP/2.0 ")
+    line = str(sip.get("request_line") or sip.get("response_line") or "")
+    words = line.removesuffix(" SIP/2.0").removeprefix("SIP/2.0 ")
+    asked = asked_method(sip)
+    return words if sip.get("method") or asked in ("", "INVITE") else f"{words} ({asked})"
 
 
 def because(decision: LogRecord) -> str:
@@ -100,18 +86,19 @@ def because(decision: LogRecord) -> str:
 
 def cause_of(call: CallLog) -> str | None:
     """Return why the call went as it did; None for one that went well."""
-    hurt_by, guarded, lost = call.hurt_by, call.guarded, loss_cause(call.ledger)
+    hurt_by, lost = call.hurt_by, loss_cause(call.ledger)
     if lost is not None:
         return lost
     if hurt_by is not None and call.outcome == "failed_downstream":
         return _trunk_cause(call, hurt_by)
     if hurt_by is not None and call.ledger is not None:
-        return _our_doing(hurt_by, call.ledger)
-    if guarded is not None:
-        return f"{because(guarded['decision'])} would have blocked this call; the guard let it pass"
-    if call.blocked is not None:
+        return _joined(_our_doing(call, hurt_by, call.ledger), _what_followed(call, call.ledger))
+    if call.guarded is not None:
+        return _joined(_guards_doing(call, call.guarded), _how_it_failed(call))
+    if call.blocked is not None and call.ledger is None:
         return _message_cause(call, call.blocked)
-    return _others_doing(call)
+    how = _how_it_failed(call)
+    return f"{_passed(call)}; {how}" if how else None
 
 
 def mend_of(call: CallLog) -> str | None:
@@ -125,15 +112,30 @@ def mend_of(call: CallLog) -> str | None:
         mend = remedy(hurt_by["rule"], hurt_by["reason"], Place(hurt_by["file"], hurt_by["line"]), ledger["src_ip"])
         stranger = f"nothing, if {ledger['src_ip']} is no peer of yours; if it is one, "
         return f"{stranger}{mend}" if ledger["attribution"] == "attack" else mend
-    decided = call.guarded or (call.blocked if _is_emergency(call.blocked) else None)
+    decided = call.guarded or (call.blocked if ledger is None and _is_emergency(call.blocked) else None)
+    asked = _whom_to_ask(call)
     if decided is not None:
         decision = decided["decision"]
-        return remedy(decision["rule"], decision["reason"], call.place(decision), decided["src_ip"])
-    return _loss_mend(call) or _others_mend(call)
+        return _joined(
+            remedy(decision["rule"], decision["reason"], call.place(decision), decided["src_ip"]), asked, also="and "
+        )
+    return _loss_mend(call) or (f"nothing in the policy: {asked}" if asked else None)
+
+
+def _joined(first: str, then: str | None, *, also: str = "") -> str:
+    return f"{first}; {also}{then}" if then else first
 
 
 def _is_blocked(decision: LogRecord) -> bool:
     return bool(decision["verdict"] != "allow" and decision["enforced"] and decision["reason"] != "reject_ack")
+
+
+def _summary(record: LogRecord) -> str:
+    """Return a message in the words of the ledger and the alarms (``recording.summary``)."""
+    sip = record["sip"] or {}
+    if sip.get("method"):
+        return printable(f"{sip['method']} {sip['uri']}")
+    return printable(f"{sip.get('code')} {sip.get('reason')} ({asked_method(sip)})")
 
 
 def _is_emergency(record: LogRecord | None) -> bool:
@@ -147,17 +149,18 @@ def _loss_mend(call: CallLog) -> str | None:
     return remedy(None, reason, Place(place.file), losses[0]["src_ip"]) if reason is not None else None
 
 
-def _others_mend(call: CallLog) -> str | None:
-    """Return whom to ask about a call that sosgate did not hurt."""
+def _whom_to_ask(call: CallLog) -> str | None:
+    """Return whom to ask about a call that others failed."""
     ledger = call.ledger
     if ledger is None or ledger["outcome"] not in ("failed_downstream", "impaired"):
         return None
     if ledger["outcome"] == "impaired":
-        asked = f"ask who runs {ledger['src_ip']} whether the answer came there, and where its ACK went"
-        return f"nothing in the policy: {asked}"
-    status = ledger["final_status"]
-    did = f"answered {status}" if status else "did not answer"
-    return f"nothing in the policy: ask who runs {ledger['dest_ip']} why it {did}"
+        return f"ask who runs {ledger['src_ip']} whether the answer came there, and where its ACK went"
+    refusal = _refusal_of(call)
+    if refusal is not None:
+        return f"ask who runs {refusal['src_ip']} why it answered {refusal['sip']['code']}"
+    tried = next(iter(_last_try(call.decisions)), ledger)
+    return f"ask who runs {tried['dest_ip']} why it did not answer"
 
 
 def _trunk_cause(call: CallLog, hurt_by: LogRecord) -> str:
@@ -165,7 +168,7 @@ def _trunk_cause(call: CallLog, hurt_by: LogRecord) -> str:
     alarm = _trunk_alarm(call)
     said = alarm["alarm"]["message"] if alarm else _not_passed(hurt_by)
     at = f", at {alarm['timestamp']}" if alarm else ""
-    return f"{_others_doing(call)}; before it{at}, sosgate itself took the trunk down: {said}"
+    return f"{_passed(call)}; {_how_it_failed(call)}; before it{at}, sosgate itself took the trunk down: {said}"
 
 
 def _trunk_alarm(call: CallLog) -> LogRecord | None:
@@ -182,15 +185,21 @@ def _trunk_alarm(call: CallLog) -> LogRecord | None:
 
 def _message_cause(call: CallLog, blocked: LogRecord) -> str:
     """Return why a message that is in no ledger did not pass: of an ordinary call, or of what is no call."""
-    decision, sip = blocked["decision"], blocked["sip"]
-    who = decider(decision["rule"], decision["reason"], call.place(decision))
-    cause = f"sosgate did not let {message_words(blocked)} pass: {decision['verdict']} by {who}"
-    cseq = str(sip.get("cseq", "")) if sip is not None else ""
-    lost = "" if sip is None else sip.get("method") or f"{sip.get('code')} ({cseq.rpartition(' ')[2]})"
-    consequence = _consequence(lost, is_first=not blocked["dialog"].get("to_tag"))
-    if cseq.endswith("OPTIONS") and not any(_same_ends(alarm, blocked) for alarm in call.keep_alives):
+    cause = f"sosgate did not let {message_words(blocked)} pass: {_decided(call, blocked)}"
+    sip = blocked["sip"]
+    if (
+        sip is not None
+        and asked_method(sip) == "OPTIONS"
+        and not any(_same_ends(it, blocked) for it in call.keep_alives)
+    ):
         return cause  # between strangers there is no trunk to lose
-    return f"{cause}; {consequence}" if consequence else cause
+    return _joined(cause, consequence(blocked, call.decisions))
+
+
+def _decided(call: CallLog, record: LogRecord) -> str:
+    """Return the verdict on a message and whose it is: ``drop by rule "x" (p.yaml:7)``."""
+    decision = record["decision"]
+    return f"{decision['verdict']} by {decider(decision['rule'], decision['reason'], call.place(decision))}"
 
 
 def _same_ends(one: LogRecord, other: LogRecord) -> bool:
@@ -202,50 +211,86 @@ def _not_passed(hurt_by: LogRecord) -> str:
     return f"sosgate did not let {hurt_by['message']} pass: {hurt_by['verdict']} by {who}"
 
 
-def _our_doing(hurt_by: LogRecord, ledger: LogRecord) -> str:
+def _our_doing(call: CallLog, hurt_by: LogRecord, ledger: LogRecord) -> str:
     cause = _not_passed(hurt_by)
     if hurt_by["reason"] == "forward_failed":
         cause = f"sosgate let {hurt_by['message']} pass, and it could not be sent on (reason forward_failed)"
     if ledger["attribution"] == "attack":
         return f"{cause}, which had banned this address; no call from it ever passed before: taken for an attack"
-    consequence = _consequence(str(hurt_by["message"]), is_first=ledger["problem"] == "InitialTrafficBlocked")
-    if str(hurt_by["reason"]).startswith("media_") or " to " in str(hurt_by["message"]):
-        consequence = consequence or "the call connects, and nobody is heard"
-    return f"{cause}; {consequence}" if consequence else cause
+    if ledger["problem"] == "MediaLoss":
+        return f"{cause}; the call connects, and nobody is heard"
+    lost = call.hurting
+    return _joined(cause, consequence(lost, call.decisions) if lost is not None else None)
 
 
-def _consequence(message: str, *, is_first: bool) -> str | None:
-    """Return what the call's two ends experience when a message (``INVITE URI`` or ``200 OK (1 INVITE)``) is lost."""
-    first_word, _, rest = message.partition(" ")
-    if not first_word.isdigit():
-        method = "re-INVITE" if first_word == "INVITE" and not is_first else first_word
-        return _CONSEQUENCES.get(method)
-    method = rest.rstrip(")").rpartition(" ")[2].lstrip("(")
-    if method != "INVITE":
-        return f"without it the side that sent the {method} sends it again and gives up after 32 seconds"
-    return next(
-        (text for status, text in _LOST_RESPONSES.items() if status and first_word.startswith(status)),
-        _LOST_RESPONSES[""],
-    )
+def _what_followed(call: CallLog, ledger: LogRecord) -> str | None:
+    """Return how a call that was hurt then went: so that nobody takes what others did for what was done here."""
+    if ledger["timestamp"] == call.hurt_at or ledger["outcome"] != "impaired":
+        return None
+    is_late = ledger["problem"] == "InitialTrafficBlocked"
+    if ledger["answered_s"] is not None:
+        return "a later try passed and was answered" if is_late else None
+    how = _how_a_try_failed(call)
+    return f"{'a later try passed, and' if is_late else 'in the end'} {how}" if how else None
 
 
-def _others_doing(call: CallLog) -> str | None:
-    outcome, passed = call.outcome, "sosgate let every message pass"
-    if outcome == "abandoned":
-        return f"{passed}; the caller hung up before an answer"
+def _guards_doing(call: CallLog, guarded: LogRecord) -> str:
+    return f"sosgate would have blocked {message_words(guarded)} ({_decided(call, guarded)}); the guard let it pass"
+
+
+def _passed(call: CallLog) -> str:
+    """Return that nothing of a call was blocked that its ends lack (the ACK of a refusal, say, is nothing such)."""
+    lost = call.blocked
+    if lost is None:
+        return "sosgate let every message pass"
+    return f"sosgate let every message pass but {message_words(lost)} ({_decided(call, lost)}), which harms nobody"
+
+
+def _how_it_failed(call: CallLog) -> str | None:
+    """Return what others did to a call; None for one that went well."""
+    outcome = call.outcome
     if outcome == "in_progress":
-        return f"{passed}; {_as_it_stands(call.decisions)}"
+        return _as_it_stands(call.decisions)
     if outcome == "impaired":
-        return f"{passed}; nobody acknowledged the answer, so the called side gave up after 32 s"
-    final = next((r["sip"] for r in reversed(call.decisions) if _status(r) >= 300), None)
-    if final is not None and outcome in (None, "failed_downstream"):
-        return f"{passed}; the called side {_refusal(final)}"
-    if outcome == "failed_downstream" or not any(_status(record) for record in call.decisions):
-        return f"{passed}; the called side never answered"
+        return "nobody acknowledged the answer, so the called side gave up after 32 s"
+    if outcome in (None, "failed_downstream", "abandoned"):
+        return _how_a_try_failed(call)
     return None
 
 
-def _refusal(final: LogRecord) -> str:
+def _how_a_try_failed(call: CallLog) -> str | None:
+    """Return how a call ended that was not answered; None where an answer came, be it that it was blocked."""
+    if call.outcome == "abandoned" or (call.ledger is not None and call.ledger["final_status"] == _GIVEN_UP):
+        return "the caller hung up before an answer"
+    refusal = _refusal_of(call)
+    if refusal is not None:
+        return f"the called side {_refused(refusal['sip'])}"
+    is_answered = any(_status(record) >= 200 for record in _last_try(call.decisions))
+    return None if is_answered else "the called side never answered"
+
+
+def _refusal_of(call: CallLog) -> LogRecord | None:
+    """Return the last refusal, challenge or redirection of the caller's last try that the caller got."""
+    found = [record for record in _last_try(call.decisions) if _status(record) >= 300]
+    return next((record for record in reversed(found) if not _is_blocked(record["decision"])), None)
+
+
+def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    """Return the last request that begins the call and what answers such a one from there on."""
+    begins = [number for number, record in enumerate(decisions) if _begins(record)]
+    tried = decisions[begins[-1]]["sip"] if begins else None
+    answered = asked_method(tried) if tried is not None else None
+    behind = decisions[begins[-1] :] if begins else decisions
+    return [each for each in behind if each["sip"] is not None and answered in (None, asked_method(each["sip"]))]
+
+
+def _begins(record: LogRecord) -> bool:
+    sip, dialog = record["sip"], record["dialog"]
+    is_first = sip is not None and sip.get("method") in ATTEMPT_METHODS and not dialog.get("to_tag")
+    return bool(is_first and not dialog.get("retransmission") and not _is_blocked(record["decision"]))
+
+
+def _refused(final: LogRecord) -> str:
     answer = f"{final['code']} {final['reason']}"
     if final["code"] in ("401", "407"):
         return f"asked for credentials ({answer}), and the caller did not try again with them"

@@ -1,16 +1,51 @@
-"""The decision log that a replay writes: the daemon's records, in the daemon's format (DESIGN section 8)."""
+"""Decision logs as files (DESIGN section 8): the one that a replay writes, and those that are read again."""
 
-from collections.abc import Callable, Iterator
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from firewall.engine.record import Record, decode, encode
 from firewall.errors import MachineError, OperatorError, Place
 
+STDIN = "-"
+_GZIP_MAGIC = b"\x1f\x8b"
+_CUT = b"compressed data that ends early"
 _BUFFER_BYTES = 1 << 20
 _PROBE_BYTES = 1 << 18
+
+
+def log_lines(paths: Iterable[str]) -> Iterator[bytes]:
+    """Give the lines of logs, one log after the other: the parts that rotation made, compressed with gzip or not.
+
+    ``-`` is standard input. Compressed data that is damaged or cut ends with a line that is no record.
+
+    Raises:
+        OperatorError: a log cannot be read.
+    """
+    for path in paths:
+        try:
+            with BufferedReader(FileIO(sys.stdin.fileno() if path == STDIN else path, closefd=path != STDIN)) as file:
+                yield from _inflated(file) if file.peek(2)[:2] == _GZIP_MAGIC else file
+        except OSError as error:
+            raise OperatorError(
+                f"cannot read the decision log {path}: {error.strerror or error}",
+                next_step="name the file that --log of run wrote",
+            ) from None
+
+
+def _inflated(file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        with gzip.open(file) as lines:
+            yield from lines
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        yield _CUT
 
 
 @contextmanager

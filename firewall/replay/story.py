@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from firewall.engine.record import decode
+from firewall.engine.record import check, decode
 from firewall.engine.recording import endpoint_text
 from firewall.engine.timestamp import instant
 from firewall.replay.cause import CallLog, because, cause_of, mend_of, message_words
@@ -70,27 +70,32 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
             continue
         try:
             record = decode(line)
+            is_wanted, kind = _call_id(record) == call_id, record.get("event_type")
+            if not is_wanted and kind not in ("alarm", "policy"):
+                continue
+            check(record)
         except (msgspec.DecodeError, RecursionError):
             unreadable += 1
             continue
-        if _call_id(record) == call_id:
+        if is_wanted:
             wanted.append(record)
-        elif record.get("event_type") == "alarm" and record["alarm"].get("code") == "keep_alive_blocked":
-            keep_alives.append(record)
-        elif record.get("event_type") == "policy" and record["policy"].get("sha256"):
+        elif kind == "policy" and record["policy"]["sha256"]:
             policy_files[record["policy"]["sha256"]] = record["policy"]["file"]
+        elif kind == "alarm" and record["alarm"]["code"] == "keep_alive_blocked":
+            keep_alives.append(record)
     return LogLines(tuple(wanted), unreadable, tuple(keep_alives), policy_files)
 
 
 def tell(call_id: str, log: LogLines) -> Story | None:
     """Return the story that a log's lines tell of a call, None when there is no decision among them."""
     decisions = [record for record in log.records if record["event_type"] == "sip_decision"]
-    ledger = [record for record in log.records if record["event_type"] == "emergency_call"]
+    ledger = _attempt([record for record in log.records if record["event_type"] == "emergency_call"])
     if not decisions:
         return None
     last = ledger[-1] if ledger else None
+    hurt_at = next((record["timestamp"] for record in ledger if record["hurt_by"]), None)
     emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
-    known = CallLog(decisions, last, log.keep_alives, log.policy_files)
+    known = CallLog(decisions, last, hurt_at, log.keep_alives, log.policy_files)
     return Story(
         call_id=call_id,
         steps=tuple(_step(record, decisions[0]) for record in decisions),
@@ -104,11 +109,21 @@ def tell(call_id: str, log: LogLines) -> Story | None:
     )
 
 
+def _attempt(ledger: list[LogRecord]) -> list[LogRecord]:
+    """Return the records of the attempt to tell of: the last one that was hurt, or the last one.
+
+    A Call-ID has several where the caller tries again after a while, or sends a text message after another.
+    """
+    hurt = [record for record in ledger if record["hurt_by"]]
+    started = (hurt or ledger)[-1]["started"] if ledger else None
+    return [record for record in ledger if record["started"] == started]
+
+
 def _call_id(record: LogRecord) -> str | None:
     match record.get("event_type"):
         case "sip_decision":
             dialog = record.get("dialog")
-            return dialog["call_id"] if dialog else None
+            return dialog.get("call_id") if isinstance(dialog, dict) else None
         case "emergency_call" | "rtp_decision":
             return str(record.get("call_id"))
         case _:

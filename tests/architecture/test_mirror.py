@@ -28,7 +28,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/lint/hygiene/count.py": "tests/lint/hygiene/test_world.py asks what counts a message can have",
     "firewall/lint/hygiene_codes.py": "a table; tests/lint/test_codes.py holds it against the docs",
     "firewall/lsp/protocol.py": "tests/lsp/test_server.py sends what cannot be used",
-    "firewall/replay/cause.py": "tests/replay/test_story.py reads causes and what to change",
     "firewall/ruleset/facts.py": "values without behaviour",
     "firewall/sip/limits.py": "constants; tests/sip/test_message.py goes beyond each",
 }

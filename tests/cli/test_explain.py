@@ -1,5 +1,6 @@
 """``sosgate explain`` as an operator types it."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,25 @@ def test_a_third_party_stands_on_its_own_side_of_the_arrow(tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert "192.0.2.10:5060 ◀── 198.51.100.10:5060" in out
     assert "203.0.113.66:5060 ──▶ 198.51.100.10:5060  BYE" in out
+
+
+def test_what_a_sender_writes_moves_nothing_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    told = [scene.carrier(request()), scene.psap(response(request(), 503, phrase="\x1b[2J\u202eOK"), at_s=1)]
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)))
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("503 \\x1b[2J\\xe2\\x80\\xaeOK") == 2, "in the ladder and in the cause"
+    assert "\x1b" not in out
+
+
+def test_a_call_is_told_from_several_parts_of_a_log(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = log.with_suffix(".1.gz")
+    old.write_bytes(gzip.compress(log.read_bytes()))
+    log.write_bytes(b"")
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(old), "--log", str(log)]) == 0
+    assert "outcome: blocked" in capsys.readouterr().out
 
 
 def test_an_unknown_call_is_not_found(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from firewall.engine.outputs import Write
 from firewall.engine.record import decode, encode
-from firewall.engine.recording import flow_id, printable
+from firewall.engine.recording import escaped, flow_id, printable
 from tests.messages import request
 from tests.scene import Scene, Told, policy
 
@@ -53,5 +53,6 @@ def test_a_flow_has_one_number_in_both_directions() -> None:
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:
     assert printable("a\x1b[31m\ud8ff"[:6]) == "a\\x1b[31m"
+    assert escaped("a\u202eb" + "x" * 500) == "a\\xe2\\x80\\xaeb" + "x" * 500
     assert printable("x" * 500).endswith("…")
     assert len(printable("x" * 500)) == 120

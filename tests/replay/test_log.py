@@ -1,5 +1,6 @@
 """The log of a replay: the daemon's records; it overwrites its own like and nothing else."""
 
+import gzip
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from firewall.engine.record import Record, SipDecision, decode
 from firewall.errors import MachineError, OperatorError
 from firewall.replay.driver import replay_capture
-from firewall.replay.log import open_log
+from firewall.replay.log import log_lines, open_log
 from tests.net.packets import pcap
 from tests.replay.calls import RULES_CALLS, call, make_policy
 
@@ -77,3 +78,32 @@ def test_a_log_that_cannot_be_opened_is_the_machines_refusal_before_any_work(tmp
 def test_a_full_disk_is_the_machines_refusal(records: list[Record]) -> None:
     with pytest.raises(MachineError, match="cannot write /dev/full: No space left on device"):
         write(Path("/dev/full"), records)
+
+
+def test_the_parts_of_a_rotated_log_are_read_one_after_the_other_compressed_or_not(tmp_path: Path) -> None:
+    (tmp_path / "log.1.gz").write_bytes(gzip.compress(b"1\n2\n"))
+    (tmp_path / "log").write_bytes(b"3\n")
+    (tmp_path / "empty").write_bytes(b"")
+    paths = [str(tmp_path / name) for name in ("log.1.gz", "empty", "log")]
+    assert list(log_lines(paths)) == [b"1\n", b"2\n", b"3\n"]
+
+
+def test_a_compressed_log_is_read_up_to_where_it_is_cut(tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(b"%d\n" % number**9 for number in range(20_000)))
+    (tmp_path / "cut.gz").write_bytes(whole[:-2000])
+    first, *_, last = log_lines([str(tmp_path / "cut.gz")])
+    assert (first, last) == (b"0\n", b"compressed data that ends early")
+
+
+def test_standard_input_is_a_log_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log").write_bytes(b"1\n")
+    with (tmp_path / "log").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert list(log_lines(["-"])) == [b"1\n"]
+        assert not file.closed
+
+
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_what_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OperatorError, match="cannot read the decision log"):
+        list(log_lines([str(tmp_path / name)]))

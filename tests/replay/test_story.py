@@ -1,26 +1,16 @@
 """One call's story from the decision log."""
 
+import json
+
 import pytest
 
 from firewall.engine.events import DeadlineReached, Started
-from firewall.engine.outputs import Write
-from firewall.engine.record import encode
-from firewall.replay.story import Story, call_records, tell
+from firewall.replay.story import call_records, tell
 from tests.messages import request, response
-from tests.scene import Scene, Told, policy
+from tests.replay.told import CALL_ID, log_of, story_of
+from tests.scene import Scene, policy
 
 ALL = "  - {name: all, action: allow}"
-CALL_ID = "call-1@192.0.2.10"
-
-
-def log_of(*told: Told) -> list[bytes]:
-    return [encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)]
-
-
-def story_of(*told: Told) -> Story:
-    story = tell(CALL_ID, call_records(log_of(*told), CALL_ID))
-    assert story is not None
-    return story
 
 
 def test_a_completed_call_has_its_ladder_and_no_cause() -> None:
@@ -168,42 +158,6 @@ def test_a_call_that_fails_on_a_trunk_we_took_down_is_put_on_the_policy() -> Non
     assert 'rule "no-options" (policy.yaml:9)' in story.cause
 
 
-@pytest.mark.parametrize(
-    ("condition", "consequence"),
-    [
-        ('sip.Method == "CANCEL"', "the called side goes on ringing for a caller who has hung up"),
-        ('sip.Method == "INFO"', "does not learn what it says (a dialled digit, a location); the call goes on"),
-        ('sip.Method == "UPDATE"', "a session timer may end the call"),
-        ('sip.Method == "INVITE" and sip.to.tag', "a hold, a change of media or a session refresh did not happen"),
-        ('sip.Method == "REFER"', "the call is not transferred"),
-        ("sip.Status-Code == 100", "goes on sending the INVITE"),
-        ("sip.Status-Code == 180", "the caller hears no ringing and may hang up"),
-        ("sip.Status-Code == 183", "hears nothing before the answer"),
-        ('sip.Status-Code == 200 and sip.CSeq.method == "INVITE"', "the called side ends the call after 32 seconds"),
-        ('sip.Status-Code == 200 and sip.CSeq.method == "BYE"', "sends it again and gives up"),
-        ("sip.Status-Code == 302", "where else to try"),
-        ("sip.Status-Code == 486", "does not learn that the call was refused"),
-    ],
-)
-@pytest.mark.parametrize("uri", ["sip:911@198.51.100.10", "sip:6175550199@198.51.100.10"])
-def test_each_lost_message_names_what_the_two_ends_then_experience(condition: str, consequence: str, uri: str) -> None:
-    scene = Scene(policy(f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"))
-    invite, again = request(uri=uri, branch="z9hG4bK-i"), request(uri=uri, to_tag="psap", cseq=2)
-    bye = request("BYE", to_tag="psap", cseq=9)
-    answers = [response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)]
-    told = [
-        *(scene.carrier(invite), *(scene.psap(each, at_s=1) for each in answers)),
-        scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=2),
-        *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in ("INFO", "UPDATE", "REFER")),
-        *(scene.carrier(again, at_s=4), scene.carrier(bye, at_s=5), scene.psap(response(bye), at_s=6)),
-    ]
-    story = story_of(*told)
-    assert story.cause is not None
-    assert story.cause.startswith("sosgate did not let ")
-    assert "lossy" in story.cause
-    assert consequence in story.cause.partition("; ")[2]
-
-
 def test_a_call_that_nobody_answered_is_told_at_its_timer_and_its_late_answer_too() -> None:
     scene = Scene(policy(ALL))
     invite = request()
@@ -313,3 +267,25 @@ def test_an_unreadable_emergency_message_has_a_story_under_the_call_id_that_it_s
     assert "by the exception policy (policy.yaml), reason too_many_headers" in story.cause
     assert story.mend is not None
     assert story.mend.startswith('set "malformed: allow"')
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"event_type": "alarm"},
+        {"event_type": "alarm", "alarm": "x"},
+        {"event_type": "policy", "policy": "x"},
+        {"event_type": "sip_decision", "dialog": "x"},
+        {"event_type": "sip_decision", "dialog": {"call_id": CALL_ID}},
+        {"event_type": "emergency_call", "call_id": CALL_ID},
+        {"event_type": "rtp_decision", "call_id": CALL_ID},
+        {"event_type": "sip", "call_id": CALL_ID},
+        {"event_type": ["sip_decision"]},
+        {"event_type": "stats", "stats": {"uptime": 1}},
+    ],
+)
+def test_records_of_other_programs_and_incomplete_ones_are_left_out(foreign: dict[str, object]) -> None:
+    log = log_of(Scene(policy(ALL)).carrier(request()))
+    story = tell(CALL_ID, call_records([*log, json.dumps(foreign).encode() + b"\n"], CALL_ID))
+    assert story is not None
+    assert len(story.steps) == 1

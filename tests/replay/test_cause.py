@@ -1,0 +1,154 @@
+"""Causes and what to change: what was done here is told apart from what others did."""
+
+import pytest
+
+from firewall.engine.events import DeadlineReached, ForwardFailed
+from firewall.net.datagram import Datagram
+from tests.messages import CARRIER, PSAP, request, response
+from tests.replay.told import story_of
+from tests.scene import Scene, policy
+
+ALL = "  - {name: all, action: allow}"
+BRANCH = "z9hG4bK-i"
+
+
+def dropping(condition: str) -> str:
+    return f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"
+
+
+def test_a_refusal_whose_ack_was_lost_here_stays_the_called_sides() -> None:
+    scene = Scene(policy(dropping('sip.Method == "ACK"')))
+    invite = request(branch=BRANCH)
+    told = [scene.carrier(invite), scene.psap(response(invite, 503, phrase="Service Unavailable"), at_s=1)]
+    story = story_of(*told, scene.carrier(request("ACK", to_tag="psap", branch=BRANCH), at_s=1.1))
+    assert (story.outcome, story.attribution) == ("failed_downstream", "downstream")
+    assert story.cause == (
+        'sosgate let every message pass but ACK sip:911@198.51.100.10 (drop by rule "lossy" (test:9)), which harms '
+        "nobody; the called side answered 503 Service Unavailable"
+    )
+    assert story.mend == "nothing in the policy: ask who runs 198.51.100.10 why it answered 503"
+
+
+def test_a_strangers_bye_that_was_blocked_is_no_cause() -> None:
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1), scene.carrier(request("ACK", to_tag="psap"))]
+    told.append(scene.carrier(request("BYE", from_tag="guess", to_tag="psap", cseq=9), at_s=2))
+    story = story_of(*told, scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=5))
+    assert [step.verdict for step in story.steps].count("drop") == 1
+    assert (story.outcome, story.cause, story.mend) == ("completed", None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "how", "ask"),
+    [
+        (200, "", ""),
+        (503, "; the called side answered 503 OK", "; and ask who runs 198.51.100.10 why it answered 503"),
+        (487, "; the caller hung up before an answer", ""),
+    ],
+)
+def test_what_the_guard_saved_is_told_with_the_message_and_with_what_became_of_the_call(
+    status: int, how: str, ask: str
+) -> None:
+    scene = Scene(policy(dropping('sip.Method == "INVITE"'), guard="enforce"))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite, status), at_s=1)]
+    if status == 200:
+        told += [scene.carrier(request(method, to_tag="psap", cseq=2), at_s=2) for method in ("ACK", "BYE")]
+    story = story_of(*told)
+    assert story.cause == (
+        'sosgate would have blocked INVITE sip:911@198.51.100.10 (drop by rule "lossy" (test:9)); '
+        f"the guard let it pass{how}"
+    )
+    assert (story.mend or "").endswith(f"then run sosgate lint test{ask}")
+
+
+def test_a_call_that_was_hurt_and_then_refused_tells_both() -> None:
+    scene = Scene(policy(dropping("sip.Status-Code == 180")))
+    invite = request()
+    answers = [response(invite, 180, phrase="Ringing"), response(invite, 503, phrase="Overloaded")]
+    story = story_of(scene.carrier(invite), *(scene.psap(each, at_s=each is answers[1]) for each in answers))
+    assert (story.outcome, story.attribution) == ("impaired", "policy")
+    assert (story.cause or "").endswith("; in the end the called side answered 503 Overloaded")
+
+
+def test_a_call_that_was_hurt_and_then_never_answered_tells_both() -> None:
+    scene = Scene(policy(dropping("sip.Status-Code == 100")))
+    invite = request()
+    told = [
+        scene.carrier(invite),
+        scene.psap(response(invite, 100, to_tag=None)),
+        scene.tell(DeadlineReached(), at_s=300),
+    ]
+    assert (story_of(*told).cause or "").endswith("; in the end the called side never answered")
+    lost = Scene(policy(dropping("sip.Status-Code == 486")))
+    told = [lost.carrier(invite), lost.psap(response(invite, 486), at_s=1), lost.tell(DeadlineReached(), at_s=300)]
+    assert "never answered" not in (story_of(*told).cause or ""), "an answer came, and was blocked"
+
+
+@pytest.mark.parametrize(
+    ("status", "how"), [(200, "a later try passed and was answered"), (503, "the called side answered 503 OK")]
+)
+def test_a_call_whose_first_try_was_blocked_tells_what_became_of_the_next(status: int, how: str) -> None:
+    scene = Scene(
+        policy("  - {name: cap, when: 'sip.Method == \"INVITE\"', limit: {rate: 1/1s}, action: drop}\n" + ALL)
+    )
+    invite = request()
+    scene.carrier(request(uri="sip:6175550199@h", call_id="other"))
+    told = [
+        scene.carrier(invite, at_s=0.1),
+        scene.carrier(invite, at_s=1.1),
+        scene.psap(response(invite, status), at_s=2),
+    ]
+    if status == 200:
+        told += [scene.carrier(request(method, to_tag="psap", cseq=2), at_s=3) for method in ("ACK", "BYE")]
+    story = story_of(*told)
+    assert (story.outcome, story.problem) == ("impaired", "InitialTrafficBlocked")
+    assert (story.cause or "").endswith(how)
+
+
+@pytest.mark.parametrize("status", [302, 407])
+def test_who_did_not_answer_is_who_was_tried_last(status: int) -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite, status), at_s=1)]
+    told += [scene.carrier(request(cseq=2), at_s=2)]
+    ended = scene.tell(DeadlineReached(), at_s=100)
+    story = story_of(*told, ended)
+    assert story.cause == "sosgate let every message pass; the called side never answered"
+    assert story.mend == "nothing in the policy: ask who runs 198.51.100.10 why it did not answer"
+    assert "left without an answer" in ended.alarms[0].alarm.message
+    assert ended.calls[0].final_status is None
+
+
+def test_of_several_attempts_the_one_that_was_hurt_is_told() -> None:
+    """A text session: one Call-ID, a MESSAGE each minute."""
+    scene = Scene(policy(dropping("sip.CSeq.seq == 2")))
+    told = []
+    for number in (1, 2, 3):
+        text = request("MESSAGE", "urn:service:sos", cseq=number)
+        told.append(scene.carrier(text, at_s=60 * number))
+        if number != 2:
+            told.append(scene.psap(response(text), at_s=60 * number + 1))
+    story = story_of(*told)
+    assert (story.outcome, story.problem) == ("blocked", "InitialTrafficBlocked")
+    assert "MESSAGE urn:service:sos pass: drop by rule" in (story.cause or "")
+
+
+def test_an_answer_is_told_with_what_it_answers() -> None:
+    scene = Scene(policy(ALL))
+    invite, bye = request(), request("BYE", to_tag="psap", cseq=2)
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1)]
+    told += [scene.carrier(bye, at_s=2), scene.psap(response(bye), at_s=2.1)]
+    assert [step.message for step in story_of(*told).steps][1::2] == ["200 OK", "200 OK (BYE)"]
+
+
+def test_what_could_not_be_sent_on_is_told_with_what_that_means() -> None:
+    scene = Scene(policy(ALL))
+    bye = request("BYE", to_tag="psap", cseq=2)
+    told = [scene.carrier(request()), scene.psap(response(request()), at_s=1), scene.carrier(bye, at_s=2)]
+    told.append(scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, bye), "Network is unreachable"), at_s=2.1))
+    assert story_of(*told).cause == (
+        "sosgate let BYE sip:911@198.51.100.10 pass, and it could not be sent on (reason forward_failed); without it "
+        "the other side goes on with a call that is over"
+    )

@@ -1,0 +1,95 @@
+"""What the loss of each kind of message means for the two ends."""
+
+import pytest
+
+from tests.messages import request, response
+from tests.replay.told import story_of
+from tests.scene import Scene, policy
+
+ALL = "  - {name: all, action: allow}"
+
+
+@pytest.mark.parametrize(
+    ("condition", "consequence"),
+    [
+        ('sip.Method == "CANCEL"', "the called side goes on ringing for a caller who has hung up"),
+        ('sip.Method == "INFO"', "does not learn what it says (a dialled digit, a location); the call goes on"),
+        ('sip.Method == "UPDATE"', "a session timer may end the call"),
+        ('sip.Method == "INVITE" and sip.to.tag', "a hold, a change of media or a session refresh did not happen"),
+        ('sip.Method == "REFER"', "the call is not transferred"),
+        ("sip.Status-Code == 100", "goes on sending the INVITE"),
+        ("sip.Status-Code == 180", "the caller hears no ringing and may hang up"),
+        ("sip.Status-Code == 183", "hears nothing before the answer"),
+        ('sip.Status-Code == 200 and sip.CSeq.method == "INVITE"', "the called side ends the call after 32 seconds"),
+        ('sip.Status-Code == 200 and sip.CSeq.method == "BYE"', "sends it again and gives up"),
+        ("sip.Status-Code == 302", "where else to try"),
+        ("sip.Status-Code == 486", "does not learn that the call was refused"),
+    ],
+)
+@pytest.mark.parametrize("uri", ["sip:911@198.51.100.10", "sip:6175550199@198.51.100.10"])
+def test_each_lost_message_names_what_the_two_ends_then_experience(condition: str, consequence: str, uri: str) -> None:
+    scene = Scene(policy(f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"))
+    invite, again = request(uri=uri, branch="z9hG4bK-i"), request(uri=uri, to_tag="psap", cseq=2)
+    bye = request("BYE", to_tag="psap", cseq=9)
+    answers = [response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)]
+    told = [
+        *(scene.carrier(invite), *(scene.psap(each, at_s=1) for each in answers)),
+        scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=2),
+        *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in ("INFO", "UPDATE", "REFER")),
+        *(scene.carrier(again, at_s=4), scene.carrier(bye, at_s=5), scene.psap(response(bye), at_s=6)),
+    ]
+    story = story_of(*told)
+    assert story.cause is not None
+    assert story.cause.startswith("sosgate did not let ")
+    assert "lossy" in story.cause
+    assert consequence in story.cause.partition("; ")[2]
+
+
+@pytest.mark.parametrize(
+    ("condition", "consequence"),
+    [
+        ("sip.Status-Code == 180", "a call that insists on PRACK (100rel) fails after 32 seconds"),
+        ("sip.Status-Code == 401", "does not learn that credentials are asked for"),
+        ("sip.Status-Code == 487", "does not learn that the call is given up"),
+    ],
+)
+def test_each_answer_to_the_invite_of_a_call_is_missed_in_its_own_way(condition: str, consequence: str) -> None:
+    scene = Scene(policy(f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"))
+    invite = request()
+    told = [scene.carrier(invite), *(scene.psap(response(invite, status), at_s=1) for status in (180, 401, 487))]
+    assert consequence in (story_of(*told).cause or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "consequence"),
+    [
+        (200, "does not know that the other agreed, which ends the call after 32 seconds"),
+        (488, "gets no answer, and may end the call after 32 seconds"),
+        (491, "gets no answer, and may end the call after 32 seconds"),
+    ],
+)
+def test_a_lost_answer_to_a_reinvite_is_not_told_as_one_to_the_call(status: int, consequence: str) -> None:
+    scene = Scene(policy(f"  - {{name: lossy, when: 'sip.CSeq.seq == 2 and sip.Status-Code', action: drop}}\n{ALL}"))
+    invite, again = request(), request(to_tag="psap", cseq=2)
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1), scene.carrier(again, at_s=5)]
+    assert consequence in (story_of(*told, scene.psap(response(again, status), at_s=6)).cause or "")
+
+
+@pytest.mark.parametrize(
+    ("action", "means"), [("drop", "missed only if that one was lost"), ("reject", "that it failed")]
+)
+def test_a_lost_copy_is_told_as_one(action: str, means: str) -> None:
+    scene = Scene(policy(f"  - {{name: cap, limit: {{rate: 1/1s}}, action: {action}}}\n{ALL}"))
+    told = [scene.carrier(request()), scene.carrier(request(), at_s=0.5)]
+    cause = story_of(*told).cause or ""
+    assert "a copy of it had passed before" in cause
+    assert means in cause
+
+
+def test_the_lost_ack_of_an_ordinary_refusal_is_no_great_matter() -> None:
+    scene = Scene(policy("  - {name: no-ack, when: 'sip.Method == \"ACK\"', action: drop}\n" + ALL))
+    uri, branch = "sip:6175550199@h", "z9hG4bK-i"
+    invite = request(uri=uri, branch=branch)
+    told = [scene.carrier(invite), scene.psap(response(invite, 486), at_s=1)]
+    told.append(scene.carrier(request("ACK", uri, to_tag="psap", branch=branch), at_s=1.1))
+    assert (story_of(*told).cause or "").endswith("repeats its refusal for 32 seconds; nothing else is lost")

@@ -292,7 +292,7 @@ class PacketDecoder(ABC):
         tcp = None
         if start is not None:
             protocol, start = _behind_authentication(protocol, data, start, len(data))
-        if start is not None and protocol in _TRANSPORTS and start + 8 <= len(data):
+        if start is not None and protocol in _TRANSPORTS and start + 4 <= len(data):
             src_port, dst_port = _PORTS(data, start)
             transport = _TRANSPORTS[protocol]
             if transport == "UDP":

@@ -1,9 +1,9 @@
 """Link layers: from the first byte of a frame to the IP packet inside.
 
-Link types (LINKTYPE_ values): Ethernet, Linux cooked v1 and v2 (``tcpdump -i any``), BSD null and loopback, raw IP, PPP
-and HDLC, Wi-Fi (IEEE 802.11, also behind radiotap), nflog, Apple's PKTAP. Behind them any stack of VLAN tags (IEEE
-802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032) and LLC/SNAP (RFC 1042). A link type is added by one entry of
-``_LINKS``.
+Link types (LINKTYPE_ values): Ethernet (also Juniper's), Linux cooked v1 and v2 (``tcpdump -i any``), BSD null and
+loopback, raw IP, PPP and HDLC, Wi-Fi (IEEE 802.11, also behind radiotap or PPI), nflog, BSD's pflog and enc, Apple's
+PKTAP. Behind them any stack of VLAN tags (IEEE 802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032), LLC/SNAP (RFC
+1042) and frames in frames (IEEE 802.1ah, FabricPath). A link type is added by one entry of ``_LINKS``.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,23 @@ from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
 NULL, ETHERNET, PPP, RAW, LOOP, IPV4, IPV6 = 0, 1, 9, 101, 108, 228, 229
 _BSD_RAW, _OPENBSD_RAW = 12, 14  # DLT_RAW as some systems wrote it into files
 _PPP_HDLC, _PPP_ETHER, _C_HDLC = 50, 51, 104
-_IEEE802_11, _RADIOTAP, _NFLOG, _USER2, _PKTAP = 105, 127, 239, 149, 258
+_IEEE802_11, _RADIOTAP, _PPI, _NFLOG, _USER2, _PKTAP = 105, 127, 192, 239, 149, 258
+_ENC, _PFLOG, _JUNIPER_ETHERNET, MPLS = 109, 117, 178, 219
 
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 ETHERTYPE_BRIDGED = 0x6558  # a whole Ethernet frame (RFC 1701)
+ETHERTYPE_MPLS = 0x8847
 NOT_IP, SHORT, UNKNOWN_LINK = 0, -1, -2
 """Instead of an Ethernet type: no IP packet inside; the frame ends inside its link header; no reader for its link."""
 
 _VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
-_MPLS = frozenset({0x8847, 0x8848})
+_MPLS = frozenset({ETHERTYPE_MPLS, 0x8848})
+# Behind so many bytes a whole frame follows: FabricPath's tag, the service tag of IEEE 802.1ah (MAC in MAC).
+_BRIDGED = {ETHERTYPE_BRIDGED: 0, 0x8903: 2, 0x88E7: 4}
 _PPPOE_SESSION = 0x8864
 _LARGEST_LENGTH = 1500  # IEEE 802.3: up to here the field is a length, and LLC follows
 _SNAP = b"\xaa\xaa\x03\0\0\0"
+_C_HDLC_ADDRESSES = (b"\x0f\0", b"\x8f\0")
 _PPP_PROTOCOLS = {0x21: ETHERTYPE_IPV4, 0x57: ETHERTYPE_IPV6, 0x281: 0x8847, 0x283: 0x8848}
 # AF_INET6 as FreeBSD, macOS, NetBSD/OpenBSD and Linux number it.
 _BSD_FAMILIES = {2: ETHERTYPE_IPV4} | dict.fromkeys((10, 24, 28, 30), ETHERTYPE_IPV6)
@@ -61,8 +66,8 @@ def _next_header(protocol: int, data: bytes, offset: int) -> _Found:
         return _mpls(data, offset)
     if protocol == _PPPOE_SESSION:
         return _ppp_protocol(data, offset + 6)
-    if protocol == ETHERTYPE_BRIDGED:
-        return (_u16(data, offset + 12)[0], offset + 14) if len(data) >= offset + 14 else (SHORT, 0)
+    if protocol in _BRIDGED:
+        return _ethernet(data, offset + _BRIDGED[protocol])
     if protocol <= _LARGEST_LENGTH:
         return _llc(data, offset)
     return NOT_IP, 0
@@ -88,8 +93,8 @@ def _llc(data: bytes, offset: int) -> _Found:
     return (_u16(data, offset + 6)[0], offset + 8) if len(data) >= offset + 8 else (SHORT, 0)
 
 
-def _ethernet(data: bytes) -> _Found:
-    return (_u16(data, 12)[0], 14) if len(data) >= 14 else (SHORT, 0)
+def _ethernet(data: bytes, offset: int = 0) -> _Found:
+    return (_u16(data, offset + 12)[0], offset + 14) if len(data) >= offset + 14 else (SHORT, 0)
 
 
 def _linux_sll(data: bytes) -> _Found:
@@ -100,12 +105,25 @@ def _linux_sll2(data: bytes) -> _Found:
     return (_u16(data, 0)[0], 20) if len(data) >= 20 else (SHORT, 0)
 
 
-def _null(data: bytes) -> _Found:
+def _null(data: bytes, header_bytes: int = 4) -> _Found:
     """The address family in the byte order of whoever captured."""
-    if len(data) < 4:
+    if len(data) < header_bytes:
         return SHORT, 0
     family: int = min(_u32(data)[0], _u32_little(data)[0])
-    return _BSD_FAMILIES.get(family, NOT_IP), 4
+    return _BSD_FAMILIES.get(family, NOT_IP), header_bytes
+
+
+def _enc(data: bytes) -> _Found:
+    """IPsec inside out, as OpenBSD and FreeBSD show it: family, security parameters index, flags."""
+    return _null(data, 12)
+
+
+def _pflog(data: bytes) -> _Found:
+    """OpenBSD's packet filter: the header's length without its padding, then the address family."""
+    header_bytes = data[0] + 3 & ~3 if data else 0
+    if len(data) < max(header_bytes, 4):
+        return SHORT, 0
+    return _BSD_FAMILIES.get(data[1], NOT_IP), header_bytes
 
 
 def _raw(data: bytes) -> _Found:
@@ -115,6 +133,9 @@ def _raw(data: bytes) -> _Found:
 
 
 def _ppp(data: bytes) -> _Found:
+    """PPP in HDLC's framing or none, or Cisco's HDLC, which LINKTYPE_PPP_HDLC may be as well."""
+    if data[:2] in _C_HDLC_ADDRESSES:
+        return _c_hdlc(data)
     return _ppp_protocol(data, 2 if data[:2] == b"\xff\x03" else 0)
 
 
@@ -172,11 +193,34 @@ def _pktap(data: bytes) -> _Found:
     """Apple's header names the link type behind it."""
     if len(data) < 12:
         return SHORT, 0
-    header_bytes, inner = _u32_little(data)[0], _u32_little(data, 8)[0]
-    if header_bytes < 12 or inner in (_PKTAP, _USER2) or inner not in _LINKS:
+    return _named_link(data, _u32_little(data)[0], _u32_little(data, 8)[0])
+
+
+def _ppi(data: bytes) -> _Found:
+    """CACE's header in front of Wi-Fi, mostly, names the link type behind it."""
+    if len(data) < 8:
+        return SHORT, 0
+    return _named_link(data, _u16_little(data, 2)[0], _u32_little(data, 4)[0])
+
+
+def _named_link(data: bytes, header_bytes: int, inner: int) -> _Found:
+    if header_bytes < 8 or inner in (_PKTAP, _USER2, _PPI) or inner not in _LINKS:
         return NOT_IP, 0
     protocol, offset = _LINKS[inner](data[header_bytes:])
     return protocol, offset + header_bytes
+
+
+def _juniper_ethernet(data: bytes) -> _Found:
+    """Juniper's magic number and flags, perhaps extensions, then a frame, or 4 bytes and the packet without one."""
+    if len(data) < 6:
+        return SHORT, 0
+    if data[:3] != b"MGC":
+        return NOT_IP, 0
+    offset = 6 + _u16(data, 4)[0] if data[3] & 0x80 else 4
+    if not data[3] & 0x02:
+        return _ethernet(data, offset)
+    protocol, _ = _raw(data[offset + 4 :])
+    return protocol, offset + 4
 
 
 _LINKS: dict[int, _Reader] = {
@@ -193,6 +237,11 @@ _LINKS: dict[int, _Reader] = {
     LOOP: _null,
     LINUX_SLL: _linux_sll,
     _RADIOTAP: _radiotap,
+    _ENC: _enc,
+    _PFLOG: _pflog,
+    _PPI: _ppi,
+    _JUNIPER_ETHERNET: _juniper_ethernet,
+    MPLS: lambda data: _mpls(data, 0),
     _USER2: _pktap,
     IPV4: _raw,
     IPV6: _raw,

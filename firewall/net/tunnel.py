@@ -1,19 +1,30 @@
 """Packets inside packets: tunnels, and the mirrors that switches and routers send to a capture machine.
 
-IP in IP (RFC 2003, 2473, 4213), GRE (RFC 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III
-(draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet
+IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE
+(RFC 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet
 that an ICMP error quotes (RFC 792, RFC 4443).
 """
 
 from struct import Struct
 from typing import NamedTuple
 
-from firewall.net.link import ETHERNET, ETHERTYPE_BRIDGED, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PPP, RAW
+from firewall.net.link import (
+    ETHERNET,
+    ETHERTYPE_BRIDGED,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    ETHERTYPE_MPLS,
+    MPLS,
+    PPP,
+    RAW,
+)
 
 MAX_TUNNELS = 8
 """How many packets may stand one inside the other: no real capture has more than four."""
 
-_IPV4_IN_IP, _IPV6_IN_IP, _GRE = 4, 41, 47
+_GRE = 47
+# Of an IP packet's payload by protocol: the link type, and the bytes in front of it.
+_IN_IP = {4: (RAW, 0), 41: (RAW, 0), 97: (ETHERNET, 2), 137: (MPLS, 0), 143: (ETHERNET, 0)}
 _ICMP, _ICMPV6 = 1, 58
 # Destination unreachable, source quench, redirect, time exceeded, parameter problem; of ICMPv6 all errors there are.
 _ICMP_ERRORS, _ICMPV6_ERRORS = frozenset({3, 4, 5, 11, 12}), frozenset({1, 2, 3, 4})
@@ -23,8 +34,8 @@ _VXLAN_PORT, _GENEVE_PORT, _GTP_U_PORT = 4789, 6081, 2152
 UDP_TUNNEL_PORTS = frozenset({_VXLAN_PORT, _GENEVE_PORT, _GTP_U_PORT})
 
 _GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
-_GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET}
-_ERSPAN_II, _ERSPAN_III, _GRE_PPP, _MPLS = 0x88BE, 0x22EB, 0x880B, 0x8847
+_GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET, ETHERTYPE_MPLS: MPLS}
+_ERSPAN_II, _ERSPAN_III, _GRE_PPP = 0x88BE, 0x22EB, 0x880B
 _GTP_G_PDU = 0xFF
 
 _u16 = Struct(">H").unpack_from
@@ -39,8 +50,9 @@ class Inside(NamedTuple):
 
 def inside_ip(protocol: int, data: bytes, start: int, end: int) -> Inside | None:
     """Return what an IP packet of some protocol carries between ``start`` and ``end``, None when it is no packet."""
-    if protocol in (_IPV4_IN_IP, _IPV6_IN_IP):
-        return Inside(RAW, start)
+    if protocol in _IN_IP:
+        link_type, header_bytes = _IN_IP[protocol]
+        return Inside(link_type, start + header_bytes)
     if protocol == _GRE:
         return _inside_gre(data, start, end)
     return None

@@ -122,6 +122,14 @@ def test_a_frame_cut_by_the_snapshot_length_is_a_loss_wherever_it_is_cut(
     assert packet in frame
 
 
+@pytest.mark.parametrize("protocol", [6, 17])
+def test_a_frame_cut_behind_its_ports_has_them(protocol: int) -> None:
+    frame = ethernet(ipv4(udp(bytes(20), 5062, 5060), protocol=protocol))
+    decoded = FrameDecoder().decode(record(frame[:38], original=len(frame)))
+    assert isinstance(decoded, Undecoded)
+    assert (decoded.datagram.src_port, decoded.datagram.dst_port, decoded.datagram.payload) == (5062, 5060, b"")
+
+
 @given(
     st.sampled_from([0, 1, 12, 101, 108, 113, 228, 229, 276, 105, -1]), st.binary(max_size=120), st.integers(0, 2000)
 )

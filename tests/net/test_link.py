@@ -38,6 +38,15 @@ FRAMES = {
     "Wi-Fi with quality of service": (105, bytes(Dot11(type=2, subtype=8) / Dot11QoS() / IN_SNAP)),
     "Wi-Fi behind radiotap": (127, bytes(RadioTap() / Dot11(type=2, subtype=0) / IN_SNAP)),
     "nflog": (239, NFLOG),
+    "Cisco HDLC in a capture of PPP": (9, b"\x0f\0\x08\0" + PACKET),
+    "Cisco HDLC in one of PPP in HDLC framing": (50, b"\x8f\0\x08\0" + PACKET),
+    "FabricPath": (1, ethernet(b"\x40\x20" + ethernet(PACKET, tags=(0x8100,)), ethertype=0x8903)),
+    "MAC in MAC": (1, ethernet(b"\0\0\x10\x92" + ethernet(PACKET), ethertype=0x88E7)),
+    "IPsec inside out": (109, struct.pack("<III", 2, 7, 0) + PACKET),
+    "OpenBSD's packet filter": (117, b"\x3d\x02\0\0em0" + bytes(57) + PACKET),
+    "PPI": (192, struct.pack("<BBHI", 0, 0, 8, 1) + ethernet(PACKET)),
+    "Juniper's": (178, b"MGC\x81" + struct.pack(">H", 6) + b"\x02\x01\x0e\x03\x02\x01" + ethernet(PACKET)),
+    "Juniper's without a frame": (178, b"MGC\x02\x02\0\0\0" + PACKET),
 }
 
 
@@ -83,7 +92,10 @@ def test_a_frame_cut_in_its_headers_is_short_or_no_ip(link_type: int, frame: byt
         assert ip_packet(link_type, frame[:size])[0] in (SHORT, NOT_IP)
 
 
-@given(st.sampled_from([0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 113, 127, 149, 239, 258, 276]), st.binary(max_size=90))
+LINKS = [0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 109, 113, 117, 127, 149, 178, 192, 219, 239, 258, 276]
+
+
+@given(st.sampled_from(LINKS), st.binary(max_size=90))
 def test_any_bytes_give_a_place_inside_them_or_none(link_type: int, data: bytes) -> None:
     protocol, start = ip_packet(link_type, data)
     assert protocol in (ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP, SHORT)

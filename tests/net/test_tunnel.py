@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scapy.contrib.erspan import ERSPAN_II, ERSPAN_III
 from scapy.contrib.geneve import GENEVE
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
+from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import GRE, ICMP, IP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Dot1Q, Ether
@@ -52,6 +53,10 @@ TUNNELS: dict[str, Scapy] = {
     / GTP_U_Header(teid=1, E=1, next_ex=0x85)
     / GTPPDUSessionContainer(type=0, QFI=1)
     / INNER,
+    "MPLS in GRE": AROUND / GRE(proto=0x8847) / MPLS(label=16, s=1, ttl=64) / INNER,
+    "MPLS in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=137) / MPLS(label=16, s=1, ttl=64) / INNER6,
+    "Ethernet in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=97) / Raw(b"\x30\0" + bytes(FRAME)),
+    "Ethernet in IPv6": IPv6(src="2001:db8:9::1", dst="2001:db8:9::2", nh=143) / Raw(bytes(FRAME)),
     "VXLAN in GRE": AROUND / GRE() / AROUND / UDP(dport=4789) / VXLAN(vni=7) / FRAME,
 }
 

@@ -13,7 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, next_state, trigger_of
-from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
+from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -30,7 +30,6 @@ DIALOG_NS = 24 * 3600 * SECOND_NS
 _MAX_TRANSACTIONS = 64  # per call: the oldest is forgotten; long subscriptions refresh for ever
 _MAX_DIALOGS = 64  # per call: forks and forged To tags alike
 _RINGING: frozenset[TransactionState] = frozenset({"proceeding"})
-_UNANSWERED: frozenset[TransactionState] = frozenset({"trying", "proceeding"})
 _SESSION_EXPIRES = re.compile(r"\s*(\d{1,7})", re.ASCII)
 
 Follows = Literal["response", "in_dialog", "cancel", "reject_ack"]
@@ -109,9 +108,11 @@ class Call:
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message has a tag or a transaction of this call: an invented Call-ID inherits nothing."""
-        if message.from_tag in self.tags or message.to_tag in self.tags:
-            return True
-        return message.transaction_id in self.transactions
+        return self.has_tag_of(message) or message.transaction_id in self.transactions
+
+    def has_tag_of(self, message: Message) -> bool:
+        """Tell whether a message has a tag of this call."""
+        return message.from_tag in self.tags or message.to_tag in self.tags
 
     def misses(self, message: Message | None) -> bool:
         """Tell whether the loss of a message harms this call, as nearly every one does.
@@ -179,7 +180,7 @@ class Call:
 
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
-        return self._is_inviting(_UNANSWERED)
+        return self._is_inviting(UNANSWERED)
 
     def _is_inviting(self, states: frozenset[TransactionState]) -> bool:
         for transaction in self.transactions.values():
@@ -201,12 +202,16 @@ class Call:
             return
         self.transactions[identifier] = Transaction(request.method, state)
         if len(self.transactions) > _MAX_TRANSACTIONS:
-            del self.transactions[next(iter(self.transactions))]
+            # An INVITE that rings is waited for longer than anything that may come meanwhile.
+            others = (key for key, each in self.transactions.items() if not each.is_ringing)
+            del self.transactions[next(others, next(iter(self.transactions)))]
 
     def _move_dialogs(self, message: Message, trigger: Trigger) -> None:
         identifier = self._dialog_of(message)
         if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
+            if state == "confirmed" and identifier not in self.dialogs and len(self.dialogs) >= _MAX_DIALOGS:
+                self._forget_a_dialog()
             if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
                 self.dialogs[identifier] = state
                 self.tags.update(identifier)
@@ -218,6 +223,13 @@ class Call:
             for early, transaction in self.forks.items():
                 if transaction == failed and self.dialogs[early] == "early":
                     self.dialogs[early] = "terminated"
+
+    def _forget_a_dialog(self) -> None:
+        """Make room for the fork that answers: those that only rang are over then (RFC 3261 §13.2.2.4)."""
+        others = (dialog for dialog, state in self.dialogs.items() if state != "confirmed")
+        dialog = next(others, next(iter(self.dialogs)))
+        del self.dialogs[dialog]
+        self.forks.pop(dialog, None)
 
     def _dialog_of(self, message: Message) -> DialogId | None:
         """Return the dialog that a message names, also where its receiver has no tag to be named by."""

@@ -82,7 +82,7 @@ class Media:
         cause: Cause = "renegotiated"
         if message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
-            changed = negotiation.note(message, source, target)
+            changed = negotiation.note(message, source, target, is_strange=not call.has_tag_of(message))
         if len(negotiation.sessions) > 1 or negotiation.ringing:
             changed |= negotiation.note_ringing(call.dialogs)
         if "terminated" in call.dialogs.values():

@@ -33,6 +33,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
 
     ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
+    ``is_strange``: nothing but the Call-ID says that it is of this call.
     """
 
     description: SessionDescription
@@ -41,6 +42,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     number: int
     is_final: bool = False
     cseq: int | None = None
+    is_strange: bool = False
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
@@ -65,12 +67,16 @@ class Negotiation(msgspec.Struct, eq=False):
     made: int = 0
     ringing: frozenset[DialogId] = frozenset()
 
-    def note(self, message: Message, by: Party, to: Party) -> bool:
+    def note(self, message: Message, by: Party, to: Party, *, is_strange: bool = False) -> bool:
         """Take note of a message that was let through; tell whether offers or sessions changed by it."""
-        description = description_of(message)
+        description, made = description_of(message), self.made
         if isinstance(message, Request):
-            return description is not None and self._request(message, description, by, to)
-        return self._response(message, description, by, to)
+            changed = description is not None and self._request(message, description, by, to)
+        else:
+            changed = self._response(message, description, by, to)
+        if self.made != made:
+            self._bound_offers(is_strange=is_strange)
+        return changed
 
     def note_ringing(self, dialogs: Mapping[DialogId, DialogState]) -> bool:
         """Take note of which forks only ring; tell whether that changed."""
@@ -89,7 +95,7 @@ class Negotiation(msgspec.Struct, eq=False):
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
-            return self._answered(dialog, late, description, by)
+            return self._answered(dialog, late, description, by, is_final=request.method == "ACK")
         if request.method not in _OFFERING_METHODS:
             return False
         key = _key(request)
@@ -106,7 +112,7 @@ class Negotiation(msgspec.Struct, eq=False):
                 return not offer.is_final and self._refused(key, offer)
             changed = False
             if description is not None and dialog is not None and status > 100:
-                changed = self._answered(dialog, offer, description, by)
+                changed = self._answered(dialog, offer, description, by, is_final=status >= 200)
             # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
             if status >= 200 and not offer.is_final and dialog in self.sessions:
                 self.offers[key] = replace(offer, is_final=True)
@@ -127,8 +133,15 @@ class Negotiation(msgspec.Struct, eq=False):
     def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party, cseq: int | None) -> None:
         self.made += 1
         self.offers[key] = Offer(description, by, to, self.made, cseq=cseq)
+
+    def _bound_offers(self, *, is_strange: bool) -> None:
+        """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID."""
+        if is_strange:
+            newest = next(reversed(self.offers))
+            self.offers[newest] = replace(self.offers[newest], is_strange=True)
         if len(self.offers) > _MAX_OFFERS:
-            del self.offers[next(iter(self.offers))]
+            strange = (key for key, offer in self.offers.items() if offer.is_strange)
+            del self.offers[next(strange, next(iter(self.offers)))]
 
     def _refused(self, key: OfferKey, offer: Offer) -> bool:
         """Forget an offer, and what a provisional response answered to it: all stays as it was (RFC 3261 §14.1)."""
@@ -138,7 +151,9 @@ class Negotiation(msgspec.Struct, eq=False):
                 self.sessions[dialog] = session.before
         return True
 
-    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party) -> bool:
+    def _answered(
+        self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party, *, is_final: bool
+    ) -> bool:
         known = self.sessions.get(dialog)
         if known is not None and (
             # The 2xx may say again what a 1xx said, after an UPDATE has changed it (RFC 6337 §3.1.1).
@@ -146,7 +161,9 @@ class Negotiation(msgspec.Struct, eq=False):
         ):
             return False
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
-            return False
+            if not is_final:
+                return False
+            del self.sessions[next(iter(self.sessions))]  # the early media of a fork that did not answer
         if known is None:
             self.sessions[dialog] = Session(offer, answer, by)
         elif known.offer.number == offer.number:

@@ -25,6 +25,7 @@ NON_INVITE_TRANSITIONS: dict[tuple[TransactionState, TransactionTrigger], Transa
     ("trying", "failure"): "completed",
     ("proceeding", "failure"): "completed",
 }
+UNANSWERED: frozenset[TransactionState] = frozenset({"trying", "proceeding"})
 _FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confirmed"})
 
 
@@ -43,6 +44,11 @@ class Transaction(msgspec.Struct):
     def is_refused(self) -> bool:
         """Whether its INVITE got a final response that is no success: an ACK of the same transaction ends it."""
         return self.state in ("completed", "confirmed") and self.method == "INVITE"
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether it is an INVITE that is still to be answered."""
+        return self.method == "INVITE" and self.state in UNANSWERED
 
     def is_repeated_by(self, message: Message) -> bool:
         """Tell whether a message only says again what this transaction heard before (RFC 3261 §17.1.1.2)."""

@@ -235,3 +235,16 @@ def test_an_answer_to_nothing_that_was_asked_changes_no_call() -> None:
     assert call.dialogs == ("confirmed",)
     scene.tell(DeadlineReached(), at_s=3600)
     assert scene.carrier(request("BYE", uri="sip:h", to_tag="psap", cseq=2), at_s=3601).decision.emergency is not None
+
+
+def test_the_one_that_answers_finds_a_place_however_many_phones_ring() -> None:
+    """A queue that rings all its call takers: each is a fork, and each ringing may be acknowledged (RFC 3262)."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    invite = request(uri="sip:6175550199@h")
+    scene.carrier(invite)
+    for fork in range(100):
+        scene.psap(response(invite, 180, to_tag=f"fork-{fork}"), at_s=1)
+        scene.carrier(request("PRACK", "sip:h", to_tag=f"fork-{fork}", cseq=2 + fork), at_s=1)
+    assert scene.psap(response(invite, to_tag="fork-99"), at_s=2).reason == "response"
+    assert scene.carrier(request("ACK", "sip:h", to_tag="fork-99"), at_s=3).reason == "in_dialog"
+    assert scene.psap(request("BYE", "sip:h", from_tag="fork-99", to_tag="caller"), at_s=4).reason == "in_dialog"

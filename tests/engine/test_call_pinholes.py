@@ -408,3 +408,26 @@ def test_a_caller_without_a_tag_is_heard_until_either_side_hangs_up() -> None:
     )
     scene.stops(at_s=60)
     assert scene.open == {}
+
+
+def test_offers_of_strangers_with_the_same_call_id_take_no_media_from_a_call() -> None:
+    scene = MediaScene()
+    first = invite(uri="urn:service:sos")
+    scene.carrier(first)
+    for number in range(40):
+        forged = invite(sdp("192.0.2.66", "audio 5000 RTP/AVP 0"), from_tag=f"evil-{number}", cseq=100 + number)
+        scene.carrier(forged, at_s=1)
+    scene.psap(answer(first), at_s=2)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+def test_the_one_that_answers_is_heard_however_many_forks_had_early_media() -> None:
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    for fork in range(40):
+        early = sdp("198.51.100.77", f"audio {42000 + 2 * fork} RTP/AVP 0")
+        scene.psap(answer(first, early, status=183, to_tag=f"fork-{fork}"), at_s=1)
+    scene.psap(answer(first, to_tag="fork-39"), at_s=2)
+    scene.stops(at_s=60)
+    assert (scene.to(CALLED), (CALLED[0], "allow") in scene.to(CALLER)) == (FROM_CALLER, True)

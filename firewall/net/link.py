@@ -2,8 +2,8 @@
 
 Link types (LINKTYPE_ values): Ethernet (also Juniper's), Linux cooked v1 and v2 (``tcpdump -i any``), BSD null and
 loopback, raw IP, PPP and HDLC, Wi-Fi (IEEE 802.11, also behind radiotap or PPI), nflog, BSD's pflog and enc, Apple's
-PKTAP. Behind them any stack of VLAN tags (IEEE 802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032), LLC/SNAP (RFC
-1042) and frames in frames (IEEE 802.1ah, FabricPath). A link type is added by one entry of ``_LINKS``.
+PKTAP. Behind them any stack of VLAN tags (IEEE 802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032), LLC/SNAP
+(RFC 1042) and frames in frames (IEEE 802.1ah, FabricPath). A link type is added by one entry of ``_LINKS``.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Packets inside packets: tunnels, and the mirrors that switches and routers send to a capture machine.
 
-IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE
-(RFC 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet
-that an ICMP error quotes (RFC 792, RFC 4443).
+IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE (RFC
+2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC
+7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet that an ICMP error quotes (RFC 792, RFC 4443).
 """
 
 from struct import Struct

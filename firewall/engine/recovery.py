@@ -23,7 +23,7 @@ from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.cseq import read_cseq
 from firewall.sip.media_endpoint import Formats
-from firewall.sip.message import NO_TAG, DialogId, TransactionId
+from firewall.sip.message import NO_TAG, DialogId, TransactionId, transaction_name
 from firewall.sip.sdp import Direction
 
 
@@ -172,7 +172,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         call.refers.append((sip.refer_to, call.last_ns))
     number, cseq_method = read_cseq(sip.cseq or "")
     if number is not None and cseq_method == "INVITE":
-        _note_invite(call, (number, cseq_method, sip.via_branch or ""), sip)
+        _note_invite(call, (number, cseq_method, transaction_name(sip.via_branch, dialog.from_tag)), sip)
     tags = [tag for tag in (dialog.from_tag, dialog.to_tag) if tag is not None]
     if not call.tags:
         call.tags.update(tags)
@@ -214,7 +214,8 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     else:
         attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
         if sip.method == attempt.method and is_first and number.isdigit():
-            attempt.tried, attempt.tried_ns = (int(number), sip.method, sip.via_branch or ""), at_ns
+            name = transaction_name(sip.via_branch, dialog.from_tag)
+            attempt.tried, attempt.tried_ns = (int(number), sip.method, name), at_ns
     attempt.answer_due_ns, attempt.is_recovered = None, True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 

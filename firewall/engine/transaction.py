@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from firewall.sip.message import Message, Request, TransactionId
+from firewall.sip.message import Message, Request, TransactionId, transaction_name
 
 TransactionState = Literal["trying", "proceeding", "accepted", "completed", "confirmed", "rejected"]
 TransactionTrigger = Literal["provisional", "success", "failure", "ack"]
@@ -83,4 +83,4 @@ def own_transaction_id(request: Request) -> TransactionId | None:
         return request.transaction_id if request.method != "ACK" else None
     if request.cseq_number is None or request.cseq_method is None:
         return None
-    return request.cseq_number, request.cseq_method, request.via_branch or ""
+    return request.cseq_number, request.cseq_method, transaction_name(request.via_branch, request.from_tag)

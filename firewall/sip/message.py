@@ -31,7 +31,9 @@ DialogId = tuple[str, str]
 """Both tags, sorted: the same whichever side sends (RFC 3261 §12)."""
 
 TransactionId = tuple[int, str, str]
-"""CSeq number, method, branch ("" without one) (RFC 3261 §17.1.3)."""
+"""CSeq number, method, and ``transaction_name`` (RFC 3261 §17.1.3)."""
+
+_MAGIC_COOKIE = "z9hG4bK"
 
 
 class _Message:
@@ -124,7 +126,10 @@ class _Message:
             self.dialog_id = (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
         self.via_branch = branch = branch_of(first.get("via", ""))
         self.cseq_number, self.cseq_method = number, method = read_cseq(first.get("cseq", ""))
-        self.transaction_id = None if number is None or method is None else (number, method, branch or "")
+        if number is None or method is None:
+            self.transaction_id = None
+        else:
+            self.transaction_id = number, method, transaction_name(branch, from_tag)
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -261,6 +266,16 @@ class Response(_Message):
 
 
 Message = Request | Response
+
+
+def transaction_name(branch: str | None, from_tag: str | None) -> str:
+    """Return the branch of a transaction; where it is not unique for want of the magic cookie, the From tag beside it.
+
+    RFC 3261 §17.2.3: who sends no such branch is a RFC 2543 element, whose transactions are told by their tags too.
+    """
+    if branch is not None and branch.startswith(_MAGIC_COOKIE) and branch != _MAGIC_COOKIE:
+        return branch
+    return f"{branch or ''};{from_tag or ''}"
 
 
 class _LastRead:

@@ -1,5 +1,7 @@
 """Pinholes of calls: what is opened when, for whom, and how long."""
 
+import re
+
 import pytest
 
 from firewall.engine.events import (
@@ -431,3 +433,18 @@ def test_the_one_that_answers_is_heard_however_many_forks_had_early_media() -> N
     scene.psap(answer(first, to_tag="fork-39"), at_s=2)
     scene.stops(at_s=60)
     assert (scene.to(CALLED), (CALLED[0], "allow") in scene.to(CALLER)) == (FROM_CALLER, True)
+
+
+def test_a_call_that_ended_takes_no_media_from_the_next_with_the_same_call_id_and_no_branch() -> None:
+    scene = MediaScene()
+
+    def without_branch(raw: bytes) -> bytes:
+        return re.sub(rb";branch=[^;\r]*", b"", raw)
+
+    earlier, later = (without_branch(invite(from_tag=tag)) for tag in ("earlier", "later"))
+    scene.carrier(earlier)
+    scene.psap(answer(earlier, to_tag="there"))
+    scene.carrier(without_branch(request("BYE", from_tag="earlier", to_tag="there", cseq=2)))
+    scene.carrier(later, at_s=9)
+    scene.psap(answer(later), at_s=10)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)

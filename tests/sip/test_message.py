@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.errors import SipSyntaxError
-from firewall.sip.message import Request, Response, parse_message, read_ahead
+from firewall.sip.message import Request, Response, TransactionId, parse_message, read_ahead
 from tests.messages import SDP, request, response
 
 
@@ -117,7 +117,7 @@ def test_both_directions_name_one_dialog() -> None:
 def test_a_cancel_and_an_ack_name_the_invite_they_are_about() -> None:
     invite, cancel, ack = (parse_message(request(m, branch="z9hG4bK-x")) for m in ("INVITE", "CANCEL", "ACK"))
     assert invite.transaction_id == cancel.transaction_id == ack.transaction_id == (1, "INVITE", "z9hG4bK-x")
-    assert parse_message(response(request("CANCEL", branch="b"))).transaction_id == (1, "CANCEL", "b")
+    assert parse_message(response(request("CANCEL", branch="z9hG4bK-y"))).transaction_id == (1, "CANCEL", "z9hG4bK-y")
 
 
 def test_a_message_without_cseq_names_no_transaction() -> None:
@@ -252,3 +252,15 @@ def test_a_message_is_whole_where_its_content_length_says_so(head: bytes, body: 
 def _start_line_and_headers(payload: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
     message = parse_message(payload)
     return message.start_line, message.headers
+
+
+@pytest.mark.parametrize("via", ["", ";branch=", ";branch=1", ";branch=z9hG4bK"])
+def test_without_a_branch_of_its_own_a_transaction_is_told_by_the_from_tag_too(via: str) -> None:
+    """RFC 3261 §17.2.3, and 137 of 795 captured emergency requests have no branch."""
+
+    def identifier(raw: bytes) -> TransactionId | None:
+        return parse_message(raw.replace(b";branch=z9hG4bK-x", via.encode())).transaction_id
+
+    invite, other = (request(branch="z9hG4bK-x", from_tag=tag) for tag in ("a", "b"))
+    assert identifier(invite) == identifier(request("CANCEL", branch="z9hG4bK-x", from_tag="a"))
+    assert identifier(invite) == identifier(response(invite)) != identifier(other)

@@ -11,6 +11,7 @@ from firewall.engine.events import (
     LogFailed,
     LogRecovered,
     MachineEvent,
+    PinholesRefused,
 )
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
@@ -217,6 +218,9 @@ def machine_alarm(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
                 f"all {in_all} TCP connections are in use, {of_loudest} of them by {loudest}: {count} were closed "
                 "to make room for others, and so may more be"
             )
+        case PinholesRefused(error):
+            code, subject = "pinholes", error
+            sentence = f"the kernel refuses a change of the sets of media: {error}"
     return plain_alarm(code, sentence, now_ns), subject
 
 

@@ -5,7 +5,6 @@ Live, replay and tests drive this same class.
 """
 
 from hashlib import blake2b
-from typing import assert_never
 
 from firewall.engine.alarm import (
     AlarmMemory,
@@ -21,14 +20,11 @@ from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
     CallsRecovered,
     ConnectionRefused,
-    ConnectionsClosed,
     DatagramReceived,
-    DatagramsLost,
     DeadlineReached,
     Event,
     FlowsCounted,
     ForwardFailed,
-    InterceptionLost,
     LogFailed,
     LogRecovered,
     MachineEvent,
@@ -134,14 +130,12 @@ class Engine:
                 outputs += self._forward_failed(datagram, error, now_ns, engine_ns, downstream=downstream)
             case ConnectionRefused(said, limit):
                 outputs += self._connection_refused(said, limit, now_ns, engine_ns)
-            case LogFailed() | LogRecovered() | InterceptionLost() | DatagramsLost() | ConnectionsClosed():
-                outputs += self._told_of_machine(event, now_ns, engine_ns)
             case Stopped():
                 outputs += self._ledger.stopped(self._observer.calls.all(), engine_ns, now_ns)
                 outputs += self._media.stopped(engine_ns, now_ns)
                 outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
             case _:
-                assert_never(event)
+                outputs += self._told_of_machine(event, now_ns, engine_ns)
         return outputs
 
     def next_deadline(self) -> int | None:

@@ -134,6 +134,12 @@ class ConnectionsClosed(msgspec.Struct, frozen=True, gc=False):
     of_loudest: int
 
 
+class PinholesRefused(msgspec.Struct, frozen=True, gc=False):
+    """The kernel refused a change of the sets of media. ``error`` is its word for it."""
+
+    error: str
+
+
 class LogFailed(msgspec.Struct, frozen=True, gc=False):
     """A record could not be written. ``error`` is the kernel's word for it."""
 
@@ -150,7 +156,7 @@ class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
 
 
-MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost | ConnectionsClosed
+MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost | ConnectionsClosed | PinholesRefused
 
 Event = (
     Started

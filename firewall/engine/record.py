@@ -24,6 +24,7 @@ AlarmCode = Literal[
     "interception_lost",
     "log_unwritable",
     "log_recovered",
+    "pinholes",
     "table_full",
     "internal_error",
 ]

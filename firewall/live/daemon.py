@@ -163,7 +163,7 @@ class _Daemon:
             undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
-        self._media = MediaPath(self._driver, self._console.say, self._arm_timer)
+        self._media = MediaPath(self._driver, self._arm_timer)
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from firewall.engine.events import FlowsCounted, PinholesRecovered
+from firewall.engine.events import FlowsCounted, PinholesRecovered, PinholesRefused
 from firewall.engine.pinhole import Pinhole
 from firewall.errors import MachineError
 from firewall.live import nftables
@@ -26,7 +26,7 @@ _ROUTES_REST_S = 0.2  # from one look to the next, at least
 
 
 class MediaPath:
-    """What ``driver`` decides about media, in the kernel; ``say`` is told what the kernel refuses.
+    """What ``driver`` decides about media, in the kernel.
 
     ``told`` is called when the engine was told something. ``set_up_table`` comes first, then ``begin``, then
     ``show_life``, ``count``, ``sample`` and ``keep_fast_path`` run until ``end``, before the table is removed.
@@ -35,7 +35,7 @@ class MediaPath:
         MachineError: the kernel gives no netlink socket.
     """
 
-    def __init__(self, driver: Driver, say: Callable[[str], None], told: Callable[[], None]) -> None:
+    def __init__(self, driver: Driver, told: Callable[[], None]) -> None:
         self._driver = driver
         self._told = told
         self._left: tuple[Pinhole, ...] = ()
@@ -43,7 +43,7 @@ class MediaPath:
         self._interfaces: tuple[str, ...] | None = None
         self._forwarding: tuple[Forwarding, tuple[str, ...] | None] | None = None
         with contextlib.ExitStack() as opened:
-            self._pinholes = Pinholes(say)
+            self._pinholes = Pinholes(lambda error: driver.tell(PinholesRefused(error)))
             opened.callback(self._pinholes.close)
             self._copies = MediaCopies()
             opened.callback(self._copies.close)

@@ -60,16 +60,16 @@ class PinholesStatus(msgspec.Struct, frozen=True):
 
 
 class Pinholes:
-    """Keeps the kernel's sets as the engine wants them. ``say`` is told what the kernel refuses.
+    """Keeps the kernel's sets as the engine wants them. ``refused`` is told the kernel's word each time it refuses.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, refused: Callable[[str], None]) -> None:
         self.refused_packets = 0
         self.count_cost_s = 0.0
-        self._say = say
+        self._refused = refused
         self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
         self._questions = FlowQuestions()
         self._fast_path = FastPath()
@@ -358,10 +358,9 @@ class Pinholes:
     def _commit(self, out: list[Change]) -> None:
         outcome = carry_out(self._changes, out)
         self._failed += len(outcome.refused)
-        if outcome.refused and not self._failing:
-            cause = os.strerror(outcome.refused[0])
-            self._say(f"ALARM pinholes: the kernel refuses a change of the sets of media: {cause}")
         self._failing = (self._failing or bool(outcome.refused)) and not outcome.has_added
+        if outcome.refused:
+            self._refused(os.strerror(outcome.refused[0]))
 
 
 def _placed(element: Element, held: Held) -> Element:

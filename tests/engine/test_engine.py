@@ -12,6 +12,7 @@ from firewall.engine.events import (
     InterceptionLost,
     LogFailed,
     LogRecovered,
+    PinholesRefused,
     PolicyRefused,
     PolicyReplaced,
 )
@@ -267,6 +268,13 @@ def test_a_piece_of_the_interception_that_is_gone_is_told_once_and_its_return_to
     assert [len(alarms) for alarms in told] == [1, 0, 1]
     assert "are lost, for it cannot be put back: Network is down" in told[0][0].alarm.message
     assert "were lost until it was put back" in told[2][0].alarm.message
+
+
+def test_what_the_kernel_refuses_of_media_is_told_once_in_ten_minutes() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    told = [scene.tell(PinholesRefused("Too many open files"), at_s=at_s).alarms for at_s in (1, 2, 599, 602)]
+    assert [[alarm.alarm.code for alarm in alarms] for alarms in told] == [["pinholes"], [], [], ["pinholes"]]
+    assert told[0][0].alarm.message == "the kernel refuses a change of the sets of media: Too many open files"
 
 
 def test_with_an_unwritable_log_calls_go_on_by_default() -> None:

@@ -11,16 +11,20 @@ from typing import cast
 
 import pytest
 
+from firewall.engine.engine import Engine
+from firewall.live.console import Console
 from firewall.live.control import ask
 from firewall.live.driver import Driver
+from firewall.live.log_file import LogFile
 from firewall.live.media_path import MediaPath
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
-from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
 from tests.live.peer import passed, tcp_client, tcp_server, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
-from tests.media import rtp
+from tests.media import ALL, rtp
+from tests.scene import policy
 
 pytestmark = pytest.mark.netns
 
@@ -278,11 +282,27 @@ def test_hold_keeps_the_pinholes_and_resume_needs_no_new_ones(testbed: Namespace
         assert call.to_caller(0, 5) == 5
 
 
+def test_what_the_kernel_refuses_is_told_to_the_engine(testbed: Namespaces, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.jsonl"
+    driver = Driver(Engine(policy(ALL)), Console(), LogFile(log), None)
+
+    async def show_life_without_a_table() -> None:
+        media = MediaPath(driver, lambda: None)
+        showing = asyncio.create_task(media.show_life())
+        await asyncio.sleep(0)
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+        media.close()
+
+    in_namespace(testbed.fw, lambda: asyncio.run(show_life_without_a_table()))
+    assert [each["alarm"]["code"] for each in records(log, "alarm")] == ["pinholes"]
+
+
 def test_a_change_of_routes_is_read_at_once_however_long_until_the_next_look(testbed: Namespaces) -> None:
     """Otherwise the loop would be told of it over and over, and find time for nothing else."""
 
     async def change_twice() -> None:
-        media = MediaPath(cast("Driver", None), print, lambda: None)
+        media = MediaPath(cast("Driver", None), lambda: None)
         keeping = asyncio.create_task(media.keep_fast_path())
         await asyncio.sleep(0)
         for verb in ("add", "del"):
@@ -303,7 +323,7 @@ def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
     """A machine that has no thread left to look by ends the look-out."""
 
     async def look_out() -> tuple[str, str]:
-        media = MediaPath(cast("Driver", None), print, lambda: None)
+        media = MediaPath(cast("Driver", None), lambda: None)
         await media._look_at_forwarding()
         before = media.status().no_fast_path
         monkeypatch.setattr("firewall.live.media_path.survey", fail)

@@ -15,6 +15,9 @@ MAX_DATAGRAM_BYTES = 65_535
 _MAX_PENDING = 4096
 _MAX_PENDING_BYTES = 16 * 1024 * 1024
 _TIMEOUT_NS = 30_000_000_000  # Linux: net.ipv4.ipfrag_time
+_MAX_WHOLE = 1024
+_MAX_WHOLE_PARTS = 64
+"""Of so many datagrams the parts are remembered, of those of no more parts: 64 KiB over Ethernet are 45."""
 
 FragmentKey = tuple[bytes, bytes, int, int, tuple[int, bool | None]]
 """Source, destination, identification, protocol; and where it was seen, as a capture may see each fragment twice."""
@@ -33,6 +36,7 @@ class FragmentTable:
 
     def __init__(self) -> None:
         self._pending: OrderedDict[FragmentKey, _Pending] = OrderedDict()
+        self._whole: OrderedDict[FragmentKey, frozenset[int]] = OrderedDict()
         self.held_bytes = 0
         self._given_up: list[tuple[int, int]] = []
 
@@ -40,6 +44,11 @@ class FragmentTable:
     def waiting(self) -> int:
         """How many datagrams wait for fragments; ``held_bytes`` is what they hold."""
         return len(self._pending)
+
+    @property
+    def remembered(self) -> int:
+        """Of how many whole datagrams the parts are known."""
+        return len(self._whole)
 
     def add(
         self, key: FragmentKey, offset: int, more: bool, data: bytes, frame_number: int, now_ns: int
@@ -66,13 +75,18 @@ class FragmentTable:
         if pending.held_bytes != pending.total_bytes:
             return "waiting"
         self._forget(key)
+        self._remember(key, pending)
         return b"".join(part for _, part in sorted(pending.parts.items()))
 
     def incomplete(self) -> Iterator[tuple[int, int]]:
-        """Return, for each datagram that stayed incomplete, its first frame's number and the bytes that came."""
+        """Return, for each datagram that stayed incomplete, its first frame's number and the bytes that came.
+
+        None of what repeats parts of a datagram that was whole: a mirror may show each fragment twice.
+        """
         yield from self._given_up
-        for pending in self._pending.values():
-            yield pending.first_frame, pending.held_bytes
+        for key, pending in self._pending.items():
+            if not self._is_repeated(key, pending):
+                yield pending.first_frame, pending.held_bytes
 
     def _make_room(self, now_ns: int) -> None:
         while self._pending:
@@ -81,8 +95,19 @@ class FragmentTable:
             full = len(self._pending) >= _MAX_PENDING or self.held_bytes > _MAX_PENDING_BYTES
             if not expired and not full:
                 return
-            self._given_up.append((oldest.first_frame, oldest.held_bytes))
+            if not self._is_repeated(key, oldest):
+                self._given_up.append((oldest.first_frame, oldest.held_bytes))
             self._forget(key)
+
+    def _remember(self, key: FragmentKey, whole: _Pending) -> None:
+        if len(whole.parts) <= _MAX_WHOLE_PARTS:
+            self._whole[key] = frozenset(map(hash, whole.parts.items()))
+            self._whole.move_to_end(key)
+            if len(self._whole) > _MAX_WHOLE:
+                self._whole.popitem(last=False)
+
+    def _is_repeated(self, key: FragmentKey, pending: _Pending) -> bool:
+        return self._whole.get(key, frozenset()).issuperset(map(hash, pending.parts.items()))
 
     def _forget(self, key: FragmentKey) -> None:
         self.held_bytes -= self._pending.pop(key).held_bytes

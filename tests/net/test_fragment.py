@@ -34,6 +34,34 @@ def test_fragments_in_any_order_and_doubled_make_the_datagram_once(
     assert results[-2] == data
 
 
+@given(st.binary(min_size=9, max_size=3000), st.sampled_from([8, 64, 1480]), st.randoms(use_true_random=False))
+def test_what_repeats_a_whole_datagram_is_not_missing(data: bytes, size: int, chance: random.Random) -> None:
+    pieces = cut(data, size)
+    assume(1 < len(pieces) <= 64)
+    shuffled = [doubled for piece in chance.sample(pieces, len(pieces)) for doubled in (piece, piece)]
+    table = FragmentTable()
+    for number, piece in enumerate(shuffled, 1):
+        table.add(KEY, *piece, number, number)
+    assert (table.waiting, list(table.incomplete())) == (1, [])
+    table.add((*KEY[:2], 7, *KEY[3:]), 0, True, b"A" * 8, 98, 31 * SECOND_NS)
+    assert list(table.incomplete()) == [(98, 8)]
+
+
+def test_another_datagram_of_the_same_identification_is_missing() -> None:
+    table = FragmentTable()
+    for number, piece in enumerate([*cut(b"A" * 16, 8), (0, True, b"B" * 8)], 1):
+        table.add(KEY, *piece, number, number)
+    assert list(table.incomplete()) == [(3, 8)]
+
+
+def test_many_whole_datagrams_do_not_fill_the_memory() -> None:
+    table = FragmentTable()
+    for number in range(3000):
+        for piece in cut(b"A" * 16, 8):
+            table.add((*KEY[:2], number, *KEY[3:]), *piece, number, number)
+    assert table.remembered <= 1024
+
+
 def test_datagrams_of_different_identification_are_kept_apart() -> None:
     table = FragmentTable()
     other = (*KEY[:2], 2, *KEY[3:])

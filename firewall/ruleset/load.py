@@ -218,6 +218,8 @@ def _numbers(node: Node, what: str) -> tuple[str, ...]:
 def _flows(node: Node, what: str) -> tuple[Flow, ...]:
     read = choice(get_args(Flow))
     found: list[Flow] = [read(item, "a flow") for item in items(node, what)]
+    if not found:
+        fail(node.place, f"emergency.{what} is empty", "leave it out for the usual ones")
     return tuple(dict.fromkeys(found))
 
 

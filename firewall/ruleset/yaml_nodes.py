@@ -181,12 +181,17 @@ class _Composer:
         anchor: str | None = event.anchor
         tag: str | None = getattr(event, "tag", None)
         if anchor is not None:
-            what = f'the anchor "&{anchor}"'
-        elif tag is not None and tag != "!":
-            what = f'the tag "{tag}"'
-        else:
+            what, next_step = f'the anchor "&{anchor}" is', "remove it"
+        elif tag is None:
             return
-        raise PolicyError(f"{what} is not part of the policy language", place=self._place(event), next_step="remove it")
+        elif tag.startswith("!"):  # an expression that begins with a negation, of which YAML would leave nothing
+            what, next_step = (
+                'to YAML a "!" at the beginning is a tag, which is',
+                "write not, or put all of it into quotes",
+            )
+        else:
+            what, next_step = f'the tag "{tag}" is', "remove it"
+        raise PolicyError(f"{what} not part of the policy language", place=self._place(event), next_step=next_step)
 
     def _add(self, node: Node) -> None:
         if not self._open:

@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from firewall.errors import PolicyError
 from firewall.ruleset.yaml_nodes import MAX_DEPTH, MAX_POLICY_BYTES, Mapping, Node, Scalar, Sequence, read_yaml
 
+NEGATED = (
+    'p.yaml:1:4: error: to YAML a "!" at the beginning is a tag, which is not part of the policy language; '
+    "write not, or put all of it into quotes"
+)
+
 
 def refusal(data: bytes) -> str:
     with pytest.raises(PolicyError) as caught:
@@ -74,6 +79,10 @@ def test_nodes_know_their_places() -> None:
         (b"b: *x", 'p.yaml:1:4: error: the alias "*x" is not part of the policy language; write the value out'),
         (b"a: !!python/object:os.system x", 'p.yaml:1:4: error: the tag "tag:yaml.org,2002:python/object:os.system" '
          "is not part of the policy language; remove it"),
+        (b"a: ! emergency", NEGATED),
+        (b"a: !emergency", NEGATED),
+        (b"a: !(emergency or sip)", NEGATED),
+        (b"a: ! [b]", NEGATED),
         (b"a: 1\n---\nb: 2", "p.yaml:2:1: error: a second document begins here; one file is one policy"),
         (b"? [a]\n: b", "p.yaml:1:3: error: a key must be a plain word"),
         (b"%YAML 9.9\n---\na: 1", "p.yaml:1:1: error: not YAML: found incompatible YAML document"),

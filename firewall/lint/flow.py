@@ -5,24 +5,33 @@ from dataclasses import dataclass
 
 from firewall.lint import bodies
 from firewall.lint.endpoint import Pair
-from firewall.lint.form import SOS, Form, FormFlow
+from firewall.lint.form import SOS, Form, FormFlow, Headers
 from firewall.lint.script import Dialog, Request, Role, Script, Side, Step, other
 from firewall.ruleset.policy import Flow as PolicyFlow
 
+REFRESH_PAUSE_MS = 15 * 60 * 1000
+"""Half of the session interval that is recommended (RFC 4028 §4.2, §7.2)."""
 CALLBACK_PAUSE_MS = 10 * 60 * 1000
 """How long after the call the PSAP calls back; within the 30 minutes in which the firewall knows whom it calls."""
+
+_CALLBACK: Role = "callback"
+_MARKED: Headers = (("Priority", "psap-callback"),)
 
 Writer = Callable[[Script, Form], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One kind of traffic. ``form_flow`` is the kind of form it begins with, None when that is no emergency itself."""
+    """One kind of traffic. ``form_flow`` is the kind of form it begins with, None when that is no emergency itself.
+
+    ``in_surge``: the calls of a disaster are like it. Most of them are over before anything is refreshed.
+    """
 
     name: str
     policy_flow: PolicyFlow
     form_flow: FormFlow | None
     write: Writer
+    in_surge: bool = True
 
     def steps(self, pair: Pair, form: Form, key: str, start_ms: int = 0) -> tuple[Step, ...]:
         """Return its messages between two ends."""
@@ -70,6 +79,22 @@ def _voice_with_early_media(script: Script, form: Form) -> None:
     script.answer(info, 200, "mid_call")
     _exchange(script, dialog, "caller", "OPTIONS")
     bye = script.request(dialog, "psap", "BYE", "mid_call")
+    script.answer(bye, 200, "mid_call")
+
+
+def _voice_refreshed(script: Script, form: Form) -> None:
+    """A long call: both sides refresh it (RFC 4028 §7.4), the PSAP asks a car for data (RFC 8147 §9) and for life."""
+    invite = _invite(script, form)
+    dialog = invite.dialog
+    script.answer(invite, 180, "mid_call")
+    _answered(script, invite)
+    script.wait(REFRESH_PAUSE_MS)
+    refresh = script.request(dialog, "caller", "INVITE", "mid_call", body=bodies.audio(script.media_ip("caller")))
+    _answered(script, refresh)
+    _exchange(script, dialog, "caller", "UPDATE")
+    for method in ("UPDATE", "INFO", "OPTIONS"):
+        _exchange(script, dialog, "psap", method)
+    bye = script.request(dialog, "caller", "BYE", "mid_call")
     script.answer(bye, 200, "mid_call")
 
 
@@ -127,15 +152,32 @@ def _location(script: Script, form: Form) -> None:
 
 def _marked_callback(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
     """The PSAP calls back and says so (RFC 7090)."""
-    _callback(script, (("Priority", "psap-callback"),), "sip:+16175550142@{host}")
+    _callback(script, _MARKED)
+
+
+def _callback_with_early_media(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
+    """The PSAP calls a mobile phone back: reliable progress, and UPDATE from both sides."""
+    invite = _callback_invite(script, _MARKED)
+    dialog, role = invite.dialog, _CALLBACK
+    script.answer(invite, 100, role)
+    reliable = (("Require", "100rel"), ("RSeq", "1"))
+    script.answer(invite, 183, role, headers=reliable, body=bodies.audio(script.media_ip("caller")))
+    _exchange(script, dialog, "psap", "PRACK", role, headers=(("RAck", f"1 {invite.cseq_number} INVITE"),))
+    _exchange(script, dialog, "psap", "UPDATE", role, offer=True)
+    script.answer(invite, 180, role)
+    script.wait(2000)
+    _answered(script, invite, role)
+    script.wait(2000)
+    _exchange(script, dialog, "caller", "UPDATE", role)
+    bye = script.request(dialog, "caller", "BYE", role)
+    script.answer(bye, 200, role)
 
 
 def _unmarked_callback(script: Script, form: Form) -> None:
     """A call, and ten minutes later the PSAP calls its caller back without saying so."""
     _voice(script, form)
     script.wait(CALLBACK_PAUSE_MS)
-    # Back to what the call itself named: its From, or where that names nobody, its Contact.
-    _callback(script, (), "sip:+16175550142@{host}")
+    _callback(script, ())
 
 
 def _text(script: Script, form: Form) -> None:
@@ -174,11 +216,13 @@ def _keepalive_of(side: Side) -> Writer:
 FLOWS: tuple[Flow, ...] = (
     Flow("voice call", "voice", "voice", _voice),
     Flow("voice call with early media, UPDATE and hold", "voice", "voice", _voice_with_early_media),
+    Flow("long call with refreshes", "voice", "voice", _voice_refreshed, in_surge=False),
     Flow("call cancelled while ringing", "voice", "voice", _cancelled),
     Flow("call refused by the PSAP", "voice", "voice", _refused),
     Flow("real-time text call", "rtt", "rtt", _voice),
     Flow("text message", "text", "text", _text),
     Flow("callback marked psap-callback", "callback", None, _marked_callback),
+    Flow("callback with early media and UPDATE", "callback", None, _callback_with_early_media, in_surge=False),
     Flow("callback without a mark", "callback", "voice", _unmarked_callback),
     Flow("keep-alive from the caller's side", "keepalive", None, _keepalive_of("caller")),
     Flow("keep-alive from the PSAP's side", "keepalive", None, _keepalive_of("psap")),
@@ -217,26 +261,33 @@ def _exchange(
     dialog: Dialog,
     sender: Side,
     method: str,
+    role: Role = "mid_call",
     *,
-    headers: tuple[tuple[str, str], ...] = (),
+    headers: Headers = (),
     offer: bool = False,
 ) -> None:
     body = bodies.audio(script.media_ip(sender)) if offer else None
-    request = script.request(dialog, sender, method, "mid_call", headers=headers, body=body)
+    request = script.request(dialog, sender, method, role, headers=headers, body=body)
     answer = bodies.audio(script.media_ip(other(sender))) if offer else None
-    script.answer(request, 200, "mid_call", body=answer)
+    script.answer(request, 200, role, body=answer)
 
 
-def _callback(script: Script, headers: tuple[tuple[str, str], ...], uri: str) -> None:
+def _callback_invite(script: Script, headers: Headers) -> Request:
+    # Back to what the call itself named: its From, or where that names nobody, its Contact.
+    uri = "sip:+16175550142@{host}"
     dialog = script.dialog("psap", uri, f"<{uri}>", from_=_desk(script))
     body = bodies.audio(script.media_ip("psap"))
-    invite = script.request(dialog, "psap", "INVITE", "callback", begins=True, headers=headers, body=body)
+    return script.request(dialog, "psap", "INVITE", "callback", begins=True, headers=headers, body=body)
+
+
+def _callback(script: Script, headers: Headers) -> None:
+    invite = _callback_invite(script, headers)
     script.answer(invite, 100, "callback")
     script.answer(invite, 180, "callback")
     script.wait(2000)
     _answered(script, invite, "callback")
     script.wait(2000)
-    bye = script.request(dialog, "psap", "BYE", "callback")
+    bye = script.request(invite.dialog, "psap", "BYE", "callback")
     script.answer(bye, 200, "callback")
 
 

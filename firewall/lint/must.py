@@ -137,11 +137,11 @@ class _Prover:
             return told
         (decision,) = told.decisions
         if _breaks(must, decision):
-            return Broken(case.context.step.label, case.context.flow.name, staged.sent, decision)
+            return Broken(staged.steps[-1].label, case.context.flow.name, staged.sent, decision)
         exceeding = self._survey.exceeding(staged, self._survey.exceeded(model), is_taken_over=told.is_taken_over)
         for sent, (decision,) in exceeding:
             if _breaks(must, decision):
-                return Broken(case.context.step.label, case.context.flow.name, sent, decision)
+                return Broken(staged.steps[-1].label, case.context.flow.name, sent, decision)
         return None
 
     def _banning(self, promise: _Encoded, each: EncodedRule, undecided: dict[str, None]) -> Iterator[Finding]:
@@ -171,7 +171,7 @@ class _Prover:
         told = self._survey.decided(case, staged, model)
         if isinstance(told, Excluded):
             return told
-        label, flow = case.context.step.label, case.context.flow.name
+        label, flow = staged.steps[-1].label, case.context.flow.name
         triggers: Iterable[tuple[tuple[Sent, ...], list[SipDecision]]] = [(staged.sent, told.decisions)]
         if rule.limit is not None:
             triggers = self._survey.exceeding(staged, [rule.limit], is_taken_over=told.is_taken_over)

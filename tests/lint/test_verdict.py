@@ -15,12 +15,18 @@ def test_a_message_without_a_mark_is_not_said_to_have_one() -> None:
 
 @pytest.mark.parametrize(("action", "verb"), [("drop", "drops"), ("reject", "rejects")])
 def test_the_sentence_says_what_is_done_to_what(action: str, verb: str) -> None:
-    finding = only(lint(rule('sip.Method == "UPDATE"', action)))
-    assert finding.message == f'rule "guilty" {verb} the UPDATE of an emergency call'
+    finding = only(lint(rule('sip.Method == "INFO"', action)))
+    assert finding.message == f'rule "guilty" {verb} the INFO of an emergency call'
+
+
+def test_a_response_is_called_by_the_status_that_is_blocked() -> None:
+    finding = lint(rule('sip.Status-Code == 486 and sip.CSeq.method in {"BYE", "INFO"}')).findings[0]
+    assert finding.message == 'rule "guilty" drops the 486 (BYE) of an emergency call'
+    assert "it blocks too: 486 (INFO)" in finding.because
 
 
 def test_the_help_names_the_rule_to_mend() -> None:
-    assert 'rule "guilty"' in only(lint(rule('sip.Method == "UPDATE"'))).help
+    assert 'rule "guilty"' in only(lint(rule('sip.Method == "INFO"'))).help
 
 
 def test_where_no_rule_is_at_fault_the_default_is() -> None:

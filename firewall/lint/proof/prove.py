@@ -59,7 +59,7 @@ def prove(
     has_bans = any(rule.ban_ns is not None for rule in policy.rules)
     ordinary = [context for pair in pairs for context in ordinary_contexts(policy, pair)] if has_bans else []
     # How often a limit counts depends on the whole call: contexts alike stand for one another only in one flow.
-    loads = surged(encoded, asker, questioner, [each for alike in _by_flow(every) for each in merged(asker, alike)])
+    loads = surged(encoded, asker, questioner, [each for alike in _of_surge(every) for each in merged(asker, alike)])
     bans = banned(encoded, asker, questioner, list(merged(asker, ordinary)))
     return Proof(
         tuple(refuter.found),
@@ -83,11 +83,11 @@ def merged(asker: Asker, every: Sequence[Context]) -> dict[Context, tuple[str, .
     return {first: tuple(dict.fromkeys(each.step.label for each in alike)) for first, alike in firsts.items()}
 
 
-def _by_flow(every: Sequence[Context]) -> list[list[Context]]:
+def _of_surge(every: Sequence[Context]) -> list[list[Context]]:
     flows: dict[Flow, list[Context]] = {}
     for context in every:
         flows.setdefault(context.flow, []).append(context)
-    return list(flows.values())
+    return [alike for flow, alike in flows.items() if flow.in_surge]
 
 
 def _extent(

@@ -9,7 +9,7 @@ from firewall.lint.probe import Blocked, Questioner
 from firewall.lint.proof.asking import Asker, Unanswered, Undecided
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
-from firewall.lint.proof.witness import Staged, run
+from firewall.lint.proof.witness import Staged, relabelled, run
 from firewall.lint.script import Role
 from firewall.ruleset.policy import Rule
 
@@ -117,13 +117,15 @@ class Refuter:
         self, contexts: Mapping[Context, tuple[str, ...]], part: Part, name: str | None, refuted: Refuted
     ) -> tuple[str, ...]:
         """Return what other messages of the same part the same rule blocks."""
-        found = {refuted.blocked.step.label: None}
+        found, asked = {refuted.blocked.step.label: None}, set[str]()
         for context, labels in contexts.items():
             literal = self._literals(context).get(name)
-            if part_of(context) != part or literal is None or all(label in found for label in labels):
+            if part_of(context) != part or literal is None or asked.issuperset(labels):
                 continue
-            if isinstance(self._asker.ask(context, [*self._below, literal], partial(self._blocked, context)), Blocked):
-                found |= dict.fromkeys(labels)
+            answer = self._asker.ask(context, [*self._below, literal], partial(self._blocked, context))
+            if isinstance(answer, Blocked):
+                asked.update(labels)
+                found |= dict.fromkeys(relabelled(label, answer.sent[-1].datagram.payload) for label in labels)
         return tuple(found)[1:]
 
     def _leave_open(self, context: Context, culprits: Mapping[str | None, int], undecided: Undecided) -> None:

@@ -81,11 +81,20 @@ def stage(
         payload = sized
     names = _names(context, step.payload, payload)
     named = [_renamed(each, names) for each in (every[: context.index], every[context.index + 1 :])]
-    steps = (*named[0], replace(step, payload=payload))
+    steps = (*named[0], replace(step, payload=payload, label=relabelled(step.label, payload)))
     begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
     probe = replace(probe, at_ns=begins_ns)
     sent = tuple(_sent(each, probe, transport) for each in steps)
     return Staged(probe, steps, sent, tuple(named[1]), transport)
+
+
+def relabelled(label: str, payload: bytes) -> str:
+    """Return what a message is called now: a response by the status it has, where that is another than its label's."""
+    was, _, rest = label.partition(" ")
+    if not was.isdigit():
+        return label
+    status = payload.split(b" ", 2)[1].decode("ascii", "replace")
+    return label if status == was else f"{status} {rest[rest.index('(') :]}"
 
 
 def _cseq_method(context: Context) -> str:

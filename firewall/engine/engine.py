@@ -150,6 +150,10 @@ class Engine:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
         return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
 
+    def clock_was_set(self, by_ns: int) -> None:
+        """Take the times of events from now on as later by so much than they would be: nothing grows older by it."""
+        self._clock_offset_ns -= by_ns
+
     def may_be_emergency(self, datagram: Datagram) -> bool:
         """Tell at a glance whether a datagram may be of an emergency call, new or known; nothing is remembered."""
         call = self._observer.calls.get(call_id_at_a_glance(datagram.payload))

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
+from msgspec.structs import replace
+
 from firewall.engine.engine import Engine
 from firewall.engine.events import (
     ConnectionRefused,
@@ -21,6 +23,7 @@ from firewall.engine.events import (
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.engine.record import Alarm, encode
+from firewall.live.clock import Clock
 from firewall.live.connection import NO_ANSWER
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
@@ -29,6 +32,7 @@ from firewall.live.media_copies import MediaCopy
 from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
 
+_STRAY_NS = 2_000_000_000
 _DOING_OF_THE_PEER = (
     NO_ANSWER,
     *(os.strerror(code) for code in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
@@ -73,6 +77,9 @@ class Driver:
         self._received: Arrival | None = None
         self._told_log_failing = False
         self._telling = False
+        self._clock = Clock()
+        self._step_ns = 0
+        self._stray_until_ns = 0
 
     @property
     def log_failing(self) -> bool:
@@ -81,6 +88,9 @@ class Driver:
 
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take datagrams in the order of their receipt, with the deadlines that lie between them."""
+        self._mind_clock()
+        if self._step_ns:
+            arrivals = self._retimed(arrivals)
         for arrival in arrivals:
             self.reach(arrival.time_ns)
             self._received = arrival
@@ -93,6 +103,7 @@ class Driver:
 
     def copied(self, copies: list[MediaCopy]) -> None:
         """Take copies of media packets; they are a little late, so what has happened since has happened before them."""
+        self._mind_clock()
         for copy in copies:
             self.reach(copy.time_ns)
             self.tell(MediaReceived(copy.datagram, copy.copied), copy.time_ns)
@@ -116,8 +127,11 @@ class Driver:
 
         ``now_ns`` None: the present; while a datagram is dealt with, that is the instant of its receipt.
         """
-        if now_ns is None:
-            now_ns = present_ns() if self._received is None else self._received.time_ns
+        if now_ns is None and self._received is not None:
+            now_ns = self._received.time_ns
+        elif now_ns is None:
+            self._mind_clock()
+            now_ns = present_ns()
         try:
             self._carry_out(self.engine.handle(event, now_ns))
         except Exception as error:  # noqa: BLE001 (a bug in telling must not stop the traffic)
@@ -136,6 +150,27 @@ class Driver:
         self._console.say(f"ALARM log_unwritable: the log cannot be synced to disk: {error}")
         self._told_log_failing = True
         self.tell(LogFailed(error))
+
+    def _mind_clock(self) -> None:
+        """Have no call grow older because somebody set the clock."""
+        step_ns = self._clock.step_ns()
+        if step_ns:
+            self.engine.clock_was_set(step_ns)
+            self._step_ns, self._stray_until_ns = step_ns, present_ns() + _STRAY_NS
+            how = "forward" if step_ns > 0 else "back"
+            self._console.say(f"the clock was set {how} by {abs(step_ns) / 1e9:.1f} s; calls grow no older by it")
+
+    def _retimed(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Give those that were received just before the clock was set the time that it shows now."""
+        now_ns = present_ns()
+        if now_ns > self._stray_until_ns:
+            self._step_ns = 0
+            return arrivals
+        are_stray = abs(self._step_ns) // 2
+        return [
+            replace(arrival, time_ns=now_ns) if abs(now_ns - arrival.time_ns) > are_stray else arrival
+            for arrival in arrivals
+        ]
 
     def _carry_out(self, outputs: list[Output]) -> None:
         lines = bytearray()  # at a stop there are as many as pinholes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from firewall.cli.policy_file import read_policy
 from firewall.engine.engine import Engine
@@ -18,6 +19,7 @@ from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile
 from firewall.net.datagram import Datagram
 from tests.live.firewall_process import policy_text, records
+from tests.messages import SDP, request
 
 START_NS = 1_772_360_102_000_000_000
 OPTIONS = (
@@ -98,6 +100,35 @@ def test_a_deadline_that_never_passes_does_not_stop_the_traffic(stage: Stage, mo
     stage.driver.arrived([arrival(0), arrival(1)])
     assert len(stage.sent) == 2
     stage.said()
+
+
+class SetClock:
+    """A clock that somebody sets."""
+
+    def __init__(self) -> None:
+        self.steps_ns: list[int] = []
+
+    def step_ns(self) -> int:
+        return self.steps_ns.pop() if self.steps_ns else 0
+
+
+def test_a_call_grows_no_older_when_the_clock_is_set(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SetClock()
+    monkeypatch.setattr(stage.driver, "_clock", clock)
+    stage.driver.arrived([arrival(0, request(body=SDP))])
+    (call,) = stage.engine.calls()
+    now_ns = START_NS
+    for step_ns in (86_400 * 10**9, -2 * 86_400 * 10**9):
+        now_ns += step_ns
+        monkeypatch.setattr("firewall.live.driver.present_ns", lambda now_ns=now_ns: now_ns)
+        clock.steps_ns = [step_ns]
+        stage.driver.arrived([arrival(1), replace(arrival(), time_ns=now_ns + 1000)])  # the first was received before
+        stage.driver.arrived([replace(arrival(), time_ns=now_ns + 2000)])
+        assert call in stage.engine.calls()
+        assert abs((stage.engine.next_deadline() or 0) - now_ns) < 60 * 10**9
+    assert "the clock was set forward by 86400.0 s" in (said := stage.said())
+    assert "the clock was set back by 172800.0 s" in said
+    assert "ALARM" not in said
 
 
 @pytest.mark.parametrize(("policy_of_internal_error", "sent"), [("allow", 3), ("drop", 0)])

@@ -1,5 +1,6 @@
 """Who made an emergency call, by what the network may call back (RFC 7090): a number, a user, or an address."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from firewall.ruleset.emergency import dialled_digits
@@ -29,12 +30,22 @@ class Caller:
 
 def caller_identities(request: Request) -> tuple[str, ...]:
     """Return by what identities a caller can be called back, at most ``MAX_IDENTITIES``."""
-    uris = [request.from_.uri]
+    identities: dict[str, None] = {}
+    for uri in _naming_uris(request):
+        identity = identity_of(parse_uri(uri))
+        if identity is not None:
+            identities[identity] = None
+        if len(identities) == MAX_IDENTITIES:
+            break
+    return tuple(identities)
+
+
+def _naming_uris(request: Request) -> Iterator[str]:
+    yield request.from_.uri
     for name in _NAMING_HEADERS:
         for value in request.header_values(name):
-            uris.extend(parse_name_addr(part).uri for part in split_values(value))
-    named = (identity_of(parse_uri(uri)) for uri in uris)
-    return tuple(dict.fromkeys(identity for identity in named if identity is not None))[:MAX_IDENTITIES]
+            for part in split_values(value):
+                yield parse_name_addr(part).uri
 
 
 def identity_of(uri: Uri) -> str | None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.ruleset.policy import EmergencyPolicy
-from firewall.sip.body import body_parts
+from firewall.sip.body import body_parts, media_type_of
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.message import Message, Request
 from firewall.sip.name_addr import parse_name_addr
@@ -250,13 +250,13 @@ def _holds_alert(message: Message) -> bool:
     written = message.header("content-type")
     if written is None:
         return False
-    content_type = written.lower()
+    content_type = media_type_of(written)
     if content_type.startswith("multipart/"):
         body = message.body.lower()
         if not any(cap.encode() in body for cap in _CAP_TYPES):
             return False
         return any(part.content_type.endswith(_CAP_TYPES) for part in body_parts(message))
-    return content_type.partition(";")[0].strip().endswith(_CAP_TYPES)
+    return content_type.endswith(_CAP_TYPES)
 
 
 def _class_of(message: Message, targets: list[str], *, callback: bool) -> EmergencyClass:

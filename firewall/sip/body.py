@@ -36,6 +36,14 @@ def body_parts(message: Message) -> tuple[BodyPart, ...]:
     return tuple(parts)
 
 
+def media_type_of(content_type: str) -> str:
+    """Return the media type that a Content-Type names, in lower case, without parameters.
+
+    RFC 3261 §25.1 allows blanks around its slash.
+    """
+    return "".join(content_type.partition(";")[0].split()).lower()
+
+
 def contents_of_type(message: Message, content_type: str) -> list[bytes]:
     """Return what the leaf parts of a media type (in lower case, without parameters) contain."""
     if not message.body:
@@ -47,7 +55,7 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
 
 def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
     media_type, _, params = headers["content-type"].partition(";")
-    media_type = media_type.strip().lower()
+    media_type = media_type_of(media_type)
     boundary = parse_params(params).get("boundary") if media_type.startswith("multipart/") else None
     sections = list(_sections(content, boundary)) if boundary and depth < MAX_BODY_DEPTH else []
     if not sections:

@@ -181,10 +181,11 @@ def test_a_text_message_to_the_service_is_text() -> None:
 
 
 def test_an_alert_in_a_body_is_recognised() -> None:
-    cap = ("Content-Type: application/EmergencyCallData.cap+xml",)
-    assert class_of(request("MESSAGE", ORDINARY, headers=cap, body="<alert/>")) == "text"
+    for cap in ("application/EmergencyCallData.cap+xml", "application / EmergencyCallData.cap+xml;charset=utf-8"):
+        headers = (f"Content-Type: {cap}",)
+        assert class_of(request("MESSAGE", ORDINARY, headers=headers, body="<alert/>")) == "text"
     part = "--b\r\nContent-Type: application/emergencycalldata.CAP+xml\r\n\r\n<alert/>\r\n--b--\r\n"
-    assert class_of(request("MESSAGE", ORDINARY, headers=("c: multipart/mixed;boundary=b",), body=part)) == "text"
+    assert class_of(request("MESSAGE", ORDINARY, headers=("c: multipart / mixed;boundary=b",), body=part)) == "text"
 
 
 @pytest.mark.parametrize("contact", ["<sip:ua1@192.0.2.10;sos>", "<sip:ua1@192.0.2.10>;sos", "sip:ua1@192.0.2.10;SOS"])

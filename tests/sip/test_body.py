@@ -21,6 +21,13 @@ def test_one_body_is_one_part() -> None:
     assert (part.content_type, part.content) == ("application/sdp", SDP.encode())
 
 
+@pytest.mark.parametrize("written", ["Application/SDP", "application / sdp", "application/ sdp ; charset=utf-8"])
+def test_a_media_type_may_be_written_in_any_case_and_with_blanks(written: str) -> None:
+    """RFC 3261 §25.1: ``m-type SLASH m-subtype``, and SLASH may have blanks around it."""
+    message = parse_message(request(headers=(f"Content-Type: {written}",), body=SDP))
+    assert contents_of_type(message, "application/sdp") == [SDP.encode()]
+
+
 def test_no_body_has_no_part() -> None:
     assert body_parts(parse_message(request())) == ()
 

@@ -111,7 +111,7 @@ class CallPinholes:
         if decision.verdict == "allow":
             return []
         override = self._verdicts.override(decision, hole.way, hole.emergency)
-        pinhole = self._verdicts.pinhole(hole.pinhole.call_id, hole.way, decision, override)
+        pinhole = self._verdicts.pinhole(hole.pinhole.call_id, hole.way, decision, override, hole.emergency)
         outputs = self.change(hole, pinhole, decision, override, wall_ns, datagram)
         call = self._calls.get(hole.pinhole.call_id)
         if call is not None:
@@ -135,7 +135,7 @@ class CallPinholes:
         source = Party(self._zone((datagram.src_ip, datagram.in_iface)), datagram.src_ip)
         target = Party(self._zone((datagram.dst_ip, None)), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
-        pinhole = self._verdicts.pinhole("", way, _TAKEN_OVER, None)
+        pinhole = self._verdicts.pinhole("", way, _TAKEN_OVER, None, None)
         hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns)
         self.table.open(hole)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
@@ -254,7 +254,8 @@ class CallPinholes:
         if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way
-        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override)
+        shared_mark = mark or (hole.emergency if hole is not None else None)
+        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, shared_mark)
         if hole is None:
             due_ns = now_ns + pinhole.timeout_ns
             hole = Hole(pinhole, way, decision, now_ns, now_ns, due_ns, {call.call_id: way}, mark, override)
@@ -265,7 +266,7 @@ class CallPinholes:
         self.table.keep(hole)
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
-        hole.emergency = mark or hole.emergency
+        hole.emergency = shared_mark
         if (hole.decision.verdict, hole.decision.rule, hole.override) != (decision.verdict, decision.rule, override):
             outputs += self.change(hole, pinhole, decision, override, wall_ns, None)
         elif hole.pinhole != pinhole:

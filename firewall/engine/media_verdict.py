@@ -50,12 +50,16 @@ class MediaVerdicts:
             return "guard"
         return "shadow" if self._policy.media.mode == "shadow" else None
 
-    def pinhole(self, call_id: str, way: Way, decision: Decision, override: str | None) -> Pinhole:
+    def pinhole(
+        self, call_id: str, way: Way, decision: Decision, override: str | None, mark: EmergencyMark | None
+    ) -> Pinhole:
         """Return the pinhole that carries a decision out."""
         rule = decision.rule
         inspect = rule.inspect if rule is not None and rule.inspect is not None else self._inspect
         verdict: MediaVerdict = "allow" if decision.verdict == "allow" or override is not None else "drop"
-        return Pinhole(way.key, way.protocol, call_id, self._timeout_ns, verdict, inspect)
+        return Pinhole(
+            way.key, way.protocol, call_id, self._timeout_ns, verdict, inspect, is_emergency=mark is not None
+        )
 
     def hurt(
         self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int

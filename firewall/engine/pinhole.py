@@ -35,6 +35,7 @@ class Pinhole(msgspec.Struct, frozen=True, gc=False):
     dropped, but counted and copied as those of an allowed flow. ``timeout_ns`` is how long it stays without a packet
     when nobody closes it: the engine closes it then itself, the kernel's time-out is for when there is no engine.
     ``watched_ns`` is for how long from now on the first packets of each source must be copied, however many come.
+    ``is_emergency``: of an emergency call, whose media is looked at before that of others.
     """
 
     key: PinholeKey
@@ -44,6 +45,7 @@ class Pinhole(msgspec.Struct, frozen=True, gc=False):
     verdict: MediaVerdict = "allow"
     inspect: Inspect = "sample"
     watched_ns: int = 0
+    is_emergency: bool = False
 
 
 class FlowCount(msgspec.Struct, frozen=True):

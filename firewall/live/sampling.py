@@ -42,26 +42,28 @@ class Sampling:
 
     def __init__(self, is_held: Callable[[Element, Held], bool]) -> None:
         self._is_held = is_held
-        self._resting: deque[_Turn] = deque()
+        self._resting: tuple[deque[_Turn], deque[_Turn]] = (deque(), deque())  # of emergency calls, of others
         self._sampled: list[_Turn] = []
 
     def rest(self, element: Element, held: Held, now_s: float) -> None:
         """Take note that no packets of a flow are copied from now on."""
         held.turn_to(now_s, is_resting=True)
         if held.pinhole.inspect == "sample":
-            self._resting.append(_Turn(now_s, element, held))
+            self._resting[not held.pinhole.is_emergency].append(_Turn(now_s, element, held))
 
     def due(self, now_s: float) -> list[tuple[Element, Held]]:
-        """Return flows that have rested, the longest first, and take note that packets of them are copied now."""
+        """Return flows that have rested, of emergency calls and then of others, the longest first, and take note that
+        packets of them are copied now."""
         self._sampled = [each for each in self._sampled if self._is_current(each)]
         room = min(SAMPLED_EACH_TIME, SAMPLED_AT_ONCE - len(self._sampled))
         due: list[tuple[Element, Held]] = []
-        while self._resting and len(due) < room and self._resting[0].at_s + REST_S <= now_s:
-            turn = self._resting.popleft()
-            if self._is_current(turn) and turn.held.is_resting:
-                turn.held.turn_to(now_s, is_resting=False)
-                self._sampled.append(turn._replace(at_s=now_s))
-                due.append((turn.element, turn.held))
+        for resting in self._resting:
+            while resting and len(due) < room and resting[0].at_s + REST_S <= now_s:
+                turn = resting.popleft()
+                if self._is_current(turn) and turn.held.is_resting:
+                    turn.held.turn_to(now_s, is_resting=False)
+                    self._sampled.append(turn._replace(at_s=now_s))
+                    due.append((turn.element, turn.held))
         return due
 
     def sampled(self, now_s: float) -> list[tuple[Element, Held]]:

@@ -448,3 +448,16 @@ def test_a_call_that_ended_takes_no_media_from_the_next_with_the_same_call_id_an
     scene.carrier(later, at_s=9)
     scene.psap(answer(later), at_s=10)
     assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
+def test_the_kernel_is_told_which_pinholes_are_of_emergency_calls_also_where_others_share_them() -> None:
+    scene = MediaScene()
+    scene.call()
+    for call_id in ("ordinary", "other"):
+        first = invite(uri="sip:7@198.51.100.10", call_id=call_id, cseq=1)
+        scene.carrier(first, at_s=2)
+        scene.psap(
+            answer(first, sdp(CALLED[0], f"audio {40000 if call_id == 'ordinary' else 41000} RTP/AVP 0")), at_s=3
+        )
+    told = {key.dst_port: hole.is_emergency for key, hole in scene.open.items() if key.dst_ip == CALLED[0]}
+    assert told == {40000: True, 40001: True, 41000: False, 41001: False}

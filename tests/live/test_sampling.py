@@ -43,6 +43,15 @@ def test_a_flow_is_copied_again_once_it_has_rested() -> None:
     assert flows.due(REST_S + 1) == [2]
 
 
+def test_where_not_all_can_have_their_turn_emergency_calls_are_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "SAMPLED_EACH_TIME", 3)
+    flows = Flows()
+    flows.rest(1, 2, 3)
+    flows.rest(4, 5, at_s=0.1, is_emergency=True)
+    assert flows.due(REST_S + 0.1) == [4, 5, 1]
+    assert flows.due(REST_S + 0.2) == [2, 3]
+
+
 def test_a_flow_without_a_packet_is_waited_for_a_moment() -> None:
     flows = Flows()
     flows.rest(1)

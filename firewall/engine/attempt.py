@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
@@ -127,6 +128,12 @@ class Attempt:
     def is_open(self) -> bool:
         """Whether its outcome is still to come."""
         return self.outcome is None and not self._never_began()
+
+    def is_followed_by(self, request: Request) -> bool:
+        """Tell whether a request begins an attempt after this one: each text message has an end of its own."""
+        if self.is_open or request.method != "MESSAGE":
+            return False
+        return self.method == "MESSAGE" and self.tried != own_transaction_id(request)
 
     def is_aftermath(self, request: Request) -> bool:
         """Tell whether a request only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""

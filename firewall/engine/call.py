@@ -85,7 +85,8 @@ class Call:
         else:
             follows = "response" if known is not None and known.is_allowed else None
             # The answer of another fork has a To tag of its own (RFC 3261 §13.2.2.4).
-            is_other_fork = message.status_code < 300 and dialog is not None and state is None
+            is_new = dialog is not None and state is None
+            is_other_fork = is_new and message.status_code < 300 and message.cseq_method == "INVITE"
             is_repeated = known is not None and not is_other_fork and known.is_repeated_by(message)
         if dialog is None and "early" in self.dialogs.values() and message.from_tag in self.tags:
             state = "early"

@@ -252,7 +252,7 @@ class Engine:
             if call is not None:
                 self._observer.forwarded(call, reading, decision, engine_ns)
                 if call.attempt is not None:
-                    outputs += self._ledger.passed(call, facts, engine_ns, now_ns)
+                    outputs += self._ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
                 outputs += self._media.passed(call, facts, engine_ns, now_ns)
             elif reading.standing.untracked:
                 outputs += self._table_full(now_ns)

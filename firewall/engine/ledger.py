@@ -35,7 +35,7 @@ class Ledger:
             return
         if not isinstance(request, Request) or not begins_call(request):
             return
-        if call.attempt is None:
+        if call.attempt is None or call.attempt.is_followed_by(request):
             call.attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
                 call.tags.add(request.from_tag)
@@ -59,10 +59,13 @@ class Ledger:
         call.attempt.is_recovered = call.attempt.is_acknowledged = True
         return call.attempt
 
-    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Write]:
-        """Take note of a message that was let through; tell the outcome when it is known by it."""
+    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int, *, repeated: bool) -> list[Write]:
+        """Take note of a message that was let through; tell the outcome when it is known by it.
+
+        ``repeated``: an earlier copy of it passed. An answer that only comes again may be one to an earlier try.
+        """
         attempt = call.attempt
-        if attempt is None or facts.message is None:
+        if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
             return []
         is_up = "confirmed" in call.dialogs.values()
         outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)

@@ -276,12 +276,15 @@ def _refusal_of(call: CallLog) -> LogRecord | None:
 
 
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
-    """Return the last request that begins the call and what answers such a one from there on."""
+    """Return the last request that begins the call and what answers such a one from there on.
+
+    What only comes again is left out: it may answer an earlier try.
+    """
     begins = [number for number, record in enumerate(decisions) if _begins(record)]
-    tried = decisions[begins[-1]]["sip"] if begins else None
-    answered = asked_method(tried) if tried is not None else None
-    behind = decisions[begins[-1] :] if begins else decisions
-    return [each for each in behind if each["sip"] is not None and answered in (None, asked_method(each["sip"]))]
+    behind = [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
+    asked = asked_method(behind[0]["sip"]) if begins else None
+    first = [each for each in behind if not each["dialog"].get("retransmission")]
+    return [each for each in first if asked in (None, asked_method(each["sip"]))]
 
 
 def _begins(record: LogRecord) -> bool:
@@ -299,7 +302,8 @@ def _refused(final: LogRecord) -> str:
 
 def _as_it_stands(decisions: Sequence[LogRecord]) -> str:
     """Return how far a call has come that the log tells no end of."""
-    invited = [_status(record) for record in decisions if str(record["sip"].get("cseq", "")).endswith("INVITE")]
+    read = [record for record in decisions if record["sip"] is not None]
+    invited = [_status(record) for record in read if asked_method(record["sip"]) == "INVITE"]
     if any(200 <= status < 300 for status in invited):
         return "it was answered, and had not ended when the log did"
     if any(status > 100 for status in invited):

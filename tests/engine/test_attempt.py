@@ -180,3 +180,32 @@ def test_a_call_that_passed_after_all_is_alarmed_for_what_else_is_lost_of_it() -
     scene.psap(response(request(), 200), at_s=3)
     (alarm,) = scene.carrier(request("ACK", to_tag="psap"), at_s=3.1).alarms
     assert alarm.alarm.rule == "no-ack"
+
+
+@pytest.mark.parametrize("status", [302, 407, 503])
+def test_a_repeated_refusal_of_an_earlier_try_says_nothing_of_the_next(status: int) -> None:
+    """The ACK was lost on its way, so that the refusal comes again (RFC 3261 §17.2.1)."""
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, status), at_s=1)
+    scene.carrier(request(cseq=2), at_s=2)
+    assert scene.psap(response(invite, status), at_s=2.5).calls == []
+    told = scene.tell(DeadlineReached(), at_s=34)
+    assert [(c.outcome, c.final_status) for c in told.calls] == [("failed_downstream", None)]
+    assert "left without an answer" in told.alarms[0].alarm.message
+
+
+def test_each_message_of_a_text_session_is_an_attempt_of_its_own() -> None:
+    scene = Scene(policy(ALL))
+    texts = [request("MESSAGE", "urn:service:sos", cseq=number) for number in (1, 2, 3)]
+    scene.carrier(texts[0])
+    assert [c.outcome for c in scene.psap(response(texts[0]), at_s=0.1).calls] == ["completed"]
+    scene.carrier(texts[1], at_s=5)
+    assert [c.outcome for c in scene.psap(response(texts[1], 503), at_s=5.1).calls] == ["failed_downstream"]
+    scene.carrier(texts[2], at_s=10)
+    scene.carrier(texts[2], at_s=10.5)
+    assert scene.psap(response(texts[0]), at_s=11).calls == [], "an answer that comes again"
+    unanswered = scene.tell(DeadlineReached(), at_s=43)
+    assert [(c.outcome, c.started[17:19]) for c in unanswered.calls] == [("failed_downstream", "12")]
+    assert scene.engine.stats().emergency_calls == 3

@@ -83,6 +83,13 @@ def test_a_retransmission_is_told_from_a_first_message() -> None:
     ]  # fmt: skip
 
 
+def test_an_answer_that_comes_again_is_told_from_a_first_one() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    text = request("MESSAGE", "urn:service:sos")
+    told = [scene.carrier(text), scene.psap(response(text)), scene.psap(response(text))]
+    assert [each.decision.dialog and each.decision.dialog.retransmission for each in told] == [False, False, True]
+
+
 def test_a_notify_may_come_before_the_answer_to_its_subscribe() -> None:
     """RFC 6665 §4.4.1: the NOTIFY may establish the dialog."""
     scene = Scene(policy("  - {name: subscribe, when: 'sip.Method == \"SUBSCRIBE\"', action: allow}"))

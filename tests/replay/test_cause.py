@@ -152,3 +152,20 @@ def test_what_could_not_be_sent_on_is_told_with_what_that_means() -> None:
         "sosgate let BYE sip:911@198.51.100.10 pass, and it could not be sent on (reason forward_failed); without it "
         "the other side goes on with a call that is over"
     )
+
+
+def test_a_call_with_an_unreadable_message_in_it_has_its_story_too() -> None:
+    scene = Scene(policy(ALL.replace("action", "when: sip, action"), more="exceptions: {malformed: allow}"))
+    junk = b"INFO sip:911@h SIP/2.0\r\nCall-ID: call-1@192.0.2.10\r\n" + b"X: y\r\n" * 600 + b"\r\n"
+    told = [scene.carrier(request()), scene.carrier(junk, at_s=1), scene.stops(at_s=2)]
+    assert (story_of(*told).cause or "").endswith(
+        "no answer had come when the log ended, 1.0 s after its first message"
+    )
+
+
+def test_a_refusal_that_comes_again_is_not_the_answer_to_the_next_try() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite, 407), at_s=1), scene.carrier(request(cseq=2), at_s=2)]
+    told += [scene.psap(response(invite, 407), at_s=2.5), scene.tell(DeadlineReached(), at_s=100)]
+    assert story_of(*told).cause == "sosgate let every message pass; the called side never answered"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS
+from firewall.engine.call import DIALOG_NS, QUEUED_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS
 from firewall.engine.call_table import MAX_CALLS
 from firewall.engine.dialog import TRANSITIONS
 from firewall.engine.observe import TAKEOVER_NS
@@ -58,6 +58,7 @@ def _times() -> str:
     rows = (
         ("a transaction", TRANSACTION_NS, "64*T1, RFC 3261 §17.1.1.2"),
         ("a call that rings", RINGING_NS, "longer than Timer C, RFC 3261 §16.6"),
+        ("an emergency call that rings", QUEUED_NS, "it may wait in a queue for a call taker"),
         ("a call in progress", DIALOG_NS, "or twice its session timer, RFC 4028"),
         ("that a caller may be called back", CALLBACK_WINDOW_NS, "RFC 7090, NENA i3"),
         ("that a REFER's target may be called", TRANSFER_WINDOW_NS, "RFC 3515"),

@@ -22,6 +22,8 @@ TRANSACTION_NS = 32 * SECOND_NS
 """64*T1: after this no retransmission comes any more (RFC 3261 §17.1.1.2, timers B, F, H, J)."""
 RINGING_NS = 200 * SECOND_NS
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
+QUEUED_NS = 30 * 60 * SECOND_NS
+"""An emergency call may wait for a call taker, and is told as failed at Timer C before it is answered."""
 LATE_ANSWER_NS = 2 * TRANSACTION_NS
 """An emergency call is told as failed at Timer B, and an answer that comes later all the same is let through."""
 DIALOG_NS = 24 * 3600 * SECOND_NS
@@ -250,7 +252,7 @@ class Call:
         if "confirmed" in states:
             lasts_ns = max(self.session_ns, TRANSACTION_NS)
         elif "early" in states or self._is_inviting(_RINGING):
-            lasts_ns = RINGING_NS
+            lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
         elif self.attempt is not None and self.awaits_answer():
             lasts_ns = LATE_ANSWER_NS
         else:

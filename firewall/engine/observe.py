@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import msgspec
 
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import DIALOG_NS, LATE_ANSWER_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS, Call, Place
+from firewall.engine.call import (
+    DIALOG_NS,
+    LATE_ANSWER_NS,
+    QUEUED_NS,
+    RINGING_NS,
+    SECOND_NS,
+    TRANSACTION_NS,
+    Call,
+    Place,
+)
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, caller_identities
 from firewall.engine.decide import Decision, Standing
@@ -153,9 +162,11 @@ def _lasts_ns(recovered: RecoveredCall) -> int:
     if "confirmed" in states:
         return DIALOG_NS
     invites = {invite.state for invite in recovered.invites.values()}
+    attempt = recovered.attempt
+    may_be_answered = attempt is not None and (attempt.is_open or attempt.is_overdue)
     if "early" in states or "proceeding" in invites:
-        return RINGING_NS
-    if recovered.attempt is not None and recovered.attempt.is_open:
+        return QUEUED_NS if may_be_answered else RINGING_NS
+    if may_be_answered:
         return LATE_ANSWER_NS
     return TRANSACTION_NS if "trying" in invites else 0
 

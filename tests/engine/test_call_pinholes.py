@@ -461,3 +461,18 @@ def test_the_kernel_is_told_which_pinholes_are_of_emergency_calls_also_where_oth
         )
     told = {key.dst_port: hole.is_emergency for key, hole in scene.open.items() if key.dst_ip == CALLED[0]}
     assert told == {40000: True, 40001: True, 41000: False, 41001: False}
+
+
+def test_an_emergency_call_that_waits_in_a_queue_hears_what_is_said_there_and_is_answered() -> None:
+    """The called side should repeat its 183 each minute (RFC 3261 §13.3.1.1), and many do not."""
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    (failed,) = scene.tell(DeadlineReached(), at_s=900).calls
+    assert failed.outcome == "failed_downstream"
+    assert (CALLED[0], "allow") in scene.to(CALLER)
+    answered = scene.psap(answer(first), at_s=901)
+    acknowledged = scene.carrier(request("ACK", "sip:h", to="<sip:psap@h>", to_tag="psap"), at_s=902)
+    assert (answered.reason, acknowledged.reason) == ("response", "in_dialog")
+    assert [call.outcome for call in answered.calls] == ["in_progress"]

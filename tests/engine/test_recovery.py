@@ -82,6 +82,16 @@ def test_who_gives_up_while_it_rings_is_heard_after_a_restart(status: int | None
     assert late.carrier(cancel, at_s=301).reason == "default"
 
 
+def test_an_emergency_call_that_waits_in_a_queue_is_answered_after_a_restart() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="urn:service:sos", to="<sip:psap@h>")
+    log = log_of(scene.carrier(invite), scene.psap(response(invite, 183), at_s=1))
+    failed = log_of(scene.tell(DeadlineReached(), at_s=300))
+    for lines in (log, log + failed):
+        told = restarted(lines, at_s=900).psap(response(invite), at_s=901)
+        assert (told.reason, told.decision.emergency is not None) == ("response", True)
+
+
 def test_a_refused_call_is_not_known_again() -> None:
     scene = Scene(policy(INVITES_ONLY))
     invite = request(uri="sip:6175550199@h", branch="z9hG4bK-x")

@@ -59,7 +59,7 @@ def _times() -> str:
         ("a transaction", TRANSACTION_NS, "64*T1, RFC 3261 §17.1.1.2"),
         ("a call that rings", RINGING_NS, "longer than Timer C, RFC 3261 §16.6"),
         ("an emergency call that rings", QUEUED_NS, "it may wait in a queue for a call taker"),
-        ("a call in progress", DIALOG_NS, "or twice its session timer, RFC 4028"),
+        ("a call in progress", DIALOG_NS, "or twice its session timer (RFC 4028), except for an emergency call"),
         ("that a caller may be called back", CALLBACK_WINDOW_NS, "RFC 7090, NENA i3"),
         ("that a REFER's target may be called", TRANSFER_WINDOW_NS, "RFC 3515"),
         ("that unknown in-dialog messages follow after a restart", TAKEOVER_NS, "reason `takeover`"),

@@ -250,7 +250,8 @@ class Call:
     def _extend(self, now_ns: int) -> None:
         states = self.dialogs.values()
         if "confirmed" in states:
-            lasts_ns = max(self.session_ns, TRANSACTION_NS)
+            # An emergency call whose timer nobody refreshes may still be talked on: it is not ours to end.
+            lasts_ns = max(self.session_ns, TRANSACTION_NS) if self.emergency is None else DIALOG_NS
         elif "early" in states or self._is_inviting(_RINGING):
             lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
         elif self.attempt is not None and self.awaits_answer():

@@ -476,3 +476,15 @@ def test_an_emergency_call_that_waits_in_a_queue_hears_what_is_said_there_and_is
     acknowledged = scene.carrier(request("ACK", "sip:h", to="<sip:psap@h>", to_tag="psap"), at_s=902)
     assert (answered.reason, acknowledged.reason) == ("response", "in_dialog")
     assert [call.outcome for call in answered.calls] == ["in_progress"]
+
+
+def test_an_emergency_call_outlives_a_session_timer_that_nobody_refreshes() -> None:
+    """RFC 4028 lets either side hang up then; where none does, they go on talking."""
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first = invite(uri="urn:service:sos")
+    scene.carrier(first)
+    scene.psap(answer(first, headers=("Session-Expires: 90;refresher=uac",)), at_s=1)
+    scene.tell(DeadlineReached(), at_s=600)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    bye = request("BYE", "sip:h", to="<urn:service:sos>", to_tag="psap", cseq=2)
+    assert scene.carrier(bye, at_s=601).reason == "in_dialog"

@@ -26,6 +26,8 @@ from firewall.sip.media_endpoint import Formats
 
 MAX_PINHOLES = 400_000
 """Of ordinary calls; four make a call."""
+MAX_LATCHED = 16
+"""Of one call, so that nobody fills the table who sends from ever other ports."""
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
@@ -118,14 +120,18 @@ class CallPinholes:
             outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
         return outputs
 
-    def latch(self, hole: Hole, ends: Ends, now_ns: int, wall_ns: int) -> list[Output]:
-        """Open the way back to where the packets of a party come from that named another address."""
-        hole.latched = (ends.src_ip, ends.src_port)
-        way = hole.way
-        call = self._calls.get(hole.pinhole.call_id)
-        if call is None or call.media is None:
+    def latch(self, hole: Hole, flow: MediaFlow, now_ns: int, wall_ns: int) -> list[Output]:
+        """Open the way back to where the packets of a party come from that named another address.
+
+        Its NAT may give it another port later, as after a silence on hold.
+        """
+        call, ends = self._calls.get(flow.call_id) or self._calls.get(hole.pinhole.call_id), flow.ends
+        way = hole.owners.get(call.call_id) if call is not None else None
+        if call is None or call.media is None or way is None:
             return []
-        key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
+        key, held = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port), call.media.held
+        if key in held or sum([way.is_latched for way in held.values()]) >= MAX_LATCHED:
+            return []
         back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
         return self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
 

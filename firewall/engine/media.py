@@ -129,8 +129,8 @@ class Media:
         outputs = self._pinholes.inspect(hole, flow, datagram, now_ns, wall_ns)
         if len(flow.anomalies) != known and not outputs:
             outputs = [Write(flow_record("changed", hole, self._policy, wall_ns, datagram))]
-        if hole.way.latches and hole.latched is None:
-            outputs += self._pinholes.latch(hole, flow.ends, now_ns, wall_ns)
+        if hole.way.latches:
+            outputs += self._pinholes.latch(hole, flow, now_ns, wall_ns)
         return self._told(outputs)
 
     @property

@@ -54,7 +54,6 @@ class Hole(msgspec.Struct, eq=False):
     is_sampled: bool = False
     flows: dict[Endpoint, MediaFlow] = msgspec.field(default_factory=dict)
     is_told_idle: bool = False
-    latched: Endpoint | None = None
 
     @property
     def packets(self) -> int:

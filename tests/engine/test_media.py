@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine.call_pinholes import MAX_LATCHED
 from firewall.engine.events import (
     CallsRecovered,
     DeadlineReached,
@@ -73,6 +74,33 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
     scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=10)
     scene.tell(DeadlineReached(), at_s=11)
     assert scene.open == {}
+
+
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
+    """As after a silence on hold, in which the NAT forgot the first one."""
+    scene = MediaScene(policy(ALL, **rules))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    ports = [(CALLER[0], 61000 + number) for number in range(2 * MAX_LATCHED)]
+    for number, port in enumerate(ports):
+        scene.packet(port, CALLED, at_s=2 + number)
+    heard = [scene.to(port) for port in ports]
+    assert heard == [FROM_CALLED] * MAX_LATCHED + [[]] * MAX_LATCHED
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
+    scene.packet((CALLER[0], 60999), CALLED, at_s=60.1)
+    scene.tell(DeadlineReached(), at_s=61)
+    assert scene.open == {}, "what still comes after the BYE opens nothing"
+
+
+def test_two_callers_behind_one_nat_are_heard_and_hear_where_the_called_side_has_one_port() -> None:
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    for number in (1, 2):
+        first = invite(sdp(f"10.0.0.{number}", "audio 49170 RTP/AVP 0"), call_id=f"c{number}", uri=ORDINARY)
+        scene.carrier(first)
+        scene.psap(answer(first), at_s=1)
+    for number in (1, 2, 1, 2):
+        scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 10)
+    assert [scene.to((CALLER[0], 61000 + number)) for number in (1, 2)] == [FROM_CALLED] * 2
 
 
 def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_stranger_in() -> None:

@@ -5,19 +5,22 @@ So all that waits is read at once, which takes a fraction of deciding; what may 
 first, and where there is too much, what is dropped is something else.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from firewall.engine.events import DatagramsLost
 from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival
 from firewall.net.datagram import Datagram
 
 CALM = 512
 """So many are decided within 50 ms; more than that is a flood, until none waits."""
 WAITING_MAX = 8192
-_READ_AT_ONCE = 2048
+# A turn is short, as connections, timers and the control socket have theirs after it; in a flood most of it is reading.
+_READ_AT_ONCE = 1024
+_TAKEN_IN_FLOOD = 16
 # To the engine time goes on: it takes a step of a second back for a clock that was set.
 _LATE_NS = 500_000_000
 
@@ -28,9 +31,12 @@ class Receives(Protocol):
     def receive(self, limit: int = DATAGRAMS_PER_WAKE_UP) -> list[Arrival]:
         """Return up to ``limit`` datagrams that are waiting."""
 
+    def dropped(self) -> int:
+        """Return how many the kernel dropped."""
+
 
 class Backlog:
-    """Datagrams between the listeners and the engine. ``dropped``: how many there was no room for."""
+    """Datagrams between the listeners and the engine."""
 
     def __init__(self, listeners: Sequence[Receives], is_urgent: Callable[[Datagram], bool]) -> None:
         self._listeners = listeners
@@ -39,7 +45,9 @@ class Backlog:
         self._waiting: deque[Arrival] = deque()
         self._is_flooded = False
         self._given_ns = 0
-        self.dropped = 0
+        self._latest: list[Arrival] = []
+        self._dropped = 0
+        self._told_lost = 0
 
     @property
     def waits(self) -> bool:
@@ -63,6 +71,24 @@ class Backlog:
             self._waiting.extend(read)
         return self._take()
 
+    def lost(self) -> int:
+        """Return how many datagrams were lost since the start: here, and in the kernel before they were read."""
+        return self._dropped + sum(listener.dropped() for listener in self._listeners)
+
+    def loss(self) -> DatagramsLost | None:
+        """Return what there is to tell since this was last asked."""
+        lost = self.lost()
+        if lost == self._told_lost:
+            return None
+        self._told_lost = lost
+        return DatagramsLost(lost, _loudest(self._latest))
+
+    def give_up(self) -> None:
+        """Let what still waits be lost: nobody is going to decide on it."""
+        self._dropped += len(self._urgent) + len(self._waiting)
+        self._urgent.clear()
+        self._waiting.clear()
+
     def _read(self) -> list[Arrival]:
         """Read on while there is more: what is read from one socket may be older than what was read from another."""
         read: list[Arrival] = []
@@ -71,6 +97,7 @@ class Backlog:
             for batch in batches:
                 read += batch
             if len(read) >= _READ_AT_ONCE or all(len(batch) < DATAGRAMS_PER_WAKE_UP for batch in batches):
+                self._latest = read or self._latest
                 read.sort(key=_time_of)
                 return read
 
@@ -80,14 +107,14 @@ class Backlog:
             if len(queue) < WAITING_MAX:
                 queue.append(arrival)
             else:
-                self.dropped += 1
+                self._dropped += 1
 
     def _take(self) -> list[Arrival]:
-        taken: list[Arrival] = []
-        for queue in (self._urgent, self._waiting):
-            while queue and len(taken) < DATAGRAMS_PER_WAKE_UP:
-                taken.append(queue.popleft())
-        return [self._timed(arrival) for arrival in taken] if self._is_flooded else taken
+        if not self._is_flooded:
+            return _first(self._waiting, DATAGRAMS_PER_WAKE_UP)
+        taken = _first(self._urgent, DATAGRAMS_PER_WAKE_UP)
+        taken += _first(self._waiting, max(0, _TAKEN_IN_FLOOD - len(taken)))
+        return [self._timed(arrival) for arrival in taken]
 
     def _timed(self, arrival: Arrival) -> Arrival:
         """Return it with a time that is not long before that of what was taken out of turn."""
@@ -95,6 +122,17 @@ class Backlog:
             return replace(arrival, time_ns=self._given_ns - _LATE_NS)
         self._given_ns = max(self._given_ns, arrival.time_ns)
         return arrival
+
+
+def _loudest(arrivals: list[Arrival]) -> str:
+    """Say who sent most of what was read at a time."""
+    senders = Counter(arrival.datagram.src_ip for arrival in arrivals)
+    (source, count), *_ = senders.most_common(1) or [("nobody", 0)]
+    return f"{count} of {len(arrivals)} read at the time are from {source}"
+
+
+def _first(queue: deque[Arrival], count: int) -> list[Arrival]:
+    return [queue.popleft() for _ in range(min(count, len(queue)))]
 
 
 def _time_of(arrival: Arrival) -> int:

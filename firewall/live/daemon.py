@@ -20,7 +20,6 @@ from firewall import __version__
 from firewall.engine.engine import Engine
 from firewall.engine.events import (
     CallsRecovered,
-    DatagramsLost,
     PolicyRefused,
     PolicyReplaced,
     Started,
@@ -35,7 +34,7 @@ from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver, present_ns
 from firewall.live.interception import Interception
-from firewall.live.listener import Arrival, Listener, loudest, open_listeners
+from firewall.live.listener import Arrival, Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
 from firewall.live.past_calls import past_calls
@@ -92,8 +91,7 @@ class _Daemon:
         self._reloading = asyncio.Lock()
         self._takeover = False
         self._listeners: list[Listener] = []
-        self._latest: list[Arrival] = []
-        self._lost = 0
+        self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns: int | None = None
         self._policy = policy
@@ -205,8 +203,11 @@ class _Daemon:
             await asyncio.sleep(0)
         for listener in self._listeners:
             loop.remove_reader(listener.fileno())
-        if self._timer is not None:
-            self._timer.cancel()
+        self._backlog.give_up()
+        self._tell_losses()
+        for handle in (self._timer, self._turn):
+            if handle is not None:
+                handle.cancel()
         while self._sender.waiting:  # it gives up by itself
             await asyncio.sleep(_SETTLE_S)
         self._sender.close()
@@ -234,15 +235,20 @@ class _Daemon:
         self._driver.connection_refused(said, limit)
 
     def _readable(self) -> None:
+        if self._turn is None:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Read and decide, once in each round of the loop: the others there must not wait for more than one turn."""
+        self._turn = None
         self._read_batch()
         if self._backlog.waits:
-            asyncio.get_running_loop().call_soon(self._readable)
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
         self._arm_timer()
 
     def _read_batch(self) -> bool:
         """Take what waits on the sockets; True when there may be more."""
         ready = self._backlog.next()
-        self._latest = ready or self._latest
         self._driver.arrived(ready)
         return bool(ready)
 
@@ -314,13 +320,12 @@ class _Daemon:
     async def _watch_losses(self) -> None:
         while True:
             await asyncio.sleep(_LOSSES_EVERY_S)
-            lost = self._receive_drops()
-            if lost > self._lost:
-                self._lost = lost
-                self._driver.tell(DatagramsLost(lost, loudest(self._latest)))
+            self._tell_losses()
 
-    def _receive_drops(self) -> int:
-        return sum(listener.dropped() for listener in self._listeners) + self._backlog.dropped
+    def _tell_losses(self) -> None:
+        loss = self._backlog.loss()
+        if loss is not None:
+            self._driver.tell(loss)
 
     async def _put_table_back(self) -> None:
         await self._media.put_table_back(self._policy)
@@ -373,7 +378,7 @@ class _Daemon:
                 failing=driver.log_failing,
                 error=log.error if log else None,
             ),
-            receive_drops=self._receive_drops(),
+            receive_drops=self._backlog.lost(),
             waiting_to_send=self._sender.waiting,
             connections=self._connections.status(),
             media=self._media.status(),

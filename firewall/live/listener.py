@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import time
-from collections import Counter
 from typing import Protocol
 
 import msgspec
@@ -160,13 +159,6 @@ class Listener:
         if index not in self._interfaces:
             self._interfaces = interface_names()
         return self._interfaces.get(index)
-
-
-def loudest(arrivals: list[Arrival]) -> str:
-    """Say who sent most of what was read at a time."""
-    senders = Counter(arrival.datagram.src_ip for arrival in arrivals)
-    (source, count), *_ = senders.most_common(1) or [("nobody", 0)]
-    return f"{count} of {len(arrivals)} read at the time are from {source}"
 
 
 def open_listeners(port: int) -> list[Listener]:

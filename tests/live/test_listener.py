@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from firewall.live.control import ask
-from firewall.live.listener import Arrival, Listener, loudest
+from firewall.live.listener import Listener
 from firewall.live.testbed import in_namespace
-from firewall.net.datagram import Datagram
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import request, udp_socket
@@ -87,13 +86,6 @@ def test_datagrams_that_are_lost_because_they_come_too_fast_are_an_alarm_that_na
         lost = wait_until(lambda: ask(control, "status")["receive_drops"], "the loss is counted")
         assert f" {lost} datagrams were lost since the start" in alarm
         assert alarm.endswith(f" read at the time are from {CARRIER}")
-
-
-def test_the_loudest_is_who_sent_most() -> None:
-    sources = ("192.0.2.1", "192.0.2.2", "192.0.2.2")
-    read = [Arrival(0, Datagram(source, 5060, PSAP, 5060, b""), 64, 0) for source in sources]
-    assert loudest(read) == "2 of 3 read at the time are from 192.0.2.2"
-    assert loudest([]) == "0 of 0 read at the time are from nobody"
 
 
 def test_what_is_sent_to_the_proxy_port_itself_is_not_taken_for_intercepted(

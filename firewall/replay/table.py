@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from firewall.engine.record import DecisionFields
 from firewall.engine.recording import printable
 from firewall.errors import Place
 from firewall.replay.media_report import flow_changes
@@ -30,7 +31,12 @@ def print_replay(report: ReplayReport, console: Console) -> None:
         _print_changes(report, console)
         print_flow_changes(flow_changes(report.policy.media, report.against.media), console)
     print_media(report.policy.media, console)
-    _print_emergency(report.policy, console)
+    if report.against is None:
+        _print_summary(report.policy, console)
+    else:
+        for tally in (report.policy, report.against):
+            _print_summary(tally, console, by=_policy(tally))
+    _print_hurt_calls(report.policy, console)
     _print_undecided(report, console)
 
 
@@ -82,7 +88,7 @@ def _print_changes(report: ReplayReport, console: Console) -> None:
         _line(console, "no message is decided differently", "green")
         console.print()
         return
-    against = report.against.policy.name if report.against else ""
+    against = _policy(report.against) if report.against else ""
     _line(console, f"{len(changed)} messages are decided differently by {against}:", "bold")
     # Emergency calls first: they are what the question is about.
     for change in sorted(changed, key=lambda change: change.emergency is None)[:_SHOWN_CHANGES]:
@@ -93,29 +99,46 @@ def _print_changes(report: ReplayReport, console: Console) -> None:
 
 
 def _change_text(change: Change) -> str:
-    decisions = [
-        f"{decision.verdict} ({_decider(decision.rule, decision.reason)})" if decision else "not signalling"
-        for decision in (change.before, change.after)
-    ]
+    decisions = [_decision_text(decision) for decision in (change.before, change.after)]
     mark = "emergency " if change.emergency else ""
     where = f"{change.capture} packet {change.packet}"
     return f"  {where}: {mark}{printable(sip_summary(change.sip))}: {decisions[0]} -> {decisions[1]}"
 
 
-def _print_emergency(tally: PolicyTally, console: Console) -> None:
+def _decision_text(decision: DecisionFields | None) -> str:
+    if decision is None:
+        return "not signalling"
+    guarded = "" if decision.enforced else "; the guard lets it pass"
+    return f"{decision.verdict} ({_decider(decision.rule, decision.reason)}{guarded})"
+
+
+def _policy(tally: PolicyTally) -> str:
+    """Return how a policy is told from another: two versions of one have its name."""
+    return f"{tally.policy.name} ({tally.policy.file})"
+
+
+def _print_summary(tally: PolicyTally, console: Console, by: str | None = None) -> None:
+    """Print what became of the emergency calls; ``by`` names the policy where there are two."""
+    name = by or tally.policy.name
     outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in tally.by_outcome.items())
     told = f" ({outcomes})" if outcomes else ""
-    hurt = list(tally.hurt.values())
+    hurt = tally.hurt
     if tally.trunks_taken_down:
-        text = (
-            f"{tally.trunks_taken_down} emergency calls failed downstream after {tally.policy.name} had blocked OPTIONS"
-        )
+        text = f"{tally.trunks_taken_down} emergency calls failed downstream after {name} had blocked OPTIONS"
         _line(console, f"{text} of their trunk; sosgate explain CALL-ID --log F tells each.", "bold red")
     if not hurt:
-        _line(console, f"Emergency calls: {tally.calls}{told}. None was hurt by {tally.policy.name}.", "bold green")
+        _line(console, f"Emergency calls: {tally.calls}{told}. None was hurt by {name}.", "bold green")
         return
     saved = f", {tally.guarded} of them let through by the guard" if tally.guarded else ""
-    _line(console, f"Emergency calls: {tally.calls}{told}. HURT: {len(hurt)}{saved}.", "bold red")
+    _line(
+        console,
+        f"Emergency calls: {tally.calls}{told}. HURT{f' by {by}' if by else ''}: {len(hurt)}{saved}.",
+        "bold red",
+    )
+
+
+def _print_hurt_calls(tally: PolicyTally, console: Console) -> None:
+    hurt = list(tally.hurt.values())
     for call in hurt[:_SHOWN_CALLS]:
         console.print()
         _print_hurt(call, console)

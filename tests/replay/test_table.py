@@ -91,7 +91,26 @@ def test_changes_tell_both_decisions_emergency_first(tmp_path: Path) -> None:
     changes = [line for line in text.splitlines() if " -> drop" in line and " packet " in line]
     assert len(changes) == 12
     assert ["emergency" in line for line in changes] == [True] * 6 + [False] * 6
-    assert "12 messages are decided differently by other:" in text
+    assert f"12 messages are decided differently by other ({tmp_path / 'other.yaml'}):" in text
+
+
+def test_the_emergency_calls_of_both_policies_are_summed_up(tmp_path: Path) -> None:
+    text = shown(tmp_path, RULES_CALLS, against="\n  - name: none\n    action: drop\n")
+    summary = [line for line in text.splitlines() if line.startswith("Emergency calls")]
+    assert summary == [
+        f"Emergency calls: 1 (1 completed). None was hurt by county ({tmp_path / 'county.yaml'}).",
+        f"Emergency calls: 1 (1 completed). HURT by other ({tmp_path / 'other.yaml'}): 1, "
+        "1 of them let through by the guard.",
+    ]
+
+
+def test_a_change_says_where_only_the_guard_makes_it(tmp_path: Path) -> None:
+    rules = RULES_BLOCKING + RULES_CALLS
+    guarded, enforced = make_policy(tmp_path, rules), make_policy(tmp_path, rules, guard="off", name="other")
+    (tmp_path / "a.pcap").write_bytes(pcap(call(), link_type=101))
+    output = io.StringIO()
+    print_replay(replay([str(tmp_path / "a.pcap")], enforced, against=guarded), Console(file=output))
+    assert 'drop (rule "no-anonymous") -> drop (rule "no-anonymous"; the guard lets it pass)' in output.getvalue()
 
 
 def test_no_change_is_said_too(tmp_path: Path) -> None:

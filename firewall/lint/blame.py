@@ -4,7 +4,7 @@ from firewall.engine.record import DecisionFields
 from firewall.lint.probe import Blocked
 from firewall.ruleset.policy import Policy, Rule
 
-_BY_ROLE = {
+CODE_OF_ROLE = {
     "initial": "SOS101",
     "mid_call": "SOS102",
     "callback": "SOS106",
@@ -21,13 +21,15 @@ def code_of(blocked: Blocked, guilty: Rule | None) -> str:
         return "SOS110"
     if reason == "banned":
         return "SOS109"
+    if blocked.step.role == "keepalive" and reason in ("rule", "default"):
+        return "SOS107"  # a limit or schedule, too: it has no mark by which the rule could exempt it
     if guilty is not None and guilty.limit is not None:
         return "SOS103"
     if guilty is not None and guilty.schedule is not None:
         return "SOS104"
     if reason not in ("rule", "default"):
         return "SOS105"
-    return _BY_ROLE[blocked.step.role]
+    return CODE_OF_ROLE[blocked.step.role]
 
 
 def guilty_rule(policy: Policy, decision: DecisionFields) -> Rule | None:

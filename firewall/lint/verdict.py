@@ -2,7 +2,7 @@
 
 from firewall.engine.record import DecisionFields
 from firewall.errors import Place
-from firewall.lint.blame import code_of, guilty_rule
+from firewall.lint.blame import CODE_OF_ROLE, code_of, guilty_rule
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.probe import Blocked
@@ -51,12 +51,12 @@ def load_finding(policy: Policy, surged: Surged) -> Finding:
     if surged.blocked is not None:
         return finding_of(policy, surged.blocked, met)
     rule = surged.rule
-    message = f'rule "{rule.name}" {_VERBS[rule.action]} {_above(rule)}'
+    code, what = ("SOS107", "keep-alives") if load.is_keepalive else ("SOS103", "emergency calls")
     return Finding(
-        "SOS103",
-        message,
+        code,
+        f'rule "{rule.name}" {_VERBS[rule.action]} {what}{_sometimes(rule)}',
         rule.place,
-        _mend("SOS103", rule),
+        _mend(code, rule),
         rule.name,
         (f"rule matches: {rule.when_text or 'everything'}", met),
     )
@@ -117,14 +117,13 @@ def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
         case "SOS102":
             return f"the {blocked.step.label} of an emergency call"
         case "SOS103":
-            return _above(guilty)
+            return f"emergency calls{_sometimes(guilty)}"
         case "SOS104":
-            hours = f" ({guilty.schedule})" if guilty is not None and guilty.schedule is not None else ""
-            return f"an emergency call at certain hours{hours}"
+            return f"{_object(CODE_OF_ROLE[blocked.step.role], blocked, None)}{_sometimes(guilty)}"
         case "SOS106":
             return f"the {blocked.step.label} of a call back from the PSAP"
         case "SOS107":
-            return f"the {blocked.step.label} that keeps the trunk in service"
+            return f"the {blocked.step.label} that keeps the trunk in service{_sometimes(guilty)}"
         case "SOS108":
             return "a text message to the emergency service"
         case "SOS109":
@@ -137,10 +136,11 @@ def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
             return f"the {blocked.step.label} of emergency traffic"
 
 
-def _above(rule: Rule | None) -> str:
-    return (
-        f"emergency calls above {rule.limit.text}" if rule is not None and rule.limit is not None else "emergency calls"
-    )
+def _sometimes(rule: Rule | None) -> str:
+    """Say when a rule with a limit or a schedule blocks."""
+    above = f" above {rule.limit.text}" if rule is not None and rule.limit is not None else ""
+    hours = f" at certain hours ({rule.schedule})" if rule is not None and rule.schedule is not None else ""
+    return above + hours
 
 
 def _object_of_ban() -> str:

@@ -179,6 +179,14 @@ def test_a_rule_that_cuts_only_a_call_crossing_its_edge_is_found() -> None:
     night = 'schedule: {days: [wed], hours: "03:17-03:18", timezone: UTC}'
     finding = only(lint(rule('sip.Method == "BYE"', more=night)))
     assert finding.code == "SOS104"
+    assert "drops the BYE of an emergency call at certain hours" in finding.message
+
+
+def test_keep_alives_that_are_blocked_at_night_are_called_so_for_they_have_no_mark_to_exempt_them_by() -> None:
+    night = 'schedule: {days: [wed], hours: "03:17-03:18", timezone: UTC}'
+    finding = only(lint(rule('sip.Method == "OPTIONS" and not emergency', more=night)))
+    assert finding.code == "SOS107"
+    assert "the OPTIONS that keeps the trunk in service at certain hours (wed 03:17-03:18 UTC)" in finding.message
 
 
 def test_a_shadow_rule_is_warned_about_before_it_is_enforced() -> None:

@@ -91,7 +91,8 @@ def test_a_limit_on_keep_alives_is_met_by_keep_alives_not_by_as_many_as_there_ar
     options = 'sip.Method == "OPTIONS" and not emergency'
     assert lint(limited("10/1s", 20, when=options)).findings == ()
     finding = only(lint(limited("1/10m", 1, when=options)))
-    assert finding.code == "SOS103"
+    assert finding.code == "SOS107"
+    assert finding.message.endswith("rejects the OPTIONS that keeps the trunk in service above 1/10m per net.src")
     assert any("keep-alives" in text for text in finding.because)
 
 

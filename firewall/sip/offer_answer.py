@@ -1,5 +1,7 @@
 """What an offer and its answer agree on: which media flow where (RFC 3264 §6)."""
 
+from collections import deque
+
 from msgspec import Struct
 
 from firewall.sip.sdp import MediaDescription, SessionDescription
@@ -32,13 +34,36 @@ class NegotiatedMedium(Struct, frozen=True, gc=False):
 def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[NegotiatedMedium, ...]:
     """Pair the media of an offer with those of its answer, by their order (RFC 3264 §6).
 
-    Sections that the answer has beyond the offer's were never offered and are left out.
+    An answer that has another order, or leaves out what it rejects, is wrong, but what it says of an audio is meant for
+    one: what the order does not pair is paired by the kind. Sections that the answer has beyond that were never offered
+    and are left out.
     """
     offered, answered = offer.media, answer.media
     paired = list(map(_paired, offered, answered))
     if len(offered) > len(answered):
         paired += [NegotiatedMedium(medium, None) for medium in offered[len(answered) :]]
+    if len(offered) > 1 or len(answered) > 1:
+        _pair_by_kind(paired, offered, answered)
     return tuple(paired)
+
+
+def _pair_by_kind(
+    paired: list[NegotiatedMedium], offered: tuple[MediaDescription, ...], answered: tuple[MediaDescription, ...]
+) -> None:
+    kinds, said = [_kind(medium) for medium in offered], [_kind(medium) for medium in answered]
+    if kinds == said:
+        return
+    unpaired: dict[str, deque[MediaDescription]] = {}
+    for number, kind in enumerate(said):
+        if kind not in kinds[number : number + 1]:
+            unpaired.setdefault(kind, deque()).append(answered[number])
+    for number, kind in enumerate(kinds):
+        if kind not in said[number : number + 1] and unpaired.get(kind):
+            paired[number] = _paired(offered[number], unpaired[kind].popleft())
+
+
+def _kind(medium: MediaDescription) -> str:
+    return medium.media.lower()
 
 
 def _paired(offer: MediaDescription, answer: MediaDescription) -> NegotiatedMedium:

@@ -18,7 +18,7 @@ from firewall.engine.pinhole import FlowCount
 from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
-from tests.media import ALL, CALLED, CALLER, MediaScene, answer, flows, invite, reasons, rtp, sdp
+from tests.media import ALL, AUDIO, CALLED, CALLER, MediaScene, answer, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
 from tests.scene import Told, policy
 
@@ -55,6 +55,14 @@ def test_any_source_of_the_zone_passes_where_the_policy_says_so() -> None:
     assert reasons(scene.packet(("203.0.113.7", 50001), CALLED, at_s=2)) == []
     assert reasons(scene.packet(("198.51.100.66", 50001), CALLED, at_s=2)) == [], "the same zone: none of our business"
     assert reasons(scene.packet(("233.252.0.1", 50001), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
+
+
+def test_an_answer_without_the_media_that_it_rejects_is_heard() -> None:
+    """RFC 3264 §6 wants them named with port 0; who leaves them out means the audio all the same."""
+    scene = MediaScene()
+    scene.call(offer=sdp(CALLER[0], "video 49180 RTP/AVP 31", AUDIO))
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    assert scene.to((CALLER[0], 49180)) == []
 
 
 def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:

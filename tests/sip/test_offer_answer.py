@@ -59,6 +59,23 @@ def test_an_answer_with_too_few_media_accepts_none_of_the_rest() -> None:
     assert accepted == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("answered", "ports"),
+    [
+        (["text 5004", "audio 5000", "video 5002"], [5000, 5002, 5004]),
+        (["text 5004", "audio 5000"], [5000, None, 5004]),
+        (["audio 5000", "text 5004"], [5000, None, 5004]),
+        (["audio 0", "text 5004", "audio 5000"], [None, None, 5004]),
+        (["video 5002", "video 5006", "audio 5000"], [5000, 5006, None]),
+    ],
+)
+def test_an_answer_in_another_order_or_without_what_it_rejects_is_meant_for_what_has_its_kind(
+    answered: list[str], ports: list[int | None]
+) -> None:
+    media = negotiate(OFFER, parse_sdp("".join(f"m={each} RTP/AVP 0\n" for each in answered).encode()))
+    assert [each.answer.port if each.answer is not None and each.is_accepted else None for each in media] == ports
+
+
 def test_what_was_not_offered_or_is_another_medium_is_not_agreed() -> None:
     answer = parse_sdp(b"m=video 5000 RTP/AVP 31\n" * 5)
     media = negotiate(OFFER, answer)

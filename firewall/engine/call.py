@@ -15,7 +15,7 @@ from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, next_state, trigger_of
 from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
-from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
+from firewall.sip.message import DialogId, Message, Request, Response, TransactionId
 
 SECOND_NS = 1_000_000_000
 TRANSACTION_NS = 32 * SECOND_NS
@@ -110,8 +110,10 @@ class Call:
         return own_transaction_id(request) in self.transactions
 
     def belongs(self, message: Message) -> bool:
-        """Tell whether a message has a tag or a transaction of this call: an invented Call-ID inherits nothing."""
-        return self.has_tag_of(message) or message.transaction_id in self.transactions
+        """Tell whether a message has a tag, transaction or dialog of this call: a mere Call-ID inherits nothing."""
+        if self.has_tag_of(message) or message.transaction_id in self.transactions:
+            return True
+        return self._dialog_of(message) in self.dialogs
 
     def has_tag_of(self, message: Message) -> bool:
         """Tell whether a message has a tag of this call."""
@@ -235,9 +237,11 @@ class Call:
         self.forks.pop(dialog, None)
 
     def _dialog_of(self, message: Message) -> DialogId | None:
-        """Return the dialog that a message names, also where its receiver has no tag to be named by."""
-        if message.dialog_id is None and message.from_tag is not None and (NO_TAG, message.from_tag) in self.dialogs:
-            return NO_TAG, message.from_tag
+        """Return the dialog that a message names, also where a side has no tag to be named by."""
+        if message.dialog_id is None:
+            untagged = message.untagged_dialog_id
+            if untagged in self.dialogs or (_is_answer(message) and "confirmed" not in self.dialogs.values()):
+                return untagged
         return message.dialog_id
 
     def _read_session_timer(self, success: Response) -> None:
@@ -259,3 +263,8 @@ class Call:
         else:
             lasts_ns = TRANSACTION_NS
         self.deadline_ns = now_ns + lasts_ns
+
+
+def _is_answer(message: Message) -> bool:
+    """Tell whether a message is the 2xx of an INVITE, which confirms a dialog (RFC 3261 §12.1)."""
+    return isinstance(message, Response) and message.cseq_method == "INVITE" and 200 <= message.status_code < 300

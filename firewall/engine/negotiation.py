@@ -91,7 +91,7 @@ class Negotiation(msgspec.Struct, eq=False):
         return session is not None or offer is not None
 
     def _request(self, request: Request, description: SessionDescription, by: Party, to: Party) -> bool:
-        dialog = request.dialog_id
+        dialog = request.dialog_id if request.method != "ACK" else request.dialog_id or request.untagged_dialog_id
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
@@ -106,6 +106,8 @@ class Negotiation(msgspec.Struct, eq=False):
 
     def _response(self, response: Response, description: SessionDescription | None, by: Party, to: Party) -> bool:
         key, status, dialog = _key(response), response.status_code, response.dialog_id
+        if dialog is None and 200 <= status < 300:
+            dialog = response.untagged_dialog_id
         offer = self.offers.get(key) if key is not None else None
         if key is not None and offer is not None:
             if status >= 300:

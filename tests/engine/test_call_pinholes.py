@@ -488,3 +488,37 @@ def test_an_emergency_call_outlives_a_session_timer_that_nobody_refreshes() -> N
     assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
     bye = request("BYE", "sip:h", to="<urn:service:sos>", to_tag="psap", cseq=2)
     assert scene.carrier(bye, at_s=601).reason == "in_dialog"
+
+
+@pytest.mark.parametrize("from_tag", [None, "caller"])
+def test_a_called_side_without_a_tag_is_heard_until_either_side_hangs_up(from_tag: str | None) -> None:
+    """RFC 3261 §12.1.2: the tag of one who answers without is null."""
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>", from_tag=from_tag)
+    scene.carrier(first)
+    ringing, answered = (answer(first, status=status).replace(b";tag=psap", b"") for status in (183, 200))
+    scene.psap(ringing, at_s=1)
+    told = [
+        scene.psap(answered, at_s=2),
+        scene.carrier(request("ACK", "sip:h", to="<sip:psap@h>", from_tag=from_tag), at_s=3),
+    ]
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    caller = "<sip:6175550123@192.0.2.10>"
+    info = request("INFO", "sip:h", to="<sip:psap@h>", from_tag=from_tag, cseq=5)
+    bye = request("BYE", "sip:h", from_uri="sip:psap@h", from_tag=None, to=caller, to_tag=from_tag)
+    told += [scene.carrier(info, at_s=100), scene.psap(bye, at_s=101)]
+    assert [each.verdict for each in told] == ["allow"] * len(told)
+    assert [each.decision.emergency is not None for each in told] == [True] * len(told)
+    scene.tell(DeadlineReached(), at_s=110)
+    assert scene.open == {}
+
+
+def test_an_untagged_answer_within_a_call_begins_no_dialog_beside_it() -> None:
+    scene = MediaScene()
+    scene.call()
+    again = invite(to_tag="psap", cseq=7)
+    scene.carrier(again, at_s=5)
+    scene.psap(answer(again).replace(b";tag=psap", b""), at_s=6)
+    scene.carrier(request("BYE", to_tag="psap", cseq=8), at_s=9)
+    scene.tell(DeadlineReached(), at_s=60)
+    assert scene.open == {}

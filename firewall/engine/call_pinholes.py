@@ -243,10 +243,11 @@ class CallPinholes:
         """Open a way or say why not; ``leaving`` pinholes are closed at the same instant."""
         outputs: list[Output] = []
         key, override = way.key, None
-        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
+        decision, hole = self._verdicts.decide(way, mark, None, wall_ns, now_ns), self.table.holes.get(key)
         if decision.verdict != "allow":
             override = self._verdicts.override(decision, way, mark)
-            is_news = media.refused.get(key) != way
+            is_saved_no_more = hole is not None and hole.override is not None and override is None
+            is_news = is_saved_no_more or media.refused.get(key) != way
             if is_news:
                 media.refused[key] = way
                 outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
@@ -256,7 +257,6 @@ class CallPinholes:
                     record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
                     outputs.append(Write(record, urgent=mark is not None))
                 return outputs
-        hole = self.table.holes.get(key)
         if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way

@@ -282,7 +282,7 @@ class Engine:
         outputs: list[Output] = []
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
         subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
-        culprit = decision.rule.name if decision.rule else ""
+        culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
         if self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
             alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=now_ns)
             outputs.append(Write(alarm, urgent=True))

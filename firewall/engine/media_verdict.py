@@ -69,7 +69,7 @@ class MediaVerdicts:
         harmless = way.protocol == "rtcp" or way.is_spare
         if mark is None or harmless or override == "shadow" or self._policy.media.mode == "off":
             return []
-        culprit = decision.rule.name if decision.rule is not None else ""
+        culprit = f"{decision.rule.name if decision.rule is not None else ''} {override or ''}"
         if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
             return []
         alarm = media_alarm(

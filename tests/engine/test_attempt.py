@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached
+from firewall.engine.events import DeadlineReached, PolicyReplaced
 from tests.messages import request, response
 from tests.scene import Scene, policy
 
@@ -209,3 +209,17 @@ def test_each_message_of_a_text_session_is_an_attempt_of_its_own() -> None:
     unanswered = scene.tell(DeadlineReached(), at_s=43)
     assert [(c.outcome, c.started[17:19]) for c in unanswered.calls] == [("failed_downstream", "12")]
     assert scene.engine.stats().emergency_calls == 3
+
+
+def test_a_call_that_the_guard_saved_is_alarmed_anew_when_it_is_hurt_without_it() -> None:
+    """The guard is switched off while the call is up."""
+    rules = '  - {name: no, when: \'sip.Method in {"ACK", "BYE"}\', action: drop}\n' + ALL
+    scene = Scene(policy(rules, guard="enforce"))
+    answered_call(scene)
+    assert [a.alarm.code for a in scene.carrier(request("ACK", to_tag="psap"), at_s=2).alarms] == ["emergency_guarded"]
+    scene.tell(PolicyReplaced(policy(rules, guard="off")), at_s=3)
+    told = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=4)
+    assert ([a.alarm.code for a in told.alarms], [c.outcome for c in told.calls]) == (
+        ["emergency_blocked"],
+        ["impaired"],
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, FlowsCounted, MediaReceived
+from firewall.engine.events import DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced
 from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
@@ -178,6 +178,17 @@ def test_the_guard_lets_media_of_an_emergency_call_pass_and_says_so(more: str, r
     (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
     assert (call.outcome, call.guarded) == ("completed", True)
     assert {record.decision.override for each in told for record in flows(each)} <= {"guard"}
+
+
+def test_media_that_the_guard_saved_is_alarmed_anew_when_it_is_blocked_without_it() -> None:
+    """The guard is switched off while the call is up."""
+    rules = "  - {name: no-audio, when: 'media.kind == \"audio\"', action: drop}\n" + ALL
+    scene = MediaScene(policy(rules, guard="enforce"))
+    scene.call()
+    scene.talk(1.2, 1.6)
+    told = scene.tell(PolicyReplaced(policy(rules, guard="off")), at_s=3)
+    assert {alarm.alarm.code for alarm in told.alarms} == {"emergency_media_blocked"}
+    assert [(call.outcome, call.problem) for call in told.calls] == [("impaired", "MediaLoss")]
 
 
 @pytest.mark.parametrize(

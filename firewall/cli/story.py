@@ -21,8 +21,8 @@ def print_story(story: Story) -> None:
     console.print(Text(escaped(f"{kind} {story.call_id}"), style="bold"))
     for phrase in story.evidence:
         console.print(Text(escaped(f"  emergency because: {phrase}")))
-    console.print(Text(f"  first message: {story.steps[0].at}"))
-    for line in _ladder(story.steps):
+    console.print(Text(f"  first message: {story.steps[0].at}" if story.steps else "  no message of it is in this log"))
+    for line in _ladder(story.steps) if story.steps else ():
         console.print(line)
     for flow in story.media:
         console.print(Text("media: ", style="bold").append(Text(escaped(flow), style="")))

@@ -145,8 +145,9 @@ def _is_emergency(record: LogRecord | None) -> bool:
 def _loss_mend(call: CallLog) -> str | None:
     losses: Sequence[LogRecord] = call.ledger.get("media_loss", ()) if call.ledger else ()
     reason = next((loss["reason"] for loss in losses if loss["reason"] is not None), None)
-    place = call.place(call.decisions[0]["decision"])
-    return remedy(None, reason, Place(place.file), losses[0]["src_ip"]) if reason is not None else None
+    if reason is None or not call.decisions:
+        return None
+    return remedy(None, reason, Place(call.place(call.decisions[0]["decision"]).file), losses[0]["src_ip"])
 
 
 def _whom_to_ask(call: CallLog) -> str | None:
@@ -168,12 +169,13 @@ def _trunk_cause(call: CallLog, hurt_by: LogRecord) -> str:
     alarm = _trunk_alarm(call)
     said = alarm["alarm"]["message"] if alarm else _not_passed(hurt_by)
     at = f", at {alarm['timestamp']}" if alarm else ""
-    return f"{_passed(call)}; {_how_it_failed(call)}; before it{at}, sosgate itself took the trunk down: {said}"
+    failed = _joined(_passed(call), _how_it_failed(call))
+    return f"{failed}; before it{at}, sosgate itself took the trunk down: {said}"
 
 
 def _trunk_alarm(call: CallLog) -> LogRecord | None:
     """Return the last blocked keep-alive between the call's two ends in the hour before it."""
-    first = call.decisions[0]
+    first = next(iter(call.decisions), call.ledger or {})
     ends, begin_ns = {first["src_ip"], first["dest_ip"]}, instant(first["timestamp"])
     before = [
         alarm
@@ -230,7 +232,7 @@ def _what_followed(call: CallLog, ledger: LogRecord) -> str | None:
     is_late = ledger["problem"] == "InitialTrafficBlocked"
     if ledger["answered_s"] is not None:
         return "a later try passed and was answered" if is_late else None
-    how = _how_a_try_failed(call)
+    how = _how_a_try_failed(call) if call.decisions else None
     return f"{'a later try passed, and' if is_late else 'in the end'} {how}" if how else None
 
 
@@ -247,8 +249,10 @@ def _passed(call: CallLog) -> str:
 
 
 def _how_it_failed(call: CallLog) -> str | None:
-    """Return what others did to a call; None for one that went well."""
+    """Return what others did to a call; None for one that went well, or of which no message is in the log."""
     outcome = call.outcome
+    if not call.decisions:
+        return None
     if outcome == "in_progress":
         return _as_it_stands(call.decisions)
     if outcome == "impaired":

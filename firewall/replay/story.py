@@ -87,14 +87,14 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
 
 
 def tell(call_id: str, log: LogLines) -> Story | None:
-    """Return the story that a log's lines tell of a call, None when there is no decision among them."""
+    """Return the story that a log's lines tell of a call, None when there is neither a decision nor ledger in them."""
     decisions = [record for record in log.records if record["event_type"] == "sip_decision"]
     ledger = _attempt([record for record in log.records if record["event_type"] == "emergency_call"])
-    if not decisions:
+    if not decisions and not ledger:
         return None
     last = ledger[-1] if ledger else None
     hurt_at = next((record["timestamp"] for record in ledger if record["hurt_by"]), None)
-    emergency = next((record["emergency"] for record in decisions if record["emergency"]), None)
+    emergency = next((record["emergency"] for record in (*decisions, *ledger) if record["emergency"]), None)
     known = CallLog(decisions, last, hurt_at, log.keep_alives, log.policy_files)
     return Story(
         call_id=call_id,

@@ -75,6 +75,17 @@ def test_a_call_is_told_from_several_parts_of_a_log(log: Path, capsys: pytest.Ca
     assert "outcome: blocked" in capsys.readouterr().out
 
 
+def test_a_call_without_a_message_in_the_log_is_told_from_the_ledger(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line for line in log.read_bytes().splitlines() if b"sip_decision" not in line]
+    log.write_bytes(b"\n".join(lines))
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert "no message of it is in this log" in out
+    assert "outcome: blocked" in out
+
+
 def test_an_unknown_call_is_not_found(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["explain", "unknown", "--log", str(log)]) == 1
     assert "no message with Call-ID" in capsys.readouterr().err

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, Started
+from firewall.engine.events import ConnectionRefused, DeadlineReached, Started
+from firewall.net.datagram import Datagram
 from firewall.replay.story import call_records, tell
-from tests.messages import request, response
+from tests.messages import CARRIER, PSAP, request, response
 from tests.replay.told import CALL_ID, log_of, story_of
 from tests.scene import Scene, policy
 
@@ -267,6 +268,24 @@ def test_an_unreadable_emergency_message_has_a_story_under_the_call_id_that_it_s
     assert "by the exception policy (policy.yaml), reason too_many_headers" in story.cause
     assert story.mend is not None
     assert story.mend.startswith('set "malformed: allow"')
+
+
+def test_a_call_of_which_only_the_ledger_tells_has_a_story_all_the_same() -> None:
+    """Its connection was refused, or its messages are in another part of the log."""
+    scene = Scene(policy(ALL))
+    told = scene.tell(ConnectionRefused(Datagram(*CARRIER, *PSAP, request(), "TCP"), "64 connections"), at_s=0)
+    story = story_of(told)
+    assert (story.steps, story.outcome, story.attribution) == ((), "blocked", "limit")
+    assert story.evidence
+    assert "pass: drop by the exception policy (policy.yaml), reason connection_limit" in (story.cause or "")
+    failing = Scene(policy(ALL))
+    failing.carrier(request())
+    silent = story_of(failing.tell(DeadlineReached(), at_s=32))
+    assert (silent.outcome, silent.cause) == ("failed_downstream", None)
+    assert silent.mend == "nothing in the policy: ask who runs 198.51.100.10 why it did not answer"
+    going_on = Scene(policy(ALL))
+    going_on.carrier(request())
+    assert story_of(going_on.stops(at_s=1)).cause is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
 NULL, ETHERNET, PPP, RAW, LOOP, IPV4, IPV6 = 0, 1, 9, 101, 108, 228, 229
 _BSD_RAW, _OPENBSD_RAW = 12, 14  # DLT_RAW as some systems wrote it into files
 _PPP_HDLC, _PPP_ETHER, _C_HDLC = 50, 51, 104
-_IEEE802_11, _RADIOTAP, _PPI, _NFLOG, _USER2, _PKTAP = 105, 127, 192, 239, 149, 258
+IEEE802_11, RADIOTAP, _PPI, _NFLOG, _USER2, _PKTAP = 105, 127, 192, 239, 149, 258
 _ENC, _PFLOG, _JUNIPER_ETHERNET, MPLS = 109, 117, 178, 219
 
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
@@ -233,10 +233,10 @@ _LINKS: dict[int, _Reader] = {
     _PPP_ETHER: _ppp_ether,
     RAW: _raw,
     _C_HDLC: _c_hdlc,
-    _IEEE802_11: _ieee802_11,
+    IEEE802_11: _ieee802_11,
     LOOP: _null,
     LINUX_SLL: _linux_sll,
-    _RADIOTAP: _radiotap,
+    RADIOTAP: _radiotap,
     _ENC: _enc,
     _PFLOG: _pflog,
     _PPI: _ppi,

@@ -2,7 +2,8 @@
 
 IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE (RFC
 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC
-7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281); the packet that an ICMP error quotes (RFC 792, RFC 4443).
+7348; also as GPE), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (MikroTik's mirrors); the packet that an ICMP error
+quotes (RFC 792, RFC 4443).
 """
 
 from struct import Struct
@@ -14,8 +15,10 @@ from firewall.net.link import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
     ETHERTYPE_MPLS,
+    IEEE802_11,
     MPLS,
     PPP,
+    RADIOTAP,
     RAW,
 )
 
@@ -29,14 +32,18 @@ _ICMP, _ICMPV6 = 1, 58
 # Destination unreachable, source quench, redirect, time exceeded, parameter problem; of ICMPv6 all errors there are.
 _ICMP_ERRORS, _ICMPV6_ERRORS = frozenset({3, 4, 5, 11, 12}), frozenset({1, 2, 3, 4})
 _ICMP_HEADER_BYTES = 8
-_VXLAN_PORT, _GENEVE_PORT, _GTP_U_PORT = 4789, 6081, 2152
+_VXLAN_PORTS = frozenset({4789, 8472})  # IANA's, and the Linux kernel's own
+_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT = 4790, 6081, 2152, 37008
 
-UDP_TUNNEL_PORTS = frozenset({_VXLAN_PORT, _GENEVE_PORT, _GTP_U_PORT})
+UDP_TUNNEL_PORTS = _VXLAN_PORTS | {_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT}
 
 _GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
 _GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET, ETHERTYPE_MPLS: MPLS}
 _ERSPAN_II, _ERSPAN_III, _GRE_PPP = 0x88BE, 0x22EB, 0x880B
 _GTP_G_PDU = 0xFF
+_GPE_NEXT = {1: RAW, 2: RAW, 3: ETHERNET}
+_TZSP_LINKS = {1: ETHERNET, 18: IEEE802_11, 127: RADIOTAP}
+_TZSP_PADDING, _TZSP_END = 0, 1
 
 _u16 = Struct(">H").unpack_from
 
@@ -60,9 +67,13 @@ def inside_ip(protocol: int, data: bytes, start: int, end: int) -> Inside | None
 
 def inside_udp(dst_port: int, payload: bytes) -> Inside | None:
     """Return what a UDP datagram to some port carries, None when it is no packet."""
-    if dst_port == _VXLAN_PORT:
+    if dst_port in _VXLAN_PORTS:
         # The I flag, and the reserved byte that no text has.
         return Inside(ETHERNET, 8) if len(payload) > 8 and payload[0] & 0x08 and not payload[7] else None
+    if dst_port == _VXLAN_GPE_PORT and len(payload) > 8 and payload[0] & 0x0C == 0x0C:
+        return Inside(_GPE_NEXT[payload[3]], 8) if payload[3] in _GPE_NEXT else None
+    if dst_port == _TZSP_PORT:
+        return _inside_tzsp(payload)
     if dst_port == _GTP_U_PORT:
         return _inside_gtp_u(payload)
     if dst_port == _GENEVE_PORT and len(payload) > 8 and payload[0] >> 6 == 0:
@@ -100,6 +111,22 @@ def _inside_gre(data: bytes, start: int, end: int) -> Inside | None:
         is_ip = last >> 10 & 0x1F == 2
         return Inside(RAW if is_ip else ETHERNET, inner + (20 if last & 1 else 12))
     return None
+
+
+def _inside_tzsp(payload: bytes) -> Inside | None:
+    """Version, type (a received frame or one to send), link type, then tags: the last, and padding, have no length."""
+    if len(payload) < 5 or payload[0] != 1 or payload[1] > 1:
+        return None
+    link_type = _TZSP_LINKS.get(_u16(payload, 2)[0])
+    start = 4
+    while start < len(payload) and payload[start] != _TZSP_END:
+        if payload[start] == _TZSP_PADDING:
+            start += 1
+        elif start + 1 < len(payload):
+            start += 2 + payload[start + 1]
+        else:
+            return None
+    return None if link_type is None or start >= len(payload) else Inside(link_type, start + 1)
 
 
 def _inside_gtp_u(payload: bytes) -> Inside | None:

@@ -30,6 +30,8 @@ INNER = IP(src=CALLER, dst=PSAP) / UDP(sport=5062, dport=5060) / Raw(SIP)
 INNER6 = IPv6(src=CALLER6, dst=PSAP6) / UDP(sport=5062, dport=5060) / Raw(SIP)
 FRAME = Ether(**MACS) / INNER
 FRAME6 = Ether(**MACS) / Dot1Q(vlan=7) / INNER6
+# tshark must be told of the kernel's default port.
+LINUX_VXLAN = ("-d", "udp.port==8472,vxlan")
 
 TUNNELS: dict[str, Scapy] = {
     "IPv4 in IPv4": AROUND / INNER,
@@ -45,6 +47,11 @@ TUNNELS: dict[str, Scapy] = {
     "ERSPAN II": AROUND / GRE(proto=0x88BE, seqnum_present=1) / ERSPAN_II() / FRAME6,
     "ERSPAN III": AROUND / GRE(proto=0x22EB, seqnum_present=1) / ERSPAN_III() / FRAME,
     "VXLAN": AROUND / UDP(sport=50000, dport=4789) / VXLAN(vni=7) / FRAME,
+    "VXLAN on Linux's port": AROUND / UDP(sport=50000, dport=8472) / VXLAN(vni=7) / FRAME,
+    "VXLAN GPE": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\1\0\0\7\0" + bytes(INNER)),
+    "VXLAN GPE, Ethernet": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\3\0\0\7\0" + bytes(FRAME)),
+    "TZSP": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\1" + bytes(FRAME)),
+    "TZSP with tags": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\0\x0a\1\xd8\1" + bytes(FRAME)),
     "VXLAN over IPv6": AROUND6 / UDP(sport=50000, dport=4789) / VXLAN(vni=7) / FRAME6,
     "Geneve": AROUND / UDP(sport=50000, dport=6081) / GENEVE(proto=0x6558) / FRAME,
     "GTP-U": AROUND / UDP(sport=2152, dport=2152) / GTP_U_Header(teid=1) / INNER,
@@ -78,7 +85,9 @@ def test_the_datagram_inside_is_what_the_firewall_would_see(packet: Scapy) -> No
 @pytest.mark.parametrize("packet", TUNNELS.values(), ids=TUNNELS.keys())
 def test_tshark_sees_the_same_packets_one_inside_the_other(packet: Scapy, tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap([bytes(Ether(**MACS) / packet)]))
-    (theirs,) = tshark(tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Call-ID", "frame.len")
+    (theirs,) = tshark(
+        tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Call-ID", "frame.len", options=LINUX_VXLAN
+    )
     found = decode(packet, as_captured=True)
     assert isinstance(found, Packet)
     chain = (*found.outer, found)
@@ -126,7 +135,7 @@ def test_a_mirror_that_cut_its_frame_is_told_as_truncated() -> None:
 def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(packet: Scapy, tmp_path: Path) -> None:
     frame = bytes(Ether(**MACS) / packet)
     (tmp_path / "a.pcap").write_bytes(pcap([frame], snap_bytes=len(frame) - 5))
-    (theirs,) = tshark(tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Method")
+    (theirs,) = tshark(tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Method", options=LINUX_VXLAN)
     found = FrameDecoder(as_captured=True).decode(record(frame[:-5], original=len(frame)))
     assert isinstance(found, Undecoded)
     inner = found.datagram
@@ -142,7 +151,7 @@ def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(packet: Scapy, 
 
 
 def test_sip_on_a_tunnels_port_is_sip() -> None:
-    for port in (4789, 6081, 2152):
+    for port in (4789, 8472, 4790, 6081, 2152, 37008):
         assert inside_udp(port, SIP) is None
         found = decode(IP(src=CALLER, dst=PSAP) / UDP(sport=5060, dport=port) / Raw(SIP))
         assert found == Datagram(CALLER, 5060, PSAP, port, SIP, frame_number=1)
@@ -172,7 +181,7 @@ def test_any_bytes_in_a_tunnel_are_read_or_refused(protocol: int, data: bytes) -
     assert inside is None or inside.start >= 0
 
 
-@given(st.sampled_from([4789, 6081, 2152, 9060]), st.binary(max_size=80))
+@given(st.sampled_from([4789, 4790, 6081, 2152, 9060, 37008]), st.binary(max_size=80))
 def test_any_bytes_to_a_tunnels_port_are_read_or_refused(port: int, data: bytes) -> None:
     frame = bytes(AROUND / UDP(sport=1, dport=port) / Raw(data))
     assert isinstance(FrameDecoder().decode(record(frame, link_type=101)), Datagram | Undecoded)

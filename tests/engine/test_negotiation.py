@@ -110,6 +110,14 @@ def test_an_unreliable_provisional_response_to_an_invite_without_an_offer_makes_
     assert note(negotiation, answer(first, status=183, headers=("RSeq: 1",)))
 
 
+def test_a_body_that_no_content_type_names_is_a_description_where_it_begins_like_one() -> None:
+    description = description_of(parse_message(request(body=OFFER)))
+    assert description is not None
+    assert description.media[0].port == 49170
+    assert description_of(parse_message(request(body=f"\r\n{OFFER}"))) is None
+    assert description_of(parse_message(request(body=OFFER, headers=("Content-Type: text/plain",)))) is None
+
+
 def test_sessions_and_offers_are_bounded() -> None:
     negotiation = Negotiation()
     for n in range(200):

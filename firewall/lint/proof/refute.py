@@ -89,7 +89,8 @@ class Refuter:
 
     def _shadowed_by(self, rule: Rule) -> Callable[[Staged], Shadowed | None]:
         def accept(staged: Staged) -> Shadowed | None:
-            answer = run(staged, self._questioner)
+            # What other rules block of the call before is not its doing: the guard lets that pass.
+            answer = run(staged, self._questioner, guard="enforce")
             decision = answer.decision if isinstance(answer, Blocked) else answer
             would = any(shadow.rule == rule.name for shadow in decision.decision.shadow)
             return Shadowed(rule, staged) if would else None

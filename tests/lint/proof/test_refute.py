@@ -189,6 +189,12 @@ def test_keep_alives_that_are_blocked_at_night_are_called_so_for_they_have_no_ma
     assert "the OPTIONS that keeps the trunk in service at certain hours (wed 03:17-03:18 UTC)" in finding.message
 
 
+def test_a_shadow_rule_is_judged_by_itself_though_another_rule_blocks_the_call_before() -> None:
+    named = 'sip.Method == "BYE" and sip.User-Agent contains "t"'
+    report = lint(rule('sip.Method == "INVITE"') + rule(named, name="later", more="mode: shadow"))
+    assert codes(report) == {("SOS101", "guilty"), ("SOS112", "later")}
+
+
 def test_a_shadow_rule_is_warned_about_before_it_is_enforced() -> None:
     report = lint(rule('sip.Method == "PRACK"', more="mode: shadow"))
     assert codes(report) == {("SOS112", "guilty")}

@@ -18,9 +18,11 @@ from firewall.net.datagram import Datagram
 CALM = 512
 """So many are decided within 50 ms; more than that is a flood, until none waits."""
 WAITING_MAX = 8192
-# A turn is short, as connections, timers and the control socket have theirs after it; in a flood most of it is reading.
+# A turn is short, as connections, timers and the control socket have theirs after it. Where many more come in one than
+# are decided on in one, most of it is reading.
 _READ_AT_ONCE = 1024
-_TAKEN_IN_FLOOD = 16
+_MANY_READ = 256
+_TAKEN_BESIDE = 16
 # To the engine time goes on: it takes a step of a second back for a clock that was set.
 _LATE_NS = 500_000_000
 
@@ -69,7 +71,7 @@ class Backlog:
             self._sort_out(read)
         else:
             self._waiting.extend(read)
-        return self._take()
+        return self._take(_TAKEN_BESIDE if len(read) >= _MANY_READ else DATAGRAMS_PER_WAKE_UP)
 
     def lost(self) -> int:
         """Return how many datagrams were lost since the start: here, and in the kernel before they were read."""
@@ -109,12 +111,10 @@ class Backlog:
             else:
                 self._dropped += 1
 
-    def _take(self) -> list[Arrival]:
-        if not self._is_flooded:
-            return _first(self._waiting, DATAGRAMS_PER_WAKE_UP)
+    def _take(self, count: int) -> list[Arrival]:
         taken = _first(self._urgent, DATAGRAMS_PER_WAKE_UP)
-        taken += _first(self._waiting, max(0, _TAKEN_IN_FLOOD - len(taken)))
-        return [self._timed(arrival) for arrival in taken]
+        taken += _first(self._waiting, max(0, count - len(taken)))
+        return [self._timed(arrival) for arrival in taken] if self._is_flooded else taken
 
     def _timed(self, arrival: Arrival) -> Arrival:
         """Return it with a time that is not long before that of what was taken out of turn."""

@@ -242,13 +242,13 @@ class _Daemon:
         """Read and decide, once in each round of the loop: the others there must not wait for more than one turn."""
         self._turn = None
         self._read_batch()
-        if self._backlog.waits:
-            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
         self._arm_timer()
 
     def _read_batch(self) -> bool:
         """Take what waits on the sockets; True when there may be more."""
         ready = self._backlog.next()
+        if self._backlog.waits and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
         self._driver.arrived(ready)
         return bool(ready)
 

@@ -215,9 +215,7 @@ class Call:
         identifier = self._dialog_of(message)
         if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
-            if state == "confirmed" and identifier not in self.dialogs and len(self.dialogs) >= _MAX_DIALOGS:
-                self._forget_a_dialog()
-            if state != "none" and (identifier in self.dialogs or len(self.dialogs) < _MAX_DIALOGS):
+            if state != "none" and (identifier in self.dialogs or self._has_room_for(state)):
                 self.dialogs[identifier] = state
                 self.tags.update(identifier)
                 if state == "early":
@@ -229,12 +227,16 @@ class Call:
                 if transaction == failed and self.dialogs[early] == "early":
                     self.dialogs[early] = "terminated"
 
-    def _forget_a_dialog(self) -> None:
-        """Make room for the fork that answers: those that only rang are over then (RFC 3261 §13.2.2.4)."""
-        others = (dialog for dialog, state in self.dialogs.items() if state != "confirmed")
-        dialog = next(others, next(iter(self.dialogs)))
-        del self.dialogs[dialog]
-        self.forks.pop(dialog, None)
+    def _has_room_for(self, state: DialogState) -> bool:
+        """Make room for another fork: where a queue asks one after the other, the longest ago answer no more."""
+        if len(self.dialogs) >= _MAX_DIALOGS:
+            others = (dialog for dialog, known in self.dialogs.items() if known != "confirmed")
+            dialog = next(others, next(iter(self.dialogs)) if state == "confirmed" else None)
+            if dialog is None:
+                return False
+            del self.dialogs[dialog]
+            self.forks.pop(dialog, None)
+        return True
 
     def _dialog_of(self, message: Message) -> DialogId | None:
         """Return the dialog that a message names, also where a side has no tag to be named by."""

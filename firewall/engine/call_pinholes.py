@@ -88,7 +88,11 @@ class CallPinholes:
         if [way for way in wanted.values() if way.latches]:
             wanted |= {key: way for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
-        leaving = [(key, way.is_early) for key, way in media.held.items() if key not in wanted]
+        leaving = [
+            (key, way.is_early)
+            for key, way in media.held.items()
+            if key not in wanted or wanted[key].refusal == "media_too_many_ways"
+        ]
         early_leaving = sum([is_early for _, is_early in leaving])
         mark = media_mark(call)
         for way in wanted.values():

@@ -68,7 +68,9 @@ class Planner:
         return ways
 
     def _wanted(self, negotiation: Negotiation) -> Iterator[Way]:
-        for dialog, session in negotiation.sessions.items():
+        # Where there are too many ways, those of who answered come first, then those of who was asked last.
+        latest_first = reversed(negotiation.sessions.items())
+        for dialog, session in sorted(latest_first, key=lambda each: each[0] in negotiation.ringing):
             is_ringing = dialog in negotiation.ringing
             for way in self._session_ways(session):
                 yield replace(way, is_expected=False) if is_ringing and way.is_expected else way

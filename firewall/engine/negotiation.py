@@ -82,7 +82,7 @@ class Negotiation(msgspec.Struct, eq=False):
         """Take note of which forks only ring; tell whether that changed."""
         before, self.ringing = self.ringing, frozenset[DialogId]()
         if "confirmed" in dialogs.values():
-            self.ringing = frozenset(dialog for dialog in self.sessions if dialogs.get(dialog) == "early")
+            self.ringing = frozenset(dialog for dialog in self.sessions if dialogs.get(dialog) != "confirmed")
         return self.ringing != before
 
     def forget(self, dialog: DialogId) -> bool:
@@ -95,7 +95,7 @@ class Negotiation(msgspec.Struct, eq=False):
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
-            return self._answered(dialog, late, description, by, is_final=request.method == "ACK")
+            return self._answered(dialog, late, description, by)
         if request.method not in _OFFERING_METHODS:
             return False
         key = _key(request)
@@ -114,7 +114,7 @@ class Negotiation(msgspec.Struct, eq=False):
                 return not offer.is_final and self._refused(key, offer)
             changed = False
             if description is not None and dialog is not None and status > 100:
-                changed = self._answered(dialog, offer, description, by, is_final=status >= 200)
+                changed = self._answered(dialog, offer, description, by)
             # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
             if status >= 200 and not offer.is_final and dialog in self.sessions:
                 self.offers[key] = replace(offer, is_final=True)
@@ -137,13 +137,13 @@ class Negotiation(msgspec.Struct, eq=False):
         self.offers[key] = Offer(description, by, to, self.made, cseq=cseq)
 
     def _bound_offers(self, *, is_strange: bool) -> None:
-        """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID."""
+        """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID, then
+        of those that were answered: the answer to the INVITE may come after many UPDATEs."""
         if is_strange:
             newest = next(reversed(self.offers))
             self.offers[newest] = replace(self.offers[newest], is_strange=True)
         if len(self.offers) > _MAX_OFFERS:
-            strange = (key for key, offer in self.offers.items() if offer.is_strange)
-            del self.offers[next(strange, next(iter(self.offers)))]
+            del self.offers[min(self.offers, key=lambda key: _worth(self.offers[key]))]
 
     def _refused(self, key: OfferKey, offer: Offer) -> bool:
         """Forget an offer, and what a provisional response answered to it: all stays as it was (RFC 3261 §14.1)."""
@@ -153,9 +153,7 @@ class Negotiation(msgspec.Struct, eq=False):
                 self.sessions[dialog] = session.before
         return True
 
-    def _answered(
-        self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party, *, is_final: bool
-    ) -> bool:
+    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party) -> bool:
         known = self.sessions.get(dialog)
         if known is not None and (
             # The 2xx may say again what a 1xx said, after an UPDATE has changed it (RFC 6337 §3.1.1).
@@ -163,9 +161,9 @@ class Negotiation(msgspec.Struct, eq=False):
         ):
             return False
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
-            if not is_final:
-                return False
-            del self.sessions[next(iter(self.sessions))]  # the early media of a fork that did not answer
+            # A queue asks one call taker after the other: the longest ago are those that will not answer any more.
+            unanswered = (dialog for dialog in self.sessions if dialog in self.ringing)
+            del self.sessions[next(unanswered, next(iter(self.sessions)))]
         if known is None:
             self.sessions[dialog] = Session(offer, answer, by)
         elif known.offer.number == offer.number:
@@ -186,6 +184,10 @@ def description_of(message: Message) -> SessionDescription | None:
         return parse_sdp(content)
     is_untold = message.body.startswith(b"v=0") and not message.header("content-type")
     return parse_sdp(message.body) if is_untold else None
+
+
+def _worth(offer: Offer) -> tuple[bool, bool]:
+    return not offer.is_strange, not offer.is_final
 
 
 def _key(message: Message) -> OfferKey | None:

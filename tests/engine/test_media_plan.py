@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from firewall.engine.media_plan import MAX_CUT, MAX_WAYS, Planner
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.sip.sdp import parse_sdp
-from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER, sdp
+from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER, MediaScene, answer, invite, sdp
+from tests.messages import request
 from tests.scene import policy
 
 HERE, THERE = Party("carrier", CALLER[0]), Party("psap", CALLED[0])
@@ -80,3 +81,50 @@ def test_any_descriptions_give_a_bounded_number_of_ways_with_ports_that_exist(
         assert len(ways) <= MAX_WAYS + MAX_CUT
         assert sum(way.refusal is None for way in ways.values()) <= MAX_WAYS
         assert all(0 < key.dst_port <= 65535 for key, way in ways.items() if way.refusal is None)
+
+
+@pytest.mark.parametrize(
+    ("forks", "is_reliable", "media"),
+    [
+        (20, False, ("audio {} RTP/AVP 0",)),
+        (20, True, ("audio {} RTP/AVP 0",)),
+        (70, True, ("audio {} RTP/AVP 0",)),
+        (12, False, ("audio {} RTP/AVP 0", "video {} RTP/AVP 96", "text {} RTP/AVP 98")),
+    ],
+)
+def test_who_answers_at_last_is_heard_however_many_were_asked_before(
+    forks: int, *, is_reliable: bool, media: tuple[str, ...]
+) -> None:
+    """A queue asks one call taker after the other: each is a fork with media of its own, and most do not answer."""
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first = invite(sdp(CALLER[0], *(each.format(49170 + 2 * n) for n, each in enumerate(media))))
+    scene.carrier(first)
+    asked = [f"198.51.100.{20 + fork}" for fork in range(forks)]
+    for number, ip in enumerate(asked):
+        description = sdp(ip, *(each.format(40000 + 2 * n) for n, each in enumerate(media)))
+        headers = ("Require: 100rel", "RSeq: 1") if is_reliable else ()
+        scene.psap(answer(first, description, 183, headers=headers, to_tag=ip), at_s=20 * number)
+        rung = scene.carrier(request("PRACK", "sip:h", to_tag=ip, cseq=2 + number), at_s=20 * number)
+        assert (rung.reason, scene.to((ip, 40000))) == ("in_dialog", [(CALLER[0], "allow")])
+    last, at_s = asked[-1], 20 * forks
+    scene.psap(answer(first, "" if is_reliable else description, to_tag=last), at_s=at_s)
+    scene.carrier(request("ACK", "sip:h", to_tag=last), at_s=at_s)
+    assert (scene.to((last, 40000)), (last, "allow") in scene.to(CALLER)) == ([(CALLER[0], "allow")], True)
+    for src, dst in ((CALLER, (last, 40000)), ((last, 40000), CALLER)):
+        scene.packet(src, dst, at_s=at_s + 1)
+    (ended,) = scene.carrier(request("BYE", to_tag=last, cseq=99), at_s=at_s + 60).calls
+    assert (ended.outcome, ended.media_loss) == ("completed", ())
+
+
+def test_the_answer_to_an_invite_is_one_also_after_many_updates() -> None:
+    """RFC 3311, in an early dialog: 20 announcements, each from another machine."""
+    scene = MediaScene()
+    first = invite()
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    for number in range(20):
+        update = invite(method="UPDATE", to_tag="psap", cseq=2 + number)
+        scene.carrier(update, at_s=2 + number)
+        scene.psap(answer(update), at_s=2.1 + number)
+    scene.psap(answer(first), at_s=30)
+    assert scene.to(CALLED) == [(CALLER[0], "allow")], "and no way from anybody of the zone any more"

@@ -18,7 +18,9 @@ class CallMedia(Struct, eq=False):
     """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_flows`` what came all the same.
 
     ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.
-    ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was then.
+    ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was before.
+    ``expected`` are the ways by which media is to come, ``renewed`` those of them by which it was before the last
+    answer, too, and ``quiet_before`` those of these by which nothing came then.
     """
 
     negotiation: Negotiation = field(default_factory=Negotiation)
@@ -29,6 +31,9 @@ class CallMedia(Struct, eq=False):
     checked: tuple[int, ...] = ()
     check_at_ns: int | None = None
     heard_before: dict[PinholeKey, int] = field(default_factory=dict)
+    expected: frozenset[PinholeKey] = frozenset()
+    renewed: frozenset[PinholeKey] = frozenset()
+    quiet_before: frozenset[PinholeKey] = frozenset()
 
     def note_refused(self, reason: str, flow: MediaFlow) -> None:
         """Take note of packets that are refused."""

@@ -26,6 +26,9 @@ from firewall.ruleset.policy import Policy
 CHECK_NS = 4 * 1_000_000_000
 """How long after the answer each side must have been heard. The alarm is due within 5 s, and counts may be 1 s old."""
 
+_QUIET_NS = 1_000_000_000
+"""Who sent nothing for so long is silent: on mute, or by voice activity detection. Counts may be so old."""
+
 _Direction = tuple[int, str, str]
 """Which medium, from which signalling address to which."""
 
@@ -63,9 +66,11 @@ class TwoWayChecks:
         sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
         if not sessions or sessions == media.checked:
             return
+        before, media.expected = media.expected, frozenset(key for key, way in media.held.items() if way.is_expected)
+        media.renewed = before & media.expected if media.check_at_ns is None else frozenset()
         media.checked = sessions
         media.check_at_ns = now_ns + CHECK_NS
-        self._note_heard(media)
+        self._note_heard(media, now_ns)
         for key, way in media.held.items():
             hole = self._table.holes.get(key)
             if hole is not None and way.is_expected:
@@ -74,10 +79,14 @@ class TwoWayChecks:
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
         self.due_ns = self._due[0][0]
 
-    def _note_heard(self, media: CallMedia) -> None:
+    def _note_heard(self, media: CallMedia, now_ns: int) -> None:
         """Take note of what has come so far: what is heard from now on comes beside that."""
-        holes = ((key, self._table.holes.get(key)) for key in media.held)
-        media.heard_before = {key: hole.packets for key, hole in holes if hole is not None}
+        holes = {key: hole for key in media.held if (hole := self._table.holes.get(key)) is not None}
+        media.heard_before = {key: hole.packets for key, hole in holes.items()}
+        renewed = [(key, holes[key]) for key in media.renewed if key in holes]
+        media.quiet_before = frozenset(
+            key for key, hole in renewed if hole.packets and hole.quiet_since_ns() < now_ns - _QUIET_NS
+        )
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
         """Ask the calls that are due."""
@@ -90,7 +99,7 @@ class TwoWayChecks:
             if call.media.check_at_ns == due_ns:
                 writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
             elif call.media.check_at_ns == due_ns + CHECK_NS and now_ns == due_ns:
-                self._note_heard(call.media)
+                self._note_heard(call.media, now_ns)
         self.due_ns = self._due[0][0] if self._due else NEVER_NS
         return writes
 
@@ -118,7 +127,8 @@ def one_way(
     """Return each direction in which media was agreed on and none came since then, when ``heard_before`` was noted.
 
     A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
-    is lost only where some came and was refused. In shadow mode what is refused passes, so only silence is lost.
+    is lost only where some came and was refused. Who was silent before an answer that has the media come by the same
+    way (a session refresh, RFC 4028) may go on so. In shadow mode what is refused passes, so only silence is lost.
     """
     directions: dict[_Direction, list[Way]] = {}
     ways = (*media.held.values(), *media.refused.values())
@@ -127,7 +137,11 @@ def one_way(
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
     silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
     is_spoken = any(way.kind == "audio" for way in ways)
-    losses = [(each[0].kind, _loss(each, media, table, policy)) for each in silent]
+    losses: list[tuple[str, MediaLoss]] = []
+    for each in silent:
+        loss = _loss(each, media, table, policy)
+        if loss.reason is not None or not any(way.key in media.quiet_before for way in each):
+            losses.append((each[0].kind, loss))
     if policy.media.mode == "shadow":
         losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
     return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)

@@ -275,6 +275,43 @@ def test_who_puts_the_call_on_hold_may_send_nothing(held: str, answered: str) ->
     assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=26).alarms] == ["emergency_media_lost"]
 
 
+def renewed(scene: MediaScene, at_s: float, description: str = OFFER) -> None:
+    """A re-INVITE of the caller, and its answer."""
+    again = invite(description, to_tag="psap", cseq=round(at_s))
+    scene.carrier(again, at_s=at_s)
+    scene.psap(answer(again), at_s=at_s)
+    scene.carrier(request("ACK", to_tag="psap", cseq=round(at_s)), at_s=at_s)
+
+
+@pytest.mark.parametrize(
+    ("spoke_until_s", "moves", "lost"), [(3.0, False, False), (900.0, False, True), (3.0, True, True)]
+)
+def test_who_is_mute_may_be_so_after_a_session_refresh_too(spoke_until_s: float, *, moves: bool, lost: bool) -> None:
+    """RFC 4028, every 15 minutes. Who fell silent with it, or moved and is not heard there, is lost."""
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 3.0)
+    scene.talk(1.5, 3.0, CALLED, CALLER)
+    assert checked(scene).alarms == []
+    scene.packet(CALLER, CALLED, rtp(99), at_s=spoke_until_s - 0.02)
+    renewed(scene, 900, sdp("192.0.2.77", AUDIO) if moves else OFFER)
+    scene.packet(CALLED, ("192.0.2.77", CALLER[1]) if moves else CALLER, rtp(100), at_s=901)
+    told = scene.tell(DeadlineReached(), at_s=910)
+    assert [each.alarm.code for each in told.alarms] == ["emergency_media_lost"] * lost
+    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=999), at_s=960).calls
+    assert ended.outcome == ("impaired" if lost else "completed")
+
+
+def test_who_never_came_is_missed_also_where_the_call_is_renewed_at_once() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 4.0)
+    renewed(scene, 4)
+    scene.talk(4.0, 5.0)
+    (alarm,) = scene.tell(DeadlineReached(), at_s=9).alarms
+    assert alarm.alarm.code == "emergency_media_lost"
+
+
 _VIDEO = "video {} RTP/AVP 97, a=rtpmap:97 H264/90000"
 
 

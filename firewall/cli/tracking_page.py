@@ -67,7 +67,8 @@ def _times() -> str:
     lines = "".join(f"| {what} | {lasts_ns // SECOND_NS} | {why} |\n" for what, lasts_ns, why in rows)
     return (
         "\n## How long it is remembered\n\n| what | seconds since the last message of it | why |\n| --- | --- | --- |\n"
-        f"{lines}\nAt most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
+        f"{lines}\nMedia that passes is a sign of life of an emergency call, as a message of it is. "
+        f"At most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
         "For an emergency call the oldest ordinary call makes room; where all are emergencies, one more passes "
         "untracked. After a restart the calls in "
         "progress are read back from the decision log.\n"

@@ -158,6 +158,12 @@ class Call:
             self._move_dialogs(message, trigger)
         self._extend(now_ns)
 
+    def heard(self, at_ns: int) -> None:
+        """Take note that media of this call last passed at an instant."""
+        deadline_ns = self.deadline_ns
+        self._extend(at_ns)
+        self.deadline_ns = max(deadline_ns, self.deadline_ns)
+
     def rejected(self, request: Request) -> None:
         """Take note of a request that the firewall answered itself."""
         self._note_request(request, "rejected")

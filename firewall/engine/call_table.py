@@ -6,6 +6,7 @@ became of it.
 
 import heapq
 from collections import OrderedDict
+from collections.abc import Callable
 
 from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.timestamp import NEVER_NS
@@ -70,10 +71,11 @@ class CallTable:
         call.emergency = mark
         self._ordinary.pop(call.call_id, None)
 
-    def expire(self, now_ns: int) -> list[tuple[Call, int]]:
+    def expire(self, now_ns: int, heard_ns: Callable[[Call], int]) -> list[tuple[Call, int]]:
         """Return the calls whose answer is overdue and those whose deadline has come, each with its instant.
 
-        The second are forgotten. The first wait for a late answer: whoever tells of them ends the waiting for one.
+        The second are forgotten, but no emergency call of which something is still heard: ``heard_ns`` tells when it
+        last was. The first wait for a late answer: whoever tells of them ends the waiting for one.
         """
         expired: list[tuple[Call, int]] = []
         while self._deadlines and self._deadlines[0][0] <= now_ns:
@@ -81,6 +83,8 @@ class CallTable:
             call = self._calls.get(call_id)
             if call is None or call.scheduled_ns != due_ns:
                 continue
+            if call.deadline_ns <= due_ns and call.emergency is not None:
+                call.heard(heard_ns(call))
             if call.deadline_ns <= due_ns:
                 self._forget(call_id)
                 expired.append((call, call.deadline_ns))

@@ -374,7 +374,7 @@ class Engine:
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
-        for call, due_ns in self._observer.calls.expire(engine_ns):
+        for call, due_ns in self._observer.calls.expire(engine_ns, self._media.heard_ns):
             outputs += self._ledger.expired(call, due_ns, due_ns - self._clock_offset_ns)
             if self._observer.calls.get(call.call_id) is not call:
                 outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)

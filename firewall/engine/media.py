@@ -194,6 +194,17 @@ class Media:
                 self._pinholes.recover(self._calls.get(pinhole.call_id), pinhole, None, now_ns)
         return self._told([])
 
+    def heard_ns(self, call: Call) -> int:
+        """Return when media of a call last passed; 0 where none did, or nobody knows whose it was."""
+        held = call.media.held if call.media is not None else ()
+        instants = [0]
+        for hole in [self.table.holes[key] for key in held if key in self.table.holes]:
+            if len(hole.owners) == 1 and hole.packets:
+                instants.append(hole.quiet_since_ns())
+            known = [flow for flow in hole.flows.values() if flow.is_call_known and flow.call_id == call.call_id]
+            instants += [flow.last_ns for flow in known]
+        return max(instants)
+
     def forgotten(self, call: Call, now_ns: int, wall_ns: int) -> list[Output]:
         """Close what a call holds of which nothing more is expected."""
         if call.media is None:

@@ -522,3 +522,36 @@ def test_an_untagged_answer_within_a_call_begins_no_dialog_beside_it() -> None:
     scene.carrier(request("BYE", to_tag="psap", cseq=8), at_s=9)
     scene.tell(DeadlineReached(), at_s=60)
     assert scene.open == {}
+
+
+def test_an_emergency_call_that_is_still_heard_is_never_forgotten() -> None:
+    """An announcement of an hour, without a message meanwhile; then a call of two days."""
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    for minute in range(60):
+        scene.packet(CALLED, CALLER, at_s=60 * minute + 2)
+    assert (CALLED[0], "allow") in scene.to(CALLER)
+    assert scene.psap(answer(first), at_s=3601).reason == "response"
+    for half_hour in range(3, 96):
+        scene.packet(CALLED, CALLER, at_s=1800 * half_hour)
+    assert scene.to(CALLER) == FROM_CALLED
+    bye = request("BYE", "sip:h", to="<sip:psap@h>", to_tag="psap", cseq=2)
+    assert scene.carrier(bye, at_s=48 * 3600).reason == "in_dialog"
+
+
+@pytest.mark.parametrize(("heard_until_s", "is_known"), [(3600, True), (1, False)])
+def test_an_emergency_call_that_rings_is_forgotten_when_nothing_of_it_comes_any_more(
+    heard_until_s: int, *, is_known: bool
+) -> None:
+    scene = MediaScene()
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    for at_s in range(1, heard_until_s + 1, 600):
+        scene.packet(CALLED, CALLER, at_s=at_s)
+    scene.tell(DeadlineReached(), at_s=4000)
+    assert bool(scene.open) == is_known == (len(scene.engine.calls()) == 1)
+    scene.tell(DeadlineReached(), at_s=7200)
+    assert scene.engine.calls() == []

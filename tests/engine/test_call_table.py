@@ -1,6 +1,6 @@
 """The table of calls: bounded, and forgetting at the right time."""
 
-from firewall.engine.call import TRANSACTION_NS
+from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.call_table import CallTable
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import parse_message
@@ -8,6 +8,10 @@ from tests.messages import request, response
 from tests.scene import Scene, policy
 
 MARK = EmergencyMark("call", "urn:service:sos", ("test",))
+
+
+def heard_never(_: Call) -> int:
+    return 0
 
 
 def test_a_full_table_takes_no_ordinary_call_but_makes_room_for_an_emergency() -> None:
@@ -37,10 +41,10 @@ def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
     table.forwarded(call, parse_message(invite), 0)
     table.forwarded(call, parse_message(response(invite, 200)), 1)
     hour_ns = 3600 * 1_000_000_000
-    assert table.expire(hour_ns) == []
+    assert table.expire(hour_ns, heard_never) == []
     table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
     assert table.due_ns == hour_ns + TRANSACTION_NS
-    assert table.expire(hour_ns + TRANSACTION_NS) == [(call, hour_ns + TRANSACTION_NS)]
+    assert table.expire(hour_ns + TRANSACTION_NS, heard_never) == [(call, hour_ns + TRANSACTION_NS)]
     assert len(table) == 0
 
 
@@ -80,8 +84,8 @@ def test_ended_calls_leave_nothing_behind() -> None:
         invite = request(call_id=call_id)
         table.forwarded(call, parse_message(invite), begin_ns)
         table.forwarded(call, parse_message(response(invite)), begin_ns)
-        table.expire(begin_ns + 40 * second_ns)
+        table.expire(begin_ns + 40 * second_ns, heard_never)
         table.forwarded(call, parse_message(request("BYE", call_id=call_id, to_tag="psap", cseq=2)), begin_ns)
-    table.expire(6_000 * second_ns)
+    table.expire(6_000 * second_ns, heard_never)
     assert len(table) == 0
     assert len(table._deadlines) <= 1_001

@@ -6,7 +6,7 @@ from firewall.engine.call import DIALOG_NS, QUEUED_NS, RINGING_NS, SECOND_NS, TR
 from firewall.engine.call_table import MAX_CALLS
 from firewall.engine.dialog import TRANSITIONS
 from firewall.engine.observe import TAKEOVER_NS
-from firewall.engine.related import TRANSFER_WINDOW_NS
+from firewall.engine.related import MAX_EXPECTED, TRANSFER_WINDOW_NS
 from firewall.engine.transaction import INVITE_TRANSITIONS, NON_INVITE_TRANSITIONS
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS
 
@@ -70,6 +70,6 @@ def _times() -> str:
         f"{lines}\nMedia that passes is a sign of life of an emergency call, as a message of it is. "
         f"At most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
         "For an emergency call the oldest ordinary call makes room; where all are emergencies, one more passes "
-        "untracked. After a restart the calls in "
-        "progress are read back from the decision log.\n"
+        f"untracked. Of emergency callers {MAX_EXPECTED} numbers and addresses are remembered, those of the last "
+        "calls. After a restart the calls in progress are read back from the decision log.\n"
     )

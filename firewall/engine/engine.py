@@ -44,6 +44,7 @@ from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
 from firewall.engine.recording import printable
+from firewall.engine.related import MAX_EXPECTED
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import NEVER_NS, timestamp
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
@@ -242,6 +243,8 @@ class Engine:
             call = self._observer.call_for(reading, engine_ns)
         if emergency:
             self._observer.remember_caller(call, facts, engine_ns)
+            if self._observer.related.has_forgotten:
+                outputs += self._callers_forgotten(now_ns, engine_ns)
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:
@@ -299,6 +302,17 @@ class Engine:
         if not self._alarms.first(now_ns, "table_full"):
             return []
         sentence = f"the table of calls is full ({len(self._observer.calls)} calls): new calls cannot be followed"
+        return [Write(plain_alarm("table_full", sentence, now_ns))]
+
+    def _callers_forgotten(self, now_ns: int, engine_ns: int) -> list[Output]:
+        """Tell that there are more callers than can be remembered for as long as they may be called back."""
+        self._observer.related.has_forgotten = False
+        if not self._alarms.first(engine_ns, "callers_forgotten"):
+            return []
+        sentence = (
+            f"emergency callers are forgotten, {MAX_EXPECTED} numbers and addresses of others came since: who calls "
+            "them back calls as an ordinary caller"
+        )
         return [Write(plain_alarm("table_full", sentence, now_ns))]
 
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:

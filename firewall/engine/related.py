@@ -19,7 +19,8 @@ from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import parse_uri
 
-MAX_EXPECTED = 20_000
+MAX_EXPECTED = 250_000
+"""Some 80 MB: callers have three identities, of 40 emergency calls a second in 30 minutes that makes 216 000."""
 TRANSFER_WINDOW_NS = 180 * 1_000_000_000
 """How long after a REFER a call to its target counts as the transfer."""
 
@@ -37,9 +38,13 @@ class _Expected:
 
 
 class RelatedCalls:
-    """Which calls to come belong to an emergency call, by whom they go to; bounded."""
+    """Which calls to come belong to an emergency call, by whom they go to; bounded.
+
+    ``has_forgotten``: one that may still come was forgotten to make room for another.
+    """
 
     def __init__(self) -> None:
+        self.has_forgotten = False
         self._expected: OrderedDict[str, _Expected] = OrderedDict()
 
     def expect_callback(self, caller: Caller, call_id: str, now_ns: int) -> None:
@@ -47,7 +52,7 @@ class RelatedCalls:
         phrase = f"request_uri names the caller of emergency call {wire_text(call_id)} (RFC 7090)"
         mark = EmergencyMark("callback", SOS, (phrase,))
         for identity in caller.identities:
-            self._expect(identity, _Expected(now_ns + CALLBACK_WINDOW_NS, caller.ip, mark))
+            self._expect(identity, _Expected(now_ns + CALLBACK_WINDOW_NS, caller.ip, mark), now_ns)
 
     def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
@@ -56,7 +61,7 @@ class RelatedCalls:
             phrase = f"request_uri is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
             transfer_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
             transfer = EmergencyMark(transfer_class, mark.service, (phrase,))
-            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, transfer))
+            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, transfer), now_ns)
 
     def mark_of(self, request: Request, datagram: Datagram, calls: CallTable, now_ns: int) -> EmergencyMark | None:
         """Return the mark of a request outside a dialog that names an emergency call or begins an expected one."""
@@ -71,10 +76,11 @@ class RelatedCalls:
             return None
         return expected.mark
 
-    def _expect(self, identity: str, expected: _Expected) -> None:
+    def _expect(self, identity: str, expected: _Expected, now_ns: int) -> None:
         self._expected.pop(identity, None)
         if len(self._expected) >= MAX_EXPECTED:
-            self._expected.popitem(last=False)
+            _, forgotten = self._expected.popitem(last=False)
+            self.has_forgotten |= forgotten.until_ns > now_ns
         self._expected[identity] = expected
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from firewall.engine import related
+from firewall.ruleset.emergency import CALLBACK_WINDOW_NS
 from tests.messages import request, response
-from tests.scene import Scene, policy
+from tests.scene import SECOND, Scene, policy
 
 ALL = "  - {name: all, action: allow}"
 CALLER = "sip:+1-617-555-0123@192.0.2.10"
@@ -139,6 +140,22 @@ def test_one_call_cannot_make_others_be_forgotten_by_many_identities(monkeypatch
                      headers=(f"P-Asserted-Identity: {many}",))  # fmt: skip
     scene.carrier(forged, at_s=1)
     assert scene.psap(callback(CALLER), at_s=2).decision.emergency is not None
+
+
+def test_a_surge_of_emergency_calls_makes_no_caller_be_forgotten_before_its_time() -> None:
+    """40 calls a second, the surge that policies reckon with, of callers with three identities each."""
+    assert 40 * 3 * CALLBACK_WINDOW_NS // SECOND <= related.MAX_EXPECTED
+
+
+def test_an_alarm_says_that_callers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(related, "MAX_EXPECTED", 3)
+    scene = Scene(policy(ALL))
+    for number, at_s in enumerate((0, 1, 2, 3, 4, 3600, 3601, 3602)):
+        caller = f"sip:617555{number:04}@h"
+        told = scene.carrier(request("INVITE", "urn:service:sos", call_id=f"c{number}", from_uri=caller), at_s=at_s)
+        assert ["emergency callers are forgotten" in alarm.alarm.message for alarm in told.alarms] == [True] * (
+            at_s == 3
+        )
 
 
 @pytest.mark.parametrize(

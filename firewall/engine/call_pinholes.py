@@ -28,6 +28,8 @@ MAX_PINHOLES = 400_000
 """Of ordinary calls; four make a call."""
 MAX_LATCHED = 16
 """Of one call, so that nobody fills the table who sends from ever other ports."""
+_LEFT_NS = 10_000_000_000
+"""Where nothing came from for so long makes room for another; live a few seconds pass between two copies of a flow."""
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
@@ -133,11 +135,25 @@ class CallPinholes:
         way = hole.owners.get(call.call_id) if call is not None else None
         if call is None or call.media is None or way is None:
             return []
-        key, held = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port), call.media.held
-        if key in held or sum([way.is_latched for way in held.values()]) >= MAX_LATCHED:
+        key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
+        if key in call.media.held:
             return []
+        outputs: list[Output] = []
+        latched = [each for each, way in call.media.held.items() if way.is_latched]
+        if len(latched) >= MAX_LATCHED:
+            last_ns = {each: self._last_from(each, call.media) for each in latched}
+            left = min(latched, key=last_ns.__getitem__)
+            if now_ns - last_ns[left] < _LEFT_NS:
+                return []
+            outputs += self.release(call, call.media, [(left, True)], "renegotiated", now_ns, wall_ns)
         back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
-        return self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
+        return outputs + self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
+
+    def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:
+        """Return when the last packet of a call came from where a latched way leads."""
+        holes = [self.table.holes[key] for key in media.held if key in self.table.holes]
+        source = latched.dst_ip, latched.dst_port
+        return max((hole.flows[source].last_ns for hole in holes if source in hole.flows), default=0)
 
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way of media whose call began before the firewall did."""

@@ -86,18 +86,29 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
 
 @pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
 def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
-    """As after a silence on hold, in which the NAT forgot the first one."""
+    """As after each silence (on hold, on mute) in which the NAT forgot the last one, however many they are."""
     scene = MediaScene(policy(ALL, **rules))
     scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
-    ports = [(CALLER[0], 61000 + number) for number in range(2 * MAX_LATCHED)]
+    ports = [(CALLER[0], 61000 + number) for number in range(4 * MAX_LATCHED)]
     for number, port in enumerate(ports):
-        scene.packet(port, CALLED, at_s=2 + number)
-    heard = [scene.to(port) for port in ports]
-    assert heard == [FROM_CALLED] * MAX_LATCHED + [[]] * MAX_LATCHED
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
-    scene.packet((CALLER[0], 60999), CALLED, at_s=60.1)
-    scene.tell(DeadlineReached(), at_s=61)
+        scene.packet(ports[0], CALLED, at_s=2 + 60 * number)
+        scene.packet(port, CALLED, at_s=3 + 60 * number)
+        assert scene.to(port) == FROM_CALLED
+    heard = [port for port in ports if scene.to(port)]
+    assert heard == [ports[0], *ports[1 - MAX_LATCHED :]], "the longest left make room"
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3900)
+    scene.packet((CALLER[0], 60999), CALLED, at_s=3900.1)
+    scene.tell(DeadlineReached(), at_s=3901)
     assert scene.open == {}, "what still comes after the BYE opens nothing"
+
+
+def test_who_sends_from_ever_other_ports_fills_no_table_and_takes_the_way_of_nobody() -> None:
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    ports = [(CALLER[0], 61000 + number) for number in range(10 * MAX_LATCHED)]
+    for number, port in enumerate(ports):
+        scene.packet(port, CALLED, at_s=2 + number / 50)
+    assert [port for port in ports if scene.to(port)] == ports[:MAX_LATCHED]
 
 
 def test_two_callers_behind_one_nat_are_heard_and_hear_where_the_called_side_has_one_port() -> None:

@@ -12,10 +12,10 @@ import msgspec
 from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
-from firewall.engine.dialog import Trigger, next_state, trigger_of
+from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
 from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
-from firewall.sip.message import DialogId, Message, Request, Response, TransactionId
+from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
 SECOND_NS = 1_000_000_000
 TRANSACTION_NS = 32 * SECOND_NS
@@ -78,7 +78,7 @@ class Call:
 
     def place_of(self, message: Message) -> Place:
         """Return where a message stands in this call."""
-        identifier, dialog = message.transaction_id, self._dialog_of(message)
+        identifier, dialog = message.transaction_id, self.dialog_of(message)
         known = self.transactions.get(identifier) if identifier is not None else None
         state = self.dialogs.get(dialog) if dialog is not None else None
         if isinstance(message, Request):
@@ -99,7 +99,7 @@ class Call:
         if request.method == "CANCEL":
             return "cancel" if is_allowed else None
         if request.method == "ACK" and known is not None:
-            return "in_dialog" if is_allowed or in_dialog else "reject_ack"
+            return "in_dialog" if is_allowed else "reject_ack"
         if request.method == "NOTIFY" and request.to_tag in self.tags and self._is_subscribed():
             return "in_dialog"  # it may come before the response to its SUBSCRIBE or REFER (RFC 6665 §4.4.1)
         return "in_dialog" if in_dialog else None
@@ -113,7 +113,16 @@ class Call:
         """Tell whether a message has a tag, transaction or dialog of this call: a mere Call-ID inherits nothing."""
         if self.has_tag_of(message) or message.transaction_id in self.transactions:
             return True
-        return self._dialog_of(message) in self.dialogs
+        return self.dialog_of(message) in self.dialogs
+
+    def dialog_of(self, message: Message) -> DialogId | None:
+        """Return the dialog that a message names, also where a side has no tag to be named by."""
+        if message.from_tag is not None and message.to_tag is not None:
+            return message.dialog_id
+        is_answer = (
+            isinstance(message, Response) and message.cseq_method == "INVITE" and message.status_code // 100 == 2
+        )
+        return half_named_dialog((message.from_tag, message.to_tag), self.tags, self.dialogs, is_answer=is_answer)
 
     def has_tag_of(self, message: Message) -> bool:
         """Tell whether a message has a tag of this call."""
@@ -189,6 +198,12 @@ class Call:
         self.dialogs.update(dialogs)
         self.transactions.update(list(invites.items())[-_MAX_TRANSACTIONS:])
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was hung up: a fork that only rang is over too when no INVITE is to be answered any more."""
+        states = self.dialogs.values()
+        return "terminated" in states and "confirmed" not in states and not self.awaits_answer()
+
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
         return self._is_inviting(UNANSWERED)
@@ -203,7 +218,9 @@ class Call:
         return any(each.is_allowed and each.method in ("SUBSCRIBE", "REFER") for each in self.transactions.values())
 
     def _note_request(self, request: Request, state: TransactionState) -> None:
-        if request.from_tag is not None and (not self.tags or request.to_tag in self.tags):
+        if not self.tags:
+            self.tags.add(NO_TAG if request.from_tag is None else request.from_tag)
+        elif request.from_tag is not None and request.to_tag in self.tags:
             self.tags.add(request.from_tag)
         identifier = own_transaction_id(request)
         if identifier is None:
@@ -218,7 +235,7 @@ class Call:
             del self.transactions[next(others, next(iter(self.transactions)))]
 
     def _move_dialogs(self, message: Message, trigger: Trigger) -> None:
-        identifier = self._dialog_of(message)
+        identifier = self.dialog_of(message)
         if identifier is not None:
             state = next_state(self.dialogs.get(identifier, "none"), trigger)
             if state != "none" and (identifier in self.dialogs or self._has_room_for(state)):
@@ -244,14 +261,6 @@ class Call:
             self.forks.pop(dialog, None)
         return True
 
-    def _dialog_of(self, message: Message) -> DialogId | None:
-        """Return the dialog that a message names, also where a side has no tag to be named by."""
-        if message.dialog_id is None:
-            untagged = message.untagged_dialog_id
-            if untagged in self.dialogs or (_is_answer(message) and "confirmed" not in self.dialogs.values()):
-                return untagged
-        return message.dialog_id
-
     def _read_session_timer(self, success: Response) -> None:
         """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""
         if success.cseq_method in ("INVITE", "UPDATE"):
@@ -264,15 +273,10 @@ class Call:
         if "confirmed" in states:
             # An emergency call whose timer nobody refreshes may still be talked on: it is not ours to end.
             lasts_ns = max(self.session_ns, TRANSACTION_NS) if self.emergency is None else DIALOG_NS
-        elif "early" in states or self._is_inviting(_RINGING):
+        elif ("early" in states and not self.is_over) or self._is_inviting(_RINGING):
             lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
         elif self.attempt is not None and self.awaits_answer():
             lasts_ns = LATE_ANSWER_NS
         else:
             lasts_ns = TRANSACTION_NS
         self.deadline_ns = now_ns + lasts_ns
-
-
-def _is_answer(message: Message) -> bool:
-    """Tell whether a message is the 2xx of an INVITE, which confirms a dialog (RFC 3261 §12.1)."""
-    return isinstance(message, Response) and message.cseq_method == "INVITE" and 200 <= message.status_code < 300

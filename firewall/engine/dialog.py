@@ -1,9 +1,10 @@
 """Dialog states as a proxy sees them: one transition table (RFC 3261 §12, §13, §15)."""
 
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from firewall.ruleset.facts import DialogState
-from firewall.sip.message import Message, Request
+from firewall.sip.message import NO_TAG, DialogId, Message, Request
 
 Trigger = Literal["provisional", "success", "failure", "end"]
 
@@ -40,3 +41,22 @@ def response_trigger(cseq_method: str | None, status_code: int) -> Trigger | Non
 def next_state(state: DialogState, trigger: Trigger | None) -> DialogState:
     """Return the state after a trigger (``TRANSITIONS``)."""
     return state if trigger is None else TRANSITIONS.get((state, trigger), state)
+
+
+def half_named_dialog(
+    tags: tuple[str | None, str | None],
+    known_tags: Collection[str],
+    known: Mapping[DialogId, DialogState],
+    *,
+    is_answer: bool,
+) -> DialogId | None:
+    """Return the dialog of a message that lacks its From or its To tag, None when it names none.
+
+    The tag of a side that sends none is null (RFC 3261 §12.1.1, §12.1.2). Where the caller has one, a message without
+    it has lost it on its way: it would make a dialog that no BYE ends. ``is_answer``: it is the 2xx of an INVITE.
+    """
+    from_tag, to_tag = tags
+    if to_tag is not None:
+        return (NO_TAG, to_tag) if not known_tags or NO_TAG in known_tags else None
+    untagged = NO_TAG, from_tag or NO_TAG
+    return untagged if untagged in known or (is_answer and "confirmed" not in known.values()) else None

@@ -178,8 +178,7 @@ class Engine:
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""
-        calls = self._observer.calls.all()
-        return [call_status(call) for call in calls if set(call.dialogs.values()) != {"terminated"}]
+        return [call_status(call) for call in self._observer.calls.all() if not call.is_over]
 
     def stats(self) -> StatsFields:
         """Return the counts since the start."""

@@ -82,7 +82,8 @@ class Media:
         cause: Cause = "renegotiated"
         if message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
-            changed = negotiation.note(message, source, target, is_strange=not call.has_tag_of(message))
+            dialog, is_strange = call.dialog_of(message), not call.has_tag_of(message)
+            changed = negotiation.note(message, source, target, dialog, is_strange=is_strange)
         if len(negotiation.sessions) > 1 or negotiation.ringing:
             changed |= negotiation.note_ringing(call.dialogs)
         if "terminated" in call.dialogs.values():
@@ -94,6 +95,7 @@ class Media:
             changed, cause = changed or bool(media.held), "bye" if message.cseq_method == "BYE" else "failed"
             media.is_recovered = False
             negotiation.offers.clear()
+            negotiation.sessions.clear()
         elif changed and not negotiation.sessions and not negotiation.offers:
             cause = "failed"
         if call.emergency is None and not changed:
@@ -265,9 +267,8 @@ class Media:
 
 
 def _is_over(call: Call, message: Message) -> bool:
-    """Tell whether every dialog of a call has ended, and none is to come."""
-    for state in call.dialogs.values():
-        if state != "terminated":
-            return False
+    """Tell whether a call of which a dialog has ended has no other, and none is to come."""
+    if call.is_over:
+        return True
     # After a restart an INVITE that is only repeated looks like one that waits: the BYE ends the call all the same.
-    return message.cseq_method == "BYE" or not call.awaits_answer()
+    return message.cseq_method == "BYE" and set(call.dialogs.values()) == {"terminated"}

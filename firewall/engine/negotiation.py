@@ -67,13 +67,15 @@ class Negotiation(msgspec.Struct, eq=False):
     made: int = 0
     ringing: frozenset[DialogId] = frozenset()
 
-    def note(self, message: Message, by: Party, to: Party, *, is_strange: bool = False) -> bool:
-        """Take note of a message that was let through; tell whether offers or sessions changed by it."""
+    def note(
+        self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False
+    ) -> bool:
+        """Take note of a message of a dialog that was let through; tell whether offers or sessions changed by it."""
         description, made = description_of(message), self.made
         if isinstance(message, Request):
-            changed = description is not None and self._request(message, description, by, to)
+            changed = description is not None and self._request(message, description, by, to, dialog)
         else:
-            changed = self._response(message, description, by, to)
+            changed = self._response(message, description, by, to, dialog)
         if self.made != made:
             self._bound_offers(is_strange=is_strange)
         return changed
@@ -90,8 +92,9 @@ class Negotiation(msgspec.Struct, eq=False):
         session, offer = self.sessions.pop(dialog, None), self.offers.pop(dialog, None)
         return session is not None or offer is not None
 
-    def _request(self, request: Request, description: SessionDescription, by: Party, to: Party) -> bool:
-        dialog = request.dialog_id if request.method != "ACK" else request.dialog_id or request.untagged_dialog_id
+    def _request(
+        self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None
+    ) -> bool:
         late = self.offers.get(dialog) if dialog is not None else None
         if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
             self.offers[dialog] = replace(late, is_final=True)
@@ -104,10 +107,15 @@ class Negotiation(msgspec.Struct, eq=False):
         self._offered(key, description, by, to, request.cseq_number)
         return True
 
-    def _response(self, response: Response, description: SessionDescription | None, by: Party, to: Party) -> bool:
-        key, status, dialog = _key(response), response.status_code, response.dialog_id
-        if dialog is None and 200 <= status < 300:
-            dialog = response.untagged_dialog_id
+    def _response(
+        self,
+        response: Response,
+        description: SessionDescription | None,
+        by: Party,
+        to: Party,
+        dialog: DialogId | None,
+    ) -> bool:
+        key, status = _key(response), response.status_code
         offer = self.offers.get(key) if key is not None else None
         if key is not None and offer is not None:
             if status >= 300:

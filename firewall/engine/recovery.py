@@ -12,7 +12,7 @@ import msgspec
 
 from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
 from firewall.engine.caller import Caller
-from firewall.engine.dialog import Trigger, next_state, response_trigger
+from firewall.engine.dialog import Trigger, half_named_dialog, next_state, response_trigger
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
@@ -173,20 +173,26 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     number, cseq_method = read_cseq(sip.cseq or "")
     if number is not None and cseq_method == "INVITE":
         _note_invite(call, (number, cseq_method, transaction_name(sip.via_branch, dialog.from_tag)), sip)
-    tags = [tag for tag in (dialog.from_tag, dialog.to_tag) if tag is not None]
     if not call.tags:
-        call.tags.update(tags)
-    if dialog.to_tag is None:
-        return
-    from_tag = dialog.from_tag or NO_TAG
-    identifier: DialogId = (min(from_tag, dialog.to_tag), max(from_tag, dialog.to_tag))
+        from_tag = dialog.from_tag or NO_TAG
+        call.tags.update((from_tag, dialog.to_tag or from_tag))
     trigger: Trigger | None = "end" if sip.method == "BYE" else None
     if sip.method is None:
         trigger = response_trigger(cseq_method, int(sip.code or "100"))
+    identifier = _dialog_named(call, dialog, is_answer=trigger == "success" and cseq_method == "INVITE")
+    if identifier is None:
+        return
     state = next_state(call.dialogs.get(identifier, "none"), trigger)
     if state != "none":
         call.dialogs[identifier] = state
-        call.tags.update(tags)
+        call.tags.update(identifier)
+
+
+def _dialog_named(call: RecoveredCall, dialog: _Dialog, *, is_answer: bool) -> DialogId | None:
+    from_tag, to_tag = dialog.from_tag, dialog.to_tag
+    if from_tag is None or to_tag is None:
+        return half_named_dialog((from_tag, to_tag), call.tags, call.dialogs, is_answer=is_answer)
+    return min(from_tag, to_tag), max(from_tag, to_tag)
 
 
 def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip) -> None:

@@ -24,8 +24,8 @@ from firewall.sip.via import Via, branch_of, parse_via
 _ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
 
-NO_TAG = ""
-"""The tag of one that sends none, as all did before RFC 3261 (§12.1.1 and §12.1.2 call it null)."""
+NO_TAG = "\n"
+"""The tag of one that sends none, as before RFC 3261 (§12.1.1 and §12.1.2 call it null). Nobody can write this one."""
 
 DialogId = tuple[str, str]
 """Both tags, sorted: the same whichever side sends (RFC 3261 §12)."""
@@ -130,11 +130,6 @@ class _Message:
             self.transaction_id = None
         else:
             self.transaction_id = number, method, transaction_name(branch, from_tag)
-
-    @property
-    def untagged_dialog_id(self) -> DialogId:
-        """The dialog with a called side that sends no tag (RFC 3261 §12.1.2 calls it null)."""
-        return NO_TAG, self.from_tag or NO_TAG
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

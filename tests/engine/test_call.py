@@ -255,3 +255,55 @@ def test_the_one_that_answers_finds_a_place_however_many_phones_ring() -> None:
     assert scene.psap(response(invite, to_tag="fork-99"), at_s=2).reason == "response"
     assert scene.carrier(request("ACK", "sip:h", to_tag="fork-99"), at_s=3).reason == "in_dialog"
     assert scene.psap(request("BYE", "sip:h", from_tag="fork-99", to_tag="caller"), at_s=4).reason == "in_dialog"
+
+
+def test_the_ack_of_a_reinvite_that_was_rejected_here_goes_no_further() -> None:
+    """The called side never saw the re-INVITE (RFC 3261 §17.1.1.3: the ACK of a refusal goes where that came from)."""
+    scene = Scene(
+        policy(
+            '  - {name: no-hold, when: sip.Method == "INVITE" and sip.to.tag, action: reject}\n'
+            '  - {name: calls, when: sip.Method == "INVITE", action: allow}'
+        )
+    )
+    invite = request(uri="sip:6175550199@h")
+    scene.carrier(invite)
+    scene.psap(response(invite))
+    scene.carrier(request("ACK", uri="sip:h", to_tag="psap"))
+    scene.carrier(request(uri="sip:h", to_tag="psap", cseq=2), at_s=1)
+    ack = request("ACK", uri="sip:h", to_tag="psap", cseq=2).replace(b"-ACK-2", b"-INVITE-2")
+    assert scene.carrier(ack, at_s=2).reason == "reject_ack"
+
+
+def test_an_answer_that_lost_the_tag_of_its_caller_makes_no_dialog_beside_the_true_one() -> None:
+    """Nobody's BYE would end it, and the call would stay for a day."""
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(uri="urn:service:sos")
+    scene.carrier(invite)
+    scene.psap(response(invite, 180))
+    scene.psap(response(invite).replace(b";tag=caller", b""), at_s=1)
+    (told,) = scene.carrier(request("BYE", uri="sip:h", to_tag="psap", cseq=2), at_s=9).calls
+    assert (told.outcome, scene.engine.calls()) == ("completed", [])
+
+
+def test_an_empty_tag_is_not_that_of_a_caller_who_has_none() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(uri="urn:service:sos", from_tag=None)
+    scene.carrier(invite)
+    scene.psap(response(invite))
+    forged = request("INFO", uri="sip:h", from_tag="empty", to_tag="guessed", cseq=7)
+    forged = forged.replace(b"tag=empty", b"tag=")
+    assert scene.psap(forged, at_s=1).decision.emergency is None
+
+
+def test_a_call_is_over_where_the_fork_that_answered_is() -> None:
+    """One that only rang beside it answers no more (RFC 3261 §13.2.2.4), though no message says so."""
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request(uri="urn:service:sos")
+    scene.carrier(invite)
+    for status, fork in ((180, "a"), (180, "b"), (200, "b")):
+        scene.psap(response(invite, status, to_tag=fork))
+    assert len(scene.engine.calls()) == 1
+    scene.carrier(request("BYE", uri="sip:h", to_tag="b", cseq=2), at_s=9)
+    assert scene.engine.calls() == []
+    scene.tell(DeadlineReached(), at_s=9 + TRANSACTION_NS // 1_000_000_000 + 1)
+    assert scene.engine.stats().calls_tracked == 0

@@ -555,3 +555,26 @@ def test_an_emergency_call_that_rings_is_forgotten_when_nothing_of_it_comes_any_
     assert bool(scene.open) == is_known == (len(scene.engine.calls()) == 1)
     scene.tell(DeadlineReached(), at_s=7200)
     assert scene.engine.calls() == []
+
+
+def test_an_answer_that_lost_the_tag_of_its_caller_agrees_on_nothing_that_outlives_the_call() -> None:
+    scene = MediaScene()
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183), at_s=1)
+    scene.psap(answer(first, sdp(CALLED[0], "audio 41000 RTP/AVP 0")).replace(b";tag=caller", b""), at_s=2)
+    assert scene.to((CALLED[0], 41000)) == []
+    scene.carrier(request("BYE", "sip:h", to="<sip:psap@h>", to_tag="psap", cseq=2), at_s=9)
+    scene.tell(DeadlineReached(), at_s=20)
+    assert scene.open == {}
+
+
+def test_the_media_of_a_fork_that_only_rang_is_closed_with_the_one_that_answered() -> None:
+    scene = MediaScene()
+    first = invite(uri="urn:service:sos", to="<sip:psap@h>")
+    scene.carrier(first)
+    scene.psap(answer(first, status=183, to_tag="rings"), at_s=1)
+    scene.psap(answer(first, sdp(CALLED[0], "audio 41000 RTP/AVP 0")), at_s=2)
+    scene.carrier(request("BYE", "sip:h", to="<sip:psap@h>", to_tag="psap", cseq=2), at_s=9)
+    scene.tell(DeadlineReached(), at_s=20)
+    assert scene.open == {}

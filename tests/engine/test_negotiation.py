@@ -14,7 +14,7 @@ HERE, THERE = Party("carrier", CARRIER[0]), Party("psap", PSAP[0])
 def note(negotiation: Negotiation, raw: bytes) -> bool:
     message = parse_message(raw)
     by, to = (THERE, HERE) if raw.startswith(b"SIP/") else (HERE, THERE)
-    return negotiation.note(message, by, to)
+    return negotiation.note(message, by, to, message.dialog_id)
 
 
 def test_a_retransmission_changes_nothing() -> None:

@@ -127,6 +127,28 @@ def test_the_dialog_of_a_caller_without_a_tag_is_known_again() -> None:
     assert again.carrier(bye, at_s=61).reason == "in_dialog"
 
 
+def test_the_dialog_of_a_called_side_without_a_tag_is_known_again() -> None:
+    """It has no To tag either, so that nothing takes its BYE for one of a call of before the restart."""
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="sip:6175550199@h")
+    again = restarted(log_of(scene.carrier(invite), scene.psap(response(invite, to_tag=None), at_s=1)), at_s=60)
+    assert again.carrier(request("BYE", "sip:h", cseq=2), at_s=61).reason == "in_dialog"
+
+
+def test_an_answer_that_lost_the_tag_of_its_caller_makes_no_dialog_after_a_restart() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    invite = request(uri="urn:service:sos")
+    answer = response(invite)
+    bye = request("BYE", "sip:h", to_tag="psap", cseq=2)
+    log = log_of(
+        scene.carrier(invite),
+        scene.psap(response(invite, 180), at_s=1),
+        scene.psap(answer.replace(b";tag=caller", b""), at_s=2),
+        scene.carrier(bye, at_s=3),
+    )
+    assert restarted(log, at_s=60).engine.calls() == []
+
+
 def test_an_ended_call_is_not_known_again() -> None:
     scene = Scene(policy(INVITES_ONLY))
     invite = request(uri="sip:6175550199@h")

@@ -142,6 +142,12 @@ class Connection:
         return self._upward.last_forwarded is not None or self._downward.last_forwarded is not None
 
     @property
+    def latest(self) -> list[Datagram]:
+        """What was let through last, each way."""
+        latest = (self._upward.last_forwarded, self._downward.last_forwarded)
+        return [datagram for datagram in latest if datagram is not None]
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that were let through and that the kernel has not yet taken."""
         return self._to_client.waiting_bytes + self._to_server.waiting_bytes

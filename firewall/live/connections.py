@@ -49,7 +49,7 @@ class Connections:
 
     ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so,
     ``refused`` of each connection that a limit refused, with what its client had said, ``closed`` of those that made
-    room for others.
+    room for others. ``is_urgent`` tells whether a message may be of an emergency call that goes on.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Connections:
         failed: OnFailed,
         refused: OnFailed,
         closed: Callable[[ConnectionsClosed], None],
+        is_urgent: Callable[[Datagram], bool],
     ) -> None:
         self._loop = loop
         self._interface_name = interface_name
@@ -67,6 +68,7 @@ class Connections:
         self._failed = failed
         self._tell_refused = refused
         self._tell_closed = closed
+        self._is_urgent = is_urgent
         self._routes = RouteLookup()
         self._listeners: list[TcpListener] = []
         self._open: dict[Connection, None] = {}
@@ -114,7 +116,7 @@ class Connections:
         now = self._loop.time()
         for connection in list(self._open):
             connection.look_after()
-            if now - connection.last_active > IDLE_MAX_S:
+            if now - connection.last_active > IDLE_MAX_S and not self._has_emergency(connection):
                 self._idle_closed += 1
                 connection.finish()
 
@@ -189,7 +191,7 @@ class Connections:
 
     def _crowd_out(self, newcomer: int | None) -> bool:
         """Reset a few connections to make room, for one of a source (None: not yet known); False when none may go."""
-        chosen = making_room(self._open, newcomer, self._max, self._loop.time())
+        chosen = making_room(self._open, newcomer, self._max, self._loop.time(), self._has_emergency)
         if chosen:
             (source, count), *_ = self._per_source.most_common(1)
             loudest = next(each.client[0] for each in self._open if each.source == source)
@@ -199,6 +201,9 @@ class Connections:
             connection.error = "closed to make room for other connections"
             connection.abort()
         return bool(chosen)
+
+    def _has_emergency(self, connection: Connection) -> bool:
+        return any(self._is_urgent(datagram) for datagram in connection.latest)
 
     def _done(self, connection: Connection) -> None:
         if connection not in self._open:

@@ -151,6 +151,7 @@ class _Daemon:
             self._not_delivered,
             self._connection_refused,
             lambda closed: self._driver.tell(closed),
+            lambda datagram: self._driver.engine.may_be_emergency(datagram),
         )
         undo.callback(self._connections.close)
         self._connections.listen(versions, nftables.PROXY_PORT)

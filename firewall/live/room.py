@@ -1,7 +1,8 @@
 """Which TCP connections are closed to make room for others when there are as many as there may be."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Protocol, TypeVar
 
 QUIET_S = 32.0
@@ -29,11 +30,14 @@ class Candidate(Protocol):
 _C = TypeVar("_C", bound=Candidate)
 
 
-def making_room(connections: Iterable[_C], newcomer: int | None, most: int, now: float) -> list[_C]:
+def making_room(
+    connections: Iterable[_C], newcomer: int | None, most: int, now: float, is_urgent: Callable[[_C], bool]
+) -> list[_C]:
     """Return the connections to close so that one more may be, which ``newcomer`` (a source) makes; none: refuse it.
 
     First those of which no message was ever let through; then those of greedy sources, for a newcomer of others even
-    where they are not quiet; then quiet ones; of each the longest quiet.
+    where they are not quiet; then quiet ones; of each the longest quiet. One that ``is_urgent``, as it has an emergency
+    call, only where all are: who talks sends nothing, and is the longest quiet of all, so others go that are not quiet.
     """
     candidates = list(connections)
     greedy = {
@@ -44,4 +48,9 @@ def making_room(connections: Iterable[_C], newcomer: int | None, most: int, now:
         each for each in candidates if not each.useful or now - each.last_active > QUIET_S or each.source in may_be_busy
     ]
     found.sort(key=lambda each: (each.useful, each.source not in greedy, each.last_active))
-    return found[: 1 + most // 64]
+    count = 1 + most // 64
+    spare = list(islice((each for each in found if not is_urgent(each)), count))
+    if spare or not found or newcomer in greedy:
+        return spare
+    others = sorted(candidates, key=lambda each: each.last_active)
+    return list(islice((each for each in others if not is_urgent(each)), 1)) or found[:count]

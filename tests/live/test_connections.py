@@ -349,7 +349,7 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
 
     async def keep_one_idle() -> ConnectionsStatus:
         connections = Connections(
-            asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None, print
+            asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
         )
         connections.listen((4,), nftables.PROXY_PORT)
         connections.start()

@@ -16,14 +16,19 @@ class Made:
     source: int
     quiet_s: float = 0.0
     useful: bool = True
+    urgent: bool = False
 
     @property
     def last_active(self) -> float:
         return NOW - self.quiet_s
 
 
+def is_urgent(made: Made) -> bool:
+    return made.urgent
+
+
 def room(*connections: Made, newcomer: int | None = CALLER) -> list[Made]:
-    return making_room(connections, newcomer, MOST, NOW)
+    return making_room(connections, newcomer, MOST, NOW, is_urgent)
 
 
 def test_what_was_never_of_use_makes_room_first_then_what_is_quiet_the_longest() -> None:
@@ -48,4 +53,14 @@ def test_a_source_that_takes_all_makes_no_room_for_itself_by_what_is_busy() -> N
 
 
 def test_a_large_table_makes_room_for_some_at_once() -> None:
-    assert len(making_room([Made(number, 3600) for number in range(640)], CALLER, 640, NOW)) == 11
+    assert len(making_room([Made(number, 3600) for number in range(640)], CALLER, 640, NOW, is_urgent)) == 11
+
+
+def test_the_connection_of_an_emergency_call_makes_room_for_nobody_while_there_is_another() -> None:
+    """Who talks sends nothing: phones that only keep their connections alive are less quiet."""
+    talking, quiet = Made(4, quiet_s=600, urgent=True), Made(2, quiet_s=60)
+    flood = [Made(FLOODER, quiet_s=float(number), urgent=True) for number in range(11)]
+    assert room(talking, quiet) == [quiet]
+    assert room(talking, *flood) == [flood[-1]]
+    assert room(talking, Made(3), Made(5, quiet_s=10)) == [Made(5, quiet_s=10)]
+    assert room(talking) == [talking], "or nobody would get in who calls anew"

@@ -4,15 +4,6 @@ from collections import OrderedDict
 
 from firewall.engine.attempt import CHALLENGES, Attempt
 from firewall.engine.decide import Decision, decision_line
-from firewall.engine.events import (
-    ConnectionsClosed,
-    DatagramsLost,
-    InterceptionLost,
-    LogFailed,
-    LogRecovered,
-    MachineEvent,
-    PinholesRefused,
-)
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
 from firewall.engine.recording import decider, endpoint_text, printable, summary
@@ -187,41 +178,6 @@ def forward_alarm(facts: Facts, error: str, now_ns: int) -> Alarm:
     if not lost.payload:
         sentence = f"a TCP connection {ends} could not be made: {printable(error)}; its client had sent nothing yet"
     return plain_alarm("forward_failed", sentence, now_ns)
-
-
-def machine_alarm(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
-    """Return the alarm for trouble with the machine, and what it is about, of which one is enough ("": always told)."""
-    code: AlarmCode
-    match event:
-        case LogFailed(error):
-            code, subject = "log_unwritable", ""
-            sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
-        case LogRecovered(lost):
-            code, subject = "log_recovered", ""
-            sentence = f"the decision log can be written again; {lost} records were lost"
-        case InterceptionLost(what, effect, error):
-            code, subject = "interception_lost", f"{what}: {error}"
-            before, since = ("were lost", "are lost") if effect == "lost" else ("passed unseen", "pass unseen")
-            outcome = f"messages {before} until it was put back, just now"
-            if error is not None:
-                outcome = f"messages {since}, for it cannot be put back: {printable(error)}"
-            sentence = f"another program removed {what}: {outcome}"
-        case DatagramsLost(in_all, loudest):
-            code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news
-            sentence = (
-                f"{in_all} datagrams were lost since the start, perhaps of emergency calls: they came faster than "
-                f"sosgate decides on them; {loudest}"
-            )
-        case ConnectionsClosed(count, in_all, loudest, of_loudest):
-            code, subject = "connections_closed", loudest
-            sentence = (
-                f"all {in_all} TCP connections are in use, {of_loudest} of them by {loudest}: {count} were closed "
-                "to make room for others, and so may more be"
-            )
-        case PinholesRefused(error):
-            code, subject = "pinholes", error
-            sentence = f"the kernel refuses a change of the sets of media: {error}"
-    return plain_alarm(code, sentence, now_ns), subject
 
 
 def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:

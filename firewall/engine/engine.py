@@ -12,8 +12,6 @@ from firewall.engine.alarm import (
     emergency_alarm,
     forward_alarm,
     keep_alive_alarm,
-    machine_alarm,
-    plain_alarm,
 )
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
@@ -27,7 +25,6 @@ from firewall.engine.events import (
     ForwardFailed,
     LogFailed,
     LogRecovered,
-    MachineEvent,
     MediaReceived,
     PinholesRecovered,
     PolicyRefused,
@@ -41,10 +38,9 @@ from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
+from firewall.engine.own_alarm import callers_forgotten, calls_full, defect_told, machine_told
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
-from firewall.engine.recording import printable
-from firewall.engine.related import MAX_EXPECTED
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import NEVER_NS, timestamp
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
@@ -136,7 +132,9 @@ class Engine:
                 outputs += self._media.stopped(engine_ns, now_ns)
                 outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
             case _:
-                outputs += self._told_of_machine(event, now_ns, engine_ns)
+                if isinstance(event, LogFailed | LogRecovered):
+                    self._observer.log_failing = isinstance(event, LogFailed)
+                outputs += machine_told(event, self._alarms, engine_ns, now_ns)
         return outputs
 
     def next_deadline(self) -> int | None:
@@ -204,14 +202,6 @@ class Engine:
             self._clock_offset_ns = self._now_ns - now_ns
         return self._now_ns
 
-    def _told_of_machine(self, event: MachineEvent, now_ns: int, engine_ns: int) -> list[Output]:
-        """Say what is wrong with the machine that the firewall runs on."""
-        if isinstance(event, LogFailed | LogRecovered):
-            self._observer.log_failing = isinstance(event, LogFailed)
-        alarm, subject = machine_alarm(event, now_ns)
-        is_new = not subject or self._alarms.first(engine_ns, alarm.alarm.code, subject)
-        return [Write(alarm, urgent=subject != "")] if is_new else []  # a failing log is not synced
-
     def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
         try:
             reading = self._observer.read(datagram, engine_ns)
@@ -221,7 +211,7 @@ class Engine:
         except Exception as defect:  # the one place where a defect of ours must not stop other calls
             if self._strict:
                 raise
-            return self._internal_error(datagram, defect, now_ns)
+            return self._internal_error(datagram, defect, now_ns, engine_ns)
 
     def _guarded_media(self, event: MediaReceived, now_ns: int, engine_ns: int) -> list[Output]:
         try:
@@ -229,7 +219,7 @@ class Engine:
         except Exception as defect:  # as above; what the kernel lets pass does not depend on it
             if self._strict:
                 raise
-            return self._defect_alarm(event.datagram, defect, now_ns)
+            return [*defect_told(defect, event.datagram.src_ip, self._alarms, engine_ns, now_ns)]
 
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         facts, call = reading.facts, reading.call
@@ -243,7 +233,8 @@ class Engine:
         if emergency:
             self._observer.remember_caller(call, facts, engine_ns)
             if self._observer.related.has_forgotten:
-                outputs += self._callers_forgotten(now_ns, engine_ns)
+                self._observer.related.has_forgotten = False
+                outputs += callers_forgotten(self._alarms, engine_ns, now_ns)
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:
@@ -257,7 +248,7 @@ class Engine:
                     outputs += self._ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
                 outputs += self._media.passed(call, facts, engine_ns, now_ns)
             elif reading.standing.untracked:
-                outputs += self._table_full(now_ns)
+                outputs += calls_full(len(self._observer.calls), self._alarms, engine_ns, now_ns)
             outputs.append(Forward(facts.datagram))
             return outputs
         if is_keep_alive(facts.message):
@@ -296,24 +287,6 @@ class Engine:
             )
         return outputs
 
-    def _table_full(self, now_ns: int) -> list[Output]:
-        """Tell that calls pass which cannot be followed."""
-        if not self._alarms.first(now_ns, "table_full"):
-            return []
-        sentence = f"the table of calls is full ({len(self._observer.calls)} calls): new calls cannot be followed"
-        return [Write(plain_alarm("table_full", sentence, now_ns))]
-
-    def _callers_forgotten(self, now_ns: int, engine_ns: int) -> list[Output]:
-        """Tell that there are more callers than can be remembered for as long as they may be called back."""
-        self._observer.related.has_forgotten = False
-        if not self._alarms.first(engine_ns, "callers_forgotten"):
-            return []
-        sentence = (
-            f"emergency callers are forgotten, {MAX_EXPECTED} numbers and addresses of others came since: who calls "
-            "them back calls as an ordinary caller"
-        )
-        return [Write(plain_alarm("table_full", sentence, now_ns))]
-
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         datagram = facts.datagram
         if not self._trunks.knows(datagram):
@@ -322,7 +295,7 @@ class Engine:
         who = attribution(decision, is_trunk=True)
         self._trunks.blocked(facts.message, datagram, BlockedKeepAlive(engine_ns, cause, who))
         ends = sorted((datagram.src_ip, datagram.dst_ip))
-        if not self._alarms.first(now_ns, "keep_alive", *ends, decision.reason):
+        if not self._alarms.first(engine_ns, "keep_alive", *ends, decision.reason):
             return []
         return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
 
@@ -369,21 +342,14 @@ class Engine:
                 outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
         return outputs
 
-    def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
+    def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int, engine_ns: int) -> list[Output]:
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
         facts = Facts(datagram, emergency=mark)
         outputs = self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)
-        outputs += self._defect_alarm(datagram, defect, now_ns)
+        outputs += defect_told(defect, datagram.src_ip, self._alarms, engine_ns, now_ns)
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
-
-    def _defect_alarm(self, datagram: Datagram, defect: Exception, now_ns: int) -> list[Output]:
-        if not self._alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
-            return []
-        what = f"{type(defect).__name__}: {printable(str(defect))}"
-        sentence = f"defect of sosgate on a message from {datagram.src_ip}: {what}"
-        return [Write(plain_alarm("internal_error", sentence, now_ns), urgent=True)]
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []

@@ -6,13 +6,10 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import (
     ConnectionRefused,
     DatagramReceived,
-    DatagramsLost,
     DeadlineReached,
     ForwardFailed,
-    InterceptionLost,
     LogFailed,
     LogRecovered,
-    PinholesRefused,
     PolicyRefused,
     PolicyReplaced,
 )
@@ -250,31 +247,6 @@ def test_with_an_unwritable_log_only_emergency_calls_pass_when_the_policy_says_d
     told = scene.tell(LogRecovered(7), at_s=3)
     assert "7 records" in told.alarms[0].alarm.message
     assert scene.carrier(request(uri=ORDINARY, call_id="c"), at_s=4).verdict == "allow"
-
-
-def test_datagrams_that_the_kernel_dropped_are_told_at_once_and_at_each_tenfold() -> None:
-    scene = Scene(policy(INVITES_ONLY))
-    (alarm,) = scene.tell(DatagramsLost(7, "64 of 64 read at the time are from 203.0.113.66"), at_s=1).alarms
-    assert alarm.alarm.code == "datagrams_lost"
-    assert alarm.alarm.message.startswith("7 datagrams were lost since the start, perhaps of emergency calls: ")
-    assert alarm.alarm.message.endswith("64 of 64 read at the time are from 203.0.113.66")
-    assert [bool(scene.tell(DatagramsLost(lost, ""), at_s=2).alarms) for lost in (9, 10, 99, 100)] == [0, 1, 0, 1]
-
-
-def test_a_piece_of_the_interception_that_is_gone_is_told_once_and_its_return_too() -> None:
-    scene = Scene(policy(INVITES_ONLY))
-    gone, back = InterceptionLost("the route", "lost", "Network is down"), InterceptionLost("the route", "lost")
-    told = [scene.tell(event, at_s=number).alarms for number, event in enumerate((gone, gone, back))]
-    assert [len(alarms) for alarms in told] == [1, 0, 1]
-    assert "are lost, for it cannot be put back: Network is down" in told[0][0].alarm.message
-    assert "were lost until it was put back" in told[2][0].alarm.message
-
-
-def test_what_the_kernel_refuses_of_media_is_told_once_in_ten_minutes() -> None:
-    scene = Scene(policy(INVITES_ONLY))
-    told = [scene.tell(PinholesRefused("Too many open files"), at_s=at_s).alarms for at_s in (1, 2, 599, 602)]
-    assert [[alarm.alarm.code for alarm in alarms] for alarms in told] == [["pinholes"], [], [], ["pinholes"]]
-    assert told[0][0].alarm.message == "the kernel refuses a change of the sets of media: Too many open files"
 
 
 def test_with_an_unwritable_log_calls_go_on_by_default() -> None:

@@ -1,0 +1,98 @@
+"""Alarms about the firewall itself: the machine it runs on, its tables that are full, its defects.
+
+``wall_ns`` is what the alarm says, ``now_ns`` the engine's time, which no clock that is set changes: by it an alarm is
+said again when the trouble goes on.
+"""
+
+from firewall.engine.alarm import AlarmMemory, plain_alarm
+from firewall.engine.events import (
+    ConnectionsClosed,
+    DatagramsLost,
+    InterceptionLost,
+    LogFailed,
+    LogRecovered,
+    MachineEvent,
+    PinholesRefused,
+)
+from firewall.engine.outputs import Write
+from firewall.engine.record import Alarm, AlarmCode
+from firewall.engine.recording import printable
+from firewall.engine.related import MAX_EXPECTED
+
+
+def machine_told(event: MachineEvent, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say what is wrong with the machine that the firewall runs on."""
+    alarm, subject = _of_machine(event, wall_ns)
+    is_new = not subject or alarms.first(now_ns, alarm.alarm.code, subject)
+    return [Write(alarm, urgent=subject != "")] if is_new else []  # a failing log is not synced
+
+
+def calls_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say that calls pass which cannot be followed."""
+    if not alarms.first(now_ns, "table_full"):
+        return []
+    sentence = f"the table of calls is full ({count} calls): new calls cannot be followed"
+    return [Write(plain_alarm("table_full", sentence, wall_ns))]
+
+
+def pinholes_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say that media of ordinary calls finds no place any more."""
+    if not alarms.first(now_ns, "media_table_full"):
+        return []
+    sentence = f"the table of pinholes is full ({count}): media of new calls is not let through"
+    return [Write(plain_alarm("table_full", sentence, wall_ns))]
+
+
+def callers_forgotten(alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say that there are more callers than can be remembered for as long as they may be called back."""
+    if not alarms.first(now_ns, "callers_forgotten"):
+        return []
+    sentence = (
+        f"emergency callers are forgotten, {MAX_EXPECTED} numbers and addresses of others came since: who calls "
+        "them back calls as an ordinary caller"
+    )
+    return [Write(plain_alarm("table_full", sentence, wall_ns))]
+
+
+def defect_told(defect: Exception, source_ip: str, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say that sosgate is wrong itself."""
+    if not alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
+        return []
+    what = f"{type(defect).__name__}: {printable(str(defect))}"
+    sentence = f"defect of sosgate on a message from {source_ip}: {what}"
+    return [Write(plain_alarm("internal_error", sentence, wall_ns), urgent=True)]
+
+
+def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
+    """Return the alarm for trouble with the machine, and what it is about, of which one is enough ("": always told)."""
+    code: AlarmCode
+    match event:
+        case LogFailed(error):
+            code, subject = "log_unwritable", ""
+            sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
+        case LogRecovered(lost):
+            code, subject = "log_recovered", ""
+            sentence = f"the decision log can be written again; {lost} records were lost"
+        case InterceptionLost(what, effect, error):
+            code, subject = "interception_lost", f"{what}: {error}"
+            before, since = ("were lost", "are lost") if effect == "lost" else ("passed unseen", "pass unseen")
+            outcome = f"messages {before} until it was put back, just now"
+            if error is not None:
+                outcome = f"messages {since}, for it cannot be put back: {printable(error)}"
+            sentence = f"another program removed {what}: {outcome}"
+        case DatagramsLost(in_all, loudest):
+            code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news
+            sentence = (
+                f"{in_all} datagrams were lost since the start, perhaps of emergency calls: they came faster than "
+                f"sosgate decides on them; {loudest}"
+            )
+        case ConnectionsClosed(count, in_all, loudest, of_loudest):
+            code, subject = "connections_closed", loudest
+            sentence = (
+                f"all {in_all} TCP connections are in use, {of_loudest} of them by {loudest}: {count} were closed "
+                "to make room for others, and so may more be"
+            )
+        case PinholesRefused(error):
+            code, subject = "pinholes", error
+            sentence = f"the kernel refuses a change of the sets of media: {error}"
+    return plain_alarm(code, sentence, now_ns), subject

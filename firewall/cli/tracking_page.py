@@ -69,7 +69,9 @@ def _times() -> str:
         "\n## How long it is remembered\n\n| what | seconds since the last message of it | why |\n| --- | --- | --- |\n"
         f"{lines}\nMedia that passes is a sign of life of an emergency call, as a message of it is. "
         f"At most {MAX_CALLS} calls are known at once; `exceptions.table_full` says what happens to one more. "
-        "For an emergency call the oldest ordinary call makes room; where all are emergencies, one more passes "
-        f"untracked. Of emergency callers {MAX_EXPECTED} numbers and addresses are remembered, those of the last "
-        "calls. After a restart the calls in progress are read back from the decision log.\n"
+        "For an emergency call the oldest ordinary call makes room; where all are emergencies, the oldest that nobody "
+        "has answered, those that ring last, with an alarm `table_full`; where all of them go on, one more passes "
+        "untracked and without media. "
+        f"Of emergency callers {MAX_EXPECTED} numbers and addresses are remembered, those of the last calls. "
+        "After a restart the calls in progress are read back from the decision log.\n"
     )

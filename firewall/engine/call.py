@@ -54,6 +54,7 @@ class Call:
     """What is known of one Call-ID. ``tags`` are those of allowed messages: the right to belong to this call.
 
     ``forks`` tells which INVITE each early dialog answers: a proxy before us may have sent several (RFC 3261 §16.7).
+    ``stage``: nobody answered, or it is over (0), it rings (1), it goes on (2).
     """
 
     call_id: str
@@ -65,6 +66,7 @@ class Call:
     caller: Caller | None = None
     media: CallMedia | None = None
     session_ns: int = DIALOG_NS
+    stage: int = 0
     tags: set[str] = field(default_factory=set)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
     forks: dict[DialogId, TransactionId | None] = field(default_factory=dict)
@@ -193,10 +195,11 @@ class Call:
         invites: dict[TransactionId, Transaction],
     ) -> None:
         """Take over what the log of an earlier run tells of this call."""
-        self.began_ns, self.deadline_ns = began_ns, deadline_ns
         self.tags.update(tags)
         self.dialogs.update(dialogs)
         self.transactions.update(list(invites.items())[-_MAX_TRANSACTIONS:])
+        self._extend(began_ns)
+        self.began_ns, self.deadline_ns = began_ns, deadline_ns
 
     @property
     def is_over(self) -> bool:
@@ -273,10 +276,11 @@ class Call:
         if "confirmed" in states:
             # An emergency call whose timer nobody refreshes may still be talked on: it is not ours to end.
             lasts_ns = max(self.session_ns, TRANSACTION_NS) if self.emergency is None else DIALOG_NS
+            self.stage = 2
         elif ("early" in states and not self.is_over) or self._is_inviting(_RINGING):
             lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
-        elif self.attempt is not None and self.awaits_answer():
-            lasts_ns = LATE_ANSWER_NS
+            self.stage = 1
         else:
-            lasts_ns = TRANSACTION_NS
+            lasts_ns = LATE_ANSWER_NS if self.attempt is not None and self.awaits_answer() else TRANSACTION_NS
+            self.stage = 0
         self.deadline_ns = now_ns + lasts_ns

@@ -20,12 +20,16 @@ _STALE_DEADLINES = 1_000
 class CallTable:
     """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline.
 
-    ``due_ns`` is the earliest instant at which a call may be overdue or have to be forgotten.
+    ``due_ns`` is the earliest instant at which a call may be overdue or have to be forgotten. ``crowded_out`` are the
+    emergency calls that made room for others, until somebody takes them to tell of them.
     """
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
         self._calls: dict[str, Call] = {}
         self._ordinary: OrderedDict[str, None] = OrderedDict()  # those that may make room, oldest first
+        # Emergency calls that make room where there are no others: by stage, each the longest there first.
+        self._unanswered: tuple[OrderedDict[str, None], OrderedDict[str, None]] = (OrderedDict(), OrderedDict())
+        self.crowded_out: list[Call] = []
         self._deadlines: list[tuple[int, str]] = []
         self.due_ns = NEVER_NS
         self._max_calls = max_calls
@@ -47,7 +51,8 @@ class CallTable:
         return list(self._calls.values())
 
     def add(self, call_id: str, now_ns: int, *, must: bool) -> Call | None:
-        """Make an entry; None when the table is full. ``must``: the oldest ordinary call makes room instead."""
+        """Make an entry; None when the table is full. ``must``: the oldest ordinary call makes room instead, or an
+        emergency call that nobody answered; none that goes on."""
         if len(self._calls) >= self._max_calls and not (must and self._make_room()):
             return None
         deadline_ns = now_ns + TRANSACTION_NS
@@ -61,15 +66,18 @@ class CallTable:
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
         """Take note that a message of this call was let through."""
         call.forwarded(message, now_ns)
+        if call.emergency is not None:
+            self._place(call)
         if call.deadline_ns < call.scheduled_ns or call.attempt is not None:
             wake_ns = call.wake_ns
             if wake_ns < call.scheduled_ns:
                 self._schedule(call, wake_ns)
 
     def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
-        """Take a call as an emergency from now on: it makes room for no other."""
+        """Take a call as an emergency from now on: it makes room for no ordinary one."""
         call.emergency = mark
         self._ordinary.pop(call.call_id, None)
+        self._place(call)
 
     def expire(self, now_ns: int, heard_ns: Callable[[Call], int]) -> list[tuple[Call, int]]:
         """Return the calls whose answer is overdue and those whose deadline has come, each with its instant.
@@ -106,13 +114,25 @@ class CallTable:
             heapq.heapify(self._deadlines)
         self.due_ns = self._deadlines[0][0]
 
+    def _place(self, call: Call) -> None:
+        """Put an emergency call where its stage is, so that room is made at once however many there are."""
+        for stage, there in enumerate(self._unanswered):
+            if call.stage == stage:
+                there.setdefault(call.call_id)
+            else:
+                there.pop(call.call_id, None)
+
     def _make_room(self) -> bool:
-        oldest = next(iter(self._ordinary), None)
-        if oldest is None:
-            return False
-        self._forget(oldest)
-        return True
+        for makes_room in (self._ordinary, *self._unanswered):
+            oldest = next(iter(makes_room), None)
+            if oldest is not None:
+                if makes_room is not self._ordinary:
+                    self.crowded_out.append(self._calls[oldest])
+                self._forget(oldest)
+                return True
+        return False
 
     def _forget(self, call_id: str) -> None:
         del self._calls[call_id]
-        self._ordinary.pop(call_id, None)
+        for makes_room in (self._ordinary, *self._unanswered):
+            makes_room.pop(call_id, None)

@@ -38,7 +38,7 @@ from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
-from firewall.engine.own_alarm import callers_forgotten, calls_full, defect_told, machine_told
+from firewall.engine.own_alarm import callers_forgotten, calls_full, defect_told, emergencies_full, machine_told
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
 from firewall.engine.status import CallStatus, call_status
@@ -230,6 +230,8 @@ class Engine:
         outputs = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
         if emergency or (passes and call is None):
             call = self._observer.call_for(reading, engine_ns)
+            if self._observer.calls.crowded_out:
+                outputs += self._crowded_out(now_ns, engine_ns)
         if emergency:
             self._observer.remember_caller(call, facts, engine_ns)
             if self._observer.related.has_forgotten:
@@ -286,6 +288,14 @@ class Engine:
                 call, facts, decision, self.policy, engine_ns, now_ns, guarded=guarded, repeated=repeated
             )
         return outputs
+
+    def _crowded_out(self, now_ns: int, engine_ns: int) -> list[Output]:
+        """Tell of emergency calls that made room for newer ones, and close what they held."""
+        calls, self._observer.calls.crowded_out = self._observer.calls.crowded_out, []
+        outputs: list[Output] = [*self._ledger.stopped(calls, engine_ns, now_ns)]
+        for call in calls:
+            outputs += self._media.forgotten(call, engine_ns, now_ns)
+        return [*outputs, *emergencies_full(len(self._observer.calls), self._alarms, engine_ns, now_ns)]
 
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         datagram = facts.datagram

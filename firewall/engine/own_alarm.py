@@ -35,6 +35,17 @@ def calls_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> li
     return [Write(plain_alarm("table_full", sentence, wall_ns))]
 
 
+def emergencies_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say that emergency calls are forgotten for others."""
+    if not alarms.first(now_ns, "crowded_out"):
+        return []
+    sentence = (
+        f"the table of calls is full of emergency calls ({count}): those that nobody has answered are forgotten for "
+        "newer ones, the oldest first"
+    )
+    return [Write(plain_alarm("table_full", sentence, wall_ns), urgent=True)]
+
+
 def pinholes_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
     """Say that media of ordinary calls finds no place any more."""
     if not alarms.first(now_ns, "media_table_full"):

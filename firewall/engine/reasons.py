@@ -96,8 +96,8 @@ REASONS: dict[str, Reason] = _table(
         "decision",
         "The table of calls is full",
         "The call cannot be tracked, because the table of calls is full: `exceptions.table_full` decided. "
-        "Emergency calls always "
-        "find a place; the oldest ordinary call makes room.",
+        "For an emergency call the oldest ordinary call makes room, or else the oldest emergency call that nobody "
+        "has answered.",
     ),
     Reason(
         "log_unwritable",

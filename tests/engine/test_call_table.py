@@ -2,8 +2,10 @@
 
 from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.call_table import CallTable
+from firewall.engine.events import DeadlineReached
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import parse_message
+from tests.media import CALLED, CALLER, MediaScene, answer, invite
 from tests.messages import request, response
 from tests.scene import Scene, policy
 
@@ -25,12 +27,37 @@ def test_a_full_table_takes_no_ordinary_call_but_makes_room_for_an_emergency() -
     assert (table.get("a"), table.get("b")) == (None, second)
 
 
-def test_a_table_full_of_emergencies_takes_no_more() -> None:
-    table = CallTable(max_calls=1)
-    call = table.add("a", 0, must=True)
+def emergency_call(table: CallTable, call_id: str, *statuses: int) -> Call:
+    """A call that got these responses."""
+    call, invite = table.add(call_id, 0, must=True), request(call_id=call_id)
     assert call is not None
     table.mark_emergency(call, MARK)
+    for message in (invite, *(response(invite, status) for status in statuses)):
+        table.forwarded(call, parse_message(message), 0)
+    return call
+
+
+def test_a_table_full_of_emergency_calls_that_go_on_takes_no_more() -> None:
+    table = CallTable(max_calls=1)
+    emergency_call(table, "a", 180, 200)
     assert table.add("b", 0, must=True) is None
+
+
+def test_where_all_are_emergencies_those_that_nobody_answered_make_room_those_that_ring_last() -> None:
+    table = CallTable(max_calls=5)
+    rings, asked, goes_on, refused = (
+        emergency_call(table, call_id, *statuses)
+        for call_id, statuses in (("rings", (180,)), ("asked", ()), ("goes on", (180, 200)), ("refused", (180, 486)))
+    )
+    ended = emergency_call(table, "ended", 200)
+    table.forwarded(ended, parse_message(request("BYE", call_id="ended", to_tag="psap", cseq=2)), 1)
+    for call_id in "1234":
+        emergency_call(table, call_id, 200)
+    assert table.crowded_out == [asked, refused, ended, rings]
+    assert table.add("5", 0, must=True) is None
+    assert table.get("goes on") is goes_on
+    table.forwarded(goes_on, parse_message(request("BYE", call_id="goes on", to_tag="psap", cseq=2)), 2)
+    assert table.add("5", 0, must=True) is not None
 
 
 def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
@@ -51,7 +78,7 @@ def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
 def test_a_full_table_follows_its_exception_policy() -> None:
     ordinary = "sip:6175550199@198.51.100.10"
     allow_invites = "  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"
-    for exception, initial, answer in (("allow", "allow", "table_full"), ("drop", "drop", "default")):
+    for exception, initial, answered in (("allow", "allow", "table_full"), ("drop", "drop", "default")):
         scene = Scene(policy(allow_invites, more=f"exceptions: {{table_full: {exception}}}"))
         scene.engine._observer.calls._max_calls = 1
         scene.carrier(request(uri=ordinary, call_id="first"))
@@ -59,7 +86,7 @@ def test_a_full_table_follows_its_exception_policy() -> None:
         told = scene.carrier(second, at_s=1)
         assert told.verdict == initial
         assert [a.alarm.code for a in told.alarms] == (["table_full"] if initial == "allow" else [])
-        assert scene.psap(response(second), at_s=2).reason == answer
+        assert scene.psap(response(second), at_s=2).reason == answered
         assert scene.carrier(request(call_id="emergency"), at_s=3).verdict == "allow"
         assert scene.psap(response(request(call_id="emergency")), at_s=4).reason == "response"
 
@@ -67,11 +94,28 @@ def test_a_full_table_follows_its_exception_policy() -> None:
 def test_room_is_made_at_once_however_many_emergency_calls_there_are() -> None:
     table = CallTable(max_calls=2_000)
     for number in range(2_000):
-        call = table.add(str(number), 0, must=True)
-        assert call is not None
-        table.mark_emergency(call, MARK)
+        emergency_call(table, str(number), 200)
     assert table.add("one more", 0, must=True) is None
     assert not table._ordinary, "nothing is looked through to find that there is no room"
+    assert table._unanswered == ({}, {})
+
+
+def test_a_flood_of_emergency_calls_takes_the_media_of_none_that_somebody_answers() -> None:
+    scene = MediaScene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}", guard="enforce"))
+    scene.engine._observer.calls._max_calls = 4
+    told = [scene.carrier(invite(call_id=f"forged-{number}"), at_s=number / 100) for number in range(8)]
+    real = invite(call_id="real")
+    scene.carrier(real, at_s=1)
+    scene.psap(answer(real, status=183), at_s=1.1)
+    told += [scene.carrier(invite(call_id=f"more-{number}"), at_s=1.2 + number / 100) for number in range(8)]
+    assert scene.psap(answer(real), at_s=2).reason == "response"
+    assert [key.src_ip for key in scene.open if (key.dst_ip, key.dst_port) == CALLED] == [CALLER[0]]
+    alarms = [alarm.alarm for each in told for alarm in each.alarms]
+    assert ["full of emergency calls" in alarm.message for alarm in alarms] == [True]
+    assert [call.outcome for each in told for call in each.calls] == ["in_progress"] * 12
+    scene.carrier(request("BYE", call_id="real", to_tag="psap", cseq=2), at_s=60)
+    scene.tell(DeadlineReached(), at_s=7200)
+    assert scene.open == {}, "what those held that are forgotten is closed"
 
 
 def test_ended_calls_leave_nothing_behind() -> None:

@@ -179,6 +179,12 @@ class Call:
         """Take note of a request that the firewall answered itself."""
         self._note_request(request, "rejected")
 
+    def undelivered(self, request: Request) -> None:
+        """Take note that a request let through reached nobody: as good as a 503 (RFC 3261 §8.1.3.1)."""
+        known = self.transactions.get(request.transaction_id) if request.transaction_id is not None else None
+        if known is not None and request.method == known.method:
+            known.answered(503)
+
     def pick_up(self, message: Message) -> None:
         """Take a dialog as confirmed whose beginning an earlier run of the firewall saw."""
         identifier = message.dialog_id

@@ -152,11 +152,22 @@ class Ledger:
             return []
         if begins_call(facts.message):
             attempt.initial_passed -= attempt.initial_passed > 0
-            if downstream and attempt.is_open and attempt.hurt_by is None:
-                attempt.outcome = "failed_downstream"
-                return [_write(call, attempt, attempt.outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+            if downstream:
+                return self._unreached(call, attempt, facts, wall_ns)
+        if downstream and attempt.outcome == "failed_downstream":
+            return []  # the CANCEL of what reached nobody
         unsent = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
         return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception", wall_ns)
+
+    def _unreached(self, call: Call, attempt: Attempt, facts: Facts, wall_ns: int) -> list[Write]:
+        """Tell that a call failed when the last try at it reached nobody: another may ring, or be answered by now."""
+        if isinstance(facts.message, Request):
+            call.undelivered(facts.message)
+        is_last = attempt.answered_ns is None and not call.awaits_answer()
+        if not is_last or not attempt.is_open or attempt.hurt_by is not None:
+            return []
+        attempt.outcome = "failed_downstream"
+        return [_write(call, attempt, attempt.outcome, timestamp(wall_ns), facts.datagram.frame_number)]
 
     def expired(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
         """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""

@@ -137,7 +137,7 @@ class CallPinholes:
         if call is None or call.media is None or way is None:
             return []
         key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
-        if key in call.media.held:
+        if key in call.media.held or len([way for way in call.media.refused.values() if way.is_latched]) >= MAX_LATCHED:
             return []
         outputs: list[Output] = []
         latched = [each for each, way in call.media.held.items() if way.is_latched]
@@ -173,8 +173,8 @@ class CallPinholes:
     def recover(self, call: Call | None, pinhole: Pinhole, way: Way | None, now_ns: int) -> None:
         """Know again what an earlier run had opened; of what only the kernel tells, the ``way`` is not known."""
         way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
-        timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns)
         mark = media_mark(call) if call is not None else None
+        timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns, is_emergency=mark is not None)
         hole = self.table.holes.get(pinhole.key)
         if hole is None:
             hole = Hole(timed, way, _RECOVERED, now_ns, now_ns, now_ns + timed.timeout_ns, emergency=mark)

@@ -36,7 +36,8 @@ Attribution = Literal["policy", "limit", "exception", "attack", "downstream", "c
 class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
     """The message in Suricata's words (``method uri version request_line code reason response_line``) and ours.
 
-    ``callers``: by what identities its caller may be called back, where it begins an emergency call.
+    ``refer_to``: whom a REFER has the call transferred to. ``callers``: by what identities its caller may be called
+    back, where it begins an emergency call.
     """
 
     method: str | None = None

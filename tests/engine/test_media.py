@@ -111,6 +111,15 @@ def test_who_sends_from_ever_other_ports_fills_no_table_and_takes_the_way_of_nob
     assert [port for port in ports if scene.to(port)] == ports[:MAX_LATCHED]
 
 
+def test_who_sends_from_ever_other_ports_fills_no_log_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firewall.engine.call_pinholes.MAX_PINHOLES", 4)
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    told = [scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 50) for number in range(160)]
+    refused = [record for each in told for record in flows(each) if record.decision.reason == "media_table_full"]
+    assert len(refused) == MAX_LATCHED
+
+
 def test_two_callers_behind_one_nat_are_heard_and_hear_where_the_called_side_has_one_port() -> None:
     scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
     for number in (1, 2):
@@ -393,6 +402,7 @@ def test_after_a_restart_the_pinholes_of_calls_are_known_again_and_their_bye_clo
 ) -> None:
     scene = after_a_restart(by_log=by_log, by_kernel=by_kernel)
     assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
+    assert all(pinhole.is_emergency for pinhole in scene.open.values())
     assert scene.packet(CALLER, CALLED, at_s=61).outputs == []
     scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
     scene.tell(DeadlineReached(), at_s=71)

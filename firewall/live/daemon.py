@@ -32,15 +32,16 @@ from firewall.live.backlog import Backlog
 from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
-from firewall.live.driver import Driver, present_ns
+from firewall.live.driver import Driver
 from firewall.live.interception import Interception
-from firewall.live.listener import Arrival, Listener, open_listeners
+from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender
 from firewall.live.status import LogStatus, PolicyStatus, Status
+from firewall.live.turns import Turns
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
 
@@ -52,7 +53,6 @@ _DRAIN_S = 2.0
 _SETTLE_S = 0.02
 _INTERFACES_EVERY_S = 5.0
 _LOSSES_EVERY_S = 0.5
-_LONGEST_TIMER_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,6 @@ class _Daemon:
         self._reloading = asyncio.Lock()
         self._takeover = False
         self._listeners: list[Listener] = []
-        self._turn: asyncio.Handle | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at_ns: int | None = None
         self._policy = policy
         self._log: LogFile | None = None
         self._syncer: Syncer | None = None
@@ -103,6 +100,7 @@ class _Daemon:
         self._driver: Driver
         self._interception: Interception
         self._backlog: Backlog
+        self._turns: Turns
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -147,7 +145,7 @@ class _Daemon:
         self._connections = Connections(
             loop,
             self._listeners[0].interface_name,
-            self._serve,
+            lambda arrivals: self._turns.serve(arrivals),
             self._not_delivered,
             self._connection_refused,
             lambda closed: self._driver.tell(closed),
@@ -162,7 +160,8 @@ class _Daemon:
             undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
-        self._media = MediaPath(self._driver, self._arm_timer)
+        self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
+        self._media = MediaPath(self._driver, self._turns.arm_timer)
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
@@ -184,9 +183,9 @@ class _Daemon:
             self._driver.tell(CallsRecovered(past))
         self._media.begin(loop, takeover=self._takeover)
         for listener in self._listeners:
-            loop.add_reader(listener.fileno(), self._readable)
+            loop.add_reader(listener.fileno(), self._turns.readable)
         self._connections.start()
-        self._arm_timer()
+        self._turns.arm_timer()
         self._announce(left_over)
 
     async def _take_down(self) -> None:
@@ -200,15 +199,13 @@ class _Daemon:
             failures.append(error)
         until = loop.time() + _DRAIN_S
         await asyncio.sleep(_SETTLE_S)
-        while self._read_batch() and loop.time() < until:
+        while self._turns.read_batch() and loop.time() < until:
             await asyncio.sleep(0)
         for listener in self._listeners:
             loop.remove_reader(listener.fileno())
         self._backlog.give_up()
         self._tell_losses()
-        for handle in (self._timer, self._turn):
-            if handle is not None:
-                handle.cancel()
+        self._turns.end()
         while self._sender.waiting:  # it gives up by itself
             await asyncio.sleep(_SETTLE_S)
         self._sender.close()
@@ -225,52 +222,11 @@ class _Daemon:
             raise failures[0]
         self._console.say("stopped; its nftables table and routes are removed")
 
-    def _serve(self, arrivals: list[Arrival]) -> None:
-        self._driver.arrived(arrivals)
-        self._arm_timer()
-
     def _not_delivered(self, datagram: Datagram, error: str) -> None:
         self._driver.forward_failed(datagram, error)
 
     def _connection_refused(self, said: Datagram, limit: str) -> None:
         self._driver.connection_refused(said, limit)
-
-    def _readable(self) -> None:
-        if self._turn is None:
-            self._take_turn()
-
-    def _take_turn(self) -> None:
-        """Read and decide, once in each round of the loop: the others there must not wait for more than one turn."""
-        self._turn = None
-        self._read_batch()
-        self._arm_timer()
-
-    def _read_batch(self) -> bool:
-        """Take what waits on the sockets; True when there may be more."""
-        ready = self._backlog.next()
-        if self._backlog.waits and self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
-        self._driver.arrived(ready)
-        return bool(ready)
-
-    def _arm_timer(self) -> None:
-        deadline_ns = self._driver.engine.next_deadline()
-        if deadline_ns == self._timer_at_ns and self._timer is not None:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._timer_at_ns = deadline_ns
-        if deadline_ns is not None:
-            delay_s = min(_LONGEST_TIMER_S, max(0.001, (deadline_ns - time.time_ns()) / 1e9))
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._deadline)
-
-    def _deadline(self) -> None:
-        self._timer = None
-        # Datagrams that already wait were received before this instant: they come first, as they would in a capture.
-        if not self._read_batch():
-            self._driver.reach(present_ns())
-        self._arm_timer()
 
     async def _watch_reload(self) -> None:
         while True:
@@ -300,7 +256,7 @@ class _Daemon:
         self._policy = policy
         self._media.use_policy(policy)
         self._driver.tell(PolicyReplaced(policy))
-        self._arm_timer()
+        self._turns.arm_timer()
         self._console.say(f"new policy in force: {self._summary()}")
         self._warn_of_missing_interfaces()
 

@@ -20,7 +20,8 @@ class CallMedia(Struct, eq=False):
     ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.
     ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was before.
     ``expected`` are the ways by which media is to come, ``renewed`` those of them by which it was before the last
-    answer, too, and ``quiet_before`` those of these by which nothing came then.
+    answer, too, and ``quiet_before`` those of these by which nothing came then. ``doubted_ns``: since then packets are
+    refused, and whether it is heard without them is to be asked.
     """
 
     negotiation: Negotiation = field(default_factory=Negotiation)
@@ -34,9 +35,11 @@ class CallMedia(Struct, eq=False):
     expected: frozenset[PinholeKey] = frozenset()
     renewed: frozenset[PinholeKey] = frozenset()
     quiet_before: frozenset[PinholeKey] = frozenset()
+    doubted_ns: int | None = None
 
     def note_refused(self, reason: str, flow: MediaFlow) -> None:
         """Take note of packets that are refused."""
         ends = flow.ends
-        if len(self.refused_flows) < MAX_REFUSED:
-            self.refused_flows[reason, ends.src_ip, (ends.dst_ip, ends.dst_port)] = flow
+        self.refused_flows[reason, ends.src_ip, (ends.dst_ip, ends.dst_port)] = flow
+        if len(self.refused_flows) > MAX_REFUSED:
+            del self.refused_flows[next(iter(self.refused_flows))]

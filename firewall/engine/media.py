@@ -261,6 +261,7 @@ class Media:
         call = self._calls.get(found.call_id)
         if call is not None and call.media is not None:
             call.media.note_refused(found.reason, found.flow)
+            self._checks.doubt(call, call.media, now_ns)
             if found.reason == "media_timeout" and found.is_news and found.way is not None:
                 outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs

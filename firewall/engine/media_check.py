@@ -67,14 +67,30 @@ class TwoWayChecks:
         if not sessions or sessions == media.checked:
             return
         before, media.expected = media.expected, frozenset(key for key, way in media.held.items() if way.is_expected)
-        media.renewed = before & media.expected if media.check_at_ns is None else frozenset()
-        media.checked = sessions
-        media.check_at_ns = now_ns + CHECK_NS
-        self._note_heard(media, now_ns)
+        is_asked = media.check_at_ns is not None and media.doubted_ns is None
+        media.renewed = frozenset() if is_asked else before & media.expected
+        media.checked, media.doubted_ns = sessions, None
+        self._begin(call, media, now_ns)
         for key, way in media.held.items():
             hole = self._table.holes.get(key)
             if hole is not None and way.is_expected:
                 self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
+
+    def doubt(self, call: Call, media: CallMedia, now_ns: int) -> None:
+        """Ask some seconds after packets of an emergency call were refused whether it is heard without them.
+
+        A phone that goes into another network, or a gateway that another takes over from, may send from another
+        address and not say so.
+        """
+        if call.emergency is None or call.attempt is None or media.check_at_ns is not None:
+            return
+        if "confirmed" in call.dialogs.values():
+            media.doubted_ns = now_ns
+            self._begin(call, media, now_ns)
+
+    def _begin(self, call: Call, media: CallMedia, now_ns: int) -> None:
+        media.check_at_ns = now_ns + CHECK_NS
+        self._note_heard(media, now_ns)
         heapq.heappush(self._due, (now_ns, call.call_id))  # at once: the kernel's counts of this very instant
         heapq.heappush(self._due, (media.check_at_ns, call.call_id))
         self.due_ns = self._due[0][0]
@@ -116,6 +132,7 @@ class TwoWayChecks:
         if is_off or not self.is_watched or "confirmed" not in call.dialogs.values():
             return []
         losses = one_way(call.call_id, media, since_ns, self._table, self.policy)
+        media.doubted_ns = None
         if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
             return []
         return list(self._ledger.media_lost(call, losses, self.policy, wall_ns))
@@ -140,7 +157,8 @@ def one_way(
     losses: list[tuple[str, MediaLoss]] = []
     for each in silent:
         loss = _loss(each, media, table, policy)
-        if loss.reason is not None or not any(way.key in media.quiet_before for way in each):
+        may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
+        if loss.reason is not None or not may_be_mute:
             losses.append((each[0].kind, loss))
     if policy.media.mode == "shadow":
         losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
@@ -217,10 +235,20 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
     targets = {(way.key.dst_ip, way.key.dst_port) for way in ways}
     senders = {way.key.src_ip or way.src.ip for way in ways}
     for (reason, src_ip, target), flow in media.refused_flows.items():
-        if reason in _REFUSED and (target in targets or src_ip in senders):
+        concerns = target in targets or (src_ip in senders and media.doubted_ns is None)
+        if reason in _REFUSED and concerns and _is_media(flow, media.doubted_ns):
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
             return f"{what} ({flow.packets} packets refused by {by})", reason
     if any(_used(way, media, table) is not None for way in ways):
         return "only packets of other calls came, which have the same port", None
     return "nothing came", None
+
+
+def _is_media(refused: MediaFlow, doubted_ns: int | None) -> bool:
+    """Tell whether what is refused is media that the call lacks since then: anybody may send a packet, and who is on
+    mute keeps its binding alive with others (RFC 6263)."""
+    if doubted_ns is None:
+        return True
+    streams = refused.streams.values()
+    return refused.last_ns >= doubted_ns and sum(stream.packets for stream in streams) > 1

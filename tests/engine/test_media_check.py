@@ -312,6 +312,65 @@ def test_who_never_came_is_missed_also_where_the_call_is_renewed_at_once() -> No
     assert alarm.alarm.code == "emergency_media_lost"
 
 
+MOVED = ("192.0.2.99", 49170)
+STUN = b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)
+
+
+def talked(rules: str = ALL) -> MediaScene:
+    """A call in which both sides were heard, and that has gone on for a minute."""
+    scene = MediaScene(policy(rules))
+    scene.call()
+    scene.talk(1.5, 3.0)
+    scene.talk(1.5, 3.0, CALLED, CALLER)
+    assert checked(scene).alarms == []
+    return scene
+
+
+def test_who_sends_from_another_address_in_the_middle_of_a_call_is_missed_within_five_seconds() -> None:
+    """A phone that goes into another network, and does not say so: RFC 3264 wants a re-INVITE, or it is not heard."""
+    scene = talked()
+    told = scene.talk(60, 66, MOVED)
+    ((at_s, alarm),) = [(60 + number / 50, alarm) for number, each in enumerate(told) for alarm in each.alarms]
+    assert at_s == 60 + CHECK_NS / SECOND
+    assert "nothing of carrier reaches 198.51.100.10:40000: its packets came from 192.0.2.99" in alarm.alarm.message
+    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=9), at_s=90).calls
+    assert (ended.outcome, ended.problem, ended.attribution) == ("impaired", "MediaLoss", "policy")
+
+
+def test_a_daemon_that_sees_few_of_the_refused_packets_misses_who_moved_too() -> None:
+    scene = talked()
+    for number in range(3):
+        moved = Datagram(*MOVED, *CALLED, rtp(number))
+        assert scene.tell(MediaReceived(moved, "refused"), at_s=60 + number / 50).alarms == []
+    assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=64.1).alarms] == ["emergency_media_lost"]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "talks"), [([rtp(n) for n in range(300)], True), ([rtp()], False), ([STUN] * 300, False)]
+)
+def test_what_strangers_send_alarms_nobody_while_the_call_is_heard_or_where_it_is_no_media(
+    payloads: list[bytes], *, talks: bool
+) -> None:
+    scene = talked()
+    told = []
+    for number, payload in enumerate(payloads):
+        if talks:
+            scene.packet(CALLER, CALLED, rtp(100 + number), at_s=60 + number / 50)
+        told.append(scene.packet(MOVED, CALLED, payload, at_s=60 + number / 50))
+    told.append(scene.tell(DeadlineReached(), at_s=80))
+    assert [alarm.alarm.code for each in told for alarm in each.alarms] == []
+    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=9), at_s=90).calls
+    assert ended.outcome == "completed"
+
+
+def test_strangers_packets_do_not_hide_who_moved() -> None:
+    scene = talked()
+    for number in range(100):
+        scene.packet((f"192.0.2.{100 + number}", 4000), CALLED, at_s=60 + number / 100)
+    told = scene.talk(61, 71, MOVED)
+    assert [alarm.alarm.code for each in told for alarm in each.alarms] == ["emergency_media_lost"]
+
+
 _VIDEO = "video {} RTP/AVP 97, a=rtpmap:97 H264/90000"
 
 

@@ -1,6 +1,7 @@
 """The calls that an earlier run's decision log tells of, read at start."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from firewall.engine.recovery import RecoveredCall, recovered_calls
@@ -10,7 +11,8 @@ LOOK_BACK_BYTES = 64 * 1024 * 1024
 
 
 def past_calls(log: Path) -> tuple[RecoveredCall, ...]:
-    """Return the calls that the end of a log tells of; none where it is missing, no file, or cannot be read.
+    """Return the calls that the end of a log tells of, with the part that was rotated last (``.1``) before it where the
+    log is short; none where it is missing, no file, or cannot be read.
 
     What cannot be read here only makes the start like a first one: unknown in-dialog messages still follow
     (reason ``takeover``).
@@ -18,12 +20,21 @@ def past_calls(log: Path) -> tuple[RecoveredCall, ...]:
     try:
         if not log.is_file():
             return ()
-        with log.open("rb") as lines:
-            if lines.seek(0, os.SEEK_END) > LOOK_BACK_BYTES:
-                lines.seek(-LOOK_BACK_BYTES, os.SEEK_END)
+        room = LOOK_BACK_BYTES - log.stat().st_size
+        rotated = log.with_name(f"{log.name}.1")
+        parts = [(rotated, room)] if room > 0 and rotated.is_file() and os.access(rotated, os.R_OK) else []
+        return tuple(recovered_calls(_ends(*parts, (log, LOOK_BACK_BYTES))))
+    except OSError:
+        return ()
+
+
+def _ends(*parts: tuple[Path, int]) -> Iterator[bytes]:
+    """Give the lines at the end of files, of each no more than so many bytes."""
+    for path, most_bytes in parts:
+        with path.open("rb") as lines:
+            if lines.seek(0, os.SEEK_END) > most_bytes:
+                lines.seek(-most_bytes, os.SEEK_END)
                 lines.readline()  # the rest of a record that began earlier
             else:
                 lines.seek(0)
-            return tuple(recovered_calls(lines))
-    except OSError:
-        return ()
+            yield from lines

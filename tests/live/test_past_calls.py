@@ -34,6 +34,21 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.
     assert found[-1] == "call-49"
 
 
+def test_calls_that_began_before_the_log_was_rotated_are_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """logrotate and upgrades of packages come at the same hour of the night."""
+    write_log(tmp_path / "log.1", *(f"call-{number}" for number in range(50)))
+    write_log(tmp_path / "log", "later")
+    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    assert (len(found), found[-2:]) == (51, ["call-49", "later"])
+    monkeypatch.setattr(module, "LOOK_BACK_BYTES", 3000)
+    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    assert 1 < len(found) < 5
+    monkeypatch.setattr(module, "LOOK_BACK_BYTES", 500)
+    assert [call.call_id for call in past_calls(tmp_path / "log")] in ([], ["later"])
+
+
 def test_a_missing_log_and_a_folder_have_no_calls(tmp_path: Path) -> None:
     assert past_calls(tmp_path / "none") == ()
     assert past_calls(tmp_path) == ()

@@ -15,6 +15,7 @@ from firewall.replay.remedy import remedy
 
 LogRecord = dict[str, Any]
 _HOUR_NS = 3600 * 1_000_000_000
+_BEGINNING = ATTEMPT_METHODS | {"REGISTER", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REFER"}
 _GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
 
 
@@ -293,7 +294,7 @@ def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
 
 def _begins(record: LogRecord) -> bool:
     sip, dialog = record["sip"], record["dialog"]
-    is_first = sip is not None and sip.get("method") in ATTEMPT_METHODS and not dialog.get("to_tag")
+    is_first = sip is not None and sip.get("method") in _BEGINNING and not dialog.get("to_tag")
     return bool(is_first and not dialog.get("retransmission") and not _is_blocked(record["decision"]))
 
 

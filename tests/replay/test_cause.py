@@ -169,3 +169,13 @@ def test_a_refusal_that_comes_again_is_not_the_answer_to_the_next_try() -> None:
     told = [scene.carrier(invite), scene.psap(response(invite, 407), at_s=1), scene.carrier(request(cseq=2), at_s=2)]
     told += [scene.psap(response(invite, 407), at_s=2.5), scene.tell(DeadlineReached(), at_s=100)]
     assert story_of(*told).cause == "sosgate let every message pass; the called side never answered"
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "OPTIONS"])
+def test_who_tries_again_with_credentials_and_is_let_in_has_not_failed(method: str) -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    first, again = (request(method, uri="sip:registrar.example", to="<sip:a@h>", cseq=cseq) for cseq in (1, 2))
+    told = [scene.carrier(first), scene.psap(response(first, 401), at_s=1)]
+    assert "did not try again" in (story_of(*told).cause or "")
+    told += [scene.carrier(again, at_s=2), scene.psap(response(again), at_s=3)]
+    assert story_of(*told).cause is None

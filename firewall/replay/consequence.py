@@ -74,6 +74,8 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
         return _ACK_OF_REFUSAL
     if method is not None:
         return _REQUESTS.get(method)
+    if not asked:
+        return None  # a response without a CSeq that can be read: nobody knows what it answers
     if asked != "INVITE":
         return f"without it the side that sent the {asked} sends it again and gives up after 32 seconds"
     code = str(sip.get("code", ""))

@@ -93,3 +93,12 @@ def test_the_lost_ack_of_an_ordinary_refusal_is_no_great_matter() -> None:
     told = [scene.carrier(invite), scene.psap(response(invite, 486), at_s=1)]
     told.append(scene.carrier(request("ACK", uri, to_tag="psap", branch=branch), at_s=1.1))
     assert (story_of(*told).cause or "").endswith("repeats its refusal for 32 seconds; nothing else is lost")
+
+
+def test_a_lost_answer_to_nobody_knows_what_is_told_without_its_meaning() -> None:
+    scene = Scene(policy("  - {name: lossy, when: sip.Status-Code, action: drop}\n" + ALL))
+    invite = request(uri="sip:6175550199@h")
+    answer = response(invite, 180).replace(b"CSeq: ", b"X-CSeq: ")
+    cause = story_of(scene.carrier(invite), scene.psap(answer, at_s=1)).cause or ""
+    assert "180" in cause
+    assert "without it" not in cause

@@ -255,7 +255,7 @@ def _how_it_failed(call: CallLog) -> str | None:
     if not call.decisions:
         return None
     if outcome == "in_progress":
-        return _as_it_stands(call.decisions)
+        return _as_it_stands(call)
     if outcome == "impaired":
         return "nobody acknowledged the answer, so the called side gave up after 32 s"
     if outcome in (None, "failed_downstream", "abandoned"):
@@ -305,15 +305,17 @@ def _refused(final: LogRecord) -> str:
     return f"redirected the call with {answer}" if final["code"].startswith("3") else f"answered {answer}"
 
 
-def _as_it_stands(decisions: Sequence[LogRecord]) -> str:
+def _as_it_stands(call: CallLog) -> str:
     """Return how far a call has come that the log tells no end of."""
-    read = [record for record in decisions if record["sip"] is not None]
+    read = [record for record in call.decisions if record["sip"] is not None]
     invited = [_status(record) for record in read if asked_method(record["sip"]) == "INVITE"]
     if any(200 <= status < 300 for status in invited):
         return "it was answered, and had not ended when the log did"
     if any(status > 100 for status in invited):
         return "it was ringing, not yet answered, when the log ended"
-    seconds = (instant(decisions[-1]["timestamp"]) - instant(decisions[0]["timestamp"])) / 1e9
+    # The ledger says so when the daemon stops, or the capture ends: that is later than the last message.
+    last = max(instant(record["timestamp"]) for record in (call.decisions[-1], call.ledger) if record is not None)
+    seconds = (last - instant(call.decisions[0]["timestamp"])) / 1e9
     return f"no answer had come when the log ended, {seconds:.1f} s after its first message"
 
 

@@ -159,7 +159,7 @@ def test_a_call_with_an_unreadable_message_in_it_has_its_story_too() -> None:
     junk = b"INFO sip:911@h SIP/2.0\r\nCall-ID: call-1@192.0.2.10\r\n" + b"X: y\r\n" * 600 + b"\r\n"
     told = [scene.carrier(request()), scene.carrier(junk, at_s=1), scene.stops(at_s=2)]
     assert (story_of(*told).cause or "").endswith(
-        "no answer had come when the log ended, 1.0 s after its first message"
+        "no answer had come when the log ended, 2.0 s after its first message"
     )
 
 

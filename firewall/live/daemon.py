@@ -194,7 +194,8 @@ class _Daemon:
         failures: list[MachineError] = []
         await self._media.end(loop)
         try:
-            await asyncio.to_thread(nftables.apply_ruleset, nftables.render_last_ruleset())
+            # Not in a thread: no pinhole is opened any more, so no call may be answered until nothing needs one.
+            nftables.apply_ruleset(nftables.render_last_ruleset())
         except MachineError as error:
             failures.append(error)
         until = loop.time() + _DRAIN_S

@@ -2,7 +2,10 @@
 its reason in the log."""
 
 import asyncio
+import os
 import select
+import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -166,6 +169,25 @@ def test_killed_in_a_call_media_goes_on_and_after_the_restart_its_bye_closes_the
             call.until_closed(20)
             assert call.to_caller(30, 5) == 0
             second.stop()
+
+
+def test_a_call_that_is_answered_while_the_daemon_stops_is_heard(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, nft, removing = tmp_path / "p.yaml", tmp_path / "nft", tmp_path / "removing"
+    policy.write_text(policy_text())
+    nft.write_text(  # takes its time over the script that ends the interception, as on a busy machine
+        "#!/bin/sh\nscript=$(cat)\n"
+        f"case $script in *signalling_ports*) ;; *transparent*) : >{removing}; sleep 0.5 ;; esac\n"
+        f'echo "$script" | {shutil.which("nft")} "$@"\n'
+    )
+    nft.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with FirewallProcess(testbed.fw, policy, environment={"PATH": path}) as firewall, Call(testbed) as call:
+        firewall.send(signal.SIGTERM)
+        wait_until(removing.exists, "the interception is being removed")
+        call.set_up()
+        assert call.to_called(0, 10) == 10
+        assert call.to_caller(100, 10) == 10
+        assert firewall.stop() == 0
 
 
 @pytest.mark.parametrize(("down", "packets"), [("bypass", 5), ("block", 0)])

@@ -24,8 +24,9 @@ _Arrows = Collection[tuple[tuple[str, str], str]]
 _DIAGRAMS: tuple[tuple[str, str, _Arrows], ...] = (
     (
         "Dialogs (RFC 3261 §12, §15)",
-        "`provisional`, `success` and `failure` are responses with a To tag to INVITE, SUBSCRIBE, NOTIFY or REFER; "
-        "`end` is a BYE. Each fork is a dialog of its own.",
+        "`provisional`, `success` and `failure` are responses with a To tag to INVITE, SUBSCRIBE, NOTIFY or REFER (the "
+        "2xx of an INVITE also without one: RFC 2543); `end` is a BYE. Each fork is a dialog of its own; one that only "
+        "rang is over with the one that answered.",
         TRANSITIONS.items(),
     ),
     (

@@ -162,9 +162,15 @@ class CallPinholes:
         source = Party(self._zone((datagram.src_ip, datagram.in_iface)), datagram.src_ip)
         target = Party(self._zone((datagram.dst_ip, None)), datagram.dst_ip)
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
-        pinhole = self._verdicts.pinhole("", way, _TAKEN_OVER, None, None)
-        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns)
+        back = self.table.toward((datagram.src_ip, datagram.src_port))
+        call = self._calls.get(back[-1].pinhole.call_id) if back else None
+        mark = media_mark(call) if call is not None else None
+        pinhole = self._verdicts.pinhole(call.call_id if call is not None else "", way, _TAKEN_OVER, None, mark)
+        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns, emergency=mark)
         self.table.open(hole)
+        if call is not None and call.media is not None:
+            call.media.held[key] = way
+            hole.hold(call.call_id, way)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
             datagram.payload, now_ns
         )

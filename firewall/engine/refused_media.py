@@ -4,6 +4,7 @@ from collections import OrderedDict
 from typing import Literal, NamedTuple
 
 from firewall.engine.call import Call
+from firewall.engine.call_pinholes import LEARNED
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
@@ -88,9 +89,13 @@ class RefusedMedia:
         return source != target or not self._policy.zones
 
     def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
-        """Tell whether nothing at all is known of a packet: neither its destination, now or lately, nor its sender."""
+        """Tell whether a packet may be of what nobody saw: nothing is known of its destination, now or lately, and of
+        its sender no more than what an earlier run knew, after which its call may have been answered."""
         reason, call_id, _, _ = self._why(datagram, now_ns)
-        return reason == "media_not_negotiated" and call_id is None and len(self._table.holes) < MAX_TAKEN_OVER
+        if reason != "media_not_negotiated" or len(self._table.holes) >= MAX_TAKEN_OVER:
+            return False
+        back = self._table.toward((datagram.src_ip, datagram.src_port))
+        return call_id is None or all(hole.decision in LEARNED for hole in back)
 
     def refuse(
         self,

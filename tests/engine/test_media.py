@@ -364,7 +364,9 @@ def test_the_closed_record_has_the_counts() -> None:
     assert (stream.packets, stream.lost, stream.payload_type, stream.max_jitter_ms) == (100, 0, 0, 0.0)
 
 
-def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False, shared: bool = False) -> MediaScene:
+def after_a_restart(
+    *, by_log: bool, by_kernel: bool, ended: bool = False, shared: bool = False, rings: bool = False
+) -> MediaScene:
     before = MediaScene()
     log: list[bytes] = []
     tell = before.tell
@@ -375,7 +377,11 @@ def after_a_restart(*, by_log: bool, by_kernel: bool, ended: bool = False, share
         return told
 
     before.tell = recorded  # type: ignore[method-assign]
-    before.call()
+    if rings:
+        before.carrier(invite())
+        before.psap(answer(invite(), status=183, to_tag="queue"), at_s=1)
+    else:
+        before.call()
     if shared:
         second = invite(call_id="second", from_tag="b")
         before.carrier(second, at_s=2)
@@ -407,6 +413,22 @@ def test_after_a_restart_the_pinholes_of_calls_are_known_again_and_their_bye_clo
     scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
     scene.tell(DeadlineReached(), at_s=71)
     assert scene.open == {}
+
+
+@pytest.mark.parametrize(("by_log", "by_kernel"), [(True, False), (True, True)])
+def test_who_answers_a_ringing_call_while_no_daemon_runs_is_heard_and_hears_until_the_bye(
+    by_log: bool, by_kernel: bool
+) -> None:
+    scene = after_a_restart(by_log=by_log, by_kernel=by_kernel, rings=True)
+    taker = (CALLED[0], 42000)
+    assert reasons(scene.packet(CALLER, taker, at_s=61)) == [("opened", "media_takeover")]
+    assert (scene.to(taker), scene.open[next(iter(scene.open))].is_emergency) == (FROM_CALLER, True)
+    assert scene.packet(taker, CALLER, at_s=61).outputs == []
+    scene.carrier(request("BYE", to_tag="queue", cseq=2), at_s=70)
+    scene.tell(DeadlineReached(), at_s=71)
+    assert scene.to(taker) == []
+    (refused,) = flows(scene.packet(CALLER, taker, at_s=72))
+    assert (refused.decision.reason, refused.call_id) == ("media_closed", "call-1@192.0.2.10")
 
 
 @pytest.mark.parametrize("is_answered_again", [True, False])

@@ -225,7 +225,9 @@ class Engine:
         facts, call = reading.facts, reading.call
         emergency = facts.emergency is not None
         is_block = decision.verdict != "allow" and decision.reason != "reject_ack"
-        override = "guard" if emergency and is_block and self.policy.emergency.guard == "enforce" else None
+        # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
+        is_guarded = self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
+        override = "guard" if emergency and is_block and is_guarded else None
         passes = decision.verdict == "allow" or override is not None
         outputs = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
         if emergency or (passes and call is None):

@@ -141,7 +141,9 @@ REASONS: dict[str, Reason] = _table(
         "message_too_large",
         "malformed",
         "Message over the size limit",
-        "The message is longer than 65 535 bytes. No rule matched: `exceptions.malformed` decided.",
+        "The message is longer than 65 535 bytes, or its Content-Length says so on a stream (TCP). No rule matched: "
+        "`exceptions.malformed` decided, also on that of an emergency call: its head alone would take what follows on "
+        "the connection, the messages of other calls, for its body.",
     ),
     Reason(
         "start_line_too_long",

@@ -11,7 +11,8 @@ segments makes no difference to the pieces, but for neighbouring junk of a strea
 - ``junk``: one line that begins no message, such as the rest of a body whose length was counted wrongly; the next
   start line begins a message again, with a method of the registry also where it stands behind junk on one line. A
   Content-Length that is no number, that another contradicts or that is more than a message may have counts as one
-  of 0: the head is a message, what follows is junk up to the next start line.
+  of 0: the head is a message (``parse_message`` refuses one that announces too much), what follows is junk up to the
+  next start line.
 
 A stream is *lost* behind a control byte where a message should begin (NUL, TLS, STUN), and behind a head or a line
 without end. All is junk then, handed out as it comes, line ends too, up to the next start line with a method of the

@@ -352,13 +352,25 @@ def _read(payload: bytes, *, over_stream: bool) -> Message:
         raise SipSyntaxError("start_line_too_long", f"{len(start_line)} characters; limit {MAX_START_LINE_BYTES}")
     status_line = read_status_line(start_line) if is_like_status_line(start_line) else None
     if status_line is not None:
-        return Response(payload, status_line, head_bytes, head, rest, over_stream=over_stream)
-    try:
-        return Request(payload, read_request_line(start_line), head_bytes, head, rest, over_stream=over_stream)
-    except SipSyntaxError:
-        if is_stun(payload):
-            raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None
-        raise
+        message: Message = Response(payload, status_line, head_bytes, head, rest, over_stream=over_stream)
+    else:
+        try:
+            message = Request(payload, read_request_line(start_line), head_bytes, head, rest, over_stream=over_stream)
+        except SipSyntaxError:
+            if is_stun(payload):
+                raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None
+            raise
+    if over_stream and not rest:
+        _check_announced_size(head, len(payload))
+    return message
+
+
+def _check_announced_size(head: Head, head_bytes: int) -> None:
+    """Refuse a head whose body would make too large a message: it comes without it (``framing``), and whoever got it
+    would take the messages of others behind it for its body."""
+    size = head_bytes + (announced_length(head)[0] or 0)
+    if size > MAX_MESSAGE_BYTES:
+        raise SipSyntaxError("message_too_large", f"{size} bytes; limit {MAX_MESSAGE_BYTES}")
 
 
 def _check_number_of_lines(head_bytes: bytes) -> None:

@@ -424,3 +424,13 @@ def test_an_emergency_call_on_a_refused_connection_is_in_the_ledger() -> None:
     assert call.hurt_by is not None
     assert (call.outcome, call.attribution, call.hurt_by.reason) == ("blocked", "limit", "connection_limit")
     assert scene.engine.stats().emergency_calls_hurt == 1
+
+
+def test_the_head_of_a_message_that_is_too_large_is_told_and_not_passed_on_alone() -> None:
+    """A photograph in an emergency call over TCP: what follows on the connection are messages of other calls."""
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}", guard="enforce"))
+    head = request(uri="urn:service:sos").replace(b"Content-Length: 0", b"Content-Length: 99999")
+    told = scene.tell(DatagramReceived(Datagram(*CARRIER, *PSAP, head, "TCP", in_iface="f0")), at_s=1)
+    assert (told.verdict, told.reason, told.forwarded) == ("drop", "message_too_large", [])
+    assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_blocked"]
+    assert [(call.outcome, call.attribution) for call in told.calls] == [("blocked", "exception")]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.errors import SipSyntaxError
+from firewall.sip.limits import MAX_MESSAGE_BYTES
 from firewall.sip.message import Request, Response, TransactionId, parse_message, read_ahead
 from tests.messages import SDP, request, response
 
@@ -185,6 +186,18 @@ def test_any_cut_and_any_changed_byte_of_a_message_gives_a_message_or_the_one_er
 def test_bytes_that_are_no_utf8_survive_the_reading() -> None:
     message = as_request(b"INVITE sip:a\xff@b SIP/2.0\r\nSubject: \xc3\x28\r\n\r\n")
     assert message.request_uri.encode("utf-8", "surrogateescape") == b"sip:a\xff@b"
+
+
+def test_a_head_whose_body_would_be_too_large_is_no_message_of_a_stream() -> None:
+    """It comes alone (``framing``): passed on, it would take the messages behind it for its body."""
+    head = request("OPTIONS").replace(b"Content-Length: 0", b"Content-Length: %d")
+    fits = head % (MAX_MESSAGE_BYTES - len(head % 10_000))
+    assert isinstance(parse_message(fits, over_stream=True), Request)
+    for length in (MAX_MESSAGE_BYTES, 10**30):
+        with pytest.raises(SipSyntaxError) as error:
+            parse_message(head % length, over_stream=True)
+        assert error.value.reason == "message_too_large"
+        assert isinstance(parse_message(head % length), Request), "a datagram has its end"
 
 
 def test_content_length_may_be_missing_in_a_datagram_and_not_in_a_stream() -> None:

@@ -6,7 +6,8 @@ Target-Dialog (RFC 3891, 3911, 4538).
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+import msgspec
 
 from firewall.engine.attempt import begins_call
 from firewall.engine.call_table import CallTable
@@ -28,9 +29,11 @@ _DIALOG_HEADERS = ("replaces", "join", "target-dialog")
 _ANY_DIALOG_HEADER = frozenset(_DIALOG_HEADERS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """A call that is expected to some identity: until when, from whom not, and what it will be."""
+class _Expected(msgspec.Struct, frozen=True, gc=False):
+    """A call that is expected to some identity: until when, from whom not, and what it will be.
+
+    Without ``gc=False`` the collector would look at all of them in the middle of a message, for 60 ms.
+    """
 
     until_ns: int
     not_from_ip: str | None

@@ -12,7 +12,7 @@ DialogState = Literal["none", "early", "confirmed", "terminated"]
 EmergencyClass = Literal["call", "callback", "test", "text", "registration", "media"]
 
 
-class EmergencyMark(msgspec.Struct, frozen=True, rename={"emergency_class": "class"}):
+class EmergencyMark(msgspec.Struct, frozen=True, gc=False, rename={"emergency_class": "class"}):
     """That a message belongs to an emergency call, and why sosgate thinks so.
 
     ``service`` is the service URN asked for, lower case (``urn:service:sos``), also where a number was dialled.

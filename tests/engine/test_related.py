@@ -1,8 +1,11 @@
 """Calls that belong to an emergency call: callbacks (RFC 7090) and transfers (RFC 3515, 3891)."""
 
+import gc
+
 import pytest
 
 from firewall.engine import related
+from firewall.engine.caller import Caller
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS
 from tests.messages import request, response
 from tests.scene import SECOND, Scene, policy
@@ -190,3 +193,11 @@ def test_a_refer_outside_the_dialog_that_names_it_is_part_of_the_emergency() -> 
     assert scene.psap(refer, at_s=30).decision.emergency is not None
     transfer = request("INVITE", "sip:fire@h", call_id="transfer")
     assert scene.carrier(transfer, at_s=31).decision.emergency is not None
+
+
+def test_the_garbage_collector_is_not_kept_busy_by_who_may_be_called_back() -> None:
+    calls = related.RelatedCalls()
+    calls.expect_callback(Caller(("6175550142",), "192.0.2.10"), "a", 0)
+    (expected,) = calls._expected.values()
+    assert not gc.is_tracked(expected)
+    assert not gc.is_tracked(expected.mark)

@@ -143,7 +143,8 @@ class MediaPath:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), _SURVEY_EVERY_S)
+                    async with asyncio.timeout(_SURVEY_EVERY_S):
+                        await changed.wait()
                     await asyncio.sleep(_ROUTES_SETTLE_S)
                     changed.clear()
                     self._pinholes.follow_routes()

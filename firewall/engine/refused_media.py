@@ -90,12 +90,16 @@ class RefusedMedia:
 
     def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
         """Tell whether a packet may be of what nobody saw: nothing is known of its destination, now or lately, and of
-        its sender no more than what an earlier run knew, after which its call may have been answered."""
-        reason, call_id, _, _ = self._why(datagram, now_ns)
-        if reason != "media_not_negotiated" or len(self._table.holes) >= MAX_TAKEN_OVER:
+        its sender no more than what an earlier run knew, after which its call may have been answered.
+
+        An offer that was refused says nothing of a port, which may be in use since before, nor does the silence of a
+        call that nobody knew.
+        """
+        reason, _, _, shut = self._why(datagram, now_ns)
+        says_nothing = shut is not None and (shut.reason == "failed" or not shut.call_id)
+        if not (says_nothing or reason == "media_not_negotiated") or len(self._table.holes) >= MAX_TAKEN_OVER:
             return False
-        back = self._table.toward((datagram.src_ip, datagram.src_port))
-        return call_id is None or all(hole.decision in LEARNED for hole in back)
+        return all(hole.decision in LEARNED for hole in self._table.toward((datagram.src_ip, datagram.src_port)))
 
     def refuse(
         self,

@@ -1,9 +1,10 @@
 """Refused packets: told once a flow, counted exactly, bounded."""
 
-from firewall.engine.events import DeadlineReached
+from firewall.engine.events import DeadlineReached, Started
 from firewall.engine.refused_media import MAX_FLOWS
-from tests.media import CALLED, CALLER, MediaScene, flows
-from tests.messages import request
+from tests.media import ALL, CALLED, CALLER, MediaScene, flows, invite, reasons
+from tests.messages import request, response
+from tests.scene import policy
 
 
 def test_a_refused_flow_ends_after_half_a_minute_of_silence_with_its_exact_count() -> None:
@@ -42,3 +43,33 @@ def test_a_flood_of_flows_fills_nothing() -> None:
         scene.packet((CALLER[0], 1024 + n), CALLED, at_s=1)
     ended = flows(scene.stops(at_s=2))
     assert len(ended) == MAX_FLOWS
+
+
+def test_a_refused_re_invite_takes_no_media_from_a_call_that_was_set_up_while_no_daemon_ran() -> None:
+    scene = MediaScene()
+    scene.tell(Started(takeover=True), at_s=0)
+    hold = invite(to_tag="psap", cseq=2)
+    scene.carrier(hold, at_s=5)
+    scene.psap(response(hold, 488), at_s=5.1)
+    assert scene.open == {}
+    assert reasons(scene.packet(CALLED, CALLER, at_s=20)) == [("opened", "media_takeover")]
+    assert reasons(scene.packet(CALLER, CALLED, at_s=20)) == [("opened", "media_takeover")]
+
+
+def test_who_was_silent_for_long_in_a_call_that_nobody_knew_is_heard_again() -> None:
+    scene = MediaScene(policy(ALL, more="media: {timeout: 30s}"))
+    scene.tell(Started(takeover=True), at_s=0)
+    scene.packet(CALLER, CALLED, at_s=1)
+    scene.tell(DeadlineReached(), at_s=40)
+    assert scene.open == {}
+    assert reasons(scene.packet(CALLER, CALLED, at_s=50)) == [("opened", "media_takeover")]
+
+
+def test_what_a_party_of_a_known_call_sends_to_a_port_whose_offer_was_refused_is_refused_after_a_restart_too() -> None:
+    scene = MediaScene()
+    scene.tell(Started(takeover=True), at_s=0)
+    scene.call()
+    other = invite(call_id="other", from_tag="other").replace(b"49170", b"49180")
+    scene.carrier(other, at_s=2)
+    scene.psap(response(other, 486), at_s=3)
+    assert reasons(scene.packet(CALLED, (CALLER[0], 49180), at_s=4)) == [("refused", "media_closed")]

@@ -3,19 +3,23 @@
 import asyncio
 import os
 import resource
+import time
 from collections import Counter
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from firewall.engine.events import ConnectionsClosed
 from firewall.live.connection import Connection, OnFailed, Serve
+from firewall.live.listener import Arrival
 from firewall.live.room import making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
+from firewall.sip.framing import Framer
 
 CONNECTIONS_MAX = 8192
 IDLE_MAX_S = 12 * 3600.0
@@ -42,6 +46,21 @@ class ConnectionsStatus(msgspec.Struct, frozen=True):
     waiting_bytes: int
     max: int
     max_per_source: int
+
+
+class _NoWay:
+    """The way of messages whose connection could not be made, and why not."""
+
+    def __init__(self, failed: OnFailed, error: str) -> None:
+        self._failed = failed
+        self._error = error
+
+    def forward(self, datagram: Datagram) -> None:
+        """Tell that it is lost."""
+        self._failed(datagram, self._error)
+
+    def reply(self, datagram: Datagram) -> None:
+        """Leave it: the client has a reset already."""
 
 
 class Connections:
@@ -172,7 +191,8 @@ class Connections:
             upstream = connect_from(accepted.client, accepted.server, accepted.traffic_class)
         except OSError as error:
             self._not_reached += 1
-            self._failed(_reset(accepted), os.strerror(error.errno) if error.errno else str(error))
+            words = os.strerror(error.errno) if error.errno else str(error)
+            self._lose(accepted, f"this machine cannot connect there: {words}")
             return
         interfaces = (
             self._interface_name(accepted.interface_index),
@@ -184,6 +204,19 @@ class Connections:
         )
         self._open[connection] = None
         self._per_source[source] += 1
+
+    def _lose(self, accepted: Accepted, error: str) -> None:
+        """Reset a connection whose server this machine has no way to; what its client has said is decided and lost."""
+        said = _reset(accepted)
+        framer = Framer()
+        pieces = [*framer.feed(said.payload), *framer.flush()]
+        time_ns = time.time_ns() // 1000 * 1000
+        in_iface = self._interface_name(accepted.interface_index)
+        lost = [replace(said, payload=piece.data, in_iface=in_iface) for piece in pieces]
+        if lost:
+            self._serve([Arrival(time_ns, datagram, 0, 0, _NoWay(self._failed, error)) for datagram in lost])
+        else:
+            self._failed(said, error)
 
     def _refuse(self, accepted: Accepted, reason: str) -> None:
         self._refused += 1

@@ -36,6 +36,7 @@ _STRAY_NS = 2_000_000_000
 _DOING_OF_THE_PEER = (
     NO_ANSWER,
     *(os.strerror(code) for code in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
+    *(os.strerror(code) for code in (errno.EHOSTUNREACH, errno.ENETUNREACH)),  # a router on the way says so
 )
 
 

@@ -9,6 +9,9 @@ belongs to a transparent socket and goes to this machine, also after the daemon 
 what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
 has no socket here; ``on_daemon_down`` decides on its packets until it ends.
 
+What routers say of our connections, and in IPv6 of datagrams that were too big for their links, is for our sockets: it
+is we who send there, in the peer's name. Of other datagrams the peer itself is told, as it would be without us.
+
 Media stays in the kernel (``media_chains.py``); its sets outlive the chains, which are replaced with each policy.
 
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
@@ -40,7 +43,10 @@ table inet {TABLE} {{ set signalling_ports {{ type inet_service; }}; }}
 flush table inet {TABLE}
 flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
-_OF_OUR_STREAMS = "socket transparent 1"
+_OF_OUR_SOCKETS = "socket transparent 1"
+_ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
+# The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
+_ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
 # <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFTA_TABLE_*, NFPROTO_INET.
 _GET_TABLE = NFTABLES << 8 | 1
 _TABLE_NAME, _TABLE_HANDLE = 1, 4
@@ -85,7 +91,7 @@ table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
 {known_media}
-    meta l4proto tcp goto streams
+    meta l4proto vmap {{ tcp : goto streams, icmp : goto icmp_errors, icmpv6 : goto icmp_errors }}
     {elsewhere} accept
     meta l4proto != udp accept
     fib daddr type != unicast accept
@@ -103,7 +109,7 @@ table inet {TABLE} {{
   }}
   chain streams {{
     tcp flags & (fin | syn | rst | ack) == syn goto new_streams
-    {_OF_OUR_STREAMS} meta mark set 0x{mark:x} accept
+    {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
     {elsewhere} accept
     tcp dport != @signalling_ports accept
     fib daddr type != unicast accept
@@ -118,6 +124,11 @@ table inet {TABLE} {{
     meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} accept
     meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} accept
     goto daemon_down
+  }}
+  chain icmp_errors {{
+    icmp {_ICMP_ERRORS} {_ABOUT_TCP[4]} {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
+    icmpv6 {_ICMP_ERRORS} {_ABOUT_TCP[6]} {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
+    icmpv6 type packet-too-big {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
   }}
   chain input {{
     type filter hook input priority filter; policy accept;
@@ -138,7 +149,7 @@ def render_last_ruleset(*, mark: int = INTERCEPT_MARK) -> str:
 table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
-    meta l4proto tcp {_OF_OUR_STREAMS} meta mark set 0x{mark:x} accept
+    meta l4proto tcp {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
   }}
 }}
 """

@@ -49,6 +49,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.CSeq.seq`, `sip.CSeq.method` | of every line | of the first, which tells the transaction |
 | text of a folded or padded header | with its line breaks and blanks | unfolded, without blanks around it |
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |
+| `sdp`, `sdp.*` | nothing of a body without a Content-Type | a body without one that begins with `v=0` is SDP |
 | `tcp.*` | every segment | messages that came over TCP |
 """
 _TABLE_HEAD = "\n| field | type | what it is |\n| --- | --- | --- |\n"

@@ -182,16 +182,12 @@ class Negotiation(msgspec.Struct, eq=False):
 
 
 def description_of(message: Message) -> SessionDescription | None:
-    """Return the session description in a message's body, however deep in a multipart body; None without one.
-
-    Where no Content-Type says what a body is, as RFC 3261 §20.15 demands, its first line does: endpoints take it so.
-    """
+    """Return the session description in a message's body, however deep in a multipart body; None without one."""
     if not message.body or b"m=" not in message.body:
         return None
     for content in contents_of_type(message, "application/sdp"):
         return parse_sdp(content)
-    is_untold = message.body.startswith(b"v=0") and not message.header("content-type")
-    return parse_sdp(message.body) if is_untold else None
+    return None
 
 
 def _worth(offer: Offer) -> tuple[bool, bool]:

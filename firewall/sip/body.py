@@ -9,6 +9,8 @@ from firewall.sip.message import Message
 from firewall.sip.start_line import find_empty_line
 
 _LF = 0x0A
+_SDP_TYPE = "application/sdp"
+_SDP_BEGINNING = b"v=0"  # RFC 8866 §5.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ def body_parts(message: Message) -> tuple[BodyPart, ...]:
     """Return the leaf parts of a message's body, depth first; () without a body. Any bytes give parts.
 
     A multipart body without a boundary, with none of its delimiters or nested too deep is one part of its own type,
-    so that nothing of a body is overlooked.
+    so that nothing of a body is overlooked. Where no Content-Type says what a body is, as RFC 3261 §20.15 demands, its
+    first line does: endpoints take it for a session description.
     """
     if not message.body:
         return ()
@@ -55,7 +58,7 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
 
 def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
     media_type, _, params = headers["content-type"].partition(";")
-    media_type = media_type_of(media_type)
+    media_type = media_type_of(media_type) or (_SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
     boundary = parse_params(params).get("boundary") if media_type.startswith("multipart/") else None
     sections = list(_sections(content, boundary)) if boundary and depth < MAX_BODY_DEPTH else []
     if not sections:

@@ -27,6 +27,12 @@ def test_a_description_inside_a_multipart_body_counts() -> None:
     assert endpoints.carries(Datagram(PSAP, 9, CALLER, 4000, b""))
 
 
+def test_a_description_without_a_content_type_counts() -> None:
+    endpoints = MediaEndpoints()
+    endpoints.learn(parse_message(invite().replace(b"Content-Type: application/sdp\r\n", b"")))
+    assert endpoints.carries(Datagram(PSAP, 9, CALLER, CALLER_MEDIA, b""))
+
+
 @pytest.mark.parametrize(
     ("description", "address"),
     [

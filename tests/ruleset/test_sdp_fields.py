@@ -59,6 +59,10 @@ def test_a_body_of_another_type_has_no_sdp() -> None:
     assert values("sdp.version", HEAD, "text/plain") == ()
 
 
+def test_a_description_cannot_hide_by_having_no_content_type() -> None:
+    assert values("sdp.media.media", HEAD + "m=audio 9 RTP/AVP 0\n", content_type="") == ("audio",)
+
+
 def test_every_sdp_part_of_a_multipart_body_is_read() -> None:
     part = f"--b\nContent-Type: application/sdp\n\n{HEAD}m=audio 9 RTP/AVP 0\n"
     assert values(

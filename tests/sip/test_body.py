@@ -28,6 +28,22 @@ def test_a_media_type_may_be_written_in_any_case_and_with_blanks(written: str) -
     assert contents_of_type(message, "application/sdp") == [SDP.encode()]
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "content_type"),
+    [
+        ((), SDP, "application/sdp"),
+        (("Content-Type:",), SDP, "application/sdp"),
+        ((), f"\r\n{SDP}", ""),
+        (("Content-Type: text/plain",), SDP, "text/plain"),
+    ],
+)
+def test_a_body_without_a_type_is_a_description_where_it_begins_like_one(
+    headers: tuple[str, ...], body: str, content_type: str
+) -> None:
+    (part,) = body_parts(parse_message(request(headers=headers, body=body)))
+    assert (part.content_type, part.content) == (content_type, body.encode())
+
+
 def test_no_body_has_no_part() -> None:
     assert body_parts(parse_message(request())) == ()
 

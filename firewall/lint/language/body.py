@@ -7,7 +7,7 @@ from firewall.lint.language.ask import Ask, NoAnswerError, answer_or_unknown
 from firewall.lint.language.bounds import MAX_BODY_BYTES, MAX_MESSAGE_BYTES, UnmodelledError
 from firewall.lint.language.carrier import LINE, SDP, Group, header_carrier
 from firewall.lint.language.draft import CRLF, Draft
-from firewall.lint.language.jury import Literal, facts_of, holds_of_message
+from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import Template
 from firewall.ruleset.expression import Call, Comparison, Exists, Field, Matches
@@ -79,8 +79,8 @@ def _check(sdp: Ask, media_type: Ask, length: Ask) -> None:
     if not shortest:
         return
     typed = frozenset((_matching(r"^(?:application/sdp|multipart/)"),))
-    if media_type.literals and media_type.answer(typed) is None:
-        raise NoAnswerError(_both(sdp, media_type, typed))
+    if media_type.literals and media_type.answer(typed) is None and not _may_be_absent(media_type):
+        raise NoAnswerError((*sdp.literals, *media_type.core(typed), *_absent(media_type).core()))
     if length.literals and not _may_be_absent(length) and not _has_room(sdp, length, shortest):
         raise NoAnswerError((*sdp.literals, *length.literals))
 
@@ -95,15 +95,14 @@ def _has_room(sdp: Ask, length: Ask, text: bytes | None) -> bool:
     return False
 
 
-def _may_be_absent(length: Ask) -> bool:
-    absent = Ask(length.carrier, length.held_some, length.held_none, length.some, length.none)
-    absent.held_none |= {Bound(Exists(Field("sip.Content-Length")), (Group(LINE),))}
-    return absent.answer() is not None
+def _may_be_absent(header: Ask) -> bool:
+    return _absent(header).answer() is not None
 
 
-def _both(sdp: Ask, other: Ask, extra: frozenset[Bound]) -> tuple[Literal, ...]:
-    """Every literal that asks for a session description, and those that leave no room for it."""
-    return (*sdp.literals, *other.core(extra))
+def _absent(header: Ask) -> Ask:
+    """The same asked of a message without the header."""
+    line = Bound(Exists(Field(f"sip.{header.carrier.spelling}")), (Group(LINE),))
+    return replace(header, held_none=header.held_none | {line})
 
 
 def _plans(template: Template, draft: Draft, sdp: Ask, length: Ask) -> Iterator[_Plan]:
@@ -126,6 +125,8 @@ def _plans_with(template: Template, draft: Draft, sdp: Ask, text: bytes) -> Iter
     if text:
         yield _Plan(text, r"^application/sdp(?:;|$)", _SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
         yield _multipart(text, b"text/plain", b"sosgate-probe")
+        if "content-type" not in template.held:
+            yield _Plan(text, None, None, _SHORTEST_ATTRIBUTE, b"a=")
     if not text or not (sdp.literals or "sdp" in template.held):
         yield _Plan(b"", None, None, 0, b"")
         yield _Plan(b"x", r"^[^/]+/", b"text/plain", 1, b"x")

@@ -148,7 +148,7 @@ class RandomMessage:
 
     def _body(self) -> tuple[bytes, str]:
         rnd = self._rnd
-        kind = rnd.randrange(5)
+        kind = rnd.randrange(6)
         if kind == 0:
             return b"", ""
         if kind == 1:
@@ -157,7 +157,7 @@ class RandomMessage:
         if kind == 2:
             part = b"--b1\r\nContent-Type: application/sdp\r\n\r\n" + sdp
             return part + b"--b1\r\nContent-Type: a/b\r\n\r\nxyz\r\n--b1--\r\n", "multipart/mixed;boundary=b1"
-        return sdp, "application/sdp"
+        return sdp, "" if kind == 3 else "application/sdp"
 
     def _sdp(self) -> bytes:
         rnd = self._rnd

@@ -40,6 +40,18 @@ def test_a_description_and_another_type_are_a_multipart() -> None:
     assert _types(payload)[0] == "application/sdp"
 
 
+def test_a_description_may_have_no_type() -> None:
+    payload = _settled(TEMPLATE, "sdp.media.port == 9", "not sip.Content-Type")
+    assert b"Content-Type" not in payload
+    assert _types(payload) == ["application/sdp"]
+
+
+def test_a_description_of_another_type_is_none() -> None:
+    answer = settle(TEMPLATE, literals("sdp", 'sip.Content-Type == "text/plain"', "sip.Subject"))
+    assert isinstance(answer, Conflict)
+    assert set(answer.core) == set(literals("sdp", 'sip.Content-Type == "text/plain"'))
+
+
 @pytest.mark.parametrize("size", [0, 1, 40, 122, 124, 127, 700, 9000])
 def test_a_body_has_the_length_that_is_asked_for(size: int) -> None:
     payload = _settled(TEMPLATE, f"sip.Content-Length == {size}")

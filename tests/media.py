@@ -3,17 +3,19 @@
 import struct
 from dataclasses import dataclass, field
 
-from firewall.engine.events import DatagramReceived, Event, MediaReceived
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived
 from firewall.engine.outputs import Forward, PinholesChanged, Write
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import RtpDecision
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
 from tests.messages import CARRIER, PSAP, request, response
-from tests.scene import Scene, Told, policy
+from tests.scene import ALL, Scene, Told, policy
 
-ALL = "  - {name: all, action: allow}"
 CALLER, CALLED = (CARRIER[0], 49170), (PSAP[0], 40000)
+ANY = [(None, "allow")]
+FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
+ORDINARY = "sip:6175550199@198.51.100.10"
 
 
 def sdp(ip: str, *media: str, session: str = "") -> str:
@@ -30,6 +32,10 @@ AUDIO = "audio 49170 RTP/AVP 0 101, a=rtpmap:101 telephone-event/8000"
 OFFER = sdp(CALLER[0], AUDIO)
 ANSWER = sdp(CALLED[0], "audio 40000 RTP/AVP 0 101, a=rtpmap:101 telephone-event/8000")
 HEADERS = ("Content-Type: application/sdp",)
+
+
+def rtcp_of(endpoint: tuple[str, int]) -> tuple[str, int]:
+    return endpoint[0], endpoint[1] + 1
 
 
 def invite(body: str = OFFER, **more: object) -> bytes:
@@ -112,3 +118,12 @@ def flows(told: Told) -> list[RtpDecision]:
 def reasons(told: Told) -> list[tuple[str, str]]:
     """State and reason of each media record."""
     return [(record.state, record.decision.reason) for record in flows(told)]
+
+
+CHECKED_S = 5.0  # the calls of a scene are answered after one second
+
+
+def checked(scene: MediaScene) -> Told:
+    """What is told when the five seconds are over in which both sides must be heard."""
+    assert not scene.tell(DeadlineReached(), at_s=CHECKED_S - 0.01).alarms
+    return scene.tell(DeadlineReached(), at_s=CHECKED_S)

@@ -21,6 +21,7 @@ zones:
   carrier: {interfaces: [f0], networks: [192.0.2.0/24, 203.0.113.0/24, "2001:db8:1::/64"], on_daemon_down: bypass}
   psap: {interfaces: [f1], networks: [198.51.100.0/24, "2001:db8:2::/64"], on_daemon_down: bypass}
 """
+ALL = "  - {name: all, action: allow}"
 
 
 class NoFiles:
@@ -40,6 +41,11 @@ def policy(rules: str, *, default: str = "drop", guard: str = "off", more: str =
         f" from: [carrier], to: [psap], guard: {guard}{emergency}}}\n{more}\nrules:\n{rules}\ndefault: {default}\n"
     )
     return load_policy(text.encode(), file="policy.yaml", sources=NoFiles())
+
+
+def drop(method: str) -> str:
+    """Rules that drop one method and allow all others."""
+    return f"  - {{name: no-{method.lower()}, when: 'sip.Method == \"{method}\"', action: drop}}\n" + ALL
 
 
 @dataclass

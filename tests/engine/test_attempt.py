@@ -4,9 +4,7 @@ import pytest
 
 from firewall.engine.events import DeadlineReached, PolicyReplaced
 from tests.messages import request, response
-from tests.scene import Scene, policy
-
-ALL = "  - {name: all, action: allow}"
+from tests.scene import ALL, Scene, policy
 
 
 def answered_call(scene: Scene) -> bytes:

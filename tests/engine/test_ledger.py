@@ -2,16 +2,8 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, ForwardFailed
-from firewall.net.datagram import Datagram
-from tests.messages import CARRIER, PSAP, request, response
-from tests.scene import SECOND, START, Scene, Told, policy
-
-ALL = "  - {name: all, action: allow}"
-
-
-def drop(method: str) -> str:
-    return f"  - {{name: no-{method.lower()}, when: 'sip.Method == \"{method}\"', action: drop}}\n" + ALL
+from tests.messages import request, response
+from tests.scene import ALL, Scene, drop, policy
 
 
 def test_a_call_that_is_answered_and_ended_is_completed() -> None:
@@ -82,29 +74,6 @@ def test_a_challenge_is_not_the_end() -> None:
     scene.psap(response(again, 200, to_tag="p2"), at_s=1)
     (call,) = scene.carrier(request("BYE", to_tag="p2", cseq=3), at_s=5).calls
     assert (call.outcome, scene.engine.stats().emergency_calls) == ("completed", 1)
-
-
-def test_a_call_that_nobody_answers_fails_downstream_after_its_timer() -> None:
-    scene = Scene(policy(ALL))
-    scene.carrier(request())
-    told = scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=40)
-    (call,) = told.calls
-    assert (call.outcome, call.attribution, call.timestamp) == (
-        "failed_downstream", "downstream", "2026-03-01T10:15:34.000000+0000",
-    )  # fmt: skip
-    (alarm,) = told.alarms
-    assert alarm.alarm.code == "emergency_failed_downstream"
-    assert "left without an answer" in alarm.alarm.message
-
-
-def test_a_ringing_call_is_given_longer_than_timer_c() -> None:
-    scene = Scene(policy(ALL))
-    invite = request()
-    scene.carrier(invite)
-    scene.psap(response(invite, 180), at_s=1)
-    scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=190)
-    assert [c.outcome for c in scene.psap(response(invite, 200), at_s=195).calls] == []
-    assert [c.outcome for c in scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=196).calls] == ["completed"]
 
 
 def test_a_text_message_is_completed_by_its_answer() -> None:
@@ -266,75 +235,6 @@ def test_a_caller_who_gave_up_is_known_even_when_nobody_confirms_it() -> None:
     assert ([c.outcome for c in told.calls], told.alarms) == (["abandoned"], [])
 
 
-def outcomes(told: Told) -> list[str]:
-    return [call.outcome for call in told.calls]
-
-
-def test_retransmissions_do_not_put_off_the_alarm_and_the_deadline_leads_there() -> None:
-    """RFC 3261 §17.1.1.2: timer B runs from the first INVITE, the last retransmission comes at 31.5 s."""
-    scene = Scene(policy(ALL))
-    for at_s in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
-        assert scene.carrier(request(), at_s=at_s).calls == []
-    assert scene.engine.next_deadline() == START + 32 * SECOND
-    told = scene.tell(DeadlineReached(), at_s=32)
-    assert outcomes(told) == ["failed_downstream"]
-    assert [alarm.timestamp for alarm in told.alarms] == ["2026-03-01T10:15:34.000000+0000"]
-    assert scene.carrier(request(), at_s=33).calls == [], "it is told once"
-    assert scene.tell(DeadlineReached(), at_s=300).calls == []
-
-
-def test_an_answer_after_the_alarm_passes_and_changes_the_outcome() -> None:
-    scene = Scene(policy("  - {name: in, when: 'zone.src == \"carrier\"', action: allow}"))
-    invite = request()
-    scene.carrier(invite)
-    assert outcomes(scene.tell(DeadlineReached(), at_s=32)) == ["failed_downstream"]
-    late = scene.psap(response(invite, 200), at_s=40)
-    assert (late.verdict, late.reason) == ("allow", "response")
-    assert [(call.outcome, call.answered_s) for call in late.calls] == [("in_progress", 40.0)]
-    assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50)) == ["completed"]
-
-
-def test_a_refusal_after_the_alarm_is_told_with_its_status() -> None:
-    scene = Scene(policy(ALL))
-    invite = request()
-    scene.carrier(invite)
-    scene.tell(DeadlineReached(), at_s=32)
-    (call,) = scene.psap(response(invite, 503), at_s=40).calls
-    assert (call.outcome, call.final_status) == ("failed_downstream", 503)
-
-
-def test_a_call_that_was_answered_in_time_is_not_overdue() -> None:
-    scene = Scene(policy(ALL))
-    invite = request()
-    scene.carrier(invite)
-    scene.psap(response(invite, 200), at_s=31)
-    assert scene.tell(DeadlineReached(), at_s=33).outputs == []
-
-
-def test_a_call_that_rings_for_ever_is_told_after_timer_c_and_may_still_be_answered() -> None:
-    scene = Scene(policy(ALL))
-    invite = request()
-    scene.carrier(invite)
-    scene.psap(response(invite, 180), at_s=1)
-    assert scene.tell(DeadlineReached(), at_s=200).calls == []
-    assert outcomes(scene.tell(DeadlineReached(), at_s=201)) == ["failed_downstream"]
-
-
-def test_a_second_try_with_another_branch_waits_anew() -> None:
-    scene = Scene(policy(ALL))
-    scene.carrier(request())
-    scene.tell(DeadlineReached(), at_s=32)
-    scene.carrier(request(cseq=2), at_s=33)
-    assert scene.tell(DeadlineReached(), at_s=64).calls == []
-    assert outcomes(scene.tell(DeadlineReached(), at_s=65)) == ["failed_downstream"]
-
-
-def test_a_blocked_call_is_never_overdue() -> None:
-    scene = Scene(policy("  - {name: wrong, action: drop}"))
-    assert outcomes(scene.carrier(request())) == ["blocked"]
-    assert scene.tell(DeadlineReached(), at_s=100).calls == []
-
-
 @pytest.mark.parametrize("method", ["ACK", "BYE", "INFO"])
 def test_a_hurt_call_is_still_hurt_when_the_firewall_stops(method: str) -> None:
     scene = Scene(policy(drop(method)))
@@ -344,128 +244,3 @@ def test_a_hurt_call_is_still_hurt_when_the_firewall_stops(method: str) -> None:
     scene.carrier(request(method, to_tag="psap", cseq=2), at_s=10)
     (call,) = scene.stops(at_s=20).calls
     assert (call.outcome, call.problem, call.attribution) == ("impaired", "MidTrafficBlocked", "policy")
-
-
-NO_OPTIONS = drop("OPTIONS")
-
-
-def failed_on_a_trunk(scene: Scene, *, at_s: float, status: int = 503) -> Told:
-    invite = request(call_id="late")
-    scene.carrier(invite, at_s=at_s)
-    return scene.psap(response(invite, status), at_s=at_s + 0.1)
-
-
-def keep_alive(number: int) -> bytes:
-    return request("OPTIONS", "sip:192.0.2.10", call_id=f"keep-alive-{number}")
-
-
-def test_a_call_that_fails_on_a_trunk_whose_keep_alive_we_blocked_is_the_policys() -> None:
-    scene = Scene(policy(NO_OPTIONS))
-    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
-    scene.psap(keep_alive(1), at_s=20)
-    told = failed_on_a_trunk(scene, at_s=70)
-    (call,) = told.calls
-    assert (call.outcome, call.problem, call.attribution) == ("failed_downstream", None, "policy")
-    assert call.hurt_by is not None
-    assert (call.hurt_by.rule, call.hurt_by.line, call.hurt_by.message) == (
-        "no-options",
-        9,
-        "OPTIONS sip:192.0.2.10",
-    )
-    (alarm,) = told.alarms
-    assert 'had blocked a keep-alive of its trunk before: OPTIONS sip:192.0.2.10; drop by rule "no-options"' in (
-        alarm.alarm.message
-    )
-
-
-def test_a_keep_alive_that_passes_since_is_the_end_of_the_cause() -> None:
-    rules = "  - {name: cap, when: 'sip.Method == \"OPTIONS\"', limit: {rate: 1/10s, burst: 1}, action: drop}\n" + ALL
-    scene = Scene(policy(rules))
-    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
-    scene.psap(keep_alive(1), at_s=1)
-    assert scene.psap(keep_alive(2), at_s=2).verdict == "drop"
-    scene.psap(keep_alive(3), at_s=40)
-    assert [call.attribution for call in failed_on_a_trunk(scene, at_s=70).calls] == ["downstream"]
-
-
-def test_a_keep_alive_the_other_way_says_nothing_of_the_one_that_was_blocked() -> None:
-    rules = '  - {name: no-options, when: \'sip.Method == "OPTIONS" and zone.src == "psap"\', action: drop}\n' + ALL
-    scene = Scene(policy(rules))
-    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
-    scene.psap(keep_alive(1), at_s=20)
-    scene.carrier(response(keep_alive(1)), at_s=20.1)  # of a capture in which the question passed
-    scene.carrier(keep_alive(2), at_s=21)
-    scene.psap(response(keep_alive(2)), at_s=21.1)
-    assert [call.attribution for call in failed_on_a_trunk(scene, at_s=70).calls] == ["policy"]
-
-
-@pytest.mark.parametrize("status", [486, 603])
-def test_a_called_side_that_says_it_is_busy_was_reached(status: int) -> None:
-    scene = Scene(policy(NO_OPTIONS))
-    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
-    scene.psap(keep_alive(1), at_s=20)
-    told = failed_on_a_trunk(scene, at_s=70, status=status)
-    assert [call.attribution for call in told.calls] == ["downstream"]
-    assert "keep-alive" not in told.alarms[0].alarm.message
-
-
-def test_a_keep_alive_that_was_blocked_long_ago_is_no_cause() -> None:
-    scene = Scene(policy(NO_OPTIONS))
-    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
-    scene.psap(keep_alive(1), at_s=20)
-    assert [call.attribution for call in failed_on_a_trunk(scene, at_s=3700).calls] == ["downstream"]
-
-
-def lost_invite(branch: str) -> ForwardFailed:
-    invite = request(branch=branch)
-    return ForwardFailed(Datagram(*CARRIER, *PSAP, invite, "TCP"), "no answer within 5 s", downstream=True)
-
-
-@pytest.mark.parametrize("answered_s", [2.0, 8.0])
-def test_a_call_that_another_psap_answers_is_not_lost_with_the_try_at_a_dead_one(answered_s: float) -> None:
-    """RFC 3263 §4.3: the caller has gone elsewhere long before a connection is given up."""
-    scene = Scene(policy(ALL))
-    again = request(branch="z9hG4bK-b")
-    scene.carrier(request(branch="z9hG4bK-a"))
-    scene.carrier(again, at_s=1.5)
-    answers = response(again, 200)
-    if answered_s < 5:
-        scene.psap(answers, at_s=answered_s)
-    told = scene.tell(lost_invite("z9hG4bK-a"), at_s=5)
-    assert [a.alarm.code for a in told.alarms] == ["forward_failed"]
-    assert told.calls == []
-    if answered_s > 5:
-        scene.psap(answers, at_s=answered_s)
-    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=20).calls
-    assert (call.outcome, call.problem, call.attribution) == ("completed", None, None)
-    assert scene.tell(lost_invite("z9hG4bK-a"), at_s=21).calls == []
-
-
-def test_a_call_of_which_no_try_reaches_a_psap_has_failed_with_the_last() -> None:
-    scene = Scene(policy(ALL))
-    scene.carrier(request(branch="z9hG4bK-a"))
-    scene.carrier(request(branch="z9hG4bK-b"))
-    assert scene.tell(lost_invite("z9hG4bK-a"), at_s=5).calls == []
-    (call,) = scene.tell(lost_invite("z9hG4bK-b"), at_s=5.1).calls
-    assert (call.outcome, call.attribution) == ("failed_downstream", "downstream")
-    assert scene.stops(at_s=60).calls == []
-
-
-def test_a_refusal_is_the_end_when_the_other_try_could_not_be_sent_on() -> None:
-    scene = Scene(policy(ALL))
-    refused = request(branch="z9hG4bK-b")
-    scene.carrier(request(branch="z9hG4bK-a"))
-    scene.carrier(refused)
-    scene.tell(lost_invite("z9hG4bK-a"), at_s=5)
-    (call,) = scene.psap(response(refused, 503), at_s=6).calls
-    assert (call.outcome, call.final_status) == ("failed_downstream", 503)
-
-
-def test_who_gives_up_a_call_that_could_not_be_sent_on_loses_nothing_more() -> None:
-    scene = Scene(policy(ALL))
-    cancel = request("CANCEL", branch="z9hG4bK-a")
-    scene.carrier(request(branch="z9hG4bK-a"))
-    scene.carrier(cancel, at_s=3)
-    (call,) = scene.tell(lost_invite("z9hG4bK-a"), at_s=5).calls
-    lost = ForwardFailed(Datagram(*CARRIER, *PSAP, cancel, "TCP"), "no answer within 5 s", downstream=True)
-    assert (call.outcome, scene.tell(lost, at_s=5).calls) == ("failed_downstream", [])

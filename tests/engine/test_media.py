@@ -2,33 +2,32 @@
 
 import pytest
 
-from firewall.engine.call_pinholes import MAX_LATCHED
 from firewall.engine.events import (
-    CallsRecovered,
     DeadlineReached,
-    Event,
     FlowsCounted,
     MediaReceived,
-    PinholesRecovered,
     PolicyReplaced,
-    Started,
 )
-from firewall.engine.outputs import Write
 from firewall.engine.pinhole import FlowCount
-from firewall.engine.record import encode
-from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
-from tests.media import ALL, AUDIO, CALLED, CALLER, MediaScene, answer, flows, invite, reasons, rtp, sdp
+from tests.media import (
+    ANY,
+    AUDIO,
+    CALLED,
+    CALLER,
+    FROM_CALLED,
+    FROM_CALLER,
+    ORDINARY,
+    MediaScene,
+    answer,
+    flows,
+    invite,
+    reasons,
+    rtp,
+    sdp,
+)
 from tests.messages import request, response
-from tests.scene import Told, policy
-
-ANY = [(None, "allow")]
-FROM_CALLED, FROM_CALLER = [(CALLED[0], "allow")], [(CALLER[0], "allow")]
-ORDINARY = "sip:6175550199@198.51.100.10"
-
-
-def rtcp_of(endpoint: tuple[str, int]) -> tuple[str, int]:
-    return endpoint[0], endpoint[1] + 1
+from tests.scene import ALL, policy
 
 
 def test_a_strangers_packets_to_an_open_port_are_refused_as_injection_and_counted() -> None:
@@ -63,91 +62,6 @@ def test_an_answer_without_the_media_that_it_rejects_is_heard() -> None:
     scene.call(offer=sdp(CALLER[0], "video 49180 RTP/AVP 31", AUDIO))
     assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
     assert scene.to((CALLER[0], 49180)) == []
-
-
-def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
-    """RFC 3264 §5.1 does not hold behind NAT: the address in the description is not the one that packets have."""
-    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
-    assert scene.to(CALLED) == FROM_CALLER
-    mapped = (CALLER[0], 61234)
-    assert scene.to(mapped) == []
-    scene.packet(mapped, CALLED, at_s=2)
-    assert scene.to(mapped) == FROM_CALLED
-    again = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0, a=sendonly"), to_tag="psap", cseq=2, uri=ORDINARY)
-    scene.carrier(again, at_s=3)
-    scene.psap(answer(again), at_s=3.1)
-    scene.tell(DeadlineReached(), at_s=5)
-    assert scene.to(mapped) == FROM_CALLED, "a hold does not forget where the caller is"
-    scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=10)
-    scene.tell(DeadlineReached(), at_s=11)
-    assert scene.open == {}
-
-
-@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
-def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
-    """As after each silence (on hold, on mute) in which the NAT forgot the last one, however many they are."""
-    scene = MediaScene(policy(ALL, **rules))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
-    ports = [(CALLER[0], 61000 + number) for number in range(4 * MAX_LATCHED)]
-    for number, port in enumerate(ports):
-        scene.packet(ports[0], CALLED, at_s=2 + 60 * number)
-        scene.packet(port, CALLED, at_s=3 + 60 * number)
-        assert scene.to(port) == FROM_CALLED
-    heard = [port for port in ports if scene.to(port)]
-    assert heard == [ports[0], *ports[1 - MAX_LATCHED :]], "the longest left make room"
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3900)
-    scene.packet((CALLER[0], 60999), CALLED, at_s=3900.1)
-    scene.tell(DeadlineReached(), at_s=3901)
-    assert scene.open == {}, "what still comes after the BYE opens nothing"
-
-
-def test_who_sends_from_ever_other_ports_fills_no_table_and_takes_the_way_of_nobody() -> None:
-    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
-    ports = [(CALLER[0], 61000 + number) for number in range(10 * MAX_LATCHED)]
-    for number, port in enumerate(ports):
-        scene.packet(port, CALLED, at_s=2 + number / 50)
-    assert [port for port in ports if scene.to(port)] == ports[:MAX_LATCHED]
-
-
-def test_who_sends_from_ever_other_ports_fills_no_log_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firewall.engine.call_pinholes.MAX_PINHOLES", 4)
-    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
-    told = [scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 50) for number in range(160)]
-    refused = [record for each in told for record in flows(each) if record.decision.reason == "media_table_full"]
-    assert len(refused) == MAX_LATCHED
-
-
-def test_two_callers_behind_one_nat_are_heard_and_hear_where_the_called_side_has_one_port() -> None:
-    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
-    for number in (1, 2):
-        first = invite(sdp(f"10.0.0.{number}", "audio 49170 RTP/AVP 0"), call_id=f"c{number}", uri=ORDINARY)
-        scene.carrier(first)
-        scene.psap(answer(first), at_s=1)
-    for number in (1, 2, 1, 2):
-        scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 10)
-    assert [scene.to((CALLER[0], 61000 + number)) for number in (1, 2)] == [FROM_CALLED] * 2
-
-
-def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_stranger_in() -> None:
-    scene = MediaScene(policy(ALL, guard="enforce"))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
-    outside = (CALLER[0], 61000)
-    assert scene.packet(CALLED, outside, at_s=2).outputs[0].record.decision.verdict == "drop"  # type: ignore[union-attr]
-    scene.packet(outside, CALLED, at_s=2.1)
-    assert (scene.to(CALLED), scene.to(outside)) == ([("10.0.0.5", "allow"), (CALLER[0], "allow")], FROM_CALLED)
-    assert reasons(scene.packet(("192.0.2.66", 61000), CALLED, at_s=2.2)) == [("refused", "media_wrong_source")]
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
-    scene.tell(DeadlineReached(), at_s=11)
-    assert scene.open == {}
-
-
-def test_an_ordinary_caller_behind_nat_is_the_policys_choice() -> None:
-    scene = MediaScene(policy(ALL, guard="enforce"))
-    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
-    assert scene.to(CALLED) == [("10.0.0.5", "allow")]
 
 
 def test_packets_of_no_call_are_refused_and_those_of_other_protocols_left_alone() -> None:
@@ -237,19 +151,6 @@ def test_media_switched_off_is_left_alone() -> None:
     assert scene.packet(("192.0.2.66", 4000), CALLED, at_s=2).outputs == []
     scene.tell(PolicyReplaced(policy(ALL)), at_s=3)
     assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER), "known when it is looked at again"
-
-
-def test_after_an_earlier_run_media_of_unknown_calls_passes_for_an_hour_and_that_to_known_ports_does_not() -> None:
-    scene = MediaScene()
-    scene.tell(Started(takeover=True), at_s=0)
-    scene.call()
-    unknown = (CALLED[0], 44000)
-    assert reasons(scene.packet((CALLER[0], 45000), unknown, at_s=2)) == [("opened", "media_takeover")]
-    assert scene.to(unknown) == FROM_CALLER
-    assert reasons(scene.packet(("192.0.2.66", 45000), unknown, at_s=2)) == [("refused", "media_wrong_source")]
-    assert reasons(scene.packet(("192.0.2.66", 45000), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
-    late = reasons(scene.packet((CALLER[0], 45000), (CALLED[0], 46000), at_s=3601))
-    assert late[-1] == ("refused", "media_not_negotiated")
 
 
 def test_the_counts_that_an_instant_asks_for_are_named_and_used() -> None:
@@ -344,14 +245,6 @@ def test_a_packet_that_was_faster_than_the_answer_is_told_although_its_like_may_
     assert scene.packet(CALLER, CALLED, rtp(1), at_s=1.3).outputs == []
 
 
-def test_what_was_copied_while_a_new_daemon_learned_the_calls_has_passed() -> None:
-    scene = MediaScene()
-    scene.tell(Started(takeover=True), at_s=0)
-    for n, expected in ((0, [("opened", "media_takeover")]), (1, [])):
-        told = scene.tell(MediaReceived(Datagram(*CALLER, *CALLED, rtp(n)), "refused"), at_s=1 + n / 50)
-        assert reasons(told) == expected
-
-
 def test_the_closed_record_has_the_counts() -> None:
     scene = MediaScene()
     scene.call()
@@ -362,119 +255,6 @@ def test_the_closed_record_has_the_counts() -> None:
     (stream,) = record.rtp.streams
     assert (record.rtp.packets, record.rtp.octets, record.src_port) == (100, 17200, 49170)
     assert (stream.packets, stream.lost, stream.payload_type, stream.max_jitter_ms) == (100, 0, 0, 0.0)
-
-
-def after_a_restart(
-    *, by_log: bool, by_kernel: bool, ended: bool = False, shared: bool = False, rings: bool = False
-) -> MediaScene:
-    before = MediaScene()
-    log: list[bytes] = []
-    tell = before.tell
-
-    def recorded(event: Event, *, at_s: float) -> Told:
-        told = tell(event, at_s=at_s)
-        log.extend(encode(o.record) for o in told.outputs if isinstance(o, Write))
-        return told
-
-    before.tell = recorded  # type: ignore[method-assign]
-    if rings:
-        before.carrier(invite())
-        before.psap(answer(invite(), status=183, to_tag="queue"), at_s=1)
-    else:
-        before.call()
-    if shared:
-        second = invite(call_id="second", from_tag="b")
-        before.carrier(second, at_s=2)
-        before.psap(answer(second), at_s=2.5)
-    if ended:
-        before.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3)
-        before.tell(DeadlineReached(), at_s=4)
-    else:
-        before.stops(at_s=4)
-    scene = MediaScene()
-    scene.tell(Started(takeover=True), at_s=60)
-    if by_kernel:
-        scene.open = dict(before.open)
-    if by_log:
-        scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=60)
-    if by_kernel:
-        scene.tell(PinholesRecovered(tuple(before.open.values())), at_s=60)
-    return scene
-
-
-@pytest.mark.parametrize(("by_log", "by_kernel"), [(True, False), (True, True)])
-def test_after_a_restart_the_pinholes_of_calls_are_known_again_and_their_bye_closes_them(
-    by_log: bool, by_kernel: bool
-) -> None:
-    scene = after_a_restart(by_log=by_log, by_kernel=by_kernel)
-    assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
-    assert all(pinhole.is_emergency for pinhole in scene.open.values())
-    assert scene.packet(CALLER, CALLED, at_s=61).outputs == []
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
-    scene.tell(DeadlineReached(), at_s=71)
-    assert scene.open == {}
-
-
-@pytest.mark.parametrize(("by_log", "by_kernel"), [(True, False), (True, True)])
-def test_who_answers_a_ringing_call_while_no_daemon_runs_is_heard_and_hears_until_the_bye(
-    by_log: bool, by_kernel: bool
-) -> None:
-    scene = after_a_restart(by_log=by_log, by_kernel=by_kernel, rings=True)
-    taker = (CALLED[0], 42000)
-    assert reasons(scene.packet(CALLER, taker, at_s=61)) == [("opened", "media_takeover")]
-    assert (scene.to(taker), scene.open[next(iter(scene.open))].is_emergency) == (FROM_CALLER, True)
-    assert scene.packet(taker, CALLER, at_s=61).outputs == []
-    scene.carrier(request("BYE", to_tag="queue", cseq=2), at_s=70)
-    scene.tell(DeadlineReached(), at_s=71)
-    assert scene.to(taker) == []
-    (refused,) = flows(scene.packet(CALLER, taker, at_s=72))
-    assert (refused.decision.reason, refused.call_id) == ("media_closed", "call-1@192.0.2.10")
-
-
-@pytest.mark.parametrize("is_answered_again", [True, False])
-def test_an_invite_that_is_repeated_after_a_restart_keeps_nothing_open_beyond_the_bye(is_answered_again: bool) -> None:
-    """A loaded called side answers late, so that the caller repeats its INVITE (RFC 3261 §17.1.1.2)."""
-    scene = after_a_restart(by_log=True, by_kernel=True)
-    again = invite(sdp(CALLER[0], f"audio {CALLER[1]} RTP/AVP 0"))
-    scene.carrier(again, at_s=61)
-    if is_answered_again:
-        scene.psap(answer(again), at_s=61.1)
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=70)
-    scene.tell(DeadlineReached(), at_s=71)
-    assert scene.open == {}
-
-
-def test_after_a_restart_a_new_offer_keeps_the_ways_until_its_answer() -> None:
-    scene = after_a_restart(by_log=True, by_kernel=True)
-    again = invite(sdp(CALLER[0], "audio 50000 RTP/AVP 0"), to_tag="psap", cseq=2)
-    scene.carrier(again, at_s=61)
-    assert (scene.to(CALLER), scene.to((CALLER[0], 50000))) == (FROM_CALLED, ANY)
-    scene.psap(answer(again), at_s=61.1)
-    scene.tell(DeadlineReached(), at_s=63)
-    assert (scene.to(CALLER), scene.to((CALLER[0], 50000)), scene.to(CALLED)) == ([], FROM_CALLED, FROM_CALLER)
-
-
-def test_what_the_kernel_has_of_no_known_call_stays_until_it_is_silent_for_the_time_out() -> None:
-    scene = after_a_restart(by_log=False, by_kernel=True)
-    assert scene.packet(CALLER, CALLED, at_s=3000).outputs == []
-    scene.tell(DeadlineReached(), at_s=3700)
-    assert scene.to(CALLED) == FROM_CALLER
-    assert scene.to(CALLER) == []
-
-
-def test_a_call_that_ended_before_the_restart_opens_nothing() -> None:
-    assert after_a_restart(by_log=True, by_kernel=False, ended=True).open == {}
-
-
-@pytest.mark.parametrize("by_kernel", [True, False])
-def test_after_a_restart_a_way_that_calls_share_stays_until_the_last_of_them_ends(by_kernel: bool) -> None:
-    scene = after_a_restart(by_log=True, by_kernel=by_kernel, shared=True)
-    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=61)
-    scene.tell(DeadlineReached(), at_s=62)
-    assert scene.to(CALLED) == FROM_CALLER
-    scene.carrier(request("BYE", call_id="second", from_tag="b", to_tag="psap", cseq=2), at_s=63)
-    scene.tell(DeadlineReached(), at_s=64)
-    assert scene.open == {}
 
 
 def test_when_no_pinhole_is_left_emergency_calls_get_theirs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,25 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced
+from firewall.engine.events import DeadlineReached, FlowsCounted, PolicyReplaced
 from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
-from firewall.net.datagram import Datagram
-from tests.media import ALL, ANSWER, AUDIO, CALLED, CALLER, OFFER, MediaScene, answer, flows, invite, rtp, sdp
+from tests.media import (
+    AUDIO,
+    CALLED,
+    CALLER,
+    MediaScene,
+    answer,
+    checked,
+    flows,
+    invite,
+    rtp,
+    sdp,
+)
 from tests.messages import request
-from tests.scene import SECOND, START, Told, policy
+from tests.scene import ALL, SECOND, START, policy
 
 _AUDIO_ANSWER = "audio 40000 RTP/AVP 0"
-CHECKED_S = 5.0  # the call is answered after one second
-
-
-def checked(scene: MediaScene) -> Told:
-    assert not scene.tell(DeadlineReached(), at_s=CHECKED_S - 0.01).alarms
-    return scene.tell(DeadlineReached(), at_s=CHECKED_S)
 
 
 def test_a_call_that_is_heard_both_ways_is_completed() -> None:
@@ -237,140 +241,6 @@ def test_a_candidate_that_ice_did_not_choose_may_time_out() -> None:
     assert [each.alarm.reason for each in scene.tell(DeadlineReached(), at_s=90).alarms] == ["media_timeout"] * 2
 
 
-def test_a_call_on_hold_is_not_expected_to_be_heard() -> None:
-    scene = MediaScene()
-    scene.call()
-    scene.talk(1.2, 1.4)
-    scene.talk(1.2, 1.4, CALLED, CALLER)
-    assert checked(scene).alarms == []
-    again = invite(OFFER + "a=inactive\r\n", to_tag="psap", cseq=2)
-    scene.carrier(again, at_s=10)
-    scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=inactive")), at_s=10.1)
-    assert scene.tell(DeadlineReached(), at_s=20).alarms == []
-
-
-@pytest.mark.parametrize(
-    ("held", "answered"),
-    [
-        (f"{OFFER}a=sendonly\r\n", "a=recvonly\r\n"),
-        (f"{OFFER}a=recvonly\r\n", "a=sendonly\r\n"),
-        (OFFER.replace(f"c=IN IP4 {CALLER[0]}", "c=IN IP4 0.0.0.0"), ""),
-    ],
-)
-def test_who_puts_the_call_on_hold_may_send_nothing(held: str, answered: str) -> None:
-    """RFC 3264 §8.4: music on hold is a courtesy. After the resume both must be heard again."""
-    scene = MediaScene()
-    scene.call()
-    for n in range(10):
-        scene.packet(CALLER, CALLED, rtp(n), at_s=2 + n / 50)
-        scene.packet(CALLED, CALLER, rtp(n), at_s=2 + n / 50)
-    assert checked(scene).alarms == []
-    hold = invite(held, to_tag="psap", cseq=2)
-    scene.carrier(hold, at_s=10)
-    scene.psap(answer(hold, ANSWER + answered), at_s=10.1)
-    assert scene.tell(DeadlineReached(), at_s=20).alarms == []
-    resume = invite(OFFER, to_tag="psap", cseq=3)
-    scene.carrier(resume, at_s=21)
-    scene.psap(answer(resume), at_s=21.1)
-    assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=26).alarms] == ["emergency_media_lost"]
-
-
-def renewed(scene: MediaScene, at_s: float, description: str = OFFER) -> None:
-    """A re-INVITE of the caller, and its answer."""
-    again = invite(description, to_tag="psap", cseq=round(at_s))
-    scene.carrier(again, at_s=at_s)
-    scene.psap(answer(again), at_s=at_s)
-    scene.carrier(request("ACK", to_tag="psap", cseq=round(at_s)), at_s=at_s)
-
-
-@pytest.mark.parametrize(
-    ("spoke_until_s", "moves", "lost"), [(3.0, False, False), (900.0, False, True), (3.0, True, True)]
-)
-def test_who_is_mute_may_be_so_after_a_session_refresh_too(spoke_until_s: float, *, moves: bool, lost: bool) -> None:
-    """RFC 4028, every 15 minutes. Who fell silent with it, or moved and is not heard there, is lost."""
-    scene = MediaScene()
-    scene.call()
-    scene.talk(1.5, 3.0)
-    scene.talk(1.5, 3.0, CALLED, CALLER)
-    assert checked(scene).alarms == []
-    scene.packet(CALLER, CALLED, rtp(99), at_s=spoke_until_s - 0.02)
-    renewed(scene, 900, sdp("192.0.2.77", AUDIO) if moves else OFFER)
-    scene.packet(CALLED, ("192.0.2.77", CALLER[1]) if moves else CALLER, rtp(100), at_s=901)
-    told = scene.tell(DeadlineReached(), at_s=910)
-    assert [each.alarm.code for each in told.alarms] == ["emergency_media_lost"] * lost
-    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=999), at_s=960).calls
-    assert ended.outcome == ("impaired" if lost else "completed")
-
-
-def test_who_never_came_is_missed_also_where_the_call_is_renewed_at_once() -> None:
-    scene = MediaScene()
-    scene.call()
-    scene.talk(1.5, 4.0)
-    renewed(scene, 4)
-    scene.talk(4.0, 5.0)
-    (alarm,) = scene.tell(DeadlineReached(), at_s=9).alarms
-    assert alarm.alarm.code == "emergency_media_lost"
-
-
-MOVED = ("192.0.2.99", 49170)
-STUN = b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)
-
-
-def talked(rules: str = ALL) -> MediaScene:
-    """A call in which both sides were heard, and that has gone on for a minute."""
-    scene = MediaScene(policy(rules))
-    scene.call()
-    scene.talk(1.5, 3.0)
-    scene.talk(1.5, 3.0, CALLED, CALLER)
-    assert checked(scene).alarms == []
-    return scene
-
-
-def test_who_sends_from_another_address_in_the_middle_of_a_call_is_missed_within_five_seconds() -> None:
-    """A phone that goes into another network, and does not say so: RFC 3264 wants a re-INVITE, or it is not heard."""
-    scene = talked()
-    told = scene.talk(60, 66, MOVED)
-    ((at_s, alarm),) = [(60 + number / 50, alarm) for number, each in enumerate(told) for alarm in each.alarms]
-    assert at_s == 60 + CHECK_NS / SECOND
-    assert "nothing of carrier reaches 198.51.100.10:40000: its packets came from 192.0.2.99" in alarm.alarm.message
-    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=9), at_s=90).calls
-    assert (ended.outcome, ended.problem, ended.attribution) == ("impaired", "MediaLoss", "policy")
-
-
-def test_a_daemon_that_sees_few_of_the_refused_packets_misses_who_moved_too() -> None:
-    scene = talked()
-    for number in range(3):
-        moved = Datagram(*MOVED, *CALLED, rtp(number))
-        assert scene.tell(MediaReceived(moved, "refused"), at_s=60 + number / 50).alarms == []
-    assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=64.1).alarms] == ["emergency_media_lost"]
-
-
-@pytest.mark.parametrize(
-    ("payloads", "talks"), [([rtp(n) for n in range(300)], True), ([rtp()], False), ([STUN] * 300, False)]
-)
-def test_what_strangers_send_alarms_nobody_while_the_call_is_heard_or_where_it_is_no_media(
-    payloads: list[bytes], *, talks: bool
-) -> None:
-    scene = talked()
-    told = []
-    for number, payload in enumerate(payloads):
-        if talks:
-            scene.packet(CALLER, CALLED, rtp(100 + number), at_s=60 + number / 50)
-        told.append(scene.packet(MOVED, CALLED, payload, at_s=60 + number / 50))
-    told.append(scene.tell(DeadlineReached(), at_s=80))
-    assert [alarm.alarm.code for each in told for alarm in each.alarms] == []
-    (ended,) = scene.carrier(request("BYE", to_tag="psap", cseq=9), at_s=90).calls
-    assert ended.outcome == "completed"
-
-
-def test_strangers_packets_do_not_hide_who_moved() -> None:
-    scene = talked()
-    for number in range(100):
-        scene.packet((f"192.0.2.{100 + number}", 4000), CALLED, at_s=60 + number / 100)
-    told = scene.talk(61, 71, MOVED)
-    assert [alarm.alarm.code for each in told for alarm in each.alarms] == ["emergency_media_lost"]
-
-
 _VIDEO = "video {} RTP/AVP 97, a=rtpmap:97 H264/90000"
 
 
@@ -436,122 +306,6 @@ def test_an_ordinary_call_is_not_checked() -> None:
     scene.call(uri="sip:6175550199@198.51.100.10")
     scene.tell(FlowsCounted(()), at_s=2)
     assert checked(scene).alarms == []
-
-
-class Gateway:
-    """Emergency calls to a gateway that has one port for the media of all of them; ``number`` tells them apart."""
-
-    def __init__(self, more: str = "") -> None:
-        self.scene = MediaScene(policy(ALL, more=more))
-
-    def source(self, number: int) -> tuple[str, int]:
-        return CALLER[0], 50_000 + 4 * number
-
-    def call(self, number: int, *, at_s: float) -> None:
-        first = invite(self._offer(number), call_id=f"gateway-{number}", from_tag=f"{number}")
-        self.scene.carrier(first, at_s=at_s)
-        self.scene.psap(answer(first), at_s=at_s)
-
-    def _offer(self, number: int) -> str:
-        return sdp(CALLER[0], f"audio {self.source(number)[1]} RTP/AVP 0")
-
-    def answers(self, number: int, *, at_s: float) -> None:
-        """The gateway's own voice, toward a caller."""
-        self.scene.packet(CALLED, self.source(number), rtp(), at_s=at_s)
-
-    def copy(self, source: tuple[str, int], *, at_s: float) -> None:
-        """A packet toward the gateway that the kernel copied."""
-        self.scene.tell(MediaReceived(Datagram(*source, *CALLED, rtp()), "sample"), at_s=at_s)
-
-    def counted(self, packets: int, *, at_s: float) -> None:
-        """What the kernel counted of all that came to the gateway."""
-        (key,) = [key for key, hole in self.scene.open.items() if hole.kind == "rtp" and key.dst_port == CALLED[1]]
-        self.scene.tell(FlowsCounted((FlowCount(key, packets, 160 * packets),)), at_s=at_s)
-
-    def lost(self, number: int, *, at_s: float) -> list[str]:
-        """What the ledger has of a call by then."""
-        calls = self.scene.tell(DeadlineReached(), at_s=at_s).calls
-        return [loss.cause for each in calls if each.call_id == f"gateway-{number}" for loss in each.media_loss]
-
-
-_OF_OTHERS = ["only packets of other calls came, which have the same port"]
-
-
-@pytest.mark.parametrize("hangs_up_at_s", [5, 60])
-def test_the_voices_of_other_calls_on_the_same_port_do_not_hide_a_silent_one(hangs_up_at_s: int) -> None:
-    gateway = Gateway()
-    gateway.call(1, at_s=0)
-    gateway.call(2, at_s=3)
-    for n in range(150, 350):
-        at_s = n / 50
-        if at_s == hangs_up_at_s:
-            bye = request("BYE", call_id="gateway-1", from_tag="1", to_tag="psap", cseq=2)
-            gateway.scene.carrier(bye, at_s=at_s)
-        if at_s < hangs_up_at_s:
-            gateway.scene.packet(gateway.source(1), CALLED, rtp(n), at_s=at_s)
-        gateway.answers(2, at_s=at_s)
-    assert gateway.lost(2, at_s=7) == _OF_OTHERS
-
-
-@pytest.mark.parametrize(
-    ("copied", "inspect", "lost"),
-    [
-        ([1], "sample", _OF_OTHERS),
-        ([1, 2], "sample", []),
-        ([], "sample", []),  # the kernel counts, but no copy tells of whom
-        ([1, 99], "sample", []),  # from a port where nobody receives: whose it is nobody knows
-        ([1], "first", []),  # the first packets were perhaps copied before the answer
-    ],
-)
-def test_copies_tell_whose_voice_the_kernel_counted(copied: list[int], inspect: str, lost: list[str]) -> None:
-    gateway = Gateway(f"media: {{inspect: {inspect}}}")
-    gateway.call(1, at_s=0)
-    gateway.copy(gateway.source(1), at_s=0.5)
-    gateway.counted(100, at_s=2)
-    gateway.call(2, at_s=2)
-    for number in copied:
-        gateway.copy(gateway.source(number), at_s=3)
-    gateway.answers(2, at_s=3)
-    gateway.counted(300, at_s=5)
-    assert gateway.lost(2, at_s=6) == lost
-
-
-def test_copies_from_many_ports_add_nothing_to_what_the_kernel_counted_before_the_answer() -> None:
-    gateway = Gateway()
-    gateway.call(1, at_s=0)
-    gateway.counted(100, at_s=1)
-    for n in range(120):
-        gateway.copy((CALLER[0], 30_000 + n), at_s=1.5)
-    gateway.call(2, at_s=2)
-    gateway.copy(gateway.source(2), at_s=3)
-    gateway.answers(2, at_s=3)
-    gateway.counted(150, at_s=5)
-    assert gateway.lost(2, at_s=6) == []
-
-
-def test_where_nothing_is_counted_nobody_is_heard() -> None:
-    gateway = Gateway()
-    gateway.call(1, at_s=0)
-    gateway.call(2, at_s=0)
-    gateway.counted(0, at_s=3)
-    gateway.answers(2, at_s=3)
-    assert gateway.lost(2, at_s=4) == ["nothing came"]
-
-
-def test_of_however_many_calls_on_one_port_the_flow_of_each_is_remembered_until_it_is_asked_for() -> None:
-    gateway = Gateway()
-    for number in range(40):
-        gateway.call(number, at_s=0)
-        gateway.counted(10 * number, at_s=0)
-        gateway.answers(number, at_s=0)
-    for n in range(3):
-        for number in range(39):
-            gateway.copy(gateway.source(number), at_s=1 + n)
-    gateway.counted(1000, at_s=3)
-    calls = gateway.scene.tell(DeadlineReached(), at_s=4).calls
-    assert [each.call_id for each in calls if any(loss.dest_port == CALLED[1] for loss in each.media_loss)] == [
-        "gateway-39"
-    ]
 
 
 def test_until_a_call_is_asked_about_the_first_packets_of_each_source_are_copied() -> None:

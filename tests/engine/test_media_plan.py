@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from firewall.engine.media_plan import MAX_CUT, MAX_WAYS, Planner
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.sip.sdp import parse_sdp
-from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER, MediaScene, answer, invite, sdp
+from tests.media import ANSWER, CALLED, CALLER, OFFER, MediaScene, answer, invite, sdp
 from tests.messages import request
-from tests.scene import policy
+from tests.scene import ALL, policy
 
 HERE, THERE = Party("carrier", CALLER[0]), Party("psap", CALLED[0])
 

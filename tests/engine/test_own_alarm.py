@@ -2,9 +2,7 @@
 
 from firewall.engine.events import DatagramsLost, InterceptionLost, PinholesRefused
 from tests.messages import request
-from tests.scene import Scene, policy
-
-ALL = "  - {name: all, action: allow}"
+from tests.scene import ALL, Scene, policy
 
 
 def test_datagrams_that_the_kernel_dropped_are_told_at_once_and_at_each_tenfold() -> None:

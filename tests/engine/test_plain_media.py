@@ -9,8 +9,8 @@ from firewall.engine.media_plan import Planner
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.plain_media import PlainPlanner
 from firewall.sip.sdp import parse_sdp
-from tests.media import ALL, ANSWER, CALLED, CALLER, OFFER
-from tests.scene import policy
+from tests.media import ANSWER, CALLED, CALLER, OFFER
+from tests.scene import ALL, policy
 
 HERE, THERE = Party("carrier", CALLER[0]), Party("psap", CALLED[0])
 POLICIES = [

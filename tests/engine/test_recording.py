@@ -9,9 +9,7 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import decode, encode
 from firewall.engine.recording import escaped, flow_id, printable
 from tests.messages import request
-from tests.scene import Scene, Told, policy
-
-ALL = "  - {name: all, action: allow}"
+from tests.scene import ALL, Scene, Told, policy
 
 
 def lines(told: Told) -> list[bytes]:

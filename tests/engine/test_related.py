@@ -8,9 +8,8 @@ from firewall.engine import related
 from firewall.engine.caller import Caller
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS
 from tests.messages import request, response
-from tests.scene import SECOND, Scene, policy
+from tests.scene import ALL, SECOND, Scene, policy
 
-ALL = "  - {name: all, action: allow}"
 CALLER = "sip:+1-617-555-0123@192.0.2.10"
 
 

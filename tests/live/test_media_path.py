@@ -26,8 +26,8 @@ from tests.live.firewall_process import FirewallProcess, policy_text, records, w
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
 from tests.live.peer import passed, tcp_client, tcp_server, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
-from tests.media import ALL, rtp
-from tests.scene import policy
+from tests.media import rtp
+from tests.scene import ALL, policy
 
 pytestmark = pytest.mark.netns
 

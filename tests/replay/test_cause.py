@@ -6,9 +6,8 @@ from firewall.engine.events import DeadlineReached, ForwardFailed
 from firewall.net.datagram import Datagram
 from tests.messages import CARRIER, PSAP, request, response
 from tests.replay.told import story_of
-from tests.scene import Scene, policy
+from tests.scene import ALL, Scene, policy
 
-ALL = "  - {name: all, action: allow}"
 BRANCH = "z9hG4bK-i"
 
 

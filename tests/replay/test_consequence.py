@@ -4,9 +4,7 @@ import pytest
 
 from tests.messages import request, response
 from tests.replay.told import story_of
-from tests.scene import Scene, policy
-
-ALL = "  - {name: all, action: allow}"
+from tests.scene import ALL, Scene, policy
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from firewall.engine.events import DeadlineReached
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.replay.story import LogLines, Story, call_records, tell
-from tests.media import ALL, CALLED, CALLER, MediaScene
+from tests.media import CALLED, CALLER, MediaScene
 from tests.messages import request
-from tests.scene import Told, policy
+from tests.scene import ALL, Told, policy
 
 CALL_ID = "call-1@192.0.2.10"
 

@@ -9,9 +9,7 @@ from firewall.net.datagram import Datagram
 from firewall.replay.story import call_records, tell
 from tests.messages import CARRIER, PSAP, request, response
 from tests.replay.told import CALL_ID, log_of, story_of
-from tests.scene import Scene, policy
-
-ALL = "  - {name: all, action: allow}"
+from tests.scene import ALL, Scene, policy
 
 
 def test_a_completed_call_has_its_ladder_and_no_cause() -> None:

@@ -1,0 +1,108 @@
+"""Media from behind a NAT: the way back is latched to where packets come from."""
+
+import pytest
+
+from firewall.engine.call_pinholes import MAX_LATCHED
+from firewall.engine.events import (
+    DeadlineReached,
+)
+from tests.media import (
+    CALLED,
+    CALLER,
+    FROM_CALLED,
+    FROM_CALLER,
+    ORDINARY,
+    MediaScene,
+    answer,
+    flows,
+    invite,
+    reasons,
+    sdp,
+)
+from tests.messages import request
+from tests.scene import ALL, policy
+
+
+def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
+    """RFC 3264 §5.1 does not hold behind NAT: the address in the description is not the one that packets have."""
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(CALLED) == FROM_CALLER
+    mapped = (CALLER[0], 61234)
+    assert scene.to(mapped) == []
+    scene.packet(mapped, CALLED, at_s=2)
+    assert scene.to(mapped) == FROM_CALLED
+    again = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0, a=sendonly"), to_tag="psap", cseq=2, uri=ORDINARY)
+    scene.carrier(again, at_s=3)
+    scene.psap(answer(again), at_s=3.1)
+    scene.tell(DeadlineReached(), at_s=5)
+    assert scene.to(mapped) == FROM_CALLED, "a hold does not forget where the caller is"
+    scene.carrier(request("BYE", ORDINARY, to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
+    """As after each silence (on hold, on mute) in which the NAT forgot the last one, however many they are."""
+    scene = MediaScene(policy(ALL, **rules))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    ports = [(CALLER[0], 61000 + number) for number in range(4 * MAX_LATCHED)]
+    for number, port in enumerate(ports):
+        scene.packet(ports[0], CALLED, at_s=2 + 60 * number)
+        scene.packet(port, CALLED, at_s=3 + 60 * number)
+        assert scene.to(port) == FROM_CALLED
+    heard = [port for port in ports if scene.to(port)]
+    assert heard == [ports[0], *ports[1 - MAX_LATCHED :]], "the longest left make room"
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=3900)
+    scene.packet((CALLER[0], 60999), CALLED, at_s=3900.1)
+    scene.tell(DeadlineReached(), at_s=3901)
+    assert scene.open == {}, "what still comes after the BYE opens nothing"
+
+
+def test_who_sends_from_ever_other_ports_fills_no_table_and_takes_the_way_of_nobody() -> None:
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    ports = [(CALLER[0], 61000 + number) for number in range(10 * MAX_LATCHED)]
+    for number, port in enumerate(ports):
+        scene.packet(port, CALLED, at_s=2 + number / 50)
+    assert [port for port in ports if scene.to(port)] == ports[:MAX_LATCHED]
+
+
+def test_who_sends_from_ever_other_ports_fills_no_log_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firewall.engine.call_pinholes.MAX_PINHOLES", 4)
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    told = [scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 50) for number in range(160)]
+    refused = [record for each in told for record in flows(each) if record.decision.reason == "media_table_full"]
+    assert len(refused) == MAX_LATCHED
+
+
+def test_two_callers_behind_one_nat_are_heard_and_hear_where_the_called_side_has_one_port() -> None:
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    for number in (1, 2):
+        first = invite(sdp(f"10.0.0.{number}", "audio 49170 RTP/AVP 0"), call_id=f"c{number}", uri=ORDINARY)
+        scene.carrier(first)
+        scene.psap(answer(first), at_s=1)
+    for number in (1, 2, 1, 2):
+        scene.packet((CALLER[0], 61000 + number), CALLED, at_s=2 + number / 10)
+    assert [scene.to((CALLER[0], 61000 + number)) for number in (1, 2)] == [FROM_CALLED] * 2
+
+
+def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_stranger_in() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    outside = (CALLER[0], 61000)
+    assert scene.packet(CALLED, outside, at_s=2).outputs[0].record.decision.verdict == "drop"  # type: ignore[union-attr]
+    scene.packet(outside, CALLED, at_s=2.1)
+    assert (scene.to(CALLED), scene.to(outside)) == ([("10.0.0.5", "allow"), (CALLER[0], "allow")], FROM_CALLED)
+    assert reasons(scene.packet(("192.0.2.66", 61000), CALLED, at_s=2.2)) == [("refused", "media_wrong_source")]
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+def test_an_ordinary_caller_behind_nat_is_the_policys_choice() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
+    assert scene.to(CALLED) == [("10.0.0.5", "allow")]

@@ -1,0 +1,97 @@
+"""Emergency calls that nobody answers: when they have failed, and what a late answer changes."""
+
+from firewall.engine.events import DeadlineReached
+from tests.messages import request, response
+from tests.scene import ALL, SECOND, START, Scene, Told, policy
+
+
+def test_a_call_that_nobody_answers_fails_downstream_after_its_timer() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request())
+    told = scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=40)
+    (call,) = told.calls
+    assert (call.outcome, call.attribution, call.timestamp) == (
+        "failed_downstream", "downstream", "2026-03-01T10:15:34.000000+0000",
+    )  # fmt: skip
+    (alarm,) = told.alarms
+    assert alarm.alarm.code == "emergency_failed_downstream"
+    assert "left without an answer" in alarm.alarm.message
+
+
+def test_a_ringing_call_is_given_longer_than_timer_c() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=1)
+    scene.carrier(request("OPTIONS", "sip:h", call_id="later"), at_s=190)
+    assert [c.outcome for c in scene.psap(response(invite, 200), at_s=195).calls] == []
+    assert [c.outcome for c in scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=196).calls] == ["completed"]
+
+
+def outcomes(told: Told) -> list[str]:
+    return [call.outcome for call in told.calls]
+
+
+def test_retransmissions_do_not_put_off_the_alarm_and_the_deadline_leads_there() -> None:
+    """RFC 3261 §17.1.1.2: timer B runs from the first INVITE, the last retransmission comes at 31.5 s."""
+    scene = Scene(policy(ALL))
+    for at_s in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
+        assert scene.carrier(request(), at_s=at_s).calls == []
+    assert scene.engine.next_deadline() == START + 32 * SECOND
+    told = scene.tell(DeadlineReached(), at_s=32)
+    assert outcomes(told) == ["failed_downstream"]
+    assert [alarm.timestamp for alarm in told.alarms] == ["2026-03-01T10:15:34.000000+0000"]
+    assert scene.carrier(request(), at_s=33).calls == [], "it is told once"
+    assert scene.tell(DeadlineReached(), at_s=300).calls == []
+
+
+def test_an_answer_after_the_alarm_passes_and_changes_the_outcome() -> None:
+    scene = Scene(policy("  - {name: in, when: 'zone.src == \"carrier\"', action: allow}"))
+    invite = request()
+    scene.carrier(invite)
+    assert outcomes(scene.tell(DeadlineReached(), at_s=32)) == ["failed_downstream"]
+    late = scene.psap(response(invite, 200), at_s=40)
+    assert (late.verdict, late.reason) == ("allow", "response")
+    assert [(call.outcome, call.answered_s) for call in late.calls] == [("in_progress", 40.0)]
+    assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50)) == ["completed"]
+
+
+def test_a_refusal_after_the_alarm_is_told_with_its_status() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.tell(DeadlineReached(), at_s=32)
+    (call,) = scene.psap(response(invite, 503), at_s=40).calls
+    assert (call.outcome, call.final_status) == ("failed_downstream", 503)
+
+
+def test_a_call_that_was_answered_in_time_is_not_overdue() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=31)
+    assert scene.tell(DeadlineReached(), at_s=33).outputs == []
+
+
+def test_a_call_that_rings_for_ever_is_told_after_timer_c_and_may_still_be_answered() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=1)
+    assert scene.tell(DeadlineReached(), at_s=200).calls == []
+    assert outcomes(scene.tell(DeadlineReached(), at_s=201)) == ["failed_downstream"]
+
+
+def test_a_second_try_with_another_branch_waits_anew() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request())
+    scene.tell(DeadlineReached(), at_s=32)
+    scene.carrier(request(cseq=2), at_s=33)
+    assert scene.tell(DeadlineReached(), at_s=64).calls == []
+    assert outcomes(scene.tell(DeadlineReached(), at_s=65)) == ["failed_downstream"]
+
+
+def test_a_blocked_call_is_never_overdue() -> None:
+    scene = Scene(policy("  - {name: wrong, action: drop}"))
+    assert outcomes(scene.carrier(request())) == ["blocked"]
+    assert scene.tell(DeadlineReached(), at_s=100).calls == []

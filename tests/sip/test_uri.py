@@ -52,6 +52,8 @@ def test_what_is_neither_sip_nor_tel_is_opaque(text: str, scheme: str, opaque: s
         ("h:x", ("h", None)),
         ("h:70000", ("h", None)),
         ("[::1]:5", ("[::1]", 5)),
+        ("[::1] : 5", ("[::1]", 5)),
+        ("h : 5", ("h", 5)),
     ],
 )
 def test_host_and_port(text: str, expected: tuple[str, int | None]) -> None:

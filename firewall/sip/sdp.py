@@ -191,7 +191,7 @@ class SessionDescription:
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Every line as (type, value), blanks included."""
         if self._lines is None:
-            written = [line for line in _text(self._body).split("\n") if len(line) > 2 and line[1] == "="]
+            written = [line for line in _text(self._body).split("\n") if line[1:2] == "="]
             self._lines = tuple([(line[0], line[2:]) for line in written])
         return self._lines
 

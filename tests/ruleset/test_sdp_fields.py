@@ -26,6 +26,7 @@ def values(name: str, body: str, content_type: str = "application/sdp") -> tuple
         ("sdp.media.format", HEAD + "m=audio 9 UDP/TLS/RTP/SAVPF 0 111\n", ("ITU-T G.711 PCMU", "DynamicRTP-Type-111")),
         ("sdp.media.format", HEAD + "m=audio 9 RTP/XYZ 0\nm=audio 9 TCP/RTP/AVP 3\n", ("0", "3")),
         ("sdp.session_name", HEAD.replace("s=-", "s= "), (" ",)),
+        ("sdp.session_name", HEAD.replace("s=-", "s="), ("",)),
         ("sdp.session_attr", HEAD + "a= tool: x \n", (" tool: x ",)),
         ("sdp.session_info", HEAD + "i=of the session\nm=audio 9 RTP/AVP 0\ni=of the medium\n", ("of the session",)),
         ("sdp.media.format", HEAD + "m=message 9 TCP/MSRP *\n", ("*",)),

@@ -43,11 +43,15 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.from.tag`, `sip.to.tag` | nothing for `;TAG=` | parameter name in any case |
 | `sip.pai.*`, `sip.ppi.*` | the first address of a line | every address of a line |
 | `sip.Route.*`, `sip.Path.*` … | no value behind one with parameters of its own | every value of a line |
+| `*.addr`, `*.uri` without brackets | nothing unless it begins with `sip` (`To: urn:service:sos`) | the URI |
+| `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x` | parameter name in any case, blanks around it |
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
 | `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
+| `*.port` of a URI | whatever stands there, as it is written (`05060`) | the number (`5060`) |
 | numbers (`sip.Expires` …) | 0 for text; 0 for `18000;duration=3600` | absent for text; the digits it begins with |
 | `sip.CSeq.seq`, `sip.CSeq.method` | of every line | of the first, which tells the transaction |
 | text of a folded or padded header | with its line breaks and blanks | unfolded, without blanks around it |
+| all behind what Wireshark gives up at (`[Malformed Packet]`, a line of SDP without `=`) | nothing | read as usual |
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |
 | `sdp`, `sdp.*` | nothing of a body without a Content-Type | a body without one that begins with `v=0` is SDP |
 | `tcp.*` | every segment | messages that came over TCP |

@@ -10,7 +10,7 @@ from typing import Final
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
-from firewall.sip.headers import canonical_name, split_outside, split_values
+from firewall.sip.headers import canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
@@ -249,15 +249,18 @@ def _all_display_infos(message: Message) -> Values:
 
 
 def _via_param(name: str) -> Reader:
-    """The values of a parameter, the name itself where it stands alone; nothing may stand behind the ``=``."""
+    """The values of a parameter, the name itself where it stands alone; nothing may stand behind the ``=``.
 
-    def values(hop: Via) -> Values:
-        if name not in hop.params:
-            return ()
-        value = hop.params[name]
-        return (name if value is None else value,)
+    Every one of its name is read, though one may stand once (RFC 3261 §7.3.1): elements differ in which they take.
+    """
 
-    return _of_vias(values)
+    def of_hop(hop: str) -> list[str]:
+        if parse_via(hop) is None:
+            return []
+        params = [parse_params(param) for param in split_outside(hop, ";")[1:]]
+        return [name if (value := param[name]) is None else value for param in params if name in param]
+
+    return _of_lines("via", lambda line: tuple([value for hop in split_values(line) for value in of_hop(hop)]))
 
 
 def _via_fields() -> list[FieldSpec]:
@@ -275,13 +278,10 @@ def _via_fields() -> list[FieldSpec]:
     return fields
 
 
-def _auth_value(header_value: str, name: str) -> str | None:
+def _auth_values(header_value: str, name: str) -> list[str]:
     _, _, params = header_value.strip().partition(" ")
-    for part in split_values(params):
-        key, equals, value = part.partition("=")
-        if equals and key.strip().lower() == name:
-            return value.strip()
-    return None
+    pairs = [part.partition("=") for part in split_values(params)]
+    return [value.strip() for key, equals, value in pairs if equals and key.strip().lower() == name]
 
 
 def _auth_fields() -> list[FieldSpec]:
@@ -290,8 +290,7 @@ def _auth_fields() -> list[FieldSpec]:
 
     def param_reader(name: str) -> Reader:
         def values(message: Message) -> Values:
-            found = (_auth_value(line, name) for line in lines(message))
-            return tuple(value for value in found if value is not None)
+            return tuple([value for line in lines(message) for value in _auth_values(line, name)])
 
         return _of_message(values)
 

@@ -58,6 +58,7 @@ m=audio 9 RTP/AVP/UDP 3
 m=video 9 TCP/RTP/AVP 31
 """
 BLANKS = "v=0\no=- 1 2 IN IP4 192.0.2.7\ns= \ni= a \nt=0 0 \na= tool: x \nm=audio 40000 RTP/AVP 0 \na=sendrecv \n"
+NOTHING_SAID = "v=0\no=- 1 2 IN IP4 192.0.2.7\ns=\ni=\nt=0 0\na=\nm=audio 40000 RTP/AVP 0\na=\nb=\n"
 ODD_DESCRIPTION = "v=0\nm=audio\nm=\nc=IN\nc=IN IP4 1.2.3.4/127/2\no=x\nm=audio x RTP/AVP 0\na\na=\n=\n"
 ODD_PORTS = "v=0\no=- 1 1 IN IP4 192.0.2.7\ns=-\nc=IN IP4 192.0.2.7\nt=0 0\n" + "".join(
     f"m=audio {port} RTP/AVP 0\n"
@@ -149,6 +150,11 @@ STRANGE: dict[str, bytes] = {
         body="hellomore",
     ),
     "descriptions": sip(INVITE, "Content-Type: application/SDP;x=y", body=DESCRIPTIONS),
+    "description without a name": sip(INVITE, "Content-Type: application/sdp", body=NOTHING_SAID),
+    "parameters twice": sip(
+        *(INVITE, 'Authorization: Digest username="a", realm="r", username="b"'),
+        via="Via: SIP/2.0/UDP 192.0.2.7;received=192.0.2.8;branch=z9hG4bKx;received=192.0.2.9",
+    ),
     "odd description": sip(INVITE, "Content-Type: application/sdp", body=ODD_DESCRIPTION),
     "description of a browser": sip(INVITE, "Content-Type: application/sdp", body=BROWSER),
     "description with blanks": sip(INVITE, "Content-Type: application/sdp", body=BLANKS),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from firewall.ruleset.emergency import dialled_digits
 from firewall.sip.headers import split_values
@@ -28,6 +29,7 @@ class Caller:
     ip: str
 
 
+@lru_cache(maxsize=1)  # the log and the memory of callers ask about the same request, one after the other
 def caller_identities(request: Request) -> tuple[str, ...]:
     """Return by what identities a caller can be called back, at most ``MAX_IDENTITIES``."""
     identities: dict[str, None] = {}

@@ -98,14 +98,17 @@ class Observer:
         return call
 
     def remember_caller(self, call: Call | None, facts: Facts, now_ns: int) -> None:
-        """Remember who made an emergency call, with each message of it anew, so that a callback is known as one."""
+        """Remember who made an emergency call, with each message of it anew, so that a callback is known as one.
+
+        Another one's call with the same Call-ID, forged perhaps, takes not its caller's place for the messages to come.
+        """
         mark, message = facts.emergency, facts.message
         if mark is None or mark.emergency_class == "callback" or message is None:
             return
         caller = call.caller if call is not None else None
         if isinstance(message, Request) and begins_call(message):
             caller = Caller(caller_identities(message), facts.datagram.src_ip)
-            if call is not None:
+            if call is not None and (call.caller is None or message.from_tag in call.tags):
                 call.caller = caller
         if caller is not None:
             self.related.expect_callback(caller, message.call_id or "", now_ns)
@@ -125,6 +128,8 @@ class Observer:
     def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
         """Know again the calls of an earlier run that are still in progress, and who may be called back."""
         for each in recovered:
+            for other, at_ns in each.others.items():
+                self.related.expect_callback(other, each.call_id, at_ns)
             if each.caller is not None:
                 self.related.expect_callback(each.caller, each.call_id, each.last_ns)
             if each.emergency is not None:

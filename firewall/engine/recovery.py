@@ -88,7 +88,8 @@ class _Line(msgspec.Struct):
 
 @dataclass(slots=True)
 class RecoveredCall:
-    """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``ways`` are
+    """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``others`` for
+    who called with the same Call-ID, and when, ``ways`` are
     the pinholes that it had open, ``invites`` its INVITE transactions (a CANCEL names one), ``refers`` whom it was to
     be transferred to and when, ``attempt`` is there for an emergency call that began in the log."""
 
@@ -101,6 +102,7 @@ class RecoveredCall:
     invites: dict[TransactionId, Transaction] = field(default_factory=dict)
     refers: list[tuple[str, int]] = field(default_factory=list)
     caller: Caller | None = None
+    others: dict[Caller, int] = field(default_factory=dict)
     attempt: Attempt | None = None
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
@@ -125,7 +127,11 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))
             call.last_ns = at_ns
             if _callers(line):
-                call.caller = Caller(_callers(line), line.src_ip)
+                caller = Caller(_callers(line), line.src_ip)
+                if call.caller is None or line.dialog.from_tag in call.tags:
+                    call.caller = caller
+                elif caller != call.caller:
+                    call.others[caller] = at_ns
             if _passed(line):
                 _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:

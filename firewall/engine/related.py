@@ -8,11 +8,13 @@ Target-Dialog (RFC 3891, 3911, 4538).
 from collections import OrderedDict
 
 import msgspec
+from msgspec.structs import replace
 
 from firewall.engine.attempt import begins_call
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, identity_of
 from firewall.net.datagram import Datagram
+from firewall.net.remembered import remembered
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.sip.headers import parse_params
@@ -52,10 +54,9 @@ class RelatedCalls:
 
     def expect_callback(self, caller: Caller, call_id: str, now_ns: int) -> None:
         """Expect the PSAP to call back who made an emergency call; never from the caller's own address."""
-        phrase = f"request_uri names the caller of emergency call {wire_text(call_id)} (RFC 7090)"
-        mark = EmergencyMark("callback", SOS, (phrase,))
+        expected = _Expected(now_ns + CALLBACK_WINDOW_NS, caller.ip, _callback_mark(call_id))
         for identity in caller.identities:
-            self._expect(identity, _Expected(now_ns + CALLBACK_WINDOW_NS, caller.ip, mark), now_ns)
+            self._expect(identity, expected, now_ns)
 
     def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
@@ -80,11 +81,20 @@ class RelatedCalls:
         return expected.mark
 
     def _expect(self, identity: str, expected: _Expected, now_ns: int) -> None:
-        self._expected.pop(identity, None)
+        known = self._expected.pop(identity, None)
+        if known is not None and known.not_from_ip != expected.not_from_ip and known.until_ns > now_ns:
+            # A PSAP that passes an emergency call on keeps its From, and is who calls back.
+            expected = replace(expected, not_from_ip=None)
         if len(self._expected) >= MAX_EXPECTED:
             _, forgotten = self._expected.popitem(last=False)
             self.has_forgotten |= forgotten.until_ns > now_ns
         self._expected[identity] = expected
+
+
+@remembered(4096)  # each message of a call asks for the same one
+def _callback_mark(call_id: str) -> EmergencyMark:
+    phrase = f"request_uri names the caller of emergency call {wire_text(call_id)} (RFC 7090)"
+    return EmergencyMark("callback", SOS, (phrase,))
 
 
 def _named_call(request: Request, calls: CallTable) -> EmergencyMark | None:

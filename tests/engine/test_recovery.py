@@ -57,6 +57,22 @@ def test_a_callback_is_known_after_a_restart_for_the_rest_of_its_time() -> None:
     assert restarted(log, at_s=2000).psap(callback, at_s=2001).decision.emergency is None
 
 
+def test_who_called_with_the_call_id_of_another_takes_not_its_place_in_the_log_either() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    first = request(uri="urn:service:sos")
+    second = request(uri="urn:service:sos", from_uri="sip:5085550177@192.0.2.10", from_tag="other")
+    log = log_of(scene.carrier(first), scene.carrier(second, at_s=1), scene.psap(response(first), at_s=2))
+    log += log_of(scene.carrier(request("INFO", to_tag="psap", cseq=2), at_s=1500))
+    back = {
+        number: request("INVITE", f"tel:{number}", call_id="back", from_tag="p") for number in (6175550123, 5085550177)
+    }
+    for at_s, expected in ((1600, [True, True]), (2000, [True, False])):
+        found = [
+            restarted(log, at_s=at_s).psap(each, at_s=at_s).decision.emergency is not None for each in back.values()
+        ]
+        assert found == expected
+
+
 def test_who_hides_its_number_is_called_back_after_a_restart_too_and_so_is_who_was_blocked() -> None:
     number = ("P-Asserted-Identity: <tel:+16175550123>",)
     invite = request(uri="urn:service:sos", from_uri="sip:anonymous@anonymous.invalid", headers=number)

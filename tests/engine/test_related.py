@@ -61,6 +61,24 @@ def test_a_blocked_emergency_call_is_called_back_all_the_same() -> None:
     assert scene.psap(callback(CALLER), at_s=60).decision.emergency is not None
 
 
+def test_a_call_with_the_same_call_id_takes_not_its_callers_place() -> None:
+    scene = after_an_emergency_call()
+    scene.psap(response(request("INVITE", "urn:service:sos", from_uri=CALLER)), at_s=1)
+    forged = request("INVITE", "urn:service:sos", from_uri="sip:5085550177@203.0.113.9", from_tag="forged")
+    scene.carrier(forged, at_s=2, src=("203.0.113.9", 5060))
+    scene.carrier(request("INFO", "sip:psap", to_tag="psap", cseq=2), at_s=40 * 60)
+    assert scene.psap(callback("tel:5085550177", "x"), at_s=41 * 60).decision.emergency is None
+    assert scene.psap(callback(CALLER), at_s=69 * 60).decision.emergency is not None
+
+
+def test_who_passes_an_emergency_call_on_may_call_its_caller_back() -> None:
+    scene = after_an_emergency_call()
+    scene.psap(request("INVITE", "urn:service:sos", from_uri=CALLER, call_id="passed-on", from_tag="b2b"), at_s=5)
+    told = scene.psap(callback(CALLER), at_s=60)
+    assert told.decision.emergency is not None
+    assert told.decision.emergency.emergency_class == "callback"
+
+
 def in_an_emergency_call() -> Scene:
     scene = Scene(policy(ALL))
     invite = request("INVITE", "urn:service:sos")

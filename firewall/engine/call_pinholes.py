@@ -88,8 +88,8 @@ class CallPinholes:
             wanted = {**media.held, **wanted}
         elif media.negotiation.sessions:
             media.is_recovered = False
-        if [way for way in wanted.values() if way.latches]:
-            wanted |= {key: way for key, way in media.held.items() if way.is_latched}
+        if latching := [way for way in wanted.values() if way.latches]:
+            wanted |= {key: _expected_as(way, latching) for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
         leaving = [
             (key, way.is_early)
@@ -136,6 +136,8 @@ class CallPinholes:
         way = hole.owners.get(call.call_id) if call is not None else None
         if call is None or call.media is None or way is None:
             return []
+        if self._policy.media.nat != "latch" and ends.src_ip != way.src.ip:
+            return []  # the guard knows nothing but where the signalling comes from
         key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
         if key in call.media.held or len([way for way in call.media.refused.values() if way.is_latched]) >= MAX_LATCHED:
             return []
@@ -148,6 +150,7 @@ class CallPinholes:
                 return []
             outputs += self.release(call, call.media, [(left, True)], "renegotiated", now_ns, wall_ns)
         back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
+        back = _expected_as(back, [way])
         return outputs + self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
 
     def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:
@@ -323,6 +326,13 @@ class CallPinholes:
         if not self._is_logged and hole.emergency is None and not hole.packets:
             return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
+
+
+def _expected_as(latched: Way, latching: list[Way]) -> Way:
+    """Return a latched way, expected as what its call has negotiated by now says of it."""
+    one = latched.index, latched.protocol, latched.dst, latched.src
+    alike = [way for way in latching if (way.index, way.protocol, way.src, way.dst) == one]
+    return replace(latched, is_expected=any(way.is_back_expected for way in alike))
 
 
 def _may_be_silent(hole: Hole) -> bool:

@@ -73,7 +73,7 @@ class Planner:
         for dialog, session in sorted(latest_first, key=lambda each: each[0] in negotiation.ringing):
             is_ringing = dialog in negotiation.ringing
             for way in self._session_ways(session):
-                yield replace(way, is_expected=False) if is_ringing and way.is_expected else way
+                yield _unexpected(way) if is_ringing else way
         if self._media.early == "offer":
             for offer in negotiation.offers.values():
                 if not offer.is_final:
@@ -88,7 +88,7 @@ class Planner:
                 ways = self._with_latches(to_offerer, to_answerer)
                 # Who puts a call on hold may send music, or nothing at all (RFC 3264 §8.4).
                 is_held = session.is_renewed and not (medium.flows_to_offerer and medium.flows_to_answerer)
-                yield from (replace(way, is_expected=False) for way in ways) if is_held else ways
+                yield from map(_unexpected, ways) if is_held else ways
 
     def _medium_ways(
         self,
@@ -179,13 +179,13 @@ class Planner:
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
         """Both sides' ways; who named an address that is not its own brings the true one with its packets."""
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
-            hidden = {way.protocol for way in back if way.refusal == "media_third_party" and not way.is_spare}
+            hidden = [way for way in back if way.refusal == "media_third_party" and not way.is_spare]
             for way in ways:
                 if self._media.nat == "latch":
                     if way.refusal != "media_third_party":
-                        yield replace(way, latches=way.protocol in hidden)
-                elif self._is_guarding and way.key.src_ip == way.src.ip:
-                    yield replace(way, latches=way.protocol in hidden)
+                        yield _with_latch(way, hidden)
+                elif self._is_guarding and way.key.src_ip in (None, way.src.ip):
+                    yield _with_latch(way, hidden)
                 else:
                     yield way
 
@@ -202,6 +202,16 @@ class Planner:
     def _find_inside(self, number: int, zone_name: str | None) -> bool:
         zone = self._zones.get(zone_name or "")
         return zone is not None and zone_fit(zone, number) == "inside"
+
+
+def _unexpected(way: Way) -> Way:
+    return replace(way, is_expected=False, is_back_expected=False) if way.is_expected or way.is_back_expected else way
+
+
+def _with_latch(way: Way, hidden: list[Way]) -> Way:
+    """Return a way that latches if one of the ways back is to an address that is not its receiver's own."""
+    alike = [each for each in hidden if each.protocol == way.protocol]
+    return replace(way, latches=bool(alike), is_back_expected=any(each.is_expected for each in alike))
 
 
 def _direction(way: Way) -> tuple[object, ...]:

@@ -27,7 +27,8 @@ class Way(Struct, frozen=True, gc=False):
     ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
     must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
     way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
-    ``is_latched``. ``is_spare``: it is an ICE candidate that may not be opened, and there are other addresses that may.
+    ``is_latched``, and ``is_back_expected`` says whether RTP must come by it. ``is_spare``: it is an ICE candidate that
+    may not be opened, and there are other addresses that may.
     """
 
     key: PinholeKey
@@ -42,5 +43,6 @@ class Way(Struct, frozen=True, gc=False):
     is_expected: bool = False
     refusal: Refusal | None = None
     latches: bool = False
+    is_back_expected: bool = False
     is_latched: bool = False
     is_spare: bool = False

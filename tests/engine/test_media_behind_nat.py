@@ -7,6 +7,7 @@ from firewall.engine.events import (
     DeadlineReached,
 )
 from tests.media import (
+    ANSWER,
     CALLED,
     CALLER,
     FROM_CALLED,
@@ -106,3 +107,32 @@ def test_an_ordinary_caller_behind_nat_is_the_policys_choice() -> None:
     scene = MediaScene(policy(ALL, guard="enforce"))
     scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)
     assert scene.to(CALLED) == [("10.0.0.5", "allow")]
+
+
+@pytest.mark.parametrize("source", ["zone", "address", "port"])
+def test_the_guard_lets_an_emergency_caller_behind_nat_hear_whatever_sources_must_be(source: str) -> None:
+    scene = MediaScene(policy(ALL, guard="enforce", more=f"media: {{source: {source}}}"))
+    scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    scene.packet(("192.0.2.66", 61000), CALLED, at_s=2)
+    scene.packet((CALLER[0], 61000), CALLED, at_s=2.1)
+    assert (scene.to(("192.0.2.66", 61000)), len(scene.to((CALLER[0], 61000)))) == ([], 1)
+
+
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+@pytest.mark.parametrize(("resumed", "lost"), [("sendrecv", True), ("inactive", False)])
+def test_a_caller_behind_nat_is_on_hold_like_any_other_and_missed_when_it_is_not(
+    rules: dict[str, str], resumed: str, *, lost: bool
+) -> None:
+    scene, mapped = MediaScene(policy(ALL, **rules)), (CALLER[0], 61000)
+    offer = sdp("10.0.0.5", "audio 49170 RTP/AVP 0")
+    scene.call(offer=offer)
+    scene.talk(1.5, 3, mapped)
+    scene.talk(3, 5, CALLED, mapped)
+    for cseq, direction in ((2, "inactive"), (3, resumed)):
+        again = invite(offer + f"a={direction}\r\n", to_tag="psap", cseq=cseq)
+        scene.carrier(again, at_s=10 * cseq)
+        scene.psap(answer(again, ANSWER + f"a={direction}\r\n"), at_s=10 * cseq + 0.1)
+        if cseq == 3 and lost:
+            scene.talk(30.5, 33, mapped)
+        alarms = scene.tell(DeadlineReached(), at_s=10 * cseq + 4.1).alarms
+        assert len(alarms) == (cseq == 3 and lost)

@@ -278,6 +278,7 @@ class _Daemon:
     async def _watch_losses(self) -> None:
         while True:
             await asyncio.sleep(_LOSSES_EVERY_S)
+            self._turns.readable()  # who sends most is among those that wait now
             self._tell_losses()
 
     def _tell_losses(self) -> None:

@@ -179,9 +179,9 @@ class Syncer:
 def last_record_at(path: Path) -> datetime | None:
     """Return the timestamp of the last whole record of a decision log; None when there is none to be read."""
     try:
+        if not path.is_file():
+            return None  # to open a pipe would be to wait for who writes into it
         with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             tail = file.read(_TAIL_BYTES)

@@ -41,7 +41,7 @@ class Turns:
         self._timer_at_ns: int | None = None
 
     def readable(self) -> None:
-        """Something waits on a socket."""
+        """Something waits on a socket, or may."""
         if self._turn is None:
             self._take_turn()
 

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import request, udp_socket
-from tests.live.sipp import CARRIER, PSAP
+from tests.live.sipp import CARRIER, CARRIER_V6, PSAP
 
 pytestmark = pytest.mark.netns
 
@@ -66,6 +67,21 @@ def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch
     assert received < 100
     assert small.dropped() == 100 - received
     small.close()
+
+
+@pytest.mark.parametrize(("version", "caller", "own"), [(4, CARRIER, "192.0.2.1"), (6, CARRIER_V6, "2001:db8:1::1")])
+def test_a_datagram_of_a_wrong_checksum_is_not_one_that_came_too_fast(
+    testbed: Namespaces, version: int, caller: str, own: str
+) -> None:
+    listener = in_namespace(testbed.fw, lambda: Listener(version, 15060))
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with in_namespace(testbed.carrier, lambda: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)) as sender:
+        sender.bind((caller, 0))
+        for _ in range(3):
+            sender.sendto(struct.pack("!HHHH", 5060, 15060, 12, 0x1234) + b"\r\n\r\n", (own, 0))
+    assert listener.receive() == []
+    assert in_namespace(testbed.fw, listener.dropped) == 0
+    listener.close()
 
 
 def test_datagrams_that_are_lost_because_they_come_too_fast_are_an_alarm_that_names_the_sender(

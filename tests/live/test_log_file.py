@@ -150,6 +150,15 @@ def test_the_last_record_tells_when_an_earlier_run_was_here(
     assert last_record_at(tmp_path) is None
 
 
+def test_a_pipe_is_not_waited_for_to_learn_of_an_earlier_run(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    told: list[datetime | None] = []
+    asking = threading.Thread(target=lambda: told.append(last_record_at(tmp_path / "pipe")), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert told == [None]
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():

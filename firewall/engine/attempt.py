@@ -4,7 +4,7 @@ An attempt begins with an INVITE or MESSAGE of an emergency call outside a dialo
 with credentials (RFC 3261 §22.2) belongs to it. Outcomes and problems are NENA's words where one fits.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
@@ -33,8 +33,7 @@ def begins_call(message: Message | None) -> bool:
     return isinstance(message, Request) and message.to_tag is None and message.method in ATTEMPT_METHODS
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False, gc=False):
     """One emergency call attempt as far as it has come. Instants are engine time in nanoseconds, None until known."""
 
     first: Datagram

@@ -14,7 +14,7 @@ RefusedFlow = tuple[str, str, Endpoint]
 """Reason, source address, destination."""
 
 
-class CallMedia(Struct, eq=False):
+class CallMedia(Struct, eq=False, gc=False):
     """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_flows`` what came all the same.
 
     ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.
@@ -32,9 +32,9 @@ class CallMedia(Struct, eq=False):
     checked: tuple[int, ...] = ()
     check_at_ns: int | None = None
     heard_before: dict[PinholeKey, int] = field(default_factory=dict)
-    expected: frozenset[PinholeKey] = frozenset()
-    renewed: frozenset[PinholeKey] = frozenset()
-    quiet_before: frozenset[PinholeKey] = frozenset()
+    expected: tuple[PinholeKey, ...] = ()
+    renewed: tuple[PinholeKey, ...] = ()
+    quiet_before: tuple[PinholeKey, ...] = ()
     doubted_ns: int | None = None
 
     def note_refused(self, reason: str, flow: MediaFlow) -> None:

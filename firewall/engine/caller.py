@@ -1,8 +1,9 @@
 """Who made an emergency call, by what the network may call back (RFC 7090): a number, a user, or an address."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from firewall.ruleset.emergency import dialled_digits
 from firewall.sip.headers import split_values
@@ -21,8 +22,7 @@ _SIP_PORT = 5060
 _NAMING_HEADERS = ("p-asserted-identity", "p-preferred-identity", "remote-party-id", "contact")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """The identities of a caller, and the address its call came from."""
 
     identities: tuple[str, ...]

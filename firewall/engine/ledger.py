@@ -38,7 +38,7 @@ class Ledger:
         if call.attempt is None or call.attempt.is_followed_by(request):
             call.attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
-                call.tags.add(request.from_tag)
+                call.admit((request.from_tag,))
         if request.method == call.attempt.method:
             call.attempt.expect_answer(own_transaction_id(request), now_ns)
 

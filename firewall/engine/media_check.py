@@ -66,9 +66,9 @@ class TwoWayChecks:
         sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
         if not sessions or sessions == media.checked:
             return
-        before, media.expected = media.expected, frozenset(key for key, way in media.held.items() if way.is_expected)
+        before, media.expected = media.expected, tuple(key for key, way in media.held.items() if way.is_expected)
         is_asked = media.check_at_ns is not None and media.doubted_ns is None
-        media.renewed = frozenset() if is_asked else before & media.expected
+        media.renewed = () if is_asked else tuple(key for key in media.expected if key in before)
         media.checked, media.doubted_ns = sessions, None
         self._begin(call, media, now_ns)
         for key, way in media.held.items():
@@ -100,7 +100,7 @@ class TwoWayChecks:
         holes = {key: hole for key in media.held if (hole := self._table.holes.get(key)) is not None}
         media.heard_before = {key: hole.packets for key, hole in holes.items()}
         renewed = [(key, holes[key]) for key in media.renewed if key in holes]
-        media.quiet_before = frozenset(
+        media.quiet_before = tuple(
             key for key, hole in renewed if hole.packets and hole.quiet_since_ns() < now_ns - _QUIET_NS
         )
 

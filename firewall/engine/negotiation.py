@@ -58,7 +58,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     before: "Session | None" = None
 
 
-class Negotiation(msgspec.Struct, eq=False):
+class Negotiation(msgspec.Struct, eq=False, gc=False):
     """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the dialogs of the
     sessions that nobody answered while another fork was."""
 

@@ -28,7 +28,7 @@ _MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may ma
 _MAX_SAMPLED_FLOWS_OF_A_CALL = 2
 
 
-class Hole(msgspec.Struct, eq=False):
+class Hole(msgspec.Struct, eq=False, gc=False):
     """One open pinhole with the calls that hold it, the latest last; ``closes_at_ns`` once no call does.
 
     ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
@@ -124,9 +124,12 @@ class Shut(msgspec.Struct, frozen=True, gc=False):
     reason: Refusal | Cause
 
 
-_Deadline = tuple[int, int, list[PinholeKey]]
-"""An instant, a number that orders those of one instant, and what may have to be closed then."""
-_NO_DEADLINE: _Deadline = (NEVER_NS, 0, [])
+class _Deadline(msgspec.Struct, order=True, gc=False):
+    """An instant, a number that orders those of one instant, and what may have to be closed then."""
+
+    at_ns: int
+    number: int
+    keys: tuple[PinholeKey, ...] = ()
 
 
 class PinholeTable:
@@ -138,20 +141,20 @@ class PinholeTable:
 
     def __init__(self) -> None:
         self.holes: dict[PinholeKey, Hole] = {}
-        self._by_destination: dict[Endpoint, list[Hole]] = {}
+        self._by_destination: dict[Endpoint, tuple[Hole, ...]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
         self._deadlines: list[_Deadline] = []
         self.due_ns = NEVER_NS
-        self._last = _NO_DEADLINE
+        self._last = _Deadline(NEVER_NS, 0)
         self._pushed = 0
         self._waiting = 0
         self._opened: dict[PinholeKey, Pinhole] = {}
         self._new: set[PinholeKey] = set()
         self._closed: dict[PinholeKey, Pinhole] = {}
 
-    def toward(self, endpoint: Endpoint) -> list[Hole]:
+    def toward(self, endpoint: Endpoint) -> tuple[Hole, ...]:
         """Return the open pinholes toward an endpoint."""
-        return self._by_destination.get(endpoint, [])
+        return self._by_destination.get(endpoint, ())
 
     def receivers(self, hole: Hole, source: Endpoint) -> Iterator[str]:
         """Give the calls that hold a pinhole and receive at a source: what comes from there is of one of them."""
@@ -183,13 +186,10 @@ class PinholeTable:
         key = hole.pinhole.key
         self.holes[key] = hole
         destination = key.dst_ip, key.dst_port
-        there = self._by_destination.get(destination)
-        if there is None:
-            self._by_destination[destination] = [hole]
-        else:
-            for other in there:
-                hole.take_over(other)
-            there.append(hole)
+        there = self._by_destination.get(destination, ())
+        for other in there:
+            hole.take_over(other)
+        self._by_destination[destination] = (*there, hole)
         self._schedule(hole, hole.scheduled_ns)
         self._opened[key] = hole.pinhole
         self._new.add(key)
@@ -213,9 +213,10 @@ class PinholeTable:
         key = hole.pinhole.key
         del self.holes[key]
         destination = key.dst_ip, key.dst_port
-        there = self._by_destination[destination]
-        there.remove(hole)
-        if not there:
+        there = tuple([other for other in self._by_destination[destination] if other is not hole])
+        if there:
+            self._by_destination[destination] = there
+        else:
             del self._by_destination[destination]
         hole.cause = cause
         self._opened.pop(key, None)
@@ -237,24 +238,25 @@ class PinholeTable:
 
     def due_keys(self, now_ns: int) -> list[PinholeKey]:
         """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""
-        deadlines, found, places = self._deadlines, [], [0]
+        deadlines, places = self._deadlines, [0]
+        found: list[PinholeKey] = []
         while places:
             place = places.pop()
-            if place < len(deadlines) and deadlines[place][0] <= now_ns:  # a heap: no child is earlier
-                found += deadlines[place][2]
+            if place < len(deadlines) and deadlines[place].at_ns <= now_ns:  # a heap: no child is earlier
+                found += deadlines[place].keys
                 places += (2 * place + 1, 2 * place + 2)
         return [key for key in found if key in self.holes]
 
     def due(self, now_ns: int) -> list[Hole]:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
         found: list[Hole] = []
-        while self._deadlines and self._deadlines[0][0] <= now_ns:
-            at_ns, _, keys = heapq.heappop(self._deadlines)
-            self._last = _NO_DEADLINE
-            self._waiting -= len(keys)
-            for key in keys:
+        while self._deadlines and self._deadlines[0].at_ns <= now_ns:
+            deadline = heapq.heappop(self._deadlines)
+            self._last = _Deadline(NEVER_NS, 0)
+            self._waiting -= len(deadline.keys)
+            for key in deadline.keys:
                 hole = self.holes.get(key)
-                if hole is None or hole.scheduled_ns != at_ns:
+                if hole is None or hole.scheduled_ns != deadline.at_ns:
                     continue
                 due_ns = hole.closes_at_ns
                 if due_ns is None:
@@ -264,7 +266,7 @@ class PinholeTable:
                 else:
                     hole.scheduled_ns = NEVER_NS  # what waits twice for one instant is found once
                     found.append(hole)
-        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS
+        self.due_ns = self._deadlines[0].at_ns if self._deadlines else NEVER_NS
         return found
 
     def wait(self, hole: Hole, until_ns: int) -> None:
@@ -275,15 +277,16 @@ class PinholeTable:
         hole.scheduled_ns = at_ns
         self._pushed += 1
         self._waiting += 1
-        if at_ns == self._last[0]:  # the pinholes of a message have one deadline
-            self._last[2].append(hole.pinhole.key)
+        if at_ns == self._last.at_ns:  # the pinholes of a message have one deadline
+            self._last.keys += (hole.pinhole.key,)
         else:
-            self._last = (at_ns, self._pushed, [hole.pinhole.key])
+            self._last = _Deadline(at_ns, self._pushed, (hole.pinhole.key,))
             heapq.heappush(self._deadlines, self._last)
         if self._waiting > 2 * len(self.holes) + _STALE_DEADLINES:
             # What was closed early would stay for as long as it might have been open.
-            self._deadlines = [(each.scheduled_ns, n, [key]) for n, (key, each) in enumerate(self.holes.items())]
+            holes = enumerate(self.holes.items())
+            self._deadlines = [_Deadline(each.scheduled_ns, n, (key,)) for n, (key, each) in holes]
             heapq.heapify(self._deadlines)
-            self._last = _NO_DEADLINE
+            self._last = _Deadline(NEVER_NS, 0)
             self._waiting = len(self._deadlines)
-        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS
+        self.due_ns = self._deadlines[0].at_ns if self._deadlines else NEVER_NS

@@ -97,7 +97,7 @@ class RecoveredCall:
     began_ns: int
     last_ns: int
     emergency: EmergencyMark | None = None
-    tags: set[str] = field(default_factory=set)
+    tags: dict[str, None] = field(default_factory=dict)
     dialogs: dict[DialogId, DialogState] = field(default_factory=dict)
     invites: dict[TransactionId, Transaction] = field(default_factory=dict)
     refers: list[tuple[str, int]] = field(default_factory=list)
@@ -181,7 +181,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         _note_invite(call, (number, cseq_method, transaction_name(sip.via_branch, dialog.from_tag)), sip)
     if not call.tags:
         from_tag = dialog.from_tag or NO_TAG
-        call.tags.update((from_tag, dialog.to_tag or from_tag))
+        call.tags.update(dict.fromkeys((from_tag, dialog.to_tag or from_tag)))
     trigger: Trigger | None = "end" if sip.method == "BYE" else None
     if sip.method is None:
         trigger = response_trigger(cseq_method, int(sip.code or "100"))
@@ -191,7 +191,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     state = next_state(call.dialogs.get(identifier, "none"), trigger)
     if state != "none":
         call.dialogs[identifier] = state
-        call.tags.update(identifier)
+        call.tags.update(dict.fromkeys(identifier))
 
 
 def _dialog_named(call: RecoveredCall, dialog: _Dialog, *, is_answer: bool) -> DialogId | None:

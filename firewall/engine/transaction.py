@@ -29,7 +29,7 @@ UNANSWERED: frozenset[TransactionState] = frozenset({"trying", "proceeding"})
 _FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confirmed"})
 
 
-class Transaction(msgspec.Struct):
+class Transaction(msgspec.Struct, gc=False):
     """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself."""
 
     method: str

@@ -170,22 +170,16 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return self.proto.upper().endswith("MSRP")
 
 
-class SessionDescription:
-    """A session: its media sections, and every line as (type, value) in order. What says the same is equal."""
+class SessionDescription(Struct, eq=False, gc=False):
+    """A session: its media sections, and every line as (type, value) in order. What says the same is equal.
 
-    __slots__ = ("_body", "_lines", "attributes", "media")
+    ``attributes`` are those of the session, not of a section.
+    """
 
     attributes: tuple[str, ...]
-    """Of the session, not of a section."""
     media: tuple[MediaDescription, ...]
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._lines: tuple[tuple[str, str], ...] | None = None
-        first, *media = _MEDIUM.split("\n" + _text(body))
-        session = _section(first)
-        self.attributes = session.attributes
-        self.media = tuple([_medium(each, session) for each in media])
+    _body: bytes
+    _lines: tuple[tuple[str, str], ...] | None = None
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
@@ -208,10 +202,16 @@ class SessionDescription:
 
 def parse_sdp(body: bytes) -> SessionDescription:
     """Read a session description. Any bytes give one; lines that are none are left out."""
-    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else SessionDescription(body)
+    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else _parse(body)
 
 
-_parse_short = lru_cache(maxsize=_REMEMBERED)(SessionDescription)
+def _parse(body: bytes) -> SessionDescription:
+    first, *media = _MEDIUM.split("\n" + _text(body))
+    session = _section(first)
+    return SessionDescription(session.attributes, tuple([_medium(each, session) for each in media]), body)
+
+
+_parse_short = lru_cache(maxsize=_REMEMBERED)(_parse)
 
 
 def _text(body: bytes) -> str:

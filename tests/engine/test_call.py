@@ -307,3 +307,18 @@ def test_a_call_is_over_where_the_fork_that_answered_is() -> None:
     assert scene.engine.calls() == []
     scene.tell(DeadlineReached(), at_s=9 + TRANSACTION_NS // 1_000_000_000 + 1)
     assert scene.engine.stats().calls_tracked == 0
+
+
+def test_the_tags_of_one_call_are_bounded_and_those_of_its_dialogs_are_kept() -> None:
+    table = CallTable()
+    call = table.add("call-1@192.0.2.10", 0, must=False)
+    assert call is not None
+    invite = request()
+    for raw in (invite, response(invite, 200)):
+        table.forwarded(call, parse_message(raw), 0)
+    for number in range(2_000):
+        table.forwarded(call, parse_message(request("INFO", from_tag=f"new-{number}", to_tag="psap", cseq=number)), 0)
+    assert len(call.tags) < 300
+    assert next(iter(call.tags)) == "caller"
+    assert call.belongs(parse_message(request("BYE", to_tag="psap", cseq=3_000)))
+    assert call.belongs(parse_message(request("BYE", from_tag="psap", to_tag="caller", cseq=3_000)))

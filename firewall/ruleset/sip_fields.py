@@ -18,7 +18,8 @@ from firewall.sip.via import Via, parse_via
 _MAX_UINT32 = 0xFFFF_FFFF
 _CACHED_LINES = 1024
 _DIGITS = re.compile(r"\s*(\d{1,20})")
-_DISPLAY_NAME = re.compile(r'\s*("(?:\\.|[^"\\])*"|[^<"]*)\s*<', re.DOTALL)
+# What may be blanks is never tried again shorter (``*+``): three such parts, and a sender may write thousands of them.
+_DISPLAY_NAME = re.compile(r'\s*+("(?:\\.|[^"\\])*"|[^<"]*+)\s*+<', re.DOTALL)
 _LINE_END = re.compile(rb"\r\n?|\n")
 
 # One value per header line. Names are Wireshark's: its table of known headers (wireshark 4.0, packet-sip.c).
@@ -257,7 +258,8 @@ def _via_param(name: str) -> Reader:
     def of_hop(hop: str) -> list[str]:
         if parse_via(hop) is None:
             return []
-        params = [parse_params(param) for param in split_outside(hop, ";")[1:]]
+        written = [param for param in split_outside(hop, ";")[1:] if param[: len(name)].lower() == name]
+        params = [parse_params(param) for param in written]
         return [name if (value := param[name]) is None else value for param in params if name in param]
 
     return _of_lines("via", lambda line: tuple([value for hop in split_values(line) for value in of_hop(hop)]))

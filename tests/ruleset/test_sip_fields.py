@@ -1,5 +1,7 @@
 """Every field of the table that Wireshark has, has Wireshark's values."""
 
+import time
+
 import pytest
 
 from firewall.net.address import address_text
@@ -94,3 +96,17 @@ def test_what_wireshark_overlooks_is_read(field: str, payload: bytes, values: li
 )
 def test_the_headers_as_a_whole_begin_behind_any_line_end(payload: bytes, value: str) -> None:
     assert FIELDS["sip.msg_hdr"].read(about(payload)) == (value,)
+
+
+@pytest.mark.parametrize(
+    "blanks", ["\x0b" * 2_000, "a" + " " * 25_000 + "b", '"a" ' + "\xa0" * 2_000 + '"', ";" * 25_000]
+)
+def test_no_value_of_a_header_takes_more_than_linear_time(blanks: str) -> None:
+    """A regex that tries blanks again and again would take minutes, in which no call passes."""
+    names = ("From", "To", "Contact", "Route", "P-Asserted-Identity", "Via", "Authorization", "CSeq", "Expires")
+    for name in names:
+        facts = about(f"INVITE sip:bob@example.com SIP/2.0\r\n{name}: x{blanks}\r\n{name}: {blanks}\r\n\r\n".encode())
+        begun_s = time.process_time()
+        for spec in FIELDS.values():
+            spec.read(facts)
+        assert time.process_time() - begun_s < 2

@@ -287,6 +287,8 @@ class CallPinholes:
                     record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
                     outputs.append(Write(record, urgent=mark is not None))
                 return outputs
+        elif media.refused:
+            media.refused.pop(key, None)
         if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way

@@ -1,6 +1,6 @@
 """Who made an emergency call, by what the network may call back (RFC 7090): a number, a user, or an address."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
 import msgspec
@@ -27,6 +27,11 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
 
     identities: tuple[str, ...]
     ip: str
+
+    def replaces(self, known: "Caller | None", from_tag: str | None, tags: Collection[str]) -> bool:
+        """Tell whether this is the caller of a call with these tags: not who forged one with its Call-ID, nor the
+        called side in the dialog of a caller without a tag."""
+        return known is None or (from_tag in tags and self.ip == known.ip)
 
 
 @lru_cache(maxsize=1)  # the log and the memory of callers ask about the same request, one after the other

@@ -108,7 +108,7 @@ class Observer:
         caller = call.caller if call is not None else None
         if isinstance(message, Request) and begins_call(message):
             caller = Caller(caller_identities(message), facts.datagram.src_ip)
-            if call is not None and (call.caller is None or message.from_tag in call.tags):
+            if call is not None and caller.replaces(call.caller, message.from_tag, call.tags):
                 call.caller = caller
         if caller is not None:
             self.related.expect_callback(caller, message.call_id or "", now_ns)

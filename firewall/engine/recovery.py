@@ -128,7 +128,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             call.last_ns = at_ns
             if _callers(line):
                 caller = Caller(_callers(line), line.src_ip)
-                if call.caller is None or line.dialog.from_tag in call.tags:
+                if caller.replaces(call.caller, line.dialog.from_tag, call.tags):
                     call.caller = caller
                 elif caller != call.caller:
                     call.others[caller] = at_ns

@@ -154,3 +154,16 @@ def test_strangers_packets_do_not_hide_who_moved() -> None:
         scene.packet((f"192.0.2.{100 + number}", 4000), CALLED, at_s=60 + number / 100)
     told = scene.talk(61, 71, MOVED)
     assert [alarm.alarm.code for each in told for alarm in each.alarms] == ["emergency_media_lost"]
+
+
+def test_a_call_on_hold_that_the_guard_saved_before_is_not_expected_to_be_heard() -> None:
+    rule = "  - {name: talk, when: 'media.direction == \"sendrecv\"', action: drop}\n"
+    scene = MediaScene(policy(rule + ALL, guard="enforce"))
+    scene.call()
+    scene.talk(1.2, 1.4)
+    scene.talk(1.4, 1.6, CALLED, CALLER)
+    assert checked(scene).alarms == []
+    again = invite(OFFER + "a=inactive\r\n", to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=10)
+    scene.psap(answer(again, ANSWER + "a=inactive\r\n"), at_s=10.1)
+    assert scene.tell(DeadlineReached(), at_s=20).alarms == []

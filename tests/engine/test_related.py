@@ -71,6 +71,17 @@ def test_a_call_with_the_same_call_id_takes_not_its_callers_place() -> None:
     assert scene.psap(callback(CALLER), at_s=69 * 60).decision.emergency is not None
 
 
+def test_a_re_invite_in_the_dialog_of_a_caller_without_a_tag_takes_not_its_place() -> None:
+    scene = Scene(policy(ALL))
+    first = request("INVITE", "urn:service:sos", from_uri=CALLER, from_tag=None)
+    scene.carrier(first)
+    scene.psap(response(first), at_s=1)
+    again = request("INVITE", "sip:u@192.0.2.10", to=f"<{CALLER}>", from_uri="sip:psap@198.51.100.10", from_tag="psap")
+    scene.psap(again, at_s=1700)
+    scene.carrier(response(again, to_tag=None), at_s=1701)
+    assert scene.psap(callback(CALLER), at_s=3400).decision.emergency is not None
+
+
 def test_who_passes_an_emergency_call_on_may_call_its_caller_back() -> None:
     scene = after_an_emergency_call()
     scene.psap(request("INVITE", "urn:service:sos", from_uri=CALLER, call_id="passed-on", from_tag="b2b"), at_s=5)

@@ -17,3 +17,6 @@ MAX_BODY_PARTS = 64
 
 MAX_BODY_DEPTH = 8
 """Levels of nested multipart bodies (RFC 5621 §3)."""
+
+MAX_MEDIA = 256
+"""Media of a session description, each of which costs time; the largest conferences of browsers have some dozens."""

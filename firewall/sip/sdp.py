@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from firewall.sip.limits import MAX_MEDIA
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIRECTIONS: Mapping[str, Direction] = {
     "sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive",
@@ -208,7 +210,7 @@ def parse_sdp(body: bytes) -> SessionDescription:
 def _parse(body: bytes) -> SessionDescription:
     first, *media = _MEDIUM.split("\n" + _text(body))
     session = _section(first)
-    return SessionDescription(session.attributes, tuple([_medium(each, session) for each in media]), body)
+    return SessionDescription(session.attributes, tuple([_medium(each, session) for each in media[:MAX_MEDIA]]), body)
 
 
 _parse_short = lru_cache(maxsize=_REMEMBERED)(_parse)

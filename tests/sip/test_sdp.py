@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewall.sip.limits import MAX_MEDIA
 from firewall.sip.sdp import Candidate, PayloadMap, parse_sdp
 from tests.messages import SDP
 
@@ -33,6 +34,11 @@ def test_a_line_that_says_nothing_begins_no_section() -> None:
         "sendonly",
         None,
     )
+
+
+def test_of_thousands_of_media_the_first_are_read() -> None:
+    body = b"v=0\n" + b"".join(b"m=audio %d RTP/AVP 0\n" % port for port in range(4000, 6000))
+    assert [medium.port for medium in parse_sdp(body).media] == list(range(4000, 4000 + MAX_MEDIA))
 
 
 def test_descriptions_that_say_the_same_are_equal_whatever_ends_their_lines() -> None:

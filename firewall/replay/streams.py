@@ -15,6 +15,7 @@ from firewall.net.signalling import begins_signalling, is_signalling
 from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable, Vantage
 from firewall.net.vantage import vantage
 from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
+from firewall.sip.start_line import KNOWN_METHODS
 
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 """What all streams together may hold of messages that are not whole yet."""
@@ -154,7 +155,7 @@ class SipStreams:
         self, stream: _SipStream, pieces: list[Piece], latest: Segment, segment: Segment
     ) -> Iterator[StreamMessage]:
         for number, piece in enumerate(pieces):
-            stream.seeking = stream.seeking and piece.kind != "message"
+            stream.seeking = stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data))
             if not stream.seeking:
                 yield _message(piece, segment if number else latest)
 
@@ -188,6 +189,12 @@ def _whole_messages(chunk: Chunk) -> Iterator[StreamMessage]:
     for piece in Framer().feed(chunk.data):
         if piece.kind == "message":
             yield _message(piece, chunk.segment)
+
+
+def _lacks_its_beginning(message: bytes) -> bool:
+    """Tell whether the method is the rest of a known one (``ITE``): what came before it is missing."""
+    method = message.split(maxsplit=1)[0].decode(errors="replace")
+    return method not in KNOWN_METHODS and any(known.endswith(method) for known in KNOWN_METHODS)
 
 
 def _message(piece: Piece, segment: Segment) -> StreamMessage:

@@ -125,6 +125,21 @@ def test_messages_after_a_gap_are_found_and_the_gap_is_told(tmp_path: Path) -> N
     assert of_tshark(capture, tmp_path, in_order=False) == capture.numbered()
 
 
+@pytest.mark.parametrize("lost_bytes", range(1, len("INVITE")))
+def test_a_message_that_lost_the_beginning_of_its_method_is_none(lost_bytes: int) -> None:
+    first, _, rest = cut(OPTIONS + INVITE, len(OPTIONS), len(OPTIONS) + lost_bytes)
+    acknowledged = segment(b"", 1, acknowledges=1000 + len(OPTIONS + INVITE), back=True)
+    behind = segment(BYE, 1000 + len(OPTIONS + INVITE))
+    capture = Capture().take(segment(b"", 999, flags="S"), first, rest, acknowledged, behind).end()
+    assert capture.numbered() == [(2, b"OPTIONS"), (5, b"BYE")]
+    assert Capture().take(rest, behind).end().numbered() == [(2, b"BYE")]
+
+
+def test_a_message_of_an_unregistered_method_may_begin_what_is_there_of_a_stream() -> None:
+    service = OPTIONS.replace(b"OPTIONS", b"SERVICE")
+    assert Capture().take(segment(service, 1000)).end().numbered() == [(1, b"SERVICE")]
+
+
 def test_a_message_behind_a_gap_is_found_also_inside_a_segment_and_cut_into_bytes() -> None:
     lost_end = 100
     rest = INVITE[lost_end + 50 :] + OPTIONS

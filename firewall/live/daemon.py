@@ -90,6 +90,7 @@ class _Daemon:
         self._reload = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._takeover = False
+        self._missing_interfaces: set[str] = set()
         self._listeners: list[Listener] = []
         self._policy = policy
         self._log: LogFile | None = None
@@ -270,6 +271,7 @@ class _Daemon:
     async def _watch_links(self) -> None:
         while True:
             await asyncio.sleep(_INTERFACES_EVERY_S)
+            self._warn_of_missing_interfaces()
             self._media.forget_interfaces()
             for listener in self._listeners:
                 listener.forget_interfaces()
@@ -313,12 +315,14 @@ class _Daemon:
         return f"policy {self._policy.name} ({self._policy.file}, {count} rule{'' if count == 1 else 's'}) on {where}"
 
     def _warn_of_missing_interfaces(self) -> None:
-        present = set(routing.interface_names().values())
-        for name in nftables.zone_interfaces(self._policy) or ():
-            if name not in present:
-                self._console.say(
-                    f'warning: there is no interface "{name}" here; its traffic is looked at once there is'
-                )
+        """Say of a zone's interfaces which are not there, or are there again, as far as it was not said."""
+        wanted = set(nftables.zone_interfaces(self._policy) or ())
+        missing = wanted - set(routing.interface_names().values())
+        for name in sorted(missing - self._missing_interfaces):
+            self._console.say(f'warning: there is no interface "{name}" here; its traffic is looked at once there is')
+        for name in sorted((self._missing_interfaces & wanted) - missing):
+            self._console.say(f'there is an interface "{name}" now; its traffic is looked at')
+        self._missing_interfaces = missing
 
     def _status(self) -> Status:
         policy, log, driver = self._policy, self._log, self._driver

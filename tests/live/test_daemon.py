@@ -14,6 +14,7 @@ import pytest
 from firewall.live import testbed as live_testbed
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.kernel_sets import ip
 from tests.live.sipp import answering, calling
 
 pytestmark = pytest.mark.netns
@@ -45,10 +46,18 @@ def test_it_says_what_is_in_force(testbed: Namespaces, policy: Path) -> None:
     assert firewall.lines[0][1] == f"sosgate: policy testbed ({policy}, 1 rule) on f0, f1, ready"
 
 
-def test_an_interface_that_is_not_there_yet_is_a_warning(testbed: Namespaces, policy: Path) -> None:
+def test_an_interface_that_is_not_there_yet_or_any_more_is_a_warning(testbed: Namespaces, policy: Path) -> None:
     policy.write_text(policy.read_text().replace("[f1]", "[f1, f9]"))
     with FirewallProcess(testbed.fw, policy) as firewall:
         firewall.wait_for('warning: there is no interface "f9" here')
+        ip(testbed.fw, "link", "add", "f9", "type", "veth", "peer", "name", "f10")
+        try:
+            firewall.wait_for('there is an interface "f9" now')
+            ip(testbed.fw, "link", "set", "f9", "name", "f8")
+            assert wait_until(lambda: firewall.stderr.count('there is no interface "f9" here') == 2, "it is missed")
+        finally:
+            subprocess.run(["ip", "-n", testbed.fw, "link", "del", "f9"], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(["ip", "-n", testbed.fw, "link", "del", "f8"], stderr=subprocess.DEVNULL, check=False)
 
 
 @pytest.mark.parametrize("missing", ["-all", "-net_admin,-net_raw"])

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from firewall.engine.call import Follows
-from firewall.engine.limits import Bans, Buckets, Key
+from firewall.engine.limits import Bans, Buckets, Key, shortened
 from firewall.engine.record import ShadowVerdict
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Field, named_fields
@@ -206,6 +206,9 @@ def decision_line(decision: Decision, policy: Policy) -> int | None:
 def key_reader(per: tuple[str, ...]) -> Callable[[Facts], Key]:
     """Return the function that reads the bucket's key, the values of a limit's ``per`` fields, from a message."""
     readers = [reader_of(Field(name)) for name in per]
-    if len(readers) == 1:
-        return readers[0]
-    return lambda facts: tuple(value for read in readers for value in (*read(facts), None))
+
+    def read_all(facts: Facts) -> Key:
+        return tuple(value for read in readers for value in (*read(facts), None))
+
+    read_key = readers[0] if len(readers) == 1 else read_all
+    return read_key if all(FIELDS[name].type != "text" for name in per) else lambda facts: shortened(read_key(facts))

@@ -1,6 +1,7 @@
 """Rate limits and bans: the state behind ``limit:`` and ``ban:`` of a rule, bounded."""
 
 from collections import OrderedDict
+from hashlib import blake2b
 
 from firewall.ruleset.policy import Limit, Rule
 
@@ -8,6 +9,16 @@ MAX_KEYS = 65_536
 """Buckets of one limit, and banned addresses: beyond it the one longest unused is forgotten."""
 
 Key = tuple[object, ...]
+
+_LONGEST_KEY = 256
+_MOST_PARTS = 16
+
+
+def shortened(key: Key) -> Key:
+    """Return a key that takes little room: of long texts, or of many values, a digest, as their sender chooses both."""
+    if len(key) <= _MOST_PARTS and sum([len(part) for part in key if isinstance(part, str)]) <= _LONGEST_KEY:
+        return key
+    return (blake2b(repr(key).encode(), digest_size=16).digest(),)
 
 
 class Buckets:

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.engine import limits
-from firewall.engine.limits import Bans, Buckets
+from firewall.engine.limits import Bans, Buckets, shortened
 from firewall.ruleset.policy import Limit
-from tests.scene import policy
+from tests.messages import request
+from tests.scene import Scene, policy
 
 SECOND = 1_000_000_000
 
@@ -30,6 +31,40 @@ def test_a_bucket_is_the_textbook_token_bucket(count: int, period_s: int, burst:
         if not expected_above:
             tokens -= 1
         assert buckets.above((), now) is expected_above
+
+
+def test_a_key_takes_little_room_whatever_a_sender_writes() -> None:
+    """65 536 users of 60 KB would be 4 GB."""
+    assert shortened(("bob", None, 5)) == ("bob", None, 5)
+    long = [
+        ("a" * 60_000,),
+        ("a" * 59_999 + "\udcff",),
+        ("a",) * 500,
+        ("a",) * 499,
+        ("a" * 200, "b" * 200),
+        ("a" * 400,),
+    ]
+    short = [shortened(key) for key in long]
+    assert len(set(short)) == len(long)
+    assert all(len(key) == 1 and isinstance(key[0], bytes) and len(key[0]) == 16 for key in short)
+
+
+def test_senders_with_long_names_are_counted_apart() -> None:
+    scene = Scene(
+        policy(
+            """
+  - {name: many, when: 'sip.Method == "OPTIONS"', limit: {rate: 1/1h, per: sip.from.user}, action: drop}""",
+            default="allow",
+        )
+    )
+    users = [f"sip:{'a' * 3000}{number}@h" for number in (1, 2)]
+    told = [
+        scene.carrier(
+            request("OPTIONS", "sip:h", call_id=f"c{number}", from_uri=user, branch=f"z9hG4bK{number}")
+        ).verdict
+        for number, user in enumerate((*users, *users))
+    ]
+    assert told == ["allow", "allow", "drop", "drop"]
 
 
 def test_the_number_of_buckets_is_bounded_and_the_longest_unused_goes() -> None:

@@ -15,7 +15,7 @@ from firewall.engine.media_record import closed_records, flow_record, refused_wa
 from firewall.engine.media_verdict import MediaVerdicts, media_mark
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
-from firewall.engine.own_alarm import pinholes_full
+from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
 from firewall.engine.way import NEVER_OPENED, Way
@@ -321,7 +321,7 @@ class CallPinholes:
             media.refused[way.key] = way
             decision = Decision("drop", "media_table_full")
             outputs.append(Write(refused_way_record(call.call_id, way, decision, None, self._policy, wall_ns)))
-        return outputs + pinholes_full(len(self.table.holes), self._alarms, now_ns, wall_ns)
+        return outputs + table_full("pinholes", len(self.table.holes), self._alarms, now_ns, wall_ns)
 
     def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         self.table.close(hole, now_ns, cause)

@@ -38,9 +38,10 @@ from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
-from firewall.engine.own_alarm import callers_forgotten, calls_full, defect_told, emergencies_full, machine_told
+from firewall.engine.own_alarm import defect_told, machine_told, table_full
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsFields
+from firewall.engine.related import MAX_EXPECTED
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import NEVER_NS, timestamp
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
@@ -238,7 +239,7 @@ class Engine:
             self._observer.remember_caller(call, facts, engine_ns)
             if self._observer.related.has_forgotten:
                 self._observer.related.has_forgotten = False
-                outputs += callers_forgotten(self._alarms, engine_ns, now_ns)
+                outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
             if call is not None:
                 self._ledger.seen(call, facts, engine_ns)
             if is_block:
@@ -252,7 +253,7 @@ class Engine:
                     outputs += self._ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
                 outputs += self._media.passed(call, facts, engine_ns, now_ns)
             elif reading.standing.untracked:
-                outputs += calls_full(len(self._observer.calls), self._alarms, engine_ns, now_ns)
+                outputs += table_full("calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)
             outputs.append(Forward(facts.datagram))
             return outputs
         if is_keep_alive(facts.message):
@@ -297,7 +298,7 @@ class Engine:
         outputs: list[Output] = [*self._ledger.stopped(calls, engine_ns, now_ns)]
         for call in calls:
             outputs += self._media.forgotten(call, engine_ns, now_ns)
-        return [*outputs, *emergencies_full(len(self._observer.calls), self._alarms, engine_ns, now_ns)]
+        return [*outputs, *table_full("emergency_calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)]
 
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         datagram = facts.datagram

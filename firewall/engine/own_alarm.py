@@ -4,6 +4,8 @@
 said again when the trouble goes on.
 """
 
+from typing import Literal
+
 from firewall.engine.alarm import AlarmMemory, plain_alarm
 from firewall.engine.events import (
     ConnectionsClosed,
@@ -17,7 +19,16 @@ from firewall.engine.events import (
 from firewall.engine.outputs import Write
 from firewall.engine.record import Alarm, AlarmCode
 from firewall.engine.recording import printable
-from firewall.engine.related import MAX_EXPECTED
+
+FullTable = Literal["calls", "emergency_calls", "callers", "pinholes"]
+_FULL: dict[FullTable, str] = {
+    "calls": "the table of calls is full ({} calls): new calls cannot be followed",
+    "emergency_calls": "the table of calls is full of emergency calls ({}): those that nobody has answered are "
+    "forgotten for newer ones, the oldest first",
+    "callers": "emergency callers are forgotten, {} numbers and addresses of others came since: who calls them back "
+    "calls as an ordinary caller",
+    "pinholes": "the table of pinholes is full ({}): media of new calls is not let through",
+}
 
 
 def machine_told(event: MachineEvent, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
@@ -27,42 +38,12 @@ def machine_told(event: MachineEvent, alarms: AlarmMemory, now_ns: int, wall_ns:
     return [Write(alarm, urgent=subject != "")] if is_new else []  # a failing log is not synced
 
 
-def calls_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
-    """Say that calls pass which cannot be followed."""
-    if not alarms.first(now_ns, "table_full"):
+def table_full(table: FullTable, count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+    """Say what comes of a table that is full, of ``count`` entries."""
+    if not alarms.first(now_ns, "table_full", table):
         return []
-    sentence = f"the table of calls is full ({count} calls): new calls cannot be followed"
-    return [Write(plain_alarm("table_full", sentence, wall_ns))]
-
-
-def emergencies_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
-    """Say that emergency calls are forgotten for others."""
-    if not alarms.first(now_ns, "crowded_out"):
-        return []
-    sentence = (
-        f"the table of calls is full of emergency calls ({count}): those that nobody has answered are forgotten for "
-        "newer ones, the oldest first"
-    )
-    return [Write(plain_alarm("table_full", sentence, wall_ns), urgent=True)]
-
-
-def pinholes_full(count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
-    """Say that media of ordinary calls finds no place any more."""
-    if not alarms.first(now_ns, "media_table_full"):
-        return []
-    sentence = f"the table of pinholes is full ({count}): media of new calls is not let through"
-    return [Write(plain_alarm("table_full", sentence, wall_ns))]
-
-
-def callers_forgotten(alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
-    """Say that there are more callers than can be remembered for as long as they may be called back."""
-    if not alarms.first(now_ns, "callers_forgotten"):
-        return []
-    sentence = (
-        f"emergency callers are forgotten, {MAX_EXPECTED} numbers and addresses of others came since: who calls "
-        "them back calls as an ordinary caller"
-    )
-    return [Write(plain_alarm("table_full", sentence, wall_ns))]
+    alarm = plain_alarm("table_full", _FULL[table].format(count), wall_ns)
+    return [Write(alarm, urgent=table == "emergency_calls")]
 
 
 def defect_told(defect: Exception, source_ip: str, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:

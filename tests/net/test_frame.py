@@ -22,10 +22,9 @@ from tests.net.packets import (
     ipv6,
     linux_sll,
     linux_sll2,
-    pcap,
     record,
     segment,
-    tshark,
+    tshark_of_each,
     udp,
 )
 
@@ -62,14 +61,23 @@ def test_the_ip_packet_is_found_behind_every_link_header(link_type: int, frame: 
 
 
 # Link types that the capture library stores under other numbers than the ones we are handed are left to the test above.
-@pytest.mark.parametrize(("link_type", "frame", "packet"), [case for case in IP_FRAMES if case[0] not in (12, 14)])
-def test_tshark_finds_the_same_packet(tmp_path: Path, link_type: int, frame: bytes, packet: bytes) -> None:
-    (tmp_path / "a.pcap").write_bytes(pcap([frame], link_type=link_type))
-    family = "ip" if packet is PACKET4 else "ipv6"
-    (theirs,) = tshark(tmp_path / "a.pcap", f"{family}.src", f"{family}.dst", "udp.srcport", "udp.dstport", "frame.len")
+STORED = [(link_type, frame) for link_type, frame, _ in IP_FRAMES if link_type not in (12, 14)]
+
+
+@pytest.fixture(scope="module")
+def of_tshark(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """Addresses, ports and length of each stored frame."""
+    fields = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport", "udp.dstport", "frame.len")
+    rows = tshark_of_each(tmp_path_factory.mktemp("frame") / "a.pcapng", STORED, *fields)
+    return [[value for value in row if value] for row in rows]
+
+
+@pytest.mark.parametrize("number", range(len(STORED)))
+def test_tshark_finds_the_same_packet(number: int, of_tshark: list[list[str]]) -> None:
+    link_type, frame = STORED[number]
     decoded = FrameDecoder(as_captured=True).decode(record(frame, link_type=link_type))
     assert isinstance(decoded, Datagram)
-    assert theirs == [
+    assert of_tshark[number] == [
         decoded.src_ip,
         decoded.dst_ip,
         str(decoded.src_port),

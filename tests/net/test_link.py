@@ -1,7 +1,6 @@
 """Link types beside the common ones, which tests/net/test_frame.py has: built by scapy, read by tshark beside us."""
 
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,7 @@ from scapy.layers.l2 import LLC, SNAP, Dot3, Ether
 from scapy.layers.ppp import PPP, PPPoE
 
 from firewall.net.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP, SHORT, UNKNOWN_LINK, ip_packet
-from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, pcap, tshark, udp
+from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, tshark_of_each, udp
 
 PACKET = ipv4(udp(b"hello", 7000, 7001))
 PACKET6 = ipv6(udp(b"hello", 7000, 7001))
@@ -50,12 +49,20 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize(("link_type", "frame"), FRAMES.values(), ids=FRAMES.keys())
-def test_the_packet_is_found_where_tshark_finds_it(tmp_path: Path, link_type: int, frame: bytes) -> None:
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What tshark reads of each frame."""
+    capture = tmp_path_factory.mktemp("link") / "a.pcapng"
+    rows = tshark_of_each(capture, list(FRAMES.values()), "ip.src", "ip.dst", "udp.srcport")
+    return dict(zip(FRAMES, rows, strict=True))
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_packet_is_found_where_tshark_finds_it(name: str, theirs: dict[str, list[str]]) -> None:
+    link_type, frame = FRAMES[name]
     protocol, start = ip_packet(link_type, frame)
     assert (protocol, frame[start : start + len(PACKET)]) == (ETHERTYPE_IPV4, PACKET)
-    (tmp_path / "a.pcap").write_bytes(pcap([frame], link_type=link_type))
-    assert tshark(tmp_path / "a.pcap", "ip.src", "ip.dst", "udp.srcport") == [[CALLER, PSAP, "7000"]]
+    assert theirs[name] == [CALLER, PSAP, "7000"]
 
 
 def test_an_ethernet_pseudowire_holds_a_whole_frame() -> None:

@@ -20,7 +20,7 @@ from firewall.net.datagram import Datagram, Packet
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.tunnel import MAX_TUNNELS, inside_ip, inside_udp, quoted_by_icmp
-from tests.net.packets import CALLER, CALLER6, PSAP, PSAP6, pcap, record, tshark
+from tests.net.packets import CALLER, CALLER6, PSAP, PSAP6, record, tshark_of_each
 
 SIP = b"OPTIONS sip:psap.example SIP/2.0\r\nCall-ID: tunnelled\r\n\r\n"
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
@@ -82,16 +82,31 @@ def test_the_datagram_inside_is_what_the_firewall_would_see(packet: Scapy) -> No
     assert decode(packet) == Datagram(src, 5062, dst, 5060, SIP, frame_number=1)
 
 
-@pytest.mark.parametrize("packet", TUNNELS.values(), ids=TUNNELS.keys())
-def test_tshark_sees_the_same_packets_one_inside_the_other(packet: Scapy, tmp_path: Path) -> None:
-    (tmp_path / "a.pcap").write_bytes(pcap([bytes(Ether(**MACS) / packet)]))
-    (theirs,) = tshark(
-        tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Call-ID", "frame.len", options=LINUX_VXLAN
-    )
-    found = decode(packet, as_captured=True)
+def of_tshark(folder: Path, *fields: str, lost_bytes: int = 0) -> dict[str, list[str]]:
+    """What tshark reads of the packets in each tunnel, one inside the other."""
+    frames = [bytes(Ether(**MACS) / packet) for packet in TUNNELS.values()]
+    kept = [(1, frame[: len(frame) - lost_bytes]) for frame in frames]
+    fields = ("ip.src", "ipv6.dst", "udp.dstport", *fields)
+    rows = tshark_of_each(folder / "a.pcapng", kept, *fields, lost_bytes=lost_bytes, options=LINUX_VXLAN)
+    return dict(zip(TUNNELS, rows, strict=True))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return of_tshark(tmp_path_factory.mktemp("whole"), "sip.Call-ID", "frame.len")
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return of_tshark(tmp_path_factory.mktemp("cut"), "sip.Method", lost_bytes=5)
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_tshark_sees_the_same_packets_one_inside_the_other(name: str, whole: dict[str, list[str]]) -> None:
+    found = decode(TUNNELS[name], as_captured=True)
     assert isinstance(found, Packet)
     chain = (*found.outer, found)
-    assert theirs == [
+    assert whole[name] == [
         ",".join(each.src_ip for each in chain if "." in each.src_ip),
         ",".join(each.dst_ip for each in chain if ":" in each.dst_ip),
         ",".join(str(each.dst_port) for each in chain if each.transport == "UDP"),
@@ -131,18 +146,16 @@ def test_a_mirror_that_cut_its_frame_is_told_as_truncated() -> None:
     assert (found.kind, found.reason) == ("truncated", "truncated: the tunnelled frame is too short for the packet")
 
 
-@pytest.mark.parametrize("packet", TUNNELS.values(), ids=TUNNELS.keys())
-def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(packet: Scapy, tmp_path: Path) -> None:
-    frame = bytes(Ether(**MACS) / packet)
-    (tmp_path / "a.pcap").write_bytes(pcap([frame], snap_bytes=len(frame) - 5))
-    (theirs,) = tshark(tmp_path / "a.pcap", "ip.src", "ipv6.dst", "udp.dstport", "sip.Method", options=LINUX_VXLAN)
+@pytest.mark.parametrize("name", TUNNELS)
+def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(name: str, cut: dict[str, list[str]]) -> None:
+    frame = bytes(Ether(**MACS) / TUNNELS[name])
     found = FrameDecoder(as_captured=True).decode(record(frame[:-5], original=len(frame)))
     assert isinstance(found, Undecoded)
     inner = found.datagram
     assert isinstance(inner, Packet)
     assert (found.kind, inner.payload) == ("truncated", SIP[:-5])
     chain = (*inner.outer, inner)
-    assert theirs == [
+    assert cut[name] == [
         ",".join(each.src_ip for each in chain if "." in each.src_ip),
         ",".join(each.dst_ip for each in chain if ":" in each.dst_ip),
         ",".join(str(each.dst_port) for each in chain if each.transport == "UDP"),

@@ -1,5 +1,7 @@
 """The emergency-call ledger: every attempt of an emergency call and what became of it (DESIGN section 8)."""
 
+from msgspec.structs import replace
+
 from firewall.engine.alarm import downstream_alarm, media_loss_alarm
 from firewall.engine.attempt import Attempt, begins_call, ledger_record
 from firewall.engine.call import Call
@@ -44,7 +46,8 @@ class Ledger:
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
         self.attempts += 1
-        attempt = Attempt(facts.datagram, datagram_flow_id(facts.datagram), mark, now_ns, method)
+        first = replace(facts.datagram, payload=b"")  # a long one would fill the memory, and nobody reads it again
+        attempt = Attempt(first, datagram_flow_id(facts.datagram), mark, now_ns, method)
         attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
         return attempt
 

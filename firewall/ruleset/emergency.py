@@ -42,7 +42,7 @@ _MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})
 """``_header_marks`` finds nothing in a message without any of these."""
 _TELLING_HEADERS = _MARKING_HEADERS | {"route", "content-type"}
 """A message without any of these says nothing beside its Request-URI and To."""
-_SHOWN = 120  # characters of a URI that the evidence quotes
+_SHOWN = 120  # characters of a URI that the evidence quotes, and of a service
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
 Target = tuple[str, str] | None
@@ -139,7 +139,7 @@ def dialled_digits(user: str) -> str:
 def _add(evidence: list[tuple[str, str]], where: str, text: str, target: Target) -> None:
     if target is not None:
         service, source = target
-        evidence.append((service, f"{where} {wire_text(text)} ({source})"))
+        evidence.append((service, f"{where} {wire_text(text[:_SHOWN])} ({source})"))
 
 
 def wire_text(text: str) -> str:
@@ -180,10 +180,10 @@ def _urn_target(opaque: str, numbers: frozenset[str]) -> Target:
     text = unescape(opaque).strip().lower()
     match = _SERVICE_URN.match(text)
     if match is not None and (match[2] in ("sos", "911") or match[2] in numbers):
-        test, labels = match[1], match[3].replace(":", ".").rstrip(".")
+        test, labels = match[1], match[3][:_SHOWN].replace(":", ".").rstrip(".")
         return (TEST_SOS + labels, "RFC 6881 §17") if test else (SOS + labels, "RFC 5031 §4.2")
     match = _NENA_URN.match(text)
-    return (f"urn:{match[0]}", "NENA-STA-010.3 §2.1") if match is not None else None
+    return (f"urn:{match[0][:_SHOWN]}", "NENA-STA-010.3 §2.1") if match is not None else None
 
 
 def _dials(digits: str, numbers: frozenset[str], prefixes: tuple[str, ...]) -> bool:
@@ -207,7 +207,7 @@ def _registration(message: Message) -> EmergencyMark | None:
             name_addr = parse_name_addr(contact)
             if "sos" in parse_uri(name_addr.uri).params or "sos" in name_addr.params:
                 return EmergencyMark(
-                    "registration", SOS, (f"contact {wire_text(name_addr.uri)} (3GPP TS 24.229 §5.1.6.2)",)
+                    "registration", SOS, (f"contact {wire_text(name_addr.uri[:_SHOWN])} (3GPP TS 24.229 §5.1.6.2)",)
                 )
     return None
 
@@ -223,7 +223,7 @@ def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
 def _header_marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
     for value in message.header_values("resource-priority"):
         evidence.extend(
-            (SOS, f"resource_priority {wire_text(namespace)} (RFC 7135)")
+            (SOS, f"resource_priority {wire_text(namespace[:_SHOWN])} (RFC 7135)")
             for namespace in split_values(value)
             if namespace.lower().startswith("esnet.")
         )

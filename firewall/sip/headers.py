@@ -1,10 +1,12 @@
 """Header field names and the splitting of their values (RFC 3261 §7.3, §20, §25.1)."""
 
 import re
+from hashlib import blake2b
 
 import msgspec
 
 from firewall.net.remembered import remembered
+from firewall.sip.limits import MAX_IDENTIFIER
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
@@ -197,3 +199,10 @@ def unquote(text: str) -> str:
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     return _QUOTED_PAIR.sub(r"\1", text[1:-1])
+
+
+def identifier(text: str | None) -> str | None:
+    """Return what a Call-ID, tag or branch is known by: itself, or its beginning and a digest where it is too long."""
+    if text is None or len(text) <= MAX_IDENTIFIER:
+        return text
+    return f"{text[:200]}~{blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"

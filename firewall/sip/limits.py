@@ -20,3 +20,7 @@ MAX_BODY_DEPTH = 8
 
 MAX_MEDIA = 256
 """Media of a session description, each of which costs time; the largest conferences of browsers have some dozens."""
+
+MAX_IDENTIFIER = 1_024
+"""Characters of a Call-ID, tag or branch that is remembered as it is, of a longer one its beginning and a digest: the
+table of calls keeps them. RFC 4475 §3.1.1.7 has 217."""

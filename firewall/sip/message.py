@@ -13,8 +13,14 @@ from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
 from firewall.sip.content_length import announced_length
 from firewall.sip.cseq import MAX_CSEQ, read_cseq
-from firewall.sip.headers import Head, canonical_name, read_head, read_lines
-from firewall.sip.limits import MAX_HEADER_COMMAS, MAX_HEADER_LINES, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
+from firewall.sip.headers import Head, canonical_name, identifier, read_head, read_lines
+from firewall.sip.limits import (
+    MAX_HEADER_COMMAS,
+    MAX_HEADER_LINES,
+    MAX_IDENTIFIER,
+    MAX_MESSAGE_BYTES,
+    MAX_START_LINE_BYTES,
+)
 from firewall.sip.name_addr import NameAddr, parse_name_addr
 from firewall.sip.start_line import find_empty_line, is_like_status_line, read_request_line, read_status_line
 from firewall.sip.stun import is_stun
@@ -74,7 +80,7 @@ class _Message:
     version: str
     body: bytes
     call_id: str | None
-    """The Call-ID, None when absent."""
+    """The Call-ID, None when absent. Of one that is too long, as of tags and the branch, the ``identifier``."""
     from_: NameAddr
     """The From value (empty parts when the header is absent)."""
     to: NameAddr
@@ -113,18 +119,20 @@ class _Message:
         self._content_length = length, _ = announced_length(head)
         self.body = rest[:length] if rest else b""
         first = head.first
-        self.call_id = first.get("call-id")
+        call_id = first.get("call-id")
         self.from_ = from_ = parse_name_addr(first.get("from", ""))
         self.to = to = parse_name_addr(first.get("to", ""))
-        self.from_tag = from_tag = from_.params.get("tag")
-        self.to_tag = to_tag = to.params.get("tag")
+        from_tag, to_tag = from_.params.get("tag"), to.params.get("tag")
+        branch = branch_of(first.get("via", ""))
+        if len(head_bytes) > MAX_IDENTIFIER:  # no other holds a longer one
+            call_id, from_tag, to_tag, branch = map(identifier, (call_id, from_tag, to_tag, branch))
+        self.call_id, self.from_tag, self.to_tag, self.via_branch = call_id, from_tag, to_tag, branch
         if to_tag is None:
             self.dialog_id = None
         elif from_tag is None:
             self.dialog_id = NO_TAG, to_tag
         else:
             self.dialog_id = (from_tag, to_tag) if from_tag <= to_tag else (to_tag, from_tag)
-        self.via_branch = branch = branch_of(first.get("via", ""))
         self.cseq_number, self.cseq_method = number, method = read_cseq(first.get("cseq", ""))
         if number is None or method is None:
             self.transaction_id = None

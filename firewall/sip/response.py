@@ -60,7 +60,7 @@ def build_response(request: Request, status: int, to_tag: str, src_ip: str, src_
     to = request.header("to") or ""
     lines.append(f"From: {request.header('from') or ''}")
     lines.append(f"To: {to}" if request.to_tag else f"To: {to};tag={to_tag}")
-    lines.append(f"Call-ID: {request.call_id or ''}")
+    lines.append(f"Call-ID: {request.header('call-id') or ''}")
     lines.append(f"CSeq: {request.header('cseq') or ''}")
     lines.append("Content-Length: 0")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")

@@ -1,6 +1,7 @@
 """The table of calls: bounded, and forgetting at the right time."""
 
 import gc
+import tracemalloc
 
 from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.call_table import CallTable
@@ -151,3 +152,40 @@ def test_the_garbage_collector_is_not_kept_busy_by_calls() -> None:
     assert len(scene.engine.calls()) == calls
     assert scene.engine.stats().pinholes == 4 * calls
     assert len(gc.get_objects()) - before < calls // 4
+
+
+def test_calls_with_names_of_50_kilobytes_take_no_more_memory_than_others() -> None:
+    """100 000 of them would be 5 GB and more, and the daemon's end."""
+    scene, calls, long = Scene(policy(ALL)), 40, 50_000 * "a"
+    forms = (
+        {"call_id": long},
+        {"from_tag": long},
+        {"branch": "z9hG4bK" + long},
+        {"from_uri": f"sip:{long}@h"},
+        {"to": f"<urn:service:sos.{long}>"},
+        {"uri": f"urn:service:sos.{long[:8000]}"},
+        {"headers": (f"Contact: <sip:{long}@h>", "Resource-Priority: esnet.1")},
+        {"body": long},
+    )
+    tracemalloc.start()
+    try:
+        for form in forms:
+            begin = tracemalloc.get_traced_memory()[0]
+            for number in range(calls):
+                named = {"call_id": "c", "branch": "z9hG4bK", "uri": "urn:service:sos"} | form
+                named |= {key: f"{named[key]}{number}" for key in ("call_id", "branch")}
+                scene.carrier(request(**named))
+            assert tracemalloc.get_traced_memory()[0] - begin < calls * 12_000, form.keys()
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_call_with_a_long_call_id_and_tags_is_followed_in_both_directions() -> None:
+    scene = Scene(policy("  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"))
+    long = 2_000 * "a"
+    call = request(uri="sip:a@h", call_id=long, from_tag=long)
+    bye = request("BYE", "sip:a@h", call_id=long, from_tag=long, to_tag=long, cseq=2)
+    assert scene.carrier(bye).verdict == "drop"
+    assert scene.carrier(call).verdict == "allow"
+    assert scene.psap(response(call, to_tag=long)).verdict == "allow"
+    assert scene.carrier(bye).verdict == "allow"

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.sip import headers as headers_module
-from firewall.sip.headers import canonical_name, parse_params, read_head, split_outside, split_values, unquote
+from firewall.sip.headers import (
+    canonical_name,
+    identifier,
+    parse_params,
+    read_head,
+    split_outside,
+    split_values,
+    unquote,
+)
+from firewall.sip.limits import MAX_IDENTIFIER
 
 
 @pytest.mark.parametrize(("name", "canonical"), [("v", "via"), ("VIA", "via"), ("L", "content-length"), ("X-Y", "x-y")])
@@ -68,3 +77,12 @@ def test_a_flood_of_names_does_not_grow_what_is_remembered_without_end() -> None
     for number in range(10_000):
         assert read_head(b"BYE a SIP/2.0\r\nX-%d: y" % number).headers == [(f"X-{number}", "y")]
     assert len(headers_module._canonical_names) <= 4096
+
+
+def test_what_a_message_is_known_by_is_never_long_and_stays_its_own() -> None:
+    ordinary = "a" * MAX_IDENTIFIER
+    assert (identifier(None), identifier("x"), identifier(ordinary)) == (None, "x", ordinary)
+    long = [ordinary + end for end in ("1", "2", "\udcff", "\U0001f691" * 15_000)]
+    known_by = [identifier(text) for text in long]
+    assert len(set(known_by)) == len(long)
+    assert all(text is not None and len(text) == 233 and text.isascii() for text in known_by)

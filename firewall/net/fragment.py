@@ -5,6 +5,7 @@ ignored; fragments that overlap discard the whole datagram, as Linux does for bo
 The table is bounded in datagrams, bytes and time.
 """
 
+from bisect import bisect, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Literal
@@ -27,6 +28,8 @@ class _Pending(msgspec.Struct):
     first_frame: int
     first_seen_ns: int
     parts: dict[int, bytes]
+    offsets: list[int]
+    """Those of the parts, in order: a datagram may have thousands."""
     held_bytes: int = 0
     total_bytes: int | None = None
 
@@ -57,7 +60,7 @@ class FragmentTable:
         self._make_room(now_ns)
         pending = self._pending.get(key)
         if pending is None:
-            pending = self._pending[key] = _Pending(frame_number, now_ns, {})
+            pending = self._pending[key] = _Pending(frame_number, now_ns, {}, [])
         end = offset + len(data)
         if end > MAX_DATAGRAM_BYTES:
             self._forget(key)
@@ -70,6 +73,7 @@ class FragmentTable:
         if not more:
             pending.total_bytes = end
         pending.parts[offset] = data
+        insort(pending.offsets, offset)
         pending.held_bytes += len(data)
         self.held_bytes += len(data)
         if pending.held_bytes != pending.total_bytes:
@@ -114,9 +118,12 @@ class FragmentTable:
 
 
 def _conflicts(pending: _Pending, offset: int, end: int, more: bool) -> bool:
-    total = pending.total_bytes
-    if total is not None and (end > total or not more):
+    """Tell whether a fragment does not fit those that came; an empty one never does."""
+    total, parts, offsets = pending.total_bytes, pending.parts, pending.offsets
+    if offset == end or (total is not None and (end > total or not more)):
         return True
-    if not more and any(start + len(part) > end for start, part in pending.parts.items()):
+    if not more and offsets and offsets[-1] + len(parts[offsets[-1]]) > end:
         return True
-    return any(offset < start + len(part) and start < end for start, part in pending.parts.items())
+    place = bisect(offsets, offset)
+    reaches = offsets[place - 1] + len(parts[offsets[place - 1]]) if place else 0
+    return reaches > offset or (place < len(offsets) and offsets[place] < end)

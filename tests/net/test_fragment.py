@@ -1,6 +1,7 @@
 """Fragments become the datagram they were cut from, in any order; what the kernel discards is discarded."""
 
 import random
+import time
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -88,6 +89,41 @@ def test_a_last_fragment_before_what_already_came_discards_the_datagram() -> Non
     table = FragmentTable()
     assert table.add(KEY, 32, True, b"A" * 8, 1, 1) == "waiting"
     assert table.add(KEY, 16, False, b"A" * 8, 2, 2) == "overlap"
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 3), st.booleans()), max_size=12))
+def test_a_datagram_is_discarded_at_the_first_fragment_that_overlaps_another(
+    asked: list[tuple[int, int, bool]],
+) -> None:
+    table, kept, total = FragmentTable(), dict[int, int](), 99
+    for start, size, more in asked:
+        end = start + size
+        is_repeated = kept.get(start) == size and (more or total == end)
+        overlaps = any(start < other + length and other < end for other, length in kept.items())
+        does_not_fit = end > total or (not more and (total < 99 or any(o + n > end for o, n in kept.items())))
+        told = table.add(KEY, start * 8, more, b"A" * 8 * size, 1, 1)
+        assert (told == "overlap") == (not is_repeated and (overlaps or does_not_fit))
+        if isinstance(told, bytes) or told == "overlap":
+            return
+        kept[start], total = size, total if more else end
+
+
+def test_an_empty_fragment_discards_the_datagram_and_takes_no_bytes_away() -> None:
+    table = FragmentTable()
+    assert table.add(KEY, 8, True, b"A" * 8, 1, 1) == "waiting"
+    assert table.add(KEY, 8, True, b"", 2, 2) == "overlap"
+    assert table.waiting == 0
+
+
+def test_datagrams_of_the_smallest_fragments_cost_no_more_than_linear_time() -> None:
+    """Quadratic work would take some ten seconds."""
+    begun_s = time.process_time()
+    pieces = cut(b"A" * 65_528, 8)
+    for _ in range(2):
+        table = FragmentTable()
+        told = [table.add(KEY, *piece, 1, 1) for piece in random.Random(1).sample(pieces, len(pieces))]
+        assert told[-1] == b"A" * 65_528
+    assert time.process_time() - begun_s < 2
 
 
 def test_more_than_a_datagram_can_hold_is_discarded() -> None:

@@ -162,7 +162,7 @@ class Observer:
 
 
 def _lasts_ns(recovered: RecoveredCall) -> int:
-    """Return how long a call of an earlier run is remembered from its last message, 0 for one that is over."""
+    """Return how long a call of an earlier run is remembered from its last message; 0: it is ordinary and over."""
     states = recovered.dialogs.values()
     if "confirmed" in states:
         return DIALOG_NS
@@ -173,7 +173,8 @@ def _lasts_ns(recovered: RecoveredCall) -> int:
         return QUEUED_NS if may_be_answered else RINGING_NS
     if may_be_answered:
         return LATE_ANSWER_NS
-    return TRANSACTION_NS if "trying" in invites else 0
+    # The BYE of an emergency call, or the answer to it, may come again.
+    return TRANSACTION_NS if "trying" in invites or recovered.emergency is not None else 0
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

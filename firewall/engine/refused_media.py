@@ -90,7 +90,8 @@ class RefusedMedia:
 
     def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
         """Tell whether a packet may be of what nobody saw: nothing is known of its destination, now or lately, and of
-        its sender no more than what an earlier run knew, after which its call may have been answered.
+        its sender no more than what an earlier run knew, after which its call may have been answered, or its own offer:
+        an answer looks like one where the offer came before the restart.
 
         An offer that was refused says nothing of a port, which may be in use since before, nor does the silence of a
         call that nobody knew.
@@ -99,7 +100,8 @@ class RefusedMedia:
         says_nothing = shut is not None and (shut.reason == "failed" or not shut.call_id)
         if not (says_nothing or reason == "media_not_negotiated") or len(self._table.holes) >= MAX_TAKEN_OVER:
             return False
-        return all(hole.decision in LEARNED for hole in self._table.toward((datagram.src_ip, datagram.src_port)))
+        back = self._table.toward((datagram.src_ip, datagram.src_port))
+        return all(hole.decision in LEARNED or hole.way.is_early for hole in back)
 
     def refuse(
         self,

@@ -29,7 +29,7 @@ from tests.media import (
     sdp,
 )
 from tests.messages import request
-from tests.scene import Told
+from tests.scene import ALL, Told, policy
 
 
 def test_after_an_earlier_run_media_of_unknown_calls_passes_for_an_hour_and_that_to_known_ports_does_not() -> None:
@@ -164,3 +164,16 @@ def test_after_a_restart_a_way_that_calls_share_stays_until_the_last_of_them_end
     scene.carrier(request("BYE", call_id="second", from_tag="b", to_tag="psap", cseq=2), at_s=63)
     scene.tell(DeadlineReached(), at_s=64)
     assert scene.open == {}
+
+
+def test_a_caller_behind_nat_who_is_answered_after_a_restart_is_heard_and_hears() -> None:
+    first, outside = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0")), (CALLER[0], 61000)
+    told = MediaScene(policy(ALL, guard="enforce")).carrier(first)
+    log = [encode(o.record) for o in told.outputs if isinstance(o, Write)]
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.tell(Started(takeover=True), at_s=4)
+    scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=4)
+    scene.psap(answer(first), at_s=5)
+    assert scene.packet(outside, CALLED, at_s=6).outputs == []
+    assert reasons(scene.packet(CALLED, outside, at_s=6.1)) == [("opened", "media_takeover")]
+    assert scene.to(outside) == FROM_CALLED

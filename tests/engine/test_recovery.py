@@ -48,6 +48,14 @@ def test_an_emergency_call_stays_one_whatever_its_later_messages_say() -> None:
     assert told.decision.emergency.emergency_class == "call"
 
 
+def test_the_end_of_an_emergency_call_may_come_again_after_a_restart() -> None:
+    log, scene = an_answered_call("urn:service:sos"), Scene(policy(INVITES_ONLY + "\n  - {name: all, action: allow}"))
+    bye = request("BYE", "sip:u@192.0.2.10", to="<sip:u@192.0.2.10>", from_tag="psap", to_tag="caller", cseq=7)
+    log += log_of(scene.psap(bye, at_s=10))
+    assert restarted(log, at_s=11).psap(bye, at_s=12).decision.emergency is not None
+    assert restarted(log, at_s=80).psap(bye, at_s=81).decision.emergency is None
+
+
 def test_a_callback_is_known_after_a_restart_for_the_rest_of_its_time() -> None:
     log = an_answered_call("urn:service:sos")
     callback = request("INVITE", CALLER, call_id="back", from_tag="p")

@@ -33,7 +33,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
 
     ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
-    ``is_strange``: nothing but the Call-ID says that it is of this call.
+    ``is_strange``: nothing but the Call-ID says that it is of this call. ``is_renewal``: a dialog was there before it.
     """
 
     description: SessionDescription
@@ -43,6 +43,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     is_final: bool = False
     cseq: int | None = None
     is_strange: bool = False
+    is_renewal: bool = False
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
@@ -104,7 +105,7 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         key = _key(request)
         if key is None or key in self.offers:
             return False  # a retransmission
-        self._offered(key, description, by, to, request.cseq_number)
+        self._offered(key, description, by, to, request.cseq_number, is_renewal=request.to_tag is not None)
         return True
 
     def _response(
@@ -140,9 +141,18 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         self._offered(dialog, description, by, to, response.cseq_number)
         return True
 
-    def _offered(self, key: OfferKey, description: SessionDescription, by: Party, to: Party, cseq: int | None) -> None:
+    def _offered(
+        self,
+        key: OfferKey,
+        description: SessionDescription,
+        by: Party,
+        to: Party,
+        cseq: int | None,
+        *,
+        is_renewal: bool = False,
+    ) -> None:
         self.made += 1
-        self.offers[key] = Offer(description, by, to, self.made, cseq=cseq)
+        self.offers[key] = Offer(description, by, to, self.made, cseq=cseq, is_renewal=is_renewal)
 
     def _bound_offers(self, *, is_strange: bool) -> None:
         """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID, then
@@ -173,7 +183,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             unanswered = (dialog for dialog in self.sessions if dialog in self.ringing)
             del self.sessions[next(unanswered, next(iter(self.sessions)))]
         if known is None:
-            self.sessions[dialog] = Session(offer, answer, by)
+            # After a restart nobody knows what a re-INVITE renews.
+            self.sessions[dialog] = Session(offer, answer, by, offer.is_renewal)
         elif known.offer.number == offer.number:
             self.sessions[dialog] = Session(offer, answer, by, known.is_renewed, known.before)
         else:

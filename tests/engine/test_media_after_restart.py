@@ -15,11 +15,13 @@ from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from tests.media import (
+    ANSWER,
     ANY,
     CALLED,
     CALLER,
     FROM_CALLED,
     FROM_CALLER,
+    OFFER,
     MediaScene,
     answer,
     flows,
@@ -177,3 +179,17 @@ def test_a_caller_behind_nat_who_is_answered_after_a_restart_is_heard_and_hears(
     assert scene.packet(outside, CALLED, at_s=6).outputs == []
     assert reasons(scene.packet(CALLED, outside, at_s=6.1)) == [("opened", "media_takeover")]
     assert scene.to(outside) == FROM_CALLED
+
+
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+def test_a_call_that_is_put_on_hold_after_a_restart_is_not_expected_to_be_heard(direction: str) -> None:
+    scene = after_a_restart(by_log=True, by_kernel=True)
+    scene.packet(CALLER, CALLED, at_s=61)
+    hold = invite(OFFER + f"a={direction}\r\n", to_tag="psap", cseq=2)
+    scene.carrier(hold, at_s=62)
+    scene.psap(answer(hold, ANSWER + "a=recvonly\r\n"), at_s=62.1)
+    assert scene.tell(DeadlineReached(), at_s=70).alarms == []
+    resumed = invite(OFFER, to_tag="psap", cseq=3)
+    scene.carrier(resumed, at_s=80)
+    scene.psap(answer(resumed), at_s=80.1)
+    assert [each.alarm.code for each in scene.tell(DeadlineReached(), at_s=90).alarms] == ["emergency_media_lost"]

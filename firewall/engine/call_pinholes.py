@@ -169,7 +169,7 @@ class CallPinholes:
         call = self._calls.get(back[-1].pinhole.call_id) if back else None
         mark = media_mark(call) if call is not None else None
         pinhole = self._verdicts.pinhole(call.call_id if call is not None else "", way, _TAKEN_OVER, None, mark)
-        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns, now_ns + pinhole.timeout_ns, emergency=mark)
+        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns + pinhole.timeout_ns, emergency=mark)
         self.table.open(hole)
         if call is not None and call.media is not None:
             call.media.held[key] = way
@@ -186,7 +186,7 @@ class CallPinholes:
         timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns, is_emergency=mark is not None)
         hole = self.table.holes.get(pinhole.key)
         if hole is None:
-            hole = Hole(timed, way, _RECOVERED, now_ns, now_ns, now_ns + timed.timeout_ns, emergency=mark)
+            hole = Hole(timed, way, _RECOVERED, now_ns, now_ns + timed.timeout_ns, emergency=mark)
             self.table.open(hole)
         if call is not None:
             call.media = call.media or CallMedia(is_recovered=True)
@@ -296,7 +296,7 @@ class CallPinholes:
         pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, shared_mark)
         if hole is None:
             due_ns = now_ns + pinhole.timeout_ns
-            hole = Hole(pinhole, way, decision, now_ns, now_ns, due_ns, {call.call_id: way}, mark, override)
+            hole = Hole(pinhole, way, decision, now_ns, due_ns, {call.call_id: way}, mark, override)
             self.table.open(hole)
             if self._is_logged or mark is not None:
                 outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))

@@ -39,7 +39,6 @@ class Hole(msgspec.Struct, eq=False, gc=False):
     pinhole: Pinhole
     way: Way
     decision: Decision
-    opened_ns: int
     last_ns: int
     scheduled_ns: int
     owners: dict[str, Way] = msgspec.field(default_factory=dict)

@@ -18,7 +18,7 @@ def hole(port: int, now_ns: int = 0, timeout_ns: int = 20 * SECOND) -> Hole:
     key = PinholeKey("UDP", None, "192.0.2.1", None, "198.51.100.1", port)
     way = Way(key, "audio", "rtp", 0, Formats(frozenset(), (), ()), "sendrecv", PARTY, PARTY)
     pinhole = Pinhole(key, "rtp", "c", timeout_ns)
-    return Hole(pinhole, way, Decision("allow", "media_negotiated"), now_ns, now_ns, now_ns + timeout_ns)
+    return Hole(pinhole, way, Decision("allow", "media_negotiated"), now_ns, now_ns + timeout_ns)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["open", "close", "tell"]), st.integers(0, 3)), max_size=40))

@@ -22,6 +22,7 @@ from firewall.net.rtp import is_rtp
 from firewall.sip.body import body_parts
 from firewall.sip.framing import Framer, Piece
 from firewall.sip.headers import parse_params, read_head, split_values, unquote
+from firewall.sip.limits import MAX_MEDIA
 from firewall.sip.media_endpoint import Formats
 from firewall.sip.message import Message, Request, Response, parse_message
 from firewall.sip.name_addr import parse_name_addr
@@ -141,9 +142,9 @@ def via(data: bytes) -> None:
 
 
 def sdp(data: bytes) -> None:
-    """Any bytes give a session with one medium for each m= line, and its attributes can be asked for."""
+    """Any bytes give a session with one medium for each m= line that says anything, up to a bound."""
     read = parse_sdp(data)
-    assert len(read.media) == sum(kind == "m" for kind, _ in read.lines)
+    assert len(read.media) == min(sum(kind == "m" and value != "" for kind, value in read.lines), MAX_MEDIA)
     for medium in read.media:
         assert 0 <= medium.port <= 65535
         assert medium.rtcp is None or 0 < medium.rtcp[0] <= 65535

@@ -15,10 +15,13 @@ _SDP_BEGINNING = b"v=0"  # RFC 8866 §5.1
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """One part: its media type in lower case without parameters, its content as it came."""
+    """One part: its media type in lower case without parameters, its content as it came, its Content-ID and
+    Content-Disposition (the latter in lower case without parameters)."""
 
     content_type: str
     content: bytes
+    content_id: str | None = None
+    disposition: str | None = None
 
 
 def body_parts(message: Message) -> tuple[BodyPart, ...]:
@@ -31,7 +34,8 @@ def body_parts(message: Message) -> tuple[BodyPart, ...]:
     if not message.body:
         return ()
     parts: list[BodyPart] = []
-    _collect(message.header("content-type") or "", message.body, 0, parts)
+    headers = {name: message.header(name) or "" for name in ("content-type", "content-id", "content-disposition")}
+    _collect(headers, message.body, 0, parts)
     return tuple(parts)
 
 
@@ -52,18 +56,20 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
     return [part.content for part in body_parts(message) if part.content_type == content_type]
 
 
-def _collect(content_type: str, content: bytes, depth: int, parts: list[BodyPart]) -> None:
-    media_type, _, params = content_type.partition(";")
+def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
+    media_type, _, params = headers["content-type"].partition(";")
     media_type = media_type_of(media_type) or (_SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
     boundary = parse_params(params).get("boundary") if media_type.startswith("multipart/") else None
     sections = list(_sections(content, boundary)) if boundary and depth < MAX_BODY_DEPTH else []
     if not sections:
-        parts.append(BodyPart(media_type, content))
+        disposition = headers["content-disposition"].partition(";")[0].strip().lower() or None
+        parts.append(BodyPart(media_type, content, headers["content-id"].strip("<> \t") or None, disposition))
         return
     for section in sections:
         if len(parts) >= MAX_BODY_PARTS:
             return
-        _collect(*_type_and_content(section), depth + 1, parts)
+        inner_headers, inner = _part_headers(section)
+        _collect(inner_headers, inner, depth + 1, parts)
 
 
 def _sections(content: bytes, boundary: str) -> Iterator[bytes]:
@@ -94,8 +100,13 @@ def _without_line_end(section: bytes) -> bytes:
     return section[:-2] if section.endswith(b"\r\n") else section.removesuffix(b"\n")
 
 
-def _type_and_content(section: bytes) -> tuple[str, bytes]:
+def _part_headers(section: bytes) -> tuple[dict[str, str], bytes]:
     framed = b"\n" + section  # so that a part without headers, which begins with an empty line, is like any other
     empty_line = find_empty_line(framed)
     head, inner = (framed[: empty_line[0]], framed[empty_line[1] :]) if empty_line else (framed, b"")
-    return read_head(head).first.get("content-type", "text/plain"), inner
+    headers = read_head(head).first
+    return {
+        "content-type": headers.get("content-type", "text/plain"),
+        "content-id": headers.get("content-id", ""),
+        "content-disposition": headers.get("content-disposition", ""),
+    }, inner

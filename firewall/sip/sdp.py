@@ -86,6 +86,11 @@ class MediaDescription(Struct, frozen=True, gc=False):
         """Return the values of every attribute of this name in the section ('' for a flag)."""
         return self.own.by_name.get(name, ())
 
+    def inherited(self, name: str) -> str | None:
+        """Return an attribute's first value from the section, else from the session; None when absent."""
+        values = self.own.by_name.get(name) or self.of_session.by_name.get(name)
+        return values[0] if values else None
+
     @property
     def is_rejected(self) -> bool:
         """Port 0: the stream is refused, or offered to be closed (RFC 3264 §6, §8.2)."""
@@ -100,6 +105,12 @@ class MediaDescription(Struct, frozen=True, gc=False):
     def rtpmap(self) -> Mapping[str, PayloadMap]:
         """The encoding of each payload type that has one (RFC 8866 §6.6)."""
         return payload_maps(self.attribute_values("rtpmap"))
+
+    @property
+    def fmtp(self) -> dict[str, str]:
+        """The format parameters of each payload type that has some (RFC 8866 §6.15)."""
+        pairs = (value.partition(" ") for value in self.attribute_values("fmtp"))
+        return {payload_type: parameters.strip() for payload_type, _, parameters in pairs}
 
     @property
     def has_rtcp_mux(self) -> bool:
@@ -131,9 +142,29 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return tuple(candidate for candidate in found if candidate is not None)
 
     @property
+    def crypto(self) -> tuple[str, ...]:
+        """SRTP keys offered or chosen in the description itself (RFC 4568)."""
+        return self.attribute_values("crypto")
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The certificate's hash for DTLS-SRTP (RFC 8122 §5)."""
+        return self.inherited("fingerprint")
+
+    @property
+    def setup(self) -> str | None:
+        """Who begins the connection: active, passive, actpass, holdconn (RFC 4145 §4)."""
+        return self.inherited("setup")
+
+    @property
     def msrp_path(self) -> tuple[str, ...]:
         """The MSRP URIs of ``a=path`` (RFC 4975 §8.2)."""
         return tuple((self.attribute("path") or "").split())
+
+    @property
+    def is_real_time_text(self) -> bool:
+        """T.140 text over RTP (RFC 4103), alone or behind redundancy."""
+        return self.own.is_text
 
     @property
     def is_msrp(self) -> bool:

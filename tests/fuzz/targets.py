@@ -20,6 +20,7 @@ from firewall.net.datagram import Datagram
 from firewall.net.rtcp import read_rtcp
 from firewall.net.rtp import is_rtp
 from firewall.sip.body import body_parts
+from firewall.sip.emergency_data import emergency_data
 from firewall.sip.framing import Framer, Piece
 from firewall.sip.headers import parse_params, read_head, split_values, unquote
 from firewall.sip.limits import MAX_MEDIA
@@ -155,11 +156,12 @@ def sdp(data: bytes) -> None:
 
 def body(data: bytes) -> None:
     """Any body gives parts whose contents stand in it."""
-    head = b"INVITE sip:a@b SIP/2.0\r\nc: multipart/mixed;boundary=b\r\n\r\n"
+    head = b"INVITE sip:a@b SIP/2.0\r\nc: multipart/mixed;boundary=b\r\nGeolocation: <cid:x>\r\n\r\n"
     read = parse_message((head + data)[:65_535])
     for part in body_parts(read):
         assert part.content in read.body
         parse_sdp(part.content)
+    emergency_data(read)
 
 
 def stun(data: bytes) -> None:

@@ -50,7 +50,10 @@ def test_no_body_has_no_part() -> None:
 
 def test_nested_multipart_bodies_are_flattened() -> None:
     parts = body_parts(parse_message(request(headers=("c: multipart/mixed;boundary=outer",), body=NESTED)))
-    assert [part.content_type for part in parts] == ["application/sdp", "application/pidf+xml"]
+    assert [(part.content_type, part.content_id) for part in parts] == [
+        ("application/sdp", None),
+        ("application/pidf+xml", "loc@x"),
+    ]
     assert parts[1].content == b"<presence/>"
 
 

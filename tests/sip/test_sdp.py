@@ -88,17 +88,19 @@ def test_attributes_of_the_session_hold_where_a_medium_has_none() -> None:
         "sendonly", "recvonly", "sendonly", "sendonly",
     ]  # fmt: skip
     assert [medium.is_held for medium in (audio, text)] == [True, False]
+    assert (audio.setup, message.setup, audio.fingerprint) == ("actpass", "active", "sha-256 AB:CD")
     assert parse_sdp(OFFER).attributes[0] == "sendonly"
 
 
-def test_payload_types_have_names() -> None:
+def test_payload_types_have_names_and_parameters() -> None:
     audio = parse_sdp(OFFER).media[0]
     assert audio.rtpmap == {
         "0": PayloadMap("pcmu", 8000),
         "101": PayloadMap("telephone-event", 8000),
         "111": PayloadMap("opus", 48000, "2"),
     }
-    assert audio.number_of_ports == 2
+    assert audio.fmtp == {"101": "0-15"}
+    assert (audio.number_of_ports, len(audio.crypto)) == (2, 1)
 
 
 def test_rtcp_is_where_it_is_said_to_be() -> None:
@@ -121,7 +123,7 @@ def test_candidates_that_can_be_read_are_read() -> None:
 def test_real_time_text_and_session_messages_are_known() -> None:
     """RFC 4103, RFC 4975."""
     audio, text, message, _ = parse_sdp(OFFER).media
-    assert [medium.own.is_text for medium in (audio, text, message)] == [False, True, False]
+    assert [medium.is_real_time_text for medium in (audio, text, message)] == [False, True, False]
     assert (message.is_msrp, message.msrp_path) == (True, ("msrp://192.0.2.10:2855/iau39;tcp",))
 
 

@@ -30,6 +30,12 @@ _COPIES = {
     "drop": "a copy of it had passed before, so that it is missed only if that one was lost",
     "reject": "a copy of it had passed before: who sent it is told that it failed, and the other side goes on with it",
 }
+# RFC 3261 §9.1
+_CANCEL_OF_REINVITE = "without it the other side goes on with a change of the session that was given up"
+_SECOND_ANSWER = (
+    "another had answered before, and that call goes on; without it the caller does not release this one, which ends "
+    "after 32 seconds"  # RFC 3261 §13.2.2.4
+)
 _RELIABLE = "; a call that insists on PRACK (100rel) fails after 32 seconds"  # RFC 3262 §3
 # Of responses to the INVITE of a call, by status: an exact one before its class.
 _RESPONSES = {
@@ -65,13 +71,16 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
     sip, dialog = lost["sip"], lost["dialog"]
     if sip is None:
         return None
-    if any(_is_copy(lost, record) for record in takewhile(lambda record: record is not lost, decisions)):
+    before = tuple(takewhile(lambda record: record is not lost, decisions))
+    if any(_is_copy(lost, record) for record in before):
         return _COPIES["reject" if lost["decision"]["verdict"] == "reject" else "drop"]
     method, asked = sip.get("method"), asked_method(sip)
     if method == "INVITE":
         return _SESSION_STAYS if dialog.get("to_tag") else None
     if method == "ACK" and any(_is_refusal(record) for record in decisions if _is_same_exchange(lost, record)):
         return _ACK_OF_REFUSAL
+    if method == "CANCEL" and dialog.get("to_tag"):
+        return _CANCEL_OF_REINVITE
     if method is not None:
         return _REQUESTS.get(method)
     if not asked:
@@ -81,6 +90,8 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
     code = str(sip.get("code", ""))
     if any(_is_reinvite(record) for record in decisions if _is_same_exchange(lost, record)):
         return None if code < "2" else _REINVITE_AGREED if code < "3" else _REINVITE_REFUSED
+    if code.startswith("2") and any(_is_answer_of_another(lost, record) for record in before):
+        return _SECOND_ANSWER
     return next((text for status, text in _RESPONSES.items() if status and code.startswith(status)), _RESPONSES[""])
 
 
@@ -99,12 +110,23 @@ def _is_same_exchange(one: LogRecord, other: LogRecord) -> bool:
 
 def _is_copy(lost: LogRecord, earlier: LogRecord) -> bool:
     """Tell whether an earlier message that passed says the same."""
-    has_passed = earlier["decision"]["verdict"] == "allow" or not earlier["decision"]["enforced"]
-    if not has_passed or not _is_same_exchange(lost, earlier):
+    if not _has_passed(earlier) or not _is_same_exchange(lost, earlier):
         return False
     one, other = lost["sip"], earlier["sip"]
     is_same = one.get("method") == other.get("method") and one.get("code") == other.get("code")
     return bool(is_same and lost["dialog"].get("to_tag") == earlier["dialog"].get("to_tag"))
+
+
+def _is_answer_of_another(lost: LogRecord, earlier: LogRecord) -> bool:
+    """Tell whether another branch of the call had answered it (RFC 3261 §16.7), and that passed."""
+    if not _has_passed(earlier) or not _is_same_exchange(lost, earlier):
+        return False
+    is_answer = asked_method(earlier["sip"]) == "INVITE" and earlier["sip"].get("code", "").startswith("2")
+    return bool(is_answer and lost["dialog"].get("to_tag") != earlier["dialog"].get("to_tag"))
+
+
+def _has_passed(record: LogRecord) -> bool:
+    return record["decision"]["verdict"] == "allow" or not record["decision"]["enforced"]
 
 
 def _is_refusal(record: LogRecord) -> bool:

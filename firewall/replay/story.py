@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from firewall.engine.record import check, decode
-from firewall.engine.recording import endpoint_text
+from firewall.engine.recording import endpoint_text, escaped, printable
 from firewall.engine.timestamp import instant
 from firewall.replay.cause import CallLog, because, cause_of, mend_of, message_words
 from firewall.replay.media_story import media_lines
@@ -70,7 +70,7 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
             continue
         try:
             record = decode(line)
-            is_wanted, kind = _call_id(record) == call_id, record.get("event_type")
+            is_wanted, kind = _is_named(_call_id(record), call_id), record.get("event_type")
             if not is_wanted and kind not in ("alarm", "policy"):
                 continue
             check(record)
@@ -128,6 +128,14 @@ def _call_id(record: LogRecord) -> str | None:
             return str(record.get("call_id"))
         case _:
             return None
+
+
+def _is_named(logged: str | None, call_id: str) -> bool:
+    """Tell whether this is the Call-ID of a record: as it is, or as it was shown to a person (``printable``)."""
+    if logged is None or logged == call_id:
+        return logged is not None
+    is_as_shown = "\\x" in call_id or call_id.endswith("…")
+    return is_as_shown and call_id in (escaped(logged), printable(logged))
 
 
 def _step(record: LogRecord, first: LogRecord) -> Step:

@@ -67,6 +67,15 @@ def test_what_a_sender_writes_moves_nothing_on_the_terminal(tmp_path: Path, caps
     assert "\x1b" not in out
 
 
+@pytest.mark.parametrize("typed", ["\udcffx@h", "\\xffx@h"], ids=["as on the wire", "as shown"])
+def test_a_call_id_that_is_no_text_is_found(typed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Scene(policy("  - {name: all, action: allow}")).carrier(request(call_id="WIRE").replace(b"WIRE", b"\xffx@h"))
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    assert run_command(["explain", "--log", str(path), "--", typed]) == 0
+    assert "\\xffx@h" in capsys.readouterr().out
+
+
 def test_a_call_is_told_from_several_parts_of_a_log(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = log.with_suffix(".1.gz")
     old.write_bytes(gzip.compress(log.read_bytes()))

@@ -100,3 +100,24 @@ def test_a_lost_answer_to_nobody_knows_what_is_told_without_its_meaning() -> Non
     cause = story_of(scene.carrier(invite), scene.psap(answer, at_s=1)).cause or ""
     assert "180" in cause
     assert "without it" not in cause
+
+
+def test_the_answer_of_a_second_fork_is_missed_by_that_fork_alone() -> None:
+    """RFC 3261 §13.2.2.4: the caller takes the first answer and releases the others."""
+    scene = Scene(policy("  - {name: lossy, when: 'sip.to.tag == \"second\"', action: drop}\n" + ALL))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite, to_tag="first"), at_s=1)]
+    told += [scene.carrier(request("ACK", to_tag="first"), at_s=1.1)]
+    cause = story_of(*told, scene.psap(response(invite, to_tag="second"), at_s=1.2)).cause or ""
+    assert "another had answered before, and that call goes on" in cause
+    assert "the caller goes on waiting" not in cause
+
+
+def test_the_cancel_of_a_reinvite_is_not_told_as_a_caller_who_hung_up() -> None:
+    """RFC 3261 §9.1: it has the To tag of the re-INVITE."""
+    scene = Scene(policy(f"  - {{name: lossy, when: 'sip.Method == \"CANCEL\"', action: drop}}\n{ALL}"))
+    invite, again = request(), request(to_tag="psap", cseq=2, branch="z9hG4bK-r")
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1), scene.carrier(again, at_s=5)]
+    cancel = request("CANCEL", to_tag="psap", cseq=2, branch="z9hG4bK-r")
+    cause = story_of(*told, scene.carrier(cancel, at_s=6)).cause or ""
+    assert "goes on with a change of the session that was given up" in cause

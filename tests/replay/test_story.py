@@ -5,6 +5,7 @@ import json
 import pytest
 
 from firewall.engine.events import ConnectionRefused, DeadlineReached, Started
+from firewall.engine.recording import printable
 from firewall.net.datagram import Datagram
 from firewall.replay.story import call_records, tell
 from tests.messages import CARRIER, PSAP, request, response
@@ -306,3 +307,13 @@ def test_records_of_other_programs_and_incomplete_ones_are_left_out(foreign: dic
     story = tell(CALL_ID, call_records([*log, json.dumps(foreign).encode() + b"\n"], CALL_ID))
     assert story is not None
     assert len(story.steps) == 1
+
+
+@pytest.mark.parametrize("shown", ["tab\\x09x@h", "l" * 119 + "…"])
+def test_a_call_is_found_by_its_call_id_as_the_reports_show_it(shown: str) -> None:
+    written = shown.replace("\\x09", "\t") if "tab" in shown else "l" * 400
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    log = log_of(scene.carrier(request(call_id=written)))
+    assert printable(written) == shown
+    assert tell(shown, call_records(log, shown)) is not None
+    assert tell("tab\\x09", call_records(log, "tab\\x09")) is None

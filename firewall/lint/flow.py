@@ -18,6 +18,8 @@ _CALLBACK: Role = "callback"
 _MARKED: Headers = (("Priority", "psap-callback"),)
 
 Writer = Callable[[Script, Form], None]
+Course = Callable[[Script, Request, Role], None]
+"""What becomes of a call that this INVITE begins; all its messages have this role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ def _voice_with_early_media(script: Script, form: Form) -> None:
     script.answer(invite, 183, "mid_call", headers=reliable, body=bodies.audio(script.media_ip("psap")))
     _exchange(script, dialog, "caller", "PRACK", headers=(("RAck", f"1 {invite.cseq_number} INVITE"),))
     _exchange(script, dialog, "caller", "UPDATE", offer=True)
+    _exchange(script, dialog, "psap", "UPDATE", offer=True)
+    _exchange(script, dialog, "caller", "INFO")
+    _exchange(script, dialog, "psap", "INFO")
     script.answer(invite, 180, "mid_call")
     script.wait(2000)
     _answered(script, invite)
@@ -98,24 +103,83 @@ def _voice_refreshed(script: Script, form: Form) -> None:
     script.answer(bye, 200, "mid_call")
 
 
-def _cancelled(script: Script, form: Form) -> None:
-    """The caller gives up while it rings."""
-    invite = _invite(script, form)
-    script.answer(invite, 100, "mid_call")
-    script.answer(invite, 180, "mid_call")
+def _of_caller(course: Course) -> Writer:
+    """Return how an emergency call is written that goes so."""
+
+    def write(script: Script, form: Form) -> None:
+        course(script, _invite(script, form), "mid_call")
+
+    return write
+
+
+def _of_callback(course: Course) -> Writer:
+    """Return how a callback is written that goes so."""
+
+    def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
+        course(script, _callback_invite(script, _MARKED), _CALLBACK)
+
+    return write
+
+
+def _cancelled(script: Script, invite: Request, role: Role) -> None:
+    """Who calls gives up while it rings."""
+    script.answer(invite, 100, role)
+    script.answer(invite, 180, role)
     script.wait(1000)
-    cancel = script.request(invite.dialog, "caller", "CANCEL", "mid_call", of=invite, uri=invite.uri)
-    script.answer(cancel, 200, "mid_call")
-    script.answer(invite, 487, "mid_call")
-    script.request(invite.dialog, "caller", "ACK", "mid_call", of=invite, uri=invite.uri)
+    _given_up(script, invite, role)
 
 
-def _refused(script: Script, form: Form) -> None:
-    """The PSAP cannot take the call: the caller's side must hear that, to try the next one."""
-    invite = _invite(script, form)
-    script.answer(invite, 100, "mid_call")
-    script.answer(invite, 503, "mid_call", headers=(("Retry-After", "2"),))
-    script.request(invite.dialog, "caller", "ACK", "mid_call", of=invite, uri=invite.uri)
+def _cancelled_early(script: Script, invite: Request, role: Role) -> None:
+    """Who calls gives up before anything rings: there is no dialog yet."""
+    script.answer(invite, 100, role)
+    _given_up(script, invite, role)
+
+
+def _refused(script: Script, invite: Request, role: Role) -> None:
+    """The called side cannot take the call: the other one must hear that, to try the next."""
+    script.answer(invite, 100, role)
+    script.answer(invite, 503, role, headers=(("Retry-After", "2"),))
+    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+
+
+def _declined(script: Script, invite: Request, role: Role) -> None:
+    """It rings, and the called side does not take the call."""
+    script.answer(invite, 180, role)
+    script.answer(invite, 486, role)
+    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+
+
+def _forked(script: Script, invite: Request, role: Role) -> None:
+    """One phone rings, another one answers at once; the first is given up (RFC 3261 §13.2.2.4, §15)."""
+    script.answer(invite, 180, role)
+    rang = invite.dialog.to_tag
+    invite.dialog.to_tag = f"{rang}-2"
+    _answered(script, invite, role)
+    invite.dialog.to_tag = rang
+    _exchange(script, invite.dialog, invite.sender, "BYE", role)
+    invite.dialog.to_tag = f"{rang}-2"
+    script.wait(2000)
+    _exchange(script, invite.dialog, other(invite.sender), "BYE", role)
+
+
+def _changed(script: Script, invite: Request, role: Role) -> None:
+    """Both sides write (NENA-STA-010.3 §3.1.1.1), ask and change the session; one change is refused, one given up."""
+    dialog = invite.dialog
+    _answered(script, invite, role)
+    for side in (invite.sender, other(invite.sender)):
+        for method in ("INFO", "OPTIONS", "UPDATE"):
+            _exchange(script, dialog, side, method, role)
+        text = script.request(dialog, side, "MESSAGE", role, body=bodies.plain_text(script.media_ip(side)))
+        script.answer(text, 200, role)
+        _answered(script, _reinvite(script, dialog, side, role), role)
+        refused = _reinvite(script, dialog, side, role)
+        script.answer(refused, 491, role)
+        script.request(dialog, side, "ACK", role, of=refused, uri=refused.uri)
+        slow = _reinvite(script, dialog, side, role)
+        script.answer(slow, 100, role)
+        script.answer(slow, 180, role)
+        _given_up(script, slow, role)
+    _exchange(script, dialog, invite.sender, "BYE", role)
 
 
 def _transfer(script: Script, form: Form) -> None:
@@ -163,7 +227,9 @@ def _callback_with_early_media(script: Script, form: Form) -> None:  # noqa: ARG
     reliable = (("Require", "100rel"), ("RSeq", "1"))
     script.answer(invite, 183, role, headers=reliable, body=bodies.audio(script.media_ip("caller")))
     _exchange(script, dialog, "psap", "PRACK", role, headers=(("RAck", f"1 {invite.cseq_number} INVITE"),))
-    _exchange(script, dialog, "psap", "UPDATE", role, offer=True)
+    for side in ("psap", "caller"):
+        _exchange(script, dialog, side, "UPDATE", role, offer=True)
+        _exchange(script, dialog, side, "INFO", role)
     script.answer(invite, 180, role)
     script.wait(2000)
     _answered(script, invite, role)
@@ -186,6 +252,17 @@ def _text(script: Script, form: Form) -> None:
     dialog = script.dialog("caller", form.request_uri, form.to, form.style)
     message = script.request(dialog, "caller", "MESSAGE", "text", begins=True, headers=form.headers, body=body)
     script.answer(message, 200, "text")
+
+
+def _text_answered(script: Script, form: Form) -> None:
+    """The PSAP writes back: to who wrote, outside a dialog (RFC 3428 §4)."""
+    _text(script, form)
+    script.wait(CALLBACK_PAUSE_MS)
+    uri = "sip:+16175550142@{host}"
+    dialog = script.dialog("psap", uri, f"<{uri}>", from_=_desk(script))
+    body = bodies.plain_text(script.media_ip("psap"))
+    reply = script.request(dialog, "psap", "MESSAGE", _CALLBACK, begins=True, body=body)
+    script.answer(reply, 200, _CALLBACK)
 
 
 def _registration(script: Script, form: Form) -> None:
@@ -217,12 +294,23 @@ FLOWS: tuple[Flow, ...] = (
     Flow("voice call", "voice", "voice", _voice),
     Flow("voice call with early media, UPDATE and hold", "voice", "voice", _voice_with_early_media),
     Flow("long call with refreshes", "voice", "voice", _voice_refreshed, in_surge=False),
-    Flow("call cancelled while ringing", "voice", "voice", _cancelled),
-    Flow("call refused by the PSAP", "voice", "voice", _refused),
+    Flow("call cancelled while ringing", "voice", "voice", _of_caller(_cancelled)),
+    Flow("call cancelled before it rings", "voice", "voice", _of_caller(_cancelled_early)),
+    Flow("call refused by the PSAP", "voice", "voice", _of_caller(_refused)),
+    Flow("call not taken at the PSAP", "voice", "voice", _of_caller(_declined)),
+    Flow("call answered by another than rang", "voice", "voice", _of_caller(_forked), in_surge=False),
+    Flow("call with texts and changes", "voice", "voice", _of_caller(_changed), in_surge=False),
     Flow("real-time text call", "rtt", "rtt", _voice),
     Flow("text message", "text", "text", _text),
+    Flow("text message that is answered", "text", "text", _text_answered),
     Flow("callback marked psap-callback", "callback", None, _marked_callback),
     Flow("callback with early media and UPDATE", "callback", None, _callback_with_early_media, in_surge=False),
+    Flow("callback cancelled while ringing", "callback", None, _of_callback(_cancelled)),
+    Flow("callback cancelled before it rings", "callback", None, _of_callback(_cancelled_early)),
+    Flow("callback refused", "callback", None, _of_callback(_refused)),
+    Flow("callback not taken", "callback", None, _of_callback(_declined)),
+    Flow("callback answered by another than rang", "callback", None, _of_callback(_forked), in_surge=False),
+    Flow("callback with texts and changes", "callback", None, _of_callback(_changed), in_surge=False),
     Flow("callback without a mark", "callback", "voice", _unmarked_callback),
     Flow("keep-alive from the caller's side", "keepalive", None, _keepalive_of("caller")),
     Flow("keep-alive from the PSAP's side", "keepalive", None, _keepalive_of("psap")),
@@ -254,6 +342,17 @@ def _answered(script: Script, invite: Request, role: Role = "mid_call") -> None:
     answerer = other(invite.sender)
     script.answer(invite, 200, role, body=bodies.audio(script.media_ip(answerer)))
     script.request(invite.dialog, invite.sender, "ACK", role, of=invite)
+
+
+def _reinvite(script: Script, dialog: Dialog, side: Side, role: Role) -> Request:
+    return script.request(dialog, side, "INVITE", role, body=bodies.audio(script.media_ip(side)))
+
+
+def _given_up(script: Script, invite: Request, role: Role) -> None:
+    cancel = script.request(invite.dialog, invite.sender, "CANCEL", role, of=invite, uri=invite.uri)
+    script.answer(cancel, 200, role)
+    script.answer(invite, 487, role)
+    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
 
 
 def _exchange(

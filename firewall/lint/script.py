@@ -19,7 +19,9 @@ REASON_PHRASES = {
     200: "OK",
     202: "Accepted",
     401: "Unauthorized",
+    486: "Busy Here",
     487: "Request Terminated",
+    491: "Request Pending",
     503: "Service Unavailable",
 }
 
@@ -60,6 +62,11 @@ class Request:
     branch: str
     repeated: Headers
     uri: str
+
+    @property
+    def ends(self) -> Headers:
+        """Its From and To, which a CANCEL of it has too (RFC 3261 §9.1)."""
+        return tuple((name, value) for name, value in self.repeated if name in ("From", "To"))
 
 
 def other(side: Side) -> Side:
@@ -118,7 +125,7 @@ class Script:
         request_uri = uri or (dialog.request_uri if begins else self._target_uri(dialog, other(sender)))
         routing: Headers = (
             ("Via", self._via(sender, style, branch)),
-            *self._dialog_headers(dialog, sender, begins=begins or method == "CANCEL"),
+            *(of.ends if of and method == "CANCEL" else self._dialog_headers(dialog, sender, begins=begins)),
             ("Call-ID", dialog.call_id),
             ("CSeq", f"{number} {method}"),
         )

@@ -25,6 +25,8 @@ IPV4_ZONES = """zones:
 EMERGENCY = (
     'emergency: {numbers: ["911"], test_numbers: ["933"], dial_prefixes: ["9", "+1"], from: [carrier], to: [psap]}\n'
 )
+CALLS = EMERGENCY.replace("}", ", flows: [voice]}")
+"""Only calls are asked about, no callbacks: a CANCEL that is blocked is one finding."""
 ALLOW_ALL = """  - name: from-carrier
     when: zone.src == "carrier"
     action: allow

@@ -56,7 +56,7 @@ def test_a_whole_voice_call_has_every_message_the_design_names() -> None:
         "100 Trying (INVITE)",
         "183 Session Progress (INVITE)",
         "PRACK",
-        "UPDATE",
+        *("UPDATE", "UPDATE", "INFO", "INFO"),
         "180 Ringing (INVITE)",
         "ACK",
         "INVITE",
@@ -112,3 +112,21 @@ def test_a_callback_without_a_mark_goes_to_the_caller_within_thirty_minutes() ->
     assert request.request_uri == "sip:+16175550142@192.0.2.10"
     assert callback.at_ms - call.at_ms < 30 * 60 * 1000
     assert not any(isinstance(parse_message(step.payload), Response) for step in (call, callback))
+
+
+def test_the_cancel_of_a_reinvite_has_its_ends_and_its_branch() -> None:
+    """RFC 3261 §9.1: Call-ID, To, the number in CSeq, From and the topmost Via are those of what it cancels."""
+    for name in ("call with texts and changes", "callback with texts and changes"):
+        steps = next(flow for flow in FLOWS if flow.name == name).steps(PAIRS[0], SOS, "r")
+        sent = [parse_message(step.payload) for step in steps]
+        invites = {
+            (each.via_branch, each.from_tag, each.to_tag, each.cseq_number) for each in sent if _is(each, "INVITE")
+        }
+        cancels = [each for each in sent if _is(each, "CANCEL")]
+        assert len(cancels) == 2
+        assert {(each.via_branch, each.from_tag, each.to_tag, each.cseq_number) for each in cancels} <= invites
+        assert all(each.to_tag is not None for each in cancels)
+
+
+def _is(message: Request | Response, method: str) -> bool:
+    return isinstance(message, Request) and message.method == method

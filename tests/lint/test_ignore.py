@@ -1,7 +1,7 @@
 import pytest
 
 from firewall.lint.source import PolicySource
-from tests.lint.policies import examined, rule, text
+from tests.lint.policies import CALLS, examined, rule, text
 
 SHADOW = rule('sip.Method == "REGISTER" and not emergency', more="mode: shadow")
 IGNORE = "# sosgate: ignore[SOS205] counted until March"
@@ -83,7 +83,7 @@ def test_a_comment_that_is_no_ignore_is_named(comment: str, said: str) -> None:
 
 
 def test_a_blocked_emergency_call_cannot_be_silenced() -> None:
-    written = text("  # sosgate: ignore[SOS102] nobody cancels\n" + rule('sip.Method == "CANCEL"'))
+    written = text("  # sosgate: ignore[SOS102] nobody cancels\n" + rule('sip.Method == "CANCEL"'), emergency=CALLS)
     report = examined(written)
     (finding,) = report.findings
     assert (finding.code, report.result, report.suppressed) == ("SOS102", "refuted", ())

@@ -3,13 +3,13 @@ import pytest
 from firewall.errors import PolicyError
 from firewall.lint.finding import Report
 from firewall.lint.mend import mend
-from tests.lint.policies import examined, rule, text
+from tests.lint.policies import CALLS, examined, rule, text
 
 CANCEL = rule('sip.Method == "CANCEL"', name="first")
 
 
 def test_a_blocked_call_is_mended_and_the_rest_stays_byte_for_byte() -> None:
-    written = text("# why\n" + CANCEL)
+    written = text("# why\n" + CANCEL, emergency=CALLS)
     mended = mend(written, examined)
     assert mended.text == written.replace('== "CANCEL"', '== "CANCEL" and not emergency')
     assert [finding.code for finding in mended.fixed] == ["SOS102"]
@@ -36,7 +36,8 @@ def test_a_fix_that_does_not_help_is_not_made() -> None:
 def test_what_can_be_mended_is_mended_though_something_else_cannot() -> None:
     sets = "sets: {lost: {values: [b]}}\n"
     mended = mend(
-        text(CANCEL, extra=sets, emergency="emergency: {from: [carrier], to: [psap], guard: alert}\n"), examined
+        text(CANCEL, extra=sets, emergency="emergency: {from: [carrier], to: [psap], flows: [voice], guard: alert}\n"),
+        examined,
     )
     assert sorted(finding.code for finding in mended.fixed) == ["SOS102", "SOS206"]
     assert [(left.finding.code, left.why) for left in mended.left] == [

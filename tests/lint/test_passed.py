@@ -1,8 +1,8 @@
-from tests.lint.policies import examined, rule, text
+from tests.lint.policies import CALLS, examined, rule, text
 
 
 def told(rules: str) -> list[str]:
-    (finding,) = (each for each in examined(text(rules)).findings if each.is_error)
+    (finding,) = (each for each in examined(text(rules, emergency=CALLS)).findings if each.is_error)
     return [sentence.partition(") ")[2] for sentence in finding.because if sentence.startswith('rule "')]
 
 

@@ -2,9 +2,11 @@ import pytest
 
 from tests.lint.policies import lint, only, rule
 
+INFO = 'sip.Method == "INFO" and emergency.class == "call"'
+
 
 def test_the_rules_before_the_guilty_one_are_named() -> None:
-    rules = rule('sip.Method == "PUBLISH" and not emergency', name="first") + rule('sip.Method == "INFO"')
+    rules = rule('sip.Method == "PUBLISH" and not emergency', name="first") + rule(INFO)
     assert "no earlier rule decides it (first)" in only(lint(rules)).because
 
 
@@ -15,7 +17,7 @@ def test_a_message_without_a_mark_is_not_said_to_have_one() -> None:
 
 @pytest.mark.parametrize(("action", "verb"), [("drop", "drops"), ("reject", "rejects")])
 def test_the_sentence_says_what_is_done_to_what(action: str, verb: str) -> None:
-    finding = only(lint(rule('sip.Method == "INFO"', action)))
+    finding = only(lint(rule(INFO, action)))
     assert finding.message == f'rule "guilty" {verb} the INFO of an emergency call'
 
 
@@ -26,13 +28,13 @@ def test_a_response_is_called_by_the_status_that_is_blocked() -> None:
 
 
 def test_the_help_names_the_rule_to_mend() -> None:
-    assert 'rule "guilty"' in only(lint(rule('sip.Method == "INFO"'))).help
+    assert 'rule "guilty"' in only(lint(rule(INFO))).help
 
 
 def test_where_no_rule_is_at_fault_the_default_is() -> None:
     after = '  - name: calls\n    when: sip.Method in {"INVITE", "OPTIONS"}\n    action: allow\n'
     finding = next(each for each in lint(after=after).findings if each.is_error)
-    assert (finding.code, finding.rule, finding.place.line) == ("SOS108", None, 10)
+    assert (finding.code, finding.rule, finding.place.line) == ("SOS106", None, 10)
     assert finding.message.startswith("no rule matches, and the default drops")
 
 

@@ -6,7 +6,8 @@ from firewall.lsp.diagnostic import Coordinates
 from tests.lint.policies import examined, rule, text
 
 WRITTEN = text(
-    rule('sip.Method == "CANCEL"'), emergency="emergency:\n  from: [carrier]\n  to: [psap]\n  guard: alert\n"
+    rule('sip.Method == "CANCEL"'),
+    emergency="emergency:\n  from: [carrier]\n  to: [psap]\n  flows: [voice]\n  guard: alert\n",
 )
 DOCUMENT = types.VersionedTextDocumentIdentifier(version=3, uri="file:///test.yaml")
 

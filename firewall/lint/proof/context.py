@@ -197,7 +197,7 @@ def _status_language(label: str) -> tuple[Literal, ...]:
             low, high = 200, 299
         case "200" | "202":
             low, high = 200, 699
-        case "503":
+        case "486" | "491" | "503":
             low, high = 300, 699
         case "401":
             low, high = 401, 401

@@ -1,13 +1,13 @@
 import json
 
 from firewall.lint.rendering.document import lint_document
-from tests.lint.policies import examined, lint, only, rule, text
+from tests.lint.policies import CALLS, examined, lint, only, rule, text
 
 KEYS = ["code", "name", "severity", "message", "file", "line", "column", "rule", "witness", "help", "fix"]
 
 
 def test_a_finding_has_the_keys_of_the_design() -> None:
-    report = lint(rule('sip.Method == "CANCEL"'))
+    report = lint(rule('sip.Method == "CANCEL"'), emergency=CALLS)
     document = lint_document([report], {only(report): "w/a.pcap"})
     assert list(document) == ["result", "findings", "suppressed"]
     (finding,) = document["findings"]
@@ -35,7 +35,7 @@ def test_what_does_not_apply_is_null() -> None:
 
 
 def test_a_fix_is_its_edits_by_line_and_column() -> None:
-    (finding,) = lint_document([examined(text(rule('sip.Method == "CANCEL"')))], {})["findings"]
+    (finding,) = lint_document([examined(text(rule('sip.Method == "CANCEL"'), emergency=CALLS))], {})["findings"]
     assert finding["fix"] == {
         "description": 'Exempt emergency calls from rule "guilty"',
         "certain": True,

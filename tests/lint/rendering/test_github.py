@@ -1,11 +1,11 @@
 from firewall.errors import Place, PolicyError
 from firewall.lint.outcome import Unusable
 from firewall.lint.rendering.github import annotations
-from tests.lint.policies import lint, rule
+from tests.lint.policies import CALLS, lint, rule
 
 
 def test_a_finding_is_one_annotation_at_its_line() -> None:
-    (line,) = annotations([lint(rule('sip.Method == "CANCEL"'))])
+    (line,) = annotations([lint(rule('sip.Method == "CANCEL"'), emergency=CALLS)])
     assert line.startswith("::error file=test.yaml,line=7,col=5,title=SOS102 emergency-call-cut::rule")
     assert "\n" not in line
     assert "%0Awitness: CANCEL urn:service:sos" in line

@@ -7,7 +7,7 @@ from firewall.errors import Place, PolicyError
 from firewall.lint.codes import CODES
 from firewall.lint.outcome import Unusable
 from firewall.lint.rendering.sarif import sarif_document
-from tests.lint.policies import examined, lint, rule, text
+from tests.lint.policies import CALLS, examined, lint, rule, text
 
 # What sarif-schema-2.1.0.json asks of the objects used here: required properties, then each property that may stand,
 # with its type (a name is an object of this table, a list its items).
@@ -115,7 +115,7 @@ def test_the_check_would_notice(broken: str) -> None:
 
 
 def test_each_result_points_to_its_rule_and_place() -> None:
-    (run,) = sarif_document([lint(rule('sip.Method == "CANCEL"'), default="allow")])["runs"]
+    (run,) = sarif_document([lint(rule('sip.Method == "CANCEL"'), emergency=CALLS, default="allow")])["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert [each["id"] for each in rules] == list(CODES)
     assert [result["ruleId"] for result in run["results"]] == ["SOS102", "SOS204"]

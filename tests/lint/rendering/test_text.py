@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from firewall.errors import Place, PolicyError
 from firewall.lint.outcome import Outcome, Unusable
 from firewall.lint.rendering.text import report_lines
-from tests.lint.policies import examined, lint, only, rule, text
+from tests.lint.policies import CALLS, examined, lint, only, rule, text
 
 SOURCE = ["policy: test", "", "", "", "", "rules:", "  - name: guilty   # since March", "    when: …"]
 
@@ -22,7 +22,7 @@ def rendered(written: str, width: int | None = None) -> list[str]:
 
 
 def test_a_finding_quotes_its_rule_and_points_at_the_condition() -> None:
-    lines = rendered(text(rule('sip.Method == "CANCEL"   # since March')))
+    lines = rendered(text(rule('sip.Method == "CANCEL"   # since March'), emergency=CALLS))
     assert lines[:5] == [
         'test.yaml:7:5: error[SOS102] emergency-call-cut: rule "guilty" drops the CANCEL of an emergency call',
         "      |",
@@ -86,7 +86,7 @@ def test_an_ignored_finding_is_counted_and_not_shown() -> None:
 
 
 def test_with_captures_the_message_is_shown_too() -> None:
-    lines = shown(lint(rule('sip.Method == "CANCEL"')), messages=True)
+    lines = shown(lint(rule('sip.Method == "CANCEL"'), emergency=CALLS), messages=True)
     assert any(line.startswith("  capture : w/a.pcap (messages: ") for line in lines)
     assert "      | CANCEL urn:service:sos SIP/2.0" in lines
 

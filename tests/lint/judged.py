@@ -256,6 +256,10 @@ BLOCKING = (
         'not sip.Priority == "psap-callback"'
     ),
     'zone.src == "psap" and sip.Method == "INVITE" and dialog.state == "none" and sip.r-uri matches "^tel:"',
+    'sip.Method == "INVITE" and zone.src == "carrier" and not emergency.class in {"call", "test"}',
+    'sip.Status-Code == 200 and sip.CSeq.method == "INVITE" and dialog.state == "none"',
+    'zone.src == "psap" and sip.Method == "CANCEL"',
+    'zone.src == "psap" and sip.Method == "MESSAGE" and dialog.state == "none"',
 )
 
 HARMLESS = (
@@ -286,7 +290,7 @@ HARMLESS = (
     'lower(sip.from.user) == "anonymous" and not emergency',
     (
         'sip.Method == "INVITE" and zone.src == "carrier" and not sip.P-Asserted-Identity and '
-        'not emergency.class in {"call", "test"}'
+        'not emergency.class in {"call", "callback", "test"}'
     ),
     'sip.from.display.info contains "<script" and not emergency and sip.Method == "REGISTER"',
     'not sip.from.tag and sip.Method == "OPTIONS" and not emergency',

@@ -11,15 +11,22 @@ from msgspec.structs import replace
 
 from firewall.ruleset.facts import DialogState
 from firewall.sip.body import contents_of_type
-from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response
+from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
 _MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same one several times
 _MAX_SESSIONS = 16  # one per fork
+_MAX_BRANCHES = 64  # of one offer
 _OFFERING_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
-OfferKey = tuple[str, int, str] | DialogId
-"""From tag, CSeq number and method of the request that carries it; the dialog for an offer in a response."""
+_RequestKey = tuple[str, int, str]
+"""From tag, CSeq number and method: what all branches of a request have in common (RFC 3261 §16.6)."""
+SessionKey = tuple[DialogId, tuple[str, str]]
+"""A dialog, and the addresses between which this part of it goes, in the order of the dialog's tags: a proxy may send
+on what it received by way of the firewall again, and a media relay beside it make two sessions of it."""
+OfferKey = _RequestKey | TransactionId | SessionKey
+"""The request that carries it, its transaction where another branch carries another; the session for an offer in a
+response."""
 
 
 class Party(msgspec.Struct, frozen=True, gc=False):
@@ -32,8 +39,9 @@ class Party(msgspec.Struct, frozen=True, gc=False):
 class Offer(msgspec.Struct, frozen=True, gc=False):
     """An offer, who made it, who got it. ``is_final``: its request has its final response, no other answer comes.
 
-    ``cseq`` is the CSeq number of the transaction that brought it: the same words in a later one are a new offer.
-    ``is_strange``: nothing but the Call-ID says that it is of this call. ``is_renewal``: a dialog was there before it.
+    ``request`` is what brought it: the same words in a later one are a new offer. ``branches`` are the transactions
+    that carry it and were not refused, one for each fork. ``is_strange``: nothing but the Call-ID says that it is of
+    this call. ``is_renewal``: a dialog was there before it.
     """
 
     description: SessionDescription
@@ -41,13 +49,14 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     to: Party
     number: int
     is_final: bool = False
-    cseq: int | None = None
+    request: _RequestKey | None = None
+    branches: tuple[TransactionId, ...] = ()
     is_strange: bool = False
     is_renewal: bool = False
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """What one dialog agreed on, and who answered. ``is_renewed``: it had agreed on something before.
+    """What one dialog, or a part of it, agreed on, and who answered. ``is_renewed``: it had agreed on something before.
 
     ``before`` is what it goes back to when the request is refused that brought the offer.
     """
@@ -60,13 +69,13 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 
 class Negotiation(msgspec.Struct, eq=False, gc=False):
-    """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the dialogs of the
-    sessions that nobody answered while another fork was."""
+    """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the sessions that
+    nobody answered while another fork was."""
 
     offers: dict[OfferKey, Offer] = msgspec.field(default_factory=dict)
-    sessions: dict[DialogId, Session] = msgspec.field(default_factory=dict)
+    sessions: dict[SessionKey, Session] = msgspec.field(default_factory=dict)
     made: int = 0
-    ringing: frozenset[DialogId] = frozenset()
+    ringing: frozenset[SessionKey] = frozenset()
 
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False
@@ -83,29 +92,47 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
 
     def note_ringing(self, dialogs: Mapping[DialogId, DialogState]) -> bool:
         """Take note of which forks only ring; tell whether that changed."""
-        before, self.ringing = self.ringing, frozenset[DialogId]()
+        before, self.ringing = self.ringing, frozenset[SessionKey]()
         if "confirmed" in dialogs.values():
-            self.ringing = frozenset(dialog for dialog in self.sessions if dialogs.get(dialog) != "confirmed")
+            self.ringing = frozenset(key for key in self.sessions if dialogs.get(key[0]) != "confirmed")
         return self.ringing != before
 
     def forget(self, dialog: DialogId) -> bool:
-        """Forget the session of a dialog that ended; tell whether there was one."""
-        session, offer = self.sessions.pop(dialog, None), self.offers.pop(dialog, None)
-        return session is not None or offer is not None
+        """Forget the sessions of a dialog that ended; tell whether there was one."""
+        sessions, offers = self._sessions_of(dialog), [key for key in self.offers if key[0] == dialog]
+        for session in sessions:
+            del self.sessions[session]
+        for offer in offers:
+            del self.offers[offer]
+        return bool(sessions or offers)
 
     def _request(
         self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None
     ) -> bool:
-        late = self.offers.get(dialog) if dialog is not None else None
-        if request.method in ("ACK", "PRACK") and dialog is not None and late is not None and not late.is_final:
-            self.offers[dialog] = replace(late, is_final=True)
-            return self._answered(dialog, late, description, by)
+        if request.method in ("ACK", "PRACK") and dialog is not None:
+            late_key = self._late_offer(_session_key(dialog, request.to_tag, to, by))
+            late = self.offers.get(late_key) if late_key is not None else None
+            if late_key is not None and late is not None and not late.is_final:
+                self.offers[late_key] = replace(late, is_final=True)
+                return self._answered(_session_key(dialog, request.to_tag, late.by, late.to), late, description, by)
         if request.method not in _OFFERING_METHODS:
             return False
-        key = _key(request)
-        if key is None or key in self.offers:
+        key, branch = _key(request), request.transaction_id
+        if key is None or branch is None:
+            return False
+        is_renewal = request.to_tag is not None
+        new = Offer(description, by, to, self.made + 1, request=key, branches=(branch,), is_renewal=is_renewal)
+        if key not in self.offers:
+            self._offered(key, new)
+            return True
+        branches = [(each, offer) for each, offer in self.offers.items() if offer.request == key]
+        if any(branch in offer.branches for _, offer in branches):
             return False  # a retransmission
-        self._offered(key, description, by, to, request.cseq_number, is_renewal=request.to_tag is not None)
+        for each, offer in branches:
+            if offer.description == description:
+                self.offers[each] = replace(offer, branches=(*offer.branches, branch)[-_MAX_BRANCHES:])
+                return False
+        self._offered(branch, new)
         return True
 
     def _response(
@@ -116,43 +143,53 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         to: Party,
         dialog: DialogId | None,
     ) -> bool:
-        key, status = _key(response), response.status_code
+        request, status = _key(response), response.status_code
+        key = self._offer_of(request, response.transaction_id)
         offer = self.offers.get(key) if key is not None else None
         if key is not None and offer is not None:
             if status >= 300:
-                return not offer.is_final and self._refused(key, offer)
+                return not offer.is_final and self._refused(key, offer, response.transaction_id)
             changed = False
             if description is not None and dialog is not None and status > 100:
-                changed = self._answered(dialog, offer, description, by)
+                session = _session_key(dialog, response.from_tag, offer.by, offer.to)
+                changed = self._answered(session, offer, description, by)
             # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
-            if status >= 200 and not offer.is_final and dialog in self.sessions:
+            if status >= 200 and not offer.is_final and dialog is not None and self._sessions_of(dialog):
                 self.offers[key] = replace(offer, is_final=True)
                 changed = True
             return changed
         if dialog is None or response.cseq_method != "INVITE":
             return False
-        known = self.offers.get(dialog)
-        if status >= 300 and known is not None and (known.cseq, known.by) == (response.cseq_number, by):
-            return self._refused(dialog, known)
+        own_key = _session_key(dialog, response.to_tag, by, to)
+        known_key = self._late_offer(own_key)
+        known = self.offers.get(known_key) if known_key is not None else None
+        is_known = known is not None and known.request == request
+        if status >= 300 and known_key is not None and known is not None and is_known and known.by == by:
+            return self._refused(known_key, known, None)
         if description is None or status >= 300 or (status < 200 and response.header("rseq") is None):
             return False
-        if known is not None and (known.cseq, known.description) == (response.cseq_number, description):
+        if known is not None and is_known and known.description == description:
             return False  # a retransmission
-        self._offered(dialog, description, by, to, response.cseq_number)
+        self._offered(own_key, Offer(description, by, to, self.made + 1, request=request))
         return True
 
-    def _offered(
-        self,
-        key: OfferKey,
-        description: SessionDescription,
-        by: Party,
-        to: Party,
-        cseq: int | None,
-        *,
-        is_renewal: bool = False,
-    ) -> None:
-        self.made += 1
-        self.offers[key] = Offer(description, by, to, self.made, cseq=cseq, is_renewal=is_renewal)
+    def _offer_of(self, request: _RequestKey | None, branch: TransactionId | None) -> OfferKey | None:
+        """Return the offer that a branch of a request carries."""
+        offer = self.offers.get(request) if request is not None else None
+        if offer is not None and branch in offer.branches:
+            return request
+        return next((key for key, other in self.offers.items() if branch in other.branches), request)
+
+    def _late_offer(self, session: SessionKey) -> OfferKey | None:
+        """Return the offer that a response made of a session, or else of another part of its dialog."""
+        return session if session in self.offers else next((key for key in self.offers if key[0] == session[0]), None)
+
+    def _sessions_of(self, dialog: DialogId) -> list[SessionKey]:
+        return [key for key in self.sessions if key[0] == dialog]
+
+    def _offered(self, key: OfferKey, offer: Offer) -> None:
+        self.made = offer.number
+        self.offers[key] = offer
 
     def _bound_offers(self, *, is_strange: bool) -> None:
         """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID, then
@@ -163,33 +200,48 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         if len(self.offers) > _MAX_OFFERS:
             del self.offers[min(self.offers, key=lambda key: _worth(self.offers[key]))]
 
-    def _refused(self, key: OfferKey, offer: Offer) -> bool:
-        """Forget an offer, and what a provisional response answered to it: all stays as it was (RFC 3261 §14.1)."""
+    def _refused(self, key: OfferKey, offer: Offer, branch: TransactionId | None) -> bool:
+        """Forget an offer that no other fork may answer, and what a provisional response answered to it: all stays as
+        it was (RFC 3261 §14.1, §16.7)."""
+        if others := tuple(each for each in offer.branches if each != branch):
+            self.offers[key] = replace(offer, branches=others)
+            return False
         del self.offers[key]
-        for dialog, session in self.sessions.items():
+        for session_key, session in self.sessions.items():
             if session.offer.number == offer.number and session.before is not None:
-                self.sessions[dialog] = session.before
+                self.sessions[session_key] = session.before
         return True
 
-    def _answered(self, dialog: DialogId, offer: Offer, answer: SessionDescription, by: Party) -> bool:
-        known = self.sessions.get(dialog)
+    def _answered(self, key: SessionKey, offer: Offer, answer: SessionDescription, by: Party) -> bool:
+        known, left = self.sessions.get(key), self._left_for(key, offer)
+        if left:
+            known = max((self.sessions[each] for each in left), key=lambda session: session.offer.number)
         if known is not None and (
             # The 2xx may say again what a 1xx said, after an UPDATE has changed it (RFC 6337 §3.1.1).
             known.offer.number > offer.number or (known.offer.number == offer.number and known.answer == answer)
         ):
             return False
+        for each in left:
+            del self.sessions[each]
         if known is None and len(self.sessions) >= _MAX_SESSIONS:
             # A queue asks one call taker after the other: the longest ago are those that will not answer any more.
-            unanswered = (dialog for dialog in self.sessions if dialog in self.ringing)
+            unanswered = (each for each in self.sessions if each in self.ringing)
             del self.sessions[next(unanswered, next(iter(self.sessions)))]
         if known is None:
             # After a restart nobody knows what a re-INVITE renews.
-            self.sessions[dialog] = Session(offer, answer, by, offer.is_renewal)
+            self.sessions[key] = Session(offer, answer, by, offer.is_renewal)
         elif known.offer.number == offer.number:
-            self.sessions[dialog] = Session(offer, answer, by, known.is_renewed, known.before)
+            self.sessions[key] = Session(offer, answer, by, known.is_renewed, known.before)
         else:
-            self.sessions[dialog] = Session(offer, answer, by, is_renewed=True, before=replace(known, before=None))
+            self.sessions[key] = Session(offer, answer, by, is_renewed=True, before=replace(known, before=None))
         return True
+
+    def _left_for(self, key: SessionKey, offer: Offer) -> list[SessionKey]:
+        """Return the sessions of a dialog that one between other addresses replaces: none where it has a part there,
+        or another part agreed on another offer of the same request."""
+        others = [] if key in self.sessions else self._sessions_of(key[0])
+        is_part = any(self.sessions[each].offer.request == offer.request for each in others)
+        return [] if is_part else others
 
 
 def description_of(message: Message) -> SessionDescription | None:
@@ -205,7 +257,12 @@ def _worth(offer: Offer) -> tuple[bool, bool]:
     return not offer.is_strange, not offer.is_final
 
 
-def _key(message: Message) -> OfferKey | None:
+def _session_key(dialog: DialogId, tag: str | None, by: Party, to: Party) -> SessionKey:
+    """Name a session by its dialog and by who made its offer, has that tag, and sent it to whom."""
+    return dialog, (by.ip, to.ip) if (tag or NO_TAG) == dialog[0] else (to.ip, by.ip)
+
+
+def _key(message: Message) -> _RequestKey | None:
     if message.cseq_number is None or message.cseq_method is None:
         return None
     return message.from_tag or NO_TAG, message.cseq_number, message.cseq_method

@@ -93,6 +93,18 @@ def test_each_fork_gets_its_own_way_and_the_last_answer_ends_the_waiting() -> No
     assert ("198.51.100.77", "allow") in scene.to(CALLER)
 
 
+def test_a_fork_that_is_busy_takes_nothing_from_the_one_that_answers() -> None:
+    """A proxy before the firewall asks two call takers at once (RFC 3261 §16.7)."""
+    scene = MediaScene()
+    busy, free = invite(branch="z9hG4bK-busy"), invite(branch="z9hG4bK-free")
+    for raw in (busy, free):
+        scene.carrier(raw)
+    scene.psap(response(busy, 486, to_tag="busy"), at_s=1)
+    assert scene.to(CALLER) == ANY
+    scene.psap(answer(free), at_s=2)
+    assert (scene.to(CALLER), scene.to(CALLED)) == (FROM_CALLED, FROM_CALLER)
+
+
 def test_a_late_offer_is_answered_in_the_ack() -> None:
     scene = MediaScene()
     first = invite("")

@@ -134,3 +134,127 @@ def test_any_body_gives_a_description_or_none(body: bytes) -> None:
     raw = head + b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     description = description_of(parse_message(raw))
     assert description is None or all(0 <= medium.port <= 65535 for medium in description.media)
+
+
+def fork(branch: str, body: str = OFFER) -> bytes:
+    """The INVITE of a call as a proxy sends it to one of those that it asks (RFC 3261 §16.7)."""
+    return invite(body, branch=f"z9hG4bK-{branch}")
+
+
+def test_one_fork_that_refuses_takes_nothing_from_the_one_that_answers() -> None:
+    negotiation = Negotiation()
+    note(negotiation, fork("busy"))
+    assert not note(negotiation, fork("free"))
+    assert not note(negotiation, response(fork("busy"), 486, to_tag="busy"))
+    assert note(negotiation, answer(fork("free")))
+    (session,) = negotiation.sessions.values()
+    assert (session.offer.by, session.answerer) == (HERE, THERE)
+
+
+def test_the_refusal_of_the_last_fork_ends_the_offer() -> None:
+    negotiation = Negotiation()
+    note(negotiation, fork("busy"))
+    note(negotiation, fork("free"))
+    note(negotiation, response(fork("busy"), 486, to_tag="busy"))
+    assert not note(negotiation, response(fork("busy"), 486, to_tag="busy"))
+    assert note(negotiation, response(fork("free"), 603, to_tag="free"))
+    assert not negotiation.offers
+
+
+def test_forks_to_each_of_which_a_relay_offers_a_port_of_its_own_have_offers_of_their_own() -> None:
+    negotiation = Negotiation()
+    other = sdp(CARRIER[0], "audio 49180 RTP/AVP 0")
+    assert note(negotiation, fork("one"))
+    assert note(negotiation, fork("two", other))
+    assert not note(negotiation, fork("two", other))
+    note(negotiation, answer(fork("two", other), to_tag="two"))
+    note(negotiation, answer(fork("one"), to_tag="one"))
+    ports = {session.answerer: session.offer.description.media[0].port for session in negotiation.sessions.values()}
+    agreed = [session.offer.description.media[0].port for session in negotiation.sessions.values()]
+    assert (len(ports), agreed) == (1, [49180, 49170])
+    assert all(offer.is_final for offer in negotiation.offers.values())
+
+
+CORE = Party("core", "203.0.113.9")
+
+
+def through_a_relay(negotiation: Negotiation, cseq: int, callee_port: int, *, by_callee: bool = False) -> list[int]:
+    """An offer that passes the firewall, a proxy with a media relay, and the firewall again; the ports agreed on."""
+    near, far = sdp(CARRIER[0], f"audio {49170 + cseq} RTP/AVP 0"), sdp(CORE.ip, f"audio {30000 + cseq} RTP/AVP 0")
+    tags = {"to_tag": "psap"} if cseq > 1 else {}
+    if by_callee:
+        tags = {"from_tag": "psap", "to_tag": "caller"}
+    first = invite(near, cseq=cseq, branch="z9hG4bK-near", **tags)
+    second = invite(far, cseq=cseq, branch="z9hG4bK-far", **tags)
+    start, end = (THERE, HERE) if by_callee else (HERE, THERE)
+    final = answer(second, sdp(end.ip, f"audio {callee_port} RTP/AVP 0"))
+    relayed = answer(first, sdp(CORE.ip, f"audio {31000 + cseq} RTP/AVP 0"))
+    for raw, by, to in ((first, start, CORE), (second, CORE, end), (final, end, CORE), (relayed, CORE, start)):
+        message = parse_message(raw)
+        assert negotiation.note(message, by, to, message.dialog_id)
+    return sorted(
+        medium.port
+        for session in negotiation.sessions.values()
+        for medium in (*session.offer.description.media, *session.answer.media)
+    )
+
+
+def test_a_call_that_passes_twice_by_way_of_a_media_relay_agrees_on_each_of_its_two_parts() -> None:
+    negotiation = Negotiation()
+    assert through_a_relay(negotiation, 1, 40000) == [30001, 31001, 40000, 49171]
+    assert through_a_relay(negotiation, 2, 41000) == [30002, 31002, 41000, 49172]
+    assert through_a_relay(negotiation, 7, 42000, by_callee=True) == [30007, 31007, 42000, 49177]
+    negotiation.forget(("caller", "psap"))
+    assert not negotiation.sessions
+
+
+def test_a_late_offer_that_passes_twice_by_way_of_a_media_relay_is_answered_on_each_part() -> None:
+    negotiation = Negotiation()
+    near, far = invite("", branch="z9hG4bK-near"), invite("", branch="z9hG4bK-far")
+    offer, relayed = sdp(PSAP[0], "audio 40000 RTP/AVP 0"), sdp(CORE.ip, "audio 31000 RTP/AVP 0")
+    ack = request("ACK", to_tag="psap", headers=("Content-Type: application/sdp",), body=OFFER)
+    far_ack = request(
+        "ACK", to_tag="psap", headers=("Content-Type: application/sdp",), body=sdp(CORE.ip, "audio 30000 RTP/AVP 0")
+    )
+    for raw, by, to in (
+        (near, HERE, CORE),
+        (far, CORE, THERE),
+        (answer(far, offer), THERE, CORE),
+        (answer(near, relayed), CORE, HERE),
+        (ack, HERE, CORE),
+        (far_ack, CORE, THERE),
+    ):
+        message = parse_message(raw)
+        negotiation.note(message, by, to, message.dialog_id)
+    assert sorted(
+        (session.offer.description.media[0].port, session.answer.media[0].port)
+        for session in negotiation.sessions.values()
+    ) == [(31000, 49170), (40000, 30000)]
+
+
+def test_a_call_that_passes_twice_unchanged_agrees_end_to_end() -> None:
+    """A proxy without a relay leaves descriptions as they are: each part only says again what the other said."""
+    negotiation = Negotiation()
+    near, far = fork("near"), fork("far")
+    for raw, by, to, news in (
+        (near, HERE, CORE, True),
+        (far, CORE, THERE, False),
+        (answer(far), THERE, CORE, True),
+        (answer(near), CORE, HERE, False),
+    ):
+        message = parse_message(raw)
+        assert negotiation.note(message, by, to, message.dialog_id) is news
+    (session,) = negotiation.sessions.values()
+    assert (session.offer.by, session.answerer) == (HERE, THERE)
+
+
+def test_a_new_offer_by_another_way_than_the_last_one_replaces_what_was_agreed() -> None:
+    """Where no proxy put itself into the route, what comes after the first answer goes straight to the other side."""
+    negotiation = Negotiation()
+    first, again = fork("first"), invite(sdp(CARRIER[0], "audio 5000 RTP/AVP 0"), to_tag="psap", cseq=2)
+    for raw, by, to in ((first, HERE, CORE), (answer(first), CORE, HERE), (again, HERE, THERE)):
+        message = parse_message(raw)
+        negotiation.note(message, by, to, message.dialog_id)
+    assert note(negotiation, answer(again))
+    (session,) = negotiation.sessions.values()
+    assert (session.offer.description.media[0].port, session.is_renewed) == (5000, True)

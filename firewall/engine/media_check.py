@@ -145,7 +145,9 @@ def one_way(
 
     A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
     is lost only where some came and was refused. Who was silent before an answer that has the media come by the same
-    way (a session refresh, RFC 4028) may go on so. In shadow mode what is refused passes, so only silence is lost.
+    way (a session refresh, RFC 4028) may go on so. Where both sides are in one zone and nothing of either comes, their
+    media goes another way: a proxy of the other zone sent only the signalling back. In shadow mode what is refused
+    passes, so only silence is lost.
     """
     directions: dict[_Direction, list[Way]] = {}
     ways = (*media.held.values(), *media.refused.values())
@@ -153,13 +155,18 @@ def one_way(
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
     silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
+    inside = {
+        (way.index, way.dst.ip, way.src.ip) for way, *_ in silent if way.src.zone and way.src.zone == way.dst.zone
+    }
     is_spoken = any(way.kind == "audio" for way in ways)
     losses: list[tuple[str, MediaLoss]] = []
     for each in silent:
+        way = each[0]
+        goes_elsewhere = (way.index, way.src.ip, way.dst.ip) in inside
         loss = _loss(each, media, table, policy)
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
-        if loss.reason is not None or not may_be_mute:
-            losses.append((each[0].kind, loss))
+        if loss.reason is not None or not (may_be_mute or goes_elsewhere):
+            losses.append((way.kind, loss))
     if policy.media.mode == "shadow":
         losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
     return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, FlowsCounted, PolicyReplaced
+from firewall.engine.events import DatagramReceived, DeadlineReached, FlowsCounted, PolicyReplaced
 from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
+from firewall.net.datagram import Datagram
 from tests.media import (
     AUDIO,
     CALLED,
@@ -17,7 +18,7 @@ from tests.media import (
     rtp,
     sdp,
 )
-from tests.messages import request
+from tests.messages import CARRIER, PSAP, request
 from tests.scene import ALL, SECOND, START, policy
 
 _AUDIO_ANSWER = "audio 40000 RTP/AVP 0"
@@ -65,6 +66,25 @@ def test_a_capture_without_any_media_says_nothing_about_it() -> None:
     scene = MediaScene()
     scene.call()
     assert checked(scene).alarms == []
+
+
+@pytest.mark.parametrize("is_one_heard", [False, True])
+def test_two_sides_of_one_zone_of_which_nothing_comes_speak_past_the_firewall(*, is_one_heard: bool) -> None:
+    """Their signalling goes to a proxy of the other zone and back; where one is heard here, both should be."""
+    scene, (proxy, _), called = MediaScene(), CARRIER, ("198.51.100.30", 40000)
+    first, second = (invite(sdp(PSAP[0], AUDIO), branch=f"z9hG4bK-{each}") for each in ("to", "fro"))
+    final = sdp(called[0], _AUDIO_ANSWER)
+    for raw, src, dst in (
+        (first, PSAP[0], proxy),
+        (second, proxy, called[0]),
+        (answer(second, final), called[0], proxy),
+        (answer(first, final), proxy, PSAP[0]),
+    ):
+        scene.tell(DatagramReceived(Datagram(src, 5060, dst, 5060, raw)), at_s=1)
+    scene.tell(FlowsCounted(()), at_s=2)
+    if is_one_heard:
+        scene.talk(2, 3, called, (PSAP[0], 49170))
+    assert len(checked(scene).alarms) == is_one_heard
 
 
 def test_what_the_kernel_counted_is_heard() -> None:

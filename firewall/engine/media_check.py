@@ -29,6 +29,9 @@ CHECK_NS = 4 * 1_000_000_000
 _QUIET_NS = 1_000_000_000
 """Who sent nothing for so long is silent: on mute, or by voice activity detection. Counts may be so old."""
 
+_FEW_PACKETS = 40
+"""Fewer came until the check where only ICE asks and DTLS is tried: speech in frames of 60 ms has more."""
+
 _Direction = tuple[int, str, str]
 """Which medium, from which signalling address to which."""
 
@@ -186,7 +189,9 @@ def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) ->
 
 def _is_heard(ways: list[Way], call_id: str, media: CallMedia, since_ns: int, table: PinholeTable) -> bool:
     used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
-    return any(_may_be_heard(call_id, hole, since_ns, table) for hole in used)
+    return any(
+        _may_be_heard(call_id, hole, since_ns, table) and not _is_only_set_up(hole, media, since_ns) for hole in used
+    )
 
 
 def _used(way: Way, media: CallMedia, table: PinholeTable) -> Hole | None:
@@ -208,6 +213,19 @@ def _may_be_heard(call_id: str, hole: Hole, since_ns: int, table: PinholeTable) 
         return True  # those were perhaps copied before the answer
     came = [flow for flow in hole.flows.values() if flow.last_ns >= since_ns]
     return not came or any(_may_be_of(call_id, flow, hole, table) for flow in came)
+
+
+def _is_only_set_up(hole: Hole, media: CallMedia, since_ns: int) -> bool:
+    """Tell whether all that came since then asks for media that does not come: STUN, DTLS and the like (RFC 7983).
+
+    Of few packets that the kernel counted, the copies tell it, if one of them is late.
+    """
+    came = [flow for flow in hole.flows.values() if flow.last_ns >= since_ns]
+    if not came or any(flow.streams for flow in came):
+        return False
+    is_late = max(flow.last_ns for flow in came) >= since_ns + CHECK_NS // 2
+    more = hole.packets - media.heard_before.get(hole.pinhole.key, 0)
+    return not hole.is_sampled or (is_late and more < _FEW_PACKETS)
 
 
 def _may_be_of(call_id: str, flow: MediaFlow, hole: Hole, table: PinholeTable) -> bool:
@@ -247,7 +265,10 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
             return f"{what} ({flow.packets} packets refused by {by})", reason
-    if any(_used(way, media, table) is not None for way in ways):
+    used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
+    if used and not any(flow.streams for hole in used for flow in hole.flows.values()):
+        return "no RTP came, only what sets media up or tells of it (STUN, DTLS, RTCP)", None
+    if used:
         return "only packets of other calls came, which have the same port", None
     return "nothing came", None
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import DatagramReceived, DeadlineReached, FlowsCounted, PolicyReplaced
+from firewall.engine.events import DatagramReceived, DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced
 from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
@@ -66,6 +66,38 @@ def test_a_capture_without_any_media_says_nothing_about_it() -> None:
     scene = MediaScene()
     scene.call()
     assert checked(scene).alarms == []
+
+
+_STUN = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)
+_NO_RTP = "no RTP came, only what sets media up or tells of it (STUN, DTLS, RTCP)"
+
+
+def test_a_side_that_only_tries_to_set_media_up_is_not_heard() -> None:
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 1.6)
+    for second in range(1, 5):
+        scene.packet(CALLED, CALLER, _STUN, at_s=second + 0.5)
+    (call,) = checked(scene).calls
+    assert [(loss.side, loss.cause) for loss in call.media_loss] == [("psap", _NO_RTP)]
+
+
+@pytest.mark.parametrize(
+    ("packets", "copied_s", "is_lost"),
+    [(20, (1.5, 3.5), True), (20, (1.5, 1.6), False), (200, (1.5, 3.5), False)],
+    ids=["one copy is late", "rtp may have come since", "so many are speech"],
+)
+def test_copies_tell_that_what_the_kernel_counted_only_sets_media_up(
+    packets: int, copied_s: tuple[float, ...], *, is_lost: bool
+) -> None:
+    scene = MediaScene()
+    scene.call()
+    for at_s in copied_s:
+        scene.tell(MediaReceived(Datagram(*CALLED, *CALLER, _STUN), copied="sample"), at_s=at_s)
+    keys = [key for key, hole in scene.open.items() if hole.kind == "rtp"]
+    scene.tell(FlowsCounted(tuple(FlowCount(key, packets, 8600) for key in keys)), at_s=4.9)
+    causes = [loss.cause for call in checked(scene).calls for loss in call.media_loss]
+    assert causes == [_NO_RTP] * is_lost
 
 
 @pytest.mark.parametrize("is_one_heard", [False, True])

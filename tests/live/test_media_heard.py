@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.conftest import Namespaces
-from tests.live.firewall_process import FirewallProcess, policy_text, records
+from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call
 from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, PSAP
@@ -29,6 +29,29 @@ def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_
         assert f"{CARRIER}:{CALLER_MEDIA}" in sentence  # what the called side says does not reach the caller
         (told,) = records(log, "emergency_call")
         assert (told["outcome"], told["problem"]) == ("impaired", "MediaLoss")
+
+
+def test_a_side_that_only_tries_to_set_media_up_is_told_within_5_s_of_the_answer(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    """ICE goes on asking (RFC 8445 §14), DTLS shakes no hands: packets come, but no voice."""
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text(guard="enforce"))
+    stun = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)
+    with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall, Call(testbed) as call:
+        call.set_up()
+        answered_at = time.monotonic()
+        number = 0
+        while "ALARM emergency_media_lost" not in firewall.stderr:
+            assert time.monotonic() < answered_at + 6, "the silent call is told"
+            if number % 25 == 0:
+                call.from_called.sendto(stun, (CARRIER, CALLER_MEDIA))
+            call.from_caller.sendto(rtp(number), (PSAP, CALLED_MEDIA))
+            number += 1
+            time.sleep(0.02)
+        (told,) = wait_until(lambda: records(log, "emergency_call"), "the log tells it, too")
+        (loss,) = told["media_loss"]
+        assert (loss["dest_port"], "no RTP came" in loss["cause"]) == (CALLER_MEDIA, True)
 
 
 def test_a_silent_emergency_call_is_told_although_the_called_side_has_one_port_for_all_its_calls(
@@ -64,7 +87,7 @@ def test_a_silent_emergency_call_is_told_although_the_called_side_has_one_port_f
             time.sleep(0.02)
         assert time.monotonic() < answered_at + 5
         assert of_another.recv(2048) == rtp(0)
-        (told,) = records(log, "emergency_call")
+        (told,) = wait_until(lambda: records(log, "emergency_call"), "the log tells it, too")
         assert told["call_id"] == again["call_id"]
         (loss,) = told["media_loss"]
         assert (loss["dest_port"], loss["packets"]) == (CALLED_MEDIA, 0)

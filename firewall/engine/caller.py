@@ -14,7 +14,8 @@ from firewall.sip.uri import Uri, parse_uri
 MAX_IDENTITIES = 8
 """Of one caller; a request with more of them must not make the engine forget other callers."""
 
-_LONGEST_IDENTITY = 256  # characters: nobody calls back a longer one, and many callers are remembered
+LONGEST_IDENTITY = 256
+"""Characters: nobody calls back a longer one, and many callers are remembered."""
 _FULL_NUMBER_DIGITS = 7
 _NATIONAL_DIGITS = 10
 _SIP_PORT = 5060
@@ -41,7 +42,7 @@ def caller_identities(request: Request) -> tuple[str, ...]:
     identities: dict[str, None] = {}
     for uri in _naming_uris(request):
         identity = identity_of(parse_uri(uri))
-        if identity is not None and len(identity) <= _LONGEST_IDENTITY:
+        if identity is not None and len(identity) <= LONGEST_IDENTITY:
             identities[identity] = None
         if len(identities) == MAX_IDENTITIES:
             break

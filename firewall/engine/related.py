@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from firewall.engine.attempt import begins_call
 from firewall.engine.call_table import CallTable
-from firewall.engine.caller import Caller, identity_of
+from firewall.engine.caller import LONGEST_IDENTITY, Caller, identity_of
 from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
-from firewall.sip.headers import parse_params
+from firewall.sip.headers import identifier, parse_params
 from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import parse_uri
@@ -60,7 +60,7 @@ class RelatedCalls:
 
     def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
-        target = identity_of(parse_uri(parse_name_addr(refer_to).uri))
+        target = identifier(identity_of(parse_uri(parse_name_addr(refer_to).uri)), LONGEST_IDENTITY)
         if target is not None:
             phrase = f"request_uri is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
             transfer_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
@@ -74,7 +74,7 @@ class RelatedCalls:
             return named
         if not self._expected or not begins_call(request):
             return None
-        identity = identity_of(request.uri)
+        identity = identifier(identity_of(request.uri), LONGEST_IDENTITY)
         expected = self._expected.get(identity) if identity is not None else None
         if expected is None or now_ns > expected.until_ns or datagram.src_ip == expected.not_from_ip:
             return None

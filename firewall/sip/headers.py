@@ -201,8 +201,8 @@ def unquote(text: str) -> str:
     return _QUOTED_PAIR.sub(r"\1", text[1:-1])
 
 
-def identifier(text: str | None) -> str | None:
+def identifier(text: str | None, longest: int = MAX_IDENTIFIER) -> str | None:
     """Return what a Call-ID, tag or branch is known by: itself, or its beginning and a digest where it is too long."""
-    if text is None or len(text) <= MAX_IDENTIFIER:
+    if text is None or len(text) <= longest:
         return text
     return f"{text[:200]}~{blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"

@@ -229,3 +229,13 @@ def test_the_garbage_collector_is_not_kept_busy_by_who_may_be_called_back() -> N
     (expected,) = calls._expected.values()
     assert not gc.is_tracked(expected)
     assert not gc.is_tracked(expected.mark)
+
+
+def test_a_transfer_to_an_endless_uri_is_known_and_takes_little_room() -> None:
+    scene, uri = in_an_emergency_call(), f"sip:{'x' * 5_000}@198.51.100.20"
+    refer = request("REFER", "sip:h", to="<x>", from_tag="psap", to_tag="caller", cseq=9,
+                    headers=(f"Refer-To: <{uri}>",))  # fmt: skip
+    scene.psap(refer, at_s=30)
+    assert scene.carrier(request("INVITE", uri, call_id="transfer"), at_s=31).decision.emergency is not None
+    assert scene.carrier(request("INVITE", f"{uri}x", call_id="other"), at_s=31).decision.emergency is None
+    assert max(map(len, scene.engine._observer.related._expected)) < 1_000

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from firewall.net.remembered import remembered
 from firewall.net.rtp_stream import STATIC_CLOCK_RATES
-from firewall.sip.sdp import MediaDescription, payload_maps
+from firewall.sip.sdp import MediaDescription, candidates_of, payload_maps
 
 MediaProtocol = Literal["rtp", "rtcp", "msrp", "udp"]
 """``udp``: what SDP negotiates over UDP that is no RTP, as fax (T.38), data channels (RFC 8841), floor control."""
@@ -65,13 +65,19 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     named = _rtcp_endpoints(medium) if protocol == "rtcp" else _ports(medium, medium.port)
     if "candidate" not in medium.own.by_name:
         return named
-    component = 2 if protocol == "rtcp" else 1
-    candidates = [
+    candidates = _udp_candidates(medium.attribute_values("candidate"), 2 if protocol == "rtcp" else 1)
+    return tuple(dict.fromkeys((*named, *candidates)))
+
+
+@lru_cache(maxsize=256)  # all forks of a call are planned anew with each of its messages
+def _udp_candidates(values: tuple[str, ...], component: int) -> tuple[Endpoint, ...]:
+    """Return the first endpoints over UDP that values of ``a=candidate`` name for a component."""
+    found = [
         (_address(candidate.address), candidate.port)
-        for candidate in medium.candidates
+        for candidate in candidates_of(values)
         if candidate.component == component and candidate.transport == "udp" and candidate.port
     ]
-    return tuple(dict.fromkeys((*named, *candidates[:MAX_CANDIDATES])))
+    return tuple(found[:MAX_CANDIDATES])
 
 
 def is_rtp_medium(medium: MediaDescription) -> bool:

@@ -17,7 +17,7 @@ _NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4
 _MAX_PORT = 65535
 # A description is looked at several times while a message is decided, and said again in other messages.
 _REMEMBERED = 64
-_LONGEST_REMEMBERED_BYTES = 4096
+_LONGEST_KEPT_BYTES = 4096
 _LONGEST_REMEMBERED_SECTION = 1024
 _MEDIUM = re.compile(r"\nm=(?!\n|\Z)")  # a line says something behind the "="
 _CONNECTION_OR_ATTRIBUTE = re.compile(r"\n([ac])=([^\n]+)")
@@ -138,8 +138,7 @@ class MediaDescription(Struct, frozen=True, gc=False):
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The ICE candidates that can be read (RFC 8839 §5.1)."""
-        found = (_candidate(value) for value in self.attribute_values("candidate"))
-        return tuple(candidate for candidate in found if candidate is not None)
+        return candidates_of(self.attribute_values("candidate"))
 
     @property
     def crypto(self) -> tuple[str, ...]:
@@ -172,23 +171,39 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return self.proto.upper().endswith("MSRP")
 
 
-class SessionDescription(Struct, eq=False, gc=False):
-    """A session: its media sections, and every line as (type, value) in order. What says the same is equal.
-
-    ``attributes`` are those of the session, not of a section.
-    """
+class _Sections(Struct, frozen=True, gc=False):
+    """The attributes of a session, and its media."""
 
     attributes: tuple[str, ...]
     media: tuple[MediaDescription, ...]
+
+
+class SessionDescription(Struct, eq=False, gc=False):
+    """A session: its media sections, and every line as (type, value) in order. What says the same is equal.
+
+    A call keeps its descriptions, and what was read of one may take twenty times the room of its bytes: of a long one
+    it is read again where it is not remembered.
+    """
+
     _body: bytes
+    _short: _Sections | None
     _lines: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The ``a=`` lines of the session, not of a section."""
+        return (self._short or _long_sections(self._body)).attributes
+
+    @property
+    def media(self) -> tuple[MediaDescription, ...]:
+        """The media sections."""
+        return (self._short or _long_sections(self._body)).media
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Every line as (type, value), blanks included."""
         if self._lines is None:
-            written = [line for line in _text(self._body).split("\n") if line[1:2] == "="]
-            self._lines = tuple([(line[0], line[2:]) for line in written])
+            self._lines = _lines(self._body)
         return self._lines
 
     def __eq__(self, other: object) -> bool:
@@ -199,25 +214,35 @@ class SessionDescription(Struct, eq=False, gc=False):
 
     @property
     def _said(self) -> tuple[tuple[str, str], ...]:
-        return tuple([(kind, value.strip()) for kind, value in self.lines])
+        return tuple([(kind, value.strip()) for kind, value in _lines(self._body)])
 
 
 def parse_sdp(body: bytes) -> SessionDescription:
     """Read a session description. Any bytes give one; lines that are none are left out."""
-    return _parse_short(body) if len(body) <= _LONGEST_REMEMBERED_BYTES else _parse(body)
+    return _parse_short(body) if len(body) <= _LONGEST_KEPT_BYTES else SessionDescription(body, None)
 
 
-def _parse(body: bytes) -> SessionDescription:
+@lru_cache(maxsize=_REMEMBERED)
+def _parse_short(body: bytes) -> SessionDescription:
+    return SessionDescription(body, _sections(body))
+
+
+def _sections(body: bytes) -> _Sections:
     first, *media = _MEDIUM.split("\n" + _text(body))
     session = _section(first)
-    return SessionDescription(session.attributes, tuple([_medium(each, session) for each in media[:MAX_MEDIA]]), body)
+    return _Sections(session.attributes, tuple([_medium(each, session) for each in media[:MAX_MEDIA]]))
 
 
-_parse_short = lru_cache(maxsize=_REMEMBERED)(_parse)
+_long_sections = lru_cache(maxsize=_REMEMBERED)(_sections)
 
 
 def _text(body: bytes) -> str:
     return body.decode("utf-8", "surrogateescape").replace("\r", "\n")
+
+
+def _lines(body: bytes) -> tuple[tuple[str, str], ...]:
+    written = [line for line in _text(body).split("\n") if line[1:2] == "="]
+    return tuple([(line[0], line[2:]) for line in written])
 
 
 def _section_below(text: str) -> Section:
@@ -287,6 +312,12 @@ def payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
         if name:
             maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate), parameters if slash else None))
     return maps
+
+
+def candidates_of(values: tuple[str, ...]) -> tuple[Candidate, ...]:
+    """Return the candidates that can be read of values of ``a=candidate``."""
+    found = (_candidate(value) for value in values)
+    return tuple(candidate for candidate in found if candidate is not None)
 
 
 def _candidate(value: str) -> Candidate | None:

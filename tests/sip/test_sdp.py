@@ -1,9 +1,14 @@
 """Session descriptions: RFC 8866."""
 
+import tracemalloc
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewall.sip import sdp
 from firewall.sip.limits import MAX_MEDIA
+from firewall.sip.media_endpoint import endpoints
 from firewall.sip.sdp import Candidate, PayloadMap, parse_sdp
 from tests.messages import SDP
 
@@ -140,3 +145,36 @@ def test_an_address_of_zeros_is_hold() -> None:
 def test_any_lines_in_any_order_are_read(lines: list[bytes], junk: bytes) -> None:
     for medium in parse_sdp(b"\r\n".join([*lines, junk])).media:
         repr([getattr(medium, name) for name in dir(medium) if not name.startswith("_")])
+
+
+def test_a_long_description_is_kept_by_its_bytes() -> None:
+    """What is read of thousands of short lines takes twenty times their room, and a call keeps its descriptions."""
+    long = SDP.encode() + b"".join(b"a=%x\n" % number for number in range(9_000))
+    parse_sdp(long + b"a=warm\n")
+    tracemalloc.start()
+    try:
+        kept = [parse_sdp(long + b"a=%d\n" % number) for number in range(3)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * len(kept) * len(long)
+    assert [len(each.media[0].attributes) for each in kept] == [9_002] * 3
+    assert kept[0] != kept[1]
+
+
+def test_candidates_are_read_once_for_all_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message of a call that has many forks plans all of them anew."""
+    read: list[str] = []
+    one = sdp._candidate
+
+    def noted(value: str) -> Candidate | None:
+        read.append(value)
+        return one(value)
+
+    monkeypatch.setattr(sdp, "_candidate", noted)
+    lines = "".join(f"a=candidate:once{number} 1 UDP 1 192.0.2.7 {5000 + number} typ host\r\n" for number in range(100))
+    (medium,) = parse_sdp((SDP + lines).encode()).media
+    for _ in range(10):
+        endpoints(medium, "rtp")
+        endpoints(medium, "rtcp")
+    assert len(read) <= 200

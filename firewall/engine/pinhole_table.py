@@ -128,7 +128,7 @@ class _Deadline(msgspec.Struct, order=True, gc=False):
 
     at_ns: int
     number: int
-    keys: tuple[PinholeKey, ...] = ()
+    keys: list[PinholeKey] = msgspec.field(default_factory=list)
 
 
 class PinholeTable:
@@ -277,14 +277,14 @@ class PinholeTable:
         self._pushed += 1
         self._waiting += 1
         if at_ns == self._last.at_ns:  # the pinholes of a message have one deadline
-            self._last.keys += (hole.pinhole.key,)
+            self._last.keys.append(hole.pinhole.key)
         else:
-            self._last = _Deadline(at_ns, self._pushed, (hole.pinhole.key,))
+            self._last = _Deadline(at_ns, self._pushed, [hole.pinhole.key])
             heapq.heappush(self._deadlines, self._last)
         if self._waiting > 2 * len(self.holes) + _STALE_DEADLINES:
             # What was closed early would stay for as long as it might have been open.
             holes = enumerate(self.holes.items())
-            self._deadlines = [_Deadline(each.scheduled_ns, n, (key,)) for n, (key, each) in holes]
+            self._deadlines = [_Deadline(each.scheduled_ns, n, [key]) for n, (key, each) in holes]
             heapq.heapify(self._deadlines)
             self._last = _Deadline(NEVER_NS, 0)
             self._waiting = len(self._deadlines)

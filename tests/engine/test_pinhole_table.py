@@ -96,3 +96,16 @@ def test_deadlines_of_what_was_closed_early_do_not_pile_up() -> None:
         table.open(short_lived)
         table.close(short_lived, 0, "bye")
     assert len(table._deadlines) < 1_100
+
+
+def test_a_pinhole_of_an_instant_costs_the_same_however_many_there_are() -> None:
+    """As in a capture whose frames all have one time."""
+    table = PinholeTable()
+    table.open(hole(1))
+    deadline = table._last
+    keys = deadline.keys
+    for port in range(2, 100):
+        table.open(hole(port))
+    assert table._last is deadline
+    assert deadline.keys is keys, "one list grows; it is not copied for each"
+    assert len(keys) == 99

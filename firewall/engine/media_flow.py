@@ -84,7 +84,7 @@ class MediaFlow:
         self._packets = self._octets = self._last_ns = 0
         self._streams: dict[int, RtpStream] = {}
         self._stream: RtpStream | None = None
-        self.describe(formats)
+        self._describe(formats)
 
     @property
     def packets(self) -> int:
@@ -109,7 +109,11 @@ class MediaFlow:
         return self._streams
 
     def describe(self, formats: Formats) -> None:
-        """Take these formats for the negotiated ones from now on."""
+        """Take these formats for the negotiated ones from now on: each call that shares a port tells them all flows."""
+        if formats is not self._formats:
+            self._describe(formats)
+
+    def _describe(self, formats: Formats) -> None:
         self._formats = formats
         self._rates = {**STATIC_CLOCK_RATES, **dict(formats.clock_rates)}
         self.is_speech = is_speech(formats)

@@ -73,7 +73,7 @@ def _record(
     anomalies: dict[MediaAnomaly, None] = {}
     if len(flows) == 1:
         src_ip, src_port = flows[0].ends.src_ip, flows[0].ends.src_port
-    if flows and not hole.is_sampled:
+    if flows and not hole.is_sampled and state != "opened":  # those of others, where calls share a port
         streams = tuple(_stream(stream) for flow in flows for stream in flow.streams.values())
     for flow in flows:
         anomalies |= flow.anomalies

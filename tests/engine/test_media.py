@@ -311,3 +311,18 @@ def test_a_flood_that_the_kernel_counted_is_recorded_once() -> None:
         [("changed", ("rtp_rate",))],
         [],
     ]
+
+
+def test_of_a_way_that_others_have_already_only_their_end_tells_their_streams() -> None:
+    """A gateway may have thousands of flows on one port, and each of its calls is told of."""
+    scene = MediaScene()
+    scene.call(uri=ORDINARY)
+    for ssrc in range(3):
+        scene.packet(CALLER, CALLED, rtp(ssrc=ssrc), at_s=2)
+    second = invite(uri=ORDINARY, call_id="second", from_tag="b")
+    scene.carrier(second, at_s=3)
+    told = scene.psap(answer(second), at_s=4)
+    opened = [r.rtp for r in flows(told) if r.state == "opened"]
+    assert ({r.streams for r in opened}, max(r.packets for r in opened)) == ({()}, 3)
+    closed = flows(scene.stops(at_s=5))
+    assert max(len(r.rtp.streams) for r in closed) == 3

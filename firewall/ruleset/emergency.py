@@ -43,6 +43,7 @@ _MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})
 _TELLING_HEADERS = _MARKING_HEADERS | {"route", "content-type"}
 """A message without any of these says nothing beside its Request-URI and To."""
 _SHOWN = 120  # characters of a URI that the evidence quotes, and of a service
+_MOST_PHRASES = 32  # of the evidence: the call keeps it, and each record of the call has it
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
 Target = tuple[str, str] | None
@@ -125,7 +126,9 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
             return None
         targets = [service for service, _ in evidence[:asked_for]]
         return EmergencyMark(
-            _class_of(message, targets, callback=callback), evidence[0][0], tuple(phrase for _, phrase in evidence)
+            _class_of(message, targets, callback=callback),
+            evidence[0][0],
+            tuple(phrase for _, phrase in evidence[:_MOST_PHRASES]),
         )
 
     return recognise_message

@@ -260,3 +260,12 @@ def test_a_text_that_only_mentions_an_alert_format_is_none() -> None:
     part = "--b\r\nContent-Type: text/plain\r\n\r\ncommon-alerting-protocol+xml\r\n--b--\r\n"
     raw = request("MESSAGE", ORDINARY, headers=("c: multipart/mixed;boundary=b",), body=part)
     assert mark(raw) is None
+
+
+def test_of_hundreds_of_marks_the_first_are_the_evidence() -> None:
+    """A call keeps its evidence, and each record of the call has it."""
+    marks = tuple(f"Resource-Priority: esnet.{number}" for number in range(400))
+    found = mark(request("INVITE", "urn:service:sos", headers=marks))
+    assert found is not None
+    assert found.evidence[0].startswith("request_uri urn:service:sos")
+    assert len(found.evidence) < 50

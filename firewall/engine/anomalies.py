@@ -7,8 +7,8 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         (
             f"missing_{header.lower().replace('-', '_')}",
             f"No {header} header",
-            f"RFC 3261 §8.1.1 asks every message for {header}. The message is read all the same; "
-            "without it a transaction or dialog may not be recognised.",
+            f"RFC 3261 §8.1.1 asks every message for {header}; one without a value is none. "
+            "The message is read all the same; without it a transaction or dialog may not be recognised.",
         )
         for header in ("Via", "From", "To", "Call-ID", "CSeq")
     ),
@@ -39,8 +39,19 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "via_branch_empty",
-        "The branch of a Via is only its magic cookie",
+        "The branch of a Via is empty or only its magic cookie",
         "RFC 3261 §8.1.1.7 (RFC 4475 §3.2.1): nothing follows z9hG4bK, so transactions cannot be told apart by it.",
+    ),
+    (
+        "via_unreadable",
+        "The topmost Via names no transport and sender",
+        "RFC 3261 §20.42: a Via is SIP/2.0, a transport and where the sender is. No response finds its way by it.",
+    ),
+    (
+        "repeated_parameter",
+        "A parameter stands twice in an address or a Via",
+        "RFC 3261 §7.3.1: each may stand once. The first is read here, but another element may read the last: with two "
+        f"tags or two branches they see other dialogs and transactions. {_ATTACK}",
     ),
     (
         "content_length_invalid",
@@ -169,9 +180,14 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "request_uri_host_invalid",
-        "Host of the Request-URI is unreadable",
+        "Host or port of the Request-URI is unreadable",
         "RFC 5118 §4.2, §4.10: an IPv6 address stands in brackets and is a valid one, else address and port cannot "
-        "be told apart.",
+        "be told apart. RFC 3261 §25.1: a host is not empty, a port is a number up to 65535.",
+    ),
+    (
+        "request_uri_scheme_missing",
+        "The Request-URI has no scheme",
+        "RFC 3261 §25.1: a URI begins with sip:, sips:, tel:, urn: or the like. What stands here is read as it is.",
     ),
     (
         "status_code_unknown",
@@ -192,7 +208,8 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "expires_invalid",
         "Expires is no number of seconds",
-        "RFC 3261 §20.19: a number below 2^32 (RFC 4475 §3.1.2.4). Scanners send longer ones to break number reading.",
+        "RFC 3261 §20.10, §20.19: the header, or a Contact's parameter, is a number below 2^32 (RFC 4475 §3.1.2.4); "
+        "scanners send longer ones to break number reading.",
     ),
     (
         "retry_after_invalid",
@@ -203,6 +220,11 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "date_invalid",
         "Date is not in SIP's form",
         "RFC 3261 §20.17: a SIP date is always GMT (RFC 4475 §3.1.2.12).",
+    ),
+    (
+        "warning_invalid",
+        "Warning is not in SIP's form",
+        "RFC 3261 §20.43: a code of three digits, an agent and a quoted text (RFC 4475 §3.1.2.5).",
     ),
     (
         "unterminated_quote",
@@ -222,8 +244,14 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "address_blanks",
-        "Blanks inside the angle brackets of an address",
-        "RFC 3261 §25.1 allows none (RFC 4475 §3.1.2.14). They are left out of the URI that rules see.",
+        "Blanks inside the URI of an address",
+        "RFC 3261 §25.1 allows none (RFC 4475 §3.1.2.14). Those at its ends are left out of the URI that rules see.",
+    ),
+    (
+        "address_without_uri",
+        "Address without a URI",
+        "RFC 3261 §25.1: From, To, Contact or another address holds a URI, which begins with sip:, tel: or another "
+        "scheme.",
     ),
     (
         "display_name_unquoted",

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 from firewall.net.remembered import remembered
 from firewall.sip.headers import Head, split_outside, split_values
+from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _MAX_UINT32 = 2**32 - 1
+_MAX_PORT = 65535
 _MOST_DIGITS = 20
 
 # RFC 3261 §8.1.1: what every request and response must carry.
@@ -24,7 +26,6 @@ _REQUIRED = {
     "call-id": "missing_call_id",
     "cseq": "missing_cseq",
 }
-_REQUIRED_NAMES = frozenset(_REQUIRED)
 # RFC 3261 §7.3.1: a header that is no comma-separated list stands at most once. Two that differ are read differently
 # by different elements, which is how a message is made to pass as another.
 _SINGLE = {
@@ -43,8 +44,19 @@ _QUOTED_PAIR = re.compile(rb"\\[\x00-\x09\x0b\x0c\x0e-\x7f]")
 _CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LF_ALONE = re.compile(rb"(?<!\r)\n")
 _CR_ALONE = re.compile(rb"\r(?!\n|\Z)")
-_SIP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", re.ASCII)
+_SIP_DATE = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?:[0-2]\d|3[01]) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
+    r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60) GMT",
+    re.ASCII,
+)
 _DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*")
+_WARNING = re.compile(r'[1-9]\d\d [^\s"]+ "[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HOST_PORT = re.compile(r"(?:\[([^\]]+)\]|[^\[\]:]+)(?::(\d{1,5}))?", re.ASCII)
+# As nearly every Request-URI and every address is written: nothing is wrong with them.
+_SOUND_URI = re.compile(r"sip:(?:[\w.+*#!~-]+@)?[A-Za-z0-9.-]+(?:;[\w.=+;-]*)?", re.ASCII)
+_SOUND_ADDRESS = re.compile(r'(?:"[^"\\]*"[ ]*)?<[a-z]+:[!#-;=?-~]+>(?:;tag=[\w.-]+|;expires=\d{1,9})?', re.ASCII)
 
 
 def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
@@ -54,8 +66,8 @@ def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
     if odd_bytes != b"\r\n" * (len(odd_bytes) // 2):
         found += _byte_anomalies(head_bytes)
     first = head.first
-    if not first.keys() >= _REQUIRED_NAMES:
-        found += (code for name, code in _REQUIRED.items() if name not in first)
+    if not all(map(first.get, _REQUIRED)):
+        found += (code for name, code in _REQUIRED.items() if not first.get(name))
     found += _number_anomalies(first)
     for name in _ADDRESSES:
         if name in first:
@@ -67,6 +79,8 @@ def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
             found.append("via_branch_empty")
         if _has_stray_separators(value):
             found.append("stray_separators")
+        if value.lower().count("branch") > 1 and any(_repeats_parameter(hop) for hop in split_values(value)):
+            found.append("repeated_parameter")
     return found if len(found) < 2 else list(dict.fromkeys(found))
 
 
@@ -101,14 +115,8 @@ def request_anomalies(
             found.append("request_uri_brackets")
         if start_line.replace("<", "").replace(">", "") != f"{method} {request_uri} {version}":
             found.append("request_line_blanks")
-    if " " in request_uri:
-        found.append("request_uri_blanks")
-    if "?" in request_uri and request_uri[:4].lower().startswith(("sip:", "sips")):
-        found += ["request_uri_headers"] if "?" in request_uri.rpartition("@")[2] else []
-    if request_uri.count("@") > 1:
-        found.append("request_uri_user_ambiguous")
-    if request_uri.count(":") > 2 and not _is_host_readable(request_uri):
-        found.append("request_uri_host_invalid")
+    if _SOUND_URI.fullmatch(request_uri) is None:
+        found += _request_uri_anomalies(request_uri)
     if max_forwards and not max_forwards.strip("0"):
         found.append("max_forwards_zero")
     return found
@@ -153,6 +161,8 @@ def _number_anomalies(first: dict[str, str]) -> list[str]:
             found.append("retry_after_invalid")
     if "date" in first and _SIP_DATE.fullmatch(first["date"]) is None:
         found.append("date_invalid")
+    if "warning" in first and any(_WARNING.fullmatch(part) is None for part in split_values(first["warning"])):
+        found.append("warning_invalid")
     return found
 
 
@@ -160,16 +170,34 @@ def _is_number(text: str, maximum: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= maximum
 
 
-def _is_host_readable(request_uri: str) -> bool:
-    """Tell whether the host part can be told from the port: an IPv6 address needs its brackets (RFC 5118 §4.2)."""
+@remembered(4096)
+def _request_uri_anomalies(request_uri: str) -> tuple[str, ...]:
+    found: list[str] = []
+    if " " in request_uri:
+        found.append("request_uri_blanks")
+    if _SCHEME.match(request_uri) is None:
+        found.append("request_uri_scheme_missing")
+    if request_uri.count("@") > 1:
+        found.append("request_uri_user_ambiguous")
     scheme, _, rest = request_uri.partition(":")
-    if scheme.lower() not in ("sip", "sips"):
+    if scheme.lower() in ("sip", "sips"):
+        host_part, question, _ = rest.rpartition("@")[2].partition("?")
+        if question:
+            found.append("request_uri_headers")
+        if not _is_host_readable(host_part.partition(";")[0]):
+            found.append("request_uri_host_invalid")
+    return tuple(found)
+
+
+def _is_host_readable(host_port: str) -> bool:
+    """Tell whether the host can be told from the port: an IPv6 address needs its brackets (RFC 5118 §4.2)."""
+    match = _HOST_PORT.fullmatch(host_port.strip())
+    if match is None or int(match[2] or 0) > _MAX_PORT:
+        return False
+    if match[1] is None:
         return True
-    hostport = rest.rpartition("@")[2].partition("?")[0].partition(";")[0]
-    if not hostport.startswith("["):
-        return hostport.count(":") <= 1
     try:
-        ipaddress.IPv6Address(hostport[1:].partition("]")[0])
+        ipaddress.IPv6Address(match[1])
     except ValueError:
         return False
     return True
@@ -177,12 +205,26 @@ def _is_host_readable(request_uri: str) -> bool:
 
 @remembered(4096)
 def _address_anomalies(value: str) -> tuple[str, ...]:
+    if _SOUND_ADDRESS.fullmatch(value) is not None:
+        return ()
     return _with_separators(value, list(_address_value(value)))
 
 
 @remembered(4096)
 def _list_anomalies(value: str) -> tuple[str, ...]:
-    return _with_separators(value, [code for part in split_values(value) for code in _address_value(part)])
+    if _SOUND_ADDRESS.fullmatch(value) is not None:
+        return ()
+    parts = split_values(value)
+    found = [code for part in parts for code in _address_value(part)]
+    if "xpires" in value and not all(map(_is_expiry_valid, parts)):
+        found.append("expires_invalid")
+    return _with_separators(value, found)
+
+
+def _is_expiry_valid(contact: str) -> bool:
+    """RFC 3261 §20.10: the expires parameter of a Contact is a number of seconds."""
+    expires = parse_name_addr(contact).params.get("expires", "0")
+    return expires is not None and _is_number(expires, _MAX_UINT32)
 
 
 def _with_separators(value: str, found: list[str]) -> tuple[str, ...]:
@@ -197,27 +239,39 @@ def _has_stray_separators(value: str) -> bool:
     return any("" in split_outside(part, ";") for part in split_outside(value, ","))
 
 
+def _repeats_parameter(value: str) -> bool:
+    """Tell whether a parameter stands twice behind a value. What comes before the first ``;`` is none."""
+    params = (part.partition("=")[0].strip().lower() for part in split_outside(value, ";")[1:])
+    names = [name for name in params if name]
+    return len(set(names)) < len(names)
+
+
 def _address_value(value: str) -> Iterator[str]:
     """RFC 3261 §20.10: display names of other than tokens need quotes, URIs with commas, ``?`` or ``;`` brackets."""
-    before, bracket, rest = _outside_quotes(value)
-    if before is None:
+    if any(not closed for closed in _QUOTED.findall(value)):
         yield "unterminated_quote"
         return
+    before, bracket, rest = _outside_quotes(value)
+    uri, closed, params = rest.partition(">")
     if not bracket:
+        uri, _, params = value.partition(";")
+        uri = uri.rstrip()
         if "?" in value and value[:5].lower().startswith(("sip:", "sips:")):
             yield "address_unbracketed"
-        return
-    uri, closed, _ = rest.partition(">")
-    if not closed:
+    elif not closed:
         yield "unterminated_bracket"
-    if uri[:1] in (" ", "\t") or uri[-1:] in (" ", "\t"):
-        yield "address_blanks"
-    if before and before[0] != '"' and _DISPLAY_TOKENS.fullmatch(before) is None:
+    if bracket and before and before[0] != '"' and _DISPLAY_TOKENS.fullmatch(before) is None:
         yield "display_name_unquoted"
+    if " " in uri or "\t" in uri:
+        yield "address_blanks"
+    if value and value != "*" and _SCHEME.match(uri.lstrip()) is None:
+        yield "address_without_uri"
+    if ";" in params and _repeats_parameter(params if bracket else f";{params}"):
+        yield "repeated_parameter"
 
 
-def _outside_quotes(value: str) -> tuple[str | None, str, str]:
-    """Split at the first ``<`` outside a quoted string; the first part is None when a quote has no end."""
+def _outside_quotes(value: str) -> tuple[str, str, str]:
+    """Split at the first ``<`` outside a quoted string."""
     if '"' not in value:
         return value.partition("<")
     quoted = escaped = False
@@ -230,4 +284,4 @@ def _outside_quotes(value: str) -> tuple[str | None, str, str]:
             quoted = not quoted
         elif char == "<" and not quoted:
             return value[:index], "<", value[index + 1 :]
-    return (None if quoted else value), "", ""
+    return value, "", ""

@@ -156,8 +156,13 @@ class _Message:
         found = [*head.anomalies, *head_anomalies(self._head_bytes, head)]
         if head.repeated:
             found += repetitions(head.repeated)
-        if "cseq" in head.first and not self._is_cseq_valid():
+        if head.first.get("cseq") and not self._is_cseq_valid():
             found.append("cseq_invalid")
+        branch = self.via_branch
+        if branch is None and head.first.get("via") and self.via is None:
+            found.append("via_unreadable")
+        elif branch in ("", _MAGIC_COOKIE) and "via_branch_empty" not in found:
+            found.append("via_branch_empty")
         after_head = self._bytes_after_head
         if after_head is None:
             found.append("head_unterminated")

@@ -114,6 +114,6 @@ INVALID_NUMBERS = (
         (None, "OPTIONS"),
         ("2easdjfejw", None),
         "z9hG4bKzzxdiwo34sw",
-        ("retry_after_invalid", "cseq_invalid"),
+        ("retry_after_invalid", "warning_invalid", "cseq_invalid"),
     ),
 )

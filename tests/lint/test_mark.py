@@ -1,7 +1,7 @@
 import pytest
 
 from firewall.lint.finding import Mark
-from tests.lint.policies import examined, rule, text
+from tests.lint.policies import CALLS, examined, rule, text
 
 
 def pointed_at(written: str) -> list[str]:
@@ -21,10 +21,10 @@ def _stretch(lines: list[str], mark: Mark) -> str:
 @pytest.mark.parametrize(
     ("written", "stretches"),
     [
-        (text(rule('sip.Method == "CANCEL"')), ['sip.Method == "CANCEL"']),
-        (text(rule("'sip.Method == \"CANCEL\"'  # why")), ["'sip.Method == \"CANCEL\"'"]),
+        (text(rule('sip.Method == "CANCEL"'), emergency=CALLS), ['sip.Method == "CANCEL"']),
+        (text(rule("'sip.Method == \"CANCEL\"'  # why"), emergency=CALLS), ["'sip.Method == \"CANCEL\"'"]),
         (
-            text(rule('>  # folded\n\n      sip.Method ==\n      "CANCEL"\n')),
+            text(rule('>  # folded\n\n      sip.Method ==\n      "CANCEL"\n'), emergency=CALLS),
             ['sip.Method ==\n      "CANCEL"'],
         ),
         (

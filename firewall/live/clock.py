@@ -1,4 +1,4 @@
-"""How far somebody sets the machine's clock, such as at the first word of a time server after the start."""
+"""The present, and how far somebody sets the machine's clock, as the first word of a time server after the start."""
 
 import time
 
@@ -21,6 +21,11 @@ class Clock:
         step_ns = now_ns - before_ns - self._apart_ns
         self._apart_ns += step_ns
         return step_ns if abs(step_ns) >= STEP_NS else 0
+
+
+def present_ns() -> int:
+    """Return the present as the engine counts it: Unix time in nanoseconds, in whole microseconds like captures."""
+    return time.time_ns() // 1000 * 1000
 
 
 def _since_boot_ns() -> int:

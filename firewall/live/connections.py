@@ -1,9 +1,7 @@
 """All intercepted TCP connections: accepting, limits, looking after them, and an orderly end."""
 
 import asyncio
-import os
 import resource
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from firewall.engine.events import ConnectionsClosed
+from firewall.live.clock import present_ns
 from firewall.live.connection import Connection, OnFailed, Serve
 from firewall.live.listener import Arrival
 from firewall.live.room import making_room
 from firewall.live.route import RouteLookup
-from firewall.live.sender import SOURCES_MAX
+from firewall.live.sender import SOURCES_MAX, error_words
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
@@ -191,8 +190,7 @@ class Connections:
             upstream = connect_from(accepted.client, accepted.server, accepted.traffic_class)
         except OSError as error:
             self._not_reached += 1
-            words = os.strerror(error.errno) if error.errno else str(error)
-            self._lose(accepted, f"this machine cannot connect there: {words}")
+            self._lose(accepted, f"this machine cannot connect there: {error_words(error)}")
             return
         interfaces = (
             self._interface_name(accepted.interface_index),
@@ -210,7 +208,7 @@ class Connections:
         said = _reset(accepted)
         framer = Framer()
         pieces = [*framer.feed(said.payload), *framer.flush()]
-        time_ns = time.time_ns() // 1000 * 1000
+        time_ns = present_ns()
         in_iface = self._interface_name(accepted.interface_index)
         lost = [replace(said, payload=piece.data, in_iface=in_iface) for piece in pieces]
         if lost:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
@@ -23,7 +22,7 @@ from firewall.engine.events import (
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.engine.record import Alarm, encode
-from firewall.live.clock import Clock
+from firewall.live.clock import Clock, present_ns
 from firewall.live.connection import NO_ANSWER
 from firewall.live.console import Console
 from firewall.live.listener import Arrival
@@ -35,8 +34,8 @@ from firewall.net.datagram import Datagram
 _STRAY_NS = 2_000_000_000
 _DOING_OF_THE_PEER = (
     NO_ANSWER,
-    *(os.strerror(code) for code in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
-    *(os.strerror(code) for code in (errno.EHOSTUNREACH, errno.ENETUNREACH)),  # a router on the way says so
+    *map(os.strerror, (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
+    *map(os.strerror, (errno.EHOSTUNREACH, errno.ENETUNREACH)),  # a router on the way says so
 )
 
 
@@ -248,8 +247,3 @@ class Driver:
         self._console.say(f"ALARM internal_error: a bug in sosgate: {type(error).__name__}: {error}")
         if datagram is not None and self.engine.policy.exceptions.internal_error == "allow":
             self._forward(datagram)
-
-
-def present_ns() -> int:
-    """Return the present as the engine counts it: Unix time in nanoseconds, in whole microseconds like captures."""
-    return time.time_ns() // 1000 * 1000

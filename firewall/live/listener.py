@@ -8,13 +8,13 @@ import errno
 import os
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from firewall.errors import MachineError
+from firewall.live.clock import present_ns
 from firewall.live.routing import interface_names
 from firewall.net.datagram import Datagram
 
@@ -149,7 +149,7 @@ class Listener:
         if destination is None:
             return None  # not intercepted: somebody on this machine sent to the proxy port itself
         datagram = Datagram(source[0], source[1], destination[0], destination[1], payload, "UDP", in_iface)
-        return Arrival(time_ns or time.time_ns() // 1000 * 1000, datagram, hops, traffic_class)
+        return Arrival(time_ns or present_ns(), datagram, hops, traffic_class)
 
     def _endpoint(self, sockaddr: bytes) -> tuple[str, int]:
         """Read a struct sockaddr_in or sockaddr_in6, and remember it."""

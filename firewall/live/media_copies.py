@@ -5,12 +5,12 @@ import errno
 import os
 import socket
 import struct
-import time
 from typing import Literal
 
 import msgspec
 
 from firewall.errors import MachineError
+from firewall.live.clock import present_ns
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
 from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages
 from firewall.live.routing import interface_names
@@ -130,7 +130,7 @@ class MediaCopies:
         datagram = read_packet(payload, self._interface_name(index))
         if datagram is None:
             return None
-        return MediaCopy(time_ns or time.time_ns() // 1000 * 1000, datagram, copied)
+        return MediaCopy(time_ns or present_ns(), datagram, copied)
 
     def _interface_name(self, index: int) -> str | None:
         if index not in self._interfaces:

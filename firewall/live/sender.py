@@ -126,7 +126,7 @@ class Sender:
             if error.errno in _LATER:
                 self._wait(source, datagram, hops, traffic_class)
             else:
-                self._on_failed(datagram, _words(error))
+                self._on_failed(datagram, error_words(error))
 
     def close(self) -> None:
         """Close every socket; what still waits is told as failed."""
@@ -193,7 +193,7 @@ class Sender:
                 except OSError as error:
                     if error.errno in _LATER and self._loop.time() < waiting.give_up_at:
                         break
-                    failure = _words(error)
+                    failure = error_words(error)
                 queue.popleft()
                 self._waiting_count -= 1
                 if failure is not None:
@@ -204,7 +204,8 @@ class Sender:
             self._timer = self._loop.call_later(_RETRY_S, self._retry)
 
 
-def _words(error: OSError) -> str:
+def error_words(error: OSError) -> str:
+    """Return what the machine says of why it refused: its words for the number, or the error's own without one."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 

@@ -12,11 +12,12 @@ import os
 import socket
 import struct
 import termios
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from firewall.live.clock import present_ns
+from firewall.live.sender import error_words
 from firewall.live.tcp_socket import reset
 from firewall.net.datagram import Datagram
 
@@ -148,7 +149,7 @@ class Stream:
             if level == socket.SOL_SOCKET and kind == 35:
                 seconds, nanoseconds = _TIMESPEC.unpack(data)
                 time_ns = seconds * 1_000_000_000 + nanoseconds // 1000 * 1000
-        time_ns = time_ns or time.time_ns() // 1000 * 1000
+        time_ns = time_ns or present_ns()
         if size:
             self._owner.received(self, bytes(self._view[:size]), time_ns)
         else:
@@ -203,7 +204,7 @@ class Stream:
         if self.closed:
             return
         self._unwatch()
-        self._owner.lost(self, os.strerror(error.errno) if error.errno else str(error))
+        self._owner.lost(self, error_words(error))
 
     def _trim(self) -> None:
         """Forget the messages that have arrived."""

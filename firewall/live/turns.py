@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from firewall.live.backlog import Backlog
-from firewall.live.driver import present_ns
+from firewall.live.clock import present_ns
 from firewall.live.listener import Arrival
 
 _LONGEST_TIMER_S = 3600.0

@@ -149,8 +149,8 @@ class CallPinholes:
             if now_ns - last_ns[left] < _LEFT_NS:
                 return []
             outputs += self.release(call, call.media, [(left, True)], "renegotiated", now_ns, wall_ns)
-        back = replace(way, key=key, src=way.dst, dst=way.src, latches=False, is_latched=True)
-        back = _expected_as(back, [way])
+        is_expected = way.is_back_expected
+        back = replace(way, key=key, src=way.dst, dst=way.src, is_expected=is_expected, latches=False, is_latched=True)
         return outputs + self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
 
     def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:

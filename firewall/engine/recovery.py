@@ -89,9 +89,9 @@ class _Line(msgspec.Struct):
 @dataclass(slots=True)
 class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``others`` for
-    who called with the same Call-ID, and when, ``ways`` are
-    the pinholes that it had open, ``invites`` its INVITE transactions (a CANCEL names one), ``refers`` whom it was to
-    be transferred to and when, ``attempt`` is there for an emergency call that began in the log."""
+    who called with the same Call-ID, and when, ``ways`` are the pinholes that it had open, ``invites`` its INVITE
+    transactions (a CANCEL names one), ``refers`` whom it was to be transferred to and when, ``attempt`` is there for an
+    emergency call that began in the log."""
 
     call_id: str
     began_ns: int

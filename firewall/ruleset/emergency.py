@@ -72,11 +72,11 @@ def recognise_bytes(payload: bytes, definition: EmergencyPolicy) -> EmergencyMar
         return None
     evidence: list[tuple[str, str]] = []
     target_of = _target_reader(definition)
-    _add(evidence, "unreadable message: request_uri", start[1][:_SHOWN], target_of(start[1]))
+    _add(evidence, "unreadable message: request_uri", start[1], target_of(start[1]))
     to = _RAW_TO.search(head)
     if to is not None:
         uri = parse_name_addr(to[1]).uri
-        _add(evidence, "unreadable message: to", uri[:_SHOWN], target_of(uri))
+        _add(evidence, "unreadable message: to", uri, target_of(uri))
     if not evidence:
         return None
     emergency_class: EmergencyClass = "test" if all(each[0].startswith(TEST_SOS) for each in evidence) else "call"

@@ -84,10 +84,8 @@ def split_host_port(hostport: str) -> tuple[str, int | None]:
     hostport = hostport.strip()
     if hostport.startswith("["):
         reference, bracket, tail = hostport.partition("]")
-        host, port_text = (
-            reference + bracket,
-            tail.lstrip().removeprefix(":"),
-        )  # blanks may stand around the colon of a Via
+        # Blanks may stand around the colon of a Via.
+        host, port_text = reference + bracket, tail.lstrip().removeprefix(":")
     else:
         host, _, port_text = hostport.partition(":")
     port_text = port_text.strip()

@@ -1,5 +1,7 @@
 """The pinholes of the calls: opened, shared, changed and closed as session descriptions and packets ask for it."""
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from firewall.engine.alarm import AlarmMemory
@@ -120,11 +122,13 @@ class CallPinholes:
         if decision.verdict == "allow":
             return []
         override = self._verdicts.override(decision, hole.way, hole.emergency)
+        emergencies = list(self._emergencies(hole))
+        if emergencies and flow.is_call_known and flow.call_id not in [each.call_id for each in emergencies]:
+            return []  # the pinhole is an emergency call's, too, whose packets this one tells nothing of
         pinhole = self._verdicts.pinhole(hole.pinhole.call_id, hole.way, decision, override, hole.emergency)
         outputs = self.change(hole, pinhole, decision, override, wall_ns, datagram)
-        call = self._calls.get(hole.pinhole.call_id)
-        if call is not None:
-            outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
+        for call in emergencies:
+            outputs += self._verdicts.hurt(call, hole.owners[call.call_id], decision, override, now_ns, wall_ns)
         return outputs
 
     def latch(self, hole: Hole, flow: MediaFlow, now_ns: int, wall_ns: int) -> list[Output]:
@@ -225,7 +229,12 @@ class CallPinholes:
         for key, is_at_once in leaving:
             media.held.pop(key, None)
             hole = self.table.holes.get(key)
-            if hole is None or not hole.let_go(call_id):
+            if hole is None:
+                continue
+            if not hole.let_go(call_id):
+                if call.emergency is not None and hole.owners:
+                    other = next(self._emergencies(hole), None)
+                    hole.emergency = media_mark(other) if other is not None else None
                 continue
             if is_at_once or not grace_ns:
                 outputs += self._close(hole, cause, now_ns, wall_ns)
@@ -238,13 +247,13 @@ class CallPinholes:
         if hole.closes_at_ns is not None:
             return self._close(hole, hole.cause, now_ns, wall_ns)
         outputs: list[Output] = []
-        call = self._calls.get(hole.pinhole.call_id)
         decision = Decision("drop", "media_timeout")
         override = self._verdicts.override(decision, hole.way, hole.emergency)
         is_news = not hole.is_told_idle and hole.way.protocol == "rtp" and not _may_be_silent(hole)
-        if call is not None and is_news and not flows_elsewhere(call, hole, self.table, now_ns):
-            hole.is_told_idle = True
-            outputs += self._verdicts.hurt(call, hole.way, decision, override, now_ns, wall_ns)
+        for call in self._emergencies(hole) if is_news else ():
+            if not flows_elsewhere(call, hole, self.table, now_ns):
+                hole.is_told_idle = True
+                outputs += self._verdicts.hurt(call, hole.owners[call.call_id], decision, override, now_ns, wall_ns)
         if override is not None:
             self.table.wait(hole, now_ns + hole.pinhole.timeout_ns)
             return outputs
@@ -274,8 +283,11 @@ class CallPinholes:
         outputs: list[Output] = []
         key, override = way.key, None
         decision, hole = self._verdicts.decide(way, mark, None, wall_ns, now_ns), self.table.holes.get(key)
+        if decision.verdict != "allow" and way.refusal is None and hole is not None:
+            decision = self._kept_open(hole, call, now_ns, wall_ns) or decision
         if decision.verdict != "allow":
-            override = self._verdicts.override(decision, way, mark)
+            shared = mark or (hole.emergency if hole is not None and way.refusal is None else None)
+            override = self._verdicts.override(decision, way, shared)
             is_saved_no_more = hole is not None and hole.override is not None and override is None
             is_news = is_saved_no_more or media.refused.get(key) != way
             if is_news:
@@ -313,6 +325,27 @@ class CallPinholes:
         if is_shared and (self._is_logged or hole.emergency is not None):
             outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
         return outputs
+
+    def _kept_open(self, hole: Hole, but: Call, now_ns: int, wall_ns: int) -> Decision | None:
+        """Return what lets an emergency call, but not this one, have a pinhole that calls share; None for nothing.
+
+        Where a gateway has one port for all its calls, what another call negotiates must not silence it.
+        """
+        for other in self._emergencies(hole):
+            if other is not but:
+                way = hole.owners[other.call_id]
+                decision = self._verdicts.decide(way, media_mark(other), None, wall_ns, now_ns)
+                if decision.verdict == "allow":
+                    return decision
+        return None
+
+    def _emergencies(self, hole: Hole) -> Iterator[Call]:
+        """Give the emergency calls that hold a pinhole; most are held by calls of which none is."""
+        if hole.emergency is not None:
+            for call_id in hole.owners:
+                call = self._calls.get(call_id)
+                if call is not None and call.emergency is not None:
+                    yield call
 
     def _no_room(self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a way that finds no place any more; those of emergency calls always do."""

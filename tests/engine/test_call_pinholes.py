@@ -12,6 +12,7 @@ from tests.media import (
     FROM_CALLED,
     FROM_CALLER,
     OFFER,
+    ORDINARY,
     MediaScene,
     answer,
     flows,
@@ -261,3 +262,38 @@ def test_the_kernel_is_told_which_pinholes_are_of_emergency_calls_also_where_oth
         )
     told = {key.dst_port: hole.is_emergency for key, hole in scene.open.items() if key.dst_ip == CALLED[0]}
     assert told == {40000: True, 40001: True, 41000: False, 41001: False}
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+@pytest.mark.parametrize("condition", ['media.kind == "audio" and not emergency', 'media.codec == "g729"'])
+def test_what_another_call_negotiates_silences_no_emergency_call_that_has_the_same_port(
+    condition: str, guard: str
+) -> None:
+    """A gateway may have one port for the media of all its calls."""
+    scene = MediaScene(policy(f"  - {{name: no, when: '{condition}', action: drop}}\n{ALL}", guard=guard))
+    scene.call()
+    other = invite(sdp(CALLER[0], "audio 49170 RTP/AVP 18"), uri=ORDINARY, call_id="other")
+    scene.carrier(other, at_s=2)
+    scene.psap(answer(other, sdp(CALLED[0], "audio 40000 RTP/AVP 18")), at_s=3)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=4)
+    scene.tell(DeadlineReached(), at_s=5)
+    scene.carrier(invite(OFFER, uri=ORDINARY, call_id="third"), at_s=6)
+    again = invite(sdp(CALLER[0], "audio 49170 RTP/AVP 8 18"), uri=ORDINARY, call_id="other", to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=7)
+    scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 8 18")), at_s=8)
+    assert scene.to(CALLED) == [(CALLER[0], "drop")]  # no emergency call has it any more
+
+
+def test_a_packet_of_another_call_on_the_same_port_silences_no_emergency_call() -> None:
+    scene = MediaScene(policy(f"  - {{name: no-99, when: 'rtp.p_type == 99', action: drop}}\n{ALL}"))
+    scene.call()
+    source = CALLER[0], 51000
+    other = invite(sdp(CALLER[0], "audio 51000 RTP/AVP 99"), uri=ORDINARY, call_id="other")
+    scene.carrier(other, at_s=2)
+    scene.psap(answer(other, sdp(CALLED[0], "audio 40000 RTP/AVP 99")), at_s=3)
+    assert reasons(scene.packet(source, CALLED, rtp(payload_type=99), at_s=4)) == []
+    assert scene.to(CALLED) == FROM_CALLER
+    told = scene.packet(CALLER, CALLED, rtp(payload_type=99), at_s=5)
+    assert scene.to(CALLED) == [(CALLER[0], "drop")]
+    assert "emergency_media_blocked" in [alarm.alarm.code for alarm in told.alarms]

@@ -45,7 +45,7 @@ class Interception:
             if nftables.table_handle() != self._table:
                 await self._mend_table()
             for version in self._versions:
-                if not routing.is_delivered_here(version):
+                if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
                     await self._mend_route(version)
 
     async def _mend_table(self) -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Literal
 
 from pyroute2 import IPRoute
@@ -34,11 +35,14 @@ _DST, _MARK, _LOCAL = 1, 16, 2
 _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
+_IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
+
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
 
 
 def set_up_routes(families: tuple[int, ...]) -> list[Added]:
-    """Add rule and route for each IP version in ``families``; what an earlier run left is taken over as it is.
+    """Add rule and route for each IP version in ``families``, unless it is switched off here; what an earlier run left
+    is taken over as it is.
 
     Returns what was not there before. When one cannot be added, those added before it are removed again.
 
@@ -47,11 +51,12 @@ def set_up_routes(families: tuple[int, ...]) -> list[Added]:
     """
     added: list[Added] = []
     try:
+        wanted = [version for version in families if not is_switched_off(version)]
         with IPRoute() as netlink:
             loopback = netlink.link_lookup(ifname="lo")[0]
             try:
                 for kind, version in EVERYTHING:
-                    if version in families and _change(netlink, "add", kind, version, loopback):
+                    if version in wanted and _change(netlink, "add", kind, version, loopback):
                         added.append((kind, version))
             except (NetlinkError, OSError):
                 for kind, version in reversed(added):
@@ -93,6 +98,15 @@ def is_delivered_here(version: int) -> bool:
             return False
         raise
     return int(_ROUTE.unpack_from(answer)[7]) == _LOCAL
+
+
+def is_switched_off(version: int) -> bool:
+    """Tell whether no interface of this network namespace has an IP version, as after ``sysctl disable_ipv6=1``."""
+    return version == 6 and all(
+        (_IPV6_SETTINGS / name / "disable_ipv6").read_text().strip() == "1"
+        for name in interface_names().values()
+        if (_IPV6_SETTINGS / name).exists()
+    )
 
 
 def interface_names() -> dict[int, str]:
@@ -138,4 +152,6 @@ def _refusal(operation: str, error: NetlinkError | OSError) -> MachineError:
         needs = "CAP_NET_ADMIN is needed in this network namespace"
     elif code == errno.ENETDOWN:
         needs = 'the loopback interface is down here: "ip link set lo up"'
+    elif code == errno.EACCES:
+        needs = 'the loopback interface has no IPv6 here: "sysctl net.ipv6.conf.lo.disable_ipv6=0"'
     return MachineError(operation, f"the policy route of table {ROUTE_TABLE}", cause, needs=needs)

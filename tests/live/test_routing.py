@@ -1,12 +1,15 @@
 """Policy routing, in a namespace of its own."""
 
+import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pyroute2 import netns
 
 from firewall.errors import MachineError
-from firewall.live.routing import is_delivered_here, remove_routes, set_up_routes
+from firewall.live.routing import is_delivered_here, is_switched_off, remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 
@@ -17,6 +20,15 @@ pytestmark = pytest.mark.netns
 def fw(testbed: Namespaces) -> Iterator[str]:
     yield testbed.fw
     in_namespace(testbed.fw, remove_routes)
+
+
+@pytest.fixture
+def lone() -> Iterator[str]:
+    """A namespace without a testbed, whose settings a test may spoil."""
+    name = f"t{os.getpid()}-lone"
+    netns.create(name)
+    yield name
+    netns.remove(name)
 
 
 def test_rules_and_routes_come_and_go_for_both_families(fw: str) -> None:
@@ -65,6 +77,24 @@ def test_what_cannot_be_completed_is_undone(fw: str) -> None:
     assert kernel_state(fw) == before
 
 
+def test_ipv6_that_is_switched_off_needs_no_route(lone: str) -> None:
+    _ip(lone, "link", "set", "lo", "up")
+    assert not in_namespace(lone, lambda: is_switched_off(6) or is_switched_off(4))
+    _disable_ipv6(lone, "all")
+    assert in_namespace(lone, lambda: is_switched_off(6) and not is_switched_off(4))
+    assert in_namespace(lone, lambda: set_up_routes((4, 6))) == [("rule", 4), ("route", 4)]
+
+
+def test_ipv6_that_is_switched_off_at_the_loopback_interface_alone_is_one_sentence(lone: str) -> None:
+    _ip(lone, "link", "set", "lo", "up")
+    _ip(lone, "link", "add", "f0", "type", "veth", "peer", "name", "f1")
+    _disable_ipv6(lone, "lo")
+    before = kernel_state(lone)
+    with pytest.raises(MachineError, match=r"Permission denied; .*sysctl net.ipv6.conf.lo.disable_ipv6=0"):
+        in_namespace(lone, lambda: set_up_routes((4, 6)))
+    assert kernel_state(lone) == before
+
+
 def test_only_what_was_added_is_removed(fw: str) -> None:
     in_namespace(fw, lambda: set_up_routes((4,)))
     state = kernel_state(fw)
@@ -77,3 +107,8 @@ def test_only_what_was_added_is_removed(fw: str) -> None:
 def _ip(namespace: str, *arguments: str) -> str:
     command = ["ip", "netns", "exec", namespace, "ip", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def _disable_ipv6(namespace: str, interface: str) -> None:
+    setting = Path(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
+    in_namespace(namespace, lambda: setting.write_text("1"))

@@ -1,5 +1,6 @@
 """Policies on disk: the only place that reads and writes policies, and reads list files and the time zone database."""
 
+import errno
 import os
 import stat
 from datetime import UTC, datetime
@@ -21,13 +22,15 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2100
 _PROBE_S = 6 * 86_400
 
 
-def read_policy(path: str) -> Policy:
+def read_policy(path: str, *, is_lasting: bool = False) -> Policy:
     """Read, check and compile the policy in a file.
+
+    ``is_lasting``: it is to be read again, so a pipe is none: one that nobody writes to would be waited for, for ever.
 
     Raises:
         PolicyError: the file cannot be read, or anything is wrong with it or with a file it names.
     """
-    return policy_of(read_policy_bytes(path), path)
+    return policy_of(read_policy_bytes(path, is_lasting=is_lasting), path)
 
 
 def policy_of(data: bytes, path: str) -> Policy:
@@ -39,14 +42,14 @@ def policy_of(data: bytes, path: str) -> Policy:
     return load_policy(data, file=path, sources=FileSources(path))
 
 
-def read_policy_bytes(path: str) -> bytes:
-    """Return what a policy file holds, one byte more than a policy may have at most.
+def read_policy_bytes(path: str, *, is_lasting: bool = False) -> bytes:
+    """Return what a policy file holds, one byte more than a policy may have at most. ``is_lasting``: no pipe.
 
     Raises:
         PolicyError: the file cannot be read.
     """
     try:
-        with Path(path).open("rb") as stream:
+        with open(path, "rb", opener=_open_no_pipe if is_lasting else None) as stream:
             return stream.read(MAX_POLICY_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -102,7 +105,7 @@ class FileSources:
             OSError: it cannot be read.
             ValueError: it cannot be a path.
         """
-        with (self._directory / path).open("rb") as stream:
+        with open(self._directory / path, "rb", opener=_open_no_pipe) as stream:
             return stream.read(MAX_LIST_BYTES + 1)
 
     def timezone(self, name: str) -> TimeZone:
@@ -112,6 +115,15 @@ class FileSources:
             KeyError: there is none of that name.
         """
         return read_timezone(name)
+
+
+def _open_no_pipe(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ESPIPE, "it is a pipe", path)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 @lru_cache(maxsize=64)

@@ -18,4 +18,4 @@ def run(
     control: Annotated[Path | None, typer.Option("--control", help="The control socket for sosgate ctl.")] = None,
 ) -> None:
     """Run the firewall in this network namespace, until SIGTERM or Ctrl-C."""
-    run_daemon(Settings(load=partial(read_policy, str(policy)), log=log, control=control))
+    run_daemon(Settings(load=partial(read_policy, str(policy), is_lasting=True), log=log, control=control))

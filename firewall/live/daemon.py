@@ -88,7 +88,7 @@ class _Daemon:
         self._started_monotonic = time.monotonic()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self._changing = asyncio.Lock()
         self._takeover = False
         self._missing_interfaces: set[str] = set()
         self._listeners: list[Listener] = []
@@ -128,7 +128,7 @@ class _Daemon:
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
             await self._stop.wait()
             self._notifier.stopping()
-            async with self._reloading:  # its nft must not come after the one that removes the table
+            async with self._changing:  # its nft must not come after the one that removes the table
                 await background.stop()
 
     async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
@@ -178,7 +178,7 @@ class _Daemon:
             await asyncio.to_thread(routing.remove_routes, added)
             raise
         undo.push_async_callback(self._take_down)
-        self._interception = Interception(versions, self._put_table_back, self._driver.tell, self._reloading)
+        self._interception = Interception(versions, self._put_table_back, self._driver.tell, self._changing)
         self._driver.tell(Started(takeover=self._takeover))
         if past:
             self._driver.tell(CallsRecovered(past))
@@ -235,8 +235,7 @@ class _Daemon:
             await self._reload.wait()
             self._reload.clear()
             self._notifier.reloading()
-            async with self._reloading:
-                await self._do_reload()
+            await self._do_reload()
             self._notifier.ready(self._summary())
 
     async def _do_reload(self) -> None:
@@ -249,13 +248,14 @@ class _Daemon:
         try:
             policy = await asyncio.to_thread(self._settings.load)
             script = nftables.render_ruleset(policy, keep_flows=True)
-            await asyncio.to_thread(nftables.apply_ruleset, script)
+            async with self._changing:
+                await asyncio.to_thread(nftables.apply_ruleset, script)
+                self._policy = policy
         except SosgateError as error:
             place = error.place if isinstance(error, OperatorError) else None
             self._driver.tell(PolicyRefused(str(error), place))
             self._console.say(f"policy refused, the old one stays in force: {error}")
             return
-        self._policy = policy
         self._media.use_policy(policy)
         self._driver.tell(PolicyReplaced(policy))
         self._turns.arm_timer()

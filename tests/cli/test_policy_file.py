@@ -1,5 +1,6 @@
 """Policies are read from disk with the files they name."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def test_a_list_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, listed:
     policy.write_text(f"policy: p\nrules: []\ndefault: drop\nsets: {{a: {{file: {listed}}}}}\n")
     with pytest.raises(PolicyError, match=r"4:1\d: error: cannot read the list file"):
         read_policy(str(policy))
+
+
+def test_a_pipe_is_read_once_but_is_no_policy_to_be_read_again_and_no_list_file(tmp_path: Path) -> None:
+    text = b"policy: p\nrules: []\ndefault: drop\n"
+    reading, writing = os.pipe()
+    os.write(writing, text)
+    os.close(writing)
+    assert read_policy(f"/dev/fd/{reading}").name == "p"
+    os.close(reading)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PolicyError, match="cannot read the policy: it is a pipe"):
+        read_policy(str(tmp_path / "pipe"), is_lasting=True)
+    (tmp_path / "p.yaml").write_bytes(text + b"sets: {a: {file: pipe}}\n")
+    with pytest.raises(PolicyError, match='cannot read the list file "pipe": it is a pipe'):
+        read_policy(str(tmp_path / "p.yaml"))
 
 
 def test_a_file_of_any_size_is_read_no_further_than_the_limit(tmp_path: Path) -> None:

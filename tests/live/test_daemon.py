@@ -150,7 +150,12 @@ def _gone(policy: Path) -> None:
     policy.unlink()
 
 
-@pytest.mark.parametrize("spoil", [_unknown_field, _impossible_interface, _gone])
+def _a_pipe(policy: Path) -> None:
+    policy.unlink()
+    os.mkfifo(policy)
+
+
+@pytest.mark.parametrize("spoil", [_unknown_field, _impossible_interface, _gone, _a_pipe])
 def test_sighup_with_an_unusable_policy_keeps_the_old_one_and_says_why(
     testbed: Namespaces, policy: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:

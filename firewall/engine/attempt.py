@@ -16,11 +16,11 @@ from firewall.sip.message import Message, Request, TransactionId
 
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
-_LAST_TRY_NS = 31_000_000_000
+LAST_TRY_NS = 31_000_000_000
 """The last INVITE of RFC 3261 §17.1.1.2 (timer A) is sent after 31.5 s: who has sent that one waits no longer."""
 _TIMER_B_NS = 32_000_000_000
 """64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
-_TIMER_C_NS = 200_000_000_000
+TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 CHALLENGES = frozenset({401, 407})
 _CALLEE_REACHED = frozenset({486, 600, 603})
@@ -48,7 +48,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     tried: TransactionId | None = None
     """Of the request whose answer is waited for: a retransmission begins no new wait."""
     is_recovered: bool = False
-    """An earlier run saw it begin, and nothing of it was seen since: it may have been answered meanwhile."""
+    """An earlier run saw it begin, and nothing was seen since that tells whether it has been answered meanwhile."""
     is_overdue: bool = False
     """It was told as failed because no answer had come in time; a late one changes that."""
     ringing_ns: int | None = None
@@ -143,10 +143,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
         A BYE ends the call only when no dialog is left: a fork is given up with one, and anybody can invent one.
         """
-        was_recovered, self.is_recovered = self.is_recovered, False
+        if method in ("CANCEL", "PRACK") or (method == self.method and is_first):
+            self.is_recovered = False  # nobody has answered it yet, or this would not come
         if method == "ACK":
             self.is_acknowledged = True
-        elif method == "BYE" and self.answered_ns is None and was_recovered:
+        elif method == "BYE" and self.answered_ns is None and self.is_recovered:
             return "completed"
         elif method == "BYE" and self.answered_ns is not None and not is_up:
             return "impaired" if self._is_unacknowledged(now_ns) else "completed"
@@ -160,16 +161,16 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def response_passed(self, status: int, cseq_method: str | None, now_ns: int) -> Outcome | None:
         """Take note of a response; return the outcome that it shows."""
-        self.is_recovered = False
         if cseq_method != self.method or self.answered_ns is not None:
             return None
+        self.is_recovered = False
         if self.is_overdue:
             self.is_overdue = False
             self.outcome = None  # late, but there is somebody
         if status >= 200:
             self.answer_due_ns = None
         elif self.method == "INVITE":
-            self.answer_due_ns = now_ns + _TIMER_C_NS
+            self.answer_due_ns = now_ns + TIMER_C_NS
         if status < 200:
             if status != 100 and self.ringing_ns is None:
                 self.ringing_ns = now_ns
@@ -196,7 +197,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         Where the caller has sent its last try, or waited for the ACK as long as anybody does, the end has come.
         """
         is_silent = self.answer_due_ns == self.tried_ns + _TIMER_B_NS  # not even a 100
-        if (is_silent and now_ns - self.tried_ns >= _LAST_TRY_NS) or self._is_unacknowledged(now_ns):
+        if (is_silent and now_ns - self.tried_ns >= LAST_TRY_NS) or self._is_unacknowledged(now_ns):
             return self.expired(now_ns) or "in_progress"
         return "impaired" if self.is_hurt else "in_progress"
 

@@ -13,7 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
+from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -227,7 +227,12 @@ class Call(msgspec.Struct, eq=False, gc=False):
 
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
-        return self._is_inviting(UNANSWERED)
+        return any(each.is_ringing and not each.is_within for each in self.transactions.values())
+
+    def is_answer_within(self, message: Message) -> bool:
+        """Tell whether a message answers a request within a dialog, as a re-INVITE is: it says nothing of the call."""
+        known = self.transactions.get(message.transaction_id) if message.transaction_id is not None else None
+        return known is not None and known.is_within and not isinstance(message, Request)
 
     def _is_inviting(self, states: frozenset[TransactionState]) -> bool:
         for transaction in self.transactions.values():
@@ -249,7 +254,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
         known = self.transactions.get(identifier)
         if known is not None and (known.is_allowed or state == "rejected"):
             return
-        self.transactions[identifier] = Transaction(request.method, state)
+        self.transactions[identifier] = Transaction(request.method, state, request.to_tag is not None)
         if len(self.transactions) > _MAX_TRANSACTIONS:
             # An INVITE that rings is waited for longer than anything that may come meanwhile.
             others = (key for key, each in self.transactions.items() if not each.is_ringing)

@@ -70,6 +70,8 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
             return []
+        if call.is_answer_within(facts.message):
+            return []  # of a re-INVITE, say: who refuses it goes on with the call (RFC 3261 §14.1)
         is_up = "confirmed" in call.dialogs.values()
         outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)
         if outcome is None:

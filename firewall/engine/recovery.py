@@ -173,12 +173,16 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     sip = line.sip or _Sip()
     if line.emergency is not None and call.emergency is None:
         call.emergency = line.emergency
-    _note_attempt(call, line, sip, dialog)
-    if sip.refer_to is not None:
-        call.refers.append((sip.refer_to, call.last_ns))
     number, cseq_method = read_cseq(sip.cseq or "")
     if number is not None and cseq_method == "INVITE":
-        _note_invite(call, (number, cseq_method, transaction_name(sip.via_branch, dialog.from_tag)), sip)
+        name = transaction_name(sip.via_branch, dialog.from_tag)
+        invite = _note_invite(call, (number, cseq_method, name), sip, is_within=dialog.to_tag is not None)
+    else:
+        invite = None
+    if sip.method is not None or invite is None or not invite.is_within:  # the answer of a re-INVITE says nothing
+        _note_attempt(call, line, sip, dialog)
+    if sip.refer_to is not None:
+        call.refers.append((sip.refer_to, call.last_ns))
     if not call.tags:
         from_tag = dialog.from_tag or NO_TAG
         call.tags.update(dict.fromkeys((from_tag, dialog.to_tag or from_tag)))
@@ -201,11 +205,14 @@ def _dialog_named(call: RecoveredCall, dialog: _Dialog, *, is_answer: bool) -> D
     return min(from_tag, to_tag), max(from_tag, to_tag)
 
 
-def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip) -> None:
+def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, is_within: bool) -> Transaction | None:
+    """Follow an INVITE, be it one within the call; return it, None for an answer to one that is in no log."""
     if sip.method == "INVITE":
-        call.invites.setdefault(identifier, Transaction("INVITE"))
-    elif sip.method is None and identifier in call.invites:
-        call.invites[identifier].answered(int(sip.code or "100"))
+        return call.invites.setdefault(identifier, Transaction("INVITE", is_within=is_within))
+    invite = call.invites.get(identifier)
+    if invite is not None and sip.method is None:
+        invite.answered(int(sip.code or "100"))
+    return invite
 
 
 def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) -> None:

@@ -30,10 +30,14 @@ _FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confi
 
 
 class Transaction(msgspec.Struct, gc=False):
-    """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself."""
+    """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself.
+
+    ``is_within``: it was asked within a dialog, as a re-INVITE is (RFC 3261 §14).
+    """
 
     method: str
     state: TransactionState = "trying"
+    is_within: bool = False
 
     @property
     def is_allowed(self) -> bool:

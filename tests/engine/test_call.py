@@ -322,3 +322,13 @@ def test_the_tags_of_one_call_are_bounded_and_those_of_its_dialogs_are_kept() ->
     assert next(iter(call.tags)) == "caller"
     assert call.belongs(parse_message(request("BYE", to_tag="psap", cseq=3_000)))
     assert call.belongs(parse_message(request("BYE", from_tag="psap", to_tag="caller", cseq=3_000)))
+
+
+def test_a_call_that_is_hung_up_is_over_also_where_a_reinvite_was_never_answered() -> None:
+    scene = Scene(policy("  - {name: all, action: allow}"))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=1)
+    scene.carrier(request(to_tag="psap", cseq=2), at_s=5)
+    scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=9)
+    assert scene.engine.calls() == []

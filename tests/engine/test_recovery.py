@@ -256,6 +256,32 @@ def test_what_may_have_happened_while_no_daemon_ran_raises_no_alarm() -> None:
     assert ([call.outcome for call in told.calls], told.alarms) == (["completed"], [])
 
 
+@pytest.mark.parametrize("statuses", [(), (180,)])
+@pytest.mark.parametrize(("method", "status"), [("INVITE", 488), ("UPDATE", 200), ("OPTIONS", 200)])
+def test_a_call_that_was_answered_while_no_daemon_ran_ends_well_whatever_it_asked_meanwhile(
+    statuses: tuple[int, ...], method: str, status: int
+) -> None:
+    _, log = a_911_call(*statuses)
+    scene = restarted_with(log, at_s=5)
+    inside = request(method, to_tag="psap", cseq=2)
+    told = [scene.carrier(inside, at_s=10), scene.psap(response(inside, status), at_s=11)]
+    if method == "INVITE":
+        told.append(scene.carrier(request("ACK", to_tag="psap", cseq=2), at_s=11))
+    scene = restarted_with(log + log_of(*told), at_s=20) if statuses else scene
+    told += [scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=30), scene.tell(DeadlineReached(), at_s=4000)]
+    assert [call.outcome for each in told for call in each.calls] == ["completed"]
+    assert [call.final_status for each in told for call in each.calls] == [None]
+    assert [alarm for each in told for alarm in each.alarms] == []
+
+
+def test_a_call_that_goes_on_ringing_after_a_restart_is_waited_for() -> None:
+    _, log = a_911_call(180)
+    scene = restarted_with(log, at_s=5)
+    prack = request("PRACK", to_tag="psap", cseq=2)
+    told = [scene.carrier(prack, at_s=6), scene.psap(response(prack), at_s=6), scene.tell(DeadlineReached(), at_s=4000)]
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
+
+
 def test_a_caller_who_still_tries_after_the_restart_is_waited_for() -> None:
     _, log = a_911_call()
     scene = restarted_with(log, at_s=5)

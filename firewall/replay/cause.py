@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firewall.engine.attempt import ATTEMPT_METHODS
+from firewall.engine.attempt import ATTEMPT_METHODS, CHALLENGES, LAST_TRY_NS, TIMER_C_NS
 from firewall.engine.reasons import REASONS
 from firewall.engine.recording import decider, printable
 from firewall.engine.timestamp import instant
 from firewall.errors import Place
-from firewall.replay.consequence import asked_method, consequence
+from firewall.replay.consequence import asked_method, consequence, exchange_of, is_reinvite
 from firewall.replay.media_story import loss_cause
 from firewall.replay.remedy import remedy
 
 LogRecord = dict[str, Any]
 _HOUR_NS = 3600 * 1_000_000_000
 _BEGINNING = ATTEMPT_METHODS | {"REGISTER", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REFER"}
+_NEVER_ANSWERED = "the called side never answered"
 _GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
 
 
@@ -234,7 +235,19 @@ def _what_followed(call: CallLog, ledger: LogRecord) -> str | None:
     if ledger["answered_s"] is not None:
         return "a later try passed and was answered" if is_late else None
     how = _how_a_try_failed(call) if call.decisions else None
+    if how == _NEVER_ANSWERED and _is_waiting(call, ledger):
+        how = _as_it_stands(call)
+        return f"a later try passed, and {how}" if is_late else how
     return f"{'a later try passed, and' if is_late else 'in the end'} {how}" if how else None
+
+
+def _is_waiting(call: CallLog, ledger: LogRecord) -> bool:
+    """Tell whether the answer to a call may still have come when the log ended, as where the firewall was stopped."""
+    passed = [each for each in _last_try(call.decisions) if not _is_blocked(each["decision"])]
+    if not passed:
+        return False
+    waits_ns = TIMER_C_NS if _status(passed[-1]) else LAST_TRY_NS
+    return instant(ledger["timestamp"]) - instant(passed[-1]["timestamp"]) < waits_ns
 
 
 def _guards_doing(call: CallLog, guarded: LogRecord) -> str:
@@ -271,7 +284,13 @@ def _how_a_try_failed(call: CallLog) -> str | None:
     if refusal is not None:
         return f"the called side {_refused(refusal['sip'])}"
     is_answered = any(_status(record) >= 200 for record in _last_try(call.decisions))
-    return None if is_answered else "the called side never answered"
+    return None if is_answered or _has_gone_on(call) else _NEVER_ANSWERED
+
+
+def _has_gone_on(call: CallLog) -> bool:
+    """Tell whether only an answered call has messages such as this one, whoever saw the answer (a restart, say)."""
+    inside = [each for each in call.decisions if each["sip"] is not None and each["dialog"].get("to_tag")]
+    return any(is_reinvite(each) or each["sip"].get("method") == "BYE" for each in inside)
 
 
 def _refusal_of(call: CallLog) -> LogRecord | None:
@@ -283,12 +302,13 @@ def _refusal_of(call: CallLog) -> LogRecord | None:
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
     """Return the last request that begins the call and what answers such a one from there on.
 
-    What only comes again is left out: it may answer an earlier try.
+    What only comes again is left out: it may answer an earlier try. So is what answers a re-INVITE.
     """
     begins = [number for number, record in enumerate(decisions) if _begins(record)]
     behind = [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
     asked = asked_method(behind[0]["sip"]) if begins else None
-    first = [each for each in behind if not each["dialog"].get("retransmission")]
+    within = {exchange_of(each) for each in behind if is_reinvite(each)}
+    first = [each for each in behind if not each["dialog"].get("retransmission") and exchange_of(each) not in within]
     return [each for each in first if asked in (None, asked_method(each["sip"]))]
 
 
@@ -300,7 +320,7 @@ def _begins(record: LogRecord) -> bool:
 
 def _refused(final: LogRecord) -> str:
     answer = f"{final['code']} {final['reason']}"
-    if final["code"] in ("401", "407"):
+    if int(final["code"]) in CHALLENGES:
         return f"asked for credentials ({answer}), and the caller did not try again with them"
     return f"redirected the call with {answer}" if final["code"].startswith("3") else f"answered {answer}"
 
@@ -311,7 +331,10 @@ def _as_it_stands(call: CallLog) -> str:
     invited = [_status(record) for record in read if asked_method(record["sip"]) == "INVITE"]
     if any(200 <= status < 300 for status in invited):
         return "it was answered, and had not ended when the log did"
-    if any(status > 100 for status in invited):
+    refusal = _refusal_of(call)
+    if refusal is not None and (_status(refusal) < 400 or _status(refusal) in CHALLENGES):
+        return f"the called side {_refused(refusal['sip'])} before the log ended"
+    if any(100 < status < 200 for status in invited):
         return "it was ringing, not yet answered, when the log ended"
     # The ledger says so when the daemon stops, or the capture ends: that is later than the last message.
     last = max(instant(record["timestamp"]) for record in (call.decisions[-1], call.ledger) if record is not None)

@@ -88,7 +88,7 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
     if asked != "INVITE":
         return f"without it the side that sent the {asked} sends it again and gives up after 32 seconds"
     code = str(sip.get("code", ""))
-    if any(_is_reinvite(record) for record in decisions if _is_same_exchange(lost, record)):
+    if any(is_reinvite(record) for record in decisions if _is_same_exchange(lost, record)):
         return None if code < "2" else _REINVITE_AGREED if code < "3" else _REINVITE_REFUSED
     if code.startswith("2") and any(_is_answer_of_another(lost, record) for record in before):
         return _SECOND_ANSWER
@@ -100,12 +100,19 @@ def asked_method(sip: LogRecord) -> str:
     return str(sip.get("cseq", "")).rpartition(" ")[2]
 
 
+def exchange_of(record: LogRecord) -> tuple[str | None, str]:
+    """Return the name of a message's transaction; an ACK of a success has a name of its own."""
+    sip = record["sip"]
+    return sip.get("via_branch"), sip.get("cseq", "").partition(" ")[0]
+
+
+def is_reinvite(record: LogRecord) -> bool:
+    """Tell whether a message asks to change a call that goes on (RFC 3261 §14)."""
+    return record["sip"].get("method") == "INVITE" and bool(record["dialog"].get("to_tag"))
+
+
 def _is_same_exchange(one: LogRecord, other: LogRecord) -> bool:
-    """Tell whether two messages have one transaction's name; an ACK of a success has a name of its own."""
-    sip, told = one["sip"], other["sip"]
-    if told is None or sip.get("via_branch") != told.get("via_branch"):
-        return False
-    return bool(sip.get("cseq", "").partition(" ")[0] == told.get("cseq", "").partition(" ")[0])
+    return other["sip"] is not None and exchange_of(one) == exchange_of(other)
 
 
 def _is_copy(lost: LogRecord, earlier: LogRecord) -> bool:
@@ -131,7 +138,3 @@ def _has_passed(record: LogRecord) -> bool:
 
 def _is_refusal(record: LogRecord) -> bool:
     return asked_method(record["sip"]) == "INVITE" and record["sip"].get("code", "") >= "3"
-
-
-def _is_reinvite(record: LogRecord) -> bool:
-    return record["sip"].get("method") == "INVITE" and bool(record["dialog"].get("to_tag"))

@@ -106,6 +106,35 @@ def test_a_call_whose_first_try_was_blocked_tells_what_became_of_the_next(status
     assert (story.cause or "").endswith(how)
 
 
+@pytest.mark.parametrize(
+    ("stops_s", "how"),
+    [
+        (10, "; it was ringing, not yet answered, when the log ended"),
+        (150, "; it was ringing, not yet answered, when the log ended"),
+        (202, "; in the end the called side never answered"),
+    ],
+)
+def test_a_log_that_ends_while_a_hurt_call_rings_does_not_say_that_nobody_answered(stops_s: float, how: str) -> None:
+    scene = Scene(policy(dropping("sip.Status-Code == 183")))
+    invite = request()
+    told = [scene.carrier(invite), *(scene.psap(response(invite, status), at_s=1) for status in (180, 183))]
+    assert (story_of(*told, scene.stops(at_s=stops_s)).cause or "").endswith(how)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_call_whose_answer_is_in_no_log_was_answered_if_it_went_on(refused: bool) -> None:
+    """It was answered before the log began, or while no daemon ran."""
+    scene = Scene(policy(dropping('sip.Method == "INFO"')))
+    reinvite = request("INVITE", to_tag="psap", cseq=3)
+    told = [scene.carrier(request("INFO", to_tag="psap", cseq=2))]
+    if refused:
+        told += [scene.carrier(reinvite, at_s=5), scene.psap(response(reinvite, 488), at_s=5)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=4), at_s=60))
+    story = story_of(*told)
+    assert (story.outcome, story.attribution) == ("impaired", "policy")
+    assert (story.cause or "").endswith("the call goes on")
+
+
 @pytest.mark.parametrize("status", [302, 407])
 def test_who_did_not_answer_is_who_was_tried_last(status: int) -> None:
     scene = Scene(policy(ALL))

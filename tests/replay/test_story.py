@@ -225,6 +225,12 @@ def test_a_challenge_that_nobody_met_is_told_as_one() -> None:
         ((), "no answer had come when the log ended, 10.0 s after its first message"),
         ((100, 180), "it was ringing, not yet answered, when the log ended"),
         ((180, 200), "it was answered, and had not ended when the log did"),
+        ((180, 302), "the called side redirected the call with 302 OK before the log ended"),
+        (
+            (407,),
+            "the called side asked for credentials (407 OK), and the caller did not try again with them before the log "
+            "ended",
+        ),
     ],
 )
 def test_a_log_that_ends_before_the_call_says_how_far_it_came(statuses: tuple[int, ...], how_far: str) -> None:

@@ -32,6 +32,8 @@ from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
 
 _STRAY_NS = 2_000_000_000
+# To the engine time goes on: it takes a step of a second back for a clock that was set.
+_LATE_NS = 500_000_000
 _DOING_OF_THE_PEER = (
     NO_ANSWER,
     *map(os.strerror, (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT)),
@@ -80,6 +82,7 @@ class Driver:
         self._clock = Clock()
         self._step_ns = 0
         self._stray_until_ns = 0
+        self._latest_ns = 0
 
     @property
     def log_failing(self) -> bool:
@@ -92,6 +95,10 @@ class Driver:
         if self._step_ns:
             arrivals = self._retimed(arrivals)
         for arrival in arrivals:
+            if arrival.time_ns < self._latest_ns:
+                arrival = replace(arrival, time_ns=self._not_long_ago(arrival.time_ns))
+            else:
+                self._latest_ns = arrival.time_ns
             self.reach(arrival.time_ns)
             self._received = arrival
             try:
@@ -105,14 +112,15 @@ class Driver:
         """Take copies of media packets; they are a little late, so what has happened since has happened before them."""
         self._mind_clock()
         for copy in copies:
-            self.reach(copy.time_ns)
-            self.tell(MediaReceived(copy.datagram, copy.copied), copy.time_ns)
+            time_ns = self._not_long_ago(copy.time_ns)
+            self.reach(time_ns)
+            self.tell(MediaReceived(copy.datagram, copy.copied), time_ns)
 
     def reach(self, now_ns: int) -> None:
         """Let every deadline up to ``now_ns`` happen, each at its own instant."""
         while (deadline_ns := self.engine.next_deadline()) is not None and deadline_ns <= now_ns:
             self._count_due(deadline_ns)
-            self.tell(DeadlineReached(), deadline_ns)
+            self.tell(DeadlineReached(), self._not_long_ago(deadline_ns))
             if self.engine.next_deadline() == deadline_ns:
                 break  # it makes no progress; the next datagram or timer tries again
 
@@ -120,7 +128,7 @@ class Driver:
         """Tell what the pinholes have counted that a deadline is about: its records say it exactly."""
         keys = self.engine.media_due(deadline_ns) if self.pinholes is not None else ()
         if keys and self.pinholes is not None:
-            self.tell(FlowsCounted(self.pinholes.read(keys)), deadline_ns)
+            self.tell(FlowsCounted(self.pinholes.read(keys)), self._not_long_ago(deadline_ns))
 
     def tell(self, event: Event, now_ns: int | None = None) -> None:
         """Give the engine an event and carry out what it wants.
@@ -132,6 +140,7 @@ class Driver:
         elif now_ns is None:
             self._mind_clock()
             now_ns = present_ns()
+            self._latest_ns = max(self._latest_ns, now_ns)
         try:
             self._carry_out(self.engine.handle(event, now_ns))
         except Exception as error:  # noqa: BLE001 (a bug in telling must not stop the traffic)
@@ -156,9 +165,17 @@ class Driver:
         step_ns = self._clock.step_ns()
         if step_ns:
             self.engine.clock_was_set(step_ns)
+            self._latest_ns += step_ns
             self._step_ns, self._stray_until_ns = step_ns, present_ns() + _STRAY_NS
             how = "forward" if step_ns > 0 else "back"
             self._console.say(f"the clock was set {how} by {abs(step_ns) / 1e9:.1f} s; calls grow no older by it")
+
+    def _not_long_ago(self, time_ns: int) -> int:
+        """Return an instant that is not long before those the engine was told of.
+
+        What had to wait here or in the kernel, as TCP does behind a side that does not read, may be minutes older.
+        """
+        return max(time_ns, self._latest_ns - _LATE_NS)
 
     def _retimed(self, arrivals: list[Arrival]) -> list[Arrival]:
         """Give those that were received just before the clock was set the time that it shows now."""

@@ -131,6 +131,21 @@ def test_a_call_grows_no_older_when_the_clock_is_set(stage: Stage, monkeypatch: 
     assert "ALARM" not in said
 
 
+def test_a_call_grows_no_older_by_messages_that_had_to_wait_for_minutes(stage: Stage) -> None:
+    stage.driver.arrived([replace(arrival(), time_ns=START_NS + 300 * 10**9)])
+    now_ns = START_NS + 600 * 10**9
+    stage.driver.arrived([replace(arrival(0, request(body=SDP)), time_ns=now_ns)])
+    (call,) = stage.engine.calls()
+    for number in range(10):
+        stage.driver.arrived([arrival(number), replace(arrival(), time_ns=now_ns + number)])
+    assert call in stage.engine.calls()
+    assert abs((stage.engine.next_deadline() or 0) - now_ns) < 60 * 10**9
+    assert len(stage.sent) == 22
+    times = [record["timestamp"] for record in records(stage.log.path, "sip_decision")]
+    assert times[2] == "2026-03-01T10:25:01.500000+0000"
+    assert stage.said() == ""
+
+
 @pytest.mark.parametrize(("policy_of_internal_error", "sent"), [("allow", 3), ("drop", 0)])
 def test_a_bug_hits_one_datagram_and_the_exception_policy_decides_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy_of_internal_error: str, sent: int

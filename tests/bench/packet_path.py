@@ -19,7 +19,7 @@ from scapy.layers.l2 import Ether
 from firewall.cli.policy_file import read_policy
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Started
-from firewall.engine.outputs import Output, Write
+from firewall.engine.outputs import Output, Reply, Write
 from firewall.engine.record import encode
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
@@ -33,6 +33,9 @@ CALLS = 1000
 RUNS = 5
 BEGIN_NS = 1_800_000_000_000_000_000
 ANSWER = sdp(PSAP[0], "audio 49170 RTP/AVP 0 101")
+AT_ONCE = 25
+"""Calls that go on at the same time: rules/start.yaml rejects more INVITEs of one source within two seconds."""
+CALLS_EVERY_NS = 2_000_000_000
 MESSAGE_EVERY_NS = 1_000_000
 HEADERS = (
     "Contact: <sip:6175550123@192.0.2.10:5060>",
@@ -66,6 +69,11 @@ def routing(payload: bytes) -> tuple[object, ...]:
     return (*ends, message.via_branch, message.header("contact"), message.header_values("route"))
 
 
+def medium(number: int) -> str:
+    """Return the medium of one call, on a port of its own."""
+    return f"audio {20_000 + 2 * number} RTP/AVP 0 101"
+
+
 def up(payload: bytes) -> Datagram:
     """Return a datagram from the carrier."""
     return Datagram(*CARRIER, *PSAP, payload, in_iface="f0")
@@ -89,22 +97,28 @@ def best_us(work: Callable[[], int]) -> float:
 def engine_us(dialled: str) -> tuple[dict[str, float], list[Output]]:
     """Return the time of ``Engine.handle`` for each message of a call, and the outputs of the last run."""
     policy = read_policy(str(ROOT / "rules" / "start.yaml"))
-    calls = [call(number, dialled) for number in range(CALLS)]
+    calls = [
+        call(number, dialled, sdp(CARRIER[0], medium(number)), sdp(PSAP[0], medium(number))) for number in range(CALLS)
+    ]
     best: dict[str, float] = {}
     outputs: list[Output] = []
     for _ in range(RUNS):
         engine = Engine(policy)
         engine.handle(Started(), BEGIN_NS)
-        outputs, now_ns = [], BEGIN_NS
-        for messages in zip(*calls, strict=True):
-            name = messages[0][0]
-            events = [DatagramReceived(datagram) for _, datagram in messages]
-            begun_ns = time.perf_counter_ns()
-            for event in events:
-                now_ns += MESSAGE_EVERY_NS
-                outputs += engine.handle(event, now_ns)
-            taken_us = (time.perf_counter_ns() - begun_ns) / len(events) / 1000
-            best[name] = min(taken_us, best.get(name, taken_us))
+        outputs = []
+        for first in range(0, CALLS, AT_ONCE):
+            now_ns = BEGIN_NS + first // AT_ONCE * CALLS_EVERY_NS
+            for messages in zip(*calls[first : first + AT_ONCE], strict=True):
+                name = messages[0][0]
+                events = [DatagramReceived(datagram) for _, datagram in messages]
+                begun_ns = time.perf_counter_ns()
+                for event in events:
+                    now_ns += MESSAGE_EVERY_NS
+                    outputs += engine.handle(event, now_ns)
+                taken_us = (time.perf_counter_ns() - begun_ns) / len(events) / 1000
+                best[name] = min(taken_us, best.get(name, taken_us))
+        if any(isinstance(output, Reply) for output in outputs):
+            raise AssertionError("a call of the bench is rejected")
     return best, outputs
 
 

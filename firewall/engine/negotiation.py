@@ -19,7 +19,7 @@ _MAX_SESSIONS = 16  # one per fork
 _MAX_BRANCHES = 64  # of one offer
 _OFFERING_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
-_RequestKey = tuple[str, int, str]
+_RequestKey = tuple[str, int | None, str | None]
 """From tag, CSeq number and method: what all branches of a request have in common (RFC 3261 §16.6)."""
 SessionKey = tuple[DialogId, tuple[str, str]]
 """A dialog, and the addresses between which this part of it goes, in the order of the dialog's tags: a proxy may send
@@ -110,79 +110,88 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None
     ) -> bool:
         if request.method in ("ACK", "PRACK") and dialog is not None:
-            late_key = self._late_offer(_session_key(dialog, request.to_tag, to, by))
-            late = self.offers.get(late_key) if late_key is not None else None
-            if late_key is not None and late is not None and not late.is_final:
+            late_key, late = self._late_offer(_session_key(dialog, request.to_tag, to, by))
+            if late is not None and not late.is_final:
                 self.offers[late_key] = replace(late, is_final=True)
                 return self._answered(_session_key(dialog, request.to_tag, late.by, late.to), late, description, by)
-        if request.method not in _OFFERING_METHODS:
+        branch = request.transaction_id
+        if request.method not in _OFFERING_METHODS or branch is None:
             return False
-        key, branch = _key(request), request.transaction_id
-        if key is None or branch is None:
-            return False
-        is_renewal = request.to_tag is not None
-        new = Offer(description, by, to, self.made + 1, request=key, branches=(branch,), is_renewal=is_renewal)
-        if key not in self.offers:
-            self._offered(key, new)
-            return True
-        branches = [(each, offer) for each, offer in self.offers.items() if offer.request == key]
-        if any(branch in offer.branches for _, offer in branches):
-            return False  # a retransmission
-        for each, offer in branches:
-            if offer.description == description:
-                self.offers[each] = replace(offer, branches=(*offer.branches, branch)[-_MAX_BRANCHES:])
-                return False
-        self._offered(branch, new)
+        request_key = _request_key(request)
+        key: OfferKey = request_key
+        if request_key in self.offers:
+            branches = [(each, offer) for each, offer in self.offers.items() if offer.request == request_key]
+            if any(branch in offer.branches for _, offer in branches):
+                return False  # a retransmission
+            for each, offer in branches:
+                if offer.description == description:
+                    self.offers[each] = replace(offer, branches=(*offer.branches, branch)[-_MAX_BRANCHES:])
+                    return False
+            key = branch
+        self._offered(
+            key,
+            Offer(
+                description,
+                by,
+                to,
+                self.made + 1,
+                request=request_key,
+                branches=(branch,),
+                is_renewal=request.to_tag is not None,
+            ),
+        )
         return True
 
     def _response(
-        self,
-        response: Response,
-        description: SessionDescription | None,
-        by: Party,
-        to: Party,
-        dialog: DialogId | None,
+        self, response: Response, description: SessionDescription | None, by: Party, to: Party, dialog: DialogId | None
     ) -> bool:
-        request, status = _key(response), response.status_code
-        key = self._offer_of(request, response.transaction_id)
-        offer = self.offers.get(key) if key is not None else None
-        if key is not None and offer is not None:
-            if status >= 300:
-                return not offer.is_final and self._refused(key, offer, response.transaction_id)
-            changed = False
-            if description is not None and dialog is not None and status > 100:
-                session = _session_key(dialog, response.from_tag, offer.by, offer.to)
-                changed = self._answered(session, offer, description, by)
-            # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
-            if status >= 200 and not offer.is_final and dialog is not None and self._sessions_of(dialog):
-                self.offers[key] = replace(offer, is_final=True)
-                changed = True
-            return changed
-        if dialog is None or response.cseq_method != "INVITE":
-            return False
+        key, offer = self._offer_of(response)
+        if offer is None:
+            if dialog is None or response.cseq_method != "INVITE":
+                return False
+            return self._offer_in_response(response, description, by, to, dialog)
+        status = response.status_code
+        if status >= 300:
+            return not offer.is_final and self._refused(key, offer, response.transaction_id)
+        changed = False
+        if description is not None and dialog is not None and status > 100:
+            session = _session_key(dialog, response.from_tag, offer.by, offer.to)
+            changed = self._answered(session, offer, description, by)
+        # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
+        if status >= 200 and not offer.is_final and dialog is not None and self._sessions_of(dialog):
+            self.offers[key] = replace(offer, is_final=True)
+            changed = True
+        return changed
+
+    def _offer_in_response(
+        self, response: Response, description: SessionDescription | None, by: Party, to: Party, dialog: DialogId
+    ) -> bool:
+        request_key, status = _request_key(response), response.status_code
         own_key = _session_key(dialog, response.to_tag, by, to)
-        known_key = self._late_offer(own_key)
-        known = self.offers.get(known_key) if known_key is not None else None
-        is_known = known is not None and known.request == request
-        if status >= 300 and known_key is not None and known is not None and is_known and known.by == by:
-            return self._refused(known_key, known, None)
-        if description is None or status >= 300 or (status < 200 and response.header("rseq") is None):
+        key, offer = self._late_offer(own_key)
+        is_known = offer is not None and offer.request == request_key
+        if status >= 300:
+            return offer is not None and is_known and offer.by == by and self._refused(key, offer, None)
+        if description is None or (status < 200 and response.header("rseq") is None):
             return False
-        if known is not None and is_known and known.description == description:
+        if offer is not None and is_known and offer.description == description:
             return False  # a retransmission
-        self._offered(own_key, Offer(description, by, to, self.made + 1, request=request))
+        self._offered(own_key, Offer(description, by, to, self.made + 1, request=request_key))
         return True
 
-    def _offer_of(self, request: _RequestKey | None, branch: TransactionId | None) -> OfferKey | None:
-        """Return the offer that a branch of a request carries."""
-        offer = self.offers.get(request) if request is not None else None
+    def _offer_of(self, response: Response) -> tuple[OfferKey, Offer | None]:
+        """Return the offer that the branch of a request carries which a response answers."""
+        request_key, branch = _request_key(response), response.transaction_id
+        offer = self.offers.get(request_key)
         if offer is not None and branch in offer.branches:
-            return request
-        return next((key for key, other in self.offers.items() if branch in other.branches), request)
+            return request_key, offer
+        return next((each for each in self.offers.items() if branch in each[1].branches), (request_key, offer))
 
-    def _late_offer(self, session: SessionKey) -> OfferKey | None:
+    def _late_offer(self, session: SessionKey) -> tuple[OfferKey, Offer | None]:
         """Return the offer that a response made of a session, or else of another part of its dialog."""
-        return session if session in self.offers else next((key for key in self.offers if key[0] == session[0]), None)
+        if session in self.offers:
+            return session, self.offers[session]
+        return next((each for each in self.offers.items() if each[0][0] == session[0]), (session, None))
 
     def _sessions_of(self, dialog: DialogId) -> list[SessionKey]:
         return [key for key in self.sessions if key[0] == dialog]
@@ -213,7 +222,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         return True
 
     def _answered(self, key: SessionKey, offer: Offer, answer: SessionDescription, by: Party) -> bool:
-        known, left = self.sessions.get(key), self._left_for(key, offer)
+        known = self.sessions.get(key)
+        left = self._left_for(key[0], offer) if known is None and self.sessions else []
         if left:
             known = max((self.sessions[each] for each in left), key=lambda session: session.offer.number)
         if known is not None and (
@@ -236,12 +246,12 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             self.sessions[key] = Session(offer, answer, by, is_renewed=True, before=replace(known, before=None))
         return True
 
-    def _left_for(self, key: SessionKey, offer: Offer) -> list[SessionKey]:
-        """Return the sessions of a dialog that one between other addresses replaces: none where it has a part there,
-        or another part agreed on another offer of the same request."""
-        others = [] if key in self.sessions else self._sessions_of(key[0])
-        is_part = any(self.sessions[each].offer.request == offer.request for each in others)
-        return [] if is_part else others
+    def _left_for(self, dialog: DialogId, offer: Offer) -> list[SessionKey]:
+        """Return the sessions of a dialog that one between other addresses replaces: none where another part agreed on
+        another offer of the same request."""
+        parts = self._sessions_of(dialog)
+        is_part = [each for each in parts if self.sessions[each].offer.request == offer.request]
+        return [] if is_part else parts
 
 
 def description_of(message: Message) -> SessionDescription | None:
@@ -262,7 +272,5 @@ def _session_key(dialog: DialogId, tag: str | None, by: Party, to: Party) -> Ses
     return dialog, (by.ip, to.ip) if (tag or NO_TAG) == dialog[0] else (to.ip, by.ip)
 
 
-def _key(message: Message) -> _RequestKey | None:
-    if message.cseq_number is None or message.cseq_method is None:
-        return None
+def _request_key(message: Message) -> _RequestKey:
     return message.from_tag or NO_TAG, message.cseq_number, message.cseq_method

@@ -102,7 +102,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
                 outcome, self.answer_due_ns = None, due_ns
             if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
                 return "in_progress"
-        if outcome is None or self.outcome is not None or self._never_began():
+        if outcome is None or self.outcome is not None or self.never_began:
             return None
         self.ended_ns = now_ns
         # What we stopped of a call is why it did not go well, whatever the others then say.
@@ -114,7 +114,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """Whether something of it was lost, by us or by others."""
         return self.hurt_by is not None or bool(self.media_loss)
 
-    def _never_began(self) -> bool:
+    @property
+    def never_began(self) -> bool:
         """Whether its first request was blocked each time: it was told as blocked, and a capture may show more."""
         return self.initial_blocked and not self.initial_passed
 
@@ -126,7 +127,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     @property
     def is_open(self) -> bool:
         """Whether its outcome is still to come."""
-        return self.outcome is None and not self._never_began()
+        return self.outcome is None and not self.never_began
 
     def is_followed_by(self, request: Request) -> bool:
         """Tell whether a request begins an attempt after this one: each text message has an end of its own."""
@@ -134,9 +135,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return False
         return self.method == "MESSAGE" and self.tried != own_transaction_id(request)
 
+    def is_answer_of_earlier(self, message: Message) -> bool:
+        """Tell whether a message answers a text that was sent before the one that is waited for."""
+        if self.method != "MESSAGE" or self.tried is None or isinstance(message, Request):
+            return False
+        return message.cseq_method == "MESSAGE" and message.cseq_number != self.tried[0]
+
     def is_aftermath(self, request: Request) -> bool:
         """Tell whether a request only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""
-        return self._never_began() and request.method in ("CANCEL", "ACK")
+        return self.never_began and request.method in ("CANCEL", "ACK")
 
     def request_passed(self, method: str, now_ns: int, *, is_first: bool, is_up: bool) -> Outcome | None:
         """Take note of a request (``is_first``: outside a dialog); return the outcome that it shows.
@@ -209,7 +216,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def expired(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
-        if self.outcome is not None or self._never_began() or (self.is_recovered and self.answered_ns is None):
+        if self.outcome is not None or self.never_began or (self.is_recovered and self.answered_ns is None):
             return None
         if self.is_hurt or self._is_unacknowledged(now_ns):
             self.outcome = "impaired"

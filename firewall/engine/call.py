@@ -229,10 +229,18 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Tell whether an INVITE outside a dialog may still be answered."""
         return any(each.is_ringing and not each.is_within for each in self.transactions.values())
 
+    def is_cancel_of_nothing(self, message: Message) -> bool:
+        """Tell whether a message cancels what nobody asked: whoever gets it answers 481 (RFC 3261 §9.2)."""
+        return isinstance(message, Request) and message.method == "CANCEL" and self._known(message) is None
+
     def is_answer_within(self, message: Message) -> bool:
         """Tell whether a message answers a request within a dialog, as a re-INVITE is: it says nothing of the call."""
-        known = self.transactions.get(message.transaction_id) if message.transaction_id is not None else None
+        known = self._known(message)
         return known is not None and known.is_within and not isinstance(message, Request)
+
+    def _known(self, message: Message) -> Transaction | None:
+        identifier = message.transaction_id
+        return self.transactions.get(identifier) if identifier is not None else None
 
     def _is_inviting(self, states: frozenset[TransactionState]) -> bool:
         for transaction in self.transactions.values():

@@ -33,7 +33,7 @@ from firewall.engine.events import (
     Stopped,
 )
 from firewall.engine.glance import call_id_at_a_glance, glance
-from firewall.engine.ledger import Ledger, attribution, hurt_by
+from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
@@ -240,10 +240,11 @@ class Engine:
             if self._observer.related.has_forgotten:
                 self._observer.related.has_forgotten = False
                 outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
-            if call is not None:
-                self._ledger.seen(call, facts, engine_ns)
+            own = call if call is None or passes or not is_anothers(call, facts) else None
+            if own is not None:
+                self._ledger.seen(own, facts, engine_ns)
             if is_block:
-                outputs += self._hurt(call, reading, decision, now_ns, engine_ns, guarded=override is not None)
+                outputs += self._hurt(own, reading, decision, now_ns, engine_ns, guarded=override is not None)
         if passes:
             if isinstance(facts.message, Request):
                 self._trunks.passed(facts.message, facts.datagram)

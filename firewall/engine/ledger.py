@@ -37,12 +37,13 @@ class Ledger:
             return
         if not isinstance(request, Request) or not begins_call(request):
             return
-        if call.attempt is None or call.attempt.is_followed_by(request):
-            call.attempt = self._begun(facts, mark, request.method, now_ns)
+        attempt = call.attempt
+        if attempt is None or attempt.is_followed_by(request) or (attempt.never_began and is_anothers(call, facts)):
+            call.attempt = attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
                 call.admit((request.from_tag,))
-        if request.method == call.attempt.method:
-            call.attempt.expect_answer(own_transaction_id(request), now_ns)
+        if request.method == attempt.method:
+            attempt.expect_answer(own_transaction_id(request), now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
         self.attempts += 1
@@ -70,8 +71,10 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
             return []
-        if call.is_answer_within(facts.message):
-            return []  # of a re-INVITE, say: who refuses it goes on with the call (RFC 3261 §14.1)
+        if call.is_answer_within(facts.message) or call.is_cancel_of_nothing(facts.message):
+            return []  # who refuses a re-INVITE, say, goes on with the call (RFC 3261 §14.1)
+        if attempt.is_answer_of_earlier(facts.message):
+            return []
         is_up = "confirmed" in call.dialogs.values()
         outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)
         if outcome is None:
@@ -211,6 +214,17 @@ class Ledger:
             attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+
+
+def is_anothers(call: Call, facts: Facts) -> bool:
+    """Tell whether a request begins a call of somebody else, who has the Call-ID in common with this one, or forged it.
+
+    Who tries again has the same tag (RFC 3261 §8.1.3.5), or at least the same address.
+    """
+    request, attempt = facts.message, call.attempt
+    if attempt is None or not isinstance(request, Request) or not begins_call(request):
+        return False
+    return request.from_tag not in call.tags and facts.datagram.src_ip != attempt.first.src_ip
 
 
 def hurt_by(facts: Facts, decision: Decision, policy: Policy) -> HurtBy:

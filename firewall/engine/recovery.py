@@ -240,7 +240,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
 
 
 def _note_ledger(attempt: Attempt | None, line: _Line) -> None:
-    if attempt is None:
+    if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return
     attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss

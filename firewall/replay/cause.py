@@ -302,14 +302,14 @@ def _refusal_of(call: CallLog) -> LogRecord | None:
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
     """Return the last request that begins the call and what answers such a one from there on.
 
-    What only comes again is left out: it may answer an earlier try. So is what answers a re-INVITE.
+    What only comes again, or has another number, is left out: it may answer an earlier try, or a re-INVITE.
     """
     begins = [number for number, record in enumerate(decisions) if _begins(record)]
     behind = [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
-    asked = asked_method(behind[0]["sip"]) if begins else None
     within = {exchange_of(each) for each in behind if is_reinvite(each)}
     first = [each for each in behind if not each["dialog"].get("retransmission") and exchange_of(each) not in within]
-    return [each for each in first if asked in (None, asked_method(each["sip"]))]
+    asked = behind[0]["sip"].get("cseq", "").split() if begins else None
+    return [each for each in first if asked is None or each["sip"].get("cseq", "").split() == asked]
 
 
 def _begins(record: LogRecord) -> bool:

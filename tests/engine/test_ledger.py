@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine.events import DeadlineReached
 from tests.messages import request, response
 from tests.scene import ALL, Scene, drop, policy
 
@@ -244,3 +245,50 @@ def test_a_hurt_call_is_still_hurt_when_the_firewall_stops(method: str) -> None:
     scene.carrier(request(method, to_tag="psap", cseq=2), at_s=10)
     (call,) = scene.stops(at_s=20).calls
     assert (call.outcome, call.problem, call.attribution) == ("impaired", "MidTrafficBlocked", "policy")
+
+
+STRANGER = ("203.0.113.66", 5060)
+NO_STRANGERS = "  - {name: no-strangers, when: 'ip.src == 203.0.113.66', action: drop}\n" + ALL
+
+
+@pytest.mark.parametrize("status", [180, 200])
+def test_who_is_blocked_with_the_call_id_of_an_emergency_call_is_another_call(status: int) -> None:
+    scene = Scene(policy(NO_STRANGERS))
+    invite, forged = request(), request(from_tag="forged", branch="z9hG4bK-forged")
+    told = [scene.carrier(invite), scene.psap(response(invite, status), at_s=1)]
+    told += [scene.carrier(forged, at_s=at_s, src=STRANGER) for at_s in (2, 2.5, 3.5)]
+    told += [scene.psap(response(invite), at_s=40), scene.carrier(request("ACK", to_tag="psap"), at_s=40)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=90))
+    assert [(call.src_ip, call.outcome) for each in told for call in each.calls] == [
+        ("203.0.113.66", "blocked"),
+        ("192.0.2.10", "completed"),
+    ]
+    assert [alarm.src_ip for each in told for alarm in each.alarms] == ["203.0.113.66"]
+
+
+def test_a_call_whose_call_id_another_one_was_blocked_with_before_is_a_call_like_any_other() -> None:
+    scene = Scene(policy(NO_STRANGERS))
+    invite = request()
+    told = [scene.carrier(request(from_tag="forged", branch="z9hG4bK-forged"), src=STRANGER)]
+    told += [scene.carrier(invite, at_s=1), scene.psap(response(invite, 503), at_s=2)]
+    assert [(call.src_ip, call.outcome) for each in told for call in each.calls] == [
+        ("203.0.113.66", "blocked"),
+        ("192.0.2.10", "failed_downstream"),
+    ]
+
+
+def test_who_cancels_what_nobody_asked_gives_no_call_up() -> None:
+    scene = Scene(policy(ALL))
+    told = [scene.carrier(request()), scene.psap(response(request(), 180), at_s=1)]
+    told.append(scene.carrier(request("CANCEL", from_tag="forged", branch="z9hG4bK-forged"), at_s=2))
+    told.append(scene.tell(DeadlineReached(), at_s=300))
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
+    assert [alarm.alarm.code for each in told for alarm in each.alarms] == ["emergency_failed_downstream"]
+
+
+def test_the_answer_to_an_earlier_text_is_none_to_the_one_that_is_waited_for() -> None:
+    scene = Scene(policy(ALL))
+    first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
+    told = [scene.carrier(first), scene.carrier(second, at_s=1), scene.psap(response(first), at_s=2)]
+    told.append(scene.tell(DeadlineReached(), at_s=40))
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]

@@ -9,7 +9,7 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.engine.recovery import recovered_calls
 from tests.messages import request, response
-from tests.scene import Scene, Told, policy
+from tests.scene import ALL, Scene, Told, policy
 
 INVITES_ONLY = "  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"
 CALLER = "sip:6175550123@192.0.2.10"
@@ -254,6 +254,17 @@ def test_what_may_have_happened_while_no_daemon_ran_raises_no_alarm() -> None:
     _, answered = a_911_call(180, 200)  # its ACK may have passed
     told = restarted_with(answered, at_s=5).psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=60)
     assert ([call.outcome for call in told.calls], told.alarms) == (["completed"], [])
+
+
+def test_what_was_blocked_of_another_one_with_the_same_call_id_hurts_no_call_after_a_restart_either() -> None:
+    scene, invite = Scene(policy("  - {name: no, when: 'ip.src == 203.0.113.66', action: drop}\n" + ALL)), request()
+    log = log_of(
+        scene.carrier(invite),
+        scene.psap(response(invite), at_s=1),
+        scene.carrier(request(from_tag="forged", branch="z9hG4bK-forged"), at_s=2, src=("203.0.113.66", 5060)),
+    )
+    told = restarted_with(log, at_s=20).carrier(request("BYE", to_tag="psap", cseq=3), at_s=30)
+    assert [call.outcome for call in told.calls] == ["completed"]
 
 
 @pytest.mark.parametrize("statuses", [(), (180,)])

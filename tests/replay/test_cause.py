@@ -149,6 +149,14 @@ def test_who_did_not_answer_is_who_was_tried_last(status: int) -> None:
     assert ended.calls[0].final_status is None
 
 
+def test_a_text_that_is_never_answered_says_so_though_an_earlier_one_is() -> None:
+    scene = Scene(policy(ALL))
+    first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
+    told = [scene.carrier(first), scene.carrier(second, at_s=1), scene.psap(response(first), at_s=2)]
+    story = story_of(*told, scene.tell(DeadlineReached(), at_s=40))
+    assert story.cause == "sosgate let every message pass; the called side never answered"
+
+
 def test_of_several_attempts_the_one_that_was_hurt_is_told() -> None:
     """A text session: one Call-ID, a MESSAGE each minute."""
     scene = Scene(policy(dropping("sip.CSeq.seq == 2")))

@@ -17,8 +17,7 @@ def print_story(story: Story) -> None:
     What a sender wrote is escaped: nobody may colour, move or hide a line of it.
     """
     console = Console(highlight=False, soft_wrap=True)
-    kind = "emergency call" if story.evidence else "call"
-    console.print(Text(escaped(f"{kind} {story.call_id}"), style="bold"))
+    console.print(Text(escaped(f"{story.kind} {story.call_id}"), style="bold"))
     for phrase in story.evidence:
         console.print(Text(escaped(f"  emergency because: {phrase}")))
     console.print(Text(f"  first message: {story.steps[0].at}" if story.steps else "  no message of it is in this log"))

@@ -47,7 +47,8 @@ def emergency_alarm(
     ``repeated``: an earlier copy of it passed.
     """
     is_lost = _begins(facts) and not repeated
-    what = f"{_emergency_words(facts)} {'blocked' if is_lost else 'impaired, a message of it blocked'}"
+    words = emergency_words(facts.emergency.emergency_class if facts.emergency is not None else "call")
+    what = f"{words} {'blocked' if is_lost else 'impaired, a message of it blocked'}"
     if guarded:
         what = "emergency call would have been blocked, the guard let it pass"
     sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(facts.call_id or 'none')}"
@@ -219,8 +220,8 @@ def _what_became(facts: Facts, decision: Decision, policy: Policy) -> str:
     return f"{summary(facts)} {ends}; {decision.verdict} by {who}"
 
 
-def _emergency_words(facts: Facts) -> str:
-    emergency_class = facts.emergency.emergency_class if facts.emergency is not None else "call"
+def emergency_words(emergency_class: str) -> str:
+    """Name what has an emergency mark of this class: ``emergency call``, ``emergency callback``."""
     return f"emergency {_CLASS_WORDS.get(emergency_class, 'call')}"
 
 

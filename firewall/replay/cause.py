@@ -37,6 +37,11 @@ class CallLog:
         return self.ledger["outcome"] if self.ledger else None
 
     @property
+    def is_callback(self) -> bool:
+        """Whether it goes to the caller of an emergency call (RFC 7090): who calls is no emergency caller then."""
+        return self.ledger is not None and self.ledger["emergency"]["class"] == "callback"
+
+    @property
     def hurt_by(self) -> LogRecord | None:
         """The decision that hurt it, as the ledger has it."""
         return self.ledger["hurt_by"] if self.ledger else None
@@ -279,7 +284,7 @@ def _how_it_failed(call: CallLog) -> str | None:
 def _how_a_try_failed(call: CallLog) -> str | None:
     """Return how a call ended that was not answered; None where an answer came, be it that it was blocked."""
     if call.outcome == "abandoned" or (call.ledger is not None and call.ledger["final_status"] == _GIVEN_UP):
-        return "the caller hung up before an answer"
+        return f"{'who called back' if call.is_callback else 'the caller'} hung up before an answer"
     refusal = _refusal_of(call)
     if refusal is not None:
         return f"the called side {_refused(refusal['sip'])}"

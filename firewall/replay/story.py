@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from firewall.engine.alarm import emergency_words
 from firewall.engine.record import check, decode
 from firewall.engine.recording import endpoint_text, escaped, printable
 from firewall.engine.timestamp import instant
@@ -34,10 +35,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One call. ``outcome`` and ``problem`` are the ledger's last word, None for an ordinary call; ``media`` has a line
-    for each of its flows."""
+    """One call. ``kind`` is ``call``, or of emergencies one such as ``emergency callback``. ``outcome`` and ``problem``
+    are the ledger's last word, None for an ordinary call; ``media`` has a line for each of its flows."""
 
     call_id: str
+    kind: str
     steps: tuple[Step, ...]
     evidence: tuple[str, ...]
     outcome: str | None
@@ -98,6 +100,7 @@ def tell(call_id: str, log: LogLines) -> Story | None:
     known = CallLog(decisions, last, hurt_at, log.keep_alives, log.policy_files)
     return Story(
         call_id=call_id,
+        kind=emergency_words(emergency["class"]) if emergency else "call",
         steps=tuple(_step(record, decisions[0]) for record in decisions),
         evidence=tuple(emergency["evidence"]) if emergency else (),
         outcome=last["outcome"] if last else None,

@@ -101,6 +101,17 @@ def test_a_caller_who_hung_up_is_not_put_on_the_called_side() -> None:
     assert story.cause == "sosgate let every message pass; the caller hung up before an answer"
 
 
+def test_who_calls_back_is_not_told_as_the_caller_of_the_emergency_call() -> None:
+    scene = Scene(policy(ALL))
+    back = request("INVITE", "sip:6175550123@192.0.2.10", call_id="back", from_tag="op", branch="z9hG4bK-b")
+    told = [scene.carrier(request()), scene.psap(back, at_s=60), scene.carrier(response(back, 180), at_s=61)]
+    log = log_of(*told, scene.carrier(response(back, 487), at_s=70))
+    story = tell("back", call_records(log, "back"))
+    assert story is not None
+    assert (story.kind, story.outcome) == ("emergency callback", "abandoned")
+    assert story.cause == "sosgate let every message pass; who called back hung up before an answer"
+
+
 def test_an_answer_that_nobody_acknowledged_is_told_as_that() -> None:
     scene = Scene(policy(ALL))
     invite = request()

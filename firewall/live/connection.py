@@ -10,8 +10,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from firewall.live.listener import Arrival
+from firewall.live.shares import Shares
 from firewall.live.stream import Stream
 from firewall.live.tcp_socket import Endpoint
 from firewall.net.datagram import Datagram
@@ -20,7 +22,7 @@ from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
 # The sender has to wait once this much is queued for a side that does not read, until the queue is short again.
 QUEUE_HIGH_BYTES = 64 * 1024
 QUEUE_LOW_BYTES = 16 * 1024
-# A flood of line ends, each a message of its own, must not keep the other connections waiting.
+# Line ends are messages of their own: 64 KB of them are neither cut all at once, nor decided before all else.
 PIECES_PER_TURN = 16
 # SYNs go out after 0, 1 and 3 s; then the client had better try another server.
 CONNECT_WITHIN_S = 5.0
@@ -43,6 +45,7 @@ class _Direction:
         self.pieces: deque[tuple[Piece, int]] = deque()
         self.ended = False
         self.held = False
+        self.queued = False
         self.latest_ns = 0
         self.release: asyncio.TimerHandle | None = None
         self.last_forwarded: Datagram | None = None
@@ -54,9 +57,16 @@ class _Direction:
         """Put pieces behind those that wait for the engine."""
         self.pieces.extend((piece, time_ns) for piece in pieces)
 
+    def feed(self, data: bytes, time_ns: int) -> None:
+        """Take bytes as they came, and have the first messages of them wait for the engine."""
+        self.latest_ns = time_ns
+        self.take(self.framer.feed(data, PIECES_PER_TURN), time_ns)
+
     def next_arrivals(self) -> list[Arrival]:
-        """Return the messages for the engine's next turn."""
+        """Return the messages for the engine's next turn; if there are more, some of them wait then."""
         turn = [self.pieces.popleft() for _ in range(min(PIECES_PER_TURN, len(self.pieces)))]
+        if not self.pieces:
+            self.take(self.framer.more(PIECES_PER_TURN), self.latest_ns)
         (src_ip, src_port), (dst_ip, dst_port) = self._ends
         return [
             Arrival(
@@ -81,7 +91,7 @@ class _Direction:
             self.held = True
         elif target <= QUEUE_LOW_BYTES and source < 3 * QUEUE_HIGH_BYTES:
             self.held = False
-        self.source.read(not self.held and not self.pieces)
+        self.source.read(not (self.held or self.pieces or self.queued))
 
     def forward(self, datagram: Datagram) -> None:
         """Write a message to the other side."""
@@ -103,7 +113,8 @@ class Connection:
     """Both streams and both directions of one connection.
 
     ``serve`` has the engine decide on messages, ``failed`` is told of those that were let through and could not be
-    delivered, ``done`` is called once, when nothing of the connection is left. ``source``: what the client counts as.
+    delivered, ``done`` is called once, when nothing of the connection is left. ``source``: what the client counts as,
+    also among those whom ``shares`` gives turns.
     ``interfaces``: where the client's and the server's packets come in, None where that is not known.
     """
 
@@ -114,6 +125,7 @@ class Connection:
         ends: tuple[Endpoint, Endpoint],
         source: int,
         interfaces: tuple[str | None, str | None],
+        shares: Shares,
         serve: Serve,
         failed: OnFailed,
         done: Callable[["Connection"], None],
@@ -124,6 +136,7 @@ class Connection:
         self.error: str | None = None
         self.was_connected = False
         self._loop = loop
+        self._shares = shares
         self._serve = serve
         self._failed = failed
         self._done = done
@@ -194,13 +207,22 @@ class Connection:
             self._deadline.cancel()
         self._regulate()
 
+    def may_read(self, stream: Stream) -> bool:
+        """Tell whether it may be read now; in a flood it is read when its turn has come."""
+        if not self._shares.crowded:
+            return True
+        self._queue(self._from(stream))
+        self._regulate()
+        return False
+
     def received(self, stream: Stream, data: bytes, time_ns: int) -> None:
         """Bytes came: cut messages out of them and have them decided."""
         self.last_active = self._loop.time()
         direction = self._from(stream)
-        direction.latest_ns = time_ns
-        direction.take(direction.framer.feed(data), time_ns)
-        self._wait_for_body(direction)
+        direction.feed(data, time_ns)
+        if direction.release is not None:
+            direction.release.cancel()
+            direction.release = None
         self._work(direction)
 
     def ended(self, stream: Stream, time_ns: int) -> None:
@@ -234,12 +256,23 @@ class Connection:
         self._regulate()
         self._close_if_over()
 
+    def _queue(self, direction: _Direction) -> None:
+        """Have a direction go on when its turn has come."""
+        if not direction.queued:
+            direction.queued = True
+            self._shares.wait(self.source, partial(self._take_turn, direction))
+
+    def _take_turn(self, direction: _Direction) -> None:
+        direction.queued = False
+        if direction.pieces:
+            self._work(direction)
+        elif not (self._over or direction.held):
+            direction.source.read_now()
+        self._regulate()
+
     def _wait_for_body(self, direction: _Direction) -> None:
         """Take a body without Content-Length as whole when its sender is quiet."""
-        if direction.release is not None:
-            direction.release.cancel()
-            direction.release = None
-        if direction.framer.has_open_body:
+        if direction.release is None and direction.framer.has_open_body:
             direction.release = self._loop.call_later(OPEN_BODY_WAIT_NS / 1e9, self._release, direction)
 
     def _release_bodies(self) -> None:
@@ -262,17 +295,20 @@ class Connection:
             return
         if direction.pieces:
             arrivals = direction.next_arrivals()
+            self._shares.spend(len(arrivals))
             self._serve(arrivals)
             if direction.lets_junk_through(arrivals[-1].datagram):
                 # TLS that is let through must not wait for what follows.
                 direction.take(direction.framer.release(), direction.latest_ns)
         if direction.pieces:
-            self._loop.call_soon(self._work, direction)
+            self._queue(direction)
         elif direction.source.closed:
             self.abort()
             return
         elif direction.ended:
             direction.target.finish()
+        else:
+            self._wait_for_body(direction)
         self._regulate()
         self._close_if_over()
 

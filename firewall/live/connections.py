@@ -4,21 +4,23 @@ import asyncio
 import resource
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 
 from firewall.engine.events import ConnectionsClosed
 from firewall.live.clock import present_ns
-from firewall.live.connection import Connection, OnFailed, Serve
+from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serve
 from firewall.live.listener import Arrival
 from firewall.live.room import making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX, error_words
+from firewall.live.shares import Shares
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.sip.framing import Framer
+from firewall.sip.framing import Framer, Piece
 
 CONNECTIONS_MAX = 8192
 IDLE_MAX_S = 12 * 3600.0
@@ -87,6 +89,7 @@ class Connections:
         self._tell_refused = refused
         self._tell_closed = closed
         self._is_urgent = is_urgent
+        self._shares = Shares(loop)
         self._routes = RouteLookup()
         self._listeners: list[TcpListener] = []
         self._open: dict[Connection, None] = {}
@@ -198,23 +201,35 @@ class Connections:
         )
         ends = (accepted.client, accepted.server)
         connection = Connection(
-            self._loop, (accepted.socket, upstream), ends, source, interfaces, self._serve, self._failed, self._done
+            self._loop,
+            (accepted.socket, upstream),
+            ends,
+            source,
+            interfaces,
+            self._shares,
+            self._serve,
+            self._failed,
+            self._done,
         )
         self._open[connection] = None
         self._per_source[source] += 1
 
     def _lose(self, accepted: Accepted, error: str) -> None:
         """Reset a connection whose server this machine has no way to; what its client has said is decided and lost."""
-        said = _reset(accepted)
+        said = replace(_reset(accepted), in_iface=self._interface_name(accepted.interface_index))
         framer = Framer()
-        pieces = [*framer.feed(said.payload), *framer.flush()]
-        time_ns = present_ns()
-        in_iface = self._interface_name(accepted.interface_index)
-        lost = [replace(said, payload=piece.data, in_iface=in_iface) for piece in pieces]
-        if lost:
-            self._serve([Arrival(time_ns, datagram, 0, 0, _NoWay(self._failed, error)) for datagram in lost])
+        pieces = framer.feed(said.payload, PIECES_PER_TURN) or framer.flush()
+        if pieces:
+            self._decide_lost(said, pieces, framer, _NoWay(self._failed, error))
         else:
             self._failed(said, error)
+
+    def _decide_lost(self, said: Datagram, pieces: list[Piece], framer: Framer, way: _NoWay) -> None:
+        self._shares.spend(len(pieces))
+        lost = [replace(said, payload=piece.data) for piece in pieces]
+        self._serve([Arrival(present_ns(), datagram, 0, 0, way) for datagram in lost])
+        if more := framer.more(PIECES_PER_TURN) or framer.flush():
+            self._shares.wait(_source(said.src_ip), partial(self._decide_lost, said, more, framer, way))
 
     def _refuse(self, accepted: Accepted, reason: str) -> None:
         self._refused += 1

@@ -37,6 +37,9 @@ class StreamOwner(Protocol):
     def connected(self, stream: "Stream") -> None:
         """The connection that was begun is there."""
 
+    def may_read(self, stream: "Stream") -> bool:
+        """Tell whether to read what came; no: ``read_now`` follows when it is time."""
+
     def received(self, stream: "Stream", data: bytes, time_ns: int) -> None:
         """Bytes came. ``time_ns``: when the kernel received the last of them, in whole microseconds."""
 
@@ -90,7 +93,7 @@ class Stream:
     def read_now(self) -> None:
         """Read once what waits, whether or not the loop has noticed."""
         if not self.closed and not self.connecting and not self.read_ended:
-            self._readable()
+            self._read()
 
     def write(self, datagram: Datagram) -> None:
         """Send a message behind those that wait."""
@@ -137,6 +140,10 @@ class Stream:
         return info[0] == _TCP_CLOSE and not self.over
 
     def _readable(self) -> None:
+        if self._owner.may_read(self):
+            self._read()
+
+    def _read(self) -> None:
         try:
             size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY_BYTES)
         except (BlockingIOError, InterruptedError):

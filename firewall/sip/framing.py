@@ -20,7 +20,7 @@ registry: it may stand anywhere, as what is before it need not end with its line
 """
 
 import re
-from collections.abc import Iterator
+import sys
 from contextlib import suppress
 from typing import Literal
 
@@ -54,7 +54,10 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
 
 
 class Framer:
-    """One direction of one connection. Never raises, holds at most one message, takes time linear in the bytes fed."""
+    """One direction of one connection. Never raises, holds at most one message, takes time linear in the bytes fed.
+
+    ``most``: so many pieces, or one more, are enough for now; the bytes of others wait for ``more``.
+    """
 
     def __init__(self) -> None:
         self.lost = False
@@ -79,12 +82,16 @@ class Framer:
         """Whether a message waits that may be whole: only what follows, or silence, can show where its body ends."""
         return self._body_line is not None
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes, most: int = sys.maxsize) -> list[Piece]:
         """Take bytes as they came; return the pieces that are whole now."""
         if not self._buffer and not self.lost and _is_one_message(data):
             return [Piece("message", data)]
         self._buffer += data
-        pieces = list(self._whole_pieces())
+        return self.more(most)
+
+    def more(self, most: int = sys.maxsize) -> list[Piece]:
+        """Return the next pieces that are whole; none: there is no other."""
+        pieces = self._whole_pieces(most)
         del self._buffer[: self._start]
         self._searched = max(self._searched - self._start, 0)
         if self._message_end is not None:
@@ -100,28 +107,30 @@ class Framer:
 
     def flush(self) -> list[Piece]:
         """Return what is left when the stream ends: a message cut short if its start line had come, else junk."""
-        if not self._buffer:
-            return []
-        is_message = self._is_in_head or self._message_end is not None or self._body_line is not None
-        is_line_end = not self.lost and not self._buffer.strip(b"\r\n")
-        kind: Kind = "message" if is_message else "keep_alive" if is_line_end else "junk"
-        pieces = [self._take(kind, len(self._buffer))]
-        self._buffer.clear()
-        self._start = self._searched = 0
+        pieces = self.more()
+        if self._buffer:
+            is_message = self._is_in_head or self._message_end is not None or self._body_line is not None
+            is_line_end = not self.lost and not self._buffer.strip(b"\r\n")
+            kind: Kind = "message" if is_message else "keep_alive" if is_line_end else "junk"
+            pieces.append(self._take(kind, len(self._buffer)))
+            self._buffer.clear()
+            self._start = self._searched = 0
         return pieces
 
-    def _whole_pieces(self) -> Iterator[Piece]:
+    def _whole_pieces(self, most: int) -> list[Piece]:
+        pieces: list[Piece] = []
         junk: list[bytes] = []  # of a lost stream, whose lines say nothing: one piece, not hundreds
-        while (piece := self._next()) is not None:
+        while len(pieces) < most and (piece := self._next()) is not None:
             if piece.kind == "junk" and self.lost:
                 junk.append(piece.data)
                 continue
             if junk:
-                yield Piece("junk", b"".join(junk))
+                pieces.append(Piece("junk", b"".join(junk)))
                 junk.clear()
-            yield piece
+            pieces.append(piece)
         if junk:
-            yield Piece("junk", b"".join(junk))
+            pieces.append(Piece("junk", b"".join(junk)))
+        return pieces
 
     def _next(self) -> Piece | None:
         if self._message_end is not None:

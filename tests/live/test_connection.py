@@ -1,6 +1,7 @@
 """The two halves of one connection, without a daemon: who waits for whom, and what is told when it ends."""
 
 import asyncio
+import select
 import socket
 from collections.abc import Iterator
 
@@ -9,9 +10,11 @@ import pytest
 from firewall.live import connection as live_connection
 from firewall.live.connection import PIECES_PER_TURN, Connection
 from firewall.live.listener import Arrival
+from firewall.live.shares import MESSAGES_PER_ROUND, Shares
 from firewall.live.tcp_socket import reset
 from firewall.live.testbed import in_namespace
 from firewall.net.datagram import Datagram
+from firewall.sip.framing import Framer, Piece
 from tests.live.conftest import Namespaces
 from tests.live.peer import read_bytes, request
 
@@ -30,12 +33,14 @@ class Scene:
         self.failed: list[tuple[bytes, str]] = []
         self.done = 0
         self.blocks = b"MESSAGE "
+        self.shares = Shares(asyncio.get_running_loop())
         self.connection = Connection(
             asyncio.get_running_loop(),
             (ours_client, ours_server),
             (CLIENT, SERVER),
             1,
             ("f0", None),
+            self.shares,
             self._serve,
             lambda datagram, error: self.failed.append((datagram.payload, error)),
             self._is_done,
@@ -117,6 +122,42 @@ async def test_a_flood_of_line_ends_is_decided_a_few_at_a_time(
     assert await receive(scene.server, 1000 + len(OPTIONS)) == b"\n" * 1000 + OPTIONS
     assert max(len(turn) for turn in scene.turns) <= PIECES_PER_TURN
     assert sum(len(turn) for turn in scene.turns) == 1001
+    scene.connection.abort()
+
+
+async def test_64_kb_of_line_ends_are_cut_a_few_at_a_time(
+    pairs: list[tuple[socket.socket, socket.socket]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    more = Framer.more
+
+    def counted(framer: Framer, most: int) -> list[Piece]:
+        pieces = more(framer, most)
+        made.append(len(pieces))
+        return pieces
+
+    monkeypatch.setattr(Framer, "more", counted)
+    scene = Scene(pairs)
+    scene.client.sendall(b"\n" * 20_000)
+    assert await receive(scene.server, 20_000) == b"\n" * 20_000
+    assert max(made) <= PIECES_PER_TURN
+    scene.connection.abort()
+
+
+async def test_in_a_flood_a_message_is_read_when_its_turn_has_come(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    scene = Scene(pairs)
+    scene.client.sendall(OPTIONS)
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    scene.shares.spend(MESSAGES_PER_ROUND)
+    assert scene.shares.crowded
+    scene.client.sendall(OPTIONS)
+    select.select([pairs[0][0]], [], [])
+    scene.connection._to_client._readable()  # as the loop does
+    assert len(scene.turns) == 1
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    assert not scene.shares.crowded
     scene.connection.abort()
 
 

@@ -28,6 +28,10 @@ class Heard:
     def connected(self, stream: Stream) -> None:
         self.events.append(("connected", stream.connecting))
 
+    def may_read(self, stream: Stream) -> bool:
+        assert not stream.closed
+        return True
+
     def received(self, stream: Stream, data: bytes, time_ns: int) -> None:
         assert not stream.closed
         self.events.append(("received", data))

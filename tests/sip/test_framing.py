@@ -283,6 +283,18 @@ def test_any_cutting_gives_the_same_pieces_and_loses_no_byte(stream: bytes, data
         assert [(p.kind, p.data) for p in cut] == [(p.kind, p.data) for p in whole]
 
 
+@given(streams(), st.integers(1, 3))
+def test_asked_for_a_few_at_a_time_the_pieces_are_the_same(stream: bytes, most: int) -> None:
+    framer = Framer()
+    handed_out = framer.feed(stream, most)
+    while more := framer.more(most):
+        assert len(more) <= most + 1
+        handed_out += more
+    handed_out += framer.flush()
+    assert joined_junk(handed_out) == joined_junk(pieces(stream))
+    assert b"".join(piece.data for piece in handed_out) == stream
+
+
 @given(streams())
 def test_a_message_piece_is_one_that_the_parser_reads_alike(stream: bytes) -> None:
     framer = Framer()

@@ -112,6 +112,12 @@ class InterceptionLost(msgspec.Struct, frozen=True, gc=False):
     error: str | None = None
 
 
+class HandoverLost(msgspec.Struct, frozen=True, gc=False):
+    """Messages that the kernel was to hand to the firewall were dropped by other programs' rules: ``in_all`` so far."""
+
+    in_all: int
+
+
 class DatagramsLost(msgspec.Struct, frozen=True, gc=False):
     """Datagrams were dropped undecided, because they came faster than they were decided on.
 
@@ -156,7 +162,9 @@ class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The firewall ends its work (or a capture ends): calls still open are told as they stand."""
 
 
-MachineEvent = LogFailed | LogRecovered | InterceptionLost | DatagramsLost | ConnectionsClosed | PinholesRefused
+MachineEvent = (
+    LogFailed | LogRecovered | InterceptionLost | HandoverLost | DatagramsLost | ConnectionsClosed | PinholesRefused
+)
 
 Event = (
     Started

@@ -10,6 +10,7 @@ from firewall.engine.alarm import AlarmMemory, plain_alarm
 from firewall.engine.events import (
     ConnectionsClosed,
     DatagramsLost,
+    HandoverLost,
     InterceptionLost,
     LogFailed,
     LogRecovered,
@@ -72,6 +73,13 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
             if error is not None:
                 outcome = f"messages {since}, for it cannot be put back: {printable(error)}"
             sentence = f"another program removed {what}: {outcome}"
+        case HandoverLost(in_all):
+            code, subject = "interception_lost", str(len(str(in_all)))  # tenfold is news
+            sentence = (
+                f"{in_all} messages that the kernel was to hand to sosgate were lost since the start, perhaps of "
+                "emergency calls: another program's rules (nftables or iptables, on prerouting or input) drop them, or "
+                "take the mark 0x505 from them"
+            )
         case DatagramsLost(in_all, loudest):
             code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news
             sentence = (

@@ -1,15 +1,17 @@
 """Keeps the kernel handing messages to the daemon while other programs remove what they did not make.
 
 A network manager that starts anew flushes policy rules and routes: every message is lost then, unseen. ``nft flush
-ruleset``, as nftables' own service does it, takes the table: everything passes, unseen.
+ruleset``, as nftables' own service does it, takes the table: everything passes, unseen. A host's firewall may drop
+what is handed over: every message is lost, too, and that can only be told.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from firewall.engine.events import InterceptionLost
+from firewall.engine.events import HandoverLost, InterceptionLost
 from firewall.errors import MachineError
 from firewall.live import nftables, routing
+from firewall.live.handover import Handover
 
 LOOK_EVERY_S = 0.25
 """A message that is lost meanwhile is sent again after 0.5 s (T1, RFC 3261 §17.1.1.1)."""
@@ -29,7 +31,7 @@ class Interception:
         self,
         versions: tuple[int, ...],
         put_table_back: Callable[[], Awaitable[None]],
-        told: Callable[[InterceptionLost], None],
+        told: Callable[[InterceptionLost | HandoverLost], None],
         changing: asyncio.Lock,
     ) -> None:
         self._versions = versions
@@ -37,6 +39,8 @@ class Interception:
         self._told = told
         self._changing = changing
         self._table = nftables.table_handle()
+        self._handover = Handover()
+        self._lost = 0
 
     async def keep_interception(self) -> None:
         """Look again and again, and put back what is missing."""
@@ -47,6 +51,8 @@ class Interception:
             for version in self._versions:
                 if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
                     await self._mend_route(version)
+                    self._handover.excuse()
+            self._look_at_handover()
 
     async def _mend_table(self) -> None:
         error = None
@@ -54,9 +60,16 @@ class Interception:
             async with self._changing:
                 await self._put_table_back()
                 self._table = nftables.table_handle()
+                self._handover.begin_anew()
         except MachineError as failure:
             error = failure.cause
         self._told(InterceptionLost(_TABLE, "unseen", error))
+
+    def _look_at_handover(self) -> None:
+        lost = self._handover.lost()
+        if lost > self._lost:
+            self._lost = lost
+            self._told(HandoverLost(lost))
 
     async def _mend_route(self, version: int) -> None:
         error = None

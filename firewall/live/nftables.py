@@ -15,6 +15,9 @@ is we who send there, in the peer's name. Of other datagrams the peer itself is 
 Media stays in the kernel (``media_chains.py``); its sets outlive the chains, which are replaced with each policy.
 
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
+What is handed over passes the rules of other programs, too: those for what comes in to this machine, which may drop
+what they do not know, and those before routing, which may take its mark. It is counted before and behind them, so that
+a loss is told (``handover``), but not where the kernel itself may drop it, as a reverse path filter does.
 """
 
 import errno
@@ -33,9 +36,13 @@ from firewall.ruleset.policy import Policy, Zone
 
 TABLE = "sosgate"
 PROXY_PORT = 15060
+HANDED_OVER = "handed_over"
+TAKEN = "taken"
 INTERCEPT_MARK = 0x505
 
 _NFT_TIMEOUT_S = 20
+_LAST = 10_000  # other programs' chains have priorities of some hundreds
+_COMES_FROM_WHERE_ITS_SOURCE_IS = "fib saddr . iif oif exists"
 # The empty declarations before the delete and the flush let the scripts work whether or not the table is there.
 _NO_TABLE = f"table inet {TABLE}\ndelete table inet {TABLE}"
 _KEPT_TABLE = f"""\
@@ -44,6 +51,7 @@ flush table inet {TABLE}
 flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
 _OF_OUR_SOCKETS = "socket transparent 1"
+_NEW_STREAM = "tcp flags & (fin | syn | rst | ack) == syn"
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
@@ -87,6 +95,8 @@ table inet {TABLE} {{
     type inet_service
     elements = {{ {ports} }}
   }}
+  counter {HANDED_OVER} {{ }}
+  counter {TAKEN} {{ }}
 {media_sets(policy)}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
@@ -103,12 +113,12 @@ table inet {TABLE} {{
     {"goto media" if filters_media else "accept"}
   }}
   chain intercept {{
-    meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} accept
-    meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} accept
+    meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} goto handed_over
+    meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} goto handed_over
     goto daemon_down
   }}
   chain streams {{
-    tcp flags & (fin | syn | rst | ack) == syn goto new_streams
+    {_NEW_STREAM} goto new_streams
     {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
     {elsewhere} accept
     tcp dport != @signalling_ports accept
@@ -121,9 +131,13 @@ table inet {TABLE} {{
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
-    meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} accept
-    meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} accept
+    meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} goto handed_over
+    meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} goto handed_over
     goto daemon_down
+  }}
+  chain handed_over {{
+    {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {HANDED_OVER}
+    accept
   }}
   chain icmp_errors {{
     icmp {_ICMP_ERRORS} {_ABOUT_TCP[4]} {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
@@ -133,6 +147,11 @@ table inet {TABLE} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     udp dport {proxy_port} meta mark != 0x{mark:x} fib daddr type local counter drop comment "not intercepted"
+  }}
+  chain last_on_input {{
+    type filter hook input priority {_LAST}; policy accept;
+    meta mark 0x{mark:x} meta l4proto udp {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
+    meta mark 0x{mark:x} {_NEW_STREAM} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
   }}
 {media_chains(policy)}
   chain daemon_down {{

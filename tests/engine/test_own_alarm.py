@@ -1,6 +1,6 @@
 """Alarms about the firewall itself: each at once, and again when it goes on, by a clock that nobody sets."""
 
-from firewall.engine.events import DatagramsLost, InterceptionLost, PinholesRefused
+from firewall.engine.events import DatagramsLost, HandoverLost, InterceptionLost, PinholesRefused
 from tests.messages import request
 from tests.scene import ALL, Scene, policy
 
@@ -21,6 +21,18 @@ def test_a_piece_of_the_interception_that_is_gone_is_told_once_and_its_return_to
     assert [len(alarms) for alarms in told] == [1, 0, 1]
     assert "are lost, for it cannot be put back: Network is down" in told[0][0].alarm.message
     assert "were lost until it was put back" in told[2][0].alarm.message
+
+
+def test_messages_that_were_not_handed_over_are_told_at_once_and_at_each_tenfold() -> None:
+    scene = Scene(policy(ALL))
+    told = [scene.tell(HandoverLost(lost), at_s=1).alarms for lost in (3, 9, 10, 99)]
+    assert [[alarm.alarm.code for alarm in alarms] for alarms in told] == [
+        ["interception_lost"],
+        [],
+        ["interception_lost"],
+        [],
+    ]
+    assert told[0][0].alarm.message.startswith("3 messages that the kernel was to hand to sosgate were lost")
 
 
 def test_what_the_kernel_refuses_of_media_is_told_once_in_ten_minutes() -> None:

@@ -91,6 +91,34 @@ def test_what_cannot_be_put_back_is_told_until_it_can(testbed: Namespaces, tmp_p
             in_fw(testbed, "ip", "route", "del", "unreachable", "default", "metric", "9999")
 
 
+def test_messages_that_another_programs_rules_on_input_drop_are_told_until_they_let_them_in(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text())
+    host_firewall = "chain inet host i { type filter hook input priority 0; policy drop; }"
+    options = request("OPTIONS", CARRIER, PSAP)
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        udp_socket(testbed.carrier, CARRIER) as client,
+        udp_socket(testbed.psap, PSAP) as server,
+    ):
+        in_fw(testbed, "nft", f"add table inet host; add {host_firewall}")
+        try:
+            client.sendto(options, (PSAP, 5060))
+            firewall.wait_for(
+                "interception_lost: 1 messages that the kernel was to hand to sosgate were lost since the start"
+            )
+            in_fw(testbed, "nft", "add rule inet host i meta mark 0x505 accept")
+            client.sendto(options, (PSAP, 5060))
+            assert server.recv(65_536) == options
+        finally:
+            in_fw(testbed, "nft", "delete table inet host")
+        assert firewall.stop() == 0
+    assert len(records(log, "sip_decision")) == 1
+    assert [record["alarm"]["code"] for record in records(log, "alarm")] == ["interception_lost"]
+
+
 def test_a_table_that_was_made_anew_has_another_handle(testbed: Namespaces) -> None:
     def handle() -> int | None:
         return in_namespace(testbed.fw, table_handle)

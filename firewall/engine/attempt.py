@@ -59,7 +59,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     hurt_by: HurtBy | None = None
     attribution: Attribution | None = None
     trunk_down: BlockedKeepAlive | None = None
-    """A keep-alive of its trunk that was blocked before it began."""
+    """A keep-alive that was blocked before it was tried on that trunk."""
     initial_blocked: bool = False
     initial_passed: int = 0
     """How often a request that begins it was let through and could be sent on; anew from one that was blocked."""

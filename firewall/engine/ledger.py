@@ -43,14 +43,15 @@ class Ledger:
             if request.from_tag is not None:
                 call.admit((request.from_tag,))
         if request.method == attempt.method:
-            attempt.expect_answer(own_transaction_id(request), now_ns)
+            tried = own_transaction_id(request)
+            if attempt.trunk_down is None and (attempt.tried is None or tried != attempt.tried):
+                attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
+            attempt.expect_answer(tried, now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
         self.attempts += 1
         first = replace(facts.datagram, payload=b"")  # a long one would fill the memory, and nobody reads it again
-        attempt = Attempt(first, datagram_flow_id(facts.datagram), mark, now_ns, method)
-        attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
-        return attempt
+        return Attempt(first, datagram_flow_id(facts.datagram), mark, now_ns, method)
 
     def _joined(self, call: Call, facts: Facts, now_ns: int) -> Attempt | None:
         """Open an attempt of whose call only the middle was seen: it began before the firewall or the capture did."""

@@ -181,15 +181,18 @@ def _trunk_cause(call: CallLog, hurt_by: LogRecord) -> str:
 
 
 def _trunk_alarm(call: CallLog) -> LogRecord | None:
-    """Return the last blocked keep-alive between the call's two ends in the hour before it."""
-    first = next(iter(call.decisions), call.ledger or {})
-    ends, begin_ns = {first["src_ip"], first["dest_ip"]}, instant(first["timestamp"])
-    before = [
-        alarm
-        for alarm in call.keep_alives
-        if {alarm["src_ip"], alarm["dest_ip"]} == ends and 0 <= begin_ns - instant(alarm["timestamp"]) <= _HOUR_NS
-    ]
-    return before[-1] if before else None
+    """Return the last blocked keep-alive between the two ends of a try at the call in the hour before it."""
+    tries = [record for record in call.decisions if _begins(record)] or ([call.ledger] if call.ledger else [])
+    for tried in tries:
+        begin_ns = instant(tried["timestamp"])
+        before = [
+            alarm
+            for alarm in call.keep_alives
+            if _same_ends(alarm, tried) and 0 <= begin_ns - instant(alarm["timestamp"]) <= _HOUR_NS
+        ]
+        if before:
+            return before[-1]
+    return None
 
 
 def _message_cause(call: CallLog, blocked: LogRecord) -> str:

@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.messages import request, response
+from firewall.engine.events import DatagramReceived
+from firewall.net.datagram import Datagram
+from tests.messages import CARRIER, request, response
+from tests.replay.told import story_of
 from tests.scene import ALL, Scene, Told, drop, policy
 
 NO_OPTIONS = drop("OPTIONS")
@@ -73,3 +76,18 @@ def test_a_keep_alive_that_was_blocked_long_ago_is_no_cause() -> None:
     scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
     scene.psap(keep_alive(1), at_s=20)
     assert [call.attribution for call in failed_on_a_trunk(scene, at_s=3700).calls] == ["downstream"]
+
+
+def test_a_call_that_is_tried_next_on_a_trunk_we_took_down_is_the_policys_too() -> None:
+    scene = Scene(policy(NO_OPTIONS))
+    scene.carrier(request(uri="sip:6175550199@h", call_id="before"))
+    scene.psap(keep_alive(1), at_s=20)
+    invite, again = request(branch="z9hG4bK-1"), request(branch="z9hG4bK-2", cseq=2)
+    told = [scene.tell(DatagramReceived(Datagram(*CARRIER, "198.51.100.20", 5060, invite)), at_s=70)]
+    answer = Datagram("198.51.100.20", 5060, *CARRIER, response(invite, 503, to_tag="other"))
+    told += [scene.tell(DatagramReceived(answer), at_s=71), scene.carrier(again, at_s=72)]
+    told.append(scene.psap(response(again, 503), at_s=73))
+    assert [call.attribution for each in told for call in each.calls] == ["downstream", "policy"]
+    cause = story_of(*told).cause
+    assert cause is not None
+    assert "sosgate itself took the trunk down" in cause

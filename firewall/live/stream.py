@@ -25,7 +25,9 @@ READ_BYTES = 64 * 1024
 
 _ANCILLARY_BYTES = 64
 _TIMESPEC = struct.Struct("@ll")
-_UNCONFIRMED_KEPT = 64
+# So much that may have arrived is kept before it is asked whether it has; a message takes some bytes beside its own.
+_UNCONFIRMED_KEPT_BYTES = 16 * 1024
+_BESIDE_A_MESSAGE_BYTES = 512
 _TCP_INFO_STATE_BYTES = 1
 _TCP_CLOSE = 7
 _INT = struct.Struct("@i")
@@ -67,7 +69,8 @@ class Stream:
         self._owner = owner
         self._queue: deque[bytes] = deque()
         self._unconfirmed: deque[tuple[int, Datagram]] = deque()
-        self._trim_at = _UNCONFIRMED_KEPT
+        self._unconfirmed_bytes = 0
+        self._trim_at_bytes = _UNCONFIRMED_KEPT_BYTES
         self._queued_in_all = 0
         self.finishing = False
         self._is_reading = False
@@ -100,12 +103,13 @@ class Stream:
         data = datagram.payload
         self._queued_in_all += len(data)
         self._unconfirmed.append((self._queued_in_all, datagram))
+        self._unconfirmed_bytes += len(data) + _BESIDE_A_MESSAGE_BYTES
         if not data:
             return
-        if len(self._unconfirmed) >= self._trim_at:
-            self._trim()
         self._queue.append(data)
         self.waiting_bytes += len(data)
+        if self._unconfirmed_bytes >= self._trim_at_bytes:
+            self._trim()
         if len(self._queue) == 1 and not self.connecting and not self.closed:
             self._send()
             self._update()
@@ -217,8 +221,10 @@ class Stream:
         """Forget the messages that have arrived."""
         acknowledged = self._queued_in_all - self.waiting_bytes - self._unacknowledged_bytes()
         while self._unconfirmed and self._unconfirmed[0][0] <= acknowledged:
-            self._unconfirmed.popleft()
-        self._trim_at = max(_UNCONFIRMED_KEPT, 2 * len(self._unconfirmed))
+            _, datagram = self._unconfirmed.popleft()
+            self._unconfirmed_bytes -= len(datagram.payload) + _BESIDE_A_MESSAGE_BYTES
+        # The more is left, the later again: those of a slow peer are not looked through with each new one.
+        self._trim_at_bytes = max(_UNCONFIRMED_KEPT_BYTES, 2 * self._unconfirmed_bytes)
 
     def _unacknowledged_bytes(self) -> int:
         try:

@@ -12,6 +12,7 @@ from firewall.live.tcp_socket import reset
 from firewall.live.testbed import in_namespace
 from firewall.net.datagram import Datagram
 from tests.live.conftest import Namespaces
+from tests.live.peer import read_bytes
 
 pytestmark = [pytest.mark.netns, pytest.mark.asyncio]
 
@@ -172,12 +173,30 @@ async def test_a_connection_that_is_refused_is_lost_with_everything_that_waits_f
     assert stream.closed
 
 
-async def test_messages_that_arrived_are_forgotten(ends: tuple[socket.socket, socket.socket], heard: Heard) -> None:
+@pytest.mark.parametrize(("size", "most"), [(4, 200), (10_000, 4)])
+async def test_messages_that_arrived_are_forgotten(
+    ends: tuple[socket.socket, socket.socket], heard: Heard, size: int, most: int
+) -> None:
     stream = Stream(asyncio.get_running_loop(), ends[0], heard)
-    for number in range(2000):
-        stream.write(message(b"%04d" % number))
-        await asyncio.to_thread(ends[1].recv, 4)
-    assert len(stream._unconfirmed) < 200
+    for number in range(500):
+        stream.write(message(b"%04d" % number * (size // 4)))
+        await asyncio.to_thread(read_bytes, ends[1], size)
+    assert len(stream._unconfirmed) < most
+    stream.close()
+
+
+async def test_of_many_messages_none_is_forgotten_before_it_has_arrived(testbed: Namespaces, heard: Heard) -> None:
+    def begun() -> socket.socket:
+        opened = socket.socket()
+        opened.setblocking(False)
+        opened.connect_ex(("127.0.0.1", 9))
+        return opened
+
+    stream = Stream(asyncio.get_running_loop(), in_namespace(testbed.fw, begun), heard, connecting=True)
+    payloads = [b"%05d" % number * size for number, size in zip(range(1000), [1, 20, 300] * 334, strict=False)]
+    for payload in payloads:
+        stream.write(message(payload))
+    assert [datagram.payload for datagram in stream.unsent(even_unacknowledged=True)] == payloads
     stream.close()
 
 

@@ -128,18 +128,9 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
                     self.offers[each] = replace(offer, branches=(*offer.branches, branch)[-_MAX_BRANCHES:])
                     return False
             key = branch
-        self._offered(
-            key,
-            Offer(
-                description,
-                by,
-                to,
-                self.made + 1,
-                request=request_key,
-                branches=(branch,),
-                is_renewal=request.to_tag is not None,
-            ),
-        )
+        is_renewal = request.to_tag is not None
+        new = Offer(description, by, to, self.made + 1, request=request_key, branches=(branch,), is_renewal=is_renewal)
+        self._offered(key, new)
         return True
 
     def _response(

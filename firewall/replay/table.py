@@ -16,7 +16,7 @@ from firewall.replay.report import Change, HurtCall, PolicyTally, ReplayReport, 
 _SHOWN_UNREADABLE = 5
 _SHOWN_CALLS = 50
 _SHOWN_CHANGES = 50
-_PIPED_WIDTH = 140
+_PIPED_WIDTH = 240  # no call or reason is folded, which would be found no more
 _VERDICT_STYLES = {"allow": "green", "drop": "red", "reject": "red"}
 
 

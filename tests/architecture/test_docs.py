@@ -1,6 +1,8 @@
 """The documentation speaks of what is there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,11 @@ PAGES = sorted(
 )
 # What begins like a path of this repository, in code quotes or a code block; build/ is made by running things.
 REPOSITORY_PATH = re.compile(r"(?<![\w/.-])((?:firewall|rules|tests|pcaps|docs|\.ci)/[\w./-]*[\w/])")
+COMMAND = re.compile(r"^\$ (.*)\n", re.MULTILINE)
+RUNNABLE = re.compile(
+    r"^```console\n((?:(?:\$ (?:sosgate (?:replay|match|explain|lint|diff)\b|echo \$\?)|(?!\$ |```)).*\n)+)^```",
+    re.MULTILINE,
+)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -34,3 +41,21 @@ def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*") if path.is_file()]
     assert not [str(path) for path in pages if path.name != "README.md" and f"]({path})" not in index]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if RUNNABLE.findall(page.read_text())], ids=name_of)
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
+    """Where they only read what is in the repository. A line "…" stands for any lines."""
+    for folder in ("pcaps", "rules"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    sosgate = tmp_path / "sosgate"
+    sosgate.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -P -m firewall "$@"\n')
+    sosgate.chmod(0o755)
+    for block in RUNNABLE.findall(page.read_text()):
+        script = "\n".join(COMMAND.findall(block))
+        run = subprocess.run(
+            ["sh", "-c", f"PATH=.:$PATH; {script}"], cwd=tmp_path, check=False, stdout=subprocess.PIPE, timeout=60
+        )
+        printed = "".join(f"{line.rstrip()}\n" for line in run.stdout.decode().splitlines())
+        shown = re.escape(COMMAND.sub("", block)).replace("…\\\n", "(?:.*\\n)*?")
+        assert re.fullmatch(shown, printed), f"{script}\n{printed}"

@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from firewall.errors import MachineError, Place, PolicyError
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.load import MAX_LIST_BYTES, load_policy
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.schedule import TimeZone
@@ -30,7 +31,8 @@ def read_policy(path: str, *, is_lasting: bool = False) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or anything is wrong with it or with a file it names.
     """
-    return policy_of(read_policy_bytes(path, is_lasting=is_lasting), path)
+    data = read_policy_bytes(path, is_lasting=is_lasting)
+    return load_policy(data, file=wire_text(path), sources=FileSources(path))  # records and JSON carry the name
 
 
 def policy_of(data: bytes, path: str) -> Policy:
@@ -54,7 +56,9 @@ def read_policy_bytes(path: str, *, is_lasting: bool = False) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PolicyError(
-            f"cannot read the policy: {reason}", place=Place(path), next_step="name a YAML file that can be read"
+            f"cannot read the policy: {reason}",
+            place=Place(wire_text(path)),
+            next_step="name a YAML file that can be read",
         ) from None
 
 

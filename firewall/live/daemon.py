@@ -43,6 +43,7 @@ from firewall.live.sender import Sender
 from firewall.live.status import LogStatus, PolicyStatus, Status
 from firewall.live.turns import Turns
 from firewall.net.datagram import Datagram
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 
 LOG_RECENT = timedelta(days=1)
@@ -336,7 +337,7 @@ class _Daemon:
             interfaces=nftables.zone_interfaces(policy),
             stats=driver.engine.stats(),
             log=LogStatus(
-                path=str(log.path) if log else None,
+                path=wire_text(str(log.path)) if log else None,
                 lost_records=driver.records_lost + (log.lost_records if log else 0),
                 failing=driver.log_failing,
                 error=log.error if log else None,

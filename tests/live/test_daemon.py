@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from firewall.live import testbed as live_testbed
+from firewall.live.control import ask
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.kernel_sets import ip
@@ -44,6 +45,28 @@ def test_it_says_what_is_in_force(testbed: Namespaces, policy: Path) -> None:
     with FirewallProcess(testbed.fw, policy) as firewall:
         firewall.stop()
     assert firewall.lines[0][1] == f"sosgate: policy testbed ({policy}, 1 rule) on f0, f1, ready"
+
+
+def test_names_of_files_that_are_no_utf_8_are_told_with_their_bytes(
+    testbed: Namespaces, policy: Path, tmp_path: Path
+) -> None:
+    named, log = (tmp_path / os.fsdecode(name) for name in (b"p\xff.yaml", b"l\xff.jsonl"))
+    policy.rename(named)
+    control = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with FirewallProcess(
+            testbed.fw, named, "--log", str(log), "--control", str(control), environment=environment
+        ) as firewall:
+            status = ask(control, "status")
+            named.unlink()
+            firewall.send(signal.SIGHUP)
+            firewall.wait_for("cannot read the policy")
+            assert firewall.stop() == 0
+    assert (status["policy"]["file"], status["log"]["path"]) == (f"{tmp_path}/p\\xff.yaml", f"{tmp_path}/l\\xff.jsonl")
+    assert [record["policy"]["action"] for record in records(log, "policy")] == ["loaded", "refused"]
+    assert "internal_error" not in firewall.stderr
 
 
 def test_an_interface_that_is_not_there_yet_or_any_more_is_a_warning(testbed: Namespaces, policy: Path) -> None:

@@ -11,8 +11,8 @@ from firewall.ruleset.regex import compile_regex
 
 # One of these is in every mark but a number that was dialled (``ruleset/emergency.py``).
 _WORDS = "sos|emergency|esnet[.]|nena|psap-callback|alerting-protocol"
-# Where a number may be dialled: in the first line, and in To, which may be folded.
-_TARGET = r"(?:\A[\s\x00\xef\xbb\xbf]*|[\r\n]to?[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*"
+# Where a number may be dialled: in the first line, and in To and Route, which may be folded.
+_TARGET = r"(?:\A[\s\x00\xef\xbb\xbf]*|[\r\n](?:to?|route)[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*"
 _SEPARATORS = "[-.() ]*"
 _CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE)
 

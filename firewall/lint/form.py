@@ -324,7 +324,10 @@ def _registration_forms() -> list[Form]:
 
 
 def _test_forms(definition: EmergencyPolicy) -> list[Form]:
-    urns = ("urn:service:test.sos", "urn:service:test.sos.fire", "urn:service:test:sos")
+    urns = (
+        *("urn:service:test.sos", "urn:service:test.sos.fire", "urn:service:test:sos"),
+        "urn:emergency:service:test.psap",
+    )
     return [
         *(_target(urn, urn, is_test=True) for urn in urns),
         *(_target(f"sip:{n}@psap", f"sip:{n}@{{host}}", is_test=True) for n in definition.test_numbers),

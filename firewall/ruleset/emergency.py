@@ -27,10 +27,14 @@ CALLBACK_WINDOW_NS = 30 * 60 * 1_000_000_000
 _SERVICE_URN = re.compile(r"services?:(?:(test)[.:])?(sos|\d{1,9})((?:[.:][a-z0-9-]*)*)(?![a-z0-9_-])")
 # "urn:emergency" is what NENA-STA-010.3 calls what was "urn:nena" before.
 _NENA_URN = re.compile(r"(?:nena|emergency):service:[a-z0-9._-]+")
+# Of the services as they are named here, those for tests; "urn:emergency:service:test.psap" is one of NENA's registry.
+_TEST_SERVICE = re.compile(r"urn:service:test\.sos|urn:(?:nena|emergency):service:test(?:\.|\Z)")
 _CALL_URN = re.compile(r"\s*<?\s*urn:(?:emergency|nena):uid:(callid|incidentid):", re.IGNORECASE)
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
 _COUNTRY_CODE = re.compile(r"\+\d{0,3}")
-_RAW_SOS = re.compile(rb"urn:service:(?:test[.:])?sos|urn:(?:nena|emergency):service:", re.IGNORECASE)
+_RAW_SOS = re.compile(
+    rb"urn:(?:service:(test[.:])?sos|(?:nena|emergency):service:(test(?![a-z0-9_-]))?)", re.IGNORECASE
+)
 _RAW_BYTES = 16_384
 _RAW_REQUEST = re.compile(
     r"[\s\0\ufeff]*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)\s+<?([^\s>]+)",
@@ -62,24 +66,25 @@ def recognise_bytes(payload: bytes, definition: EmergencyPolicy) -> EmergencyMar
 
     What follows a method at the very beginning, and a To header, count as in a message that can be read.
     """
-    found = _RAW_SOS.search(payload, 0, _RAW_BYTES)
-    if found is not None:
-        urn = found[0].decode("ascii").lower()
-        return EmergencyMark("call", SOS, (f"unreadable message naming {urn} (NENA-STA-010.3 §3.1.1)",))
+    evidence: list[tuple[str, str]] = []
+    for named in _RAW_SOS.finditer(payload, 0, _RAW_BYTES):
+        phrase = f"unreadable message naming {named[0].decode('ascii').lower()} (NENA-STA-010.3 §3.1.1)"
+        if named.lastindex is None:
+            return EmergencyMark("call", SOS, (phrase,))
+        if not evidence:
+            evidence.append((TEST_SOS, phrase))
     head = payload[:_RAW_BYTES].decode("utf-8", "surrogateescape")
     start = _RAW_REQUEST.match(head)
-    if start is None:
-        return None
-    evidence: list[tuple[str, str]] = []
-    target_of = _target_reader(definition)
-    _add(evidence, "unreadable message: request_uri", start[1], target_of(start[1]))
-    to = _RAW_TO.search(head)
-    if to is not None:
-        uri = parse_name_addr(to[1]).uri
-        _add(evidence, "unreadable message: to", uri, target_of(uri))
+    if start is not None:
+        target_of = _target_reader(definition)
+        _add(evidence, "unreadable message: request_uri", start[1], target_of(start[1]))
+        to = _RAW_TO.search(head)
+        if to is not None:
+            uri = parse_name_addr(to[1]).uri
+            _add(evidence, "unreadable message: to", uri, target_of(uri))
     if not evidence:
         return None
-    emergency_class: EmergencyClass = "test" if all(each[0].startswith(TEST_SOS) for each in evidence) else "call"
+    emergency_class: EmergencyClass = "test" if all(_is_test(service) for service, _ in evidence) else "call"
     return EmergencyMark(emergency_class, evidence[0][0], tuple(phrase for _, phrase in evidence))
 
 
@@ -189,6 +194,10 @@ def _urn_target(opaque: str, numbers: frozenset[str]) -> Target:
     return (f"urn:{match[0][:_SHOWN]}", "NENA-STA-010.3 §2.1") if match is not None else None
 
 
+def _is_test(service: str) -> bool:
+    return _TEST_SERVICE.match(service) is not None
+
+
 def _dials(digits: str, numbers: frozenset[str], prefixes: tuple[str, ...]) -> bool:
     if digits in numbers:
         return True
@@ -264,7 +273,7 @@ def _holds_alert(message: Message) -> bool:
 
 def _class_of(message: Message, targets: list[str], *, callback: bool) -> EmergencyClass:
     """What a call asks for says whether it is a test: a border function marks all alike (NENA-STA-010.3 §4.1.2)."""
-    if targets and all(service.startswith(TEST_SOS) for service in targets):
+    if targets and all(map(_is_test, targets)):
         return "test"
     if callback:
         return "callback"

@@ -40,6 +40,7 @@ def test_what_is_dialled_is_seen_in_the_request_uri_and_in_to(uri: str) -> None:
     "header",
     [
         "Route: <urn:service:sos>",
+        "Route: <sip:proxy.example;lr>,\r\n <sip:9-1-1@psap.example;lr>",
         "Resource-Priority: ESNET.0",
         "Priority: emergency",
         "Priority: psap-callback",

@@ -57,6 +57,9 @@ def class_of(raw: bytes) -> str | None:
         "urn:service:sos@psap.example",
         "urn:emergency:service:sos.psap",
         "urn:emergency:service:responder.police",
+        "urn:emergency:service:testing.psap",
+        "urn:emergency:service:test-psap",
+        "urn:emergency:service:sos.test",
         "sip:urn:service:sos@psap.example",
         "sip:urn%3Aservice%3Asos.fire@psap.example;user=phone",
         "sip:urn:service:sos",
@@ -73,7 +76,17 @@ def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["urn:service:test.sos", "urn:service:test.sos.fire", "urn:service:test:sos", "sip:933@h"]
+    "uri",
+    [
+        "urn:service:test.sos",
+        "urn:service:test.sos.fire",
+        "urn:service:test:sos",
+        "sip:933@h",
+        "urn:emergency:service:test.psap",
+        "URN:EMERGENCY:SERVICE:TEST.LEVEL_2_ESRP",
+        "urn:nena:service:test.call_taker",
+        "sip:urn:nena:service:test.psap@h",
+    ],
 )
 def test_a_test_call_is_recognised_as_one(uri: str) -> None:
     assert class_of(request(uri=uri)) == "test"
@@ -215,6 +228,23 @@ def test_bytes_that_are_no_utf8_do_not_reach_the_record() -> None:
 def test_unreadable_bytes_that_name_the_service_are_recognised() -> None:
     assert recognise_bytes(b"INVITE URN:service:SOS", HERE) is not None
     assert recognise_bytes(b"\x80\x00 nothing", HERE) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "emergency_class"),
+    [
+        (b"INVITE urn:service:test.sos", "test"),
+        (b"INVITE urn:service:test:sos\r\nTo: <urn:emergency:service:test.psap>", "test"),
+        (b"INVITE urn:service:test.sos\r\nTo: <urn:service:sos>", "call"),
+        (b"INVITE sip:911@h\r\nTo: <urn:service:test.sos>", "call"),
+        (b"INVITE urn:nena:service:test-psap", "call"),
+        (b"INVITE urn:nena:service:", "call"),
+    ],
+)
+def test_unreadable_bytes_that_name_tests_alone_are_a_test(raw: bytes, emergency_class: str) -> None:
+    found = recognise_bytes(raw, HERE)
+    assert found is not None
+    assert found.emergency_class == emergency_class
 
 
 @pytest.mark.parametrize(

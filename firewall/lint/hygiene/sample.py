@@ -37,8 +37,8 @@ from firewall.ruleset.policy import Policy, Zone
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.message import parse_message
 
-SERVICE_URN = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]+)*|nena:service:[a-z0-9._-]+)$"
-"""The service URNs that are an emergency, in lower case (RFC 5031 §4.2)."""
+SERVICE_URN = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]*)*|(nena|emergency):service:[a-z0-9._-]+)$"
+"""The service URNs that are an emergency, in lower case (RFC 5031 §4.2, NENA-STA-010.3 §2.1)."""
 OUTSIDE = {4: "126.77.88.99", 6: "2a0e:7788::99"}
 """Addresses that policies seldom name."""
 

@@ -15,7 +15,12 @@ TargetCarrier = OneOf["r-uri", "To"]
 """The two parts of a message that name whom it is for."""
 
 _SERVICE_URN = r"^urn:service:sos(\.[a-z0-9-]+)*$"
-_NENA_URN = r"^urn:(nena|emergency):service:[a-z0-9._-]+$"
+# All but the label "test", of which the calls are no emergencies; RE2 has no look-ahead.
+_NENA_LABELS = (
+    "(?:[a-su-z0-9._-][a-z0-9._-]*|t(?:[a-df-z0-9._-][a-z0-9._-]*|e(?:[a-rt-z0-9._-][a-z0-9._-]*"
+    "|s(?:[a-su-z0-9._-][a-z0-9._-]*|t[a-z0-9_-][a-z0-9._-]*)?)?)?)"
+)
+_NENA_URN = rf"^urn:(nena|emergency):service:{_NENA_LABELS}$"
 _SEPARATORS = r"[-.()]*"
 _WHOLE: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri"), "To": Field("sip.to.addr")}
 _USER: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri.user"), "To": Field("sip.to.user")}

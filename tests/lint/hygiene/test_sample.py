@@ -14,6 +14,7 @@ from tests.lint.policies import policy, rule
         'sip.r-uri.user matches "^1900[0-9]{4}$"',
         'sip.header["X-Call"] in {"a", "b"} or malformed',
         'emergency.class == "test" and dialog.state == "confirmed"',
+        'emergency.service == "urn:emergency:service:sos.psap"',
         'malformed.reason == "stun"',
         "sip.Status-Code == 503",
         "frame.len > 1300 and ip",

@@ -65,6 +65,17 @@ def test_an_ordinary_target_is_none_of_them() -> None:
     assert all(holds(each, "sip:+16175551212@psap.example") for each in no_target("r-uri", DEFINITION))
 
 
+@pytest.mark.parametrize(
+    "label",
+    ["t", "te", "tes", "tes.t", "test", "test.", "test.psap", "test-psap", "testing", "sos.test", "tst", ".test"],
+)
+def test_of_the_services_of_nena_those_for_tests_are_no_emergency(label: str) -> None:
+    uri = f"urn:emergency:service:{label}"
+    mark = recognise(parse_message(INVITE % uri.encode()), DEFINITION)
+    assert mark is not None
+    assert (target_language(uri, "r-uri", DEFINITION) is not None) == (mark.emergency_class == "call")
+
+
 def test_the_service_is_read_off_a_urn_alone() -> None:
     urn, number = (target_language(uri, "To", DEFINITION) for uri in ("urn:nena:service:sos.psap", "sip:911@a"))
     assert urn is not None

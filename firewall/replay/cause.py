@@ -291,8 +291,12 @@ def _how_a_try_failed(call: CallLog) -> str | None:
     refusal = _refusal_of(call)
     if refusal is not None:
         return f"the called side {_refused(refusal['sip'])}"
-    is_answered = any(_status(record) >= 200 for record in _last_try(call.decisions))
-    return None if is_answered or _has_gone_on(call) else _NEVER_ANSWERED
+    statuses = [_status(record) for record in _last_try(call.decisions)]
+    if max(statuses, default=0) >= 200 or _has_gone_on(call):
+        return None
+    if call.ledger is None:  # of an ordinary call nobody tells the end, of an emergency call it is still to come
+        return f"{'it rang, and ' if max(statuses, default=0) > 100 else ''}the log has no answer of the called side"
+    return _NEVER_ANSWERED
 
 
 def _has_gone_on(call: CallLog) -> bool:

@@ -52,7 +52,9 @@ def test_what_the_called_side_did_is_not_put_on_us() -> None:
     scene = Scene(policy(ALL))
     invite = request()
     sent = scene.carrier(invite)
-    assert story_of(sent).cause == "sosgate let every message pass; the called side never answered"
+    assert story_of(sent).cause == "sosgate let every message pass; the log has no answer of the called side"
+    rings = scene.psap(response(invite, 180), at_s=0.5)
+    assert (story_of(sent, rings).cause or "").endswith("; it rang, and the log has no answer of the called side")
     refused = scene.psap(response(invite, 486, phrase="Busy Here"), at_s=1)
     assert story_of(sent, refused).cause == "sosgate let every message pass; the called side answered 486 Busy Here"
 

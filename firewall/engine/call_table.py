@@ -4,24 +4,21 @@ Only what was allowed makes an entry (so a flood of dropped messages fills nothi
 became of it.
 """
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Callable
 
 from firewall.engine.call import TRANSACTION_NS, Call
-from firewall.engine.timestamp import NEVER_NS
+from firewall.engine.deadlines import Deadlines
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message
 
 MAX_CALLS = 100_000
-_STALE_DEADLINES = 1_000
 
 
 class CallTable:
     """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline.
 
-    ``due_ns`` is the earliest instant at which a call may be overdue or have to be forgotten. ``crowded_out`` are the
-    emergency calls that made room for others, until somebody takes them to tell of them.
+    ``crowded_out`` are the emergency calls that made room for others, until somebody takes them to tell of them.
     """
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
@@ -30,12 +27,16 @@ class CallTable:
         # Emergency calls that make room where there are no others: by stage, each the longest there first.
         self._unanswered: tuple[OrderedDict[str, None], OrderedDict[str, None]] = (OrderedDict(), OrderedDict())
         self.crowded_out: list[Call] = []
-        self._deadlines: list[tuple[int, str]] = []
-        self.due_ns = NEVER_NS
+        self._deadlines = Deadlines[str]()
         self._max_calls = max_calls
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    @property
+    def due_ns(self) -> int:
+        """The earliest instant at which a call may be overdue or have to be forgotten."""
+        return self._deadlines.due_ns
 
     @property
     def is_full(self) -> bool:
@@ -59,8 +60,7 @@ class CallTable:
         call = Call(call_id, now_ns, deadline_ns, deadline_ns)
         self._calls[call_id] = call
         self._ordinary[call_id] = None
-        heapq.heappush(self._deadlines, (deadline_ns, call_id))
-        self.due_ns = self._deadlines[0][0]
+        self._deadlines.put(call_id, deadline_ns)
         return call
 
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
@@ -86,33 +86,26 @@ class CallTable:
         last was. The first wait for a late answer: whoever tells of them ends the waiting for one.
         """
         expired: list[tuple[Call, int]] = []
-        while self._deadlines and self._deadlines[0][0] <= now_ns:
-            due_ns, call_id = heapq.heappop(self._deadlines)
-            call = self._calls.get(call_id)
-            if call is None or call.scheduled_ns != due_ns:
-                continue
-            if call.deadline_ns <= due_ns and call.emergency is not None:
-                call.heard(heard_ns(call))
-            if call.deadline_ns <= due_ns:
-                self._forget(call_id)
-                expired.append((call, call.deadline_ns))
-            elif call.wake_ns > now_ns:
-                self._schedule(call, call.wake_ns)
-            else:
-                if call.wake_ns < call.deadline_ns:
-                    expired.append((call, call.wake_ns))
-                self._schedule(call, call.deadline_ns)
-        self.due_ns = self._deadlines[0][0] if self._deadlines else NEVER_NS
+        while (due := self._deadlines.pop(now_ns)) is not None:
+            due_ns, call_ids = due
+            for call in [self._calls[call_id] for call_id in call_ids]:
+                if call.deadline_ns <= due_ns and call.emergency is not None:
+                    call.heard(heard_ns(call))
+                if call.deadline_ns <= due_ns:
+                    self._forget(call.call_id)
+                    expired.append((call, call.deadline_ns))
+                elif call.wake_ns > now_ns:
+                    self._schedule(call, call.wake_ns)
+                else:
+                    if call.wake_ns < call.deadline_ns:
+                        expired.append((call, call.wake_ns))
+                    self._schedule(call, call.deadline_ns)
         return expired
 
     def _schedule(self, call: Call, at_ns: int) -> None:
+        self._deadlines.remove(call.call_id, call.scheduled_ns)
         call.scheduled_ns = at_ns
-        heapq.heappush(self._deadlines, (at_ns, call.call_id))
-        if len(self._deadlines) > 2 * len(self._calls) + _STALE_DEADLINES:
-            # Entries of calls that were ended early would stay for as long as the calls might have lasted.
-            self._deadlines = [(each.scheduled_ns, each.call_id) for each in self._calls.values()]
-            heapq.heapify(self._deadlines)
-        self.due_ns = self._deadlines[0][0]
+        self._deadlines.put(call.call_id, at_ns)
 
     def _place(self, call: Call) -> None:
         """Put an emergency call where its stage is, so that room is made at once however many there are."""
@@ -133,6 +126,6 @@ class CallTable:
         return False
 
     def _forget(self, call_id: str) -> None:
-        del self._calls[call_id]
+        self._deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
         for makes_room in (self._ordinary, *self._unanswered):
             makes_room.pop(call_id, None)

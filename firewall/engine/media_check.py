@@ -1,6 +1,5 @@
 """Is an answered call heard in both directions? (NENA-STA-010.3: MediaLoss)"""
 
-import heapq
 from collections.abc import Iterator
 
 from msgspec.structs import replace
@@ -9,6 +8,7 @@ from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
+from firewall.engine.deadlines import Deadlines
 from firewall.engine.decide import Decision
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_flow import MediaFlow
@@ -18,7 +18,6 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
-from firewall.engine.timestamp import NEVER_NS
 from firewall.engine.way import Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
@@ -46,8 +45,7 @@ _REFUSED = {
 class TwoWayChecks:
     """Which calls are to be asked when.
 
-    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it. ``due_ns`` is when the
-    next call is to be asked.
+    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
     """
 
     def __init__(
@@ -59,8 +57,12 @@ class TwoWayChecks:
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
-        self._due: list[tuple[int, str]] = []
-        self.due_ns = NEVER_NS
+        self._due = Deadlines[str]()
+
+    @property
+    def due_ns(self) -> int:
+        """When the next call is to be asked."""
+        return self._due.due_ns
 
     def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after each answer of an emergency call whether both sides are heard."""
@@ -94,9 +96,8 @@ class TwoWayChecks:
     def _begin(self, call: Call, media: CallMedia, now_ns: int) -> None:
         media.check_at_ns = now_ns + CHECK_NS
         self._note_heard(media, now_ns)
-        heapq.heappush(self._due, (now_ns, call.call_id))  # at once: the kernel's counts of this very instant
-        heapq.heappush(self._due, (media.check_at_ns, call.call_id))
-        self.due_ns = self._due[0][0]
+        self._due.put(call.call_id, now_ns)  # at once: the kernel's counts of this very instant
+        self._due.put(call.call_id, media.check_at_ns)
 
     def _note_heard(self, media: CallMedia, now_ns: int) -> None:
         """Take note of what has come so far: what is heard from now on comes beside that."""
@@ -110,22 +111,22 @@ class TwoWayChecks:
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
         """Ask the calls that are due."""
         writes: list[Write] = []
-        while self._due and self._due[0][0] <= now_ns:
-            due_ns, call_id = heapq.heappop(self._due)
-            call = self._calls.get(call_id)
-            if call is None or call.media is None:
-                continue
-            if call.media.check_at_ns == due_ns:
-                writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
-            elif call.media.check_at_ns == due_ns + CHECK_NS and now_ns == due_ns:
-                self._note_heard(call.media, now_ns)
-        self.due_ns = self._due[0][0] if self._due else NEVER_NS
+        while (due := self._due.pop(now_ns)) is not None:
+            due_ns, call_ids = due
+            for call_id in call_ids:
+                call = self._calls.get(call_id)
+                if call is None or call.media is None:
+                    continue
+                if call.media.check_at_ns == due_ns:
+                    writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
+                elif call.media.check_at_ns == due_ns + CHECK_NS and now_ns == due_ns:
+                    self._note_heard(call.media, now_ns)
         return writes
 
     def due_keys(self, now_ns: int) -> Iterator[PinholeKey]:
         """Yield the pinholes whose counts ``expire`` will ask for at an instant."""
-        for due_ns, call_id in self._due:
-            call = self._calls.get(call_id) if due_ns <= now_ns else None
+        for call_id in self._due.until(now_ns):
+            call = self._calls.get(call_id)
             if call is not None and call.media is not None:
                 yield from call.media.held
 

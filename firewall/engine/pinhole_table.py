@@ -1,12 +1,12 @@
 """The open pinholes, which call each is for, and what is remembered of those that are not open (any more)."""
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
+from firewall.engine.deadlines import Deadlines
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.outputs import PinholesChanged
@@ -22,7 +22,6 @@ Cause = Literal["bye", "failed", "renegotiated", "timeout", "expired", "stopped"
 SHUT_NS = 3_600 * 1_000_000_000
 """How long it is remembered why an endpoint is not open (any more)."""
 _MAX_SHUT = 65_536
-_STALE_DEADLINES = 1_000
 _MAX_FLOWS = 4096  # of one pinhole that a gateway has for all its calls
 _MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may make them
 _MAX_SAMPLED_FLOWS_OF_A_CALL = 2
@@ -123,37 +122,42 @@ class Shut(msgspec.Struct, frozen=True, gc=False):
     reason: Refusal | Cause
 
 
-class _Deadline(msgspec.Struct, order=True, gc=False):
-    """An instant, a number that orders those of one instant, and what may have to be closed then."""
+class _Toward(msgspec.Struct, frozen=True, gc=False):
+    """The pinholes toward one endpoint, the latest last.
 
-    at_ns: int
-    number: int
-    keys: list[PinholeKey] = msgspec.field(default_factory=list)
+    The garbage collector looks at a dict again whenever a new tuple is put into it, as key or as value: at one of all
+    endpoints for longer than a message may take.
+    """
+
+    holes: tuple[Hole, ...]
 
 
 class PinholeTable:
     """The open pinholes by key, destination and deadline.
 
-    ``holes`` is every one, the longest open first; ``due_ns`` is the earliest instant at which one may have to be
-    closed. Both are for others to read.
+    ``holes`` is every one, the longest open first, for others to read.
     """
 
     def __init__(self) -> None:
         self.holes: dict[PinholeKey, Hole] = {}
-        self._by_destination: dict[Endpoint, tuple[Hole, ...]] = {}
+        self._by_port: dict[int, dict[str, _Toward]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
-        self._deadlines: list[_Deadline] = []
-        self.due_ns = NEVER_NS
-        self._last = _Deadline(NEVER_NS, 0)
-        self._pushed = 0
-        self._waiting = 0
+        self._deadlines = Deadlines[PinholeKey]()
         self._opened: dict[PinholeKey, Pinhole] = {}
         self._new: set[PinholeKey] = set()
         self._closed: dict[PinholeKey, Pinhole] = {}
 
+    @property
+    def due_ns(self) -> int:
+        """The earliest instant at which a pinhole may have to be closed."""
+        return self._deadlines.due_ns
+
     def toward(self, endpoint: Endpoint) -> tuple[Hole, ...]:
         """Return the open pinholes toward an endpoint."""
-        return self._by_destination.get(endpoint, ())
+        ip, port = endpoint
+        by_ip = self._by_port.get(port)
+        there = by_ip.get(ip) if by_ip is not None else None
+        return there.holes if there is not None else ()
 
     def receivers(self, hole: Hole, source: Endpoint) -> Iterator[str]:
         """Give the calls that hold a pinhole and receive at a source: what comes from there is of one of them."""
@@ -184,11 +188,10 @@ class PinholeTable:
         """Take a pinhole as open from now on."""
         key = hole.pinhole.key
         self.holes[key] = hole
-        destination = key.dst_ip, key.dst_port
-        there = self._by_destination.get(destination, ())
+        there = self.toward((key.dst_ip, key.dst_port))
         for other in there:
             hole.take_over(other)
-        self._by_destination[destination] = (*there, hole)
+        self._by_port.setdefault(key.dst_port, {})[key.dst_ip] = _Toward((*there, hole))
         self._schedule(hole, hole.scheduled_ns)
         self._opened[key] = hole.pinhole
         self._new.add(key)
@@ -211,12 +214,15 @@ class PinholeTable:
         """Take a pinhole as closed."""
         key = hole.pinhole.key
         del self.holes[key]
-        destination = key.dst_ip, key.dst_port
-        there = tuple([other for other in self._by_destination[destination] if other is not hole])
+        self._deadlines.remove(key, hole.scheduled_ns)
+        by_ip = self._by_port[key.dst_port]
+        there = tuple([other for other in by_ip[key.dst_ip].holes if other is not hole])
         if there:
-            self._by_destination[destination] = there
+            by_ip[key.dst_ip] = _Toward(there)
         else:
-            del self._by_destination[destination]
+            del by_ip[key.dst_ip]
+            if not by_ip:
+                del self._by_port[key.dst_port]
         hole.cause = cause
         self._opened.pop(key, None)
         if key in self._new:
@@ -237,35 +243,22 @@ class PinholeTable:
 
     def due_keys(self, now_ns: int) -> list[PinholeKey]:
         """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""
-        deadlines, places = self._deadlines, [0]
-        found: list[PinholeKey] = []
-        while places:
-            place = places.pop()
-            if place < len(deadlines) and deadlines[place].at_ns <= now_ns:  # a heap: no child is earlier
-                found += deadlines[place].keys
-                places += (2 * place + 1, 2 * place + 2)
-        return [key for key in found if key in self.holes]
+        return list(self._deadlines.until(now_ns))
 
     def due(self, now_ns: int) -> list[Hole]:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
         found: list[Hole] = []
-        while self._deadlines and self._deadlines[0].at_ns <= now_ns:
-            deadline = heapq.heappop(self._deadlines)
-            self._last = _Deadline(NEVER_NS, 0)
-            self._waiting -= len(deadline.keys)
-            for key in deadline.keys:
-                hole = self.holes.get(key)
-                if hole is None or hole.scheduled_ns != deadline.at_ns:
-                    continue
+        while (deadline := self._deadlines.pop(now_ns)) is not None:
+            for key in deadline[1]:
+                hole = self.holes[key]
                 due_ns = hole.closes_at_ns
                 if due_ns is None:
                     due_ns = hole.quiet_since_ns() + hole.pinhole.timeout_ns
                 if due_ns > now_ns:
                     self._schedule(hole, due_ns)
                 else:
-                    hole.scheduled_ns = NEVER_NS  # what waits twice for one instant is found once
+                    hole.scheduled_ns = NEVER_NS
                     found.append(hole)
-        self.due_ns = self._deadlines[0].at_ns if self._deadlines else NEVER_NS
         return found
 
     def wait(self, hole: Hole, until_ns: int) -> None:
@@ -273,19 +266,8 @@ class PinholeTable:
         self._schedule(hole, until_ns)
 
     def _schedule(self, hole: Hole, at_ns: int) -> None:
-        hole.scheduled_ns = at_ns
-        self._pushed += 1
-        self._waiting += 1
-        if at_ns == self._last.at_ns:  # the pinholes of a message have one deadline
-            self._last.keys.append(hole.pinhole.key)
-        else:
-            self._last = _Deadline(at_ns, self._pushed, [hole.pinhole.key])
-            heapq.heappush(self._deadlines, self._last)
-        if self._waiting > 2 * len(self.holes) + _STALE_DEADLINES:
-            # What was closed early would stay for as long as it might have been open.
-            holes = enumerate(self.holes.items())
-            self._deadlines = [_Deadline(each.scheduled_ns, n, [key]) for n, (key, each) in holes]
-            heapq.heapify(self._deadlines)
-            self._last = _Deadline(NEVER_NS, 0)
-            self._waiting = len(self._deadlines)
-        self.due_ns = self._deadlines[0].at_ns if self._deadlines else NEVER_NS
+        key = hole.pinhole.key
+        if hole.scheduled_ns != at_ns:
+            self._deadlines.remove(key, hole.scheduled_ns)
+            hole.scheduled_ns = at_ns
+        self._deadlines.put(key, at_ns)

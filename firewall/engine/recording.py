@@ -20,7 +20,7 @@ _SUMMARY_CHARACTERS = 120
 _LENGTH = re.compile(r"\d{1,10}", re.ASCII)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def flow_id(ip_a: str, port_a: int, ip_b: str, port_b: int) -> int:
     """Return the number of the flow between two endpoints, the same in both directions and in every run (51 bits)."""
     one, other = f"{ip_a} {port_a}", f"{ip_b} {port_b}"

@@ -47,6 +47,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x` | parameter name in any case, blanks around it |
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
 | `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
+| `*.port` of a URI without brackets | overlooks one of one digit at its end (`sip:a@b:9`) | the number |
 | `*.port` of a URI | whatever stands there, as it is written (`05060`) | the number (`5060`) |
 | numbers (`sip.Expires` …) | 0 for text; 0 for `18000;duration=3600` | absent for text; the digits it begins with |
 | `sip.CSeq.seq`, `sip.CSeq.method` | of every line | of the first, which tells the transaction |

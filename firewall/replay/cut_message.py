@@ -20,8 +20,9 @@ MAX_REMEMBERED_SEGMENTS = 16_384
 class CutMessages:
     """The messages that a capture's cut frames begin. ``ports`` are those of SIP.
 
-    Of a message on one of them the start line alone is read. On any other port, where tshark finds SIP by its content,
-    it is all that the frame holds, the header at which it is cut too.
+    Of a message on one of them that a snapshot length cut the start line alone is read. On any other port, where tshark
+    finds SIP by its content, and of a datagram whose length is wrong, it is all that the frame holds, the header at
+    which it is cut too.
     """
 
     def __init__(self, ports: frozenset[int]) -> None:
@@ -44,12 +45,13 @@ class CutMessages:
         message = _read(start_line + line_end)
         if message is None:
             return None
-        is_on_port = datagram.src_port in self._ports or datagram.dst_port in self._ports
-        if not line_end and not _may_end_so(message, start_line, datagram.transport if is_on_port else None):
+        is_snapped = frame.kind == "truncated" or datagram.transport == "TCP"
+        start_alone = is_snapped and (datagram.src_port in self._ports or datagram.dst_port in self._ports)
+        if not line_end and not _may_end_so(message, start_line, datagram.transport if start_alone else None):
             return None
         if self._is_repeated(datagram):
             return None
-        return msgspec.structs.replace(datagram, payload=start_line.rstrip(_LINE_ENDS) if is_on_port else payload)
+        return msgspec.structs.replace(datagram, payload=start_line.rstrip(_LINE_ENDS) if start_alone else payload)
 
     def start_line_in(self, frame: Undecoded) -> str | None:
         """Return the start line of the message that a cut frame begins, None when it begins none."""
@@ -71,7 +73,7 @@ class CutMessages:
 
 
 def _may_end_so(message: Message, start_line: bytes, transport: Transport | None) -> bool:
-    """Tell whether tshark takes a line without its end for a start line; ``transport`` None: not on a port of SIP."""
+    """Tell whether tshark takes a line without its end for a start line; ``transport`` None: it reads all there is."""
     if transport is None:
         return isinstance(message, Request) or start_line[_STATUS_CODE_END:][:1] == b" "
     # A status line may go on; a request line ends with the version (tshark wants no CR behind it).

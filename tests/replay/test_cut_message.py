@@ -166,3 +166,17 @@ def test_cut_behind_a_line_it_has_the_fields_that_it_has_in_tshark(
     predicates = [compile_condition(parse_expression(name, sets={}, place=Place("EXPR"))) for name in names]
     ours = {name: report.frames for name, report in zip(names, match_expressions(str(path), predicates), strict=True)}
     assert ours == dict(zip(names, wireshark_frames(capture, names), strict=True))
+
+
+@pytest.mark.parametrize("whole", [invite("c6"), RINGING], ids=["request", "response"])
+def test_a_datagram_of_a_wrong_length_is_read_as_by_tshark_wherever_it_ends(whole: bytes, tmp_path: Path) -> None:
+    ends = range(9, whole.index(b"\r\n") + 40)
+    packets = [ipv4(udp(whole[:end], length=8 + len(whole))) for end in ends]
+    packets += [ipv4(udp(whole))[: 28 + end] for end in ends]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([ethernet(packet) for packet in packets]))
+    fields = ["sip", "sip.Method", "sip.Status-Code", "sip.Request-Line", "sip.Via", "sip.Via.branch"]
+    theirs = wireshark_frames(path.read_bytes(), fields)
+    assert [frames_matched(path, field) for field in fields] == theirs
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    assert found.sip_messages == len(theirs[0])

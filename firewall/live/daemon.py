@@ -316,11 +316,19 @@ class _Daemon:
         return f"policy {self._policy.name} ({self._policy.file}, {count} rule{'' if count == 1 else 's'}) on {where}"
 
     def _warn_of_missing_interfaces(self) -> None:
-        """Say of a zone's interfaces which are not there, or are there again, as far as it was not said."""
+        """Say of a zone's interfaces which are not there, or are there again, as far as it was not said; and by which
+        nothing comes in, as they are ports of one that no zone has."""
         wanted = set(nftables.zone_interfaces(self._policy) or ())
-        missing = wanted - set(routing.interface_names().values())
+        taken_by = {port: master for port, master in routing.ports().items() if port in wanted and master not in wanted}
+        missing = (wanted - set(routing.interface_names().values())) | taken_by.keys()
         for name in sorted(missing - self._missing_interfaces):
-            self._console.say(f'warning: there is no interface "{name}" here; its traffic is looked at once there is')
+            warning = f'there is no interface "{name}" here; its traffic is looked at once there is'
+            if name in taken_by:
+                warning = (
+                    f'the interface "{name}" is a port of "{taken_by[name]}", by which its traffic comes in: that is in '
+                    "no zone, so it passes unseen"
+                )
+            self._console.say(f"warning: {warning}")
         for name in sorted((self._missing_interfaces & wanted) - missing):
             self._console.say(f'there is an interface "{name}" now; its traffic is looked at')
         self._missing_interfaces = missing

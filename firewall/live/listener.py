@@ -15,6 +15,7 @@ import msgspec
 
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
+from firewall.live.nftables import INTERCEPT_MARK
 from firewall.live.routing import interface_names
 from firewall.net.datagram import Datagram
 
@@ -204,6 +205,7 @@ def _transparent_socket(version: int, port: int) -> socket.socket:
     try:
         _set_receive_buffer(opened)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, INTERCEPT_MARK)  # nftables knows it by that
         if version == 4:
             opened.setsockopt(_SOL_IP, IP_TRANSPARENT, 1)
             opened.setsockopt(_SOL_IP, _IP_RECVORIGDSTADDR, 1)

@@ -16,8 +16,9 @@ Media stays in the kernel (``media_chains.py``); its sets outlive the chains, wh
 
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 What is handed over passes the rules of other programs, too: those for what comes in to this machine, which may drop
-what they do not know, and those before routing, which may take its mark. It is counted before and behind them, so that
-a loss is told (``handover``), but not where the kernel itself may drop it, as a reverse path filter does.
+what they do not know, and those before routing, which may take its mark; and what comes by a bridge that asks these rules,
+too (br_netfilter), loses the socket that ``tproxy`` has chosen. It is counted before and behind all that, so that a
+loss is told (``handover``), but not where the kernel itself may drop it, as a reverse path filter does.
 """
 
 import errno
@@ -150,8 +151,9 @@ table inet {TABLE} {{
   }}
   chain last_on_input {{
     type filter hook input priority {_LAST}; policy accept;
-    meta mark 0x{mark:x} meta l4proto udp {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
-    meta mark 0x{mark:x} {_NEW_STREAM} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
+    meta mark != 0x{mark:x} accept
+    meta l4proto udp socket mark 0x{mark:x} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
+    {_NEW_STREAM} {_OF_OUR_SOCKETS} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
   }}
 {media_chains(policy)}
   chain daemon_down {{

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +16,9 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from firewall.errors import MachineError
-from firewall.live.netlink import ROUTE, attribute
+from firewall.live.netlink import ROUTE, attribute, parts
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import answered
+from firewall.live.question import answered, listed
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
@@ -35,6 +36,11 @@ _DST, _MARK, _LOCAL = 1, 16, 2
 _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
+# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_*, RTEXT_FILTER_SKIP_STATS.
+_GET_LINK = 18
+_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_NAME, _MASTER, _LINK_INFO, _PORT_KIND = 3, 10, 18, 4
+_WITHOUT_COUNTS = attribute(29, struct.pack("=I", 1 << 3))
 _IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
@@ -112,6 +118,25 @@ def is_switched_off(version: int) -> bool:
 def interface_names() -> dict[int, str]:
     """Return the interfaces of this network namespace, index to name."""
     return dict(socket.if_nameindex())
+
+
+def ports() -> dict[str, str]:
+    """Return the interfaces that are ports of a bridge, or of several in one (bond, team): name to the name of that.
+
+    What comes in by them counts as coming in by it. None where the kernel does not tell.
+    """
+    try:
+        answers = listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)
+    except OSError:
+        return {}
+    links = {_LINK.unpack_from(answer)[2]: parts(answer, _LINK.size) for answer in answers}
+    names = {index: os.fsdecode(link.get(_NAME, b"").rstrip(b"\0")) for index, link in links.items()}
+    masters = {
+        names[index]: int.from_bytes(link[_MASTER], sys.byteorder)
+        for index, link in links.items()
+        if _MASTER in link and parts(link.get(_LINK_INFO, b"")).get(_PORT_KIND, b"").rstrip(b"\0") != b"vrf"
+    }
+    return {name: names[master] for name, master in masters.items() if master in names}
 
 
 def _change(netlink: IPRoute, command: str, kind: str, version: int, loopback: int) -> bool:

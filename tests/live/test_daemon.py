@@ -83,6 +83,22 @@ def test_an_interface_that_is_not_there_yet_or_any_more_is_a_warning(testbed: Na
             subprocess.run(["ip", "-n", testbed.fw, "link", "del", "f8"], stderr=subprocess.DEVNULL, check=False)
 
 
+def test_an_interface_that_is_a_port_of_a_bridge_of_no_zone_is_a_warning(testbed: Namespaces, policy: Path) -> None:
+    policy.write_text(policy.read_text().replace("[f1]", "[f1, f9]"))
+    ip(testbed.fw, "link", "add", "f9", "type", "veth", "peer", "name", "f10")
+    ip(testbed.fw, "link", "add", "b9", "type", "bridge")
+    try:
+        with FirewallProcess(testbed.fw, policy) as firewall:
+            ip(testbed.fw, "link", "set", "f9", "master", "b9")
+            firewall.wait_for('warning: the interface "f9" is a port of "b9", by which its traffic comes in')
+            policy.write_text(policy.read_text().replace("f9]", "f9, b9]"))
+            firewall.send(signal.SIGHUP)
+            firewall.wait_for('there is an interface "f9" now; its traffic is looked at')
+    finally:
+        ip(testbed.fw, "link", "del", "b9")
+        ip(testbed.fw, "link", "del", "f9")
+
+
 @pytest.mark.parametrize("missing", ["-all", "-net_admin,-net_raw"])
 def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Path, missing: str) -> None:
     sentence = refused(testbed.fw, policy, prelude=("setpriv", f"--bounding-set={missing}", f"--inh-caps={missing}"))

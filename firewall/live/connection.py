@@ -237,18 +237,17 @@ class Connection:
         if self._over:
             return
         self.error = error
-        if stream.connecting:
-            # What the client has said already is decided, and told as not delivered.
-            self._to_client.read_now()
+        # What both have said already is decided: answers are passed on, what cannot be delivered any more is told.
+        stream.read_now()
+        self._from(stream).target.read_now()
         self._release_bodies()
         if self._over or stream.closed:
-            return  # the client turned out to be gone as well
+            return  # the other side turned out to be gone as well
         undelivered = stream.unsent(even_unacknowledged=True)
         stream.abort()
         for datagram in undelivered:
             self._failed(datagram, error)
-        if not self._from(stream).pieces:
-            self.abort()
+        self._abort_when_all_is_decided()
 
     def drained(self, stream: Stream) -> None:
         """A queue has become shorter."""
@@ -302,15 +301,18 @@ class Connection:
                 direction.take(direction.framer.release(), direction.latest_ns)
         if direction.pieces:
             self._queue(direction)
-        elif direction.source.closed:
-            self.abort()
-            return
+        elif self._to_client.closed or self._to_server.closed:
+            self._abort_when_all_is_decided()
         elif direction.ended:
             direction.target.finish()
         else:
             self._wait_for_body(direction)
         self._regulate()
         self._close_if_over()
+
+    def _abort_when_all_is_decided(self) -> None:
+        if not (self._upward.pieces or self._downward.pieces):
+            self.abort()
 
     def _regulate(self) -> None:
         if not self._over:

@@ -49,7 +49,10 @@ class StreamOwner(Protocol):
         """The peer will send no more (FIN)."""
 
     def lost(self, stream: "Stream", error: str) -> None:
-        """The connection broke, or could not be made: the kernel's word for it. Told once; nothing follows."""
+        """The connection broke, or could not be made: the kernel's word for it. Told once.
+
+        What came before is still there for ``read_now``; nothing else follows.
+        """
 
     def drained(self, stream: "Stream") -> None:
         """Some of the queue has gone out; perhaps all, perhaps with the FIN behind it."""
@@ -81,6 +84,7 @@ class Stream:
         self.read_ended = False
         self.write_ended = False
         self.closed = False
+        self._is_broken = False
         self._update()
 
     @property
@@ -94,7 +98,7 @@ class Stream:
         self._update()
 
     def read_now(self) -> None:
-        """Read once what waits, whether or not the loop has noticed."""
+        """Read once what waits, whether or not the loop has noticed; also behind a reset, which says no more then."""
         if not self.closed and not self.connecting and not self.read_ended:
             self._read()
 
@@ -163,7 +167,7 @@ class Stream:
         time_ns = time_ns or present_ns()
         if size:
             self._owner.received(self, bytes(self._view[:size]), time_ns)
-        else:
+        elif not self._is_broken:
             self.read_ended = True
             self._update()
             self._owner.ended(self, time_ns)
@@ -212,8 +216,9 @@ class Stream:
             self._loop.call_soon(self._break, error)
 
     def _break(self, error: OSError) -> None:
-        if self.closed:
+        if self.closed or self._is_broken:
             return
+        self._is_broken = True
         self._unwatch()
         self._owner.lost(self, error_words(error))
 

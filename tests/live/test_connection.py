@@ -205,6 +205,40 @@ async def test_what_was_let_through_and_could_not_be_delivered_is_told_with_the_
         scene.client.recv(1)
 
 
+async def test_an_answer_before_a_reset_is_passed_on_although_the_reset_is_noticed_by_writing(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    """So does a server that answers the first of several requests and closes without reading the others."""
+    scene = Scene(pairs)
+    scene.client.sendall(OPTIONS)
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    answers = b"SIP/2.0 503 No\r\nContent-Length: 0\r\n\r\n" * (PIECES_PER_TURN + 1)
+    scene.server.sendall(answers)
+    reset(scene.server)
+    for _ in range(2):
+        scene.connection._to_server.write(Datagram(*CLIENT, *SERVER, OPTIONS, "TCP"))
+    await scene.until_done()
+    assert read_bytes(scene.client, len(answers)) == answers
+    assert scene.failed == [(OPTIONS, "Connection reset by peer")] * 2
+    with pytest.raises(ConnectionResetError):
+        scene.client.recv(1)
+
+
+async def test_what_a_side_says_just_before_the_other_is_gone_is_decided_and_told_as_not_delivered(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    scene = Scene(pairs)
+    scene.client.sendall(OPTIONS)
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    invites = [request("INVITE", CLIENT[0], SERVER[0], user=f"9{n}") for n in range(PIECES_PER_TURN + 1)]
+    scene.client.sendall(b"".join(invites))
+    reset(scene.server)
+    scene.connection._to_server._readable()  # the loop may be told of this side first
+    await scene.until_done()
+    assert [payload for payload, _ in scene.failed] == invites
+    assert {error for _, error in scene.failed} == {"Connection reset by peer", "its connection is closed"}
+
+
 async def test_finished_in_order_both_sides_get_what_waits_and_then_a_fin(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:

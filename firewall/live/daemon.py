@@ -325,8 +325,8 @@ class _Daemon:
             warning = f'there is no interface "{name}" here; its traffic is looked at once there is'
             if name in taken_by:
                 warning = (
-                    f'the interface "{name}" is a port of "{taken_by[name]}", by which its traffic comes in: that is in '
-                    "no zone, so it passes unseen"
+                    f'the interface "{name}" is a port of "{taken_by[name]}", by which its traffic comes in: that is '
+                    "in no zone, so it passes unseen"
                 )
             self._console.say(f"warning: {warning}")
         for name in sorted((self._missing_interfaces & wanted) - missing):

@@ -16,8 +16,8 @@ Media stays in the kernel (``media_chains.py``); its sets outlive the chains, wh
 
 The input chain keeps away what was sent to the proxy port itself: the daemon would send it to itself, again and again.
 What is handed over passes the rules of other programs, too: those for what comes in to this machine, which may drop
-what they do not know, and those before routing, which may take its mark; and what comes by a bridge that asks these rules,
-too (br_netfilter), loses the socket that ``tproxy`` has chosen. It is counted before and behind all that, so that a
+what they do not know, and those before routing, which may take its mark. Where a bridge asks all these rules
+(br_netfilter), it loses the socket that ``tproxy`` has chosen. It is counted before and behind all that, so that a
 loss is told (``handover``), but not where the kernel itself may drop it, as a reverse path filter does.
 """
 

@@ -4,7 +4,7 @@ A file is a sequence of blocks: type, total length, body, total length again. A 
 byte order and a list of interfaces of its own; packets name their interface by its place in that list.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import gcd
 from struct import Struct
@@ -237,70 +237,57 @@ class _Reader:
         options = body + 20 + (captured + 3 & ~3)
         if options > end:
             return self._overlong(captured)
-        if interface_id >= len(self._interfaces):
-            return self._no_interface(interface_id)
-        interface = self._interfaces[interface_id]
-        self._last_ns = interface.timestamp_ns(high, low)
-        return CaptureRecord(
-            self._number,
-            self._last_ns,
-            interface.link_type,
-            data[body + 20 : body + 20 + captured],
-            original,
-            interface.name,
-            self._first_interface_id + interface_id,
-            _outgoing(data[options:end], order) if options < end else None,
-        )
+        outgoing = _outgoing(data[options:end], order) if options < end else None
+        return self._packet(interface_id, (high, low), body + 20, captured, original, outgoing)
 
     def _obsolete_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
-        data, order = self._window.data, self._order
         self._number += 1
         if end - body < 20:
             return Unreadable(self._number, "the packet block is too short for its header")
-        interface_id, _, high, low, captured, original = order.obsolete.unpack_from(data, body)
+        interface_id, _, *ticks, captured, original = self._order.obsolete.unpack_from(self._window.data, body)
         if body + 20 + captured > end:
             return self._overlong(captured)
-        if interface_id >= len(self._interfaces):
-            return self._no_interface(interface_id)
-        interface = self._interfaces[interface_id]
-        self._last_ns = interface.timestamp_ns(high, low)
-        return CaptureRecord(
-            self._number,
-            self._last_ns,
-            interface.link_type,
-            data[body + 20 : body + 20 + captured],
-            original,
-            interface.name,
-            self._first_interface_id + interface_id,
-        )
+        return self._packet(interface_id, ticks, body + 20, captured, original)
 
     def _simple_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
-        data, order = self._window.data, self._order
         self._number += 1
         if end - body < 4:
             return Unreadable(self._number, "the packet block is too short for its header")
-        if not self._interfaces:
-            return self._no_interface(0)
-        interface = self._interfaces[0]
-        original = order.word.unpack_from(data, body)[0]
-        captured = min(original, interface.snap_bytes or original)
+        original = self._order.word.unpack_from(self._window.data, body)[0]
+        snap_bytes = self._interfaces[0].snap_bytes if self._interfaces else 0
+        captured = min(original, snap_bytes or original)
         if body + 4 + captured > end:
             return self._overlong(captured)
+        return self._packet(0, None, body + 4, captured, original)
+
+    def _packet(
+        self,
+        interface_id: int,
+        ticks: Sequence[int] | None,
+        begin: int,
+        captured: int,
+        original: int,
+        outgoing: bool | None = None,
+    ) -> CaptureRecord | Unreadable:
+        """Return the packet of a block; one without ``ticks`` (high, low) has the time of the one before."""
+        if interface_id >= len(self._interfaces):
+            return Unreadable(self._number, f"the packet names interface {interface_id}, which is not described")
+        interface = self._interfaces[interface_id]
+        if ticks is not None:
+            self._last_ns = interface.timestamp_ns(*ticks)
         return CaptureRecord(
             self._number,
             self._last_ns,
             interface.link_type,
-            data[body + 4 : body + 4 + captured],
+            self._window.data[begin : begin + captured],
             original,
             interface.name,
-            self._first_interface_id,
+            self._first_interface_id + interface_id,
+            outgoing,
         )
 
     def _overlong(self, captured: int) -> Unreadable:
         return Unreadable(self._number, f"the packet claims {captured} bytes, more than its block holds")
-
-    def _no_interface(self, interface_id: int) -> Unreadable:
-        return Unreadable(self._number, f"the packet names interface {interface_id}, which is not described")
 
 
 def _options(data: bytes, order: _Order) -> Iterator[tuple[int, bytes]]:

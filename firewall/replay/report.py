@@ -157,30 +157,7 @@ class PolicyTally:
             return
         if record.state in ("closed", "ended") or decision.reason not in OWN_REASONS:
             return
-        key = (run, record.call_id)
-        if key not in self.hurt:
-            if not decision.enforced:
-                self._guarded.add(key)
-            self.hurt[key] = HurtCall(
-                capture=capture,
-                packet=record.pcap_cnt,
-                timestamp=record.timestamp,
-                call_id=record.call_id,
-                emergency=mark,
-                src=endpoint_text(record.src_ip, record.src_port) if record.src_port else record.src_ip,
-                dst=endpoint_text(record.dest_ip, record.dest_port),
-                message=f"media: {rtp.kind}",
-                verdict=decision.verdict,
-                enforced=decision.enforced,
-                rule=decision.rule,
-                file=self.policy.file,
-                line=decision.line,
-                reason=decision.reason,
-                in_dialog=True,
-                src_ip=record.src_ip,
-            )
-        if decision.enforced:
-            self._guarded.discard(key)
+        self._note_hurt((run, record.call_id), capture, record, mark, record.call_id, f"media: {rtp.kind}")
 
     def _take_loss(self, record: EmergencyCall, run: int, capture: str) -> None:
         """A call that is not heard both ways because of what the policy says of media."""
@@ -208,9 +185,23 @@ class PolicyTally:
         )
 
     def _take_hurt(self, record: SipDecision, mark: EmergencyMark, run: int, capture: str) -> None:
-        decision = record.decision
         call_id = record.dialog.call_id if record.dialog else None
+        in_dialog = record.dialog is not None and record.dialog.to_tag is not None
         key = (run, call_id or f"frame {record.pcap_cnt}")
+        self._note_hurt(key, capture, record, mark, call_id, sip_summary(record.sip), in_dialog=in_dialog)
+
+    def _note_hurt(
+        self,
+        key: tuple[int, str],
+        capture: str,
+        record: SipDecision | RtpDecision,
+        mark: EmergencyMark,
+        call_id: str | None,
+        message: str,
+        *,
+        in_dialog: bool = True,
+    ) -> None:
+        decision = record.decision
         if key not in self.hurt:
             if not decision.enforced:
                 self._guarded.add(key)
@@ -220,16 +211,16 @@ class PolicyTally:
                 timestamp=record.timestamp,
                 call_id=call_id,
                 emergency=mark,
-                src=endpoint_text(record.src_ip, record.src_port),
+                src=endpoint_text(record.src_ip, record.src_port) if record.src_port else record.src_ip,
                 dst=endpoint_text(record.dest_ip, record.dest_port),
-                message=sip_summary(record.sip),
+                message=message,
                 verdict=decision.verdict,
                 enforced=decision.enforced,
                 rule=decision.rule,
                 file=self.policy.file,
                 line=decision.line,
                 reason=decision.reason,
-                in_dialog=record.dialog is not None and record.dialog.to_tag is not None,
+                in_dialog=in_dialog,
                 src_ip=record.src_ip,
             )
         if decision.enforced:

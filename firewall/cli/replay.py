@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from firewall.cli.policy_file import read_policy
+from firewall.net.datagram import MAX_PORT
 from firewall.replay.document import replay_document
 from firewall.replay.driver import replay as replay_captures
 from firewall.replay.log import open_log
@@ -29,7 +30,7 @@ SipPorts = Annotated[
     list[int] | None,
     typer.Option(
         min=1,
-        max=65535,
+        max=MAX_PORT,
         metavar="PORT",
         help="A signalling port beside the policy's (5060 where there is none); repeat.",
     ),

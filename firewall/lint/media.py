@@ -18,7 +18,7 @@ from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.load import DEFAULT_SURGE
 from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
 from firewall.lint.script import Script, Side
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Flow, Policy
 from firewall.sip.sdp import Direction
@@ -32,7 +32,7 @@ USUAL_PORTS: tuple[tuple[int, int, str], ...] = (
     (5004, 5005, "RFC 3551 §8"),
     (10000, 20000, "Asterisk"),
     (16384, 32768, "FreeSWITCH, Cisco's gateways"),
-    (49152, 65535, "dynamic ports, RFC 6335 §6"),
+    (49152, MAX_PORT, "dynamic ports, RFC 6335 §6"),
 )
 """From which ports programs send media where nobody set others."""
 _MAX_PAIRS = 16
@@ -318,7 +318,7 @@ def _port_range(policy: Policy) -> list[Finding]:
     left_out = [f"{low}-{high} ({who})" for low, high, who in USUAL_PORTS if low < first or high > last]
     if not left_out:
         return []
-    refused = [f"{low}-{high}" for low, high in ((FIRST_MEDIA_PORT, first - 1), (last + 1, 65535)) if low <= high]
+    refused = [f"{low}-{high}" for low, high in ((FIRST_MEDIA_PORT, first - 1), (last + 1, MAX_PORT)) if low <= high]
     message = (
         f"media.ports {first}-{last} refuses media on ports {' and '.join(refused)}: "
         "every endpoint that may use one of them must be known"

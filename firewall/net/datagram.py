@@ -6,6 +6,7 @@ import msgspec
 
 Transport = Literal["UDP", "TCP", "other"]
 
+MAX_PORT = 65_535
 ETHERNET_HEADER_BYTES = 14
 _UDP_HEADER_BYTES = 8
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 from firewall.errors import Place, PolicyError
 from firewall.net.address import Network
+from firewall.net.datagram import MAX_PORT
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.media_section import media_policy
 from firewall.ruleset.network_set import merged
@@ -252,7 +253,7 @@ def _exceptions(node: Node, _: str) -> ExceptionPolicies:
 
 def _signalling(node: Node, _: str) -> frozenset[int]:
     section = Section(node, "signalling", SIGNALLING_KEYS, required=SIGNALLING_KEYS)
-    read = integer(1, 65535)
+    read = integer(1, MAX_PORT)
     ports = frozenset(read(item, "a port") for item in items(section.node("ports"), "ports"))
     if not ports:
         fail(section.key_place("ports"), "ports is empty", f"leave signalling out for [{SIP_PORT}]")

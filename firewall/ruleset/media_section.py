@@ -3,6 +3,7 @@
 import re
 from typing import get_args
 
+from firewall.net.datagram import MAX_PORT
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.node_reader import Section, choice, duration_ns, fail, integer, items, scalar, shown
 from firewall.ruleset.policy import Inspect, MediaEarly, MediaMode, MediaNat, MediaPolicy, MediaSource
@@ -10,7 +11,6 @@ from firewall.ruleset.schema import MEDIA_KEYS
 from firewall.ruleset.yaml_nodes import Node
 
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
-_LAST_PORT = 65535
 
 
 def media_policy(node: Node, _: str) -> MediaPolicy:
@@ -43,11 +43,11 @@ def _ports(node: Node, what: str) -> tuple[int, int]:
     first, last = int(match[1]), int(match[2])
     if first > last:
         fail(found.place, f"{what} {found.text} is reversed", f"write it as {last}-{first}")
-    if first < FIRST_MEDIA_PORT or last > _LAST_PORT:
-        fail(found.place, f"{what} {found.text} is outside {FIRST_MEDIA_PORT}-{_LAST_PORT}, where media is")
+    if first < FIRST_MEDIA_PORT or last > MAX_PORT:
+        fail(found.place, f"{what} {found.text} is outside {FIRST_MEDIA_PORT}-{MAX_PORT}, where media is")
     return first, last
 
 
 def _other_ports(node: Node, what: str) -> frozenset[int]:
-    read = integer(1, _LAST_PORT)
+    read = integer(1, MAX_PORT)
     return frozenset(read(item, f"a port of {what}") for item in items(node, what))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from firewall.errors import Place
 from firewall.net.address import Network
+from firewall.net.datagram import MAX_PORT
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.expression import Condition
@@ -108,7 +109,7 @@ class MediaPolicy:
     source: MediaSource = "address"
     early: MediaEarly = "offer"
     nat: MediaNat = "off"
-    ports: tuple[int, int] = (FIRST_MEDIA_PORT, 65535)
+    ports: tuple[int, int] = (FIRST_MEDIA_PORT, MAX_PORT)
     other_ports: frozenset[int] = frozenset()
     grace_ns: int = 500_000_000
     timeout_ns: int = 3_600_000_000_000

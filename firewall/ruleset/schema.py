@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from firewall.net.datagram import MAX_PORT
 from firewall.ruleset.policy import (
     ExceptionVerdict,
     Flow,
@@ -117,7 +118,7 @@ MUST_KEYS: dict[str, tuple[str, Schema]] = {
 SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
     "ports": (
         "UDP ports of SIP; default [5060].",
-        _list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+        _list_of({"type": "integer", "minimum": 1, "maximum": MAX_PORT}),
     ),
 }
 MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
@@ -144,7 +145,7 @@ MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
     ),
     "other_ports": (
         "UDP ports above 1023 that other traffic between the zones uses, which is left alone.",
-        _list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+        _list_of({"type": "integer", "minimum": 1, "maximum": MAX_PORT}),
     ),
     "grace": ("How long a pinhole stays open after the call or stream has ended; default 500ms.", _DURATION),
     "timeout": ("How long a pinhole stays open without a packet; default 1h.", _DURATION),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 
+from firewall.net.datagram import MAX_PORT
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
 from firewall.sip.body import contents_of_type
@@ -42,7 +43,6 @@ def _word(kind: str, index: int) -> Reader:
 
 
 _MAX_PAYLOAD_TYPE = 127
-_MAX_PORT = 65535
 # The transports whose payload types Wireshark names; it compares them as written.
 _NAMED_TRANSPORTS = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 _DIGITS = frozenset("0123456789")
@@ -114,7 +114,7 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         return 0
     significant = text.lstrip("0")
-    return min(int(significant[:6] or "0"), _MAX_PORT)
+    return min(int(significant[:6] or "0"), MAX_PORT)
 
 
 def _connections(sdp: SessionDescription) -> list[list[str]]:
@@ -169,6 +169,6 @@ SDP_FIELDS: tuple[FieldSpec, ...] = (
         "number",
         "m=, port (one over 65535 reads 65535)",
         _of_sdp(_media_ports),
-        maximum=_MAX_PORT,
+        maximum=MAX_PORT,
     ),
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import FieldSpec, Reader, Values
@@ -271,7 +272,7 @@ def _via_fields() -> list[FieldSpec]:
     fields = [
         FieldSpec("sip.Via.transport", "text", "Via, transport as written", _of_vias(lambda hop: (hop.transport,))),
         FieldSpec("sip.Via.sent-by.address", "text", "Via, sent-by host (an IPv6 address without brackets)", address),
-        FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", port, maximum=65535),
+        FieldSpec("sip.Via.sent-by.port", "number", "Via, sent-by port", port, maximum=MAX_PORT),
     ]
     fields += [
         FieldSpec(f"sip.Via.{name}", "text", f"Via, parameter {name}", _via_param(name))

@@ -8,14 +8,15 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.sip.headers import Head, split_outside, split_values
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
+from firewall.sip.via import MAGIC_COOKIE, parse_via
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _MAX_UINT32 = 2**32 - 1
-_MAX_PORT = 65535
 _MOST_DIGITS = 20
 
 # RFC 3261 §8.1.1: what every request and response must carry.
@@ -59,8 +60,8 @@ _SOUND_URI = re.compile(r"sip:(?:[\w.+*#!~-]+@)?[A-Za-z0-9.-]+(?:;[\w.=+;-]*)?",
 _SOUND_ADDRESS = re.compile(r'(?:"[^"\\]*"[ ]*)?<[a-z]+:[!#-;=?-~]+>(?:;tag=[\w.-]+|;expires=\d{1,9})?', re.ASCII)
 
 
-def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
-    """Return the codes of what is wrong with a message's head, whether request or response."""
+def head_anomalies(head_bytes: bytes, head: Head, branch: str | None) -> list[str]:
+    """Return the codes of what is wrong with a message's head; ``branch`` is that of the topmost Via."""
     found: list[str] = []
     odd_bytes = head_bytes.translate(None, _PRINTABLE)
     if odd_bytes != b"\r\n" * (len(odd_bytes) // 2):
@@ -73,8 +74,12 @@ def head_anomalies(head_bytes: bytes, head: Head) -> list[str]:
         if name in first:
             for value in head.values(name):
                 found += _list_anomalies(value) if name in _LISTS else _address_anomalies(value)
+    # RFC 4475 §3.2.1: the magic cookie alone names no transaction.
+    if branch in ("", MAGIC_COOKIE):
+        found.append("via_branch_empty")
+    elif branch is None and first.get("via") and parse_via(first["via"]) is None:
+        found.append("via_unreadable")
     for value in head.values("via"):
-        # RFC 4475 §3.2.1: the magic cookie alone names no transaction (RFC 3261 §8.1.1.7).
         if value.endswith("=z9hG4bK") or "=z9hG4bK;" in value:
             found.append("via_branch_empty")
         if _has_stray_separators(value):
@@ -192,7 +197,7 @@ def _request_uri_anomalies(request_uri: str) -> tuple[str, ...]:
 def _is_host_readable(host_port: str) -> bool:
     """Tell whether the host can be told from the port: an IPv6 address needs its brackets (RFC 5118 §4.2)."""
     match = _HOST_PORT.fullmatch(host_port.strip())
-    if match is None or int(match[2] or 0) > _MAX_PORT:
+    if match is None or int(match[2] or 0) > MAX_PORT:
         return False
     if match[1] is None:
         return True

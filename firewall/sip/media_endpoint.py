@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.net.rtp_stream import STATIC_CLOCK_RATES
 from firewall.sip.sdp import MediaDescription, candidates_of, payload_maps
@@ -16,7 +17,6 @@ MediaProtocol = Literal["rtp", "rtcp", "msrp", "udp"]
 Endpoint = tuple[str, int]
 """Address and port; the address as the description has it where it is none (a host name)."""
 
-_LAST_PORT = 65535
 _KIND_LIMIT = 16
 NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
 """Who puts media on hold names one of these (RFC 3264 §8.4)."""
@@ -142,9 +142,9 @@ def _is_over_udp(medium: MediaDescription) -> bool:
 def _ports(medium: MediaDescription, first: int) -> tuple[Endpoint, ...]:
     """The named address with each port of a range: every second one, where RTCP has those between (RFC 8866 §5.14)."""
     if medium.number_of_ports == 1:
-        return _named(medium.address, first) if first <= _LAST_PORT else ()
+        return _named(medium.address, first) if first <= MAX_PORT else ()
     step = 2 if is_rtp_medium(medium) else 1
-    last = min(first + step * min(medium.number_of_ports, MAX_PORTS), _LAST_PORT + 1)
+    last = min(first + step * min(medium.number_of_ports, MAX_PORTS), MAX_PORT + 1)
     return tuple(each for port in range(first, last, step) for each in _named(medium.address, port))
 
 
@@ -153,7 +153,7 @@ def _rtcp_endpoints(medium: MediaDescription) -> tuple[Endpoint, ...]:
     if rtcp is None:
         return ()
     if rtcp == (medium.port, medium.address):
-        is_said = medium.attribute("rtcp") is not None or medium.port == _LAST_PORT
+        is_said = medium.attribute("rtcp") is not None or medium.port == MAX_PORT
         return () if is_said else _ports(medium, medium.port + 1)
     return _named(rtcp[1], rtcp[0]) if medium.attribute("rtcp") is not None else _ports(medium, rtcp[0])
 
@@ -163,7 +163,7 @@ def _msrp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:
     if not medium.is_msrp or not medium.msrp_path:
         return ()
     match = _MSRP_URI.match(medium.msrp_path[0])
-    if match is None or not 0 < int(match[2]) <= _LAST_PORT:
+    if match is None or not 0 < int(match[2]) <= MAX_PORT:
         return ()
     return _named(match[1].strip("[]"), int(match[2]))
 

@@ -25,7 +25,7 @@ from firewall.sip.name_addr import NameAddr, parse_name_addr
 from firewall.sip.start_line import find_empty_line, is_like_status_line, read_request_line, read_status_line
 from firewall.sip.stun import is_stun
 from firewall.sip.uri import Uri, parse_uri
-from firewall.sip.via import Via, branch_of, parse_via
+from firewall.sip.via import MAGIC_COOKIE, Via, branch_of, parse_via
 
 _ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -38,8 +38,6 @@ DialogId = tuple[str, str]
 
 TransactionId = tuple[int, str, str]
 """CSeq number, method, and ``transaction_name`` (RFC 3261 §17.1.3)."""
-
-_MAGIC_COOKIE = "z9hG4bK"
 
 
 class _Message:
@@ -153,16 +151,11 @@ class _Message:
 
     def _find_anomalies(self) -> list[str]:
         head = self.head
-        found = [*head.anomalies, *head_anomalies(self._head_bytes, head)]
+        found = [*head.anomalies, *head_anomalies(self._head_bytes, head, self.via_branch)]
         if head.repeated:
             found += repetitions(head.repeated)
         if head.first.get("cseq") and not self._is_cseq_valid():
             found.append("cseq_invalid")
-        branch = self.via_branch
-        if branch is None and head.first.get("via") and self.via is None:
-            found.append("via_unreadable")
-        elif branch in ("", _MAGIC_COOKIE) and "via_branch_empty" not in found:
-            found.append("via_branch_empty")
         after_head = self._bytes_after_head
         if after_head is None:
             found.append("head_unterminated")
@@ -286,7 +279,7 @@ def transaction_name(branch: str | None, from_tag: str | None) -> str:
 
     RFC 3261 §17.2.3: who sends no such branch is a RFC 2543 element, whose transactions are told by their tags too.
     """
-    if branch is not None and branch.startswith(_MAGIC_COOKIE) and branch != _MAGIC_COOKIE:
+    if branch is not None and branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:
         return branch
     return f"{branch or ''};{from_tag or ''}"
 

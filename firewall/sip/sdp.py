@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from firewall.net.datagram import MAX_PORT
 from firewall.sip.limits import MAX_MEDIA
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -14,7 +15,6 @@ _DIRECTIONS: Mapping[str, Direction] = {
     "sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive",
 }  # fmt: skip
 _NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4: an address that receives nothing
-_MAX_PORT = 65535
 # A description is looked at several times while a message is decided, and said again in other messages.
 _REMEMBERED = 64
 _LONGEST_KEPT_BYTES = 4096
@@ -129,11 +129,11 @@ class MediaDescription(Struct, frozen=True, gc=False):
         if value is not None:
             words = value.split()
             port = _number(words[0]) if words else None
-            if port is not None and 0 < port <= _MAX_PORT:
+            if port is not None and 0 < port <= MAX_PORT:
                 return port, words[3] if len(words) > 3 else self.address
         if self.has_rtcp_mux:
             return self.port, self.address
-        return (self.port + 1, self.address) if self.port < _MAX_PORT else None
+        return (self.port + 1, self.address) if self.port < MAX_PORT else None
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -286,7 +286,7 @@ def _medium(text: str, session: Section) -> MediaDescription:
     addresses = own.addresses[:1] or session.addresses[-1:]
     return MediaDescription(
         words[0] if words else "",
-        port if port is not None and port <= _MAX_PORT else 0,
+        port if port is not None and port <= MAX_PORT else 0,
         words[2] if len(words) > 2 else "",
         tuple(words[3:]),
         addresses[0] if addresses else None,
@@ -326,7 +326,7 @@ def _candidate(value: str) -> Candidate | None:
     if len(words) < 8 or words[6] != "typ":
         return None
     component, port = _number(words[1]), _number(words[5])
-    if component is None or port is None or port > _MAX_PORT:
+    if component is None or port is None or port > MAX_PORT:
         return None
     return Candidate(component, words[2].lower(), words[4], port, words[7])
 

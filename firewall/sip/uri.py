@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params
 
@@ -89,6 +90,6 @@ def split_host_port(hostport: str) -> tuple[str, int | None]:
     else:
         host, _, port_text = hostport.partition(":")
     port_text = port_text.strip()
-    if port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and int(port_text) <= 65535:
+    if port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and int(port_text) <= MAX_PORT:
         return host.strip(), int(port_text)
     return host.strip(), None

@@ -8,6 +8,8 @@ from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.uri import split_host_port
 
+MAGIC_COOKIE = "z9hG4bK"
+"""So begins a branch that names a transaction (RFC 3261 §8.1.1.7)."""
 _SENT_PROTOCOL = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*/\s*(\S+)\s*(.*)", re.DOTALL)
 # As nearly every Via begins: the branch is the first parameter, or follows "rport" (RFC 3581 §3).
 _USUAL = re.compile(r"SIP/2\.0/[A-Z]+ [A-Za-z0-9.:\[\]-]+(?:;rport)?;branch=([!#-+\--:=-~]*)(?=[;,]|\Z)")

@@ -44,7 +44,6 @@ _SIP_URI = Matches(_REQUEST_URI, "^sips?:")
 _SERVICE = Field("emergency.service")
 _SERVICES = Matches(_SERVICE, SERVICE_URN)
 _CAPITALS = Matches(_SERVICE, "(?-i:[A-Z])")
-EMERGENCY = Comparison(Field("emergency"), "==", True)
 
 
 class World:

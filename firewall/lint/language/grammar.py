@@ -41,7 +41,7 @@ def _same_length(digits: str, *, first: bool) -> str:
     return f"(?:{lower}|{equal})"
 
 
-PORT = number_up_to(65535)
+PORT = number_up_to(65_535)
 UINT32 = number_up_to(2**32 - 1)
 _USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]|{_ESCAPED})+"
 _PASSWORD = rf"(?:[{_UNRESERVED}&=+$,]|{_ESCAPED})*"

@@ -241,12 +241,19 @@ def _what_followed(call: CallLog, ledger: LogRecord) -> str | None:
         return None
     is_late = ledger["problem"] == "InitialTrafficBlocked"
     if ledger["answered_s"] is not None:
-        return "a later try passed and was answered" if is_late else None
+        return f"{_other_try(call)} and was answered" if is_late else None
     how = _how_a_try_failed(call) if call.decisions else None
     if how == _NEVER_ANSWERED and _is_waiting(call, ledger):
         how = _as_it_stands(call)
-        return f"a later try passed, and {how}" if is_late else how
-    return f"{'a later try passed, and' if is_late else 'in the end'} {how}" if how else None
+        return f"{_other_try(call)}, and {how}" if is_late else how
+    return f"{f'{_other_try(call)}, and' if is_late else 'in the end'} {how}" if how else None
+
+
+def _other_try(call: CallLog) -> str:
+    """Return that a try at a call passed of which one did not: after it, or beside it (RFC 3261 §16.6)."""
+    lost = call.hurting
+    is_later = lost is None or any(_begins(each) for each in call.decisions[call.decisions.index(lost) :])
+    return "a later try passed" if is_later else "another try had passed"
 
 
 def _is_waiting(call: CallLog, ledger: LogRecord) -> bool:

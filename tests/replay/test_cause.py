@@ -149,6 +149,17 @@ def test_who_did_not_answer_is_who_was_tried_last(status: int) -> None:
     assert ended.calls[0].final_status is None
 
 
+def test_a_branch_that_is_blocked_beside_one_that_passed_is_no_earlier_try() -> None:
+    scene = Scene(policy(dropping('sip.Via.branch == "z9hG4bK-2"')))
+    invite = request(branch=BRANCH)
+    told = [
+        scene.carrier(invite),
+        scene.carrier(request(branch="z9hG4bK-2")),
+        scene.psap(response(invite, 503), at_s=3),
+    ]
+    assert (story_of(*told).cause or "").endswith("; another try had passed, and the called side answered 503 OK")
+
+
 def test_a_text_that_is_never_answered_says_so_though_an_earlier_one_is() -> None:
     scene = Scene(policy(ALL))
     first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)

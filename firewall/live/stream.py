@@ -90,7 +90,7 @@ class Stream:
     @property
     def over(self) -> bool:
         """Whether both directions have ended in order."""
-        return self.read_ended and self.write_ended
+        return self.read_ended and self.write_ended and not self._is_broken
 
     def read(self, wanted: bool) -> None:
         """Begin or cease to read. What is not read fills the kernel's buffer, and then the peer has to wait."""
@@ -200,8 +200,7 @@ class Stream:
             return
         except OSError as error:
             if error.errno not in (errno.ENOBUFS, errno.ENOMEM):
-                # Not at once: whoever writes is in the middle of something.
-                self._loop.call_soon(self._break, error)
+                self._break_soon(error)
             return
         if self.finishing:
             self._shut_down()
@@ -213,14 +212,25 @@ class Stream:
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
-            self._loop.call_soon(self._break, error)
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._break_soon(OSError(code, os.strerror(code)) if code else error)
 
     def _break(self, error: OSError) -> None:
-        if self.closed or self._is_broken:
-            return
-        self._is_broken = True
-        self._unwatch()
-        self._owner.lost(self, error_words(error))
+        if not (self.closed or self._is_broken):
+            self._is_broken = True
+            self._unwatch()
+            self._owner.lost(self, error_words(error))
+
+    def _break_soon(self, error: OSError) -> None:
+        """Break where whoever writes is in the middle of something; nothing is taken for an end in order meanwhile."""
+        if not (self.closed or self._is_broken):
+            self._is_broken = True
+            self._unwatch()
+            self._loop.call_soon(self._tell_broken, error)
+
+    def _tell_broken(self, error: OSError) -> None:
+        if not self.closed:
+            self._owner.lost(self, error_words(error))
 
     def _trim(self) -> None:
         """Forget the messages that have arrived."""
@@ -241,8 +251,9 @@ class Stream:
 
     def _update(self) -> None:
         """Have the loop watch for what there is to do."""
-        want_read = self._may_read and not (self.connecting or self.read_ended or self.closed)
-        want_write = (self.connecting or bool(self._queue)) and not self.closed
+        is_gone = self.closed or self._is_broken
+        want_read = self._may_read and not (self.connecting or self.read_ended or is_gone)
+        want_write = (self.connecting or bool(self._queue)) and not is_gone
         if want_read != self._is_reading:
             self._is_reading = want_read
             if want_read:

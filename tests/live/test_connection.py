@@ -224,6 +224,23 @@ async def test_an_answer_before_a_reset_is_passed_on_although_the_reset_is_notic
         scene.client.recv(1)
 
 
+async def test_a_reset_that_is_noticed_by_writing_is_no_end_in_order(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    scene = Scene(pairs)
+    scene.client.sendall(OPTIONS)
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    reset(scene.client)
+    scene.server.sendall(OPTIONS)
+    select.select([pairs[1][0]], [], [])  # the loop is told of both sides at once
+    scene.connection._to_server._readable()
+    scene.connection._to_client._readable()
+    await scene.until_done()
+    assert scene.failed == [(OPTIONS, "Connection reset by peer")]
+    with pytest.raises(ConnectionResetError):
+        scene.server.recv(1)
+
+
 async def test_what_a_side_says_just_before_the_other_is_gone_is_decided_and_told_as_not_delivered(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:

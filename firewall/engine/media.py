@@ -4,7 +4,7 @@
 packets. Each returns what must be done; pinholes come before the message that announces them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
@@ -24,9 +24,11 @@ from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
 from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
+from firewall.net.address import address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.policy import Policy
+from firewall.ruleset.policy import Policy, Zone
+from firewall.ruleset.zones import zone_finder, zone_fit
 from firewall.sip.message import Message, Response
 
 _RATE_NS = 500_000_000  # between shorter looks one burst is no rate
@@ -63,8 +65,10 @@ class Media:
         self._pinholes.adopt(policy, rules)
         self.refused.adopt(policy)
         outputs: list[Output] = []
+        moved = _mover(policy.zones)
         for call in self._calls.all():
             if call.media is not None:
+                call.media.negotiation.move(moved)
                 outputs += self._pinholes.renew(call, call.media, "policy", now_ns, wall_ns)
         return self._told(outputs)
 
@@ -265,6 +269,20 @@ class Media:
             if found.reason == "media_timeout" and found.is_news and found.way is not None:
                 outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs
+
+
+def _mover(zones: tuple[Zone, ...]) -> Callable[[Party], Party]:
+    """Return what tells where a party is by these zones: where it was, if that zone takes it still, or where its
+    address is; by which interface it was met is not known any more."""
+    by_name, find = {zone.name: zone for zone in zones}, zone_finder(zones)
+
+    def moved(party: Party) -> Party:
+        zone = by_name.get(party.zone or "")
+        if zone is not None and zone_fit(zone, address_number(party.ip)) == "inside":
+            return party
+        return Party(find((party.ip, None)), party.ip)
+
+    return moved
 
 
 def _is_over(call: Call, message: Message) -> bool:

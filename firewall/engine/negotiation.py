@@ -4,7 +4,7 @@ RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 a
 gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -96,6 +96,13 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         if "confirmed" in dialogs.values():
             self.ringing = frozenset(key for key in self.sessions if dialogs.get(key[0]) != "confirmed")
         return self.ringing != before
+
+    def move(self, moved: Callable[[Party], Party]) -> None:
+        """Take the parties for those that ``moved`` says, as where a new policy has other zones."""
+        for key, offer in self.offers.items():
+            self.offers[key] = _offer_moved(offer, moved)
+        for session_key, session in self.sessions.items():
+            self.sessions[session_key] = _session_moved(session, moved)
 
     def forget(self, dialog: DialogId) -> bool:
         """Forget the sessions of a dialog that ended; tell whether there was one."""
@@ -243,6 +250,19 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         parts = self._sessions_of(dialog)
         is_part = [each for each in parts if self.sessions[each].offer.request == offer.request]
         return [] if is_part else parts
+
+
+def _offer_moved(offer: Offer, moved: Callable[[Party], Party]) -> Offer:
+    return replace(offer, by=moved(offer.by), to=moved(offer.to))
+
+
+def _session_moved(session: Session, moved: Callable[[Party], Party]) -> Session:
+    return replace(
+        session,
+        offer=_offer_moved(session.offer, moved),
+        answerer=moved(session.answerer),
+        before=_session_moved(session.before, moved) if session.before is not None else None,
+    )
 
 
 def description_of(message: Message) -> SessionDescription | None:

@@ -1,5 +1,7 @@
 """Media of calls: which packets pass, which are refused and why, what is recorded of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from firewall.engine.events import (
@@ -181,6 +183,23 @@ def test_a_new_policy_decides_on_the_flows_that_are_open() -> None:
     told = scene.tell(PolicyReplaced(policy(rules)), at_s=3)
     assert {(r.state, r.decision.rule) for r in flows(told)} == {("changed", "no-audio")}
     assert scene.to(CALLED) == [(CALLER[0], "drop")]
+
+
+@pytest.mark.parametrize("more", ["", "media: {source: zone}"])
+def test_a_new_policy_that_calls_its_zones_otherwise_hurts_no_call(more: str) -> None:
+    scene = MediaScene(policy(ALL, more=more))
+    media, offer = ("203.0.113.7", 49170), invite(sdp("203.0.113.7", AUDIO))  # a gateway of the carrier's zone
+    scene.carrier(offer)
+    new = policy(ALL, more=more)
+    renamed = replace(new, zones=tuple(replace(zone, name=f"{zone.name}-2") for zone in new.zones))
+    assert scene.tell(PolicyReplaced(renamed), at_s=1).alarms == []
+    assert {key.src_zone for key in scene.open} == {"psap-2"}, "early media, which is let through from the other zone"
+    assert reasons(scene.packet(("198.51.100.20", 40000), media, at_s=1.5)) == []
+    scene.psap(answer(offer), at_s=2)
+    assert scene.tell(PolicyReplaced(new), at_s=3).alarms == []
+    scene.tell(DeadlineReached(), at_s=60)  # what it does not allow is closed by then
+    for source, target in ((media, CALLED), (CALLED, media)):
+        assert reasons(scene.packet(source, target, at_s=60)) == []
 
 
 def test_two_calls_may_hold_one_way_and_the_first_to_end_does_not_close_it() -> None:

@@ -158,6 +158,8 @@ def reset(opened: socket.socket) -> None:
 
 def _set_up(opened: socket.socket) -> None:
     opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    # A byte that is marked urgent is one of the stream's like any other (RFC 6093 §6), as it is in a capture.
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_AFTER_S)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEP_ALIVE_EVERY_S)

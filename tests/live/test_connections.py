@@ -121,6 +121,18 @@ def test_bytes_arrive_as_they_were_sent_however_they_are_cut_and_each_message_is
     assert places == {("TCP", "f0", CARRIER, 5060)}
 
 
+def test_a_byte_marked_urgent_is_one_of_its_message(stage: Stage) -> None:
+    options = message("OPTIONS", 1, bytes(100))
+    client, server = stage.connect()
+    with client, server:
+        client.sendall(options[:40])
+        client.send(options[40:80], socket.MSG_OOB)
+        client.sendall(options[80:])
+        assert read_bytes(server, len(options)) == options
+    (decision,) = stage.decisions(1)
+    assert decision["decision"]["verdict"] == "allow"
+
+
 def test_requests_and_responses_of_both_sides_share_one_connection(stage: Stage) -> None:
     client, server = stage.connect()
     with client, server:

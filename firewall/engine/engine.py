@@ -230,7 +230,8 @@ class Engine:
         is_guarded = self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if emergency and is_block and is_guarded else None
         passes = decision.verdict == "allow" or override is not None
-        outputs = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
+        write = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
+        outputs: list[Output] = [write]
         if emergency or (passes and call is None):
             call = self._observer.call_for(reading, engine_ns)
             if self._observer.calls.crowded_out:
@@ -244,7 +245,7 @@ class Engine:
             if own is not None:
                 self._ledger.seen(own, facts, engine_ns)
             if is_block:
-                outputs += self._hurt(own, reading, decision, now_ns, engine_ns, guarded=override is not None)
+                outputs += self._hurt(own, reading, write, now_ns, engine_ns, guarded=override is not None)
         if passes:
             if isinstance(facts.message, Request):
                 self._trunks.passed(facts.message, facts.datagram)
@@ -265,18 +266,19 @@ class Engine:
 
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
-    ) -> list[Output]:
+    ) -> WriteDecision:
         write = WriteDecision(facts, decision, self.policy, override, now_ns, repeated=repeated)
         if self._is_logged or (facts.emergency is not None and decision.verdict != "allow"):
             _ = write.record  # a defect in making it must be found here, where it is guarded against
-        return [write]
+        return write
 
     def _hurt(
-        self, call: Call | None, reading: Reading, decision: Decision, now_ns: int, engine_ns: int, *, guarded: bool
+        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int, *, guarded: bool
     ) -> list[Output]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
-        facts, repeated = reading.facts, reading.repeated
-        if call is not None and not call.misses(facts.message):
+        facts, decision, repeated = reading.facts, write.decision, reading.repeated
+        write.is_harmless = call is not None and not call.misses(facts.message)
+        if write.is_harmless:
             return []
         outputs: list[Output] = []
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
@@ -361,7 +363,7 @@ class Engine:
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
         facts = Facts(datagram, emergency=mark)
-        outputs = self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)
+        outputs: list[Output] = [self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)]
         outputs += defect_told(defect, datagram.src_ip, self._alarms, engine_ns, now_ns)
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
 

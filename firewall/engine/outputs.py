@@ -27,9 +27,12 @@ class Write:
 
 
 class WriteDecision(Write):
-    """The record of the decision on one message, made when it is asked for: a replay without a log asks for few."""
+    """The record of the decision on one message, made when it is asked for: a replay without a log asks for few.
 
-    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "override", "policy")
+    ``is_harmless``: the emergency call that it is about loses nothing by it (``Call.misses``).
+    """
+
+    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "is_harmless", "override", "policy")
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class WriteDecision(Write):
         self.decision = decision
         self.policy = policy
         self.override = override
+        self.is_harmless = False
         self._now_ns = now_ns
         self._repeated = repeated
 

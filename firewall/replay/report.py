@@ -126,7 +126,7 @@ class PolicyTally:
         if isinstance(write, WriteDecision):
             decision = write.decision
             is_hurting = write.facts.emergency is not None and decision.verdict != "allow"
-            if not is_hurting:
+            if write.is_harmless or not is_hurting:
                 rule = decision.rule.name if decision.rule is not None else ""
                 line = decision_line(decision, write.policy)
                 self.deciders[decision.verdict, rule, decision.reason, line] += 1

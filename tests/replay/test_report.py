@@ -12,7 +12,7 @@ from firewall.replay.report import PolicyTally, sip_summary
 from firewall.ruleset.policy import Policy
 from tests.messages import request
 from tests.net.packets import START_NS, ipv4, pcap, udp
-from tests.replay.calls import RULES_BLOCKING, RULES_CALLS, call, make_policy
+from tests.replay.calls import RULES_BLOCKING, RULES_CALLS, SOS, back, call, forth, invite, make_policy, message
 
 
 def records_of(folder: Path, rules: str, guard: str = "off") -> tuple[list[Record], Policy]:
@@ -84,3 +84,17 @@ def test_endpoints_and_messages_in_words() -> None:
     assert sip_summary(SipFields(method="BYE", uri="sip:a@example.com")) == "BYE sip:a@example.com"
     assert sip_summary(SipFields(code="180", reason="Ringing", cseq="1 INVITE")) == "180 Ringing (1 INVITE)"
     assert sip_summary(None) == "unreadable message"
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_what_no_call_lacks_hurts_none(tmp_path: Path, guard: str) -> None:
+    ack = message(f"ACK {SOS} SIP/2.0", "1 ACK", call_id="c1", to_tag="b").replace(b"1ACK", b"1INVITE")
+    busy = message("SIP/2.0 486 Busy Here", "1 INVITE", call_id="c1", to_tag="b")
+    refused = [forth(invite()), back(busy), forth(ack)]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([(START_NS + at * 10**9, packet) for at, packet in enumerate(refused)], link_type=101))
+    no_ack = "\n  - {name: no-ack, when: 'sip.Method == \"ACK\"', action: drop}"
+    policy = make_policy(tmp_path, no_ack + RULES_CALLS, guard=guard)
+    tally = replay_capture([str(path)], policy).report.policy
+    assert (len(tally.hurt), tally.guarded, tally.by_outcome) == (0, 0, {"failed_downstream": 1})
+    assert tally.verdicts["drop"] == 1

@@ -104,11 +104,7 @@ class SipStreams:
         for key in list(self.open_bodies):
             found += self._released(key)
         found = [self._sighted(message) for message in found]
-        for stream in self._streams.values():
-            framer = stream.framer
-            if stream.latest is not None and framer.pending and not (stream.seeking or framer.lost):
-                held = f"the capture ends inside a SIP message over TCP: {framer.pending} bytes came"
-                self.unreadable.append(Unreadable(stream.latest.packet.frame_number or 0, held))
+        self.unreadable += [cut for stream in self._streams.values() if (cut := _cut_by_the_end(stream)) is not None]
         return found
 
     def _is_signalling(self, packet: Packet) -> bool:
@@ -182,6 +178,19 @@ class SipStreams:
         latest = stream.latest
         if latest is not None:
             yield from self._numbered(stream, stream.framer.flush(), latest, latest)
+
+
+def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
+    """Return what to tell of a message whose rest the capture does not hold; None where nothing says that it is one."""
+    framer, held_bytes = stream.framer, stream.framer.pending
+    if stream.latest is None or not held_bytes or framer.lost:
+        return None
+    if stream.seeking:
+        rest = framer.flush()[-1]
+        if rest.kind != "message" or _lacks_its_beginning(rest.data):
+            return None
+    held = f"the capture ends inside a SIP message over TCP: {held_bytes} bytes came"
+    return Unreadable(stream.latest.packet.frame_number or 0, held)
 
 
 def _whole_messages(chunk: Chunk) -> Iterator[StreamMessage]:

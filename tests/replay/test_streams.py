@@ -271,6 +271,17 @@ def test_a_message_cut_by_the_end_of_its_connection_is_given_one_cut_by_the_capt
     assert (lost.packet, lost.reason) == (2, "the capture ends inside a SIP message over TCP: 200 bytes came")
 
 
+@pytest.mark.parametrize("before", [b"", b"rest of a body\r\n", b"rest of a body"])
+def test_a_message_cut_by_the_captures_end_is_told_also_where_the_capture_begins_behind_the_syn(
+    before: bytes,
+) -> None:
+    ended = Capture().take(segment(before + INVITE[:100], 1000), segment(INVITE[100:200], 1100 + len(before))).end()
+    held = "the capture ends inside a SIP message over TCP: 200 bytes came"
+    assert [(each.packet, each.reason) for each in ended.streams.unreadable] == [(2, held)]
+    rest = Capture().take(segment(INVITE[3:200], 1000)).end()
+    assert (rest.found, rest.streams.unreadable) == ([], [])
+
+
 @pytest.mark.parametrize(("behind", "is_copy"), [(77, False), (1000, True)])
 def test_each_side_of_a_firewall_has_its_own_stream(behind: int, is_copy: bool) -> None:
     """A proxy numbers the bytes anew; a router lets the same segment out again."""

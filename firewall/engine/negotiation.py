@@ -24,9 +24,9 @@ _RequestKey = tuple[str, int | None, str | None]
 SessionKey = tuple[DialogId, tuple[str, str]]
 """A dialog, and the addresses between which this part of it goes, in the order of the dialog's tags: a proxy may send
 on what it received by way of the firewall again, and a media relay beside it make two sessions of it."""
-OfferKey = _RequestKey | TransactionId | SessionKey
-"""The request that carries it, its transaction where another branch carries another; the session for an offer in a
-response."""
+OfferKey = _RequestKey | TransactionId | tuple[DialogId, tuple[str, str], _RequestKey]
+"""The request that carries it, its transaction where another branch carries another; the session and the request for an
+offer in a response."""
 
 
 class Party(msgspec.Struct, frozen=True, gc=False):
@@ -117,8 +117,10 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None
     ) -> bool:
         if request.method in ("ACK", "PRACK") and dialog is not None:
-            late_key, late = self._late_offer(_session_key(dialog, request.to_tag, to, by))
-            if late is not None and not late.is_final:
+            late_of = _session_key(dialog, request.to_tag, to, by)
+            found = self._late_offer(late_of, lambda late: _may_answer(request, late))
+            if found is not None:
+                late_key, late = found
                 self.offers[late_key] = replace(late, is_final=True)
                 return self._answered(_session_key(dialog, request.to_tag, late.by, late.to), late, description, by)
         branch = request.transaction_id
@@ -166,15 +168,14 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     ) -> bool:
         request_key, status = _request_key(response), response.status_code
         own_key = _session_key(dialog, response.to_tag, by, to)
-        key, offer = self._late_offer(own_key)
-        is_known = offer is not None and offer.request == request_key
+        known = self._late_offer(own_key, lambda late: late.request == request_key)
         if status >= 300:
-            return offer is not None and is_known and offer.by == by and self._refused(key, offer, None)
+            return known is not None and known[1].by == by and self._refused(*known, None)
         if description is None or (status < 200 and response.header("rseq") is None):
             return False
-        if offer is not None and is_known and offer.description == description:
+        if known is not None and known[1].description == description:
             return False  # a retransmission
-        self._offered(own_key, Offer(description, by, to, self.made + 1, request=request_key))
+        self._offered((*own_key, request_key), Offer(description, by, to, self.made + 1, request=request_key))
         return True
 
     def _offer_of(self, response: Response) -> tuple[OfferKey, Offer | None]:
@@ -185,11 +186,12 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             return request_key, offer
         return next((each for each in self.offers.items() if branch in each[1].branches), (request_key, offer))
 
-    def _late_offer(self, session: SessionKey) -> tuple[OfferKey, Offer | None]:
-        """Return the offer that a response made of a session, or else of another part of its dialog."""
-        if session in self.offers:
-            return session, self.offers[session]
-        return next((each for each in self.offers.items() if each[0][0] == session[0]), (session, None))
+    def _late_offer(self, session: SessionKey, is_meant: Callable[[Offer], bool]) -> tuple[OfferKey, Offer] | None:
+        """Return the last offer that is meant of those that responses made of a session, or else of another part of its
+        dialog."""
+        dialog, ends = session
+        found = [each for each in self.offers.items() if each[0][0] == dialog and is_meant(each[1])]
+        return next(reversed([each for each in found if each[0][1] == ends] or found), None)
 
     def _sessions_of(self, dialog: DialogId) -> list[SessionKey]:
         return [key for key in self.sessions if key[0] == dialog]
@@ -272,6 +274,15 @@ def description_of(message: Message) -> SessionDescription | None:
     for content in contents_of_type(message, "application/sdp"):
         return parse_sdp(content)
     return None
+
+
+def _may_answer(request: Request, late: Offer) -> bool:
+    """Tell whether an ACK or PRACK may answer an offer that a response brought: it is of the same INVITE (an earlier
+    ACK may come again), and no other did."""
+    if late.is_final or late.request is None:
+        return False
+    from_tag, number, _ = late.request
+    return (request.from_tag or NO_TAG) == from_tag and (request.method != "ACK" or request.cseq_number == number)
 
 
 def _worth(offer: Offer) -> tuple[bool, bool]:

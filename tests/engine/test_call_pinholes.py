@@ -11,6 +11,7 @@ from tests.media import (
     CALLER,
     FROM_CALLED,
     FROM_CALLER,
+    HEADERS,
     OFFER,
     ORDINARY,
     MediaScene,
@@ -297,3 +298,28 @@ def test_a_packet_of_another_call_on_the_same_port_silences_no_emergency_call() 
     told = scene.packet(CALLER, CALLED, rtp(payload_type=99), at_s=5)
     assert scene.to(CALLED) == [(CALLER[0], "drop")]
     assert "emergency_media_blocked" in [alarm.alarm.code for alarm in told.alarms]
+
+
+@pytest.mark.parametrize("again", ["answer", "ack"])
+def test_messages_of_an_earlier_late_offer_that_come_again_answer_no_later_one(again: str) -> None:
+    """RFC 3261 §13.2.2.4: the 200 comes again until its ACK does, and is answered by that ACK each time."""
+    scene, moved = MediaScene(), (CALLED[0], 41000)
+    first = invite("")
+    scene.carrier(first)
+    scene.psap(answer(first), at_s=1)
+    acknowledged = request("ACK", to_tag="psap", headers=HEADERS, body=OFFER)
+    scene.carrier(acknowledged, at_s=1.1)
+    second = request(
+        "INVITE", to="<sip:6175550123@192.0.2.10>;tag=caller", from_uri="sip:911@198.51.100.10", from_tag="psap",
+        branch="z9hG4bK-psap", via_host="198.51.100.10:5060",
+    )  # fmt: skip
+    scene.psap(second, at_s=2)
+    scene.carrier(answer(second, OFFER), at_s=2.1)
+    if again == "answer":
+        scene.psap(answer(first), at_s=2.2)
+    scene.carrier(acknowledged, at_s=2.3)
+    answered = sdp(CALLED[0], "audio 41000 RTP/AVP 0")
+    scene.psap(second.replace(b"CSeq: 1 INVITE", b"CSeq: 1 ACK").replace(b"INVITE", b"ACK", 1).replace(
+        b"Content-Length: 0\r\n\r\n", b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(answered)
+    ) + answered.encode(), at_s=2.4)  # fmt: skip
+    assert scene.to(moved) == FROM_CALLER

@@ -218,4 +218,4 @@ def _raise_descriptor_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return SOURCES_MAX
-    return max(16, min(SOURCES_MAX, soft - _DESCRIPTORS_KEPT_FREE))
+    return max(16, min(SOURCES_MAX, (soft - _DESCRIPTORS_KEPT_FREE) // 2))  # the other half is for TCP

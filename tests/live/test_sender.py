@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import os
+import resource
 import socket
 from pathlib import Path
 
 import pytest
 
+from firewall.live import connections as connections_module
 from firewall.live import sender as sender_module
 from firewall.live import testbed as live_testbed
 from firewall.live.sender import Sender, Source
@@ -47,6 +49,14 @@ def full_buffer(monkeypatch: pytest.MonkeyPatch) -> type[_FullBuffer]:
     kind = type("_ThisFullBuffer", (_FullBuffer,), {"taken": []})
     monkeypatch.setattr(sender_module, "_SourceSocket", kind)
     return kind
+
+
+@pytest.mark.parametrize("limit", [400, 1024, 5000, 20_736, 1 << 20])
+async def test_sources_of_datagrams_leave_tcp_its_descriptors(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    sources, connections = sender_module._raise_descriptor_limit(), connections_module._raise_descriptor_limit()
+    assert sources + 2 * connections + 256 <= limit
 
 
 async def test_a_full_buffer_is_waited_for_and_order_is_kept(full_buffer: type[_FullBuffer]) -> None:

@@ -45,7 +45,8 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "via_unreadable",
         "The topmost Via names no transport and sender",
-        "RFC 3261 §20.42: a Via is SIP/2.0, a transport and where the sender is. No response finds its way by it.",
+        "RFC 3261 §20.42: a Via is SIP/2.0, a transport and where the sender is: a host or an address (of IPv6 in "
+        "brackets), perhaps a port up to 65535. No response finds its way by it.",
     ),
     (
         "repeated_parameter",
@@ -80,6 +81,12 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "content_length_short",
         "Bytes after the body",
         "RFC 3261 §18.3: what is beyond Content-Length is no part of the message. It is forwarded unchanged.",
+    ),
+    (
+        "multipart_unterminated",
+        "A multipart body without its end",
+        "RFC 2046 §5.1.1: the boundary with two hyphens before and behind it ends such a body. The last part is taken "
+        "to the body's end; where no boundary is named, the body is one part. The message may have been cut.",
     ),
     (
         "head_unterminated",
@@ -181,8 +188,15 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "request_uri_host_invalid",
         "Host or port of the Request-URI is unreadable",
-        "RFC 5118 §4.2, §4.10: an IPv6 address stands in brackets and is a valid one, else address and port cannot "
-        "be told apart. RFC 3261 §25.1: a host is not empty, a port is a number up to 65535.",
+        "RFC 5118 §4.2, §4.10: an IPv6 address stands in brackets, without a zone, and is a valid one, else address "
+        "and port cannot be told apart. RFC 3261 §25.1: a host has letters, digits, dots and hyphens (an underscore is "
+        "let pass) and is not empty, a port is a number up to 65535.",
+    ),
+    (
+        "request_uri_escape_invalid",
+        "A % in the Request-URI that begins no escape",
+        "RFC 3261 §25.1: two hexadecimal digits stand behind it. It is read as it is; other elements drop it or the "
+        "call, and so may call someone else.",
     ),
     (
         "request_uri_scheme_missing",

@@ -1,7 +1,7 @@
 """Bodies of emergency calls: SDP offers and answers, PIDF-LO, additional data, CAP, and multiparts of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CRLF = "\r\n"
 
@@ -62,6 +62,12 @@ def location(ip: str) -> Body:
     return _multipart(
         "sosgate-lo", (audio(ip).content_type, None, audio(ip).content), ("application/pidf+xml", "target", position())
     )
+
+
+def location_without_end(ip: str) -> Body:
+    """The same as senders of templates write it: the boundary that ends it is forgotten (RFC 2046 §5.1.1)."""
+    body = location(ip)
+    return replace(body, content=body.content[: body.content.rindex(b"--sosgate-lo--")])
 
 
 def everything(ip: str) -> Body:

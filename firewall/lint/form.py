@@ -275,6 +275,7 @@ def _body_forms() -> list[Form]:
     return [
         replace(SOS, name="urn:service:sos, no offer", body=None),
         replace(SOS, name="urn:service:sos, PIDF-LO", body=bodies.location),
+        replace(SOS, name="urn:service:sos, PIDF-LO, a body without its end", body=bodies.location_without_end),
         replace(
             SOS,
             name="urn:service:sos, location by reference",

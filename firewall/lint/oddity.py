@@ -42,6 +42,10 @@ _WRITTEN: dict[str, tuple[bytes, bytes]] = {
     "content_length_conflicting": (b"Length: 0", b"Length: 0\r\nContent-Length: 9"),
     "content_length_beyond_end": (b"Length: 0", b"Length: 9"),
     "content_length_short": (b"Length: 0\r\n\r\n", b"Length: 0\r\n\r\nmore"),
+    "multipart_unterminated": (
+        b"Content-Length: 0\r\n\r\n",
+        b"Content-Type: multipart/mixed;boundary=b\r\nContent-Length: 8\r\n\r\n--b\r\n\r\nx",
+    ),
     "head_unterminated": (b"Content-Length: 0\r\n\r\n", b"Content-Length: 0"),
     "bare_cr": (_MORE, b"Subject: a\rb\r\nMax-Forwards:"),
     "line_end_lf": (b"\r\n", b"\n"),
@@ -61,6 +65,7 @@ _WRITTEN: dict[str, tuple[bytes, bytes]] = {
     "request_uri_headers": (_TARGET, b"INVITE sip:1000@psap.example?Subject=x"),
     "request_uri_user_ambiguous": (_TARGET, b"INVITE sip:1000@psap.example;x=@h"),
     "request_uri_host_invalid": (_TARGET, b"INVITE sip:1000@[2001:db8:::1]"),
+    "request_uri_escape_invalid": (_TARGET, b"INVITE sip:10%0@psap.example"),
     "request_uri_scheme_missing": (_TARGET, b"INVITE 1000"),
     "max_forwards_zero": (b"Forwards: 70", b"Forwards: 0"),
     "max_forwards_invalid": (b"Forwards: 70", b"Forwards: 256"),

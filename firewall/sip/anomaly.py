@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
-from firewall.sip.headers import Head, split_outside, split_values
+from firewall.sip.headers import Head, parse_params, split_outside, split_values
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
-from firewall.sip.via import MAGIC_COOKIE, parse_via
+from firewall.sip.via import MAGIC_COOKIE
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _MAX_UINT32 = 2**32 - 1
@@ -51,12 +51,24 @@ _SIP_DATE = re.compile(
     re.ASCII,
 )
 _DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*")
-_WARNING = re.compile(r'[1-9]\d\d [^\s"]+ "[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
+_WARNING = re.compile(r'[1-9]\d\d [^\s"]+ [ \t]*"[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_HOST_PORT = re.compile(r"(?:\[([^\]]+)\]|[^\[\]:]+)(?::(\d{1,5}))?", re.ASCII)
-# As nearly every Request-URI and every address is written: nothing is wrong with them.
+# The underscore of a host is in no standard, and usual.
+_HOST_PORT = re.compile(r"(?:\[([\dA-Fa-f:.]+)\]|[\w.-]+)(?::(\d{1,5}))?", re.ASCII)
+_SENT_BY = re.compile(r"\s*[^/\s]+\s*/\s*[^/\s]+\s*/\s*\S+\s+(.+)")
+_COLON = re.compile(r"\s*:\s*")
+_STRAY = (";;", ",,", ";,", ",;")
+_PARAMETER_NAMES = re.compile(r";\s*([^=;,\s]+)")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# As nearly every Request-URI, address and Via is written: nothing is wrong with them.
 _SOUND_URI = re.compile(r"sip:(?:[\w.+*#!~-]+@)?[A-Za-z0-9.-]+(?:;[\w.=+;-]*)?", re.ASCII)
+_BRANCH = r';branch=z9hG4bK[^;,="\s]+'
+_SOUND_VIA = re.compile(
+    r"SIP/2\.0/[A-Z]+ [A-Za-z0-9.-]+(?::\d{1,4})?"
+    rf"(?:;rport(?:=\d+)?{_BRANCH}|{_BRANCH}(?:;received=[\d.]+)?(?:;rport(?:=\d+)?)?)",
+    re.ASCII,
+)
 _SOUND_ADDRESS = re.compile(r'(?:"[^"\\]*"[ ]*)?<[a-z]+:[!#-;=?-~]+>(?:;tag=[\w.-]+|;expires=\d{1,9})?', re.ASCII)
 
 
@@ -74,19 +86,36 @@ def head_anomalies(head_bytes: bytes, head: Head, branch: str | None) -> list[st
         if name in first:
             for value in head.values(name):
                 found += _list_anomalies(value) if name in _LISTS else _address_anomalies(value)
-    # RFC 4475 §3.2.1: the magic cookie alone names no transaction.
-    if branch in ("", MAGIC_COOKIE):
-        found.append("via_branch_empty")
-    elif branch is None and first.get("via") and parse_via(first["via"]) is None:
-        found.append("via_unreadable")
-    for value in head.values("via"):
-        if value.endswith("=z9hG4bK") or "=z9hG4bK;" in value:
+    if "via" in first:
+        # RFC 4475 §3.2.1: the magic cookie alone names no transaction.
+        if branch in ("", MAGIC_COOKIE):
             found.append("via_branch_empty")
-        if _has_stray_separators(value):
-            found.append("stray_separators")
-        if value.lower().count("branch") > 1 and any(_repeats_parameter(hop) for hop in split_values(value)):
-            found.append("repeated_parameter")
+        found += _via_anomalies(head.values("via"))
     return found if len(found) < 2 else list(dict.fromkeys(found))
+
+
+def _via_anomalies(values: tuple[str, ...]) -> Iterator[str]:
+    for index, value in enumerate(values):
+        if _SOUND_VIA.fullmatch(value) is not None:
+            continue
+        hop, _, params = value.partition(";")
+        if index == 0 and value and not _is_hop_readable(hop):
+            yield "via_unreadable"
+        if value.endswith("=z9hG4bK") or "=z9hG4bK;" in value:
+            yield "via_branch_empty"
+        if _has_stray_separators(value):
+            yield "stray_separators"
+        if ";" in params:
+            names = _PARAMETER_NAMES.findall(value.lower())
+            if len(set(names)) < len(names) and any(map(_repeats_parameter, split_values(value))):
+                yield "repeated_parameter"
+
+
+@remembered(1024)
+def _is_hop_readable(hop: str) -> bool:
+    """Tell whether a Via value, read up to its first ``;``, names a transport and a sender (RFC 3261 §20.42)."""
+    sent_by = _SENT_BY.fullmatch(split_values(hop)[0])
+    return sent_by is not None and _is_host_readable(_COLON.sub(":", sent_by[1]))
 
 
 def repetitions(repeated: dict[str, list[str]]) -> list[str]:
@@ -125,6 +154,17 @@ def request_anomalies(
     if max_forwards and not max_forwards.strip("0"):
         found.append("max_forwards_zero")
     return found
+
+
+def is_multipart_open(content_type: str, body: bytes) -> bool:
+    """Tell whether a body is a multipart one without its last delimiter, or none that can be told (RFC 2046 §5.1.1)."""
+    if content_type[:9].lower() != "multipart":
+        return False
+    boundary = parse_params(content_type.partition(";")[2]).get("boundary")
+    if not boundary:
+        return True
+    last = b"--" + boundary.encode("utf-8", "surrogateescape") + b"--"
+    return not body.startswith(last) and b"\n" + last not in body
 
 
 def response_anomalies(status_code: int, version: str) -> list[str]:
@@ -182,10 +222,13 @@ def _request_uri_anomalies(request_uri: str) -> tuple[str, ...]:
         found.append("request_uri_blanks")
     if _SCHEME.match(request_uri) is None:
         found.append("request_uri_scheme_missing")
-    if request_uri.count("@") > 1:
-        found.append("request_uri_user_ambiguous")
+    if _BROKEN_ESCAPE.search(request_uri):
+        found.append("request_uri_escape_invalid")
     scheme, _, rest = request_uri.partition(":")
-    if scheme.lower() in ("sip", "sips"):
+    is_sip = scheme.lower() in ("sip", "sips")
+    if request_uri.count("@") > 1 and (is_sip or "request_uri_scheme_missing" in found):
+        found.append("request_uri_user_ambiguous")
+    if is_sip:
         host_part, question, _ = rest.rpartition("@")[2].partition("?")
         if question:
             found.append("request_uri_headers")
@@ -195,7 +238,10 @@ def _request_uri_anomalies(request_uri: str) -> tuple[str, ...]:
 
 
 def _is_host_readable(host_port: str) -> bool:
-    """Tell whether the host can be told from the port: an IPv6 address needs its brackets (RFC 5118 §4.2)."""
+    """Tell whether the host can be told from the port: an IPv6 address needs its brackets (RFC 5118 §4.2).
+
+    It has no zone (RFC 4007 §11.2) there, for which RFC 3261 §25.1 has no room.
+    """
     match = _HOST_PORT.fullmatch(host_port.strip())
     if match is None or int(match[2] or 0) > MAX_PORT:
         return False
@@ -221,7 +267,7 @@ def _list_anomalies(value: str) -> tuple[str, ...]:
         return ()
     parts = split_values(value)
     found = [code for part in parts for code in _address_value(part)]
-    if "xpires" in value and not all(map(_is_expiry_valid, parts)):
+    if "xpires" in value.lower() and not all(map(_is_expiry_valid, parts)):
         found.append("expires_invalid")
     return _with_separators(value, found)
 
@@ -239,7 +285,8 @@ def _with_separators(value: str, found: list[str]) -> tuple[str, ...]:
 
 
 def _has_stray_separators(value: str) -> bool:
-    if ";;" not in value and ",," not in value and ";," not in value and value[-1:] not in (";", ","):
+    dense = value.replace(" ", "").replace("\t", "")
+    if not dense.startswith(",") and not dense.endswith((";", ",")) and not any(map(dense.__contains__, _STRAY)):
         return False
     return any("" in split_outside(part, ";") for part in split_outside(value, ","))
 
@@ -261,7 +308,7 @@ def _address_value(value: str) -> Iterator[str]:
     if not bracket:
         uri, _, params = value.partition(";")
         uri = uri.rstrip()
-        if "?" in value and value[:5].lower().startswith(("sip:", "sips:")):
+        if "?" in _QUOTED.sub("", value) and value[:5].lower().startswith(("sip:", "sips:")):
             yield "address_unbracketed"
     elif not closed:
         yield "unterminated_bracket"

@@ -10,7 +10,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from firewall.errors import SipSyntaxError
-from firewall.sip.anomaly import head_anomalies, repetitions, request_anomalies, response_anomalies
+from firewall.sip.anomaly import (
+    head_anomalies,
+    is_multipart_open,
+    repetitions,
+    request_anomalies,
+    response_anomalies,
+)
 from firewall.sip.content_length import announced_length
 from firewall.sip.cseq import MAX_CSEQ, read_cseq
 from firewall.sip.headers import Head, canonical_name, identifier, read_head, read_lines
@@ -167,6 +173,9 @@ class _Message:
             found.append("content_length_missing")
         elif length is not None and length != after_head:
             found.append("content_length_beyond_end" if length > after_head else "content_length_short")
+        content_type = head.first.get("content-type")
+        if content_type and self.body and is_multipart_open(content_type, self.body):
+            found.append("multipart_unterminated")
         return found
 
     @property

@@ -28,6 +28,10 @@ def test_the_location_is_the_second_part_and_a_header_refers_to_it() -> None:
     assert ("Geolocation", "<cid:target@caller.example>") in body.headers
 
 
+def test_a_body_without_its_end_has_the_same_parts() -> None:
+    assert parts(bodies.location_without_end("192.0.2.1")) == parts(bodies.location("192.0.2.1"))
+
+
 def test_nested_multiparts_hold_location_and_four_blocks_of_additional_data() -> None:
     found = parts(bodies.everything("192.0.2.1"))
     assert found[:2] == ["application/sdp", "application/pidf+xml"]

@@ -49,6 +49,18 @@ def changed(old: bytes, new: bytes) -> bytes:
         changed(b";rport", b";rport, SIP/2.0/TCP branch.example.com;branch=z9hG4bK-2"),
         INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE sips:a?b;c=d:e@example.com:5061;lr;x=y"),
         INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE urn:service:sos"),
+        INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE http://a@b/@c"),
+        INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE sip:%39a_b@a_b.example:5061;lr"),
+        *(
+            changed(b"SIP/2.0/UDP 192.0.2.10:5060;", via + b";")
+            for via in (b"SIP / 2.0/TLS-SCTP [2001:db8::1] : 5061 ", b"SIP/7.0/x a_b:65535", b"SIP/2.0/UDP\th:0506")
+        ),
+        with_line(b'Refer-To: sip:a@b;x="what?"'),
+        with_line(b'Refer-To: "; ;,," <sip:a@b>;x=";;"'),
+        with_line(b'Warning: 370 a  "x",371 b \t"y"'),
+        request(headers=("c: multipart/mixed;boundary=\"b c\"",), body="--b c\r\n\r\nx\r\n--b c--"),
+        request(headers=("Content-Type: multipart/mixed;boundary=b",), body="--b--"),
+        request(headers=("Content-Type: multipart/mixed;boundary=b",)),
         with_line(b"X-Anything: ;;,,;; < > \" (x"),
         b"\r\n\r\n" + INVITE,
     ],
@@ -75,10 +87,19 @@ def test_what_the_standard_allows_has_none(raw: bytes) -> None:
         (changed(b"CSeq: 1 INVITE", b"CSeq: INVITE"), "cseq_invalid"),
         (changed(b"CSeq: 1 INVITE", b"CSeq:"), "missing_cseq"),
         (INVITE.replace(b"Call-ID: call-1@192.0.2.10", b"Call-ID:"), "missing_call_id"),
-        (INVITE.replace(b"Via: ", b"Via: , "), "via_unreadable"),
+        *(
+            (changed(b"SIP/2.0/UDP 192.0.2.10:5060;", via + b";"), "via_unreadable")
+            for via in (
+                *(b"SIP/2.0/UDP", b"UDP 192.0.2.10", b"SIP/2.0/UDP :5060", b"SIP/2.0/UDP h:x", b"SIP/2.0/UDP h:65536"),
+                *(b"SIP/2.0/UDP [2001:db8::1", b"SIP/2.0/UDP 2001:db8::1", b"SIP/2.0/UDP [fe80::1%25eth0]:5060"),
+                *(b"SIP/2.0 192.0.2.10", b"SIP/2.0/UDP h x", b""),
+            )
+        ),
         (changed(b";branch=", b";branch=z9hG4bK ;x="), "via_branch_empty"),
         (changed(b";branch=", b";branch=;x="), "via_branch_empty"),
         (changed(b";rport", b";rport;BRANCH=other"), "repeated_parameter"),
+        (changed(b";rport", b";received=192.0.2.1 ; Received=192.0.2.2"), "repeated_parameter"),
+        (changed(b";rport", b";rport, SIP/2.0/UDP h;ttl=1;rport;ttl=2"), "repeated_parameter"),
         (changed(b";tag=", b";tag=first;TAG ="), "repeated_parameter"),
         (with_line(b"Refer-To: sip:a@b;x;x"), "repeated_parameter"),
         (with_line(b"Route: <sip:a@b;lr>, <sip:c@d>;e=f;e=g"), "repeated_parameter"),
@@ -109,6 +130,14 @@ def test_what_the_standard_allows_has_none(raw: bytes) -> None:
             (INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE " + uri), "request_uri_host_invalid")
             for uri in (b"sip:", b"sip:911@", b"sip:a@h:65536", b"sip:a@h:", b"sip:a@[zz]", b"sips:a@[2001:db8::1")
         ),
+        *(
+            (INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE " + uri), "request_uri_host_invalid")
+            for uri in (b"sip:a@[fe80::1%25eth0]", b"sip:a@h{1}", b"sip:a@h#x", b"sips:a@%68", b"sip:a@h\\x:5060")
+        ),
+        *(
+            (INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE " + uri), "request_uri_escape_invalid")
+            for uri in (b"sip:9%1@h", b"sip:a@h;x=%", b"tel:911;phone-context=%2", b"urn:service:%g1")
+        ),
         (INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE 911"), "request_uri_scheme_missing"),
         (INVITE.replace(b"10 SIP/2.0", b"10;x=@h SIP/2.0"), "request_uri_user_ambiguous"),
         (changed(b"Max-Forwards: 70", b"Max-Forwards: 0"), "max_forwards_zero"),
@@ -116,6 +145,7 @@ def test_what_the_standard_allows_has_none(raw: bytes) -> None:
         (changed(b"Max-Forwards: 70", b"Max-Forwards: -1"), "max_forwards_invalid"),
         (with_line(b"Expires: " + b"9" * 5000), "expires_invalid"),
         (with_line(b"m: <sip:a@b>;expires=280297596632815"), "expires_invalid"),
+        (with_line(b"m: <sip:a@b>;EXPIRES=soon"), "expires_invalid"),
         (with_line(b"Warning: 1812 overture \"In Progress\""), "warning_invalid"),
         (with_line(b"Retry-After: soon"), "retry_after_invalid"),
         (with_line(b"Date: Fri, 01 Jan 2010 16:00:00 EST"), "date_invalid"),
@@ -130,6 +160,18 @@ def test_what_the_standard_allows_has_none(raw: bytes) -> None:
         (changed(b"From: <", b"From: Bell, A. <"), "display_name_unquoted"),
         (changed(b"Contact: ", b"Contact: ,, "), "stray_separators"),
         (changed(b";rport", b";;rport"), "stray_separators"),
+        *(
+            (request(headers=(f"Content-Type: {written}",), body=body), "multipart_unterminated")
+            for written, body in (
+                ("multipart/mixed;boundary=b", "--b\r\n\r\nx\r\n"),
+                ("Multipart / mixed; boundary=\"b\"", "--b\r\n\r\nx\r\n--bb--\r\nx--b--"),
+                ("multipart/mixed", "--b\r\n\r\nx\r\n--b--\r\n"),
+            )
+        ),
+        (changed(b";rport", b"; ;rport"), "stray_separators"),
+        (with_line(b"Route: ,<sip:a@b;lr>"), "stray_separators"),
+        (with_line(b"Refer-To: <sip:a@b>;x=y; \t;z"), "stray_separators"),
+        (with_line(b"Record-Route: <sip:a@b;lr> , ,<sip:c@d;lr>"), "stray_separators"),
     ],
 )  # fmt: skip
 def test_each_fault_has_its_code_and_leaves_the_message_readable(raw: bytes, expected: str) -> None:

@@ -79,6 +79,7 @@ MISTAKES = [
     ('sip.Method == "BYE" and emergency and not emergency.service matches "^urn:service:sos"', "SOS102"),
     ('sip.Method == "BYE" and emergency.service contains "x" and emergency.service contains "y"', "SOS102"),
     ("sip.anomaly", "SOS101"),
+    ('sip.anomaly == "multipart_unterminated"', "SOS101"),
     ('sip.anomaly and sip.Method == "BYE"', "SOS102"),
     ('sip.anomaly and sip.Status-Code == 200 and not sip.CSeq.method == "MESSAGE"', "SOS102"),
     ('sip.anomaly and sip.Method == "MESSAGE"', "SOS108"),

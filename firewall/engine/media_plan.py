@@ -1,6 +1,6 @@
 """From what a call negotiated to the pinholes it needs: which may be opened, and why the others may not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -131,14 +131,14 @@ class Planner:
                 yield from _with_spares(judged, medium)
 
     def _keys(
-        self, endpoint: Endpoint, sources: Iterable[Endpoint], src: Party, protocol: MediaProtocol
+        self, endpoint: Endpoint, sources: Sequence[Endpoint], src: Party, protocol: MediaProtocol
     ) -> Iterator[PinholeKey]:
         """The keys of a way: one for each source that the policy wants to fit."""
         known = [source for source in sources if _number(source[0]) is not None and source[0] not in NOWHERE]
         same_family = [source for source in known if (":" in source[0]) == (":" in endpoint[0])]
         if not any(self._fits(source[0], src) for source in same_family):
             own = [(src.ip, 0)] if (":" in src.ip) == (":" in endpoint[0]) else []
-            if self._media.nat == "latch":
+            if self._media.nat == "latch" and any(ip not in NOWHERE for ip, _ in sources):
                 same_family = own
             elif self._is_guarding and same_family:
                 same_family += own

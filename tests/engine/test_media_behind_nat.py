@@ -12,6 +12,8 @@ from tests.media import (
     CALLER,
     FROM_CALLED,
     FROM_CALLER,
+    HEADERS,
+    OFFER,
     ORDINARY,
     MediaScene,
     answer,
@@ -136,3 +138,18 @@ def test_a_caller_behind_nat_is_on_hold_like_any_other_and_missed_when_it_is_not
             scene.talk(30.5, 33, mapped)
         alarms = scene.tell(DeadlineReached(), at_s=10 * cseq + 4.1).alarms
         assert len(alarms) == (cseq == 3 and lost)
+
+
+@pytest.mark.parametrize("nat", ["off", "latch"])
+def test_who_holds_by_naming_no_address_may_send_music_from_where_its_media_is(nat: str) -> None:
+    """RFC 3264 §8.4: 0.0.0.0 says that nothing is to be sent to who holds, not that it is behind a NAT."""
+    scene, media_server = MediaScene(policy(ALL, more=f"media: {{nat: {nat}}}")), ("198.51.100.77", 40000)
+    scene.call(answered=sdp(media_server[0], "audio 40000 RTP/AVP 0"))
+    hold = request(
+        "INVITE", to="<sip:6175550123@192.0.2.10>;tag=caller", from_uri="sip:911@198.51.100.10", from_tag="psap",
+        branch="z9hG4bK-hold", headers=HEADERS, body=sdp("0.0.0.0", "audio 40000 RTP/AVP 0"),  # noqa: S104
+    )  # fmt: skip
+    scene.psap(hold, at_s=3)
+    scene.carrier(answer(hold, OFFER), at_s=4)
+    scene.tell(DeadlineReached(), at_s=6)
+    assert reasons(scene.packet(media_server, CALLER, at_s=7)) == []

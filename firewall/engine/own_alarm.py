@@ -77,8 +77,9 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
             code, subject = "interception_lost", str(len(str(in_all)))  # tenfold is news
             sentence = (
                 f"{in_all} messages that the kernel was to hand to sosgate were lost since the start, perhaps of "
-                "emergency calls: another program's rules (nftables or iptables, on prerouting or input) drop them or "
-                "take the mark 0x505 from them, or they come by a bridge and net.bridge.bridge-nf-call-iptables is on"
+                "emergency calls: other programs' rules (nftables or iptables, on prerouting or input) drop them or "
+                "take the mark 0x505 from them, a policy rule (ip rule) comes before sosgate's, or they come by a "
+                "bridge and net.bridge.bridge-nf-call-iptables is on"
             )
         case DatagramsLost(in_all, loudest):
             code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news

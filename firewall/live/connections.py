@@ -13,7 +13,7 @@ from firewall.engine.events import ConnectionsClosed
 from firewall.live.clock import present_ns
 from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serve
 from firewall.live.listener import Arrival
-from firewall.live.room import making_room
+from firewall.live.room import GREEDY_SHARE, making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX, error_words
 from firewall.live.shares import Shares
@@ -27,6 +27,8 @@ IDLE_MAX_S = 12 * 3600.0
 
 _ACCEPTS_PER_WAKE_UP = 32
 _ACCEPT_AGAIN_S = 0.1
+# Looking through all connections takes milliseconds: not for each newcomer of a flood.
+_LOOK_FOR_ROOM_AGAIN_S = 0.25
 _DESCRIPTORS_KEPT_FREE = 256
 
 
@@ -96,6 +98,7 @@ class Connections:
         self._per_source: Counter[int] = Counter()
         self._max = _raise_descriptor_limit()
         self._max_per_source = max(1, self._max // 2)
+        self._no_room_until = {False: 0.0, True: 0.0}  # for newcomers of sources that are not greedy, that are
         self._accepted = self._not_reached = self._broken = self._refused = self._crowded_out = self._idle_closed = 0
 
     def listen(self, versions: tuple[int, ...], port: int) -> None:
@@ -237,8 +240,14 @@ class Connections:
 
     def _crowd_out(self, newcomer: int | None) -> bool:
         """Reset a few connections to make room, for one of a source (None: not yet known); False when none may go."""
-        chosen = making_room(self._open, newcomer, self._max, self._loop.time(), self._has_emergency)
-        if chosen:
+        is_greedy = newcomer is not None and self._per_source[newcomer] > self._max // GREEDY_SHARE
+        now = self._loop.time()
+        if now < self._no_room_until[is_greedy]:
+            return False
+        chosen = making_room(self._open, newcomer, self._max, now, self._has_emergency)
+        if not chosen:
+            self._no_room_until[is_greedy] = now + _LOOK_FOR_ROOM_AGAIN_S
+        else:
             (source, count), *_ = self._per_source.most_common(1)
             loudest = next(each.client[0] for each in self._open if each.source == source)
             self._crowded_out += len(chosen)

@@ -16,6 +16,7 @@ import pytest
 
 from firewall.live import connections as live_connections
 from firewall.live import nftables, routing
+from firewall.live.connection import Connection
 from firewall.live.connections import Connections, ConnectionsStatus
 from firewall.live.control import ask
 from firewall.live.testbed import in_namespace
@@ -354,6 +355,27 @@ def test_an_emergency_call_gets_through_when_two_sources_hold_every_connection_a
             r"all (\d+) TCP connections are in use, \d+ of them by .*: 1 were closed", alarm["alarm"]["message"]
         )
         assert (stage.connections()["refused"], stage.connections()["crowded_out"]) == (0, 1)
+
+
+def test_in_a_flood_of_newcomers_room_is_looked_for_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+
+    def no_room(_open: object, _newcomer: object, _most: int, now: float, _is_urgent: object) -> list[Connection]:
+        looked.append(now)
+        return []
+
+    async def refuse_many() -> float:
+        loop = asyncio.get_running_loop()
+        connections = Connections(loop, str, lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False)
+        begun = loop.time()
+        for source in range(10_000):
+            assert not connections._crowd_out(source)
+        connections.close()
+        return loop.time() - begun
+
+    monkeypatch.setattr(live_connections, "making_room", no_room)
+    took_s = asyncio.run(refuse_many())
+    assert 1 <= len(looked) <= 1 + took_s / 0.25
 
 
 def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:

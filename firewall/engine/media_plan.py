@@ -27,7 +27,7 @@ from firewall.sip.sdp import MediaDescription
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 MAX_CUT = 32  # so many of those beyond are told
-_MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone
+_MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone, more ports as any of their addresses
 _REMEMBERED_ADDRESSES = 4096
 
 
@@ -142,11 +142,11 @@ class Planner:
                 same_family = own
             elif self._is_guarding and same_family:
                 same_family += own
-        wanted = self._media.source
+        wanted, ports = self._media.source, dict.fromkeys(same_family)
         if wanted == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
             yield _key(protocol, self._comparable(src), None, None, endpoint)
-        elif wanted == "port" and protocol != "msrp" and all(port for _, port in same_family):
-            for ip, port in dict.fromkeys(same_family):
+        elif wanted == "port" and protocol != "msrp" and all(port for _, port in ports) and len(ports) <= _MAX_SOURCES:
+            for ip, port in ports:
                 yield _key(protocol, None, ip, port, endpoint)
         else:
             for ip in dict.fromkeys(ip for ip, _ in same_family):

@@ -118,10 +118,13 @@ def test_ways_beyond_those_of_one_call_have_a_reason_and_an_alarm(guard: str) ->
 
 def test_candidates_beyond_those_of_one_call_hurt_no_medium_that_has_others() -> None:
     def described(net: str, port: int) -> str:
-        own = (f"a=candidate:{n} 1 UDP 1 {net}.{50 + n % 4} {port + 2 * n} typ host" for n in range(8))
-        return sdp(f"{net}.50", f"audio {port} RTP/AVP 0, {', '.join(own)}")
+        streams = []
+        for first in (port, port + 20):
+            own = (f"a=candidate:{n} 1 UDP 1 {net}.{50 + n % 4} {first + 2 * n} typ host" for n in range(8))
+            streams.append(f"audio {first} RTP/AVP 0, {', '.join(own)}")
+        return sdp(f"{net}.50", *streams)
 
-    scene = MediaScene(policy(ALL, more="media: {source: port}"))
+    scene = MediaScene()
     first = invite(described("192.0.2", 49170))
     scene.carrier(first)
     told = scene.psap(answer(first, described("198.51.100", 40000)), at_s=1)

@@ -128,3 +128,21 @@ def test_the_answer_to_an_invite_is_one_also_after_many_updates() -> None:
         scene.psap(answer(update), at_s=2.1 + number)
     scene.psap(answer(first), at_s=30)
     assert scene.to(CALLED) == [(CALLER[0], "allow")], "and no way from anybody of the zone any more"
+
+
+def test_all_of_what_ice_may_choose_is_open_also_where_the_port_of_a_source_counts() -> None:
+    """Each of eight candidates to each of the others, in both directions, would be too many ways of one call."""
+
+    def described(ip: str, first: int) -> str:
+        lines = [f"a=candidate:{n} {1 + n % 2} UDP {99 - n} {ip} {first + n} typ host" for n in range(16)]
+        return sdp(ip, ", ".join((f"audio {first} RTP/AVP 0", *lines)))
+
+    planner = Planner(policy(ALL, more="media: {source: port}"))
+    ways = planner.ways(agreed(described(CALLER[0], 50000), described(CALLED[0], 40000)))
+    assert {way.refusal for way in ways.values()} == {None}
+    toward = {(key.dst_ip, key.dst_port) for key, way in ways.items() if way.protocol == "rtp"}
+    assert toward == {
+        (ip, first + n) for ip, first in ((CALLER[0], 50000), (CALLED[0], 40000)) for n in range(0, 16, 2)
+    }
+    few = planner.ways(agreed(OFFER, ANSWER))
+    assert {key.src_port for key, way in few.items() if way.protocol == "rtp"} == {CALLER[1], CALLED[1]}

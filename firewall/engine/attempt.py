@@ -18,7 +18,7 @@ from firewall.sip.message import Message, Request, TransactionId
 _UNACKNOWLEDGED_NS = 31_000_000_000
 LAST_TRY_NS = 31_000_000_000
 """The last INVITE of RFC 3261 §17.1.1.2 (timer A) is sent after 31.5 s: who has sent that one waits no longer."""
-_TIMER_B_NS = 32_000_000_000
+TIMER_B_NS = 32_000_000_000
 """64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
 TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
@@ -84,7 +84,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.final_status = None  # of another try
         self.tried = tried
         self.tried_ns = now_ns
-        self.answer_due_ns = now_ns + _TIMER_B_NS
+        self.answer_due_ns = now_ns + TIMER_B_NS
         self.is_overdue = False
 
     def passed(self, message: Message, now_ns: int, *, others_ring: bool, is_up: bool) -> Outcome | None:
@@ -203,7 +203,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
         Where the caller has sent its last try, or waited for the ACK as long as anybody does, the end has come.
         """
-        is_silent = self.answer_due_ns == self.tried_ns + _TIMER_B_NS  # not even a 100
+        is_silent = self.answer_due_ns == self.tried_ns + TIMER_B_NS  # not even a 100
         if (is_silent and now_ns - self.tried_ns >= LAST_TRY_NS) or self._is_unacknowledged(now_ns):
             return self.expired(now_ns) or "in_progress"
         return "impaired" if self.is_hurt else "in_progress"

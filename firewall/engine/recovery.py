@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from firewall.engine.attempt import ATTEMPT_METHODS, Attempt
+from firewall.engine.attempt import ATTEMPT_METHODS, TIMER_B_NS, Attempt
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, response_trigger
 from firewall.engine.negotiation import Party
@@ -91,7 +91,7 @@ class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``others`` for
     who called with the same Call-ID, and when, ``ways`` are the pinholes that it had open, ``invites`` its INVITE
     transactions (a CANCEL names one), ``refers`` whom it was to be transferred to and when, ``attempt`` is there for an
-    emergency call that began in the log."""
+    emergency call that began in the log, or was to begin and was blocked."""
 
     call_id: str
     began_ns: int
@@ -135,7 +135,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             if _passed(line):
                 _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:
-            _note_ledger(calls[line.call_id].attempt, line)
+            _note_ledger(calls[line.call_id], line)
         elif line.event_type == "rtp_decision" and line.rtp is not None and line.call_id in calls:
             _note_media(calls[line.call_id], line, line.rtp)
     return list(calls.values())
@@ -219,32 +219,56 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     """Follow an emergency call as far as its log tells; it may have gone on since, so that no answer is waited for."""
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
-    if attempt is None:
+    number, _, cseq_method = (sip.cseq or "").partition(" ")
+    tried = (int(number), sip.method, transaction_name(sip.via_branch, dialog.from_tag)) if number.isdigit() else None
+    if attempt is None or (is_first and _is_over(attempt, line, sip, tried)):
         is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
         if mark is None or sip.method is None or not is_call or not is_first:
             return
-        transport: Transport = "TCP" if line.proto == "TCP" else "UDP"
-        ends = line.src_ip, line.src_port, line.dest_ip, line.dest_port
-        attempt = Attempt(Datagram(*ends, b"", transport, line.in_iface), line.flow_id, mark, at_ns, sip.method)
-        call.attempt = attempt
-    number, _, cseq_method = (sip.cseq or "").partition(" ")
+        call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
         attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns)
     else:
         attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
-        if sip.method == attempt.method and is_first and number.isdigit():
-            name = transaction_name(sip.via_branch, dialog.from_tag)
-            attempt.tried, attempt.tried_ns = (int(number), sip.method, name), at_ns
+        if sip.method == attempt.method and is_first and tried is not None:
+            attempt.tried, attempt.tried_ns = (tried[0], sip.method, tried[2]), at_ns
     attempt.answer_due_ns, attempt.is_recovered = None, True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
 
-def _note_ledger(attempt: Attempt | None, line: _Line) -> None:
+def _is_over(attempt: Attempt, line: _Line, sip: _Sip, tried: object) -> bool:
+    """Tell whether a request begins another attempt than this one, as ``Ledger.seen`` does."""
+    if attempt.never_began:
+        is_late = instant(line.timestamp) - attempt.began_ns > TIMER_B_NS
+        return is_late or line.src_ip != attempt.first.src_ip
+    return sip.method == attempt.method == "MESSAGE" and not attempt.is_open and attempt.tried != tried
+
+
+def _first(line: _Line) -> Datagram:
+    transport: Transport = "TCP" if line.proto == "TCP" else "UDP"
+    return Datagram(line.src_ip, line.src_port, line.dest_ip, line.dest_port, b"", transport, line.in_iface)
+
+
+def _blocked_attempt(line: _Line) -> Attempt | None:
+    """Return an attempt of which nothing has passed yet, as the ledger tells it."""
+    method = line.hurt_by.message.partition(" ")[0] if line.hurt_by is not None else ""
+    if line.outcome != "blocked" or line.emergency is None or method not in ATTEMPT_METHODS:
+        return None
+    return Attempt(_first(line), line.flow_id, line.emergency, instant(line.timestamp), method)
+
+
+def _note_ledger(call: RecoveredCall, line: _Line) -> None:
+    attempt = call.attempt
+    if attempt is None:
+        attempt = call.attempt = _blocked_attempt(line)
+        call.emergency = call.emergency or (attempt.mark if attempt is not None else None)
     if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return
     attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
+    if line.outcome == "blocked" and not any(each.is_ringing for each in call.invites.values()):
+        attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     attempt.outcome = line.outcome if line.outcome in _ENDS else None
     attempt.is_overdue = line.outcome == "failed_downstream" and attempt.final_status is None

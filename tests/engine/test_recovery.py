@@ -244,6 +244,38 @@ def test_what_hurt_a_call_before_or_after_the_restart_stays_told() -> None:
         assert call.hurt_by.rule == "no-info"
 
 
+@pytest.mark.parametrize(("status", "outcomes"), [(302, []), (180, ["impaired"])])
+def test_a_call_whose_next_try_was_blocked_stays_blocked_after_a_restart(status: int, outcomes: list[str]) -> None:
+    before, invite = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL)), request()
+    log = log_of(
+        before.carrier(invite), before.psap(response(invite, status), at_s=1), before.carrier(request(cseq=2), at_s=2)
+    )
+    assert [call.outcome for call in restarted_with(log, at_s=5).stops(at_s=20).calls] == outcomes
+
+
+def test_a_text_that_waits_for_its_answer_over_a_restart_is_told_as_one_of_its_own() -> None:
+    before = Scene(policy(ALL))
+    first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
+    log = log_of(before.carrier(first), before.psap(response(first), at_s=1), before.carrier(second, at_s=9))
+    (call,) = restarted_with(log, at_s=10).psap(response(second), at_s=11).calls
+    assert (call.outcome, call.answered_s) == ("completed", 2)
+    again = restarted_with(log, at_s=10)
+    again.carrier(second, at_s=10.5)
+    told = again.tell(DeadlineReached(), at_s=100)
+    assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
+
+
+@pytest.mark.parametrize("later_s", [0.5, 3600])
+def test_a_call_whose_first_try_was_blocked_is_hurt_after_a_restart_too(later_s: float) -> None:
+    """Also where the daemon was killed, so that no record tells how the call stood."""
+    before, invite = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 1', action: drop}\n" + ALL)), request()
+    log = log_of(before.carrier(invite), before.carrier(request(cseq=2), at_s=later_s))
+    after = restarted_with(log, at_s=later_s + 5)
+    after.psap(response(request(cseq=2)), at_s=later_s + 6)
+    (call,) = after.carrier(request("BYE", to_tag="psap", cseq=3), at_s=later_s + 30).calls
+    assert (call.outcome, call.ended_s) == (("impaired", later_s + 30) if later_s < 32 else ("completed", 30))
+
+
 def test_what_may_have_happened_while_no_daemon_ran_raises_no_alarm() -> None:
     for statuses in ((), (180,)):
         _, log = a_911_call(*statuses)

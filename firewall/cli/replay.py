@@ -87,7 +87,8 @@ def replay(
             progress=progress,
         )
     if output is ReplayFormat.JSON:
-        sys.stdout.write(json.dumps(replay_document(report), indent=2) + "\n")
+        json.dump(replay_document(report), sys.stdout, indent=2)  # in pieces: of a long capture it is hundreds of MB
+        sys.stdout.write("\n")
     else:
         print_replay(report, Console())
     if report.policy.hurt:

@@ -3,10 +3,11 @@
 ``Record`` is the closed union; ``encode`` gives one line of bytes without the newline.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from firewall.engine.timestamp import instant
 from firewall.ruleset.facts import EmergencyMark
 
 AlarmCode = Literal[
@@ -29,6 +30,7 @@ AlarmCode = Literal[
     "internal_error",
 ]
 FlowState = Literal["opened", "changed", "closed", "refused", "ended"]
+StatusCode = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3}$")]
 Outcome = Literal["completed", "blocked", "impaired", "failed_downstream", "abandoned", "in_progress"]
 Attribution = Literal["policy", "limit", "exception", "attack", "downstream", "caller"]
 
@@ -44,7 +46,7 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     uri: str | None = None
     version: str | None = None
     request_line: str | None = None
-    code: str | None = None
+    code: StatusCode | None = None
     reason: str | None = None
     response_line: str | None = None
     from_: str | None = None
@@ -311,9 +313,13 @@ def check(record: dict[str, Any]) -> None:
     """Make sure that a line of a log, as ``decode`` gives it, has all that a record of its kind has.
 
     Raises:
-        msgspec.DecodeError: it is another program's, or something is missing.
+        msgspec.DecodeError: it is another program's, something is missing, or another program wrote its time anew.
     """
-    msgspec.convert(record, Record)
+    at = msgspec.convert(record, Record).timestamp
+    try:
+        instant(at)
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from None
 
 
 def decode(line: bytes) -> dict[str, Any]:

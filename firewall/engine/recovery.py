@@ -15,7 +15,7 @@ from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, response_trigger
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
-from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
+from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome, StatusCode
 from firewall.engine.timestamp import instant
 from firewall.engine.transaction import Transaction
 from firewall.engine.way import Way
@@ -34,7 +34,7 @@ class _Decision(msgspec.Struct):
 
 class _Sip(msgspec.Struct):
     method: str | None = None
-    code: str | None = None
+    code: StatusCode | None = None
     cseq: str | None = None
     via_branch: str | None = None
     refer_to: str | None = None

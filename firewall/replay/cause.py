@@ -141,7 +141,7 @@ def _summary(record: LogRecord) -> str:
     """Return a message in the words of the ledger and the alarms (``recording.summary``)."""
     sip = record["sip"] or {}
     if sip.get("method"):
-        return printable(f"{sip['method']} {sip['uri']}")
+        return printable(f"{sip['method']} {sip.get('uri')}")
     return printable(f"{sip.get('code')} {sip.get('reason')} ({asked_method(sip)})")
 
 
@@ -327,8 +327,8 @@ def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
     behind = [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
     within = {exchange_of(each) for each in behind if is_reinvite(each)}
     first = [each for each in behind if not each["dialog"].get("retransmission") and exchange_of(each) not in within]
-    asked = behind[0]["sip"].get("cseq", "").split() if begins else None
-    return [each for each in first if asked is None or each["sip"].get("cseq", "").split() == asked]
+    asked = (behind[0]["sip"].get("cseq") or "").split() if begins else None
+    return [each for each in first if asked is None or (each["sip"].get("cseq") or "").split() == asked]
 
 
 def _begins(record: LogRecord) -> bool:
@@ -338,7 +338,7 @@ def _begins(record: LogRecord) -> bool:
 
 
 def _refused(final: LogRecord) -> str:
-    answer = f"{final['code']} {final['reason']}"
+    answer = f"{final['code']} {final.get('reason')}"
     if int(final["code"]) in CHALLENGES:
         return f"asked for credentials ({answer}), and the caller did not try again with them"
     return f"redirected the call with {answer}" if final["code"].startswith("3") else f"answered {answer}"
@@ -363,4 +363,4 @@ def _as_it_stands(call: CallLog) -> str:
 
 def _status(record: LogRecord) -> int:
     """Return the status code of a response, 0 for what is none."""
-    return int(record["sip"].get("code", "0")) if record["sip"] is not None else 0
+    return int(record["sip"].get("code") or 0) if record["sip"] is not None else 0

@@ -103,7 +103,7 @@ def asked_method(sip: LogRecord) -> str:
 def exchange_of(record: LogRecord) -> tuple[str | None, str]:
     """Return the name of a message's transaction; an ACK of a success has a name of its own."""
     sip = record["sip"]
-    return sip.get("via_branch"), sip.get("cseq", "").partition(" ")[0]
+    return sip.get("via_branch"), (sip.get("cseq") or "").partition(" ")[0]
 
 
 def is_reinvite(record: LogRecord) -> bool:

@@ -145,7 +145,7 @@ def _step(record: LogRecord, first: LogRecord) -> Step:
     decision = record["decision"]
     verdict = decision["verdict"]
     if not decision["enforced"]:
-        verdict = f"{verdict}, but passed ({decision['override']})"
+        verdict = f"{verdict}, but passed ({decision.get('override')})"
     return Step(
         at=record["timestamp"],
         seconds=(instant(record["timestamp"]) - instant(first["timestamp"])) / 1e9,

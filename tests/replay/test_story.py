@@ -6,6 +6,7 @@ import pytest
 
 from firewall.engine.events import ConnectionRefused, DeadlineReached, Started
 from firewall.engine.recording import printable
+from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from firewall.replay.story import call_records, tell
 from tests.messages import CARRIER, PSAP, request, response
@@ -304,6 +305,21 @@ def test_a_call_of_which_only_the_ledger_tells_has_a_story_all_the_same() -> Non
     going_on = Scene(policy(ALL))
     going_on.carrier(request())
     assert story_of(going_on.stops(at_s=1)).cause is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"02.000000+0000", b"02.000Z"), (b'"code":"180"', b'"code":"ringing"')],
+)
+def test_a_record_that_another_program_wrote_anew_is_left_out_and_counted(old: bytes, new: bytes) -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    log = log_of(scene.carrier(invite), scene.psap(response(invite, 180)))
+    spoiled = log[-1].replace(old, new)
+    assert spoiled != log[-1]
+    found = call_records([*log[:-1], spoiled], CALL_ID)
+    assert found.unreadable_lines == 1
+    assert tell(CALL_ID, found) is not None
+    recovered_calls([*log[:-1], spoiled])
 
 
 @pytest.mark.parametrize(

@@ -111,14 +111,14 @@ def read_number(token: str) -> int:
     if token.startswith("-"):
         raise ExpressionError(f'"{token}" is negative; no field has such values')
     digits = token.removeprefix("+")
+    if len(digits) > 20:
+        raise ExpressionError(f'"{token[:24]}…" is beyond every field\'s range')
     if digits[:2].lower() == "0x":
         return int(digits, 16)
     if len(digits) > 1 and digits.startswith("0"):
         raise ExpressionError(
             f'"{token}" begins with 0, which Wireshark reads as octal', f'write "{digits.lstrip("0") or "0"}"'
         )
-    if len(digits) > 20:
-        raise ExpressionError(f'"{token[:24]}…" is beyond every field\'s range')
     return int(digits)
 
 

@@ -57,9 +57,12 @@ class Rules:
     """A policy's rules with the state they keep: token buckets and bans."""
 
     def __init__(self, policy: Policy, earlier: "Rules | None" = None) -> None:
-        """Take over the buckets of unchanged limits, and all bans, from the rules that ``policy`` replaces."""
+        """Take over from what ``policy`` replaces: the buckets of unchanged limits, and bans where it is the same.
+
+        What another policy has banned, this one might not: whoever it would ban is banned again by the next message.
+        """
         self.policy = policy
-        self.bans: Bans = earlier.bans if earlier else Bans()
+        self.bans: Bans = earlier.bans if earlier and earlier.policy == policy else Bans()
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}

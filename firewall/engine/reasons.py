@@ -40,7 +40,7 @@ REASONS: dict[str, Reason] = _table(
         "decision",
         "The source is banned",
         "An earlier message from this address matched a rule with `ban`; `rule` and `line` name that rule. "
-        "The ban ends by itself.",
+        "The ban ends by itself, or when another policy comes into force.",
     ),
     Reason(
         "response",

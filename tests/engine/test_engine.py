@@ -304,16 +304,24 @@ def test_a_tcp_connection_that_cannot_be_made_is_no_unreadable_datagram() -> Non
     )
 
 
-def test_a_reload_keeps_the_calls_and_the_bans() -> None:
-    rules = "  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + INVITES_ONLY
-    scene = Scene(policy(rules))
+def test_a_reload_keeps_the_calls() -> None:
+    scene = Scene(policy(INVITES_ONLY))
     invite = request(uri=ORDINARY)
     scene.carrier(invite)
-    scene.carrier(request("REGISTER", "sip:198.51.100.10", call_id="r"), src=("203.0.113.66", 5060))
     told = scene.tell(PolicyReplaced(policy("  - {name: none, when: 'sip.Method == \"X\"', action: drop}")), at_s=1)
     assert [o.record.policy.action for o in told.outputs if isinstance(o, Write)] == ["applied"]  # type: ignore[union-attr]
     assert scene.psap(response(invite), at_s=2).reason == "response"
-    assert scene.carrier(request(uri=ORDINARY, call_id="n"), at_s=2, src=("203.0.113.66", 5060)).reason == "banned"
+
+
+def test_a_ban_ends_with_the_policy_that_set_it() -> None:
+    banning = "  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + INVITES_ONLY
+    mended = banning.replace(", ban: 1h", "")
+    scene, invite = Scene(policy(banning)), request()
+    scene.carrier(request("REGISTER", "sip:198.51.100.10", call_id="r"))
+    scene.tell(PolicyReplaced(policy(banning)), at_s=1)
+    assert scene.carrier(invite, at_s=2).reason == "banned", "the same, read again, as after a rotation"
+    scene.tell(PolicyReplaced(policy(mended)), at_s=3)
+    assert scene.carrier(invite, at_s=4).verdict == "allow"
 
 
 def test_a_refused_policy_is_recorded_and_changes_nothing() -> None:

@@ -12,11 +12,11 @@ from firewall.engine.record import SipDecision
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED, Finding, Sent, Witness
 from firewall.lint.instant import SECOND_NS
-from firewall.lint.proof.asking import Undecided
+from firewall.lint.proof.asking import Excluded, Undecided
 from firewall.lint.proof.canonical import canonical, canonical_policies
 from firewall.lint.proof.encoding import EncodedRule, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.survey import Case, Excluded, Survey
+from firewall.lint.proof.survey import Case, Survey
 from firewall.lint.proof.traffic import chains, plain_ends
 from firewall.lint.proof.witness import Staged
 from firewall.ruleset.policy import Must, Policy, Rule, Zone

@@ -21,8 +21,6 @@ Found = TypeVar("Found")
 
 MAX_FRAME_BYTES = 65_535
 """The largest message of the model, with its Ethernet, IP and UDP headers."""
-_MAX_TRIES = 200
-"""Models of one question that may turn out to be no message, before it counts as undecided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,21 @@ class Unanswered:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A message that never gets there: what comes before it in its call is blocked whenever these literals hold."""
+
+    literals: tuple[int, ...]
+
+
 class Asker:
-    """Puts questions to one encoding. What it learns of impossible messages stays, for later questions."""
+    """Puts questions to one encoding. What it learns of impossible messages stays, for later questions.
+
+    So many models of one question may turn out to be no message (``max_tries``), and so many messages not to be what
+    the formula says (``max_misses``), before it counts as undecided.
+    """
+
+    max_tries = max_misses = 200
 
     def __init__(self, encoding: Encoding, policy: Policy) -> None:
         """Ask about messages between the zones of ``policy``."""
@@ -70,6 +81,11 @@ class Asker:
         self, context: Context, goal: Sequence[int], accept: Callable[[Staged], Found | None]
     ) -> Found | Undecided | None:
         """Return what ``accept`` makes of a message that meets the goal; None when there is no such message."""
+        return self._ask(context, goal, lambda staged, _: accept(staged))
+
+    def _ask(
+        self, context: Context, goal: Sequence[int], judge: Callable[[Staged, Model], Found | Excluded | None]
+    ) -> Found | Undecided | None:
         formula = self.encoding.formula
         assumptions = [*self.assumed(context), *goal]
         self.questions += 1
@@ -79,19 +95,24 @@ class Asker:
         plain = self._plain(context)
         undecided: Undecided | None = None
         model: Model | None = None
-        for _ in range(_MAX_TRIES):
+        misses = 0
+        for _ in range(self.max_tries):
             model = self._plainest(assumptions, plain)
-            if model is None:
+            if model is None or misses > self.max_misses:
                 return undecided
             text = self._text(context, model)
             staged = stage(self.encoding, context, model, list(text))
             match staged:
                 case Staged():
-                    found = accept(staged)
-                    if found is not None:
+                    found = judge(staged, model)
+                    if isinstance(found, Excluded):
+                        self._forbid(context, found.literals)
+                    elif found is not None:
                         return found
-                    undecided = undecided or Undecided("the engine lets pass what the rules seem to block", model)
-                    self._forbid(context, self._picture(model, text))
+                    else:
+                        misses += 1
+                        undecided = undecided or Undecided("the engine does not do what the rules seem to say", model)
+                        self._forbid(context, self._picture(model, text))
                 case Conflict(core):
                     self._learn(context, core, text)
                 case TooHard(literals, reason):
@@ -103,7 +124,7 @@ class Asker:
                     self._lengthen(context, frame_bytes, model, text, is_certain=is_certain)
                 case _:
                     assert_never(staged)
-        return undecided or (Undecided(f"no message found in {_MAX_TRIES} attempts", model) if model else None)
+        return undecided or (Undecided(f"no message found in {self.max_tries} attempts", model) if model else None)
 
     def assumed(self, context: Context) -> list[int]:
         """Return the literals of all that a context fixes."""

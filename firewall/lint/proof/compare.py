@@ -6,7 +6,7 @@ from functools import partial
 
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
-from firewall.lint.proof.asking import Undecided
+from firewall.lint.proof.asking import Excluded, Undecided
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.canonical import canonical_policies
 from firewall.lint.proof.context import Context
@@ -14,7 +14,7 @@ from firewall.lint.proof.decision import Outcome
 from firewall.lint.proof.encoding import EncodedRule, Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.region import Region
-from firewall.lint.proof.survey import Case, Excluded, Survey, Told
+from firewall.lint.proof.survey import Case, Survey, Told
 from firewall.lint.proof.traffic import Chain, chains, plain_ends
 from firewall.lint.proof.witness import Staged
 from firewall.ruleset.facts import EmergencyMark

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 import msgspec
 
@@ -10,9 +10,9 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import PolicyReplaced
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
-from firewall.lint.language.settle import Conflict, Literal, TooHard
+from firewall.lint.language.settle import Literal
 from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
-from firewall.lint.proof.asking import Asker, Undecided
+from firewall.lint.proof.asking import Asker, Excluded, Undecided
 from firewall.lint.proof.atom import base_field, subject
 from firewall.lint.proof.canonical import lemmas, recognises_alike
 from firewall.lint.proof.context import Context
@@ -21,7 +21,7 @@ from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
-from firewall.lint.proof.witness import Staged, TooSmall, read_as, stage
+from firewall.lint.proof.witness import Staged, read_as
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Comparison, Exists, Field
@@ -34,20 +34,10 @@ Found = TypeVar("Found")
 _ENDS: tuple[LineName, LineName] = ("src", "dst")
 MAX_MESSAGES = 3000
 """A limit that takes more messages than these to exceed is not shown by messages."""
-_MAX_TRIES = 300
-_MAX_MISSES = 8
-"""So many messages that are not what the formula says are tried, before a question counts as undecided."""
 _IPV6_MORE_BYTES = 20
 """An IPv6 header is so much longer than one of IPv4 (RFC 8200 §3)."""
 _TOO_LARGE = Facts(Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, b""), malformed="message_too_large")
 """The one reason that no datagram shows: only a stream carries a message over the size limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A message that never gets there: what comes before it in its call is blocked whenever these literals hold."""
-
-    literals: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +63,8 @@ class Case:
 
 class Survey(Asker):
     """Asks about one policy or two in one formula; ``originals`` are these policies as the engine runs them."""
+
+    max_tries, max_misses = 300, 8
 
     def __init__(self, encoding: Encoding, originals: Sequence[Policy]) -> None:
         super().__init__(encoding, encoding.policies[0].policy)
@@ -158,46 +150,8 @@ class Survey(Asker):
         self, case: Case, goal: Sequence[int], judge: Callable[[Staged, Model], Found | Excluded | None]
     ) -> Found | Undecided | None:
         """Return what ``judge`` makes of a message that meets the goal; None when there is no such message."""
-        context, formula = self._free(case.context), self.encoding.formula
-        assumptions = [*self.assumed(context), *goal]
-        self.questions += 1
-        if not formula.is_possible(assumptions):
-            return None
-        self._prefer(context)
-        plain = self._plain(context)
-        undecided: Undecided | None = None
-        tries = misses = 0
-        while True:
-            model = self._plainest(assumptions, plain)
-            if model is None:
-                return undecided
-            tries += 1
-            if tries > _MAX_TRIES or misses > _MAX_MISSES:
-                return undecided or Undecided(f"no message found in {_MAX_TRIES} attempts", model)
-            text = self._text(context, model)
-            staged = stage(self.encoding, context, model, list(text))
-            match staged:
-                case Staged():
-                    found = judge(self._placed(staged, model), model)
-                    if isinstance(found, Excluded):
-                        self._forbid(context, found.literals)
-                    elif found is not None:
-                        return found
-                    else:
-                        misses += 1
-                        undecided = undecided or Undecided("the engine does not do what the rules seem to say", model)
-                        self._forbid(context, self._picture(model, text))
-                case Conflict(core):
-                    self._forbid(context, [text[literal] for literal in core if literal in text])
-                case TooHard(literals, reason):
-                    undecided = undecided or Undecided(reason, model)
-                    self._forbid(context, [text[literal] for literal in literals if literal in text])
-                case TooSmall(frame_bytes, is_certain):
-                    if not is_certain:
-                        undecided = undecided or Undecided("a shorter message than lint can write", model)
-                    self._lengthen(context, frame_bytes, model, text, is_certain=is_certain)
-                case _:
-                    assert_never(staged)
+        context = self._free(case.context)
+        return self._ask(context, goal, lambda staged, model: judge(self._placed(staged, model), model))
 
     def decided(self, case: Case, staged: Staged, model: Model) -> Told | Excluded:
         """Send a call through an engine of each policy; what each decided on its last message.

@@ -1,10 +1,10 @@
 """Questions about all traffic: any ends, calls that really get so far, one policy or two."""
 
-from firewall.lint.proof.asking import Undecided
+from firewall.lint.proof.asking import Excluded, Undecided
 from firewall.lint.proof.canonical import canonical_policies
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.survey import Case, Excluded, Survey
+from firewall.lint.proof.survey import Case, Survey
 from firewall.lint.proof.traffic import chains, plain_ends
 from firewall.lint.proof.witness import Staged
 from firewall.ruleset.policy import Policy

@@ -5,8 +5,6 @@ answers itself goes back to where the request came from, between two messages.
 """
 
 import asyncio
-import errno
-import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -196,8 +194,8 @@ class Connection:
     def look_after(self) -> None:
         """Notice a reset of a side that is neither read nor written at the time."""
         for stream in (self._to_client, self._to_server):
-            if not self._over and stream.broke_unnoticed():
-                self.lost(stream, os.strerror(errno.ECONNRESET))
+            if not self._over and (error := stream.broke_unnoticed()) is not None:
+                self.lost(stream, error)
 
     def connected(self, stream: Stream) -> None:
         """The server has accepted."""

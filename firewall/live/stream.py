@@ -140,12 +140,17 @@ class Stream:
             taken -= self._unacknowledged_bytes()
         return [datagram for end, datagram in self._unconfirmed if end > taken]
 
-    def broke_unnoticed(self) -> bool:
-        """Tell whether the kernel has given the connection up while nothing was being read or written."""
-        if self.closed or self.connecting or self._is_reading or self._is_writing:
-            return False
+    def broke_unnoticed(self) -> str | None:
+        """Return why the kernel has given the connection up while nothing was being read or written, None if not so.
+
+        One that both peers ended in order is closed, too, to the kernel, also while there is still something to read.
+        """
+        if self.closed or self.connecting or self._is_reading or self._is_writing or self.over:
+            return None
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_STATE_BYTES)
-        return info[0] == _TCP_CLOSE and not self.over
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if info[0] == _TCP_CLOSE else 0
+        self._is_broken = self._is_broken or bool(code)
+        return os.strerror(code) if code else None
 
     def _readable(self) -> None:
         if self._owner.may_read(self):

@@ -12,6 +12,7 @@ from firewall.live.tcp_socket import reset
 from firewall.live.testbed import in_namespace
 from firewall.net.datagram import Datagram
 from tests.live.conftest import Namespaces
+from tests.live.firewall_process import wait_until
 from tests.live.peer import read_bytes
 
 pytestmark = [pytest.mark.netns, pytest.mark.asyncio]
@@ -155,6 +156,23 @@ async def test_a_reset_of_a_side_that_is_neither_read_nor_written_is_noticed_whe
     assert heard.events == []
     stream.abort()
     assert not stream.broke_unnoticed()
+
+
+async def test_what_both_peers_ended_in_order_is_not_broken_while_there_is_still_something_to_read(
+    ends: tuple[socket.socket, socket.socket], heard: Heard
+) -> None:
+    stream = Stream(asyncio.get_running_loop(), ends[0], heard)
+    stream.finish()
+    assert await asyncio.to_thread(ends[1].recv, 1) == b""
+    ends[1].sendall(b"all of it")
+    ends[1].close()
+    wait_until(lambda: ends[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x07", "the kernel is done")
+    assert not stream.broke_unnoticed()
+    stream.read(True)
+    await heard.until("ended")
+    assert heard.events == [("received", b"all of it"), ("ended", True)]
+    assert stream.over
+    stream.close()
 
 
 async def test_a_connection_that_is_refused_is_lost_with_everything_that_waits_for_it(

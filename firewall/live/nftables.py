@@ -18,7 +18,8 @@ The input chain keeps away what was sent to the proxy port itself: the daemon wo
 What is handed over passes the rules of other programs, too: those for what comes in to this machine, which may drop
 what they do not know, and those before routing, which may take its mark. Where a bridge asks all these rules
 (br_netfilter), it loses the socket that ``tproxy`` has chosen. It is counted before and behind all that, so that a
-loss is told (``handover``), but not where the kernel itself may drop it, as a reverse path filter does.
+loss is told (``handover``), but not where the kernel itself may drop it: for its source (a reverse path filter), or for
+a source route.
 """
 
 import errno
@@ -43,6 +44,7 @@ INTERCEPT_MARK = 0x505
 
 _NFT_TIMEOUT_S = 20
 _LAST = 10_000  # other programs' chains have priorities of some hundreds
+_WITH_OPTIONS = "ip hdrlength > 5"
 _COMES_FROM_WHERE_ITS_SOURCE_IS = "fib saddr . iif oif exists"
 # The empty declarations before the delete and the flush let the scripts work whether or not the table is there.
 _NO_TABLE = f"table inet {TABLE}\ndelete table inet {TABLE}"
@@ -137,6 +139,7 @@ table inet {TABLE} {{
     goto daemon_down
   }}
   chain handed_over {{
+    {_WITH_OPTIONS} accept
     {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {HANDED_OVER}
     accept
   }}
@@ -152,6 +155,7 @@ table inet {TABLE} {{
   chain last_on_input {{
     type filter hook input priority {_LAST}; policy accept;
     meta mark != 0x{mark:x} accept
+    {_WITH_OPTIONS} accept
     meta l4proto udp socket mark 0x{mark:x} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
     {_NEW_STREAM} {_OF_OUR_SOCKETS} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
   }}

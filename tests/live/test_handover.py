@@ -1,5 +1,6 @@
 """Messages that are lost between the kernel and the daemon's sockets, as the kernel counts them."""
 
+import socket
 import subprocess
 
 import pytest
@@ -36,6 +37,9 @@ def test_what_other_rules_drop_is_lost_once_it_cannot_be_on_its_way_any_more(tes
         set_up_routes((4, 6))
         apply_ruleset(render_ruleset(policy(CARRIER_ZONE)))
         handover = Handover()
+        with udp_socket(testbed.carrier, CARRIER) as sender:  # a source route, which the kernel drops
+            sender.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x01\x83\x07\x04" + socket.inet_aton(PSAP))
+            sender.sendto(b"OPTIONS", (PSAP, 5060))
         assert dropped(handover) == [0, 0, 0]
         _nft(f"table inet host {{ {rules}; }}")
         assert dropped(handover) == [0, 2, 2]

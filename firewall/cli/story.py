@@ -31,6 +31,7 @@ def print_story(story: Story) -> None:
         ("attribution", story.attribution),
         ("cause", story.cause),
         ("mend", story.mend),
+        ("also", story.others),
     ):
         if text:
             console.print(Text(f"{label}: ", style="bold").append(Text(escaped(text), style="")))

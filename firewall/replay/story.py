@@ -3,6 +3,7 @@
 Reads the records as the log has them (``engine/record.py``), of a live run or of a replay alike.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Story:
     """One call. ``kind`` is ``call``, or of emergencies one such as ``emergency callback``. ``outcome`` and ``problem``
-    are the ledger's last word, None for an ordinary call; ``media`` has a line for each of its flows."""
+    are the ledger's last word, None for an ordinary call; ``others`` says how other attempts with its Call-ID ended;
+    ``media`` has a line for each of its flows."""
 
     call_id: str
     kind: str
@@ -47,6 +49,7 @@ class Story:
     attribution: str | None
     cause: str | None
     mend: str | None
+    others: str | None
     media: tuple[str, ...] = ()
 
 
@@ -91,7 +94,8 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
 def tell(call_id: str, log: LogLines) -> Story | None:
     """Return the story that a log's lines tell of a call, None when there is neither a decision nor ledger in them."""
     decisions = [record for record in log.records if record["event_type"] == "sip_decision"]
-    ledger = _attempt([record for record in log.records if record["event_type"] == "emergency_call"])
+    attempts = [record for record in log.records if record["event_type"] == "emergency_call"]
+    ledger = _attempt(attempts)
     if not decisions and not ledger:
         return None
     last = ledger[-1] if ledger else None
@@ -108,6 +112,7 @@ def tell(call_id: str, log: LogLines) -> Story | None:
         attribution=last["attribution"] if last else None,
         cause=cause_of(known),
         mend=mend_of(known),
+        others=_other_attempts(attempts, ledger),
         media=media_lines(log.records),
     )
 
@@ -120,6 +125,15 @@ def _attempt(ledger: list[LogRecord]) -> list[LogRecord]:
     hurt = [record for record in ledger if record["hurt_by"]]
     started = (hurt or ledger)[-1]["started"] if ledger else None
     return [record for record in ledger if record["started"] == started]
+
+
+def _other_attempts(ledger: list[LogRecord], told: list[LogRecord]) -> str | None:
+    """Return how the attempts ended that are not told of: texts of a session, or whose Call-ID somebody forged."""
+    outcomes = {record["started"]: record["outcome"] for record in ledger if record["started"] != told[0]["started"]}
+    if not outcomes:
+        return None
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in sorted(Counter(outcomes.values()).items()))
+    return f"other attempts have this Call-ID: {ended}"
 
 
 def _call_id(record: LogRecord) -> str | None:

@@ -11,7 +11,8 @@ from firewall.engine.reasons import REASONS
 from firewall.engine.record import encode
 from firewall.lint.codes import CODES
 from tests.messages import request, response
-from tests.scene import Scene, policy
+from tests.replay.told import CALL_ID, log_of
+from tests.scene import ALL, Scene, policy
 
 
 @pytest.fixture
@@ -105,3 +106,19 @@ def test_a_missing_log_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFix
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "cannot read the decision log" in error
+
+
+def test_a_call_whose_call_id_was_forged_is_told_beside_the_forged_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(policy("  - {name: no, when: 'ip.src == 203.0.113.66', action: drop}\n" + ALL))
+    invite, bye = request(), request("BYE", to_tag="psap", cseq=2)
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1)]
+    forged = request(from_tag="forged", branch="z9hG4bK-forged")
+    told += [scene.carrier(forged, at_s=2, src=("203.0.113.66", 5060)), scene.carrier(bye, at_s=9)]
+    path = tmp_path / "log"
+    path.write_bytes(b"".join(log_of(*told)))
+    assert run_command(["explain", CALL_ID, "--log", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "outcome: blocked / InitialTrafficBlocked" in lines
+    assert lines[-1] == "also: other attempts have this Call-ID: 1 completed"

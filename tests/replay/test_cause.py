@@ -179,6 +179,7 @@ def test_of_several_attempts_the_one_that_was_hurt_is_told() -> None:
             told.append(scene.psap(response(text), at_s=60 * number + 1))
     story = story_of(*told)
     assert (story.outcome, story.problem) == ("blocked", "InitialTrafficBlocked")
+    assert story.others == "other attempts have this Call-ID: 2 completed"
     assert "MESSAGE urn:service:sos pass: drop by rule" in (story.cause or "")
 
 

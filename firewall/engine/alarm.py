@@ -10,6 +10,7 @@ from firewall.engine.recording import decider, endpoint_text, printable, summary
 from firewall.engine.timestamp import timestamp
 from firewall.engine.way import Way
 from firewall.errors import Place
+from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
@@ -102,30 +103,21 @@ def media_loss_alarm(call_id: str, attempt: Attempt, losses: tuple[MediaLoss, ..
         f"nothing of {loss.side} reaches {endpoint_text(loss.dest_ip, loss.dest_port)}: {loss.cause}" for loss in losses
     ]
     sentence = f"emergency call without media: {'; '.join(parts)}; Call-ID {printable(call_id)}"
-    first, reason = attempt.first, next((loss.reason for loss in losses if loss.reason is not None), None)
+    reason = next((loss.reason for loss in losses if loss.reason is not None), None)
     line = media_line(Decision("drop", reason), policy) if reason is not None else None
-    return Alarm(
-        timestamp=at,
-        alarm=AlarmFields(
-            code="emergency_media_lost",
-            message=sentence,
-            file=policy.file if line is not None else None,
-            line=line,
-            call_id=wire_text(call_id),
-            reason=reason,
-        ),
-        emergency=attempt.mark,
-        src_ip=first.src_ip,
-        src_port=first.src_port,
-        dest_ip=first.dst_ip,
-        dest_port=first.dst_port,
-        proto=first.transport,
+    fields = AlarmFields(
+        code="emergency_media_lost",
+        message=sentence,
+        file=policy.file if line is not None else None,
+        line=line,
+        call_id=wire_text(call_id),
+        reason=reason,
     )
+    return _attempt_alarm(attempt, fields, at)
 
 
 def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
-    first = attempt.first
     status = attempt.final_status
     what = "left without an answer by the called side"
     if attempt.is_unheard:
@@ -135,13 +127,18 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
     elif status is not None:
         what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
     sentence = (
-        f"emergency call {what}: {attempt.method} from {first.src_ip}:{first.src_port} "
-        f"to {first.dst_ip}:{first.dst_port}; sosgate let every message of it pass{_trunk_down(attempt)}; "
-        f"Call-ID {printable(call_id)}"
+        f"emergency call {what}: {attempt.method} {_ends(attempt.first)}; sosgate let every message of it pass"
+        f"{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
+    fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
+    return _attempt_alarm(attempt, fields, at)
+
+
+def _attempt_alarm(attempt: Attempt, fields: AlarmFields, at: str) -> Alarm:
+    first = attempt.first
     return Alarm(
         timestamp=at,
-        alarm=AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id)),
+        alarm=fields,
         emergency=attempt.mark,
         src_ip=first.src_ip,
         src_port=first.src_port,
@@ -165,15 +162,13 @@ def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> A
     said = facts.datagram
     what = "TCP connection refused" if facts.emergency is None else "TCP connection with an emergency call refused"
     told = f"; it had sent {summary(facts)}" if said.payload else ""
-    ends = f"from {said.src_ip}:{said.src_port} to {said.dst_ip}:{said.dst_port}"
     decision = Decision("drop", "connection_limit")
-    return _message_alarm("connection_refused", f"{what} {ends}: {limit}{told}", facts, decision, policy, now_ns)
+    return _message_alarm("connection_refused", f"{what} {_ends(said)}: {limit}{told}", facts, decision, policy, now_ns)
 
 
 def forward_alarm(facts: Facts, error: str, now_ns: int) -> Alarm:
     """Return the alarm for an allowed message, or a TCP connection, that the machine would not send on or make."""
-    lost = facts.datagram
-    ends = f"from {lost.src_ip}:{lost.src_port} to {lost.dst_ip}:{lost.dst_port}"
+    lost, ends = facts.datagram, _ends(facts.datagram)
     what = "a message of an emergency call" if facts.emergency is not None else "an allowed message"
     sentence = f"{what} could not be sent on: {summary(facts)} {ends}: {printable(error)}"
     if not lost.payload:
@@ -213,11 +208,13 @@ def _message_alarm(
 
 
 def _what_became(facts: Facts, decision: Decision, policy: Policy) -> str:
-    datagram = facts.datagram
-    ends = f"from {datagram.src_ip}:{datagram.src_port} to {datagram.dst_ip}:{datagram.dst_port}"
     rule = decision.rule.name if decision.rule is not None else None
     who = decider(rule, decision.reason, Place(policy.file, decision_line(decision, policy)))
-    return f"{summary(facts)} {ends}; {decision.verdict} by {who}"
+    return f"{summary(facts)} {_ends(facts.datagram)}; {decision.verdict} by {who}"
+
+
+def _ends(sent: Datagram) -> str:
+    return f"from {endpoint_text(sent.src_ip, sent.src_port)} to {endpoint_text(sent.dst_ip, sent.dst_port)}"
 
 
 def emergency_words(emergency_class: str) -> str:

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import get_args
 
-from firewall.engine.alarm import REPEAT_NS, AlarmMemory
+from firewall.engine.alarm import REPEAT_NS, AlarmMemory, forward_alarm
 from firewall.engine.record import AlarmCode
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import Facts
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 
@@ -29,3 +31,8 @@ def test_the_memory_is_bounded() -> None:
     for number in range(20_000):
         memory.first(0, str(number))
     assert memory.first(0, "call"), "long forgotten"
+
+
+def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:
+    lost = Facts(Datagram("2001:db8:1::10", 5060, "2001:db8:2::10", 5060, b""))
+    assert "from [2001:db8:1::10]:5060 to [2001:db8:2::10]:5060" in forward_alarm(lost, "no route", 0).alarm.message

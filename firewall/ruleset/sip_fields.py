@@ -41,7 +41,7 @@ Security-Verify Server Service-Interact-Info Service-Route Session-Expires Sessi
 Supported Target-Dialog Timestamp To Trigger-Consent Unsupported User-Agent Via WWW-Authenticate Warning
 """
 _NUMBER_HEADERS = ("Content-Length", "Expires", "Max-Breadth", "Max-Forwards", "RSeq", "Retry-After")
-_RENAMED_HEADERS = {
+RENAMED_HEADERS = {
     "sip.ETag": "SIP-ETag",
     "sip.If_Match": "SIP-If-Match",
     "sip.Policy_Contact": "Policy-Contact",
@@ -336,7 +336,7 @@ def _raw(facts: Facts) -> Values:
 
 
 def _header_fields() -> list[FieldSpec]:
-    named = {f"sip.{header}": header for header in _TEXT_HEADERS.split()} | _RENAMED_HEADERS
+    named = {f"sip.{header}": header for header in _TEXT_HEADERS.split()} | RENAMED_HEADERS
     fields = [
         FieldSpec(name, "text", f"Header {header}, one value per line", header_reader(header))
         for name, header in sorted(named.items())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.sip.headers import Head, parse_params, split_outside, split_values
-from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.name_addr import first_outside_quotes, parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 from firewall.sip.via import MAGIC_COOKIE
 
@@ -303,7 +303,8 @@ def _address_value(value: str) -> Iterator[str]:
     if any(not closed for closed in _QUOTED.findall(value)):
         yield "unterminated_quote"
         return
-    before, bracket, rest = _outside_quotes(value)
+    opened = first_outside_quotes(value, "<")
+    before, bracket, rest = (value[:opened], "<", value[opened + 1 :]) if opened >= 0 else (value, "", "")
     uri, closed, params = rest.partition(">")
     if not bracket:
         uri, _, params = value.partition(";")
@@ -320,20 +321,3 @@ def _address_value(value: str) -> Iterator[str]:
         yield "address_without_uri"
     if ";" in params and _repeats_parameter(params if bracket else f";{params}"):
         yield "repeated_parameter"
-
-
-def _outside_quotes(value: str) -> tuple[str, str, str]:
-    """Split at the first ``<`` outside a quoted string."""
-    if '"' not in value:
-        return value.partition("<")
-    quoted = escaped = False
-    for index, char in enumerate(value):
-        if escaped:
-            escaped = False
-        elif quoted and char == "\\":
-            escaped = True
-        elif char == '"':
-            quoted = not quoted
-        elif char == "<" and not quoted:
-            return value[:index], "<", value[index + 1 :]
-    return value, "", ""

@@ -35,7 +35,7 @@ def parse_name_addr(text: str) -> NameAddr:
 def _parse_unusual(text: str) -> NameAddr:
     """Split a value of any form: the usual one as ``parse_name_addr`` does."""
     text = text.strip()
-    open_bracket = _first_outside_quotes(text, "<")
+    open_bracket = first_outside_quotes(text, "<")
     if open_bracket < 0:
         uri, _, params = text.partition(";")
         return NameAddr(None, uri.strip(), parse_params(params) if params else {})
@@ -47,7 +47,8 @@ def _parse_unusual(text: str) -> NameAddr:
     return NameAddr(display_name, uri.strip(), parse_params(params) if semicolon else {})
 
 
-def _first_outside_quotes(text: str, wanted: str) -> int:
+def first_outside_quotes(text: str, wanted: str) -> int:
+    """Return where a character stands first outside a quoted string, -1 where it does not."""
     if '"' not in text:
         return text.find(wanted)
     quoted = escaped = False

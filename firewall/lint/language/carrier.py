@@ -11,6 +11,7 @@ from typing import Literal
 
 from firewall.lint.language import grammar
 from firewall.ruleset.expression import Field
+from firewall.ruleset.sip_fields import RENAMED_HEADERS
 from firewall.sip.headers import canonical_name
 
 Reading = Literal["text", "payload"]
@@ -77,14 +78,6 @@ _NUMBERS = {
     "retry-after": grammar.RETRY_AFTER,
 }
 _SPELLINGS = {"rseq": "RSeq", "cseq": "CSeq", "call-id": "Call-ID"}
-_RENAMED = {
-    "sip.ETag": "SIP-ETag",
-    "sip.If_Match": "SIP-If-Match",
-    "sip.Policy_Contact": "Policy-Contact",
-    "sip.Policy_ID": "Policy-ID",
-    "sip.Suppress_If_Match": "Suppress-If-Match",
-    "sip.uui": "User-to-User",
-}
 _CREDENTIAL_HEADERS = ("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate")
 TOP_BRANCH = Field("sip.Via.branch of the topmost hop")
 """A field that no rule has: the branch that names the transaction."""
@@ -219,8 +212,8 @@ def places(read: Field) -> tuple[Place, ...]:
     known = _BY_FIELD.get(read.name)
     if known is not None:
         return known
-    if read.name in _RENAMED:
-        return (Place(header_carrier(_RENAMED[read.name]), _group(LINE)),)
+    if read.name in RENAMED_HEADERS:
+        return (Place(header_carrier(RENAMED_HEADERS[read.name]), _group(LINE)),)
     prefix, _, header = read.name.partition(".")
     if prefix != "sip" or not header or "." in header or header in ("msg_hdr", "anomaly", "header"):
         return ()

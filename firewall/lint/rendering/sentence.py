@@ -1,6 +1,6 @@
 """A witness in one line, the same in every format."""
 
-from firewall.engine.recording import printable
+from firewall.engine.recording import endpoint_text, printable
 from firewall.engine.timestamp import timestamp
 from firewall.lint.finding import Extent, Witness
 
@@ -9,10 +9,8 @@ def witness_sentence(witness: Witness) -> str:
     """Return ``INVITE sip:911@… SIP/2.0, udp a:5060 > b:5060, 2026-01-12T12:00:00…: drop (rule)``."""
     blocked = witness.blocked
     datagram = blocked.datagram
-    source, destination = (
-        f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-        for ip, port in ((datagram.src_ip, datagram.src_port), (datagram.dst_ip, datagram.dst_port))
-    )
+    source = endpoint_text(datagram.src_ip, datagram.src_port)
+    destination = endpoint_text(datagram.dst_ip, datagram.dst_port)
     return (
         f"{printable(witness.start_line)}, {datagram.transport.lower()} {source} > {destination}, "
         f"{timestamp(blocked.at_ns)}: {witness.verdict}, reason {witness.reason}"

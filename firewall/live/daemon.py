@@ -72,6 +72,7 @@ def run_daemon(settings: Settings) -> None:
         OperatorError: the policy cannot be used.
         MachineError: the machine refused something that is needed.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # one that comes before its handler would end this
     policy = settings.load()
     console = Console()
     try:
@@ -111,6 +112,7 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         async with contextlib.AsyncExitStack() as undo:
             await self._start(loop, undo)
             background = Background(self._work_broke_off)

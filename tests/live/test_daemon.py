@@ -229,6 +229,23 @@ def test_sighup_after_a_rotation_writes_the_new_log(testbed: Namespaces, policy:
     assert [record["event_type"] for record in records(log)] == ["policy", "stats"]
 
 
+def test_sighup_in_the_middle_of_a_start_is_a_reload_right_after_it(testbed: Namespaces, policy: Path) -> None:
+    firewall = FirewallProcess(testbed.fw, policy)
+
+    def is_held_back() -> bool:
+        status = Path(f"/proc/{firewall.process.pid}/status").read_text()
+        return bool(int(status.partition("SigBlk:")[2].split()[0], 16) & 1 << signal.SIGHUP - 1)
+
+    try:
+        wait_until(is_held_back, "SIGHUP waits for its handler")
+        firewall.send(signal.SIGHUP)
+        firewall.wait_for(", ready")
+        firewall.wait_for("new policy in force")
+        assert firewall.stop() == 0
+    finally:
+        firewall.kill()
+
+
 def test_a_stop_in_the_middle_of_a_reload_leaves_nothing(testbed: Namespaces, policy: Path) -> None:
     before = kernel_state(testbed.fw)
     for pause_s in (0.0, 0.01, 0.02, 0.04):

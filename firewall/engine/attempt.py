@@ -4,6 +4,8 @@ An attempt begins with an INVITE or MESSAGE of an emergency call outside a dialo
 with credentials (RFC 3261 §22.2) belongs to it. Outcomes and problems are NENA's words where one fits.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
@@ -25,6 +27,7 @@ TIMER_C_NS = 200_000_000_000
 CHALLENGES = frozenset({401, 407})
 _CALLEE_REACHED = frozenset({486, 600, 603})
 """Busy and declined (RFC 3261 §21.4.24, §21.6): somebody was there to say so, whatever the state of the trunk."""
+_ENDED: frozenset[Outcome | None] = frozenset({"completed", "impaired", "abandoned"})
 ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
 
@@ -129,11 +132,25 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """Whether its outcome is still to come."""
         return self.outcome is None and not self.never_began
 
-    def is_followed_by(self, request: Request) -> bool:
-        """Tell whether a request begins an attempt after this one: each text message has an end of its own."""
-        if self.is_open or request.method != "MESSAGE":
+    def is_followed_by(self, request: Request, tags: Collection[str]) -> bool:
+        """Tell whether a request begins an attempt after this one: each text message has an end of its own, and some
+        phones call again with the Call-ID of a call that has ended. ``tags`` are those of the call."""
+        if request.method != self.method:
             return False
-        return self.method == "MESSAGE" and self.tried != own_transaction_id(request)
+        is_new_tag = request.from_tag is not None and request.from_tag not in tags
+        return self.ends_before(own_transaction_id(request), is_new_tag=is_new_tag)
+
+    def ends_before(self, tried: TransactionId | None, *, is_new_tag: bool) -> bool:
+        """Tell whether a try with this name is none of this attempt, which has ended, but begins another.
+
+        A copy or branch of an INVITE that comes late has its number and tag. Who was refused tries again.
+        """
+        if self.is_open or self.tried == tried:
+            return False
+        if self.method == "MESSAGE":
+            return True
+        is_later = tried is not None and self.tried is not None and tried[0] > self.tried[0]
+        return self.outcome in _ENDED and self.ended_ns is not None and (is_later or is_new_tag)
 
     def is_answer_of_earlier(self, message: Message) -> bool:
         """Tell whether a message answers a text that was sent before the one that is waited for."""

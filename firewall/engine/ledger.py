@@ -38,7 +38,11 @@ class Ledger:
         if not isinstance(request, Request) or not begins_call(request):
             return
         attempt = call.attempt
-        if attempt is None or attempt.is_followed_by(request) or (attempt.never_began and is_anothers(call, facts)):
+        if (
+            attempt is None
+            or attempt.is_followed_by(request, call.tags)
+            or (attempt.never_began and is_anothers(call, facts))
+        ):
             call.attempt = attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
                 call.admit((request.from_tag,))

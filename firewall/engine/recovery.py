@@ -220,8 +220,10 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
     number, _, cseq_method = (sip.cseq or "").partition(" ")
-    tried = (int(number), sip.method, transaction_name(sip.via_branch, dialog.from_tag)) if number.isdigit() else None
-    if attempt is None or (is_first and _is_over(attempt, line, sip, tried)):
+    name = transaction_name(sip.via_branch, dialog.from_tag)
+    tried = (int(number), sip.method or "", name) if number.isdigit() else None
+    is_new_tag = dialog.from_tag is not None and dialog.from_tag not in call.tags
+    if attempt is None or (is_first and _is_over(attempt, line, sip, tried, is_new_tag=is_new_tag)):
         is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
         if mark is None or sip.method is None or not is_call or not is_first:
             return
@@ -231,17 +233,17 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     else:
         attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
         if sip.method == attempt.method and is_first and tried is not None:
-            attempt.tried, attempt.tried_ns = (tried[0], sip.method, tried[2]), at_ns
+            attempt.tried, attempt.tried_ns = tried, at_ns
     attempt.answer_due_ns, attempt.is_recovered = None, True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
 
-def _is_over(attempt: Attempt, line: _Line, sip: _Sip, tried: object) -> bool:
+def _is_over(attempt: Attempt, line: _Line, sip: _Sip, tried: TransactionId | None, *, is_new_tag: bool) -> bool:
     """Tell whether a request begins another attempt than this one, as ``Ledger.seen`` does."""
     if attempt.never_began:
         is_late = instant(line.timestamp) - attempt.began_ns > TIMER_B_NS
         return is_late or line.src_ip != attempt.first.src_ip
-    return sip.method == attempt.method == "MESSAGE" and not attempt.is_open and attempt.tried != tried
+    return sip.method == attempt.method and attempt.ends_before(tried, is_new_tag=is_new_tag)
 
 
 def _first(line: _Line) -> Datagram:
@@ -271,4 +273,5 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     attempt.outcome = line.outcome if line.outcome in _ENDS else None
+    attempt.ended_ns = instant(line.timestamp) if line.outcome in ("completed", "abandoned") else None
     attempt.is_overdue = line.outcome == "failed_downstream" and attempt.final_status is None

@@ -308,7 +308,7 @@ def _how_a_try_failed(call: CallLog) -> str | None:
 
 def _has_gone_on(call: CallLog) -> bool:
     """Tell whether only an answered call has messages such as this one, whoever saw the answer (a restart, say)."""
-    inside = [each for each in call.decisions if each["sip"] is not None and each["dialog"].get("to_tag")]
+    inside = [each for each in _since_last_try(call.decisions) if each["dialog"].get("to_tag")]
     return any(is_reinvite(each) or each["sip"].get("method") == "BYE" for each in inside)
 
 
@@ -323,12 +323,18 @@ def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
 
     What only comes again, or has another number, is left out: it may answer an earlier try, or a re-INVITE.
     """
-    begins = [number for number, record in enumerate(decisions) if _begins(record)]
-    behind = [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
+    behind = _since_last_try(decisions)
+    begins = bool(behind) and _begins(behind[0])
     within = {exchange_of(each) for each in behind if is_reinvite(each)}
     first = [each for each in behind if not each["dialog"].get("retransmission") and exchange_of(each) not in within]
     asked = (behind[0]["sip"].get("cseq") or "").split() if begins else None
     return [each for each in first if asked is None or (each["sip"].get("cseq") or "").split() == asked]
+
+
+def _since_last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    """Return the readable messages from the last one that begins the call on; all where none does."""
+    begins = [number for number, record in enumerate(decisions) if _begins(record)]
+    return [each for each in decisions[begins[-1] if begins else 0 :] if each["sip"] is not None]
 
 
 def _begins(record: LogRecord) -> bool:

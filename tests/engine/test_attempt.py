@@ -2,9 +2,11 @@
 
 import pytest
 
-from firewall.engine.events import DeadlineReached, PolicyReplaced
+from firewall.engine.events import CallsRecovered, DeadlineReached, PolicyReplaced
+from firewall.engine.recovery import recovered_calls
 from tests.messages import request, response
-from tests.scene import ALL, Scene, policy
+from tests.replay.told import log_of, story_of
+from tests.scene import ALL, Scene, Told, policy
 
 
 def answered_call(scene: Scene) -> bytes:
@@ -221,3 +223,38 @@ def test_a_call_that_the_guard_saved_is_alarmed_anew_when_it_is_hurt_without_it(
         ["emergency_blocked"],
         ["impaired"],
     )
+
+
+def an_ended_call(scene: Scene, *, answered: bool) -> list[Told]:
+    invite, cancel = request(branch="z9hG4bK-1"), request("CANCEL", branch="z9hG4bK-1")
+    told = [scene.carrier(invite), scene.psap(response(invite, 200 if answered else 180), at_s=1)]
+    if answered:
+        return [*told, *(scene.carrier(request(name, to_tag="psap", cseq=2), at_s=5) for name in ("ACK", "BYE"))]
+    return [*told, scene.carrier(cancel, at_s=5), scene.psap(response(invite, 487), at_s=5)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize(("from_tag", "cseq"), [("anew", 1), ("caller", 9)])
+def test_who_calls_again_with_the_call_id_of_a_call_that_has_ended_is_told_of(
+    from_tag: str, cseq: int, answered: bool, restart: bool
+) -> None:
+    scene = Scene(policy(ALL))
+    told = an_ended_call(scene, answered=answered)
+    if restart:
+        scene = Scene(policy(ALL), takeover=True)
+        scene.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=8)
+    told += [scene.carrier(request(from_tag=from_tag, cseq=cseq, branch="z9hG4bK-2"), at_s=10)]
+    told.append(scene.tell(DeadlineReached(), at_s=100))
+    expected = ["completed" if answered else "abandoned", "failed_downstream"]
+    assert [call.outcome for each in told for call in each.calls] == expected
+    assert [alarm.alarm.code for each in told for alarm in each.alarms] == ["emergency_failed_downstream"]
+    assert (story_of(*told).cause or "").endswith("the called side never answered")
+
+
+def test_a_copy_or_branch_of_an_invite_that_comes_after_the_end_is_no_other_call() -> None:
+    scene = Scene(policy(ALL))
+    told = an_ended_call(scene, answered=True)
+    told += [scene.carrier(request(branch=f"z9hG4bK-{number}"), at_s=5 + number) for number in (1, 2)]
+    told.append(scene.tell(DeadlineReached(), at_s=100))
+    assert [call.outcome for each in told for call in each.calls] == ["completed"]

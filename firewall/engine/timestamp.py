@@ -6,8 +6,8 @@ Instants are integers, nanoseconds since 1970-01-01 UTC: the engine is told the 
 import re
 from functools import lru_cache
 
-NEVER_NS = 1 << 63
-"""A deadline later than any instant: nothing waits."""
+NEVER_NS = 1 << 70
+"""A deadline later than any instant, the last that a capture may name (in the year 9999) too: nothing waits."""
 _SECOND_NS = 1_000_000_000
 _DAY_S = 86_400
 _TEXT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})\+0000", re.ASCII)

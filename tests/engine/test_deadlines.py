@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from firewall.engine.deadlines import Deadlines
 from firewall.engine.timestamp import NEVER_NS
+from firewall.net.capture_record import MAX_TIMESTAMP_NS
 
 _STEPS = st.lists(
     st.tuples(st.sampled_from(["put", "remove", "pop"]), st.integers(0, 5), st.integers(0, 8)), max_size=60
@@ -65,3 +66,11 @@ def test_the_garbage_collector_is_not_kept_busy_by_deadlines() -> None:
         deadlines.put(key, key)
     gc.collect()
     assert len(gc.get_objects()) - before < 20
+
+
+def test_nothing_is_due_at_the_last_instant_that_a_capture_may_name() -> None:
+    deadlines = Deadlines[int]()
+    assert (deadlines.pop(MAX_TIMESTAMP_NS), list(deadlines.until(MAX_TIMESTAMP_NS))) == (None, [])
+    deadlines.put(1, MAX_TIMESTAMP_NS)
+    assert deadlines.pop(MAX_TIMESTAMP_NS) == (MAX_TIMESTAMP_NS, {1: None})
+    assert deadlines.pop(MAX_TIMESTAMP_NS) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firewall.engine.record import PolicyChange, SipDecision
-from firewall.net.capture_record import Unreadable
+from firewall.net.capture_record import MAX_TIMESTAMP_NS, Unreadable
 from firewall.net.datagram import Datagram
 from firewall.replay.driver import replay, replay_capture
 from firewall.replay.lane import Lane
@@ -274,6 +274,17 @@ def test_times_that_go_backwards_are_replayed_as_they_are(tmp_path: Path) -> Non
     result = replay_capture([write(tmp_path, packets)], make_policy(tmp_path, RULES_CALLS))
     assert len(result.decisions) == 6
     assert result.decisions[3].timestamp.startswith("2025-12-31T23:59:55")
+
+
+@pytest.mark.parametrize("jump_at", [0, 5])
+def test_a_capture_of_the_last_year_that_a_calendar_has_is_replayed(jump_at: int, tmp_path: Path) -> None:
+    """A damaged clock or counter: far behind the times that 64 bits of nanoseconds can tell."""
+    last_us, packets = MAX_TIMESTAMP_NS // 1000 - 1000, [ethernet(packet) for _, packet in call()]
+    times = [number + (last_us if number >= jump_at else START_NS // 1000) for number in range(len(packets))]
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(section() + interface() + b"".join(map(enhanced, packets, times)))
+    (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    assert (found.sip_messages, found.rtp_packets) == (6, 8)
 
 
 def test_captures_full_of_noise_are_read_to_their_end(tmp_path: Path) -> None:

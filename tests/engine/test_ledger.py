@@ -266,6 +266,16 @@ def test_who_is_blocked_with_the_call_id_of_an_emergency_call_is_another_call(st
     assert [alarm.src_ip for each in told for alarm in each.alarms] == ["203.0.113.66"]
 
 
+def test_a_second_call_with_the_call_id_of_one_that_goes_on_is_another_also_from_the_same_proxy() -> None:
+    scene = Scene(policy("  - {name: no, when: 'sip.Via.branch == \"z9hG4bK-2\"', action: drop}\n" + ALL))
+    invite = request()
+    told = [scene.carrier(invite), scene.psap(response(invite), at_s=1), scene.carrier(request("ACK", to_tag="psap"))]
+    told.append(scene.carrier(request(from_tag="other", branch="z9hG4bK-2"), at_s=2))
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=9))
+    assert [call.outcome for each in told for call in each.calls] == ["blocked", "completed"]
+    assert [call.hurt_by is None for each in told for call in each.calls] == [False, True]
+
+
 def test_a_call_whose_call_id_another_one_was_blocked_with_before_is_a_call_like_any_other() -> None:
     scene = Scene(policy(NO_STRANGERS))
     invite = request()

@@ -20,6 +20,8 @@ _REQUESTS = {
     "INFO": "without it the other side does not learn what it says (a dialled digit, a location); the call goes on",
     "UPDATE": _SESSION_STAYS,
     "REFER": "without it the call is not transferred and stays where it is",  # RFC 3515 §2.4
+    # RFC 6665 §4.2.2, RFC 3515 §2.4.4
+    "NOTIFY": "without it the other side does not learn what it asked to be told, as how a transfer goes on",
     "OPTIONS": "without it the other side may take the trunk out of service",
     "MESSAGE": "without it the text never reaches the called side",  # RFC 3428 §4
 }

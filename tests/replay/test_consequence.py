@@ -15,6 +15,7 @@ from tests.scene import ALL, Scene, policy
         ('sip.Method == "UPDATE"', "a session timer may end the call"),
         ('sip.Method == "INVITE" and sip.to.tag', "a hold, a change of media or a session refresh did not happen"),
         ('sip.Method == "REFER"', "the call is not transferred"),
+        ('sip.Method == "NOTIFY"', "does not learn what it asked to be told, as how a transfer goes on"),
         ("sip.Status-Code == 100", "goes on sending the INVITE"),
         ("sip.Status-Code == 180", "the caller hears no ringing and may hang up"),
         ("sip.Status-Code == 183", "hears nothing before the answer"),
@@ -29,11 +30,12 @@ def test_each_lost_message_names_what_the_two_ends_then_experience(condition: st
     scene = Scene(policy(f"  - {{name: lossy, when: '{condition}', action: drop}}\n{ALL}"))
     invite, again = request(uri=uri, branch="z9hG4bK-i"), request(uri=uri, to_tag="psap", cseq=2)
     bye = request("BYE", to_tag="psap", cseq=9)
+    inside = ("INFO", "UPDATE", "REFER", "NOTIFY")
     answers = [response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)]
     told = [
         *(scene.carrier(invite), *(scene.psap(each, at_s=1) for each in answers)),
         scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=2),
-        *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in ("INFO", "UPDATE", "REFER")),
+        *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in inside),
         *(scene.carrier(again, at_s=4), scene.carrier(bye, at_s=5), scene.psap(response(bye), at_s=6)),
     ]
     story = story_of(*told)

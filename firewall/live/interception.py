@@ -16,7 +16,7 @@ from firewall.live.handover import Handover
 LOOK_EVERY_S = 0.25
 """A message that is lost meanwhile is sent again after 0.5 s (T1, RFC 3261 §17.1.1.1)."""
 
-_TABLE = f"the nftables table inet {nftables.TABLE}"
+_TABLE = f"the nftables table inet {nftables.TABLE} or its rules"
 _ROUTE = f"the policy rule or the route of table {routing.ROUTE_TABLE} (IPv{{}})"
 
 
@@ -46,7 +46,8 @@ class Interception:
         """Look again and again, and put back what is missing."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            if nftables.table_handle() != self._table:
+            handle = nftables.table_handle()
+            if handle is None or handle != self._table:
                 await self._mend_table()
             for version in self._versions:
                 if not routing.is_delivered_here(version) and not routing.is_switched_off(version):

@@ -58,10 +58,14 @@ _NEW_STREAM = "tcp flags & (fin | syn | rst | ack) == syn"
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
-# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFTA_TABLE_*, NFPROTO_INET.
-_GET_TABLE = NFTABLES << 8 | 1
-_TABLE_NAME, _TABLE_HANDLE = 1, 4
+# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFTA_TABLE_*, NFTA_CHAIN_*,
+# NFT_TABLE_F_DORMANT, NFPROTO_INET.
+_GET_TABLE, _GET_CHAIN = NFTABLES << 8 | 1, NFTABLES << 8 | 4
+_TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_USE = 1, 3, 6
+_DORMANT = 1
 _THIS_TABLE = struct.pack("=BBH", 1, 0, 0) + text(_TABLE_NAME, TABLE)
+_FIRST_CHAIN = struct.pack("=BBH", 1, 0, 0) + text(_CHAIN_TABLE, TABLE) + text(_CHAIN_NAME, "prerouting")
 # What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
 _INTERFACE_NAME = re.compile(r'[^\s"*\\/{}]{1,15}')
 
@@ -209,18 +213,23 @@ def table_exists() -> bool:
 
 
 def table_handle() -> int | None:
-    """Return the number that the kernel gave the table when it was made, None where there is no table of ours.
+    """Return the number that the kernel gave the table when it was made, None where none of ours is at work: it is not
+    there, it is put to sleep (``flags dormant``), or somebody has flushed its rules.
 
     Raises:
         OSError: the kernel does not answer the question.
     """
     try:
-        answer = answered(NETFILTER, _GET_TABLE, _THIS_TABLE)
+        table = parts(answered(NETFILTER, _GET_TABLE, _THIS_TABLE), 4)
+        chain = parts(answered(NETFILTER, _GET_CHAIN, _FIRST_CHAIN), 4)
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
         raise
-    return int.from_bytes(parts(answer, 4)[_TABLE_HANDLE], "big")
+    is_dormant = int.from_bytes(table.get(_TABLE_FLAGS, b""), "big") & _DORMANT
+    if is_dormant or not int.from_bytes(chain[_CHAIN_USE], "big"):
+        return None
+    return int.from_bytes(table[_TABLE_HANDLE], "big")
 
 
 def _nft(arguments: list[str], operation: str, script: str) -> str:

@@ -29,7 +29,15 @@ def in_fw(testbed: Namespaces, *command: str) -> None:
         ("ip -4 rule del priority 505", "the policy rule or the route of table 505 (IPv4)", "were lost"),
         ("ip -6 rule del priority 505", "the policy rule or the route of table 505 (IPv6)", "were lost"),
         ("ip -4 route flush table 505", "the policy rule or the route of table 505 (IPv4)", "were lost"),
-        ("nft flush ruleset", "the nftables table inet sosgate", "passed unseen"),
+        *(
+            (command, "the nftables table inet sosgate or its rules", "passed unseen")
+            for command in (
+                "nft flush ruleset",
+                "nft flush table inet sosgate",
+                "nft flush chain inet sosgate prerouting",
+                "nft add table inet sosgate { flags dormant; }",
+            )
+        ),
     ],
 )
 def test_what_another_program_removes_is_put_back_and_told(

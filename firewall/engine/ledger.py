@@ -17,7 +17,7 @@ from firewall.engine.way import Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
-from firewall.sip.message import Request
+from firewall.sip.message import Request, Response
 
 _NO_CALL_METHODS = frozenset({"REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE"})
 
@@ -169,6 +169,9 @@ class Ledger:
                 return self._unreached(call, attempt, facts, wall_ns)
         if downstream and attempt.outcome == "failed_downstream":
             return []  # the CANCEL of what reached nobody
+        is_over = attempt.method == "INVITE" and attempt.outcome == "completed"
+        if downstream and is_over and isinstance(facts.message, Response):
+            return []  # whoever closes its connection behind its BYE waits for no answer
         unsent = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
         return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception", wall_ns)
 

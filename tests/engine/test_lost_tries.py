@@ -61,3 +61,19 @@ def test_who_gives_up_a_call_that_could_not_be_sent_on_loses_nothing_more() -> N
     (call,) = scene.tell(lost_invite("z9hG4bK-a"), at_s=5).calls
     lost = ForwardFailed(Datagram(*CARRIER, *PSAP, cancel, "TCP"), "no answer within 5 s", downstream=True)
     assert (call.outcome, scene.tell(lost, at_s=5).calls) == ("failed_downstream", [])
+
+
+def test_a_call_is_complete_whose_caller_closes_its_connection_behind_its_bye() -> None:
+    scene = Scene(policy(ALL))
+    invite, bye = request(), request("BYE", to_tag="psap", cseq=2)
+    scene.carrier(invite)
+    scene.psap(response(invite, 200), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1)
+    (call,) = scene.carrier(bye, at_s=20).calls
+    answer = response(bye, 200)
+    scene.psap(answer, at_s=20)
+    lost = ForwardFailed(Datagram(*PSAP, *CARRIER, answer, "TCP"), "Broken pipe", downstream=True)
+    told = scene.tell(lost, at_s=20)
+    assert (call.outcome, told.calls) == ("completed", [])
+    assert [a.alarm.code for a in told.alarms] == ["forward_failed"]
+    assert scene.stops(at_s=60).calls == []

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from firewall.engine.attempt import ATTEMPT_METHODS, TIMER_B_NS, Attempt
+from firewall.engine.attempt import ATTEMPT_METHODS, LAST_TRY_NS, TIMER_B_NS, Attempt
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, response_trigger
 from firewall.engine.negotiation import Party
@@ -84,6 +84,7 @@ class _Line(msgspec.Struct):
     hurt_by: HurtBy | None = None
     guarded: bool = False
     media_loss: tuple[MediaLoss, ...] = ()
+    ended_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``others`` for
     who called with the same Call-ID, and when, ``ways`` are the pinholes that it had open, ``invites`` its INVITE
     transactions (a CANCEL names one), ``refers`` whom it was to be transferred to and when, ``attempt`` is there for an
-    emergency call that began in the log, or was to begin and was blocked."""
+    emergency call that began in the log, or was to begin and was blocked, ``tried`` names the last try at one."""
 
     call_id: str
     began_ns: int
@@ -104,6 +105,7 @@ class RecoveredCall:
     caller: Caller | None = None
     others: dict[Caller, int] = field(default_factory=dict)
     attempt: Attempt | None = None
+    tried: TransactionId | None = None
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
 
@@ -132,6 +134,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
                     call.caller = caller
                 elif caller != call.caller:
                     call.others[caller] = at_ns
+                call.tried = _tried(line.sip, line.dialog)
             if _passed(line):
                 _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:
@@ -219,9 +222,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     """Follow an emergency call as far as its log tells; it may have gone on since, so that no answer is waited for."""
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
-    number, _, cseq_method = (sip.cseq or "").partition(" ")
-    name = transaction_name(sip.via_branch, dialog.from_tag)
-    tried = (int(number), sip.method or "", name) if number.isdigit() else None
+    cseq_method, tried = (sip.cseq or "").partition(" ")[2], _tried(sip, dialog)
     is_new_tag = dialog.from_tag is not None and dialog.from_tag not in call.tags
     if attempt is None or (is_first and _is_over(attempt, line, sip, tried, is_new_tag=is_new_tag)):
         is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
@@ -238,9 +239,17 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
 
+def _tried(sip: _Sip | None, dialog: _Dialog) -> TransactionId | None:
+    """Return the name of the transaction that a request begins."""
+    number, method = read_cseq(sip.cseq or "") if sip is not None else (None, None)
+    if sip is None or number is None or method is None:
+        return None
+    return number, method, transaction_name(sip.via_branch, dialog.from_tag)
+
+
 def _is_over(attempt: Attempt, line: _Line, sip: _Sip, tried: TransactionId | None, *, is_new_tag: bool) -> bool:
     """Tell whether a request begins another attempt than this one, as ``Ledger.seen`` does."""
-    if attempt.never_began:
+    if attempt.never_began and attempt.method != "MESSAGE":
         is_late = instant(line.timestamp) - attempt.began_ns > TIMER_B_NS
         return is_late or line.src_ip != attempt.first.src_ip
     return sip.method == attempt.method and attempt.ends_before(tried, is_new_tag=is_new_tag)
@@ -251,18 +260,18 @@ def _first(line: _Line) -> Datagram:
     return Datagram(line.src_ip, line.src_port, line.dest_ip, line.dest_port, b"", transport, line.in_iface)
 
 
-def _blocked_attempt(line: _Line) -> Attempt | None:
+def _blocked_attempt(line: _Line, tried: TransactionId | None) -> Attempt | None:
     """Return an attempt of which nothing has passed yet, as the ledger tells it."""
     method = line.hurt_by.message.partition(" ")[0] if line.hurt_by is not None else ""
     if line.outcome != "blocked" or line.emergency is None or method not in ATTEMPT_METHODS:
         return None
-    return Attempt(_first(line), line.flow_id, line.emergency, instant(line.timestamp), method)
+    return Attempt(_first(line), line.flow_id, line.emergency, instant(line.timestamp), method, tried=tried)
 
 
 def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     attempt = call.attempt
     if attempt is None:
-        attempt = call.attempt = _blocked_attempt(line)
+        attempt = call.attempt = _blocked_attempt(line, call.tried)
         call.emergency = call.emergency or (attempt.mark if attempt is not None else None)
     if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return
@@ -272,6 +281,8 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     if line.outcome == "blocked" and not any(each.is_ringing for each in call.invites.values()):
         attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
-    attempt.outcome = line.outcome if line.outcome in _ENDS else None
-    attempt.ended_ns = instant(line.timestamp) if line.outcome in ("completed", "abandoned") else None
+    is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
+    has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))
+    attempt.outcome = line.outcome if has_ended else None
+    attempt.ended_ns = instant(line.timestamp) if has_ended and line.ended_s is not None else None
     attempt.is_overdue = line.outcome == "failed_downstream" and attempt.final_status is None

@@ -265,6 +265,25 @@ def test_a_text_that_waits_for_its_answer_over_a_restart_is_told_as_one_of_its_o
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
 
 
+@pytest.mark.parametrize("lost", ["request", "answer", "copy"])
+def test_a_text_that_was_hurt_before_a_restart_has_nothing_of_the_next_one(lost: str) -> None:
+    before = Scene(policy("  - {name: no, when: 'sip.header[\"X-Drop\"]', action: drop}\n" + ALL))
+    first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
+    told = [before.carrier(_marked(first) if lost != "answer" else first)]
+    if lost == "copy":
+        told.append(before.carrier(first, at_s=0.5))
+    if lost != "request":
+        told.append(before.psap(_marked(response(first)) if lost == "answer" else response(first), at_s=1))
+    told.append(before.tell(DeadlineReached(), at_s=40))
+    after = restarted_with(log_of(*told), at_s=50)
+    calls = [*after.carrier(second, at_s=51).calls, *after.psap(response(second), at_s=52).calls]
+    assert [(call.outcome, call.hurt_by) for call in calls] == [("completed", None)]
+
+
+def _marked(message: bytes) -> bytes:
+    return message.replace(b"\r\n", b"\r\nX-Drop: 1\r\n", 1)
+
+
 @pytest.mark.parametrize("later_s", [0.5, 3600])
 def test_a_call_whose_first_try_was_blocked_is_hurt_after_a_restart_too(later_s: float) -> None:
     """Also where the daemon was killed, so that no record tells how the call stood."""

@@ -48,6 +48,14 @@ class Style:
     via_parameters: str = ""
     line_end: str = CRLF
 
+    @property
+    def odd_headers(self) -> frozenset[str]:
+        """The headers that a broken style may write as no grammar has them, by their names in lower case."""
+        if self not in BROKEN_STYLES:
+            return frozenset()
+        own = {header.lower() for header, _ in self.headers}
+        return frozenset(own | ({"from"} if self.from_ != PLAIN.from_ else set()))
+
 
 PLAIN = Style()
 
@@ -64,6 +72,17 @@ class Form:
     body: BodyMaker | None = bodies.audio
     style: Style = PLAIN
     is_test: bool = False
+    is_odd: bool = False
+    """Its target is none that RFC 3261 §25.1 allows."""
+
+    @property
+    def odd_carriers(self) -> frozenset[str]:
+        """The parts of its first request that may be written as no grammar has them: ``r-uri``, headers by their names.
+
+        What rules say of them is asked of the text as it stands (``proof/context.py``).
+        """
+        target = frozenset({"r-uri", "to"}) if self.is_odd else frozenset()
+        return target | self.style.odd_headers
 
 
 def _target(name: str, uri: str, *, is_test: bool = False) -> Form:
@@ -173,6 +192,12 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
         Form("INVITE <urn:service:sos> SIP/2.0", "<urn:service:sos>", "<urn:service:sos>"),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
+        Form(
+            "INVITE sip:urn:service:sos@psap SIP/2.0",
+            "sip:urn:service:sos@{host}",
+            "<sip:urn:service:sos@{host}>",
+            is_odd=True,
+        ),
     ]
 
 
@@ -260,6 +285,8 @@ BROKEN_STYLES: tuple[Style, ...] = (
 """Broken as phones and gateways in the field break it: an i3 element must let it pass (NENA-STA-010.3 §3.1.1)."""
 
 STYLES = (*_USUAL_STYLES, *BROKEN_STYLES)
+ODD_CARRIERS = frozenset({"r-uri", "to"}).union(*(style.odd_headers for style in BROKEN_STYLES))
+"""The carriers that some form writes as no grammar has them."""
 
 
 def styled(form: Form, style: Style) -> Form:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
-from firewall.lint.language.carrier import is_read_from, reads_method
+from firewall.lint.form import ODD_CARRIERS
+from firewall.lint.language.carrier import is_read_from, places, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context
@@ -65,6 +66,8 @@ class Asker:
         self._selectors: dict[Context, int] = {}
         self._assumed: dict[Context, list[int]] = {}
         self._given: dict[tuple[frozenset[str], int], tuple[Atom, ...]] = {}
+        # What is learned of a carrier's texts is true where these follow the grammar.
+        self._grammatical = {name: encoding.formula.new() for name in sorted(ODD_CARRIERS)}
         self.questions = 0
 
     def is_possible(self, context: Context, goal: Sequence[int]) -> bool:
@@ -130,7 +133,10 @@ class Asker:
         """Return the literals of all that a context fixes."""
         known = self._assumed.get(context)
         if known is None:
-            known = self._assumed[context] = [*self._own(context), *self._ends(context), self._selector(context)]
+            grammatical = [literal for name, literal in self._grammatical.items() if name not in context.beyond]
+            known = self._assumed[context] = [
+                *self._own(context), *self._ends(context), *grammatical, self._selector(context)
+            ]  # fmt: skip
         return known
 
     def signature(self, context: Context) -> tuple[object, ...]:
@@ -143,6 +149,7 @@ class Asker:
             step.sender,
             context.follows,
             context.held,
+            context.beyond,
             context.language,
             context.is_fixed,
             context.is_tied,
@@ -271,9 +278,12 @@ class Asker:
         together = [text[literal] for literal in core if literal in text]
         # What the context adds to a core (its language) holds in this context only, whatever it is about.
         if len(together) == len(core) and self._is_about_text(core) and satisfiable(core) is False:
-            self.encoding.formula.add([-literal for literal in together])
-        else:
-            self._forbid(context, together)
+            carriers = _carriers_of(core)
+            if carriers.isdisjoint(context.beyond):
+                grammatical = [literal for name, literal in self._grammatical.items() if name in carriers]
+                self.encoding.formula.add([-literal for literal in (*grammatical, *together)])
+                return
+        self._forbid(context, together)
 
     def _is_about_text(self, core: tuple[Literal, ...]) -> bool:
         return all(literal.condition in self.encoding.text for literal in core)
@@ -291,6 +301,15 @@ class Asker:
             self.encoding.formula.add([-self._selector(context), at_least])
         else:
             self._forbid(context, [*text.values(), line.at(line.piece(model)[0])])
+
+
+def _carriers_of(core: Sequence[Literal]) -> frozenset[str]:
+    """Return which of the carriers that may be odd literals are about: all where one is about the whole message."""
+    found: set[str] = set()
+    for literal in core:
+        read = places(base_field(literal.condition.operand))
+        found |= {place.carrier.name for place in read} if read else ODD_CARRIERS
+    return ODD_CARRIERS & found
 
 
 def next_cut(cuts: Sequence[int], number: int) -> int:

@@ -24,6 +24,7 @@ from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.expression import Comparison, Field, Matches, Membership, Range
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
+from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 
 # Which part of the message each kind of evidence stands in; "body" is none that may be changed either.
@@ -48,6 +49,8 @@ class Context:
     ``follows``: without a rule it passes, as part of what was allowed before. ``held`` are the carriers of the text
     that must stay, ``language`` is what must stay true of those that may change. ``is_fixed``: nothing in its text is
     its sender's choice (a keep-alive is always written in the same way). ``is_tied``: its addresses are the pair's.
+    ``beyond`` are those of the held carriers whose text may be none of the grammar's: what is known of that is not true
+    of it.
     """
 
     flow: Flow
@@ -61,6 +64,7 @@ class Context:
     language: tuple[Literal, ...] = ()
     is_fixed: bool = False
     is_tied: bool = False
+    beyond: frozenset[str] = frozenset()
 
     @property
     def probe(self) -> Probe:
@@ -148,7 +152,7 @@ def _of_flow(policy: Policy, flow: Flow, form: Form, pair: Pair, steps: int | No
         facts = engine.facts(sent.datagram, sent.at_ns)
         decision = decide(engine, sent)
         context = Context(flow, form, index, pair, step, facts, decision.decision.reason != "default")
-        yield from _kept(context, policy.emergency)
+        yield from map(_as_written, _kept(context, policy.emergency))
 
 
 def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
@@ -161,6 +165,15 @@ def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
         yield replace(context, language=status)
     else:
         yield _kept_by(context, mark, definition)
+
+
+def _as_written(context: Context) -> Context:
+    """Hold what the caller's side writes as no grammar has it: the theory of texts would change it, or allow none."""
+    beyond = context.form.odd_carriers
+    is_theirs = context.step.sender == "caller" and isinstance(context.facts.message, Request)
+    if not beyond or context.is_fixed or not is_theirs:
+        return context
+    return replace(context, held=context.held | beyond, beyond=beyond)
 
 
 def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy) -> Context:

@@ -21,6 +21,11 @@ def test_each_pair_of_rules_is_one_change_for_emergencies_and_one_for_others() -
     }
 
 
+def test_a_rule_about_what_no_grammar_has_is_a_change() -> None:
+    found = between("", rule('sip.From matches "^[A-Za-z]+, [A-Z]" and sip.Method == "INVITE"'))
+    assert ("from-carrier", "guilty", True) in pairs(found)
+
+
 def test_two_rules_with_the_same_limit_are_above_it_together() -> None:
     limited = rule("not emergency", more="limit: {rate: 5/1s, per: net.src}", name="a")
     renamed = rule("not emergency", more="limit: {rate: 5/1s, per: net.src}", name="b")

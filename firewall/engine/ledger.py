@@ -227,12 +227,13 @@ class Ledger:
 def is_anothers(call: Call, facts: Facts) -> bool:
     """Tell whether a request begins a call of somebody else, who has the Call-ID in common with this one, or forged it.
 
-    Who tries again has the same tag (RFC 3261 §8.1.3.5), or at least the same address, and was not answered yet.
+    Who tries again has the same tag (RFC 3261 §8.1.3.5), or at least the same address, and was not answered yet. So
+    has who passes it on: some session border controllers keep the Call-ID and give it a tag of their own.
     """
     request, attempt = facts.message, call.attempt
     if attempt is None or not isinstance(request, Request) or not begins_call(request):
         return False
-    is_from_elsewhere = facts.datagram.src_ip != attempt.first.src_ip
+    is_from_elsewhere = facts.datagram.src_ip not in (attempt.first.src_ip, attempt.first.dst_ip)
     return request.from_tag not in call.tags and (is_from_elsewhere or attempt.answered_ns is not None)
 
 

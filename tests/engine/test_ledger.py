@@ -266,6 +266,15 @@ def test_who_is_blocked_with_the_call_id_of_an_emergency_call_is_another_call(st
     assert [alarm.src_ip for each in told for alarm in each.alarms] == ["203.0.113.66"]
 
 
+def test_a_call_that_the_called_side_passes_on_with_a_tag_of_its_own_is_the_same_one() -> None:
+    scene = Scene(policy("  - {name: no, when: 'ip.src == 198.51.100.10 and sip.Method', action: drop}\n" + ALL))
+    invite, onward = request(), request(from_tag="sbc", branch="z9hG4bK-sbc")
+    told = [scene.carrier(invite), scene.psap(response(invite, 100, to_tag=None), at_s=0.1)]
+    told += [scene.psap(onward, at_s=0.2), scene.psap(response(invite, 503), at_s=32)]
+    assert [call.outcome for each in told for call in each.calls] == ["blocked", "impaired"]
+    assert {call.attribution for each in told for call in each.calls} == {"policy"}
+
+
 def test_a_second_call_with_the_call_id_of_one_that_goes_on_is_another_also_from_the_same_proxy() -> None:
     scene = Scene(policy("  - {name: no, when: 'sip.Via.branch == \"z9hG4bK-2\"', action: drop}\n" + ALL))
     invite = request()

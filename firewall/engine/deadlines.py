@@ -40,7 +40,8 @@ class Deadlines(Generic[_K]):
         heapq.heappush(self._instants, at_ns)
         if len(self._instants) > 2 * len(self._due) + _STALE:
             self._tidy()
-        self.due_ns = self._first()
+        if at_ns < self.due_ns:
+            self.due_ns = at_ns
 
     def remove(self, key: _K, at_ns: int) -> None:
         """Have a key not due at an instant any more; nothing happens where it was not."""
@@ -50,7 +51,8 @@ class Deadlines(Generic[_K]):
         due.keys.pop(key, None)
         if not due.keys:
             del self._due[at_ns]
-            self.due_ns = self._first()
+            if at_ns == self.due_ns:
+                self.due_ns = self._first()
 
     def pop(self, now_ns: int) -> tuple[int, dict[_K, None]] | None:
         """Take out what was due first, with its instant; None when nothing is due."""

@@ -83,9 +83,11 @@ def up(prefix: str = "") -> None:
         _ensure_namespace_directory()
     except OSError as error:
         raise _refusal("make", error) from None
-    states = {status.name: status.state for status in statuses(prefix)}
+    current = statuses(prefix)
+    states = {status.name: status.state for status in current}
     _refuse_foreign(states)
     if all(state == "up" for state in states.values()):
+        _refuse_missing_links(prefix, current)
         return
     if any(state == "up" for state in states.values()):
         there = ", ".join(name for name, state in states.items() if state == "up")
@@ -236,6 +238,16 @@ def _refuse_foreign(states: dict[str, Literal["up", "down", "foreign"]]) -> None
         raise OperatorError(
             f'a network namespace "{foreign[0]}" exists that sosgate did not make; it is left alone',
             next_step=f'rename or remove it first ("ip netns del {foreign[0]}")',
+        )
+
+
+def _refuse_missing_links(prefix: str, current: tuple[NamespaceStatus, ...]) -> None:
+    there = {status.name: status.interfaces for status in current}
+    missing = [link.interface for link in LINKS if link.interface not in there[prefix + link.namespace]]
+    if missing:
+        raise OperatorError(
+            f"the testbed is there, but somebody removed {', '.join(missing)}",
+            next_step='run "sosgate testbed down" first',
         )
 
 

@@ -89,6 +89,15 @@ def test_a_part_of_a_testbed_is_refused_until_it_is_removed() -> None:
     testbed.up(PREFIX)
 
 
+def test_a_testbed_without_one_of_its_cables_is_refused_until_it_is_removed() -> None:
+    testbed.up(PREFIX)
+    subprocess.run(["ip", "-n", f"{PREFIX}fw", "link", "del", "f0"], check=True)
+    with pytest.raises(OperatorError, match=r'somebody removed f0, c0; run "sosgate testbed down" first'):
+        testbed.up(PREFIX)
+    testbed.down(PREFIX)
+    testbed.up(PREFIX)
+
+
 def test_a_failure_half_way_removes_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")

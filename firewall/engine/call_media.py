@@ -17,7 +17,7 @@ RefusedFlow = tuple[str, str, Endpoint]
 class CallMedia(Struct, eq=False, gc=False):
     """``held`` are the open ways, ``refused`` those that may not be opened, ``refused_flows`` what came all the same.
 
-    ``is_recovered``: an earlier run opened the held ones, its session descriptions are not known any more.
+    ``is_recovered``: the session descriptions that opened the held ones are not known any more, or an earlier run's.
     ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was before.
     ``expected`` are the ways by which media is to come, ``renewed`` those of them by which it was before the last
     answer, too, and ``quiet_before`` those of these by which nothing came then. ``doubted_ns``: since then packets are
@@ -36,6 +36,11 @@ class CallMedia(Struct, eq=False, gc=False):
     renewed: tuple[PinholeKey, ...] = ()
     quiet_before: tuple[PinholeKey, ...] = ()
     doubted_ns: int | None = None
+
+    def forget_descriptions(self) -> None:
+        """Go on without them, as if an earlier run had opened what is open."""
+        self.negotiation = Negotiation(made=self.negotiation.made)
+        self.is_recovered = True
 
     def note_refused(self, reason: str, flow: MediaFlow) -> None:
         """Take note of packets that are refused."""

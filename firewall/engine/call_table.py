@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from firewall.engine.call import TRANSACTION_NS, Call
 from firewall.engine.deadlines import Deadlines
+from firewall.engine.description_memory import DescriptionMemory
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message
 
@@ -22,6 +23,7 @@ class CallTable:
     """
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
+        self.descriptions = DescriptionMemory()
         self._calls: dict[str, Call] = {}
         self._ordinary: OrderedDict[str, None] = OrderedDict()  # those that may make room, oldest first
         # Emergency calls that make room where there are no others: by stage, each the longest there first.
@@ -127,5 +129,6 @@ class CallTable:
 
     def _forget(self, call_id: str) -> None:
         self._deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
+        self.descriptions.remove(call_id)
         for makes_room in (self._ordinary, *self._unanswered):
             makes_room.pop(call_id, None)

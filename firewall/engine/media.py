@@ -12,6 +12,7 @@ from firewall.engine.call_media import CallMedia
 from firewall.engine.call_pinholes import LEARNED, CallPinholes
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Rules
+from firewall.engine.description_memory import MAX_OCTETS
 from firewall.engine.events import FlowsCounted, MediaReceived
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import TwoWayChecks
@@ -20,6 +21,7 @@ from firewall.engine.media_record import closed_records, flow_record
 from firewall.engine.media_verdict import media_facts
 from firewall.engine.negotiation import Party
 from firewall.engine.outputs import Output, Write
+from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
 from firewall.engine.recovery import RecoveredCall
@@ -55,6 +57,7 @@ class Media:
         self.takeover_until_ns = 0
         self._policy = policy
         self._calls = calls
+        self._alarms = alarms
         self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, is_logged=is_logged)
         self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
         self.refused = RefusedMedia(self.table, policy, is_logged=is_logged)
@@ -104,10 +107,21 @@ class Media:
             cause = "failed"
         if call.emergency is None and not changed:
             return []
-        outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns) if changed else []
+        outputs: list[Output] = []
+        if changed:
+            outputs += self._pinholes.renew(call, media, cause, now_ns, wall_ns)
+            outputs += self._bound_descriptions(call, now_ns, wall_ns)
         if call.emergency is not None:
             self._checks.schedule(call, media, now_ns)
         return self._told(outputs)
+
+    def _bound_descriptions(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
+        """Have the descriptions of all calls take no more room than they may, after those of one have changed."""
+        too_many = self._calls.descriptions.note(call)
+        for other in [self._calls.get(call_id) for call_id in too_many]:
+            if other is not None and other.media is not None:
+                other.media.forget_descriptions()
+        return table_full("descriptions", MAX_OCTETS, self._alarms, now_ns, wall_ns) if too_many else []
 
     def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
         """Decide on a media packet, or take note of a copy."""

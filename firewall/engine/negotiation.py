@@ -77,6 +77,17 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     made: int = 0
     ringing: frozenset[SessionKey] = frozenset()
 
+    @property
+    def octets(self) -> int:
+        """How much memory the descriptions take, roughly."""
+        kept = {id(each.description): each.description for each in self.offers.values()}
+        for session in self.sessions.values():
+            for each in (session, session.before):
+                if each is not None:
+                    kept[id(each.answer)] = each.answer
+                    kept[id(each.offer.description)] = each.offer.description
+        return sum([description.octets for description in kept.values()])
+
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False
     ) -> bool:

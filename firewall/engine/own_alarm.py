@@ -21,7 +21,7 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import Alarm, AlarmCode
 from firewall.engine.recording import printable
 
-FullTable = Literal["calls", "emergency_calls", "callers", "pinholes"]
+FullTable = Literal["calls", "emergency_calls", "callers", "pinholes", "descriptions"]
 _FULL: dict[FullTable, str] = {
     "calls": "the table of calls is full ({} calls): new calls cannot be followed",
     "emergency_calls": "the table of calls is full of emergency calls ({}): those that nobody has answered are "
@@ -29,6 +29,8 @@ _FULL: dict[FullTable, str] = {
     "callers": "emergency callers are forgotten, {} numbers and addresses of others came since: who calls them back "
     "calls as an ordinary caller",
     "pinholes": "the table of pinholes is full ({}): media of new calls is not let through",
+    "descriptions": "session descriptions of calls are forgotten, all of them take more than {} octets: media of some "
+    "calls is let through as before, whatever they negotiate",
 }
 
 

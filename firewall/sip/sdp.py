@@ -18,6 +18,7 @@ _NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4
 # A description is looked at several times while a message is decided, and said again in other messages.
 _REMEMBERED = 64
 _LONGEST_KEPT_BYTES = 4096
+_OCTETS_PER_BYTE = 8  # where it is kept as it was read
 _LONGEST_REMEMBERED_SECTION = 1024
 _MEDIUM = re.compile(r"\nm=(?!\n|\Z)")  # a line says something behind the "="
 _CONNECTION_OR_ATTRIBUTE = re.compile(r"\n([ac])=([^\n]+)")
@@ -198,6 +199,11 @@ class SessionDescription(Struct, eq=False, gc=False):
     def media(self) -> tuple[MediaDescription, ...]:
         """The media sections."""
         return (self._short or _long_sections(self._body)).media
+
+    @property
+    def octets(self) -> int:
+        """How much memory it takes, roughly."""
+        return len(self._body) * (_OCTETS_PER_BYTE if self._short is not None else 1)
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:

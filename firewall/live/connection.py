@@ -65,6 +65,8 @@ class _Direction:
         turn = [self.pieces.popleft() for _ in range(min(PIECES_PER_TURN, len(self.pieces)))]
         if not self.pieces:
             self.take(self.framer.more(PIECES_PER_TURN), self.latest_ns)
+        if len(turn) == PIECES_PER_TURN and all(piece.kind == "keep_alive" for piece, _ in turn):
+            turn = [(Piece("keep_alive", b"".join(piece.data for piece, _ in turn)), turn[-1][1])]  # a flood of them
         (src_ip, src_port), (dst_ip, dst_port) = self._ends
         return [
             Arrival(

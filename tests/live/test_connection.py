@@ -114,14 +114,17 @@ async def test_an_answer_goes_back_on_the_connection_whatever_port_it_names(
     scene.connection.abort()
 
 
-async def test_a_flood_of_line_ends_is_decided_a_few_at_a_time(
+async def test_a_flood_of_line_ends_is_decided_by_the_turn_and_a_ping_line_by_line(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:
     scene = Scene(pairs)
-    scene.client.sendall(b"\n" * 1000 + OPTIONS)
-    assert await receive(scene.server, 1000 + len(OPTIONS)) == b"\n" * 1000 + OPTIONS
+    scene.client.sendall(b"\n" * 1000 + OPTIONS + b"\r\n\r\n")
+    assert await receive(scene.server, 1004 + len(OPTIONS)) == b"\n" * 1000 + OPTIONS + b"\r\n\r\n"
     assert max(len(turn) for turn in scene.turns) <= PIECES_PER_TURN
-    assert sum(len(turn) for turn in scene.turns) == 1001
+    payloads = [datagram.payload for turn in scene.turns for datagram in turn]
+    assert payloads[:2] == [b"\n" * PIECES_PER_TURN] * 2
+    assert len(payloads) == 1000 // PIECES_PER_TURN + 1000 % PIECES_PER_TURN + 3
+    assert payloads[-3:] == [OPTIONS, b"\r\n", b"\r\n"]
     scene.connection.abort()
 
 

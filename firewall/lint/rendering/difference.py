@@ -8,7 +8,7 @@ from firewall.engine.recording import printable
 from firewall.engine.timestamp import timestamp
 from firewall.lint.difference import Difference, Verdict, VerdictChange
 from firewall.lint.finding import Sent
-from firewall.lint.rendering.sentence import number
+from firewall.lint.rendering.sentence import ends, number, packet_fields
 from firewall.ruleset.policy import Policy
 
 Line = tuple[tuple[str, str], ...]
@@ -72,17 +72,12 @@ def decider(verdict: Verdict, policy: Policy) -> str:
 def witness_line(change: VerdictChange) -> str:
     """Return the message that shows a change, in one line."""
     last = change.sent[-1]
-    datagram = last.datagram
-    source, destination = (
-        f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-        for ip, port in ((datagram.src_ip, datagram.src_port), (datagram.dst_ip, datagram.dst_port))
-    )
     start_line = _message(last).split("\r\n", 1)[0]
     after = f", message {len(change.sent)} of those sent" if len(change.sent) > 1 else ""
     earlier = ", set up before the policies were loaded" if change.set_up else ""
-    interface = f" by {datagram.in_iface}" if datagram.in_iface is not None else ""
-    ends = f"{datagram.transport.lower()} {source} > {destination}{interface}"
-    return f"{printable(start_line)}, {ends}, {timestamp(last.at_ns)}{after} ({change.flow}{earlier})"
+    interface = f" by {last.datagram.in_iface}" if last.datagram.in_iface is not None else ""
+    sent = f"{ends(last.datagram)}{interface}, {timestamp(last.at_ns)}"
+    return f"{printable(start_line)}, {sent}{after} ({change.flow}{earlier})"
 
 
 def difference_document(found: Difference, captures: Mapping[int, str]) -> dict[str, Any]:
@@ -128,19 +123,12 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _witness(change: VerdictChange) -> dict[str, Any]:
     last = change.sent[-1]
-    datagram = last.datagram
     return {
         "summary": witness_line(change),
         "message": _message(last),
         "messages": len(change.sent),
         "set_up": change.set_up,
-        "timestamp": timestamp(last.at_ns),
-        "src_ip": datagram.src_ip,
-        "src_port": datagram.src_port,
-        "dest_ip": datagram.dst_ip,
-        "dest_port": datagram.dst_port,
-        "proto": datagram.transport,
-        "in_iface": datagram.in_iface,
+        **packet_fields(last),
     }
 
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from firewall.engine.timestamp import timestamp
 from firewall.lint.finding import Finding, Fix, Suppressed, Witness
 from firewall.lint.outcome import Outcome, Unusable, all_findings, result
-from firewall.lint.rendering.sentence import witness_sentence
+from firewall.lint.rendering.sentence import packet_fields, witness_sentence
 
 
 def lint_document(outcomes: list[Outcome], captures: dict[Finding, str]) -> dict[str, Any]:
@@ -70,20 +69,13 @@ def _suppressed(suppressed: Suppressed) -> dict[str, Any]:
 
 
 def _witness(witness: Witness, capture: str | None) -> dict[str, Any]:
-    datagram = witness.blocked.datagram
     mark = witness.emergency
     return {
         "summary": witness_sentence(witness),
         "probe": witness.name,
         "message": witness.text,
         "messages": len(witness.sent),
-        "timestamp": timestamp(witness.blocked.at_ns),
-        "src_ip": datagram.src_ip,
-        "src_port": datagram.src_port,
-        "dest_ip": datagram.dst_ip,
-        "dest_port": datagram.dst_port,
-        "proto": datagram.transport,
-        "in_iface": datagram.in_iface,
+        **packet_fields(witness.blocked),
         "verdict": witness.verdict,
         "reason": witness.reason,
         "emergency": None

@@ -136,7 +136,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """Tell whether a request begins an attempt after this one: each text message has an end of its own, and some
         phones call again with the Call-ID of a call that has ended. ``tags`` are those of the call."""
         if request.method != self.method:
-            return False
+            return self.outcome is not None and not self.is_overdue
         is_new_tag = request.from_tag is not None and request.from_tag not in tags
         return self.ends_before(own_transaction_id(request), is_new_tag=is_new_tag)
 

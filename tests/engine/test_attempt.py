@@ -252,6 +252,17 @@ def test_who_calls_again_with_the_call_id_of_a_call_that_has_ended_is_told_of(
     assert (story_of(*told).cause or "").endswith("the called side never answered")
 
 
+@pytest.mark.parametrize(("first", "then"), [("MESSAGE", "INVITE"), ("INVITE", "MESSAGE")])
+def test_a_call_after_a_text_and_a_text_after_a_call_are_told_of_also_with_one_call_id(first: str, then: str) -> None:
+    scene = Scene(policy(ALL))
+    told = an_ended_call(scene, answered=True) if first == "INVITE" else []
+    if first == "MESSAGE":
+        text = request("MESSAGE")
+        told += [scene.carrier(text), scene.psap(response(text), at_s=1)]
+    told += [scene.carrier(request(then, cseq=9), at_s=10), scene.tell(DeadlineReached(), at_s=100)]
+    assert [call.outcome for each in told for call in each.calls] == ["completed", "failed_downstream"]
+
+
 def test_a_copy_or_branch_of_an_invite_that_comes_after_the_end_is_no_other_call() -> None:
     scene = Scene(policy(ALL))
     told = an_ended_call(scene, answered=True)

@@ -11,7 +11,7 @@ from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.way import Way
 from firewall.ruleset.policy import Policy
-from firewall.sip.media_endpoint import Endpoint, Formats, endpoints, medium_kind, plain_address
+from firewall.sip.media_endpoint import Endpoint, Formats, endpoints, has_other_addresses, medium_kind, plain_address
 from firewall.sip.media_endpoint import formats as formats_of
 from firewall.sip.offer_answer import negotiate
 from firewall.sip.sdp import Direction, MediaDescription
@@ -116,7 +116,7 @@ class PlainPlanner:
     def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:
         port, attributes, address = medium.port, medium.own.by_name, medium.address
         ip = self._address(address, party.zone) if address is not None and len(address) <= _LONGEST_ADDRESS else None
-        if ip is None or medium.number_of_ports != 1 or "candidate" in attributes or medium.proto not in _PROTOCOLS:
+        if ip is None or medium.number_of_ports != 1 or has_other_addresses(medium) or medium.proto not in _PROTOCOLS:
             return None
         rtcp_ip, rtcp_port = ip, port + 1
         rtcp: tuple[Endpoint, ...] = ((ip, rtcp_port),)

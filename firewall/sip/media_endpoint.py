@@ -1,4 +1,4 @@
-"""Where a session description says that media is to be sent (RFC 8866 §5.7 and §5.14, RFC 3605, 5761, 8839, 4975)."""
+"""Where a session description says that media is sent (RFC 8866 §5.7, §5.14, RFC 3605, 5761, 8839, 4975, 6947)."""
 
 import ipaddress
 import re
@@ -23,6 +23,7 @@ NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
 MAX_PORTS = 8  # of a range ``m=audio 49170/2``: hierarchical encodings (RFC 8866 §5.14) have few layers
 MAX_CANDIDATES = 8  # of each component: more than ICE needs (RFC 8445 §5.1.1), few enough for a hostile description
 _MSRP_URI = re.compile(r"msrps?://(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;\[\]]+):([0-9]{1,5})[/;]", re.ASCII)
+_ALTC = re.compile(r"[0-9]+ +IP[46] +([0-9A-Fa-f:.]+) +([0-9]{1,5})(?:/([0-9]{1,5}))?", re.ASCII)
 # RFC 3551 §6: the encodings of payload types that need no a=rtpmap.
 _STATIC_ENCODINGS = {
     0: "pcmu", 3: "gsm", 4: "g723", 5: "dvi4", 6: "dvi4", 7: "lpc", 8: "pcma", 9: "g722", 10: "l16", 11: "l16",
@@ -49,7 +50,7 @@ class Formats(Struct, frozen=True, gc=False):
 
 
 def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:
-    """Return where this medium takes packets of a protocol: the address it names, then its ICE candidates.
+    """Return where this medium takes packets of a protocol: the address it names, others, its ICE candidates.
 
     () for a rejected medium and for a protocol that it does not have. ``is_muxed``: both sides agreed to have RTCP on
     the RTP port, where it is part of ``rtp``; who only offers that takes it on the next port, too (RFC 5761 §5.1.1).
@@ -63,10 +64,26 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     if protocol == "rtcp" and is_muxed:
         return ()
     named = _rtcp_endpoints(medium) if protocol == "rtcp" else _ports(medium, medium.port)
-    if "candidate" not in medium.own.by_name:
+    if not has_other_addresses(medium):
         return named
+    others = _alternatives(medium.attribute_values("altc"), is_rtcp=protocol == "rtcp")
     candidates = _udp_candidates(medium.attribute_values("candidate"), 2 if protocol == "rtcp" else 1)
-    return tuple(dict.fromkeys((*named, *candidates)))
+    return tuple(dict.fromkeys((*named, *others, *candidates)))
+
+
+def has_other_addresses(medium: MediaDescription) -> bool:
+    """Tell whether a medium offers more than the address of its ``c=``."""
+    return "candidate" in medium.own.by_name or "altc" in medium.own.by_name
+
+
+def _alternatives(values: tuple[str, ...], *, is_rtcp: bool) -> tuple[Endpoint, ...]:
+    """Return the endpoints that values of ``a=altc`` name: of an offer by who has IPv4 and IPv6 (RFC 6947 §4.1)."""
+    found: list[Endpoint] = []
+    for match in map(_ALTC.fullmatch, values[:MAX_CANDIDATES]):
+        if match is not None:
+            port = int(match[3] or int(match[2]) + 1) if is_rtcp else int(match[2])
+            found.append((_address(match[1]), port))
+    return tuple([each for each in found if 0 < each[1] <= MAX_PORT])
 
 
 @lru_cache(maxsize=256)  # all forks of a call are planned anew with each of its messages

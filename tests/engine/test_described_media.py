@@ -2,6 +2,7 @@
 
 import pytest
 
+from firewall.engine.events import DeadlineReached
 from firewall.ruleset.load import load_policy
 from tests.media import (
     ANY,
@@ -93,6 +94,19 @@ def test_a_range_of_ports_is_opened_whole() -> None:
     scene = MediaScene()
     scene.carrier(invite(sdp(CALLER[0], "audio 49170/2 RTP/AVP 0")))
     assert {key.dst_port for key in scene.open} == {49170, 49171, 49172, 49173}
+
+
+def test_whoever_answers_takes_the_address_that_suits_of_who_has_ipv4_and_ipv6() -> None:
+    """RFC 6947, in an emergency call whose PSAP has IPv6."""
+    scene, ipv6, psap = MediaScene(), ("2001:db8:1::10", 45678), ("2001:db8:2::10", 40000)
+    scene.call(
+        offer=f"{OFFER}a=altc:1 IP6 {ipv6[0]} {ipv6[1]}\r\na=altc:2 IP4 {CALLER[0]} {CALLER[1]}\r\n",
+        answered=sdp(psap[0], "audio 40000 RTP/AVP 0"),
+    )
+    assert (scene.to(ipv6), scene.to(psap)) == ([(psap[0], "allow")], [(ipv6[0], "allow")])
+    told = [scene.packet(*ends, at_s=2) for ends in ((ipv6, psap), (psap, ipv6))]
+    assert [reasons(each) for each in told] == [[], []]
+    assert not scene.tell(DeadlineReached(), at_s=6).alarms
 
 
 def many(ip: str, first: int, count: int) -> str:

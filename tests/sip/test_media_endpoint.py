@@ -39,6 +39,20 @@ def test_candidates_are_of_their_component_bounded_and_udp() -> None:
     assert len(found) == 1 + MAX_CANDIDATES
 
 
+def test_alternatives_to_the_address_are_of_the_other_family_with_ports_of_their_own() -> None:
+    """RFC 6947 §4.1: who has IPv4 and IPv6 names both, and whoever answers takes one."""
+    lines = [
+        "a=altc:1 IP6 2001:DB8::1 45678",
+        "a=altc:2 IP4 192.0.2.1 4000/5555",
+        "a=altc:3 IP4 x",
+        "a=altc:4 IP4 :: 99999",
+    ]
+    found = medium("m=audio 4000 RTP/AVP 0", *lines)
+    assert endpoints(found, "rtp") == (("192.0.2.1", 4000), ("2001:db8::1", 45678))
+    assert endpoints(found, "rtcp") == (("192.0.2.1", 4001), ("2001:db8::1", 45679), ("192.0.2.1", 5555))
+    assert endpoints(found, "rtcp", is_muxed=True) == ()
+
+
 def test_an_address_is_written_as_the_kernel_writes_it() -> None:
     (found,) = parse_sdp(b"c=IN IP6 2001:DB8:0:0::0001\r\nm=audio 4000 RTP/AVP 0").media
     assert endpoints(found, "rtp") == (("2001:db8::1", 4000),)

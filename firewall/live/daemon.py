@@ -295,9 +295,18 @@ class _Daemon:
         await self._media.put_table_back(self._policy)
 
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        if isinstance(context.get("exception"), MemoryError) and "handle" in context:
+            self._end_at_once()
         self._console.say(
             f"ALARM internal_error: a bug in sosgate: {context.get('message')}: {context.get('exception')}"
         )
+
+    def _end_at_once(self) -> None:
+        """End as a crash does, when there is no memory to read messages: while this lives, nobody else gets them."""
+        with contextlib.suppress(MemoryError):
+            self._console.say("ALARM internal_error: no memory is left; sosgate ends, and on_daemon_down holds")
+            self._console.close(0.2)
+        os._exit(70)
 
     def _work_broke_off(self, name: str, error: BaseException) -> None:
         self._console.say(f"ALARM internal_error: a bug in sosgate: {name} broke off and begins anew: {error!r}")

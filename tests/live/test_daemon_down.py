@@ -1,17 +1,23 @@
 """What becomes of calls when the daemon is killed, started again and stopped."""
 
+import contextlib
 import re
+import resource
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from firewall.live.nftables import remove_table
+from firewall.live.routing import remove_routes
+from firewall.live.testbed import in_namespace
 from tests import messages
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
-from tests.live.peer import udp_socket
+from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, PSAP, answering, calling
 from tests.live.wire import Wire, udp_payloads
 
@@ -144,3 +150,40 @@ def _blocked(namespace: str) -> int:
 def _sleep_until_calls_go_on(process: "subprocess.Popen[bytes]") -> None:
     time.sleep(1.0)
     assert process.poll() is None
+
+
+def test_without_memory_it_ends_and_calls_pass_as_after_a_crash(testbed: Namespaces, tmp_path: Path) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(down="bypass"))
+    options = request("OPTIONS", CARRIER, PSAP, body=bytes(8000))
+    with (
+        udp_socket(testbed.carrier, CARRIER) as client,
+        udp_socket(testbed.psap, PSAP) as server,
+        FirewallProcess(testbed.fw, policy) as firewall,
+    ):
+        pid = firewall.process.pid
+        status = Path(f"/proc/{pid}/status").read_text()
+        limit = int(status.partition("VmData:")[2].split()[0]) * 1024 + 2**20
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit, limit))
+
+        def has_ended() -> bool:
+            for number in range(100):
+                client.sendto(options.replace(b"1-OPTIONS", b"%d-%d" % (number, time.monotonic_ns())), (PSAP, 5060))
+            return firewall.process.poll() is not None
+
+        wait_until(has_ended, "it has no memory left", 30)
+        assert firewall.process.returncode == 70
+        firewall.wait_for("no memory is left; sosgate ends, and on_daemon_down holds")
+        _read_all(server)
+        client.sendto(options, (PSAP, 5060))
+        assert server.recv(65_536) == options
+    in_namespace(testbed.fw, remove_table)
+    in_namespace(testbed.fw, remove_routes)
+
+
+def _read_all(server: socket.socket) -> None:
+    server.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            server.recv(65_536)
+    server.settimeout(5)

@@ -19,7 +19,8 @@ MAX_CALLS = 100_000
 class CallTable:
     """Every call by its Call-ID, at most ``MAX_CALLS``, each forgotten at its deadline.
 
-    ``crowded_out`` are the emergency calls that made room for others, until somebody takes them to tell of them.
+    ``crowded_out`` are the emergency calls that made room for others, until somebody takes them to tell of them;
+    ``deadlines`` are when calls may be overdue or have to be forgotten.
     """
 
     def __init__(self, max_calls: int = MAX_CALLS) -> None:
@@ -29,16 +30,11 @@ class CallTable:
         # Emergency calls that make room where there are no others: by stage, each the longest there first.
         self._unanswered: tuple[OrderedDict[str, None], OrderedDict[str, None]] = (OrderedDict(), OrderedDict())
         self.crowded_out: list[Call] = []
-        self._deadlines = Deadlines[str]()
+        self.deadlines = Deadlines[str]()
         self._max_calls = max_calls
 
     def __len__(self) -> int:
         return len(self._calls)
-
-    @property
-    def due_ns(self) -> int:
-        """The earliest instant at which a call may be overdue or have to be forgotten."""
-        return self._deadlines.due_ns
 
     @property
     def is_full(self) -> bool:
@@ -62,7 +58,7 @@ class CallTable:
         call = Call(call_id, now_ns, deadline_ns, deadline_ns)
         self._calls[call_id] = call
         self._ordinary[call_id] = None
-        self._deadlines.put(call_id, deadline_ns)
+        self.deadlines.put(call_id, deadline_ns)
         return call
 
     def forwarded(self, call: Call, message: Message, now_ns: int) -> None:
@@ -88,7 +84,7 @@ class CallTable:
         last was. The first wait for a late answer: whoever tells of them ends the waiting for one.
         """
         expired: list[tuple[Call, int]] = []
-        while (due := self._deadlines.pop(now_ns)) is not None:
+        while (due := self.deadlines.pop(now_ns)) is not None:
             due_ns, call_ids = due
             for call in [self._calls[call_id] for call_id in call_ids]:
                 if call.deadline_ns <= due_ns and call.emergency is not None:
@@ -105,9 +101,9 @@ class CallTable:
         return expired
 
     def _schedule(self, call: Call, at_ns: int) -> None:
-        self._deadlines.remove(call.call_id, call.scheduled_ns)
+        self.deadlines.remove(call.call_id, call.scheduled_ns)
         call.scheduled_ns = at_ns
-        self._deadlines.put(call.call_id, at_ns)
+        self.deadlines.put(call.call_id, at_ns)
 
     def _place(self, call: Call) -> None:
         """Put an emergency call where its stage is, so that room is made at once however many there are."""
@@ -128,7 +124,7 @@ class CallTable:
         return False
 
     def _forget(self, call_id: str) -> None:
-        self._deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
+        self.deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
         self.descriptions.remove(call_id)
         for makes_room in (self._ordinary, *self._unanswered):
             makes_room.pop(call_id, None)

@@ -96,7 +96,7 @@ class Engine:
             outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)
         else:
             outputs += self._told_of(event, now_ns, engine_ns)
-        self._due_ns = min(self._observer.calls.due_ns, self._media.next_deadline())
+        self._due_ns = min(self._observer.calls.deadlines.due_ns, self._media.next_deadline())
         return outputs
 
     def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:

@@ -256,7 +256,7 @@ class Media:
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        due_ns = min(self.table.due_ns, self._checks.due_ns)
+        due_ns = min(self.table.deadlines.due_ns, self._checks.deadlines.due_ns)
         return min(due_ns, self.refused.next_deadline()) if self.refused.flows else due_ns
 
     def _told(self, outputs: list[Output]) -> list[Output]:

@@ -43,7 +43,7 @@ _REFUSED = {
 
 
 class TwoWayChecks:
-    """Which calls are to be asked when.
+    """Which calls are to be asked when (``deadlines``).
 
     ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
     """
@@ -57,12 +57,7 @@ class TwoWayChecks:
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
-        self._due = Deadlines[str]()
-
-    @property
-    def due_ns(self) -> int:
-        """When the next call is to be asked."""
-        return self._due.due_ns
+        self.deadlines = Deadlines[str]()
 
     def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after each answer of an emergency call whether both sides are heard."""
@@ -96,8 +91,8 @@ class TwoWayChecks:
     def _begin(self, call: Call, media: CallMedia, now_ns: int) -> None:
         media.check_at_ns = now_ns + CHECK_NS
         self._note_heard(media, now_ns)
-        self._due.put(call.call_id, now_ns)  # at once: the kernel's counts of this very instant
-        self._due.put(call.call_id, media.check_at_ns)
+        self.deadlines.put(call.call_id, now_ns)  # at once: the kernel's counts of this very instant
+        self.deadlines.put(call.call_id, media.check_at_ns)
 
     def _note_heard(self, media: CallMedia, now_ns: int) -> None:
         """Take note of what has come so far: what is heard from now on comes beside that."""
@@ -111,7 +106,7 @@ class TwoWayChecks:
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
         """Ask the calls that are due."""
         writes: list[Write] = []
-        while (due := self._due.pop(now_ns)) is not None:
+        while (due := self.deadlines.pop(now_ns)) is not None:
             due_ns, call_ids = due
             for call_id in call_ids:
                 call = self._calls.get(call_id)
@@ -125,7 +120,7 @@ class TwoWayChecks:
 
     def due_keys(self, now_ns: int) -> Iterator[PinholeKey]:
         """Yield the pinholes whose counts ``expire`` will ask for at an instant."""
-        for call_id in self._due.until(now_ns):
+        for call_id in self.deadlines.until(now_ns):
             call = self._calls.get(call_id)
             if call is not None and call.media is not None:
                 yield from call.media.held

@@ -135,22 +135,18 @@ class _Toward(msgspec.Struct, frozen=True, gc=False):
 class PinholeTable:
     """The open pinholes by key, destination and deadline.
 
-    ``holes`` is every one, the longest open first, for others to read.
+    ``holes`` is every one, the longest open first; ``deadlines`` are when one may have to be closed. Both are for
+    others to read.
     """
 
     def __init__(self) -> None:
         self.holes: dict[PinholeKey, Hole] = {}
         self._by_port: dict[int, dict[str, _Toward]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()
-        self._deadlines = Deadlines[PinholeKey]()
+        self.deadlines = Deadlines[PinholeKey]()
         self._opened: dict[PinholeKey, Pinhole] = {}
         self._new: set[PinholeKey] = set()
         self._closed: dict[PinholeKey, Pinhole] = {}
-
-    @property
-    def due_ns(self) -> int:
-        """The earliest instant at which a pinhole may have to be closed."""
-        return self._deadlines.due_ns
 
     def toward(self, endpoint: Endpoint) -> tuple[Hole, ...]:
         """Return the open pinholes toward an endpoint."""
@@ -214,7 +210,7 @@ class PinholeTable:
         """Take a pinhole as closed."""
         key = hole.pinhole.key
         del self.holes[key]
-        self._deadlines.remove(key, hole.scheduled_ns)
+        self.deadlines.remove(key, hole.scheduled_ns)
         by_ip = self._by_port[key.dst_port]
         there = tuple([other for other in by_ip[key.dst_ip].holes if other is not hole])
         if there:
@@ -243,12 +239,12 @@ class PinholeTable:
 
     def due_keys(self, now_ns: int) -> list[PinholeKey]:
         """Return the keys of the pinholes that may have to be closed at an instant; nothing is changed."""
-        return list(self._deadlines.until(now_ns))
+        return list(self.deadlines.until(now_ns))
 
     def due(self, now_ns: int) -> list[Hole]:
         """Return the pinholes that must be closed now: their grace has passed, or their time-out without a packet."""
         found: list[Hole] = []
-        while (deadline := self._deadlines.pop(now_ns)) is not None:
+        while (deadline := self.deadlines.pop(now_ns)) is not None:
             for key in deadline[1]:
                 hole = self.holes[key]
                 due_ns = hole.closes_at_ns
@@ -268,6 +264,6 @@ class PinholeTable:
     def _schedule(self, hole: Hole, at_ns: int) -> None:
         key = hole.pinhole.key
         if hole.scheduled_ns != at_ns:
-            self._deadlines.remove(key, hole.scheduled_ns)
+            self.deadlines.remove(key, hole.scheduled_ns)
             hole.scheduled_ns = at_ns
-        self._deadlines.put(key, at_ns)
+        self.deadlines.put(key, at_ns)

@@ -74,7 +74,7 @@ def test_a_call_ended_after_an_hour_is_forgotten_soon_not_after_a_day() -> None:
     hour_ns = 3600 * 1_000_000_000
     assert table.expire(hour_ns, heard_never) == []
     table.forwarded(call, parse_message(request("BYE", to_tag="psap", cseq=2)), hour_ns)
-    assert table.due_ns == hour_ns + TRANSACTION_NS
+    assert table.deadlines.due_ns == hour_ns + TRANSACTION_NS
     assert table.expire(hour_ns + TRANSACTION_NS, heard_never) == [(call, hour_ns + TRANSACTION_NS)]
     assert len(table) == 0
 
@@ -136,7 +136,7 @@ def test_ended_calls_leave_nothing_behind() -> None:
         table.forwarded(call, parse_message(request("BYE", call_id=call_id, to_tag="psap", cseq=2)), begin_ns)
     table.expire(6_000 * second_ns, heard_never)
     assert len(table) == 0
-    assert table.due_ns == NEVER_NS
+    assert table.deadlines.due_ns == NEVER_NS
 
 
 def test_the_garbage_collector_is_not_kept_busy_by_calls() -> None:

@@ -47,9 +47,9 @@ def test_a_pinhole_is_due_after_its_time_out_counted_from_its_last_packet() -> N
     table, open_hole = PinholeTable(), hole(1)
     table.open(open_hole)
     open_hole.last_ns = 5 * SECOND
-    assert table.due_ns == 20 * SECOND
+    assert table.deadlines.due_ns == 20 * SECOND
     assert table.due(20 * SECOND) == []
-    assert table.due_ns == 25 * SECOND
+    assert table.deadlines.due_ns == 25 * SECOND
     assert table.due(25 * SECOND) == [open_hole]
 
 

@@ -189,7 +189,7 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
     """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
     return [
         *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
-        Form("INVITE <urn:service:sos> SIP/2.0", "<urn:service:sos>", "<urn:service:sos>"),
+        Form("INVITE <urn:service:sos> SIP/2.0", "<urn:service:sos>", "<urn:service:sos>", is_odd=True),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
         Form(

@@ -41,6 +41,9 @@ def _same_length(digits: str, *, first: bool) -> str:
     return f"(?:{lower}|{equal})"
 
 
+_BLANKS = r"[\t ]*"
+_SEMICOLON = rf"{_BLANKS};{_BLANKS}"
+_COMMA = rf"{_BLANKS},{_BLANKS}"
 PORT = number_up_to(65_535)
 UINT32 = number_up_to(2**32 - 1)
 _USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]|{_ESCAPED})+"
@@ -71,14 +74,14 @@ REQUEST_LINE = rf"(?P<line>(?P<method>{TCHAR}+) (?P<uri>{SIP_URI}|{OPAQUE_URI}) 
 STATUS_LINE = rf"(?P<line>SIP/2\.0 (?P<code>[1-6][0-9]{{2}}) (?:{TEXT})?)\n"
 
 FROM_OR_TO = (
-    rf"(?P<line>(?:{NAME_ADDR}|{ADDR_SPEC})(?:;(?P<other>{_HEADER_PARAM}))*"
-    rf"(?:;tag=(?P<tag>{TCHAR}+)(?:;(?P<other>{_HEADER_PARAM}))*)?)\n"
+    rf"(?P<line>(?:{NAME_ADDR}|{ADDR_SPEC})(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*"
+    rf"(?:{_SEMICOLON}tag=(?P<tag>{TCHAR}+)(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*)?)\n"
 )
-_ADDRESS = rf"(?:{NAME_ADDR}|{ADDR_SPEC})(?:;(?P<parameter>{_HEADER_PARAM}))*"
-ADDRESSES = rf"(?:(?P<line>{_ADDRESS}(?:, ?{_ADDRESS})*)\n)*"
+_ADDRESS = rf"(?:{NAME_ADDR}|{ADDR_SPEC})(?:{_SEMICOLON}(?P<parameter>{_HEADER_PARAM}))*"
+ADDRESSES = rf"(?:(?P<line>{_ADDRESS}(?:{_COMMA}{_ADDRESS})*)\n)*"
 CONTACTS = rf"(?:(?P<line>\*)\n|{ADDRESSES})"
-_ROUTE = rf"{NAME_ADDR}(?:;(?P<parameter>{_HEADER_PARAM}))*"
-ROUTES = rf"(?:(?P<line>{_ROUTE}(?:, ?{_ROUTE})*)\n)*"
+_ROUTE = rf"{NAME_ADDR}(?:{_SEMICOLON}(?P<parameter>{_HEADER_PARAM}))*"
+ROUTES = rf"(?:(?P<line>{_ROUTE}(?:{_COMMA}{_ROUTE})*)\n)*"
 
 _VIA_VALUE = r"[A-Za-z0-9\-.!%*_+`'~\[\]:]+"
 
@@ -90,16 +93,16 @@ def _hop(branch: str) -> str:
         rf"|(?P<other>{_HEADER_PARAM})"
     )
     return (
-        rf"(?P<hop>SIP/2\.0/(?P<transport>{TCHAR}+) (?:(?P<address>[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?)"
-        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>{PORT}))?(?:;(?:{params}))*)"
+        rf"(?P<hop>SIP/2\.0/(?P<transport>{TCHAR}+)[\t ]+(?:(?P<address>[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?)"
+        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>{PORT}))?(?:{_SEMICOLON}(?:{params}))*)"
     )
 
 
 _TOP, _HOP = _hop("top"), _hop("branch")
-VIAS = rf"(?P<line>{_TOP}(?:, ?{_HOP})*)\n(?:(?P<line>{_HOP}(?:, ?{_HOP})*)\n)*"
+VIAS = rf"(?P<line>{_TOP}(?:{_COMMA}{_HOP})*)\n(?:(?P<line>{_HOP}(?:{_COMMA}{_HOP})*)\n)*"
 VIA_PARAMETERS = ("branch", "maddr", "received", "ttl", "comp", "rport")
 
-CSEQ = rf"(?P<line>(?P<seq>{number_up_to(2**31 - 1)}) (?P<method>{TCHAR}+))\n"
+CSEQ = rf"(?P<line>(?P<seq>{number_up_to(2**31 - 1)})[\t ]+(?P<method>{TCHAR}+))\n"
 CALL_ID = r"(?P<line>[!-~]+)\n"
 CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+/{TCHAR}+(?:; ?{_HEADER_PARAM})*)\n)?"
 TEXT_HEADER = rf"(?:(?P<line>(?:{TEXT})?)\n)*"

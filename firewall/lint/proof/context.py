@@ -38,6 +38,7 @@ _CARRIERS = {
     "contact": "Contact",
     "body": "body",
 }
+_OTHER_SIDE = {"from": "to", "to": "from"}
 CALLER_NUMBER = Literal(Matches(Field("sip.r-uri.user"), r"^\+?[0-9]{7,15}$"), True)
 """What makes an unmarked call a callback: that it calls the number of whoever called before (E.164)."""
 
@@ -168,11 +169,15 @@ def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
 
 
 def _as_written(context: Context) -> Context:
-    """Hold what the caller's side writes as no grammar has it: the theory of texts would change it, or allow none."""
-    beyond = context.form.odd_carriers
-    is_theirs = context.step.sender == "caller" and isinstance(context.facts.message, Request)
-    if not beyond or context.is_fixed or not is_theirs:
+    """Hold what the caller's side writes as no grammar has it: the theory of texts would change it, or allow none.
+
+    The other side's requests, and the answers to them, have it in the other one of From and To.
+    """
+    message, beyond = context.facts.message, context.form.odd_carriers
+    if not beyond or context.is_fixed or message is None:
         return context
+    if isinstance(message, Request) != (context.step.sender == "caller"):
+        beyond = frozenset(_OTHER_SIDE[name] for name in beyond if name in _OTHER_SIDE)
     return replace(context, held=context.held | beyond, beyond=beyond)
 
 

@@ -82,6 +82,12 @@ MISTAKES = [
     ('sip.anomaly == "multipart_unterminated"', "SOS101"),
     ('sip.r-uri matches "^sip:urn:service:sos@"', "SOS101"),
     ('sip.to.addr contains "sip:urn:service:sos@" and sip.Method == "INVITE"', "SOS101"),
+    # Blanks where RFC 3261 §25.1 allows them.
+    ('sip.From contains "> ;"', "SOS101"),
+    ('sip.Via contains " ;branch"', "SOS101"),
+    ('sip.Contact contains "> , <"', "SOS101"),
+    ('sip.Route contains ">; lr"', "SOS101"),
+    ('sip.CSeq contains "  "', "SOS101"),
     # What no grammar has, and phones write.
     ('sip.From matches "^[A-Za-z]+, [A-Z]"', "SOS101"),
     ('sip.From matches "^[A-Za-z]+, [A-Z]" and sip.User-Agent contains "x" and sip.r-uri contains "fire"', "SOS101"),
@@ -91,6 +97,8 @@ MISTAKES = [
     ('sip.header["Expires"] == "soon"', "SOS101"),
     ("count(sip.Max-Forwards) > 1", "SOS101"),
     ('sip.anomaly and sip.Method == "BYE"', "SOS102"),
+    ('sip.anomaly and sip.Status-Code == 200 and sip.From matches "^[A-Za-z]+, [A-Z]"', "SOS102"),
+    ('sip.anomaly and zone.src == "psap" and sip.To matches "^[A-Za-z]+, [A-Z]"', "SOS102"),
     ('sip.anomaly and sip.Status-Code == 200 and not sip.CSeq.method == "MESSAGE"', "SOS102"),
     ('sip.anomaly and sip.Method == "MESSAGE"', "SOS108"),
     ("len(sip.Call-ID) > 60", "SOS101"),

@@ -14,7 +14,6 @@ DifferenceResult = Literal["same", "differs", "undecided"]
 
 EXIT_SAME = 0
 EXIT_DIFFERS = 1
-EXIT_UNUSABLE = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """All intercepted TCP connections: accepting, limits, looking after them, and an orderly end."""
 
 import asyncio
-import resource
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,7 @@ from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serv
 from firewall.live.listener import Arrival
 from firewall.live.room import GREEDY_SHARE, making_room
 from firewall.live.route import RouteLookup
-from firewall.live.sender import SOURCES_MAX, error_words
+from firewall.live.sender import SOURCES_MAX, descriptors, error_words
 from firewall.live.shares import Shares
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
 from firewall.net.address import IPV4_FIRST, address_number
@@ -29,7 +28,6 @@ _ACCEPTS_PER_WAKE_UP = 32
 _ACCEPT_AGAIN_S = 0.1
 # Looking through all connections takes milliseconds: not for each newcomer of a flood.
 _LOOK_FOR_ROOM_AGAIN_S = 0.25
-_DESCRIPTORS_KEPT_FREE = 256
 
 
 class ConnectionsStatus(msgspec.Struct, frozen=True):
@@ -96,7 +94,7 @@ class Connections:
         self._listeners: list[TcpListener] = []
         self._open: dict[Connection, None] = {}
         self._per_source: Counter[int] = Counter()
-        self._max = _raise_descriptor_limit()
+        self._max = _connections_allowed()
         self._max_per_source = max(1, self._max // 2)
         self._no_room_until = {False: 0.0, True: 0.0}  # for newcomers of sources that are not greedy, that are
         self._accepted = self._not_reached = self._broken = self._refused = self._crowded_out = self._idle_closed = 0
@@ -290,14 +288,7 @@ def _source(ip: str) -> int:
     return number if number >> 32 == IPV4_FIRST >> 32 else number >> 64 << 64
 
 
-def _raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as allowed; return how many connections (two each) there may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = SOURCES_MAX + _DESCRIPTORS_KEPT_FREE + 2 * CONNECTIONS_MAX
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
-        return CONNECTIONS_MAX
-    for_both = soft - _DESCRIPTORS_KEPT_FREE
+def _connections_allowed() -> int:
+    """Return how many connections, of two descriptors each, there may be beside the sockets that send datagrams."""
+    for_both = descriptors(SOURCES_MAX + 2 * CONNECTIONS_MAX)
     return max(16, min(CONNECTIONS_MAX, max(for_both // 4, (for_both - SOURCES_MAX) // 2)))

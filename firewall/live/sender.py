@@ -8,6 +8,7 @@ import errno
 import os
 import resource
 import socket
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Sender:
         self._loop = loop
         self._on_failed = on_failed
         self._sources: OrderedDict[Source, _SourceSocket] = OrderedDict()
-        self._sources_max = _raise_descriptor_limit()
+        self._sources_max = max(16, min(SOURCES_MAX, descriptors(SOURCES_MAX) // 2))  # the other half is for TCP
         self._waiting: dict[Source, deque[_Waiting]] = {}
         self._waiting_count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -209,13 +210,11 @@ def error_words(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def _raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as allowed; return how many sockets may be kept."""
+def descriptors(wanted: int) -> int:
+    """Raise the soft limit of open files as far as allowed and ``wanted``; return how many there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = SOURCES_MAX + _DESCRIPTORS_KEPT_FREE
+    wanted += _DESCRIPTORS_KEPT_FREE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
-        return SOURCES_MAX
-    return max(16, min(SOURCES_MAX, (soft - _DESCRIPTORS_KEPT_FREE) // 2))  # the other half is for TCP
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft - _DESCRIPTORS_KEPT_FREE

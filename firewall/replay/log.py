@@ -13,9 +13,8 @@ import msgspec
 
 from firewall.engine.record import Record, decode, encode
 from firewall.errors import MachineError, OperatorError, Place
+from firewall.replay.source import GZIP_MAGIC, STDIN
 
-STDIN = "-"
-_GZIP_MAGIC = b"\x1f\x8b"
 _CUT = b"compressed data that ends early"
 _BUFFER_BYTES = 1 << 20
 _PROBE_BYTES = 1 << 18
@@ -32,7 +31,7 @@ def log_lines(paths: Iterable[str]) -> Iterator[bytes]:
     for path in paths:
         try:
             with BufferedReader(FileIO(sys.stdin.fileno() if path == STDIN else path, closefd=path != STDIN)) as file:
-                yield from _inflated(file) if file.peek(2)[:2] == _GZIP_MAGIC else file
+                yield from _inflated(file) if file.peek(2)[:2] == GZIP_MAGIC else file
         except OSError as error:
             raise OperatorError(
                 f"cannot read the decision log {path}: {error.strerror or error}",

@@ -12,7 +12,7 @@ from firewall.net.capture import read_capture
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 
 STDIN = "-"
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW_BITS = 31
 _READ_BYTES = 1 << 18
 
@@ -87,7 +87,7 @@ class _Source:
         self._name = name
         self._progress = progress
         self._pending = self._stored(_READ_BYTES)
-        self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS) if self._pending[:2] == _GZIP_MAGIC else None
+        self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS) if self._pending[:2] == GZIP_MAGIC else None
         self.is_compressed = self._inflate is not None
         self.compressed_data_damaged = False
 
@@ -113,7 +113,7 @@ class _Source:
             if self._inflate.eof:
                 # gzip files may be concatenated; anything else behind the end is padding.
                 self._pending = self._inflate.unused_data or self._stored(_READ_BYTES)
-                if self._pending[:2] != _GZIP_MAGIC:
+                if self._pending[:2] != GZIP_MAGIC:
                     return b""
                 self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS)
             self._pending = self._pending or self._stored(_READ_BYTES)

@@ -55,8 +55,8 @@ def full_buffer(monkeypatch: pytest.MonkeyPatch) -> type[_FullBuffer]:
 async def test_sources_of_datagrams_leave_tcp_its_descriptors(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
-    sources, connections = sender_module._raise_descriptor_limit(), connections_module._raise_descriptor_limit()
-    assert sources + 2 * connections + 256 <= limit
+    sender = Sender(asyncio.get_running_loop(), lambda _datagram, _error: None)
+    assert sender._sources_max + 2 * connections_module._connections_allowed() + 256 <= limit
 
 
 async def test_a_full_buffer_is_waited_for_and_order_is_kept(full_buffer: type[_FullBuffer]) -> None:

@@ -297,9 +297,7 @@ class _Daemon:
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         if isinstance(context.get("exception"), MemoryError) and "handle" in context:
             self._end_at_once()
-        self._console.say(
-            f"ALARM internal_error: a bug in sosgate: {context.get('message')}: {context.get('exception')}"
-        )
+        self._console.say(f"{_broke(context.get('exception'))}: {context.get('message')}: {context.get('exception')}")
 
     def _end_at_once(self) -> None:
         """End as a crash does, when there is no memory to read messages: while this lives, nobody else gets them."""
@@ -309,7 +307,7 @@ class _Daemon:
         os._exit(70)
 
     def _work_broke_off(self, name: str, error: BaseException) -> None:
-        self._console.say(f"ALARM internal_error: a bug in sosgate: {name} broke off and begins anew: {error!r}")
+        self._console.say(f"{_broke(error)}: {name} broke off and begins anew: {error!r}")
 
     def _sync_failed(self, error: str) -> None:
         self._driver.sync_failed(error)
@@ -370,6 +368,11 @@ class _Daemon:
 
     def _calls(self) -> object:
         return self._driver.engine.calls()
+
+
+def _broke(error: object) -> str:
+    """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
+    return f"ALARM internal_error: {'the machine refuses' if isinstance(error, OSError) else 'a bug in sosgate'}"
 
 
 def _lock() -> socket.socket:

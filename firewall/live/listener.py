@@ -4,6 +4,7 @@ One per IP version. Every datagram comes with its original destination, its inte
 class and the kernel's receive timestamp, which is also the one that tcpdump records.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -94,8 +95,9 @@ class Listener:
         self._socket.close()
 
     def forget_interfaces(self) -> None:
-        """Look names up anew: an interface may have been renamed."""
-        self._interfaces.clear()
+        """Look names up anew: one may have been renamed. Where the machine does not tell, the old ones stay."""
+        with contextlib.suppress(OSError):
+            self._interfaces = interface_names()
 
     def dropped(self) -> int:
         """Return how many datagrams the kernel dropped because this socket's buffer was full.
@@ -165,9 +167,9 @@ class Listener:
         return endpoint
 
     def interface_name(self, index: int) -> str | None:
-        """Return the name of an interface, None where there is none of that index."""
+        """Return the name of an interface, None where there is none of that index, or the machine does not tell."""
         if index not in self._interfaces:
-            self._interfaces = interface_names()
+            self.forget_interfaces()
         return self._interfaces.get(index)
 
 

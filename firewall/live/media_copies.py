@@ -1,6 +1,7 @@
 """Copies of media packets that the kernel sends (NFLOG, <linux/netfilter/nfnetlink_log.h>): some of those it let pass,
 some of those it refused."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -92,8 +93,9 @@ class MediaCopies:
         self._socket.close()
 
     def forget_interfaces(self) -> None:
-        """Look names up anew: an interface may have been renamed."""
-        self._interfaces.clear()
+        """Look names up anew: one may have been renamed. Where the machine does not tell, the old ones stay."""
+        with contextlib.suppress(OSError):
+            self._interfaces = interface_names()
 
     def receive(self, limit: int = BATCHES_PER_WAKE_UP) -> list[MediaCopy]:
         """Return the copies that are waiting, up to ``limit`` of the kernel's batches; none when none is.
@@ -134,7 +136,7 @@ class MediaCopies:
 
     def _interface_name(self, index: int) -> str | None:
         if index not in self._interfaces:
-            self._interfaces = interface_names()
+            self.forget_interfaces()
         return self._interfaces.get(index)
 
 

@@ -1,5 +1,6 @@
 """What the transparent socket receives, and what it must not take for intercepted."""
 
+import errno
 import signal
 import socket
 import struct
@@ -46,6 +47,27 @@ def test_a_datagram_comes_with_its_interface_hops_class_and_the_kernels_time(
         assert before_ns - 1000 <= arrival.time_ns <= after_ns
         assert arrival.time_ns % 1000 == 0
     assert listener.receive() == []
+
+
+def test_a_datagram_is_read_also_when_the_machine_does_not_tell_its_interfaces(
+    testbed: Namespaces, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> list[tuple[int, str]]:
+        raise OSError(errno.ENFILE, "Too many open files in system")
+
+    def names() -> list[str | None]:
+        with udp_socket(testbed.carrier, CARRIER) as sender:
+            sender.sendto(b"x", ("192.0.2.1", 15060))
+        return [arrival.datagram.in_iface for arrival in in_namespace(testbed.fw, listener.receive)]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(socket, "if_nameindex", refuse)
+        assert names() == [None]
+    assert names() == ["f0"]
+    with monkeypatch.context() as broken:
+        broken.setattr(socket, "if_nameindex", refuse)
+        listener.forget_interfaces()
+        assert names() == ["f0"]
 
 
 def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: Listener) -> None:

@@ -210,6 +210,7 @@ class Connection:
     def may_read(self, stream: Stream) -> bool:
         """Tell whether it may be read now; in a flood it is read when its turn has come."""
         if not self._shares.crowded:
+            self._shares.spend(1)  # thousands that are reset at once take their time, too
             return True
         self._queue(self._from(stream))
         self._regulate()

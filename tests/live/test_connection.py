@@ -164,6 +164,22 @@ async def test_in_a_flood_a_message_is_read_when_its_turn_has_come(
     scene.connection.abort()
 
 
+async def test_connections_that_are_reset_all_at_once_take_turns_too(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    scene = Scene(pairs)
+    scene.client.sendall(OPTIONS)
+    assert await receive(scene.server, len(OPTIONS)) == OPTIONS
+    reads = 0
+    while scene.connection.may_read(scene.connection._to_client):
+        reads += 1
+    assert 0 < reads <= MESSAGES_PER_ROUND
+    reset(scene.client)
+    assert not scene.done
+    await scene.until_done()
+    assert not scene.shares.crowded
+
+
 async def test_two_sides_that_write_before_they_read_do_not_stop_one_another(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:

@@ -26,6 +26,7 @@ FragmentKey = tuple[bytes, bytes, int, int, tuple[int, bool | None]]
 
 class _Pending(msgspec.Struct):
     first_frame: int
+    """0 once it is told that it is incomplete."""
     first_seen_ns: int
     parts: dict[int, bytes]
     offsets: list[int]
@@ -83,14 +84,14 @@ class FragmentTable:
         return b"".join(part for _, part in sorted(pending.parts.items()))
 
     def incomplete(self) -> Iterator[tuple[int, int]]:
-        """Return, for each datagram that stayed incomplete, its first frame's number and the bytes that came.
+        """Return, for each datagram that stayed incomplete, its first frame's number and the bytes that came; once.
 
         None of what repeats parts of a datagram that was whole: a mirror may show each fragment twice.
         """
-        yield from self._given_up
         for key, pending in self._pending.items():
-            if not self._is_repeated(key, pending):
-                yield pending.first_frame, pending.held_bytes
+            self._tell(key, pending)
+        yield from self._given_up
+        self._given_up.clear()
 
     def _make_room(self, now_ns: int) -> None:
         while self._pending:
@@ -99,9 +100,13 @@ class FragmentTable:
             full = len(self._pending) >= _MAX_PENDING or self.held_bytes > _MAX_PENDING_BYTES
             if not expired and not full:
                 return
-            if not self._is_repeated(key, oldest):
-                self._given_up.append((oldest.first_frame, oldest.held_bytes))
+            self._tell(key, oldest)
             self._forget(key)
+
+    def _tell(self, key: FragmentKey, pending: _Pending) -> None:
+        if pending.first_frame and not self._is_repeated(key, pending):
+            self._given_up.append((pending.first_frame, pending.held_bytes))
+            pending.first_frame = 0
 
     def _remember(self, key: FragmentKey, whole: _Pending) -> None:
         if len(whole.parts) <= _MAX_WHOLE_PARTS:

@@ -82,6 +82,7 @@ class _Run:
         self._log = log
         self._takeover = takeover
         self._lanes: list[Lane] = []
+        self._reader: CaptureReader | None = None
         self._number = 0
         self._started = False
         self._last_ns = 0
@@ -89,12 +90,15 @@ class _Run:
 
     def capture(self, path: str, progress: Progress | None, *, fresh: bool) -> None:
         """Take one capture from its first frame to its last."""
-        if fresh or not self._lanes:
+        if fresh:
             self.stop()
-            self._lanes = self._open_lanes()
         found = CaptureReport(path)
+        if self._reader is None:
+            self._lanes = self._open_lanes()
+            self._reader = CaptureReader(found, self._ports, self._interfaces)
         self.report.captures.append(found)
-        reader = CaptureReader(found, self._ports, self._interfaces)
+        reader = self._reader
+        reader.found = found
         count = reader.endpoints.flows.count
         packets = rtp_packets = 0
         deadline_ns, at_ns = self._deadline_ns, self._last_ns
@@ -177,6 +181,7 @@ class _Run:
             for lane in self._lanes:
                 lane.stop(self._last_ns)
         self._lanes = []
+        self._reader = None
         self._started = False
         self._deadline_ns = NEVER_NS
 

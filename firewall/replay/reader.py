@@ -49,7 +49,10 @@ class MediaArrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class CaptureReader:
-    """What is kept while one capture is read. ``ports`` are those that count as signalling."""
+    """What is kept while one capture is read, or several that are parts of one recording.
+
+    ``found`` is the report of the capture that is being read, ``ports`` are those that count as signalling.
+    """
 
     def __init__(self, found: CaptureReport, ports: frozenset[int], interfaces: frozenset[str]) -> None:
         self.found = found
@@ -153,7 +156,10 @@ class CaptureReader:
         return (MediaArrival(datagram, at_ns, negotiated, not isinstance(datagram, Packet)),)
 
     def finish(self, now_ns: int) -> Iterator[Arrival]:
-        """Return what still waited for lost segments; note what stayed incomplete."""
+        """Return what still waited for lost segments; note what is incomplete at the capture's end.
+
+        What is incomplete may go on in the next part of the recording, if there is one.
+        """
         yield from self._arrivals(self._streams.finish(), now_ns)
         for frame_number, held_bytes in self._decoder.fragments.incomplete():
             reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
@@ -161,7 +167,10 @@ class CaptureReader:
         if self._decoder.sctp_frames is not None:
             first, count = self._decoder.sctp_frames
             self.found.unreadable.append(Unreadable(first, f"SCTP is not read: {count} packets, this is the first"))
+            self._decoder.sctp_frames = None
         self.found.unreadable += self._streams.unreadable
+        self._streams.unreadable.clear()
+        self._unread.clear()
         self.found.unreadable.sort(key=lambda unreadable: unreadable.packet)
 
     def _lost(self, frame_number: int, frame: Undecoded) -> None:

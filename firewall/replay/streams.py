@@ -6,6 +6,7 @@ for the next start line; what stands before it is no message and nobody's fault,
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from copy import deepcopy
 
 import msgspec
 
@@ -38,13 +39,15 @@ class StreamMessage(msgspec.Struct, frozen=True, gc=False):
 class _SipStream:
     """The framer of one direction of one connection, and what it holds."""
 
-    __slots__ = ("framer", "latest", "seeking")
+    __slots__ = ("framer", "latest", "seeking", "told")
 
     def __init__(self, *, seeking: bool) -> None:
         self.framer = Framer()
         self.seeking = seeking
         self.latest: Segment | None = None
         """Of the segments whose bytes the framer holds, the one captured last."""
+        self.told: Segment | None = None
+        """The one behind which a capture ended: that it cut a message is told."""
 
 
 class SipStreams:
@@ -99,7 +102,10 @@ class SipStreams:
         return found
 
     def finish(self) -> list[StreamMessage]:
-        """Return what was still waiting for lost segments; note the messages that the capture's end cuts."""
+        """Return what was still waiting for lost segments; note the messages that the capture's end cuts.
+
+        The streams stay, and go on if more is read.
+        """
         found = list(self._pieces(self._table.finish()))
         for key in list(self.open_bodies):
             found += self._released(key)
@@ -183,10 +189,11 @@ class SipStreams:
 def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
     """Return what to tell of a message whose rest the capture does not hold; None where nothing says that it is one."""
     framer, held_bytes = stream.framer, stream.framer.pending
-    if stream.latest is None or not held_bytes or framer.lost:
+    if stream.latest is None or stream.latest is stream.told or not held_bytes or framer.lost:
         return None
+    stream.told = stream.latest
     if stream.seeking:
-        rest = framer.flush()[-1]
+        rest = deepcopy(framer).flush()[-1]
         if rest.kind != "message" or _lacks_its_beginning(rest.data):
             return None
     held = f"the capture ends inside a SIP message over TCP: {held_bytes} bytes came"

@@ -211,6 +211,39 @@ def test_parts_of_one_recording_are_one_run(tmp_path: Path) -> None:
     assert len(apart.policy.hurt) == 1
 
 
+def test_a_message_that_begins_in_one_part_of_a_recording_and_ends_in_the_next_is_decided_there(tmp_path: Path) -> None:
+    message = invite()
+    pieces = {
+        "IP fragments are missing: 160 bytes of the datagram came": fragments(forth(message))[:1],
+        "the capture ends inside a SIP message over TCP: 200 bytes came": [segment(message[:200], 1000)],
+    }
+    rests = [fragments(forth(message))[1:], [segment(message[200:], 1200)]]
+    for (told, begin), rest in zip(pieces.items(), rests, strict=True):
+        parts = [
+            write(tmp_path, [(START_NS + number, packet) for number, packet in enumerate(packets)], name)
+            for name, packets in (("1.pcap", begin), ("2.pcap", rest), ("3.pcap", [forth(b"\r\n")]))
+        ]
+        together = replay(parts, make_policy(tmp_path, RULES_CALLS), continuous=True)
+        assert [found.sip_messages for found in together.captures] == [0, 1, 0]
+        assert [found.unreadable for found in together.captures] == [[Unreadable(1, told)], [], []]
+        alone = replay([parts[0], parts[2], parts[2]], make_policy(tmp_path, RULES_CALLS), continuous=True)
+        assert [found.unreadable for found in alone.captures] == [[Unreadable(1, told)], [], []]
+        apart = replay(parts, make_policy(tmp_path, RULES_CALLS))
+        assert sum(found.sip_messages for found in apart.captures) == 0
+
+
+def test_what_one_part_of_a_recording_shows_is_known_in_the_next(tmp_path: Path) -> None:
+    """Where media is, as an earlier part announced it; and what came in there and goes out here."""
+    policy, packets = make_policy(tmp_path, RULES_CALLS), call(media_packets=50)
+    parts = [write(tmp_path, packets[:9], "1.pcap"), write(tmp_path, packets[9:], "2.pcap")]
+    whole = replay([write(tmp_path, packets)], policy).captures[0].rtp_packets
+    assert sum(found.rtp_packets for found in replay(parts, policy, continuous=True).captures) == whole == 100
+    for number, outgoing in enumerate((False, True)):
+        frame = linux_sll2(forth(invite()), interface=2 + number, outgoing=outgoing)
+        Path(parts[number]).write_bytes(pcap([(START_NS + number, frame)], link_type=276))
+    assert [found.copies for found in replay(parts, policy, continuous=True).captures] == [0, 1]
+
+
 def test_a_second_policy_shows_what_it_decides_differently(tmp_path: Path) -> None:
     strict = make_policy(tmp_path, RULES_BLOCKING + RULES_CALLS, guard="off", name="strict")
     report = replay([write(tmp_path, TWO_CALLS)], make_policy(tmp_path, RULES_CALLS), against=strict)

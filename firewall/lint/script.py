@@ -6,24 +6,14 @@ from typing import Literal
 from firewall.lint.bodies import Body
 from firewall.lint.endpoint import Pair
 from firewall.lint.form import PLAIN, Headers, Style
+from firewall.sip.response import REASON_PHRASES
 
 Side = Literal["caller", "psap"]
 Role = Literal["initial", "mid_call", "callback", "keepalive", "text", "registration"]
 """What a message is to the call: its first request, or a later message; or which other traffic it belongs to."""
 
 CRLF = "\r\n"
-REASON_PHRASES = {
-    100: "Trying",
-    180: "Ringing",
-    183: "Session Progress",
-    200: "OK",
-    202: "Accepted",
-    401: "Unauthorized",
-    486: "Busy Here",
-    487: "Request Terminated",
-    491: "Request Pending",
-    503: "Service Unavailable",
-}
+_PHRASES = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted", **REASON_PHRASES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +150,7 @@ class Script:
         described: Headers = ()
         if request.method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER") and status > 100:
             described += (("Contact", self._contact(dialog, sender)),)
-        phrase = REASON_PHRASES[status]
+        phrase = _PHRASES[status]
         label = f"{status} {phrase} ({request.method})"
         self._send(sender, label, role, f"SIP/2.0 {status} {phrase}", (*repeated, *described, *headers), body, PLAIN)
 

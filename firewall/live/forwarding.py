@@ -12,21 +12,18 @@ from typing import Literal
 import msgspec
 
 from firewall.live.bpf import programs_behind
-from firewall.live.netlink import ROUTE, attribute, parts
+from firewall.live.netlink import ROUTE, parts
 from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
-from firewall.live.question import listed
+from firewall.live.question import LINK, listed, listed_links
 
 OUR_TABLES = frozenset({f"inet {TABLE}"})
 
 _PROC_SYS_NET = Path("/proc/sys/net")  # that of the calling thread, unlike /proc/net
 _STRICT = 1
 
-# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_*, ARPHRD_ETHER, IFF_UP.
-_GET_LINK = 18
-_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_NAME, _MTU, _LOWER, _MASTER, _PER_FAMILY, _WITHOUT, _LOWER_NAMESPACE = 3, 4, 5, 10, 26, 29, 37
-_WITHOUT_COUNTS = attribute(_WITHOUT, struct.pack("=I", 1 << 3))  # RTEXT_FILTER_SKIP_STATS
+# <linux/if_link.h>: IFLA_*, ARPHRD_ETHER, IFF_UP.
+_NAME, _MTU, _LOWER, _MASTER, _PER_FAMILY, _LOWER_NAMESPACE = 3, 4, 5, 10, 26, 37
 _ETHERNET, _UP = 1, 1
 # <linux/pkt_sched.h>, <linux/rtnetlink.h>: RTM_GETQDISC, struct tcmsg, TCA_KIND.
 _GET_QUEUE = 38
@@ -112,7 +109,7 @@ def _mtu_6(link: _Link) -> int:
 
 
 def _links() -> list[_Link]:
-    return [_link(answer) for answer in listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)]
+    return [_link(answer) for answer in listed_links()]
 
 
 def _filtered_links() -> set[int]:
@@ -130,8 +127,8 @@ def _has_program(link: _Link, our_programs: frozenset[int]) -> bool:
 
 
 def _link(answer: bytes) -> _Link:
-    _, kind, index, flags, _ = _LINK.unpack_from(answer)
-    link = parts(answer, _LINK.size)
+    _, kind, index, flags, _ = LINK.unpack_from(answer)
+    link = parts(answer, LINK.size)
     families = parts(link.get(_PER_FAMILY, b""))
     settings = {family: parts(families.get(family, b"")).get(kept, b"") for family, kept in _SETTINGS.items()}
     return _Link(

@@ -32,12 +32,12 @@ _NESTED = 0x8000
 _TYPE_MASK = 0x3FFF
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NETFILTER_HEADER = struct.Struct(">BBH")  # family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _SEQUENCE = struct.Struct("=I")
 _ERROR = struct.Struct("=i")
-_PREFIX_BYTES = _HEADER.size + _NETFILTER_HEADER.size
+_PREFIX_BYTES = HEADER.size + _NETFILTER_HEADER.size
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _LARGEST_READ_BYTES = 256 * 1024
 
@@ -61,7 +61,7 @@ def text(kind: int, value: str) -> bytes:
 
 def request(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
     """Return one message to any part of the kernel."""
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags | REQUEST, sequence, 0) + body
+    return HEADER.pack(HEADER.size + len(body), kind, flags | REQUEST, sequence, 0) + body
 
 
 def message(
@@ -103,11 +103,11 @@ def parts(data: bytes, start: int = 0) -> dict[int, bytes]:
 def messages(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Give each message of what was read: its type, its sequence number, and where its attributes begin and end."""
     start = 0
-    while start + _HEADER.size <= len(data):
-        size, kind, _, sequence, _ = _HEADER.unpack_from(data, start)
-        if size < _HEADER.size or start + size > len(data):
+    while start + HEADER.size <= len(data):
+        size, kind, _, sequence, _ = HEADER.unpack_from(data, start)
+        if size < HEADER.size or start + size > len(data):
             return
-        yield kind, sequence, start + (_HEADER.size if kind in (NOOP, ERROR, DONE) else _PREFIX_BYTES), start + size
+        yield kind, sequence, start + (HEADER.size if kind in (NOOP, ERROR, DONE) else _PREFIX_BYTES), start + size
         start += (size + 3) & ~3
 
 

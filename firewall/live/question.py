@@ -6,12 +6,15 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from firewall.live.netlink import DONE, DUMP, ERROR, NOOP, error_code, open_netlink, request
+from firewall.live.netlink import DONE, DUMP, ERROR, HEADER, NOOP, ROUTE, attribute, error_code, open_netlink, request
 
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _LARGEST_READ_BYTES = 64 * 1024
 _TRIES = 4
+# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS.
+_GET_LINK = 18
+LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_WITHOUT_COUNTS = attribute(29, struct.pack("=I", 1 << 3))
 
 
 def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
@@ -32,6 +35,11 @@ def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
     raise OSError(errno.EAGAIN, "it changes too often")
 
 
+def listed_links() -> list[bytes]:
+    """Return what the kernel has of each interface, without its counts: a ``LINK``, then attributes."""
+    return listed(ROUTE, _GET_LINK, bytes(LINK.size) + _WITHOUT_COUNTS)
+
+
 def answered(protocol: int, kind: int, body: bytes) -> bytes:
     """Return the one message that answers a question, from behind its netlink header on.
 
@@ -49,12 +57,12 @@ def _until_done(asked: socket.socket) -> Iterator[tuple[int, bytes]]:
     """Give flags and body of each message of an answer."""
     while True:
         data, start = asked.recv(_LARGEST_READ_BYTES), 0
-        while start + _HEADER.size <= len(data):
-            size, kind, flags, _, _ = _HEADER.unpack_from(data, start)
-            if kind in (ERROR, DONE) and (code := error_code(data, start + _HEADER.size)):
+        while start + HEADER.size <= len(data):
+            size, kind, flags, _, _ = HEADER.unpack_from(data, start)
+            if kind in (ERROR, DONE) and (code := error_code(data, start + HEADER.size)):
                 raise OSError(code, os.strerror(code))
             if kind in (ERROR, DONE):
                 return
             if kind != NOOP:
-                yield flags, data[start + _HEADER.size : start + size]
-            start += max(_HEADER.size, (size + 3) & ~3)
+                yield flags, data[start + HEADER.size : start + size]
+            start += max(HEADER.size, (size + 3) & ~3)

@@ -18,7 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from firewall.errors import MachineError
 from firewall.live.netlink import ROUTE, attribute, parts
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import answered, listed
+from firewall.live.question import LINK, answered, listed_links
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
@@ -36,11 +36,8 @@ _DST, _MARK, _LOCAL = 1, 16, 2
 _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
-# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_*, RTEXT_FILTER_SKIP_STATS.
-_GET_LINK = 18
-_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+# <linux/if_link.h>: IFLA_*.
 _NAME, _MASTER, _LINK_INFO, _PORT_KIND = 3, 10, 18, 4
-_WITHOUT_COUNTS = attribute(29, struct.pack("=I", 1 << 3))
 _IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
@@ -126,10 +123,10 @@ def ports() -> dict[str, str]:
     What comes in by them counts as coming in by it. None where the kernel does not tell.
     """
     try:
-        answers = listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)
+        answers = listed_links()
     except OSError:
         return {}
-    links = {_LINK.unpack_from(answer)[2]: parts(answer, _LINK.size) for answer in answers}
+    links = {LINK.unpack_from(answer)[2]: parts(answer, LINK.size) for answer in answers}
     names = {index: os.fsdecode(link.get(_NAME, b"").rstrip(b"\0")) for index, link in links.items()}
     masters = {
         names[index]: int.from_bytes(link[_MASTER], sys.byteorder)

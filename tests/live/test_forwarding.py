@@ -151,7 +151,7 @@ def test_a_link_that_is_no_ethernet_is_left_out(testbed: Namespaces) -> None:
 def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
     testbed: Namespaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firewall.live.forwarding._GET_LINK", 250)
+    monkeypatch.setattr("firewall.live.question._GET_LINK", 250)
     found = in_namespace(testbed.fw, survey)
     assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")
 

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from hashlib import blake2b
 
+import msgspec
+
 from firewall.ruleset.policy import Limit, Rule
 
 MAX_KEYS = 65_536
@@ -46,26 +48,32 @@ class Buckets:
         return is_above
 
 
+class Ban(msgspec.Struct, frozen=True, gc=False):
+    """Until when an address is banned, and by which rule. The garbage collector would look at each tuple of the two."""
+
+    until_ns: int
+    rule: Rule
+
+
 class Bans:
-    """The ``banned`` source addresses, for others to read: each with the end of its ban and the rule that banned it."""
+    """The ``banned`` source addresses, for others to read: each with its ban."""
 
     def __init__(self) -> None:
-        self.banned: OrderedDict[str, tuple[int, Rule]] = OrderedDict()
+        self.banned: OrderedDict[str, Ban] = OrderedDict()
 
     def add(self, src_ip: str, rule: Rule, until_ns: int) -> None:
         """Ban an address until an instant; a later ban takes the place of an earlier one."""
         self.banned.pop(src_ip, None)
         if len(self.banned) >= MAX_KEYS:
             self.banned.popitem(last=False)
-        self.banned[src_ip] = (until_ns, rule)
+        self.banned[src_ip] = Ban(until_ns, rule)
 
     def rule_for(self, src_ip: str, now_ns: int) -> Rule | None:
         """Return the rule that banned this address, None when it is not banned (any more)."""
-        entry = self.banned.get(src_ip)
-        if entry is None:
+        ban = self.banned.get(src_ip)
+        if ban is None:
             return None
-        until_ns, rule = entry
-        if until_ns <= now_ns:
+        if ban.until_ns <= now_ns:
             del self.banned[src_ip]
             return None
-        return rule
+        return ban.rule

@@ -1,6 +1,9 @@
 """One flow of media packets, between two endpoints: what came, and what is odd about it."""
 
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
 
 from firewall.net.rtcp import is_rtcp
 from firewall.net.rtp import is_rtp
@@ -30,7 +33,7 @@ _RATE_PACKETS = 100
 _HIGHEST_TYPE = 127
 
 
-class Ends(NamedTuple):
+class Ends(msgspec.Struct, frozen=True, gc=False):
     """The endpoints of a flow."""
 
     src_ip: str
@@ -39,7 +42,7 @@ class Ends(NamedTuple):
     dst_port: int
 
 
-class MediaFlow:
+class MediaFlow(msgspec.Struct, eq=False, gc=False):
     """What is known of one flow. ``is_sampled``: only some of its packets are given, so gaps between them mean nothing.
 
     ``is_plain``: nothing but its counts asks for its next packet, if it is of ``ssrc`` and ``payload_type``. Such
@@ -48,43 +51,28 @@ class MediaFlow:
     ``call_id`` is whose it is, where calls share a pinhole; ``is_call_known``: it begins where that call receives.
     """
 
-    __slots__ = (
-        "_formats",
-        "_is_rtp",
-        "_last_ns",
-        "_octets",
-        "_packets",
-        "_rates",
-        "_stream",
-        "_streams",
-        "anomalies",
-        "call_id",
-        "ends",
-        "is_call_known",
-        "is_plain",
-        "is_sampled",
-        "is_speech",
-        "looked_at",
-        "payload_type",
-        "ssrc",
-        "waiting",
-    )
+    ends: Ends
+    _formats: Formats
+    is_rtp: bool = True
+    call_id: str = ""
+    is_call_known: bool = False
+    looked_at: int = 0
+    is_plain: bool = False
+    is_sampled: bool = False
+    is_speech: bool = False
+    ssrc: int = -1
+    payload_type: int = -1
+    waiting: list[RtpPacket] = msgspec.field(default_factory=list)
+    anomalies: dict[MediaAnomaly, None] = msgspec.field(default_factory=dict)
+    _packets: int = 0
+    _octets: int = 0
+    _last_ns: int = 0
+    _rates: dict[int, int] = msgspec.field(default_factory=dict)
+    _streams: dict[int, RtpStream] = msgspec.field(default_factory=dict)
+    _stream: RtpStream | None = None
 
-    def __init__(self, ends: Ends, formats: Formats, *, is_rtp: bool = True) -> None:
-        self.ends = ends
-        self.call_id = ""
-        self.is_call_known = False
-        self._is_rtp = is_rtp
-        self.looked_at = 0
-        self.is_plain = False
-        self.is_sampled = False
-        self.ssrc = self.payload_type = -1
-        self.waiting: list[RtpPacket] = []
-        self.anomalies: dict[MediaAnomaly, None] = {}
-        self._packets = self._octets = self._last_ns = 0
-        self._streams: dict[int, RtpStream] = {}
-        self._stream: RtpStream | None = None
-        self._describe(formats)
+    def __post_init__(self) -> None:
+        self._describe(self._formats)
 
     @property
     def packets(self) -> int:
@@ -115,7 +103,7 @@ class MediaFlow:
 
     def _describe(self, formats: Formats) -> None:
         self._formats = formats
-        self._rates = {**STATIC_CLOCK_RATES, **dict(formats.clock_rates)}
+        self._rates = _clock_rates(formats.clock_rates)
         self.is_speech = is_speech(formats)
 
     def look_again(self) -> None:
@@ -128,7 +116,7 @@ class MediaFlow:
         self._packets += 1
         self._octets += len(payload)
         self._last_ns = now_ns
-        if not self._is_rtp:
+        if not self.is_rtp:
             return
         if is_rtp(payload):
             _, second, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(payload)
@@ -177,6 +165,11 @@ class MediaFlow:
         self.looked_at = 0
         self.is_plain = False
         return stream
+
+
+@lru_cache(maxsize=64)
+def _clock_rates(negotiated: tuple[tuple[int, int], ...]) -> dict[int, int]:
+    return {**STATIC_CLOCK_RATES, **dict(negotiated)}
 
 
 def is_speech(formats: Formats) -> bool:

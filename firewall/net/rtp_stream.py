@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from struct import Struct
 
+import msgspec
+
 # RFC 3551 §6, tables 4 and 5, with what had been given there before it; G.722's clock rate is 8000 for historical
 # reasons (§4.5.2).
 STATIC_CLOCK_RATES: dict[int, int] = {
@@ -24,7 +26,7 @@ _TIMESTAMP_HALF, _TIMESTAMP_MASK = 1 << 31, 0xFFFF_FFFF
 _COMFORT_NOISE = frozenset({13, 19})  # RFC 3389; 19 is what was given to it before
 
 
-class RtpStream:
+class RtpStream(msgspec.Struct, eq=False, gc=False):
     """What was received of one source in one flow. Instants are nanoseconds; ``octets`` are those of whole payloads;
     ``widest_gap`` is the greatest step of the sequence number, 0 while each was one.
 
@@ -34,40 +36,24 @@ class RtpStream:
     ``rtp,streams`` these figures are.
     """
 
-    __slots__ = (
-        "_clock_rates",
-        "_cycles",
-        "_first_sequence",
-        "_first_timestamp",
-        "_highest_sequence",
-        "_is_next_round",
-        "_last_nominal_ms",
-        "_last_ns",
-        "_last_sequence",
-        "jitter_ms",
-        "max_jitter_ms",
-        "mean_jitter_ms",
-        "octets",
-        "packets",
-        "payload_type",
-        "reordered",
-        "ssrc",
-        "widest_gap",
-    )
-
-    def __init__(self, ssrc: int, clock_rates: dict[int, int]) -> None:
-        self.ssrc = ssrc
-        self.packets = 0
-        self.octets = 0
-        self.reordered = 0
-        self.payload_type = -1
-        self.widest_gap = 0
-        self.jitter_ms = self.max_jitter_ms = self.mean_jitter_ms = 0.0
-        self._clock_rates = clock_rates
-        self._first_sequence = self._last_sequence = self._highest_sequence = self._cycles = 0
-        self._is_next_round = False
-        self._first_timestamp = self._last_ns = 0
-        self._last_nominal_ms = 0.0
+    ssrc: int
+    _clock_rates: dict[int, int]
+    packets: int = 0
+    octets: int = 0
+    reordered: int = 0
+    payload_type: int = -1
+    widest_gap: int = 0
+    jitter_ms: float = 0.0
+    max_jitter_ms: float = 0.0
+    mean_jitter_ms: float = 0.0
+    _first_sequence: int = 0
+    _last_sequence: int = 0
+    _highest_sequence: int = 0
+    _cycles: int = 0
+    _is_next_round: bool = False
+    _first_timestamp: int = 0
+    _last_ns: int = 0
+    _last_nominal_ms: float = 0.0
 
     def take(self, payload_type: int, packets: Iterable[RtpPacket]) -> None:
         """Take note of packets of one payload type, in the order in which they came."""

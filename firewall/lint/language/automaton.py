@@ -46,13 +46,6 @@ def holds_of(automaton: Automaton, value: bytes) -> bool:
     return automaton.accepts(state)
 
 
-def least_bytes(automaton: Automaton, state: State) -> int:
-    """Return how many bytes at least are still to come before an automaton accepts; 0 where that is not known."""
-    if isinstance(automaton, LengthIn) and isinstance(state, int) and state >= 0:
-        return max(0, automaton.least - state)
-    return 0
-
-
 def classes_of(members: Sequence[int]) -> bytes:
     """Return classes in which each of these bytes stands alone and all others stand together."""
     classes = bytearray(256)
@@ -215,7 +208,7 @@ class LengthIn:
 
     def __init__(self, lengths: Intervals) -> None:
         self.start: State = 0
-        self.least = min((low for low, _ in lengths), default=0)
+        self._least = min((low for low, _ in lengths), default=0)
         self._lengths = lengths
         self._last = max((high if high is not None else low for low, high in lengths), default=0)
         self._is_open = any(high is None for _, high in lengths)
@@ -233,6 +226,10 @@ class LengthIn:
         if not isinstance(state, int) or state < 0:
             return state == CERTAIN
         return within(state, self._lengths)
+
+    def least_bytes(self, state: State) -> int:
+        """Return how many bytes at least are still to come before a value is long enough."""
+        return max(0, self._least - state) if isinstance(state, int) and state >= 0 else 0
 
 
 class NumberIn:
@@ -348,6 +345,13 @@ class SlicedFromStart:
         at, inner = state
         held = at > self._first if self._end is None else at >= self._end
         return self._inner.accepts(inner if held else self._inner.start)
+
+    def least_bytes(self, state: State) -> int:
+        """Return how many bytes at least are still to come before the slice is there, where an empty one is no use."""
+        if not isinstance(state, tuple) or self._inner.accepts(self._inner.start):
+            return 0
+        end = self._first + 1 if self._end is None else self._end
+        return max(0, end - int(state[0]))
 
 
 class SlicedFromEnd:

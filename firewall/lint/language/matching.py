@@ -3,7 +3,7 @@
 from typing import Final
 
 from firewall.lint.language.automaton import CERTAIN, DEAD, State
-from firewall.lint.language.program import END, START, AssertedEdge, match_program
+from firewall.lint.language.program import END, START, AssertedEdge, least_steps, match_program
 from firewall.lint.language.regex import AssertionKind, read_regex
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -33,6 +33,7 @@ class Matching:
         # A regex that can only match at the text's begin starts no new run later.
         self._starts_later = tuple(edge for edge in program.edges[START] if "text_begin" not in edge[0])
         self._steps: dict[tuple[State, int], State] = {}
+        self._far = least_steps(program)
         self.start = CERTAIN if not kinds and any(target == END for _, target in program.edges[START]) else (
             frozenset((START,)), _BEGIN
         )  # fmt: skip
@@ -53,6 +54,10 @@ class Matching:
             return state == CERTAIN
         places, before = state
         return self._is_found(places, before, _AT_END)
+
+    def least_bytes(self, state: State) -> int:
+        """Return how many bytes at least are still to come before the regex can be found."""
+        return min(self._far[place] for place in state[0]) if isinstance(state, tuple) else 0
 
     def _next(self, state: tuple[frozenset[int], int], byte: int) -> State:
         places, before = state

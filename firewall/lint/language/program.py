@@ -114,6 +114,26 @@ def match_program(node: Node) -> AssertedProgram:
     )
 
 
+def least_steps(program: AssertedProgram) -> tuple[int, ...]:
+    """Return for each step how many more bytes at least lead to the end, whatever is asserted on the way."""
+    before: list[list[int]] = [[] for _ in program.edges]
+    least = [len(program.edges)] * len(program.edges)
+    reached: list[int] = []
+    for step, edges in enumerate(program.edges):
+        for _, target in edges:
+            if target == END:
+                least[step] = 0
+                reached.append(step)
+            else:
+                before[target].append(step)
+    for step in reached:
+        for each in before[step]:
+            if least[each] > least[step] + 1:
+                least[each] = least[step] + 1
+                reached.append(each)
+    return tuple(least)
+
+
 def _members(thompson: _Thompson, steps: list[int]) -> tuple[frozenset[int], ...]:
     return frozenset(), *(thompson.states[state].members or frozenset() for state in steps)
 

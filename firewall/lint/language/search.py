@@ -16,8 +16,8 @@ from firewall.lint.language.automaton import (
     Automaton,
     Intervals,
     LengthIn,
+    SlicedFromStart,
     State,
-    least_bytes,
     within,
 )
 from firewall.lint.language.bounds import MAX_STATES, MAX_VALUES, UnmodelledError
@@ -31,6 +31,8 @@ from firewall.lint.language.shape import Shape, shape_of
 from firewall.ruleset.expression import Comparison, Operand
 
 CLOSED: Final = None
+_LONG_BYTES: Final = 24
+"""A regex that needs more than that is looked for as a long text is."""
 _NICE = b"xabcdefghijklmnopqrstuvwyz1023456789XABCDEFGHIJKLMNOPQRSTUVWYZ-._+~!*%'`/:;=,?&$#@()[]<>{}|^\"\\ \t"
 _PREFERENCE = {byte: rank for rank, byte in enumerate(_NICE)}
 
@@ -61,14 +63,25 @@ class Question:
         return frozenset(group.name for bound in (*self.some, *self.none) for group in bound.groups)
 
 
-@lru_cache(maxsize=512)
 def find(question: Question) -> bytes | None:
     """Return a short text that answers a question, None where there is none.
 
     Raises:
         UnmodelledError: a condition has no automaton, or the search would visit more than ``MAX_STATES`` states.
     """
-    return _Search(question).run()
+    found = _found(question)
+    if isinstance(found, str):
+        raise UnmodelledError(found)
+    return found
+
+
+@lru_cache(maxsize=512)
+def _found(question: Question) -> bytes | str | None:
+    """The answer, or why there is none: what is too hard once is asked again and again, and is too hard each time."""
+    try:
+        return _Search(question).run()
+    except UnmodelledError as unmodelled:
+        return str(unmodelled)
 
 
 def _shape_for(question: Question) -> Shape:
@@ -120,7 +133,10 @@ class _Search:
         for index, observer in enumerate(self._observers):
             if observer.bit is not None:
                 self._by_bit[observer.bit].append(index)
-        self._is_long = any(isinstance(each.automaton, LengthIn) for each in self._observers)
+        self._is_long = any(
+            isinstance(each.automaton, LengthIn) or (each.bit is not None and _least(each.automaton) > _LONG_BYTES)
+            for each in self._observers
+        )
         self._bytes: dict[int, tuple[int, ...]] = {}
         self._plans: dict[tuple[Mark, ...], tuple[tuple[str, str, tuple[int, ...]], ...]] = {}
 
@@ -298,15 +314,14 @@ class _Search:
         """How many bytes at least are still to come before all that is to be seen was seen."""
         _, states, bits, _, _ = place
         least = 0
+        if not self._is_long:
+            return least
         for bit, observers in enumerate(self._by_bit):
             if not bits >> bit & 1:
                 each = (self._observers[index].automaton for index in observers)
                 least = max(
                     least,
-                    min(
-                        least_bytes(reader, reader.start if states[index] is CLOSED else states[index])
-                        for reader, index in zip(each, observers, strict=True)
-                    ),
+                    min(_least(reader, states[index]) for reader, index in zip(each, observers, strict=True)),
                 )
         return least
 
@@ -321,6 +336,13 @@ class _Search:
                 kinds.setdefault(tuple(table[byte] for table in tables), byte)
             found = self._bytes[step] = tuple(kinds.values())
         return found
+
+
+def _least(reader: Automaton, state: State | None = CLOSED) -> int:
+    """Return how many bytes at least are to come before a reader accepts; 0 where that is not known."""
+    if not isinstance(reader, LengthIn | Matching | SlicedFromStart):
+        return 0
+    return reader.least_bytes(reader.start if state is CLOSED else state)
 
 
 def _is_countable(numbers: Intervals) -> bool:

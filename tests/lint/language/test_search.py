@@ -90,3 +90,29 @@ def test_a_search_that_would_be_endless_is_given_up() -> None:
     regexes = [Matches(Field("sip.User-Agent"), f"{letter}.{{40}}{letter}.{{30}}[^x]$") for letter in "abcd"]
     with pytest.raises(UnmodelledError, match="too many states"):
         find(_question([*regexes], [Matches(Field("sip.User-Agent"), "(a|b).{12}[cd].{9}q")]))
+
+
+@pytest.mark.parametrize(
+    ("name", "atoms"),
+    [
+        ("r-uri", [Matches(Field("sip.r-uri"), "^.{900}x")]),
+        ("To", [Matches(Field("sip.To"), "x.{400}y")]),
+        ("Via", [Matches(Field("sip.Via"), "^.{500,1000}$")]),
+        ("r-uri", [Comparison(Slice(Field("sip.r-uri"), 900, 4), "==", "xxxx")]),
+        ("Subject", [Matches(Field("sip.Subject"), "(.{30}x){20}"), Matches(Field("sip.Subject"), "^.{640}z")]),
+    ],
+)
+def test_a_text_that_is_long_because_a_condition_counts_is_found(name: str, atoms: list[Atom]) -> None:
+    text = find(_question(atoms, []))
+    assert text is not None, name
+    assert len(text) > 400
+
+
+def test_what_was_too_hard_once_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = _question([Comparison(Call("len", Field("sip.Via")), "<", 0)], [Matches(Field("sip.Via"), "a(.{11})b")])
+    monkeypatch.setattr("firewall.lint.language.search.MAX_STATES", 10)
+    with pytest.raises(UnmodelledError, match="too many states"):
+        find(question)
+    monkeypatch.undo()
+    with pytest.raises(UnmodelledError, match="too many states"):
+        find(question)

@@ -47,7 +47,8 @@ _COMMA = rf"{_BLANKS},{_BLANKS}"
 PORT = number_up_to(65_535)
 UINT32 = number_up_to(2**32 - 1)
 _USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]|{_ESCAPED})+"
-_PASSWORD = rf"(?:[{_UNRESERVED}&=+$,]|{_ESCAPED})*"
+# With a colon in it: sip:urn:service:sos@host is seen in the field, and stands in From and To of a whole call.
+_PASSWORD = rf"(?:[{_UNRESERVED}&=+$,:]|{_ESCAPED})*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\])"
 _URI_PARAM = rf"(?:[{_UNRESERVED}\[\]/:&+$=]|{_ESCAPED})+"
 _URI_HEADERS = rf"(?:[{_UNRESERVED}\[\]/?:+$=&]|{_ESCAPED})+"
@@ -61,7 +62,7 @@ OPAQUE_URI = rf"(?P<opaque>[{_UNRESERVED};/?:@&=+$,#\[\]%]+)"
 _ABSOLUTE_URI = rf"(?P<opaque>[A-Za-z][A-Za-z0-9+.\-]*:[{_UNRESERVED};/?:@&=+$,#\[\]%]+)"
 # RFC 3261 §20: without angle brackets a URI has no comma, question mark or semicolon.
 _BARE_SIP_URI = (
-    rf"{_SCHEME}:(?:(?P<user>(?:[{_UNRESERVED}&=+$/#]|{_ESCAPED})+)(?::(?:[{_UNRESERVED}&=+$]|{_ESCAPED})*)?@)?"
+    rf"{_SCHEME}:(?:(?P<user>(?:[{_UNRESERVED}&=+$/#]|{_ESCAPED})+)(?::(?:[{_UNRESERVED}&=+$:]|{_ESCAPED})*)?@)?"
     rf"(?P<host>{_HOST})(?::(?P<port>{PORT}))?"
 )
 _BARE_URI = rf"(?P<opaque>[A-Za-z][A-Za-z0-9+.\-]*:[{_UNRESERVED}/:@&=+$#\[\]%]+)"
@@ -104,7 +105,7 @@ VIA_PARAMETERS = ("branch", "maddr", "received", "ttl", "comp", "rport")
 
 CSEQ = rf"(?P<line>(?P<seq>{number_up_to(2**31 - 1)})[\t ]+(?P<method>{TCHAR}+))\n"
 CALL_ID = r"(?P<line>[!-~]+)\n"
-CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+/{TCHAR}+(?:; ?{_HEADER_PARAM})*)\n)?"
+CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+/{TCHAR}+(?:{_SEMICOLON}{_HEADER_PARAM})*)\n)?"
 TEXT_HEADER = rf"(?:(?P<line>(?:{TEXT})?)\n)*"
 
 
@@ -114,7 +115,7 @@ def number_header(numbers: str, *, is_mandatory: bool = False, tail: str = "") -
     return line if is_mandatory else f"(?:{line})?"
 
 
-RETRY_AFTER = number_header(UINT32, tail=rf"(?: ?\([ -'*-\[\]-~]*\))?(?:; ?{_HEADER_PARAM})*")
+RETRY_AFTER = number_header(UINT32, tail=rf"(?: ?\([ -'*-\[\]-~]*\))?(?:{_SEMICOLON}{_HEADER_PARAM})*")
 
 _CREDENTIAL_VALUE = rf"(?:{TCHAR}+|{_QUOTED})"
 CREDENTIAL_NAMES = ("username", "realm", "nonce", "uri", "algorithm", "response")
@@ -125,7 +126,7 @@ _CREDENTIAL = "|".join(
         r"[A-Za-z0-9\-._~+/]+=*",
     ]
 )
-CREDENTIALS = rf"(?:(?P<line>(?P<scheme>{TCHAR}+)(?: (?:{_CREDENTIAL})(?:, ?(?:{_CREDENTIAL}))*)?)\n)*"
+CREDENTIALS = rf"(?:(?P<line>(?P<scheme>{TCHAR}+)(?: (?:{_CREDENTIAL})(?:{_COMMA}(?:{_CREDENTIAL}))*)?)\n)*"
 
 _WORD = r"[!-~\x80-\xff]+"
 _FORMAT = r"[!-~]+"

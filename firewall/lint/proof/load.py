@@ -46,8 +46,17 @@ def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy, *, is_keepalive: 
 
     First what one source sends, then all sources together: a key without the source's address is shared by all.
     """
-    limit = rule.limit
-    arrivals = _arrivals(rule, call, policy)
+    return _above(rule.limit, _arrivals(rule, call, policy), policy, is_keepalive=is_keepalive)
+
+
+def may_exceed(rule: Rule, call: Sequence[Sent], policy: Policy) -> bool:
+    """Tell whether calls like this could exceed a rule's limit if it counted each of their messages."""
+    return _above(rule.limit, tuple((each.at_ns - call[0].at_ns, ()) for each in call), policy) is not None
+
+
+def _above(
+    limit: Limit | None, arrivals: tuple[Arrival, ...], policy: Policy, *, is_keepalive: bool = False
+) -> Exceeded | None:
     if limit is None or not arrivals:
         return None
     surge = policy.emergency.surge or DEFAULT_SURGE

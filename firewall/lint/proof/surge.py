@@ -10,10 +10,11 @@ from firewall.lint.finding import Sent
 from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import Blocked, Questioner, decide
 from firewall.lint.proof.asking import Asker, Unanswered, Undecided
+from firewall.lint.proof.atom import atoms
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
-from firewall.lint.proof.load import Exceeded, exceeded
-from firewall.lint.proof.witness import Staged
+from firewall.lint.proof.load import Exceeded, exceeded, may_exceed
+from firewall.lint.proof.witness import Staged, alike
 from firewall.ruleset.policy import Rule
 
 MAX_MESSAGES = 6000
@@ -72,7 +73,12 @@ def _of_rule(
     if staged is None:
         return None
     whole = staged.whole()
-    load = exceeded(each.rule, whole.sent, questioner.policy, is_keepalive=context.step.role == "keepalive")
+    is_keepalive = context.step.role == "keepalive"
+    load = exceeded(each.rule, whole.sent, questioner.policy, is_keepalive=is_keepalive)
+    if load is None and not context.is_fixed and may_exceed(each.rule, whole.sent, questioner.policy):
+        read = [atom for atom in atoms(each.rule.when) if atom in asker.encoding.text] if each.rule.when else []
+        whole = alike(whole, context.index, read)
+        load = exceeded(each.rule, whole.sent, questioner.policy)
     if load is None:
         return None
     src_ip = staged.sent[-1].datagram.src_ip

@@ -1,13 +1,15 @@
 """From a model of the formula to a call that is really sent through the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from firewall.engine.record import SipDecision
 from firewall.errors import SipSyntaxError
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Sent
+from firewall.lint.language.carrier import OF_BODY, reads_method
 from firewall.lint.language.draft import Line, read_draft
+from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
 from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide
 from firewall.lint.proof.atom import Atom, base_field
@@ -56,6 +58,32 @@ class Staged:
         """Return the call to its end."""
         sent = tuple(_sent(each, self.probe, self.transport) for each in self.rest)
         return replace(self, steps=self.steps + self.rest, sent=self.sent + sent, rest=())
+
+
+def alike(whole: Staged, index: int, atoms: Iterable[Atom]) -> Staged:
+    """Return a whole call whose sender writes all its messages as the one with this number, as far as atoms tell.
+
+    What he is called by, and his device's name, stand in each. A message that cannot be like it stays as it is.
+    """
+    shown, sender = facts_of(whole.steps[index].payload), whole.steps[index].sender
+    if shown is None or shown.message is None:
+        return whole
+    from_tag = shown.message.from_tag
+    literals = [
+        Literal(atom, holds_of_message(atom, shown)) for atom in atoms if not reads_method(base_field(atom.operand))
+    ]
+    steps = []
+    for step in whole.steps:
+        facts = facts_of(step.payload)
+        payload = step.payload
+        if facts is not None and facts.message is not None and step.sender == sender:
+            # From, To and Call-ID belong to the dialog; who sent none begins no session by such a message.
+            held = frozenset() if facts.message.from_tag == from_tag else frozenset({"from", "to"})
+            settled = settle(payload, literals, held if facts.message.body else held | OF_BODY)
+            payload = settled.payload if isinstance(settled, Settled) else payload
+        steps.append(replace(step, payload=payload))
+    sent = tuple(_sent(each, whole.probe, whole.transport) for each in steps)
+    return replace(whole, steps=tuple(steps), sent=sent)
 
 
 def stage(

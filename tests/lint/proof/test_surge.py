@@ -101,3 +101,20 @@ def test_a_call_that_others_cut_into_is_shown_with_them() -> None:
     finding = only(lint(limited("1000/1s", 1, when='zone.src == "carrier"')))
     assert finding.witness is not None
     assert len(finding.witness.sent) > 50
+
+
+@pytest.mark.parametrize(
+    "when",
+    ['sip.User-Agent contains "Cisco"', 'sip.from.user == "4455"', 'sip.Via.transport == "TCP"', "sip.Supported"],
+)
+def test_a_sender_writes_all_messages_of_a_call_alike(when: str) -> None:
+    """25 calls a second of one trunk, each with INVITE, ACK and BYE at least."""
+    finding = only(lint(limited("60/1s", 60, when=when), emergency=with_surge(40, 25)))
+    assert (finding.code, finding.rule) == ("SOS103", "guilty")
+    assert lint(limited("500/1s", 500, when=when), emergency=with_surge(40, 25)).findings == ()
+    invites = f'{when} and sip.Method == "INVITE" and dialog.state == "none"'
+    assert lint(limited("60/1s", 60, when=invites), emergency=with_surge(40, 25)).findings == ()
+
+
+def test_what_only_a_session_description_says_is_not_in_messages_without_one() -> None:
+    assert lint(limited("200/1s", 200, when='sdp.media.media == "video"'), emergency=with_surge(40, 25)).findings == ()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
-from firewall.engine.plain_media import PlainPlanner
+from firewall.engine.plain_media import REMEMBERED_ADDRESSES, PlainPlanner
 from firewall.engine.way import Refusal, Way
 from firewall.net.address import address_number
 from firewall.ruleset.policy import MediaPolicy, Policy, Zone
@@ -28,7 +28,6 @@ from firewall.sip.sdp import MediaDescription
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 MAX_CUT = 32  # so many of those beyond are told
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone, more ports as any of their addresses
-_REMEMBERED_ADDRESSES = 4096
 
 
 class Planner:
@@ -43,7 +42,7 @@ class Planner:
         self._is_guarding = is_guarding
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
-        self._is_inside = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_inside)
+        self._is_inside = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_inside)
         self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:

@@ -18,7 +18,7 @@ from firewall.sip.sdp import Direction, MediaDescription
 
 _PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 _MAX_MEDIA = 16  # far below what would be too many ways of one call
-_REMEMBERED_ADDRESSES = 4096
+REMEMBERED_ADDRESSES = 4096
 _LONGEST_ADDRESS = 45  # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 
@@ -43,7 +43,7 @@ class PlainPlanner:
     ) -> None:
         self._is_of_zone = is_of_zone
         self._zone_of = zone_of
-        self._address = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(self._find_address)
+        self._address = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
         self._are_offers_open = policy.media.early == "offer"
         self._ports = range(policy.media.ports[0], policy.media.ports[1] + 1)

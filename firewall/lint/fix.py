@@ -15,7 +15,7 @@ from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
 from firewall.ruleset.policy import Policy, Rule
 
 _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112")
-_EXCEPTION = re.compile(r"`exceptions\.(\w+)")
+EXCEPTION = re.compile(r"`exceptions\.(\w+)")
 _STRING = re.compile(r"""[rR]?"(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", re.DOTALL)
 _WORD_OR = re.compile(r"\bor\b|\|\||[()]")
 _NAMED_RULE = re.compile(r'"(.*?)" \(line \d+\) matches')
@@ -31,7 +31,7 @@ def fix_of(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None
         return _rule_fix(finding, policy.rules[number], policy, source)
     match finding.code:
         case "SOS105":
-            name = _EXCEPTION.search(finding.message)
+            name = EXCEPTION.search(finding.message)
             return _set_value(source, "allow", "exceptions", name[1]) if name is not None else None
         case "SOS206":
             return _without_set(finding, policy, source)

@@ -1,14 +1,12 @@
 """Where to point for a finding: the stretch of the policy that is at fault."""
 
-import re
 from collections.abc import Iterator
 
 import yaml
 
 from firewall.lint.finding import Finding, Mark
+from firewall.lint.fix import EXCEPTION
 from firewall.lint.source import PolicySource, start_of
-
-_EXCEPTION = re.compile(r"`exceptions\.(\w+)")
 
 # Of a finding about a rule: the keys of the rule that are at fault, each with what to say of it.
 _RULE_KEYS: dict[str, dict[str, str]] = {
@@ -35,7 +33,7 @@ def marks_of(finding: Finding, source: PolicySource) -> tuple[Mark, ...]:
         keys = _RULE_KEYS.get(finding.code, {"when": ""})
         marks = [mark for key, label in keys.items() for mark in _value_marks(source, rule, (key,), label)]
         return tuple(sorted(marks or _value_marks(source, rule, ("action",), "whatever the message"), key=_in_file))
-    exception = _EXCEPTION.search(finding.message) if finding.code == "SOS105" else None
+    exception = EXCEPTION.search(finding.message) if finding.code == "SOS105" else None
     if exception is not None:
         return tuple(_value_marks(source, source.root, ("exceptions", exception[1]), ""))
     if finding.code in _WHOLE_FILE:

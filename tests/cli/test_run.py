@@ -19,3 +19,12 @@ def test_an_unusable_policy_is_one_sentence_with_its_place(
     assert captured.err.startswith(str(policy))
     assert captured.err.count("\n") == 1
     assert not (tmp_path / "log").exists()
+
+
+def test_the_log_is_not_written_into_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text("policy: p\nrules: []\ndefault: drop\n")
+    (tmp_path / "link").symlink_to(policy)
+    assert run_command(["run", "--policy", str(policy), "--log", str(tmp_path / "link")]) == 2
+    assert "the log would be written into the policy" in capsys.readouterr().err
+    assert policy.read_text() == "policy: p\nrules: []\ndefault: drop\n"

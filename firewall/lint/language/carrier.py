@@ -124,7 +124,7 @@ def _via() -> Carrier:
         **{f"sip.Via.{name}": _group(name) for name in names},
         "sip.Via.branch": (Group("top"), Group("branch")),
     }
-    never = (("other", f"^(?i:{'|'.join(names)})(?:=|$)"),)
+    never = (("other", rf"^(?i:{'|'.join(names)})(?:[\t ]*=|$)"),)
     return Carrier("via", grammar.VIAS, fields, never, dict.fromkeys(("top", *names), "hop"), spelling="Via")
 
 

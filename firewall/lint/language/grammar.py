@@ -9,7 +9,7 @@ TCHAR = r"[A-Za-z0-9\-.!%*_+`'~]"
 TEXT = r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?"
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-_.!~*'()"
-_QUOTED = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[ -~])*"'
+_QUOTED = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~])*"'
 
 
 def number_up_to(maximum: int) -> str:
@@ -44,6 +44,8 @@ def _same_length(digits: str, *, first: bool) -> str:
 _BLANKS = r"[\t ]*"
 _SEMICOLON = rf"{_BLANKS};{_BLANKS}"
 _COMMA = rf"{_BLANKS},{_BLANKS}"
+_EQUALS = rf"{_BLANKS}={_BLANKS}"
+_SLASH = rf"{_BLANKS}/{_BLANKS}"
 PORT = number_up_to(65_535)
 UINT32 = number_up_to(2**32 - 1)
 _USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]|{_ESCAPED})+"
@@ -67,7 +69,7 @@ _BARE_SIP_URI = (
 )
 _BARE_URI = rf"(?P<opaque>[A-Za-z][A-Za-z0-9+.\-]*:[{_UNRESERVED}/:@&=+$#\[\]%]+)"
 _DISPLAY = rf"(?:(?P<display>{_QUOTED})[ \t]*|(?P<display>{TCHAR}+(?:[ \t]+{TCHAR}+)*[ \t]*))?"
-_HEADER_PARAM = rf"{TCHAR}+(?:=(?:[A-Za-z0-9\-.!%*_+`'~\[\]:]+|{_QUOTED}))?"
+_HEADER_PARAM = rf"{TCHAR}+(?:{_EQUALS}(?:[A-Za-z0-9\-.!%*_+`'~\[\]:]+|{_QUOTED}))?"
 NAME_ADDR = rf"{_DISPLAY}<(?P<uri>{SIP_URI}|{_ABSOLUTE_URI})>"
 ADDR_SPEC = rf"(?P<uri>{_BARE_SIP_URI}|{_BARE_URI})"
 
@@ -76,7 +78,7 @@ STATUS_LINE = rf"(?P<line>SIP/2\.0 (?P<code>[1-6][0-9]{{2}}) (?:{TEXT})?)\n"
 
 FROM_OR_TO = (
     rf"(?P<line>(?:{NAME_ADDR}|{ADDR_SPEC})(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*"
-    rf"(?:{_SEMICOLON}tag=(?P<tag>{TCHAR}+)(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*)?)\n"
+    rf"(?:{_SEMICOLON}(?i:tag)=(?P<tag>{TCHAR}+)(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*)?)\n"
 )
 _ADDRESS = rf"(?:{NAME_ADDR}|{ADDR_SPEC})(?:{_SEMICOLON}(?P<parameter>{_HEADER_PARAM}))*"
 ADDRESSES = rf"(?:(?P<line>{_ADDRESS}(?:{_COMMA}{_ADDRESS})*)\n)*"
@@ -89,13 +91,15 @@ _VIA_VALUE = r"[A-Za-z0-9\-.!%*_+`'~\[\]:]+"
 
 def _hop(branch: str) -> str:
     params = (
-        rf"branch=(?P<{branch}>{_VIA_VALUE})|maddr=(?P<maddr>{_VIA_VALUE})|received=(?P<received>{_VIA_VALUE})"
-        rf"|ttl=(?P<ttl>{number_up_to(255)})|comp=(?P<comp>{TCHAR}+)|rport=(?P<rport>{PORT})|(?P<rport>rport)"
+        rf"(?i:branch){_EQUALS}(?P<{branch}>{_VIA_VALUE})|(?i:maddr){_EQUALS}(?P<maddr>{_VIA_VALUE})"
+        rf"|(?i:received){_EQUALS}(?P<received>{_VIA_VALUE})|(?i:ttl){_EQUALS}(?P<ttl>{number_up_to(255)})"
+        rf"|(?i:comp){_EQUALS}(?P<comp>{TCHAR}+)|(?i:rport){_EQUALS}(?P<rport>{PORT})|(?P<rport>rport)"
         rf"|(?P<other>{_HEADER_PARAM})"
     )
     return (
-        rf"(?P<hop>SIP/2\.0/(?P<transport>{TCHAR}+)[\t ]+(?:(?P<address>[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?)"
-        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>{PORT}))?(?:{_SEMICOLON}(?:{params}))*)"
+        rf"(?P<hop>SIP{_SLASH}2\.0{_SLASH}(?P<transport>{TCHAR}+)[\t ]+"
+        rf"(?:(?P<address>[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?)"
+        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?:{_BLANKS}:{_BLANKS}(?P<port>{PORT}))?(?:{_SEMICOLON}(?:{params}))*)"
     )
 
 
@@ -103,9 +107,9 @@ _TOP, _HOP = _hop("top"), _hop("branch")
 VIAS = rf"(?P<line>{_TOP}(?:{_COMMA}{_HOP})*)\n(?:(?P<line>{_HOP}(?:{_COMMA}{_HOP})*)\n)*"
 VIA_PARAMETERS = ("branch", "maddr", "received", "ttl", "comp", "rport")
 
-CSEQ = rf"(?P<line>(?P<seq>{number_up_to(2**31 - 1)})[\t ]+(?P<method>{TCHAR}+))\n"
+CSEQ = rf"(?P<line>0*(?P<seq>{number_up_to(2**31 - 1)})[\t ]+(?P<method>{TCHAR}+))\n"
 CALL_ID = r"(?P<line>[!-~]+)\n"
-CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+/{TCHAR}+(?:{_SEMICOLON}{_HEADER_PARAM})*)\n)?"
+CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+{_SLASH}{TCHAR}+(?:{_SEMICOLON}{_HEADER_PARAM})*)\n)?"
 TEXT_HEADER = rf"(?:(?P<line>(?:{TEXT})?)\n)*"
 
 

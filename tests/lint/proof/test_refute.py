@@ -88,6 +88,13 @@ MISTAKES = [
     ('sip.Contact contains "> , <"', "SOS101"),
     ('sip.Route contains ">; lr"', "SOS101"),
     ('sip.CSeq contains "  "', "SOS101"),
+    ('sip.CSeq matches "^0"', "SOS101"),
+    ('sip.Via contains "SIP / 2.0"', "SOS101"),
+    ('sip.Via contains " :"', "SOS101"),
+    ('sip.Via contains ";Branch = z9"', "SOS101"),
+    ('sip.From contains ";Tag="', "SOS101"),
+    ('sip.Contact contains ";expires = "', "SOS101"),
+    ('sip.Content-Type contains "application / sdp"', "SOS101"),
     # What no grammar has, and phones write.
     ('sip.From matches "^[A-Za-z]+, [A-Z]"', "SOS101"),
     ('sip.From matches "^[A-Za-z]+, [A-Z]" and sip.User-Agent contains "x" and sip.r-uri contains "fire"', "SOS101"),

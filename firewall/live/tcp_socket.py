@@ -23,6 +23,10 @@ _KEEP_ALIVE_PROBES = 4
 # Data that the peer does not acknowledge: twice Timer B (RFC 3261 §17.1.1.2), after which no transaction waits for it.
 UNACKNOWLEDGED_MS = 64_000
 
+# The kernel takes twice as much for each, and by itself up to 32 MB: a few hundred connections that are not read would
+# take all that it has for TCP, also what the others need.
+KERNEL_BUFFER_BYTES = 128 * 1024
+
 _BACKLOG = 4096
 _SO_TIMESTAMPNS = 35
 _IP_PKTINFO = 8
@@ -158,6 +162,8 @@ def reset(opened: socket.socket) -> None:
 
 def _set_up(opened: socket.socket) -> None:
     opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_BYTES)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
     # A byte that is marked urgent is one of the stream's like any other (RFC 6093 §6), as it is in a capture.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

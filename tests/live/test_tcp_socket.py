@@ -9,7 +9,14 @@ import pytest
 
 from firewall.errors import MachineError
 from firewall.live import nftables, routing
-from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
+from firewall.live.tcp_socket import (
+    KERNEL_BUFFER_BYTES,
+    Accepted,
+    TcpListener,
+    connect_from,
+    open_tcp_listeners,
+    reset,
+)
 from firewall.live.testbed import in_namespace
 from firewall.ruleset.policy import Policy
 from tests.live.conftest import Namespaces
@@ -61,6 +68,9 @@ def test_a_connection_is_accepted_in_its_servers_name_and_made_in_its_clients(
         connection, source = server.accept()
         with connection, upstream, accepted.socket:
             assert source[:2] == accepted.client
+            for ours in (upstream, accepted.socket):
+                for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                    assert ours.getsockopt(socket.SOL_SOCKET, buffer) == 2 * KERNEL_BUFFER_BYTES  # socket(7): doubled
             client.sendall(b"through")
             upstream.sendall(wait_until(lambda: accepted.socket.recv(100), "bytes"))
             assert connection.recv(100) == b"through"

@@ -64,6 +64,8 @@ class Sightings:
                 while sightings:
                     sighting = sightings.popleft()
                     if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS:
+                        if not sightings:
+                            del earlier[place]  # or each of thousands of interfaces is asked every time
                         return sighting, True
             earlier.setdefault(seen_on, deque()).append(first)
         order.append(first)

@@ -124,6 +124,16 @@ def test_a_flood_of_one_datagram_on_one_of_two_interfaces_costs_no_more_than_lin
     assert time.process_time() - begun_s < 3
 
 
+def test_one_datagram_on_thousands_of_interfaces_costs_no_more_than_linear_time() -> None:
+    """As files put behind each other give it, each with an interface of its own. Quadratic work would take some six seconds."""
+    sightings, datagram = Sightings(), FrameDecoder().decode(plain(0, 0))
+    assert isinstance(datagram, Datagram)
+    begun_s = time.process_time()
+    told = [sightings.sight(datagram, (at, None), START_NS)[1] for at in range(15_000)]
+    assert told == [False, True] * 7_500
+    assert time.process_time() - begun_s < 3
+
+
 def test_what_was_seen_before_there_was_a_second_place_is_repeated_there() -> None:
     assert repeats(plain(0, 0), plain(MS, 0), plain(2 * MS, 1), plain(3 * MS, 1), plain(4 * MS, 1)) == [
         False,

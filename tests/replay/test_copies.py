@@ -125,7 +125,7 @@ def test_a_flood_of_one_datagram_on_one_of_two_interfaces_costs_no_more_than_lin
 
 
 def test_one_datagram_on_thousands_of_interfaces_costs_no_more_than_linear_time() -> None:
-    """As files put behind each other give it, each with an interface of its own. Quadratic work would take six seconds."""
+    """As files put behind each other have them, one for each file. Quadratic work would take six seconds."""
     sightings, datagram = Sightings(), FrameDecoder().decode(plain(0, 0))
     assert isinstance(datagram, Datagram)
     begun_s = time.process_time()

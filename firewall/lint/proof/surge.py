@@ -66,6 +66,9 @@ def surged(
 def _of_rule(
     each: EncodedRule, limited: Sequence[EncodedRule], asker: Asker, questioner: Questioner, context: Context
 ) -> Surged | Unanswered | None:
+    is_keepalive = context.step.role == "keepalive"
+    if not (is_keepalive or may_exceed(each.rule, context.probe.sent(), questioner.policy)):
+        return None  # whatever it counts
     below = [-other.above for other in limited if other is not each]
     staged = asker.ask(context, [*below, each.above, each.decides], lambda staged: staged)
     if isinstance(staged, Undecided):
@@ -73,9 +76,8 @@ def _of_rule(
     if staged is None:
         return None
     whole = staged.whole()
-    is_keepalive = context.step.role == "keepalive"
     load = exceeded(each.rule, whole.sent, questioner.policy, is_keepalive=is_keepalive)
-    if load is None and not context.is_fixed and may_exceed(each.rule, whole.sent, questioner.policy):
+    if load is None and not context.is_fixed:
         read = [atom for atom in atoms(each.rule.when) if atom in asker.encoding.text] if each.rule.when else []
         whole = alike(whole, context.index, read)
         load = exceeded(each.rule, whole.sent, questioner.policy)

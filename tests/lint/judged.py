@@ -74,6 +74,8 @@ BLOCKING = (
     'sip.Contact matches "> +; *expires"',
     'sip.Via matches "[0-9] ;branch"',
     'sip.CSeq contains "  "',
+    'sip.CSeq contains "02 BYE" and net.src == 192.0.2.0/24 and sip.Max-Forwards',
+    'sip.Request-Line matches "^BYE sip:desk7@"',
     'sip.Content-Type matches "^application/sdp ;"',
     'upper(sip.r-uri) == "URN:SERVICE:SOS"',
     'sip.r-uri.port == "5061"',

@@ -68,6 +68,7 @@ class Asker:
         self._given: dict[tuple[frozenset[str], int], tuple[Atom, ...]] = {}
         # What is learned of a carrier's texts is true where these follow the grammar.
         self._grammatical = {name: encoding.formula.new() for name in sorted(ODD_CARRIERS)}
+        self._beside_method = (0, False)
         self.questions = 0
 
     def is_possible(self, context: Context, goal: Sequence[int]) -> bool:
@@ -159,7 +160,16 @@ class Asker:
             message is not None and message.to_tag is not None,
             message is not None and message.start_line.startswith("SIP/"),
             message is not None and message.header("max-forwards") is None,
+            message.cseq_method if message is not None and self._reads_beside_method() else None,
         )
+
+    def _reads_beside_method(self) -> bool:
+        """Tell whether an atom reads the method with what is free beside it, as CSeq: it may hold with one only."""
+        if self._beside_method[0] != len(self.encoding.text):
+            fields = {base_field(atom.operand) for atom in self.encoding.text}
+            beside = any(reads_method(each) for each in fields if each.name not in ("sip.Method", "sip.CSeq.method"))
+            self._beside_method = (len(self.encoding.text), beside)
+        return self._beside_method[1]
 
     def _given_by(self, context: Context) -> tuple[Atom, ...]:
         """Return the atoms about the text that read what a context holds of it: the method, and the held carriers."""

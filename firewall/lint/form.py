@@ -72,8 +72,8 @@ class Form:
     body: BodyMaker | None = bodies.audio
     style: Style = PLAIN
     is_test: bool = False
-    is_odd: bool = False
-    """Its target is none that RFC 3261 §25.1 allows."""
+    odd_targets: frozenset[str] = frozenset()
+    """Where its target is none that RFC 3261 §25.1 allows: ``r-uri``, ``to``."""
 
     @property
     def odd_carriers(self) -> frozenset[str]:
@@ -81,8 +81,7 @@ class Form:
 
         What rules say of them is asked of the text as it stands (``proof/context.py``).
         """
-        target = frozenset({"r-uri", "to"}) if self.is_odd else frozenset()
-        return target | self.style.odd_headers
+        return self.odd_targets | self.style.odd_headers
 
 
 def _target(name: str, uri: str, *, is_test: bool = False) -> Form:
@@ -189,15 +188,14 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
     """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
     return [
         *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
-        Form("INVITE <urn:service:sos> SIP/2.0", "<urn:service:sos>", "<urn:service:sos>", is_odd=True),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
-        Form(
-            "INVITE sip:urn:service:sos@psap SIP/2.0",
-            "sip:urn:service:sos@{host}",
-            "<sip:urn:service:sos@{host}>",
-            is_odd=True,
+        Form("INVITE sip:urn:service:sos@psap SIP/2.0", "sip:urn:service:sos@{host}", "<sip:urn:service:sos@{host}>"),
+        *(
+            Form(f"INVITE {uri} SIP/2.0", uri, "<urn:service:sos>", odd_targets=frozenset({"r-uri"}))
+            for uri in ("<urn:service:sos>", "sip:urn:service:sos")
         ),
+        Form("To only: sip:urn:service:sos", _ORDINARY, "<sip:urn:service:sos>", odd_targets=frozenset({"to"})),
     ]
 
 

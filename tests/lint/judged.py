@@ -67,6 +67,8 @@ BLOCKING = (
     'sip.r-uri.host != "psap.example" and zone.src == "carrier"',
     'sip.r-uri contains "SOS"',
     'sip.r-uri matches "^sip:urn:service:sos@" and sip.to.addr matches "^sip:urn:"',
+    'sip.r-uri == "sip:urn:service:sos"',
+    'sip.to.addr == "sip:urn:service:sos"',
     'sip.from.display.info matches "^smith, jane"',
     'sip.from.addr matches "^sip:urn:service:sos@" and sip.Method == "BYE"',
     'sip.r-uri matches "^.{900}x"',

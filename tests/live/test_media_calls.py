@@ -86,7 +86,7 @@ def test_killed_in_the_middle_of_200_calls_no_packet_is_lost_and_each_bye_closes
         Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
         Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
         answering(testbed.psap, tmp_path, PSAP, "-rtp_echo"),
-        caller(testbed.carrier, tmp_path, "-m", "200", "-l", "200", "-r", "100", "-d", "7000") as uac,
+        caller(testbed.carrier, tmp_path, "-m", "200", "-l", "200", "-r", "100", "-d", "12000") as uac,
     ):
         wait_until(lambda: status(control)["open"] == _OPEN_IN_200_CALLS, "200 calls are up")
         first.kill()

@@ -230,6 +230,9 @@ def test_sighup_after_a_rotation_writes_the_new_log(testbed: Namespaces, policy:
 
 
 def test_sighup_in_the_middle_of_a_start_is_a_reload_right_after_it(testbed: Namespaces, policy: Path) -> None:
+    agents = "\n".join(f"scanner {number}" for number in range(400_000))  # takes time to read: the start has a middle
+    (policy.parent / "agents.txt").write_text(agents)
+    policy.write_text(f"sets: {{scanners: {{file: agents.txt}}}}\n{policy.read_text()}")
     firewall = FirewallProcess(testbed.fw, policy)
 
     def is_held_back() -> bool:

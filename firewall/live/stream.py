@@ -205,7 +205,7 @@ class Stream:
             return
         except OSError as error:
             if error.errno not in (errno.ENOBUFS, errno.ENOMEM):
-                self._break_soon(error)
+                self._break(error, is_writing=True)
             return
         if self.finishing:
             self._shut_down()
@@ -218,20 +218,19 @@ class Stream:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            self._break_soon(OSError(code, os.strerror(code)) if code else error)
+            self._break(OSError(code, os.strerror(code)) if code else error, is_writing=True)
 
-    def _break(self, error: OSError) -> None:
-        if not (self.closed or self._is_broken):
-            self._is_broken = True
-            self._unwatch()
-            self._owner.lost(self, error_words(error))
-
-    def _break_soon(self, error: OSError) -> None:
-        """Break where whoever writes is in the middle of something; nothing is taken for an end in order meanwhile."""
-        if not (self.closed or self._is_broken):
-            self._is_broken = True
-            self._unwatch()
+    def _break(self, error: OSError, *, is_writing: bool = False) -> None:
+        """Tell of a break; not at once where whoever writes is in the middle of something, but nothing is taken for an
+        end in order meanwhile."""
+        if self.closed or self._is_broken:
+            return
+        self._is_broken = True
+        self._unwatch()
+        if is_writing:
             self._loop.call_soon(self._tell_broken, error)
+        else:
+            self._tell_broken(error)
 
     def _tell_broken(self, error: OSError) -> None:
         if not self.closed:

@@ -178,13 +178,7 @@ async def test_what_both_peers_ended_in_order_is_not_broken_while_there_is_still
 async def test_a_connection_that_is_refused_is_lost_with_everything_that_waits_for_it(
     testbed: Namespaces, heard: Heard
 ) -> None:
-    def begun() -> socket.socket:
-        opened = socket.socket()
-        opened.setblocking(False)
-        opened.connect_ex(("127.0.0.1", 9))
-        return opened
-
-    stream = Stream(asyncio.get_running_loop(), in_namespace(testbed.fw, begun), heard, connecting=True)
+    stream = Stream(asyncio.get_running_loop(), in_namespace(testbed.fw, _refused), heard, connecting=True)
     stream.write(message(b"INVITE"))
     assert [datagram.payload for datagram in stream.unsent(even_unacknowledged=True)] == [b"INVITE"]
     assert await heard.until("lost") == "Connection refused"
@@ -204,18 +198,20 @@ async def test_messages_that_arrived_are_forgotten(
 
 
 async def test_of_many_messages_none_is_forgotten_before_it_has_arrived(testbed: Namespaces, heard: Heard) -> None:
-    def begun() -> socket.socket:
-        opened = socket.socket()
-        opened.setblocking(False)
-        opened.connect_ex(("127.0.0.1", 9))
-        return opened
-
-    stream = Stream(asyncio.get_running_loop(), in_namespace(testbed.fw, begun), heard, connecting=True)
+    stream = Stream(asyncio.get_running_loop(), in_namespace(testbed.fw, _refused), heard, connecting=True)
     payloads = [b"%05d" % number * size for number, size in zip(range(1000), [1, 20, 300] * 334, strict=False)]
     for payload in payloads:
         stream.write(message(payload))
     assert [datagram.payload for datagram in stream.unsent(even_unacknowledged=True)] == payloads
     stream.close()
+
+
+def _refused() -> socket.socket:
+    """A connection that is being made, to where nobody listens."""
+    opened = socket.socket()
+    opened.setblocking(False)
+    opened.connect_ex(("127.0.0.1", 9))
+    return opened
 
 
 def _read_to_the_end(connection: socket.socket) -> bytes:

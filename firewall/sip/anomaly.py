@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
-from firewall.sip.headers import Head, parse_params, split_outside, split_values
+from firewall.sip.headers import Head, multipart_delimiter, split_outside, split_values
 from firewall.sip.name_addr import first_outside_quotes, parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 from firewall.sip.via import MAGIC_COOKIE
@@ -160,10 +160,10 @@ def is_multipart_open(content_type: str, body: bytes) -> bool:
     """Tell whether a body is a multipart one without its last delimiter, or none that can be told (RFC 2046 §5.1.1)."""
     if content_type[:9].lower() != "multipart":
         return False
-    boundary = parse_params(content_type.partition(";")[2]).get("boundary")
-    if not boundary:
+    delimiter = multipart_delimiter(content_type.partition(";")[2])
+    if delimiter is None:
         return True
-    last = b"--" + boundary.encode("utf-8", "surrogateescape") + b"--"
+    last = delimiter + b"--"
     return not body.startswith(last) and b"\n" + last not in body
 
 

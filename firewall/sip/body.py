@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firewall.sip.headers import parse_params, read_head
+from firewall.sip.headers import multipart_delimiter, read_head
 from firewall.sip.limits import MAX_BODY_DEPTH, MAX_BODY_PARTS
 from firewall.sip.message import Message
 from firewall.sip.start_line import find_empty_line
@@ -59,8 +59,8 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
 def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
     media_type, _, params = headers["content-type"].partition(";")
     media_type = media_type_of(media_type) or (_SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
-    boundary = parse_params(params).get("boundary") if media_type.startswith("multipart/") else None
-    sections = list(_sections(content, boundary)) if boundary and depth < MAX_BODY_DEPTH else []
+    delimiter = multipart_delimiter(params) if media_type.startswith("multipart/") else None
+    sections = list(_sections(content, delimiter)) if delimiter and depth < MAX_BODY_DEPTH else []
     if not sections:
         disposition = headers["content-disposition"].partition(";")[0].strip().lower() or None
         parts.append(BodyPart(media_type, content, headers["content-id"].strip("<> \t") or None, disposition))
@@ -72,9 +72,8 @@ def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[Bo
         _collect(inner_headers, inner, depth + 1, parts)
 
 
-def _sections(content: bytes, boundary: str) -> Iterator[bytes]:
+def _sections(content: bytes, delimiter: bytes) -> Iterator[bytes]:
     """Cut a multipart body at its delimiters: preamble and epilogue fall away, a missing end is the body's end."""
-    delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")
     start = -1
     at = content.find(delimiter)
     while at >= 0:

@@ -180,6 +180,15 @@ def split_outside(value: str, separator: str) -> list[str]:
     return parts
 
 
+def multipart_delimiter(params: str) -> bytes | None:
+    """Return what begins each line between the parts of a multipart body, by its Content-Type's parameters.
+
+    None where they name no boundary (RFC 2046 §5.1.1).
+    """
+    boundary = parse_params(params).get("boundary")
+    return b"--" + boundary.encode("utf-8", "surrogateescape") if boundary else None
+
+
 def parse_params(text: str) -> dict[str, str | None]:
     """Read ``;name=value;flag`` into a mapping with lower-case names; a flag's value is None, quotes are taken off.
 

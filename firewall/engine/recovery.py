@@ -134,7 +134,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
                     call.caller = caller
                 elif caller != call.caller:
                     call.others[caller] = at_ns
-                call.tried = _tried(line.sip, line.dialog)
+                call.tried = _transaction_id(line.sip or _Sip(), line.dialog)
             if _passed(line):
                 _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:
@@ -176,14 +176,12 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     sip = line.sip or _Sip()
     if line.emergency is not None and call.emergency is None:
         call.emergency = line.emergency
-    number, cseq_method = read_cseq(sip.cseq or "")
-    if number is not None and cseq_method == "INVITE":
-        name = transaction_name(sip.via_branch, dialog.from_tag)
-        invite = _note_invite(call, (number, cseq_method, name), sip, is_within=dialog.to_tag is not None)
-    else:
-        invite = None
+    _, cseq_method = read_cseq(sip.cseq or "")
+    transaction_id, invite = _transaction_id(sip, dialog), None
+    if transaction_id is not None and cseq_method == "INVITE":
+        invite = _note_invite(call, transaction_id, sip, is_within=dialog.to_tag is not None)
     if sip.method is not None or invite is None or not invite.is_within:  # the answer of a re-INVITE says nothing
-        _note_attempt(call, line, sip, dialog)
+        _note_attempt(call, line, sip, dialog, transaction_id)
     if sip.refer_to is not None:
         call.refers.append((sip.refer_to, call.last_ns))
     if not call.tags:
@@ -218,11 +216,11 @@ def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, i
     return invite
 
 
-def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) -> None:
+def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, tried: TransactionId | None) -> None:
     """Follow an emergency call as far as its log tells; it may have gone on since, so that no answer is waited for."""
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
-    cseq_method, tried = (sip.cseq or "").partition(" ")[2], _tried(sip, dialog)
+    cseq_method = (sip.cseq or "").partition(" ")[2]
     is_new_tag = dialog.from_tag is not None and dialog.from_tag not in call.tags
     if attempt is None or (is_first and _is_over(attempt, line, sip, tried, is_new_tag=is_new_tag)):
         is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
@@ -239,10 +237,10 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog) 
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
 
-def _tried(sip: _Sip | None, dialog: _Dialog) -> TransactionId | None:
-    """Return the name of the transaction that a request begins."""
-    number, method = read_cseq(sip.cseq or "") if sip is not None else (None, None)
-    if sip is None or number is None or method is None:
+def _transaction_id(sip: _Sip, dialog: _Dialog) -> TransactionId | None:
+    """Return the name of the transaction that a message belongs to, None where its CSeq tells none."""
+    number, method = read_cseq(sip.cseq or "")
+    if number is None or method is None:
         return None
     return number, method, transaction_name(sip.via_branch, dialog.from_tag)
 

@@ -7,7 +7,8 @@ All is decided in one chain, before routing, and known media first in it: each r
 Of TCP, ``tproxy`` gets only the SYNs toward signalling ports. What follows on such a connection, from either side,
 belongs to a transparent socket and goes to this machine, also after the daemon has died: so the kernel ends in order
 what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
-has no socket here; ``on_daemon_down`` decides on its packets until it ends.
+has no socket here; ``on_daemon_down`` decides on its packets until it ends. Nor has, in a flood of SYNs, one whose SYN
+was answered with a cookie: what follows such a SYN goes to the socket that listens, which knows its own cookies.
 
 What routers say of our connections, and in IPv6 of datagrams that were too big for their links, is for our sockets: it
 is we who send there, in the peer's name. Of other datagrams the peer itself is told, as it would be without us.
@@ -55,6 +56,10 @@ flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
 _OF_OUR_SOCKETS = "socket transparent 1"
 _NEW_STREAM = "tcp flags & (fin | syn | rst | ack) == syn"
+# The answer to a cookie may be lost a few times. A flood that is quicker than this many in that time spoils cookies.
+_STREAM_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
+_ANSWERED_STREAMS = "flags dynamic,timeout; timeout 5s; size 131072;"
+_STREAM = {4: "ip saddr . tcp sport . ip daddr . tcp dport", 6: "ip6 saddr . tcp sport . ip6 daddr . tcp dport"}
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
@@ -93,6 +98,9 @@ def render_ruleset(
     interfaces = zone_interfaces(policy)
     elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {quoted_names(interfaces)}"
     zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
+    to_listener_4 = f"meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x}"
+    to_listener_6 = f"meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x}"
+    answered = "\n".join(f"    update @answered_streams{version} {{ {key} }}" for version, key in _STREAM.items())
     filters_media = policy.media.mode != "off"
     known_media = "\n".join(f"    {rule}" for rule in KNOWN_MEDIA_RULES) if filters_media else ""
     return f"""\
@@ -102,6 +110,8 @@ table inet {TABLE} {{
     type inet_service
     elements = {{ {ports} }}
   }}
+  set answered_streams4 {{ type {_STREAM_TYPE.format(4)}; {_ANSWERED_STREAMS} }}
+  set answered_streams6 {{ type {_STREAM_TYPE.format(6)}; {_ANSWERED_STREAMS} }}
   counter {HANDED_OVER} {{ }}
   counter {TAKEN} {{ }}
 {media_sets(policy)}
@@ -130,6 +140,8 @@ table inet {TABLE} {{
     {elsewhere} accept
     tcp dport != @signalling_ports accept
     fib daddr type != unicast accept
+    {_STREAM[4]} @answered_streams4 {to_listener_4} accept
+    {_STREAM[6]} @answered_streams6 {to_listener_6} accept
     goto daemon_down
   }}
   chain new_streams {{
@@ -138,9 +150,13 @@ table inet {TABLE} {{
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
-    meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x} goto handed_over
-    meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x} goto handed_over
+    meta nfproto ipv4 {to_listener_4} goto answered_streams
+    meta nfproto ipv6 {to_listener_6} goto answered_streams
     goto daemon_down
+  }}
+  chain answered_streams {{
+{answered}
+    goto handed_over
   }}
   chain handed_over {{
     {_WITH_OPTIONS} accept

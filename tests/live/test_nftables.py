@@ -118,10 +118,11 @@ def test_of_tcp_only_syns_toward_signalling_ports_are_intercepted_and_judged_whe
     assert "goto new_streams" in chains["streams"].splitlines()[1]
     assert "== syn" in chains["streams"].splitlines()[1]
     assert "tcp dport != @signalling_ports accept" in chains["new_streams"]
-    assert "tproxy" not in chains["streams"]
+    follows_a_syn = [rule for rule in chains["streams"].splitlines() if "tproxy" in rule]
+    assert all(" tcp dport @answered_streams" in rule for rule in follows_a_syn)
     assert chains["new_streams"].splitlines()[-1].strip() == "goto daemon_down"
     assert chains["streams"].splitlines()[-1].strip() == "goto daemon_down"
-    assert "tcp sport" not in script
+    assert "tcp sport @" not in script
 
 
 def test_the_ruleset_of_a_clean_stop_intercepts_nothing_new() -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
 
+from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server
@@ -140,6 +143,39 @@ def test_killed_its_connections_end_and_new_ones_go_the_way_the_zone_says(
     assert kernel_state(testbed.fw) == before
 
 
+@pytest.mark.parametrize("down", ["bypass", "block"])
+@pytest.mark.parametrize(
+    ("caller", "called", "spoofed"),
+    [(CARRIER, PSAP, IP(src="192.0.2.20", dst=PSAP)), (CARRIER_V6, PSAP_V6, IPv6(src="2001:db8:1::20", dst=PSAP_V6))],
+)
+def test_an_emergency_call_gets_through_a_flood_of_syns_that_has_the_kernel_answer_with_cookies(
+    testbed: Namespaces, tmp_path: Path, down: str, caller: str, called: str, spoofed: IP | IPv6
+) -> None:
+    policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
+    policy.write_text(policy_text(down=down))
+    invite = request("INVITE", caller, called, user="911")
+    family = socket.AF_INET6 if ":" in caller else socket.AF_INET
+    raw = in_namespace(testbed.carrier, lambda: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW))
+    backlog = in_namespace(testbed.fw, lambda: _set_longest_backlog("8"))
+    with (
+        raw,
+        FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+        tcp_server(testbed.psap, called) as server,
+    ):
+        in_namespace(testbed.fw, lambda: _set_longest_backlog(backlog))  # the daemon's sockets have it by now
+        for port in range(2000, 2020):
+            raw.sendto(bytes(spoofed / TCP(sport=port, dport=5060, flags="S")), (called, 0))
+        with tcp_client(testbed.carrier, caller, called) as client:
+            client.sendall(invite)
+            onward, _ = server.accept()
+            with onward:
+                onward.settimeout(5)
+                assert read_bytes(onward, len(invite)) == invite
+        assert firewall.stop() == 0
+    assert [record["proto"] for record in records(log, "sip_decision")] == ["TCP"]
+    assert "ALARM interception_lost" not in firewall.stderr
+
+
 def test_calls_go_on_over_new_connections_when_the_daemon_is_killed(testbed: Namespaces, tmp_path: Path) -> None:
     policy = tmp_path / "p.yaml"
     policy.write_text(policy_text())
@@ -190,6 +226,14 @@ def test_a_new_policy_in_force_and_a_stop_under_load_cut_no_message_short(testbe
     decided = len(records(log, "sip_decision"))
     failed = [record for record in records(log, "alarm") if record["alarm"]["code"] == "forward_failed"]
     assert decided == whole or failed
+
+
+def _set_longest_backlog(connections: str) -> str:
+    """Set it in this thread's namespace; return what it was."""
+    setting = Path("/proc/sys/net/core/somaxconn")
+    before = setting.read_text()
+    setting.write_text(connections)
+    return before
 
 
 def _read_to_the_end(connection: socket.socket, received: bytearray) -> None:

@@ -238,6 +238,16 @@ class Call(msgspec.Struct, eq=False, gc=False):
         known = self._known(message)
         return known is not None and known.is_within and not isinstance(message, Request)
 
+    def comes_late(self, message: Message) -> bool:
+        """Tell whether a message is a request that has its final response, or a provisional response behind a refusal:
+        over UDP they may come again, and say nothing any more."""
+        known = self._known(message)
+        if known is None or not known.is_final:
+            return False
+        if isinstance(message, Request):
+            return message.method == known.method
+        return message.status_code < 200 and known.state != "accepted"
+
     def _known(self, message: Message) -> Transaction | None:
         identifier = message.transaction_id
         return self.transactions.get(identifier) if identifier is not None else None

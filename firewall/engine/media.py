@@ -87,7 +87,10 @@ class Media:
         negotiation, datagram = media.negotiation, facts.datagram
         changed = is_over = False
         cause: Cause = "renegotiated"
-        if message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200):
+        may_agree = message.body or (
+            negotiation.offers and isinstance(message, Response) and message.status_code >= 200
+        )
+        if may_agree and not call.comes_late(message):
             source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
             dialog, is_strange = call.dialog_of(message), not call.has_tag_of(message)
             changed = negotiation.note(message, source, target, dialog, is_strange=is_strange)

@@ -167,7 +167,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         changed = False
         if description is not None and dialog is not None and status > 100:
             session = _session_key(dialog, response.from_tag, offer.by, offer.to)
-            changed = self._answered(session, offer, description, by)
+            if status >= 200 or not offer.is_final or session not in self.sessions:  # else it comes late
+                changed = self._answered(session, offer, description, by)
         # A 2xx without any answer is wrong (RFC 3261 §13.3.1.4), but no reason to take the offerer's way from it.
         if status >= 200 and not offer.is_final and dialog is not None and self._sessions_of(dialog):
             self.offers[key] = replace(offer, is_final=True)

@@ -19,6 +19,7 @@ from tests.media import (
     CALLER,
     FROM_CALLED,
     FROM_CALLER,
+    HEADERS,
     ORDINARY,
     MediaScene,
     answer,
@@ -301,6 +302,25 @@ def test_a_re_invite_that_is_refused_after_a_183_answered_it_leaves_the_call_as_
     assert (scene.to(CALLED), scene.to(CALLER)) == before
     scene.tell(DeadlineReached(), at_s=14)
     assert (scene.to((CALLED[0], 40020)), scene.to((CALLER[0], 49190))) == ([], [])
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_what_comes_again_behind_a_refusal_offers_and_answers_nothing(method: str) -> None:
+    """UDP may repeat a datagram, and bring it late."""
+    scene = MediaScene()
+    scene.call()
+    before, moved = (scene.to(CALLED), scene.to(CALLER)), ((CALLED[0], 40020), (CALLER[0], 49190))
+    body = sdp(CALLER[0], "audio 49190 RTP/AVP 0")
+    again = request(method, to_tag="psap", cseq=2, headers=HEADERS, body=body)
+    early = answer(again, sdp(CALLED[0], "audio 40020 RTP/AVP 0"), status=183, headers=("RSeq: 1",))
+    for told in (scene.carrier(again, at_s=10), scene.psap(early, at_s=10), scene.psap(response(again, 491), at_s=11)):
+        assert told.verdict == "allow"
+    for _ in range(2):
+        scene.carrier(again, at_s=11.1)
+        scene.psap(early, at_s=11.2)
+    scene.tell(DeadlineReached(), at_s=14)
+    assert (scene.to(CALLED), scene.to(CALLER)) == before
+    assert [scene.to(each) for each in moved] == [[], []]
 
 
 def test_what_a_hostile_party_offers_over_and_over_fills_nothing() -> None:

@@ -37,6 +37,15 @@ def test_the_answer_of_a_183_said_again_in_the_200_only_ends_the_offer() -> None
     assert [offer.is_final for offer in negotiation.offers.values()] == [True]
 
 
+def test_a_provisional_answer_that_comes_behind_the_final_one_undoes_nothing() -> None:
+    """A queue's announcement comes from elsewhere than the call taker's voice, and UDP may bring the 183 last."""
+    negotiation, first = Negotiation(), invite()
+    early = answer(first, sdp(PSAP[0], "audio 30000 RTP/AVP 0"), 183)
+    assert [note(negotiation, raw) for raw in (first, early, answer(first), early)] == [True, True, True, False]
+    (session,) = negotiation.sessions.values()
+    assert session.answer.media[0].port == 40000
+
+
 def test_an_answer_said_again_does_not_undo_an_update() -> None:
     """RFC 6337 §3.1.1: the 200 may carry the SDP of the 183 although an UPDATE came between them."""
     negotiation, first = Negotiation(), invite()

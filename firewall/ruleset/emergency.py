@@ -5,7 +5,7 @@ user part: ``sip:9115551212@`` is an ordinary call.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from firewall.net.remembered import remembered
@@ -31,7 +31,6 @@ _NENA_URN = re.compile(r"(?:nena|emergency):service:[a-z0-9._-]+")
 _TEST_SERVICE = re.compile(r"urn:service:test\.sos|urn:(?:nena|emergency):service:test(?:\.|\Z)")
 _CALL_URN = re.compile(r"\s*<?\s*urn:(?:emergency|nena):uid:(callid|incidentid):", re.IGNORECASE)
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
-_COUNTRY_CODE = re.compile(r"\+\d{0,3}")
 _RAW_SOS = re.compile(
     rb"urn:(?:service:(test[.:])?sos|(?:nena|emergency):service:(test(?![a-z0-9_-]))?)", re.IGNORECASE
 )
@@ -91,12 +90,12 @@ def recognise_bytes(payload: bytes, definition: EmergencyPolicy) -> EmergencyMar
 @lru_cache(maxsize=64)
 def _target_reader(definition: EmergencyPolicy) -> Callable[[str], Target]:
     numbers = frozenset(definition.numbers)
-    test_numbers = frozenset(definition.test_numbers)
-    prefixes = tuple(prefix.removeprefix("+") for prefix in definition.dial_prefixes)
+    calls = _dialled(definition.numbers, definition.dial_prefixes)
+    tests = _dialled(definition.test_numbers, definition.dial_prefixes)
 
     @remembered(8192)
     def target_of(uri_text: str) -> Target:
-        return _target(parse_uri(uri_text), numbers, test_numbers, prefixes)
+        return _target(parse_uri(uri_text), numbers, calls, tests)
 
     return target_of
 
@@ -155,7 +154,7 @@ def wire_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], prefixes: tuple[str, ...]) -> Target:
+def _target(uri: Uri, numbers: frozenset[str], calls: re.Pattern[str], tests: re.Pattern[str]) -> Target:
     if uri.scheme == "urn":
         return _urn_target(uri.opaque or "", numbers)
     if uri.scheme in ("sip", "sips", "tel"):
@@ -168,15 +167,11 @@ def _target(uri: Uri, numbers: frozenset[str], test_numbers: frozenset[str], pre
         # "INVITE 911 SIP/2.0": no URI at all, but an i3 border must let it pass (NENA-STA-010.3 §3.1.1).
         user = (uri.opaque or "").partition("@")[0]
     else:
-        user = None
-    if not user:
         return None
-    digits = dialled_digits(user)
-    if _dials(digits, numbers, prefixes):
+    digits = dialled_digits(user or "")
+    if calls.fullmatch(digits):
         return SOS, "emergency number of the policy"
-    if _dials(digits, test_numbers, prefixes):
-        return TEST_SOS, "emergency test number of the policy"
-    return None
+    return (TEST_SOS, "emergency test number of the policy") if tests.fullmatch(digits) else None
 
 
 def _number_as_host(host: str) -> str | None:
@@ -198,16 +193,14 @@ def _is_test(service: str) -> bool:
     return _TEST_SERVICE.match(service) is not None
 
 
-def _dials(digits: str, numbers: frozenset[str], prefixes: tuple[str, ...]) -> bool:
-    if digits in numbers:
-        return True
-    if digits.startswith("+"):
-        # A country code and an emergency number: too short to be any subscriber's E.164 number.
-        return any(
-            digits.endswith(number) and _COUNTRY_CODE.fullmatch(digits[: -len(number)]) is not None
-            for number in numbers
-        )
-    return any(digits.startswith(prefix) and digits[len(prefix) :] in numbers for prefix in prefixes)
+def _dialled(numbers: Collection[str], prefixes: Collection[str]) -> re.Pattern[str]:
+    """Return the regex of what dials one of these numbers: bare, behind a prefix, or behind a country code.
+
+    With a country code they are too short to be any subscriber's E.164 number.
+    """
+    before = "|".join(re.escape(prefix.removeprefix("+")) for prefix in prefixes)
+    number = "|".join(map(re.escape, numbers)) or "(?!)"
+    return re.compile(rf"(?:\+[0-9]{{0,3}}|\+?(?:{before}))?(?:{number})")
 
 
 def _registration(message: Message) -> EmergencyMark | None:

@@ -75,6 +75,16 @@ def test_a_call_to_an_emergency_service_is_recognised(uri: str) -> None:
     assert class_of(request(uri=uri, to="<sip:someone@else.example>")) == "call"
 
 
+@pytest.mark.parametrize("prefix", ["+4930", "4930", "+1617"])
+@pytest.mark.parametrize("plus", ["+", ""])
+def test_a_prefix_longer_than_a_country_code_counts_with_its_plus_too(prefix: str, plus: str) -> None:
+    here = EmergencyPolicy(numbers=("112",), dial_prefixes=(prefix,))
+    dialled = plus + prefix.removeprefix("+")
+    for user in (f"{dialled}112", f"{dialled}-1.1.2"):
+        assert recognise(parse_message(request(uri=f"sip:{user}@h")), here) is not None
+    assert recognise(parse_message(request(uri=f"sip:{dialled}5112@h")), here) is None
+
+
 @pytest.mark.parametrize(
     "uri",
     [

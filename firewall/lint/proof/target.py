@@ -78,8 +78,8 @@ def _written(definition: EmergencyPolicy) -> str:
     """Return the regex of the emergency numbers as they may be written: prefixed, separated, escaped (RFC 3966 §3)."""
     prefixes = "|".join(_spelled(prefix.removeprefix("+")) for prefix in definition.dial_prefixes)
     numbers = "|".join(_spelled(number) for number in definition.numbers)
-    country_code = rf"{_spelled('+')}(?:[0-9]{_SEPARATORS}){{0,3}}"
-    return rf"^{_SEPARATORS}(?:{country_code}|{prefixes})?(?:{numbers})(?:;|$)"
+    plus = _spelled("+")
+    return rf"^{_SEPARATORS}(?:{plus}(?:[0-9]{_SEPARATORS}){{0,3}}|(?:{plus})?(?:{prefixes}))?(?:{numbers})(?:;|$)"
 
 
 def _spelled(digits: str) -> str:

@@ -8,13 +8,14 @@ from firewall.ruleset.expression import Field, Matches
 from firewall.ruleset.policy import EmergencyPolicy
 from firewall.sip.message import parse_message
 
-DEFINITION = EmergencyPolicy(numbers=("911", "112"), dial_prefixes=("9", "+1"))
+DEFINITION = EmergencyPolicy(numbers=("911", "112"), dial_prefixes=("9", "+1", "+4930"))
 TARGETS = (
     "sip:911@psap.example",
     "sips:9112@psap.example;user=phone",
     "sip:+44911@psap.example",
     "SIP:%39%31%31@psap.example",
     "sip:9-1-1@psap.example",
+    "sip:+49-30112@psap.example",
     "sip:911;phone-context=+1@psap.example",
     "tel:+1911",
     "tel:9911;phone-context=caller.example",

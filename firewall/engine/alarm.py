@@ -126,9 +126,10 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
         what = f"challenged with status {status} by the called side, and not tried again"
     elif status is not None:
         what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
+    restarted = " that it saw, and was restarted meanwhile" if attempt.is_recovered else ""
     sentence = (
         f"emergency call {what}: {attempt.method} {_ends(attempt.first)}; sosgate let every message of it pass"
-        f"{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
+        f"{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
     return _attempt_alarm(attempt, fields, at)

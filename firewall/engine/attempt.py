@@ -51,7 +51,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     tried: TransactionId | None = None
     """Of the request whose answer is waited for: a retransmission begins no new wait."""
     is_recovered: bool = False
-    """An earlier run saw it begin, and nothing was seen since that tells whether it has been answered meanwhile."""
+    """An earlier run saw it begin, and nothing was seen since that tells whether it has been answered meanwhile;
+    without ``answer_due_ns`` nobody knows how it stands."""
     is_overdue: bool = False
     """It was told as failed because no answer had come in time; a late one changes that."""
     ringing_ns: int | None = None
@@ -76,6 +77,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     def trunk_cause(self) -> BlockedKeepAlive | None:
         """The blocked keep-alive that may be why it failed downstream."""
         return None if self.final_status in _CALLEE_REACHED else self.trunk_down
+
+    def recovered(self, now_ns: int, *, is_seamless: bool) -> None:
+        """Go on after a restart. ``is_seamless``: so soon that nothing is likely to have been missed."""
+        if not is_seamless:
+            self.answer_due_ns = None
+        elif self.answer_due_ns is not None:
+            self.answer_due_ns = max(self.answer_due_ns, now_ns)
+        elif self.final_status is not None:
+            self.is_recovered = False
 
     def expect_answer(self, tried: TransactionId | None, now_ns: int) -> None:
         """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
@@ -169,6 +179,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """
         if method in ("CANCEL", "PRACK") or (method == self.method and is_first):
             self.is_recovered = False  # nobody has answered it yet, or this would not come
+        elif self.is_recovered and not is_first:
+            self.answer_due_ns = None
         if method == "ACK":
             self.is_acknowledged = True
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
@@ -210,8 +222,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def overdue(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt whose answer has not come in time, None when there is nothing to tell."""
-        self.answer_due_ns = None
         outcome = self.expired(now_ns) if self.answered_ns is None else None
+        self.answer_due_ns = None
         self.is_overdue = outcome is not None
         return outcome
 
@@ -233,7 +245,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def expired(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
-        if self.outcome is not None or self.never_began or (self.is_recovered and self.answered_ns is None):
+        is_unknown = self.is_recovered and self.answered_ns is None and self.answer_due_ns is None
+        if self.outcome is not None or self.never_began or is_unknown:
             return None
         if self.is_hurt or self._is_unacknowledged(now_ns):
             self.outcome = "impaired"

@@ -67,9 +67,13 @@ class CallTable:
         if call.emergency is not None:
             self._place(call)
         if call.deadline_ns < call.scheduled_ns or call.attempt is not None:
-            wake_ns = call.wake_ns
-            if wake_ns < call.scheduled_ns:
-                self._schedule(call, wake_ns)
+            self.schedule(call)
+
+    def schedule(self, call: Call) -> None:
+        """Look at a call when there is something to do about it, if that is sooner than was planned."""
+        wake_ns = call.wake_ns
+        if wake_ns < call.scheduled_ns:
+            self._schedule(call, wake_ns)
 
     def mark_emergency(self, call: Call, mark: EmergencyMark) -> None:
         """Take a call as an emergency from now on: it makes room for no ordinary one."""

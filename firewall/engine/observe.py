@@ -31,6 +31,7 @@ from firewall.sip.message import Message, Request, parse_message
 TAKEOVER_NS = 3600 * SECOND_NS
 """How long after a start that follows an earlier run unknown in-dialog messages are let through."""
 
+_SHORT_ABSENCE_NS = 3 * SECOND_NS  # a restart takes so long, and few calls are answered in it
 _NOWHERE = Place()
 _SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
@@ -141,9 +142,12 @@ class Observer:
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is not None:
                 call.attempt, call.caller = each.attempt, each.caller
+                if each.attempt is not None:
+                    each.attempt.recovered(now_ns, is_seamless=now_ns - each.log_end_ns <= _SHORT_ABSENCE_NS)
                 call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs, each.invites)
                 if each.emergency is not None:
                     self.calls.mark_emergency(call, _carried(each.emergency))
+                self.calls.schedule(call)
 
     def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""

@@ -45,6 +45,7 @@ class _Dialog(msgspec.Struct):
     call_id: str
     from_tag: str | None
     to_tag: str | None
+    retransmission: bool = False
 
 
 class _Rtp(msgspec.Struct):
@@ -92,7 +93,8 @@ class RecoveredCall:
     """One call of an earlier run: what its log says of it. ``caller`` is set for who may be called back, ``others`` for
     who called with the same Call-ID, and when, ``ways`` are the pinholes that it had open, ``invites`` its INVITE
     transactions (a CANCEL names one), ``refers`` whom it was to be transferred to and when, ``attempt`` is there for an
-    emergency call that began in the log, or was to begin and was blocked, ``tried`` names the last try at one."""
+    emergency call that began in the log, or was to begin and was blocked, ``tried`` names the last try at one,
+    ``log_end_ns`` is when the earlier run was last seen."""
 
     call_id: str
     began_ns: int
@@ -106,6 +108,7 @@ class RecoveredCall:
     others: dict[Caller, int] = field(default_factory=dict)
     attempt: Attempt | None = None
     tried: TransactionId | None = None
+    log_end_ns: int = 0
     ways: dict[PinholeKey, tuple[Pinhole, Way]] = field(default_factory=dict)
 
 
@@ -119,6 +122,7 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
     Lines before the last start of a firewall count too: a call may have outlived several runs.
     """
     calls: dict[str, RecoveredCall] = {}
+    at_ns = 0
     for raw in lines:
         try:
             line = _decoder.decode(raw)
@@ -141,6 +145,8 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             _note_ledger(calls[line.call_id], line)
         elif line.event_type == "rtp_decision" and line.rtp is not None and line.call_id in calls:
             _note_media(calls[line.call_id], line, line.rtp)
+    for call in calls.values():
+        call.log_end_ns = at_ns
     return list(calls.values())
 
 
@@ -180,7 +186,8 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     transaction_id, invite = _transaction_id(sip, dialog), None
     if transaction_id is not None and cseq_method == "INVITE":
         invite = _note_invite(call, transaction_id, sip, is_within=dialog.to_tag is not None)
-    if sip.method is not None or invite is None or not invite.is_within:  # the answer of a re-INVITE says nothing
+    is_telling = not dialog.retransmission and (invite is None or not invite.is_within)
+    if sip.method is not None or is_telling:  # what answers a re-INVITE, or an earlier try again, says nothing
         _note_attempt(call, line, sip, dialog, transaction_id)
     if sip.refer_to is not None:
         call.refers.append((sip.refer_to, call.last_ns))
@@ -217,7 +224,7 @@ def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, i
 
 
 def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, tried: TransactionId | None) -> None:
-    """Follow an emergency call as far as its log tells; it may have gone on since, so that no answer is waited for."""
+    """Follow an emergency call as far as its log tells; it may have gone on since."""
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
     cseq_method = (sip.cseq or "").partition(" ")[2]
@@ -231,9 +238,9 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns)
     else:
         attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
-        if sip.method == attempt.method and is_first and tried is not None:
-            attempt.tried, attempt.tried_ns = tried, at_ns
-    attempt.answer_due_ns, attempt.is_recovered = None, True
+        if sip.method == attempt.method and is_first:
+            attempt.expect_answer(tried, at_ns)
+    attempt.is_recovered = True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
 
@@ -273,7 +280,8 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         call.emergency = call.emergency or (attempt.mark if attempt is not None else None)
     if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return
-    attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
+    if line.outcome in ("blocked", "impaired"):  # of one that failed downstream they are not about a message of its own
+        attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
     if line.outcome == "blocked" and not any(each.is_ringing for each in call.invites.values()):
@@ -282,5 +290,6 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
     has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))
     attempt.outcome = line.outcome if has_ended else None
+    attempt.answer_due_ns = None if has_ended else attempt.answer_due_ns
     attempt.ended_ns = instant(line.timestamp) if has_ended and line.ended_s is not None else None
     attempt.is_overdue = line.outcome == "failed_downstream" and attempt.final_status is None

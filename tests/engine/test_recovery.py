@@ -351,3 +351,68 @@ def test_a_caller_who_still_tries_after_the_restart_is_waited_for() -> None:
     told = scene.tell(DeadlineReached(), at_s=40)
     assert [call.outcome for call in told.calls] == ["failed_downstream"]
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "silent_s", "words"),
+    [
+        ((), 32, "sosgate let every message of it pass that it saw, and was restarted meanwhile"),
+        ((180,), 201, "left without an answer by the called side"),
+        ((401,), 66, "challenged with status 401 by the called side, and not tried again"),
+    ],
+)
+def test_a_call_that_waits_over_a_short_restart_and_then_fails_is_told(
+    statuses: tuple[int, ...], silent_s: float, words: str
+) -> None:
+    _, log = a_911_call(*statuses)
+    scene = restarted_with(log, at_s=2)
+    told = scene.tell(DeadlineReached(), at_s=silent_s)
+    assert [call.outcome for call in told.calls] == ["failed_downstream"]
+    assert [words in alarm.alarm.message for alarm in told.alarms] == [True]
+
+
+@pytest.mark.parametrize("inside", ["BYE", "INFO", "INVITE"])
+def test_a_call_that_was_answered_in_a_short_restart_has_not_failed(inside: str) -> None:
+    _, log = a_911_call(180)
+    scene = restarted_with(log, at_s=2)
+    told = [scene.carrier(request(inside, to_tag="psap", cseq=2), at_s=10), scene.tell(DeadlineReached(), at_s=4000)]
+    assert [call.outcome for each in told for call in each.calls if call.outcome == "failed_downstream"] == []
+    assert [alarm.alarm.code for each in told for alarm in each.alarms if alarm.alarm.code != "emergency_blocked"] == []
+
+
+def test_a_try_before_a_restart_has_not_the_refusal_of_an_earlier_one() -> None:
+    scene, log = a_911_call(302)
+    again = scene.carrier(request(cseq=2), at_s=2)
+    told = restarted_with(log + log_of(again), at_s=3).tell(DeadlineReached(), at_s=40)
+    assert [(call.outcome, call.final_status) for call in told.calls] == [("failed_downstream", None)]
+
+
+def test_a_challenge_that_only_comes_again_ends_no_later_try_in_the_log_either() -> None:
+    scene, log = a_911_call(401)
+    again = scene.carrier(request(cseq=2), at_s=2), scene.psap(response(request(), 401), at_s=2.5)
+    told = restarted_with(log + log_of(*again), at_s=3).tell(DeadlineReached(), at_s=40)
+    assert [(call.outcome, call.final_status) for call in told.calls] == [("failed_downstream", None)]
+
+
+def test_a_refusal_after_a_restart_of_a_call_that_was_told_as_unanswered_is_told() -> None:
+    scene, log = a_911_call()
+    overdue = scene.tell(DeadlineReached(), at_s=33)
+    told = restarted_with(log + log_of(overdue), at_s=34)
+    assert told.tell(DeadlineReached(), at_s=39).calls == []
+    (call,) = told.psap(response(request(), 486), at_s=40).calls
+    assert (call.outcome, call.final_status) == ("failed_downstream", 486)
+
+
+@pytest.mark.parametrize("has_trunk_down", [True, False])
+def test_a_late_answer_after_a_restart_is_that_of_a_call_which_nobody_hurt(has_trunk_down: bool) -> None:
+    scene, log = Scene(policy("  - {name: no, when: 'sip.Method == \"OPTIONS\"', action: drop}\n" + ALL)), []
+    if has_trunk_down:
+        log = log_of(scene.carrier(request(uri="sip:1@h", call_id="x")), scene.carrier(request("OPTIONS", call_id="o")))
+    log += log_of(scene.carrier(request(), at_s=1), scene.tell(DeadlineReached(), at_s=34))
+    after = restarted_with(log, at_s=35)
+    told = [after.psap(response(request()), at_s=36), after.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)]
+    calls = [call for each in told for call in each.calls]
+    assert [(call.outcome, call.attribution, call.hurt_by) for call in calls] == [
+        ("in_progress", None, None),
+        ("completed", None, None),
+    ]

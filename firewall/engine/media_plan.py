@@ -18,6 +18,7 @@ from firewall.sip.media_endpoint import (
     MediaProtocol,
     endpoints,
     formats,
+    has_other_addresses,
     is_rtp_medium,
     medium_kind,
     named_address,
@@ -99,7 +100,7 @@ class Planner:
         medium: NegotiatedMedium,
     ) -> list[Way]:
         flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
-        flows = flows and sender.address not in NOWHERE
+        flows = flows and (sender.address not in NOWHERE or has_other_addresses(sender))
         is_media = flows and receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
         is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
         kind, accepted, rtp_sources = medium_kind(receiver), formats(receiver), endpoints(sender, "rtp")

@@ -41,6 +41,17 @@ def test_who_puts_media_on_hold_by_the_address_is_sent_none_and_expects_none() -
     assert {way.refusal for way in ways.values()} == {None}
 
 
+def test_who_names_nothing_but_candidates_puts_nothing_on_hold() -> None:
+    """RFC 8829 §5.2.1: a browser that had none yet when it began, or hides its own, names 0.0.0.0 and port 9."""
+    audio = "audio 9 UDP/TLS/RTP/SAVPF 0, a=rtcp-mux, a=candidate:1 1 UDP 1 {} {} typ host"
+    offer, answer = (sdp("0.0.0.0", audio.format(*each)) for each in (CALLER, CALLED))  # noqa: S104
+    ways = Planner(policy(ALL)).ways(agreed(offer, answer))
+    assert {(key.src_ip, key.dst_ip, way.is_expected) for key, way in ways.items()} == {
+        (CALLER[0], CALLED[0], True),
+        (CALLED[0], CALLER[0], True),
+    }
+
+
 def test_a_host_name_is_no_address() -> None:
     ways = Planner(policy(ALL)).ways(agreed(OFFER.replace(f"c=IN IP4 {CALLER[0]}", "c=IN IP4 media.example"), ANSWER))
     assert {way.refusal for way in ways.values() if way.dst == HERE} == {"media_no_address"}

@@ -144,9 +144,9 @@ def one_way(
 
     A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
     is lost only where some came and was refused. Who was silent before an answer that has the media come by the same
-    way (a session refresh, RFC 4028) may go on so. Where both sides are in one zone and nothing of either comes, their
-    media goes another way: a proxy of the other zone sent only the signalling back. In shadow mode what is refused
-    passes, so only silence is lost.
+    way (a session refresh, RFC 4028) may go on so. Where both ends are in one zone and nothing of either comes, their
+    media goes another way: a proxy of the other zone, or a B2BUA, sent only the signalling back. In shadow mode what is
+    refused passes, so only silence is lost.
     """
     directions: dict[_Direction, list[Way]] = {}
     ways = (*media.held.values(), *media.refused.values())
@@ -154,14 +154,13 @@ def one_way(
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
     silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
-    inside = {
-        (way.index, way.dst.ip, way.src.ip) for way, *_ in silent if way.src.zone and way.src.zone == way.dst.zone
-    }
+    inside = {(way.index, way.src.ip, way.dst.ip): any(map(_is_in_one_zone, each)) for each in silent for way in each}
     is_spoken = any(way.kind == "audio" for way in ways)
     losses: list[tuple[str, MediaLoss]] = []
     for each in silent:
         way = each[0]
-        goes_elsewhere = (way.index, way.src.ip, way.dst.ip) in inside
+        there, back = (way.index, way.src.ip, way.dst.ip), (way.index, way.dst.ip, way.src.ip)
+        goes_elsewhere = back in inside and (inside[there] or inside[back])
         loss = _loss(each, media, table, policy)
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
         if loss.reason is not None or not (may_be_mute or goes_elsewhere):
@@ -169,6 +168,10 @@ def one_way(
     if policy.media.mode == "shadow":
         losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
     return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)
+
+
+def _is_in_one_zone(way: Way) -> bool:
+    return way.is_elsewhere or (way.src.zone is not None and way.src.zone == way.dst.zone)
 
 
 def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:
@@ -250,7 +253,8 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
         hole = table.holes.get(way.key)
         if hole is not None and hole.pinhole.verdict == "drop":
             return f"dropped by {culprit(hole.decision, way, policy)}", hole.decision.reason
-        if way.refusal is not None and not way.is_spare and way.key not in media.held:
+        is_harmless = way.is_spare or way.is_elsewhere or way.key in media.held
+        if way.refusal is not None and not is_harmless:
             decision = Decision("drop", way.refusal)
             return f"dropped by {culprit(decision, way, policy)}", way.refusal
     targets = {(way.key.dst_ip, way.key.dst_port) for way in ways}

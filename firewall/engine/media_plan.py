@@ -163,6 +163,7 @@ class Planner:
         if address in NOWHERE:
             return
         refusal: Refusal | None = None
+        is_elsewhere = False
         number = _number(address)
         if number is None:
             refusal = "media_no_address"
@@ -172,9 +173,10 @@ class Planner:
             zone = self._zones.get(way.dst.zone or "")
             is_gap = zone is not None and zone_fit(zone, number) == "other_family"
             refusal = "media_family_gap" if is_gap else "media_third_party"
+            is_elsewhere = self._is_of_zone(address, self._comparable(way.src))
         elif way.key.transport == "UDP" and not self._media.ports[0] <= port <= self._media.ports[1]:
             refusal = "media_port_range"
-        yield replace(way, refusal=refusal) if refusal is not None else way
+        yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
 
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
         """Both sides' ways; who named an address that is not its own brings the true one with its packets."""

@@ -64,9 +64,10 @@ class MediaVerdicts:
     def hurt(
         self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int
     ) -> list[Output]:
-        """Tell that media of an emergency call is blocked, or would have been; RTCP alone hurts no call."""
+        """Tell that media of an emergency call is blocked, or would have been. RTCP alone hurts no call, nor does what
+        need not pass."""
         mark = call.emergency
-        harmless = way.protocol == "rtcp" or way.is_spare
+        harmless = way.protocol == "rtcp" or way.is_spare or way.is_elsewhere
         if mark is None or harmless or override == "shadow" or self._policy.media.mode == "off":
             return []
         culprit = f"{decision.rule.name if decision.rule is not None else ''} {override or ''}"

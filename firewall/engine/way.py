@@ -28,7 +28,8 @@ class Way(Struct, frozen=True, gc=False):
     must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
     way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
     ``is_latched``, and ``is_back_expected`` says whether RTP must come by it. ``is_spare``: it is an ICE candidate that
-    may not be opened, and there are other addresses that may.
+    may not be opened, and there are other addresses that may. ``is_elsewhere``: it leads back into the sender's zone,
+    by which its packets go without passing here.
     """
 
     key: PinholeKey
@@ -46,3 +47,4 @@ class Way(Struct, frozen=True, gc=False):
     is_back_expected: bool = False
     is_latched: bool = False
     is_spare: bool = False
+    is_elsewhere: bool = False

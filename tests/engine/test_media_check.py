@@ -119,6 +119,29 @@ def test_two_sides_of_one_zone_of_which_nothing_comes_speak_past_the_firewall(*,
     assert len(checked(scene).alarms) == is_one_heard
 
 
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+@pytest.mark.parametrize("is_one_heard", [False, True])
+def test_a_b2bua_that_calls_back_into_the_callers_zone_with_both_descriptions_is_passed_by(
+    guard: str, *, is_one_heard: bool
+) -> None:
+    """It is on the way of the signalling alone. Where something of either comes here, both should be heard."""
+    scene, other = MediaScene(policy(ALL, guard=guard)), ("192.0.2.30", 13000)
+    first, second = invite(), invite(call_id="onward", from_tag="b2bua")
+    final = sdp(other[0], f"audio {other[1]} RTP/AVP 0 101")
+    told = [scene.carrier(first)]
+    for raw, src, dst in (
+        (second, PSAP[0], other[0]),
+        (answer(second, final), other[0], PSAP[0]),
+        (answer(first, final), PSAP[0], CARRIER[0]),
+    ):
+        told.append(scene.tell(DatagramReceived(Datagram(src, 5060, dst, 5060, raw)), at_s=1))
+    scene.tell(FlowsCounted(()), at_s=2)
+    if is_one_heard:
+        scene.talk(2, 3, other, CALLER)
+    assert [alarm for each in told for alarm in each.alarms] == []
+    assert bool(checked(scene).alarms) == is_one_heard
+
+
 def test_what_the_kernel_counted_is_heard() -> None:
     scene = MediaScene()
     scene.call()

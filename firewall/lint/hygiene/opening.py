@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.reach import Reach, counts_always
+from firewall.lint.hygiene.alternative import alternatives
+from firewall.lint.hygiene.reach import MAX_ALTERNATIVES, Reach, counts_always
 from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
 from firewall.lint.hygiene.wording import finding
+from firewall.lint.proof.atom import normal
+from firewall.ruleset.expression import Condition
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
+from firewall.sip.message import Request
 
 _STRANGERS = (*OUTSIDE.values(), "187.77.88.99")
 """Addresses that policies seldom name, one in each half of IPv4."""
@@ -25,7 +29,8 @@ def check(policy: Policy, reach: Reach) -> Iterator[Finding]:
             continue
         passed = next(_passing(number, rule, reach), None)
         if passed is not None:
-            what = "request" if passed.message is not None else "datagram"
+            of_sip = "request" if isinstance(passed.message, Request) else "response"
+            what = of_sip if passed.message is not None else "datagram"
             message = (
                 f'rule "{rule.name}" lets messages pass that are no emergency and come from outside every zone, '
                 f"for example a {what} from {passed.datagram.src_ip}"
@@ -34,11 +39,19 @@ def check(policy: Policy, reach: Reach) -> Iterator[Finding]:
 
 
 def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:
-    for made in reach.sampler.made_for(rule.when):
-        for src_ip in _STRANGERS:
-            moved = reach.sampler.moved(made, src_ip, ELSEWHERE)
-            if moved.zone_src is not None or moved.emergency is not None or not rule.matches(moved):
-                continue
-            earlier = reach.takers.of(moved, 0, number)
-            if not any(counts_always(each, rule) for each in map(reach.rule, earlier)):
-                yield moved
+    for condition in _ways(rule.when):
+        for made in reach.sampler.made_for(condition):
+            for src_ip in _STRANGERS:
+                moved = reach.sampler.moved(made, src_ip, ELSEWHERE)
+                if moved.zone_src is not None or moved.emergency is not None or not rule.matches(moved):
+                    continue
+                earlier = reach.takers.of(moved, 0, number)
+                if not any(counts_always(each, rule) for each in map(reach.rule, earlier)):
+                    yield moved
+
+
+def _ways(when: Condition | None) -> Iterator[Condition | None]:
+    """Yield a condition, then each of its alternatives: one of them may be about addresses, and the next not."""
+    yield when
+    if when is not None:
+        yield from (condition for _, condition in alternatives(normal(when))[:MAX_ALTERNATIVES])

@@ -1,3 +1,5 @@
+import pytest
+
 from firewall.lint.hygiene.opening import check
 from firewall.lint.hygiene.reach import Reach
 from tests.lint.policies import policy, rule
@@ -13,6 +15,25 @@ def guilty(rules: str, zones: str | None = None) -> list[str | None]:
 def test_a_rule_that_lets_ordinary_messages_in_from_anywhere_is_found() -> None:
     assert guilty(rule('sip.Method == "REGISTER"', "allow")) == ["guilty"]
     assert guilty(rule('not zone.src == "psap" and sip', "allow")) == ["guilty"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'zone.src == "carrier" and sip.Method == "INVITE" or sip.Method == "ACK"',
+        'zone.src == "carrier" or sip.Method == "OPTIONS"',
+        'sip and (net.src == 203.0.113.7 or zone.src == "carrier" or sip.Status-Code)',
+        'not (sip and not zone.src == "psap" and sip.Method == "INVITE")',
+    ],
+)
+def test_an_alternative_that_names_no_zone_is_open_whatever_the_others_name(when: str) -> None:
+    assert guilty(rule(when, "allow")) == ["guilty"]
+
+
+def test_what_passes_is_called_what_it_is() -> None:
+    tested = policy(rule("sip.Status-Code == 200", "allow"))
+    (found,) = check(tested, Reach(tested))
+    assert "for example a response from 126.77.88.99" in found.message
 
 
 def test_what_is_open_to_emergencies_to_zones_or_to_named_hosts_is_not() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from firewall.errors import MachineError, Place, PolicyError
+from firewall.errors import Place, PolicyError
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.load import MAX_LIST_BYTES, load_policy
 from firewall.ruleset.policy import Policy
@@ -66,8 +66,7 @@ def write_policy(path: str, before: bytes, after: bytes) -> None:
     """Put ``after`` in place of a policy that held ``before``, in one step; owner and mode stay, a link stays a link.
 
     Raises:
-        PolicyError: the file has changed meanwhile.
-        MachineError: it cannot be written; it is then as it was.
+        PolicyError: the file has changed meanwhile, or cannot be written; it is then as it was.
     """
     target = Path(path).resolve()
     temporary = None
@@ -90,7 +89,8 @@ def write_policy(path: str, before: bytes, after: bytes) -> None:
         temporary.replace(target)
         temporary = None
     except OSError as error:
-        raise MachineError("write the mended policy to", path, error.strerror or str(error)) from None
+        cause = f"cannot write the mended policy: {error.strerror or error}"
+        raise PolicyError(cause, place=Place(path), next_step="it is as it was") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

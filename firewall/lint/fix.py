@@ -49,9 +49,10 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
     match finding.code:
         case "SOS109" if policy.emergency.from_zones:
             trusted = dict.fromkeys((*policy.emergency.from_zones, *policy.emergency.to_zones))
-            zones = ", ".join(f'"{zone}"' for zone in trusted)
+            # Without braces and commas: a rule on one line ends at them.
+            others = " and ".join(f'not zone.src == "{zone}"' for zone in trusted)
             description = f'Keep the zones of emergency calls out of rule "{rule.name}"'
-            return _narrowed(source, rule, f"not zone.src in {{{zones}}}", description, is_certain=False)
+            return _narrowed(source, rule, others, description, is_certain=False)
         case "SOS201":
             return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy, source))
         case "SOS202":
@@ -90,6 +91,8 @@ def _narrowed(
     if not isinstance(when.value, yaml.ScalarNode):
         return None
     start, end = _expression_span(source, when.value)
+    if when.value.style == '"':
+        condition = condition.replace('"', '\\"')
     end_edit = source.edit(end, end, f" and {condition}")
     if not _has_open_or(when.value.value):
         return Fix(description, (end_edit,), is_certain)
@@ -193,10 +196,10 @@ def _without_block_item(source: PolicySource, start: int, end: int, *, is_first:
     if text[line:start].strip() not in ("", "-") or not _is_blank_or_comment(text[end : source.line_end(end)]):
         return None
     line = _above(source, line, lambda above: above.startswith("#"))
-    stop = _next_line(source, end)
+    stop = source.next_line(end)
     is_apart = is_first or not text[source.line_start(max(line - 1, 0)) : line].strip()
     while is_apart and stop < len(text) and not text[stop : source.line_end(stop)].strip():
-        stop = _next_line(source, stop)
+        stop = source.next_line(stop)
     return source.edit(line, stop, "")
 
 
@@ -207,11 +210,6 @@ def _above(source: PolicySource, line: int, belongs: Callable[[str], bool]) -> i
             break
         line = above
     return line
-
-
-def _next_line(source: PolicySource, offset: int) -> int:
-    found = source.text.find("\n", offset)
-    return len(source.text) if found < 0 else found + 1
 
 
 def _is_blank_or_comment(text: str) -> bool:

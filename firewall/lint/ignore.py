@@ -144,7 +144,6 @@ def _unused(ignore: Ignore, unused: tuple[str, ...], source: PolicySource, file:
 
 def _removal(comment: Comment, source: PolicySource) -> Edit:
     if comment.is_alone:
-        start = source.line_start(comment.start)
-        return source.edit(start, min(comment.end + len(source.newline), len(source.text)), "")
+        return source.edit(source.line_start(comment.start), source.next_line(comment.start), "")
     before = source.text[source.line_start(comment.start) : comment.start]
     return source.edit(comment.start - (len(before) - len(before.rstrip())), comment.end, "")

@@ -129,6 +129,11 @@ class PolicySource:
         end = len(self.text) if end < 0 else end
         return end - 1 if end > offset and self.text[end - 1] == "\r" else end
 
+    def next_line(self, offset: int) -> int:
+        """Return where the line behind that of an offset begins."""
+        found = self.text.find("\n", offset)
+        return len(self.text) if found < 0 else found + 1
+
     def edit(self, start: int, end: int, text: str) -> Edit:
         """Return the edit that puts a text in place of what stands from ``start`` to ``end``."""
         return Edit(*self.position(start), *self.position(end), text)

@@ -148,6 +148,30 @@ def test_fix_on_an_unusable_policy_says_why_and_leaves_it(tmp_path: Path, capsys
     assert capsys.readouterr().err.startswith(f"{policy}:")
 
 
+def test_a_policy_that_cannot_be_written_leaves_the_others_mended_and_told(
+    broken: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = broken.with_name("other.yaml")
+    other.write_bytes(broken.read_bytes())
+    replaced = Path.replace
+
+    def only_the_other(temporary: Path, target: Path) -> Path:
+        if target == broken:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return replaced(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", only_the_other)
+    before = broken.read_bytes()
+    assert run_command(["lint", "--fix", str(broken), str(other)]) == 2
+    out, err = capsys.readouterr()
+    assert broken.read_bytes() == before
+    assert {each.name for each in broken.parent.iterdir()} == {broken.name, other.name}
+    assert f"fixed: {other}: SOS101" in err
+    assert f"{broken}: error: cannot write the mended policy: Read-only file system; it is as it was" in err
+    assert f"unusable: {broken}: nothing is proved" in out
+    assert f"proved: {other}: " in out
+
+
 def test_diff_beside_another_format_is_refused(capsys: Capture) -> None:
     assert run_command(["lint", "--diff", "--format", "json", str(DEMO / "broken.yaml")]) == 2
     assert "--diff prints a diff and nothing else" in capsys.readouterr().err

@@ -166,10 +166,27 @@ def test_what_a_person_must_decide_is_only_offered() -> None:
     offered = fix_of(text(ban), "SOS109")
     assert offered is not None
     assert not offered.is_certain
-    assert 'and not zone.src in {"carrier", "psap"}' in PolicySource(text(ban)).edited(offered.edits)
+    assert 'and not zone.src == "carrier" and not zone.src == "psap"' in PolicySource(text(ban)).edited(offered.edits)
     never = fix_of(text(rule('sip.Method == "PUBLISH" and sip.Method == "REFER"')), "SOS203")
     assert never is not None
     assert not never.is_certain
+
+
+@pytest.mark.parametrize(
+    "ban",
+    [
+        '  - {name: guilty, when: sip.User-Agent == "x" and not emergency, action: drop, ban: 1m}\n',
+        '  - {name: guilty, when: "sip.User-Agent == \\"x\\" or sip.Server", action: drop, ban: 1m}\n',
+        "  - {name: guilty, action: drop, ban: 1m}\n",
+        rule('"sip.User-Agent == \\"x\\""', more="ban: 1m"),
+        rule("'sip.User-Agent == \"x\"'", more="ban: 1m"),
+    ],
+)
+def test_a_ban_that_spares_the_zones_can_be_loaded_whatever_the_quoting(ban: str) -> None:
+    offered = fix_of(text(ban), "SOS109")
+    assert offered is not None
+    mended = examined(PolicySource(text(ban)).edited(offered.edits))
+    assert "SOS109" not in {finding.code for finding in mended.findings}
 
 
 def test_the_exception_that_blocks_calls_is_set_to_allow() -> None:

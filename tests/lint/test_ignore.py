@@ -103,3 +103,11 @@ def test_an_unused_comment_is_removed_and_nothing_else(before: str) -> None:
     (finding,) = examined(written).findings
     assert finding.fix is not None
     assert PolicySource(written).edited(finding.fix.edits) == clean
+
+
+def test_a_comment_is_removed_with_its_own_line_break_in_a_file_that_has_both() -> None:
+    clean = text(SHADOW).replace("policy: test\n", "policy: test\r\n")
+    written = clean.replace("  - name: guilty", f"  {IGNORE.replace('SOS205', 'SOS204')}\n  - name: guilty")
+    unused = next(finding for finding in examined(written).findings if finding.code == "SOS211")
+    assert unused.fix is not None
+    assert PolicySource(written).edited(unused.fix.edits) == clean

@@ -33,6 +33,11 @@ def test_places_and_offsets_are_each_others_inverse() -> None:
     assert all(source.offset(*source.position(offset)) == offset for offset in range(len(TEXT) + 1))
 
 
+def test_the_next_line_is_behind_any_line_break_and_behind_the_last_the_end() -> None:
+    source = PolicySource("a: b\r\nc: d\ne: f")
+    assert [source.next_line(offset) for offset in (0, 4, 6, 11, 14)] == [6, 6, 11, 15, 15]
+
+
 def test_a_node_ends_where_its_text_ends() -> None:
     source = PolicySource(TEXT)
     one = source.rule("one")

@@ -37,7 +37,7 @@ def report_lines(
     width = None if width is None else max(width, _MIN_WIDTH)
     for outcome in outcomes:
         if isinstance(outcome, Unusable):
-            yield (("unusable", "bold red"), (f": {outcome.file}: no emergency call was tried", ""))
+            yield (("unusable", "bold red"), (f": {outcome.file}: nothing is proved", ""))
             continue
         for finding in outcome.findings:
             lines = source(finding.place.file)

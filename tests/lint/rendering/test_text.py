@@ -93,4 +93,4 @@ def test_with_captures_the_message_is_shown_too() -> None:
 
 def test_an_unusable_policy_is_not_said_to_be_proved() -> None:
     (line,) = shown(Unusable("x.yaml", PolicyError("it is empty", place=Place("x.yaml"))))
-    assert line == "unusable: x.yaml: no emergency call was tried"
+    assert line == "unusable: x.yaml: nothing is proved"

@@ -10,6 +10,7 @@ from typing import Any
 from lsprotocol.types import ResponseError
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.protocol import LanguageServerProtocol
+from pygls.protocol.json_rpc import RPCRequest
 
 
 class PolicyProtocol(LanguageServerProtocol):
@@ -38,6 +39,10 @@ class PolicyProtocol(LanguageServerProtocol):
         """
         if not hasattr(message, "jsonrpc"):
             raise JsonRpcInvalidRequest("no JSON-RPC message")
+        if self._shutdown and isinstance(message, RPCRequest):
+            refusal = JsonRpcInvalidRequest("the server was told to shut down")  # LSP 3.17: after it, only `exit`
+            self._send_response(message.id, error=refusal.to_response_error())
+            return
         super().handle_message(message)
 
     def _send_response(self, msg_id: int | str, result: Any = None, error: ResponseError | None = None) -> None:

@@ -1,6 +1,7 @@
 """The server's talk with the editor: when a policy changes it is examined beside the loop, and findings are shown."""
 
 import asyncio
+import io
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,9 @@ class PolicyServer(LanguageServer):
     """A language server for policies. A YAML file without a top key ``policy`` is none of ours."""
 
     def __init__(self, examine: Examine, *, pause_s: float = PAUSE_S) -> None:
-        super().__init__("sosgate", __version__, protocol_cls=PolicyProtocol)
+        # The whole text with every change: the library would make an edit in lines that it counts in another way.
+        whole = types.TextDocumentSyncKind.Full
+        super().__init__("sosgate", __version__, text_document_sync_kind=whole, protocol_cls=PolicyProtocol)
         self._examine = examine
         self._pause_s = pause_s
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lint")
@@ -108,7 +111,9 @@ class PolicyServer(LanguageServer):
 
     async def _after_pause(self, uri: str) -> None:
         await asyncio.sleep(self._pause_s)
-        document = self.workspace.get_text_document(uri)
+        document = self.workspace.text_documents.get(uri)
+        if document is None:  # saved, but never opened
+            return
         version, text = document.version, document.source
         path = document.path or uri
         findings: tuple[Finding, ...] = ()
@@ -142,7 +147,12 @@ def _outcome(examine: Examine, text: str, path: str) -> Report | PolicyError:
 
 
 def _coordinates(document: TextDocument) -> Coordinates:
-    return Coordinates(document.lines, document.position_codec)
+    return Coordinates(_lines(document), document.position_codec)
+
+
+def _lines(document: TextDocument) -> list[str]:
+    """Return a document's lines as the protocol divides them; the library's end at a form feed and at U+2028, too."""
+    return io.StringIO(document.source, newline="").readlines()
 
 
 def new_server(examine: Examine, *, pause_s: float = PAUSE_S) -> PolicyServer:
@@ -187,26 +197,21 @@ def new_server(examine: Examine, *, pause_s: float = PAUSE_S) -> PolicyServer:
 
 
 def _meaning_at(document: TextDocument, client_position: types.Position) -> types.Hover | None:
-    position = document.position_from_client_units(client_position)
-    if position.line >= len(document.lines):
+    lines = _lines(document)
+    position = document.position_codec.position_from_client_units(lines, client_position)
+    if position.line >= len(lines):
         return None
-    told = vocabulary.meaning(document.lines, position.line, position.character)
+    told = vocabulary.meaning(lines, position.line, position.character)
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, told)) if told is not None else None
 
 
 def _proposals_at(document: TextDocument, client_position: types.Position) -> list[types.CompletionItem]:
-    position = document.position_from_client_units(client_position)
-    lines = [*document.lines, ""]
-    if position.line >= len(lines):
-        return []
+    codec, lines = document.position_codec, [*_lines(document), ""]
+    position = codec.position_from_client_units(lines, client_position)
     word = vocabulary.word_at(lines[position.line], position.character)
     start = word[1] if word is not None else position.character
-    at = (
-        document.position_to_client_units(ServerTextPosition(position.line, start))
-        if word is not None
-        else client_position
-    )
-    where = types.Range(at, client_position)
+    at = codec.position_to_client_units(lines, ServerTextPosition(position.line, start))
+    where = types.Range(at if word is not None else client_position, client_position)
     return [
         types.CompletionItem(name, documentation=told or None, text_edit=types.TextEdit(where, name))
         for name, told in vocabulary.proposals(lines, position.line, start)

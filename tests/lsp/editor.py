@@ -25,6 +25,7 @@ class Editor:
         self._heard: queue.Queue[Message] = queue.Queue()
         self._unclaimed: list[Message] = []
         self._last_id = 0
+        self.capabilities: Message = {}
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -136,7 +137,8 @@ def editor(folder: Path, encodings: tuple[str, ...] = ("utf-16",)) -> Iterator[E
         try:
             started = Editor(process)
             capabilities = {"general": {"positionEncodings": list(encodings)}}
-            started.request("initialize", {"processId": None, "rootUri": folder.as_uri(), "capabilities": capabilities})
+            greeting = {"processId": None, "rootUri": folder.as_uri(), "capabilities": capabilities}
+            started.capabilities = started.request("initialize", greeting)["capabilities"]
             started.notify("initialized", {})
             yield started
         finally:

@@ -105,6 +105,42 @@ def test_places_are_counted_as_the_editor_counts(encoding: str, units: int, tmp_
     assert mistake["range"]["start"]["character"] == line.index("sip.Metod") - 1 + units
 
 
+@pytest.mark.parametrize("odd", ["\x0c", "\u2028", "\x85"])
+def test_lines_are_those_of_the_editor_whatever_else_may_end_one(odd: str, tmp_path: Path) -> None:
+    """A form feed is how Emacs divides a file into pages."""
+    uri = (tmp_path / "policy.yaml").as_uri()
+    text = BROKEN.replace("rules:", f"# page {odd}\nrules:")
+    with editor(tmp_path) as person:
+        assert person.capabilities["textDocumentSync"]["change"] == 1  # the whole text: no edit is made in other lines
+        person.open(uri, text)
+        person.diagnostics(uri, 1)
+        row = next(index for index, line in enumerate(text.split("\n")) if "len(sip.r-uri.user)" in line)
+        assert person.hover(uri, row, text.split("\n")[row].index("r-uri"))["contents"]["value"].startswith("**sip.r-uri")
+
+
+def test_a_new_last_line_is_one_of_its_own(tmp_path: Path) -> None:
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.open(uri, "policy: x\n")
+        assert "rules" in {each["label"] for each in person.complete(uri, 1, 0)}
+
+
+def test_what_was_saved_without_being_opened_is_left_alone(tmp_path: Path) -> None:
+    uri = (tmp_path / "policy.yaml").as_uri()
+    with editor(tmp_path) as person:
+        person.notify("textDocument/didSave", {"textDocument": {"uri": (tmp_path / "other.yaml").as_uri()}})
+        person.open(uri, UNUSABLE)
+        assert person.wait(lambda message: "method" in message)["method"] == "textDocument/publishDiagnostics"
+
+
+def test_a_request_behind_the_good_bye_is_answered(tmp_path: Path) -> None:
+    with editor(tmp_path) as person:
+        person.request("shutdown")
+        for method in ("textDocument/hover", "shutdown"):
+            error = person.answer({"method": method, "params": _NOWHERE if method != "shutdown" else None})["error"]
+            assert (error["code"], error["message"]) == (-32600, "the server was told to shut down")
+
+
 def test_fields_and_keys_are_explained_and_proposed(tmp_path: Path) -> None:
     uri = (tmp_path / "broken.yaml").as_uri()
     lines = BROKEN.split("\n")

@@ -114,8 +114,8 @@ def test_lines_are_those_of_the_editor_whatever_else_may_end_one(odd: str, tmp_p
         assert person.capabilities["textDocumentSync"]["change"] == 1  # the whole text: no edit is made in other lines
         person.open(uri, text)
         person.diagnostics(uri, 1)
-        row = next(index for index, line in enumerate(text.split("\n")) if "len(sip.r-uri.user)" in line)
-        assert person.hover(uri, row, text.split("\n")[row].index("r-uri"))["contents"]["value"].startswith("**sip.r-uri")
+        row, line = next((row, line) for row, line in enumerate(text.split("\n")) if "len(sip.r-uri.user)" in line)
+        assert person.hover(uri, row, line.index("r-uri"))["contents"]["value"].startswith("**sip.r-uri.user**")
 
 
 def test_a_new_last_line_is_one_of_its_own(tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ from firewall.live.media_copies import MediaCopy
 from firewall.live.sender import DEFAULT_HOPS
 from firewall.net.datagram import Datagram
 
-_STRAY_NS = 2_000_000_000
 # To the engine time goes on: it takes a step of a second back for a clock that was set.
 _LATE_NS = 500_000_000
 _DOING_OF_THE_PEER = (
@@ -80,8 +79,6 @@ class Driver:
         self._told_log_failing = False
         self._telling = False
         self._clock = Clock()
-        self._step_ns = 0
-        self._stray_until_ns = 0
         self._latest_ns = 0
 
     @property
@@ -92,13 +89,12 @@ class Driver:
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take datagrams in the order of their receipt, with the deadlines that lie between them."""
         self._mind_clock()
-        if self._step_ns:
-            arrivals = self._retimed(arrivals)
+        now_ns = present_ns()
         for arrival in arrivals:
-            if arrival.time_ns < self._latest_ns:
-                arrival = replace(arrival, time_ns=self._not_long_ago(arrival.time_ns))
-            else:
+            if self._latest_ns <= arrival.time_ns <= now_ns:
                 self._latest_ns = arrival.time_ns
+            else:
+                arrival = replace(arrival, time_ns=self._not_long_ago(min(arrival.time_ns, now_ns)))
             self.reach(arrival.time_ns)
             self._received = arrival
             try:
@@ -111,8 +107,9 @@ class Driver:
     def copied(self, copies: list[MediaCopy]) -> None:
         """Take copies of media packets; they are a little late, so what has happened since has happened before them."""
         self._mind_clock()
+        now_ns = present_ns()
         for copy in copies:
-            time_ns = self._not_long_ago(copy.time_ns)
+            time_ns = self._not_long_ago(min(copy.time_ns, now_ns))
             self.reach(time_ns)
             self.tell(MediaReceived(copy.datagram, copy.copied), time_ns)
 
@@ -165,29 +162,17 @@ class Driver:
         step_ns = self._clock.step_ns()
         if step_ns:
             self.engine.clock_was_set(step_ns)
-            self._latest_ns += step_ns
-            self._step_ns, self._stray_until_ns = step_ns, present_ns() + _STRAY_NS
+            self._latest_ns = present_ns()
             how = "forward" if step_ns > 0 else "back"
             self._console.say(f"the clock was set {how} by {abs(step_ns) / 1e9:.1f} s; calls grow no older by it")
 
     def _not_long_ago(self, time_ns: int) -> int:
         """Return an instant that is not long before those the engine was told of.
 
-        What had to wait here or in the kernel, as TCP does behind a side that does not read, may be minutes older.
+        What had to wait here or in the kernel, as TCP does behind a side that does not read, may be minutes older; and
+        where the clock was set back meanwhile, its time has not come yet.
         """
         return max(time_ns, self._latest_ns - _LATE_NS)
-
-    def _retimed(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """Give those that were received just before the clock was set the time that it shows now."""
-        now_ns = present_ns()
-        if now_ns > self._stray_until_ns:
-            self._step_ns = 0
-            return arrivals
-        are_stray = abs(self._step_ns) // 2
-        return [
-            replace(arrival, time_ns=now_ns) if abs(now_ns - arrival.time_ns) > are_stray else arrival
-            for arrival in arrivals
-        ]
 
     def _carry_out(self, outputs: list[Output]) -> None:
         lines = bytearray()  # at a stop there are as many as pinholes

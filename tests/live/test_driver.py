@@ -17,6 +17,7 @@ from firewall.live.console import Console
 from firewall.live.driver import Driver
 from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile
+from firewall.live.media_copies import MediaCopy
 from firewall.net.datagram import Datagram
 from tests.live.firewall_process import policy_text, records
 from tests.messages import SDP, request
@@ -129,6 +130,32 @@ def test_a_call_grows_no_older_when_the_clock_is_set(stage: Stage, monkeypatch: 
     assert "the clock was set forward by 86400.0 s" in (said := stage.said())
     assert "the clock was set back by 172800.0 s" in said
     assert "ALARM" not in said
+
+
+@pytest.mark.parametrize("late_s", [0, 30])
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_a_call_grows_no_older_by_what_came_before_the_clock_was_set_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late_s: int, is_copy: bool
+) -> None:
+    """Copies wait in the kernel, messages behind a side that does not read, and in a flood."""
+    clock = SetClock()
+    monkeypatch.setattr(stage.driver, "_clock", clock)
+    stage.driver.arrived([arrival(0, request(body=SDP))])
+    (call,) = stage.engine.calls()
+    before = arrival(1)
+    clock.steps_ns = [-3600 * 10**9]
+    for since_s in (0, late_s):
+        now_ns = START_NS + (since_s - 3600) * 10**9
+        monkeypatch.setattr("firewall.live.driver.present_ns", lambda now_ns=now_ns: now_ns)
+        stage.driver.arrived([])
+    if is_copy:
+        stage.driver.copied([MediaCopy(before.time_ns, before.datagram, "sample")])
+    else:
+        stage.driver.arrived([before])
+    stage.driver.reach(now_ns)
+    assert call in stage.engine.calls()
+    assert abs((stage.engine.next_deadline() or 0) - now_ns) < 60 * 10**9
+    assert "ALARM" not in stage.said()
 
 
 def test_a_call_grows_no_older_by_messages_that_had_to_wait_for_minutes(stage: Stage) -> None:

@@ -160,7 +160,7 @@ class _Daemon:
         if self._settings.log is not None:
             self._log = LogFile(self._settings.log)
             undo.callback(self._log.close)
-            self._syncer = Syncer(loop, self._log, self._sync_failed)
+            self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
             undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
@@ -308,9 +308,6 @@ class _Daemon:
 
     def _work_broke_off(self, name: str, error: BaseException) -> None:
         self._console.say(f"{_broke(error)}: {name} broke off and begins anew: {error!r}")
-
-    def _sync_failed(self, error: str) -> None:
-        self._driver.sync_failed(error)
 
     def _announce(self, left_over: bool) -> None:
         taken = " (took over what a killed run had left)" if left_over else ""

@@ -151,11 +151,10 @@ class Driver:
         """A limit refused a TCP connection."""
         self.tell(ConnectionRefused(said, limit))
 
-    def sync_failed(self, error: str) -> None:
-        """The log could not be synced to disk: records handed to the kernel may never reach it."""
-        self._console.say(f"ALARM log_unwritable: the log cannot be synced to disk: {error}")
-        self._told_log_failing = True
-        self.tell(LogFailed(error))
+    def log_synced(self) -> None:
+        """A sync of the log has ended: what cannot be brought to the disk is lost as what cannot be written."""
+        if self._log is not None:
+            self._tell_log_state(self._log)
 
     def _mind_clock(self) -> None:
         """Have no call grow older because somebody set the clock."""
@@ -223,17 +222,19 @@ class Driver:
         """Hand lines to the kernel and return no lines: nothing is left to write."""
         if lines and self._log is not None:
             self._log.write(bytes(lines))
-            if not self._telling and (self._log.failing or self._told_log_failing):
+            if not self._telling and (self._log.error is not None or self._told_log_failing):
                 self._tell_log_state(self._log)
+                if self._log.unsynced is not None and self._syncer is not None:
+                    self._syncer.request()
         return bytearray()
 
     def _tell_log_state(self, log: LogFile) -> None:
         """Tell the engine once when the log fails and once when it is well again, never about the telling itself."""
-        if log.failing == self._told_log_failing:
+        if (log.error is not None) == self._told_log_failing:
             return
         self._telling = True
         try:
-            self._told_log_failing = log.failing
+            self._told_log_failing = log.error is not None
             if log.error is not None:
                 self.tell(LogFailed(log.error))
             else:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -34,23 +35,28 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lost_records = 0
-        self.error: str | None = None
+        self.unsynced: str | None = None
+        self._unwritten: str | None = None
         self._unfinished = b""
         self._descriptor = self._open()
 
     @property
-    def failing(self) -> bool:
-        """Whether the last record could not be written."""
-        return self.error is not None
+    def error(self) -> str | None:
+        """Why the last record could not be written, or the last sync was in vain (``unsynced``), in the machine's words."""
+        return self._unwritten or self.unsynced
 
     def write(self, lines: bytes) -> None:
         """Append whole lines, each with its newline. A failure is told by ``error`` and ``lost_records``.
 
         A file that was removed is made anew, as what is written to it would be found by nobody.
         """
-        if self._is_removed() and not self._made_anew():
-            self.lost_records += lines.count(b"\n")
-            return
+        found = os.fstat(self._descriptor)
+        if stat.S_ISREG(found.st_mode):
+            if not found.st_nlink and not self._made_anew():
+                self.lost_records += lines.count(b"\n")
+                return
+            if not found.st_size:
+                self._lose_unfinished()  # somebody has emptied it, to have room again: its beginning is gone
         data = self._unfinished + lines
         written = 0
         while written < len(data):
@@ -59,11 +65,11 @@ class LogFile:
             except InterruptedError:
                 continue
             except OSError as error:
-                self.error = os.strerror(error.errno or 0)
+                self._unwritten = os.strerror(error.errno or 0)
                 self._keep_what_is_torn(data, written)
                 return
         self._unfinished = b""
-        self.error = None
+        self._unwritten = None
 
     def sync(self) -> str | None:
         """Wait until everything written is on the disk; return the kernel's word when it is not. Thread-safe."""
@@ -72,7 +78,7 @@ class LogFile:
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EROFS, errno.EBADF):
                 return None  # a pipe or a device, or reopened this moment: there is nothing to sync
-            return os.strerror(error.errno or 0)
+            return f"it cannot be synced to disk: {os.strerror(error.errno or 0)}"
         return None
 
     def reopen(self) -> None:
@@ -81,25 +87,21 @@ class LogFile:
         Raises:
             MachineError: the file cannot be opened.
         """
-        opened = self._open()
-        if self._unfinished:
-            self.lost_records += 1
-            self._unfinished = b""
-        with contextlib.suppress(OSError):
-            os.fdatasync(self._descriptor)
-        # The descriptor keeps its number, so that a sync under way in another thread hits one file or the other.
-        os.dup2(opened, self._descriptor, inheritable=False)
-        os.close(opened)
+        old, self._descriptor = self._descriptor, self._open()
+        self._lose_unfinished()
+        # The disk may be busy with a rotation, and what was removed may be large. A sync under way that finds the old
+        # descriptor closed has nothing left to do.
+        threading.Thread(target=_sync_and_close, args=(old,), name="old log").start()
 
-    def _is_removed(self) -> bool:
-        found = os.fstat(self._descriptor)
-        return found.st_nlink == 0 and stat.S_ISREG(found.st_mode)
+    def _lose_unfinished(self) -> None:
+        self.lost_records += bool(self._unfinished)
+        self._unfinished = b""
 
     def _made_anew(self) -> bool:
         try:
             self.reopen()
         except MachineError as error:
-            self.error = f"the file was removed, and a new one cannot be made: {error.cause}"
+            self._unwritten = f"the file was removed, and a new one cannot be made: {error.cause}"
             return False
         return True
 
@@ -110,9 +112,7 @@ class LogFile:
 
     def close(self) -> None:
         """Sync and close."""
-        with contextlib.suppress(OSError):
-            os.fdatasync(self._descriptor)
-        os.close(self._descriptor)
+        _sync_and_close(self._descriptor)
 
     def _keep_what_is_torn(self, data: bytes, written: int) -> None:
         """After a failed write: keep the rest of a line that is half in the file, count the lines that are not."""
@@ -141,12 +141,15 @@ class LogFile:
 
 
 class Syncer:
-    """Group commit: brings urgent records to the disk in a thread, one sync at a time, the next one right behind it."""
+    """Group commit: brings urgent records to the disk in a thread, one sync at a time, the next one right behind it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: LogFile, on_error: Callable[[str], None]) -> None:
+    ``synced`` is called after each, with what became of it in ``LogFile.unsynced``.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: LogFile, synced: Callable[[], None]) -> None:
         self._loop = loop
         self._log = log
-        self._on_error = on_error
+        self._synced = synced
         self._wanted = False
         self._running = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log sync")
@@ -169,9 +172,8 @@ class Syncer:
 
     def _done(self, future: "asyncio.Future[str | None]") -> None:
         self._running = False
-        error = future.result()
-        if error is not None:
-            self._on_error(error)
+        self._log.unsynced = future.result()
+        self._synced()
         if self._wanted:
             self._start()
 
@@ -195,6 +197,12 @@ def last_record_at(path: Path) -> datetime | None:
             continue
         return at if at.tzinfo is not None else at.astimezone()
     return None
+
+
+def _sync_and_close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        os.fdatasync(descriptor)
+    os.close(descriptor)
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -1,5 +1,7 @@
 """The driver: order of outputs, deadlines between datagrams, and what happens when something goes wrong."""
 
+import asyncio
+import errno
 import os
 import resource
 import signal
@@ -16,7 +18,7 @@ from firewall.engine.outputs import Output
 from firewall.live.console import Console
 from firewall.live.driver import Driver
 from firewall.live.listener import Arrival
-from firewall.live.log_file import LogFile
+from firewall.live.log_file import LogFile, Syncer
 from firewall.live.media_copies import MediaCopy
 from firewall.net.datagram import Datagram
 from tests.live.firewall_process import policy_text, records
@@ -209,3 +211,36 @@ def test_a_log_that_fails_and_recovers_is_told_once_each_with_the_number_lost(st
     assert said.count("ALARM log_unwritable") == 1
     assert said.count("ALARM log_recovered") == 1
     assert [record["event_type"] for record in records(stage.log.path)] == ["sip_decision", "alarm", "sip_decision"]
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_takes_no_sync_is_told_once_and_once_more_when_it_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [True]
+
+    def sync(_descriptor: int) -> None:
+        if broken:
+            raise OSError(errno.EIO, "")
+
+    syncer = Syncer(asyncio.get_running_loop(), stage.log, lambda: stage.driver.log_synced())
+    stage.driver = Driver(stage.engine, stage.console, stage.log, syncer)
+    stage.driver.sender = stage
+    monkeypatch.setattr("firewall.live.log_file.os.fdatasync", sync)
+
+    async def until_failing_is(expected: bool) -> None:
+        async with asyncio.timeout(5):
+            while stage.driver.log_failing != expected:
+                await asyncio.sleep(0.001)
+
+    for number in range(3):
+        stage.driver.arrived([arrival(number, request(body=SDP))])
+        await until_failing_is(expected=True)
+    broken.clear()
+    stage.driver.arrived([arrival(4)])  # not urgent: it is synced to learn how the disk is
+    await until_failing_is(expected=False)
+    syncer.close()
+    said = stage.said()
+    assert said.count("ALARM log_unwritable") == 1
+    assert "it cannot be synced to disk: Input/output error" in said
+    assert said.count("ALARM log_recovered") == 1

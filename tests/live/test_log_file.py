@@ -52,11 +52,10 @@ def test_wherever_the_disk_becomes_full_whole_lines_come_out_and_the_missing_are
     with file_size_limit(room):
         for number in range(3):
             log.write(b"%d" % number + LINE[1:])
-        assert log.failing == (room < 3 * len(LINE))
-        if log.failing:
-            assert log.error == "File too large"
+        assert (log.error is not None) == (room < 3 * len(LINE))
+        assert log.error in (None, "File too large")
     log.write(b"9" + LINE[1:])
-    assert not log.failing
+    assert log.error is None
     lines = (tmp_path / "log").read_bytes().splitlines(keepends=True)
     assert all(line[1:] == LINE[1:] for line in lines)
     assert len(lines) + log.take_lost() == 4
@@ -125,7 +124,7 @@ def test_a_pipe_that_nobody_empties_never_blocks(tmp_path: Path) -> None:
     log = LogFile(pipe)
     for _ in range(3000):
         log.write(LINE)
-    assert log.failing
+    assert log.error is not None
     assert log.lost_records > 1000
     log.close()
     os.close(reader)
@@ -183,8 +182,8 @@ class _SlowDisk(LogFile):
 @pytest.mark.asyncio
 async def test_records_that_come_during_a_sync_share_the_next_one_and_never_wait_for_it(tmp_path: Path) -> None:
     log = _SlowDisk(tmp_path / "log")
-    errors: list[str] = []
-    syncer = Syncer(asyncio.get_running_loop(), log, errors.append)
+    errors: list[str | None] = []
+    syncer = Syncer(asyncio.get_running_loop(), log, lambda: errors.append(log.error))
     syncer.request()
     await _until(lambda: log.syncs == 1)
     for _ in range(100):
@@ -210,13 +209,56 @@ def test_a_file_that_was_removed_is_made_anew_and_one_that_cannot_be_counts_as_f
     path.unlink()
     folder.rmdir()
     log.write(2 * LINE)
-    assert log.failing
     assert log.error == "the file was removed, and a new one cannot be made: No such file or directory"
     assert log.take_lost() == 2
     folder.mkdir()
     log.write(LINE)
-    assert not log.failing
+    assert log.error is None
     assert path.read_bytes() == LINE
+    log.close()
+
+
+def test_what_is_half_written_when_somebody_empties_the_full_file_is_lost_and_not_its_new_beginning(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path)
+    with file_size_limit(len(LINE) + 5):
+        log.write(2 * LINE)
+    os.truncate(path, 0)
+    log.write(LINE)
+    assert path.read_bytes() == LINE
+    assert (log.take_lost(), log.error) == (1, None)
+    log.close()
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_slow_disk_holds_up_no_message_when_the_file_is_rotated_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool
+) -> None:
+    path, rotated = tmp_path / "log", tmp_path / "log.1"
+    is_synced, let_go = threading.Event(), threading.Event()
+
+    def sync(descriptor: int) -> None:
+        assert let_go.wait(5)
+        if os.fstat(descriptor).st_ino == inode:
+            is_synced.set()
+
+    log = LogFile(path)
+    inode = path.stat().st_ino
+    monkeypatch.setattr("firewall.live.log_file.os.fdatasync", sync)
+    log.write(LINE)
+    path.rename(rotated)
+    if is_removed:
+        rotated.unlink()
+        log.write(LINE)
+    else:
+        log.reopen()
+        log.write(LINE)
+    assert path.read_bytes() == LINE
+    assert not is_synced.is_set()
+    let_go.set()
+    assert is_synced.wait(5)
     log.close()
 
 

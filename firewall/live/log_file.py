@@ -42,7 +42,7 @@ class LogFile:
 
     @property
     def error(self) -> str | None:
-        """Why the last record could not be written, or the last sync was in vain (``unsynced``), in the machine's words."""
+        """Why the last record could not be written, or the last sync was in vain, in the machine's words."""
         return self._unwritten or self.unsynced
 
     def write(self, lines: bytes) -> None:

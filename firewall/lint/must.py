@@ -19,7 +19,8 @@ from firewall.lint.proof.formula import Model
 from firewall.lint.proof.survey import Case, Survey
 from firewall.lint.proof.traffic import chains, plain_ends
 from firewall.lint.proof.witness import Staged
-from firewall.ruleset.policy import Must, Policy, Rule, Zone
+from firewall.ruleset.network_set import common
+from firewall.ruleset.policy import Must, Policy, Rule
 
 MAX_FINDINGS = 5
 """Of so many rules that break one promise a message is shown."""
@@ -69,7 +70,8 @@ class _Prover:
         for zone in zones:
             if not zone.networks:
                 continue
-            near = [each for each in zones if not each.networks or _overlap(each, zone)]
+            own = sorted(zone.networks)
+            near = [each for each in zones if not each.networks or common(sorted(each.networks), own)]
             if all(each.interfaces for each in near):
                 known = [encoding.interfaces[name] for each in near for name in each.interfaces]
                 here = self._formula.any_of(line.within(each.first, each.last) for each in zone.networks)
@@ -229,10 +231,6 @@ class _Prover:
     def _open(self, must: Must, reason: str) -> Finding:
         message = f'lint cannot tell whether must "{must.name}" holds: {reason}'
         return Finding(UNDECIDED, message, must.place, CODES[UNDECIDED].mend)
-
-
-def _overlap(one: Zone, other: Zone) -> bool:
-    return any(a.first <= b.last and b.first <= a.last for a in one.networks for b in other.networks)
 
 
 def _breaks(must: Must, decision: SipDecision) -> bool:

@@ -19,7 +19,7 @@ from firewall.live.flow_sets import (
     set_types,
     zone_set,
 )
-from firewall.live.zone_match import zone_matches
+from firewall.live.zone_match import may_share, zone_matches
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Policy, Zone
 
@@ -120,12 +120,17 @@ def media_chains(policy: Policy) -> str:
 def _zone_chains(zones: tuple[Zone, ...]) -> dict[str, list[str]]:
     """Return, for each zone a packet may come from, what leaves it at all and which of that is let through.
 
-    The first zone listed that fits is the one an address is in, so those before it are asked first.
+    The first zone listed that fits is the one an address is in, so those before it that may fit, too, are asked first.
     """
     chains = {}
     for index, zone in enumerate(zones):
         toward = _chain("toward", zone.name)
-        earlier = [f"{match}goto {toward}" for other in zones[:index] for match in zone_matches(other, "destination")]
+        earlier = [
+            f"{match}goto {toward}"
+            for other in zones[:index]
+            if may_share(other, zone)
+            for match in zone_matches(other, "destination")
+        ]
         inside = [f"{match}accept" for match in zone_matches(zone, "destination")]
         chains[toward] = _open(zone.name)
         chains[_chain("from", zone.name)] = [*earlier, *inside, f"goto {toward}"]

@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from firewall.net.address import Network, address_text, family
+from firewall.ruleset.network_set import common, merged
 from firewall.ruleset.policy import Zone
 
 End = Literal["source", "destination"]
@@ -20,12 +21,12 @@ def zone_matches(zone: Zone, end: End) -> list[str]:
     interface = f"{interface_word} {quoted_names(zone.interfaces)} " if zone.interfaces else ""
     if not zone.networks:
         return [interface]
-    matches = []
-    for version, keyword in ((4, "ip"), (6, "ip6")):
-        ranges = _ranges([network for network in zone.networks if family(network.first) == version])
-        if ranges:
-            matches.append(f"{interface}{keyword} {address_word} {{ {', '.join(ranges)} }} ")
-    return matches
+    networks = merged(zone.networks)  # nft refuses overlaps
+    ranges = {
+        keyword: ", ".join(_interval(network) for network in networks if family(network.first) == version)
+        for version, keyword in ((4, "ip"), (6, "ip6"))
+    }
+    return [f"{interface}{keyword} {address_word} {{ {those} }} " for keyword, those in ranges.items() if those]
 
 
 def quoted_names(names: tuple[str, ...]) -> str:
@@ -38,15 +39,13 @@ def zone_comment(zone: Zone) -> str:
     return f'comment "zone {re.sub(r"[^A-Za-z0-9_.-]", "_", zone.name)[:64]}"'
 
 
-def _ranges(networks: list[Network]) -> list[str]:
-    """Return the networks as nft intervals; overlapping and touching ones merged, since nft refuses overlaps."""
-    merged: list[tuple[int, int]] = []
-    for network in sorted(networks):
-        if merged and network.first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], network.last))
-        else:
-            merged.append((network.first, network.last))
-    return [
-        address_text(first) if first == last else f"{address_text(first)}-{address_text(last)}"
-        for first, last in merged
-    ]
+def may_share(one: Zone, other: Zone) -> bool:
+    """Tell whether a packet may be in both zones."""
+    if one.interfaces and other.interfaces and not set(one.interfaces) & set(other.interfaces):
+        return False
+    return not (one.networks and other.networks) or bool(common(sorted(one.networks), sorted(other.networks)))
+
+
+def _interval(network: Network) -> str:
+    first, last = address_text(network.first), address_text(network.last)
+    return first if first == last else f"{first}-{last}"

@@ -1,6 +1,6 @@
 """Sets of networks as sorted intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from firewall.errors import PolicyError
@@ -18,6 +18,21 @@ def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
         else:
             result.append(network)
     return tuple(result)
+
+
+def common(first: Sequence[Network], second: Sequence[Network]) -> Network | None:
+    """Return addresses that two sorted lists of networks share: the first stretch of them."""
+    left, right = 0, 0
+    while left < len(first) and right < len(second):
+        low = max(first[left].first, second[right].first)
+        high = min(first[left].last, second[right].last)
+        if low <= high:
+            return Network(low, high)
+        if first[left].last < second[right].last:
+            left += 1
+        else:
+            right += 1
+    return None
 
 
 @lru_cache(maxsize=256)

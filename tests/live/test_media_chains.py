@@ -49,13 +49,14 @@ def test_what_no_pinhole_fits_is_copied_counted_and_dropped_only_while_the_daemo
 
 
 def test_what_stays_in_its_zone_is_not_asked_about_and_the_first_zone_listed_counts() -> None:
-    rules = chains(policy(CARRIER, PSAP))
-    assert [rule.split()[-1] for rule in rules["media_from_psap"]] == [
-        *("media_toward_psap", "media_toward_psap"),  # the two families of the zone listed before
+    rules = chains(policy(CARRIER, PSAP, ANYWHERE))
+    assert [rule.split()[-1] for rule in rules["media_from_psap"]] == ["accept", "media_toward_psap"]
+    assert [rule.split()[-1] for rule in rules["media_from_anywhere"]] == [
+        *["media_toward_anywhere"] * 3,  # the zones listed before in which it may be, too, one of them of two families
         "accept",
-        "media_toward_psap",
+        "media_toward_anywhere",
     ]
-    assert all(rule.startswith('fib daddr oifname { "f0" }') for rule in rules["media_from_psap"][:2])
+    assert all(rule.startswith('fib daddr oifname { "f0" }') for rule in rules["media_from_anywhere"][:2])
 
 
 def test_what_comes_from_no_zone_is_asked_about_only_on_its_way_into_one() -> None:

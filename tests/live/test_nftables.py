@@ -103,6 +103,14 @@ def test_a_zone_without_interfaces_means_every_interface_but_loopback() -> None:
     assert zone_interfaces(policy()) is None
 
 
+def test_ten_times_as_many_zones_of_their_own_addresses_are_ten_times_as_many_rules() -> None:
+    some, more = (
+        render_ruleset(policy(*(zone(f"z{n}", (f"f{n}",), (f"10.{n}.0.0/16",), "bypass") for n in range(count))))
+        for count in (10, 100)
+    )
+    assert more.count("\n") < 10 * some.count("\n")
+
+
 def test_the_kernel_knows_sip_by_the_same_prefixes_as_replay() -> None:
     script = render_ruleset(policy(CARRIER))
     for prefix in MESSAGE_PREFIXES:

@@ -1,7 +1,7 @@
 """A zone in nft's words; tests/live/test_nftables.py has nft read them."""
 
 from firewall.errors import Place
-from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
+from firewall.live.zone_match import may_share, quoted_names, zone_comment, zone_matches
 from firewall.net.address import Network
 from firewall.ruleset.policy import Zone
 
@@ -31,6 +31,26 @@ def test_networks_that_overlap_or_touch_are_one_interval() -> None:
     assert zone_matches(zone(networks=networks), "source") == [
         "ip saddr { 192.0.2.0-192.0.2.255, 198.51.100.0-198.51.100.255 } "
     ]
+
+
+def test_a_packet_may_be_in_two_zones_where_both_interface_and_address_may_fit_both() -> None:
+    near, far, all_of_f0 = (
+        zone("near", ("f0",), ("192.0.2.0/24",)),
+        zone("far", ("f1",), ("192.0.2.0/24",)),
+        zone("", ("f0",)),
+    )
+    part = zone("part", ("f0", "f1"), ("198.51.100.1", "192.0.2.7"))
+    other = zone("other", (), ("2001:db8::/32", "192.0.3.0/24"))
+    pairs = (
+        (near, far),
+        (near, other),
+        (near, part),
+        (part, far),
+        (near, all_of_f0),
+        (all_of_f0, far),
+        (other, zone()),
+    )
+    assert [may_share(*pair) for pair in pairs] == [False, False, True, True, True, False, True]
 
 
 def test_names_are_quoted_once_each_and_comments_are_plain_and_short() -> None:

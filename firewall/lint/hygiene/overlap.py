@@ -1,6 +1,6 @@
 """Zones and sets: which have addresses in common, and which nobody uses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import assert_never
@@ -21,6 +21,7 @@ from firewall.ruleset.expression import (
     Or,
     SetMembers,
 )
+from firewall.ruleset.network_set import common
 from firewall.ruleset.policy import Must, Policy, Rule, Zone
 
 Members = frozenset[str] | tuple[Network, ...]
@@ -33,21 +34,6 @@ _END = {name: "address" for end in ("src", "dst", "addr") for name in (f"net.{en
 def check(policy: Policy) -> list[Finding]:
     """Return what is wrong with the zones and sets of a policy."""
     return [*_unused_sets(policy), *_zones(policy), *_trusted_sets(policy), *_sets(policy)]
-
-
-def common(first: Sequence[Network], second: Sequence[Network]) -> Network | None:
-    """Return addresses that two sorted lists of networks share: the first stretch of them."""
-    left, right = 0, 0
-    while left < len(first) and right < len(second):
-        low = max(first[left].first, second[right].first)
-        high = min(first[left].last, second[right].last)
-        if low <= high:
-            return Network(low, high)
-        if first[left].last < second[right].last:
-            left += 1
-        else:
-            right += 1
-    return None
 
 
 def _unused_sets(policy: Policy) -> Iterator[Finding]:

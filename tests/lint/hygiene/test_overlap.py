@@ -2,8 +2,7 @@ from pathlib import Path
 
 from firewall.cli.policy_file import read_policy
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.overlap import check, common
-from firewall.net.address import Network
+from firewall.lint.hygiene.overlap import check
 from tests.lint.policies import EMERGENCY, policy, rule, text
 
 FILED = "sets:\n  one: {file: blocked.txt}\n  two: {networks: [203.0.113.0/25]}\n"
@@ -72,11 +71,6 @@ def test_a_set_that_no_rule_uses_is_found_and_a_used_one_is_not() -> None:
     extra = "sets:\n  used: {values: [a]}\n  unused: {values: [b]}\n"
     (found,) = check(policy(rule("sip.User-Agent in $used and not emergency"), extra=extra, emergency=EMERGENCY))
     assert (found.code, found.message) == ("SOS206", 'no rule uses the set "unused"')
-
-
-def test_the_first_common_stretch_is_told() -> None:
-    assert common([Network(1, 4), Network(8, 9)], [Network(5, 8), Network(9, 20)]) == Network(8, 8)
-    assert common([Network(1, 4)], [Network(5, 8)]) is None
 
 
 def test_each_pair_of_many_sets_is_told_once() -> None:

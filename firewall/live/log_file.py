@@ -48,15 +48,14 @@ class LogFile:
     def write(self, lines: bytes) -> None:
         """Append whole lines, each with its newline. A failure is told by ``error`` and ``lost_records``.
 
-        A file that was removed is made anew, as what is written to it would be found by nobody.
+        A file that is gone is made anew, as what is written to it would be found by nobody.
         """
-        found = os.fstat(self._descriptor)
-        if stat.S_ISREG(found.st_mode):
-            if not found.st_nlink and not self._made_anew():
-                self.lost_records += lines.count(b"\n")
-                return
-            if not found.st_size:
-                self._lose_unfinished()  # somebody has emptied it, to have room again: its beginning is gone
+        found = self._found()
+        if found is None and not self._made_anew():
+            self.lost_records += lines.count(b"\n")
+            return
+        if found is not None and stat.S_ISREG(found.st_mode) and not found.st_size:
+            self._lose_unfinished()  # somebody has emptied it, to have room again: its beginning is gone
         data = self._unfinished + lines
         written = 0
         while written < len(data):
@@ -97,11 +96,23 @@ class LogFile:
         self.lost_records += bool(self._unfinished)
         self._unfinished = b""
 
+    def _found(self) -> os.stat_result | None:
+        """Return what the open file is, None where it is gone: removed, or with the file system that it was on, which
+        may have been mounted anew."""
+        try:
+            found = os.fstat(self._descriptor)
+            is_gone = stat.S_ISREG(found.st_mode) and (
+                not found.st_nlink or (self._unwritten is not None and not os.path.samestat(found, self.path.stat()))
+            )
+        except OSError:
+            return None
+        return None if is_gone else found
+
     def _made_anew(self) -> bool:
         try:
             self.reopen()
         except MachineError as error:
-            self._unwritten = f"the file was removed, and a new one cannot be made: {error.cause}"
+            self._unwritten = f"the file is gone, and cannot be made anew: {error.cause}"
             return False
         return True
 
@@ -200,9 +211,9 @@ def last_record_at(path: Path) -> datetime | None:
 
 
 def _sync_and_close(descriptor: int) -> None:
-    with contextlib.suppress(OSError):
-        os.fdatasync(descriptor)
-    os.close(descriptor)
+    for finish in (os.fdatasync, os.close):
+        with contextlib.suppress(OSError):
+            finish(descriptor)
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -4,6 +4,7 @@ RLIMIT_FSIZE plays the full disk: writes are cut short, then fail.
 """
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -209,11 +210,51 @@ def test_a_file_that_was_removed_is_made_anew_and_one_that_cannot_be_counts_as_f
     path.unlink()
     folder.rmdir()
     log.write(2 * LINE)
-    assert log.error == "the file was removed, and a new one cannot be made: No such file or directory"
+    assert log.error == "the file is gone, and cannot be made anew: No such file or directory"
     assert log.take_lost() == 2
     folder.mkdir()
     log.write(LINE)
     assert log.error is None
+    assert path.read_bytes() == LINE
+    log.close()
+
+
+def test_a_file_whose_file_system_is_gone_is_opened_anew_and_until_it_can_be_counts_as_failing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the end of what serves it: NFS (a stale handle), FUSE."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    log = LogFile(folder / "log")
+    fstat, stale = os.fstat, (folder / "log").stat().st_ino
+
+    def ask(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if found.st_ino == stale:
+            raise OSError(errno.ESTALE, "")
+        return found
+
+    monkeypatch.setattr("firewall.live.log_file.os.fstat", ask)
+    folder.rename(tmp_path / "gone")
+    log.write(2 * LINE)
+    assert (log.take_lost(), log.error) == (2, "the file is gone, and cannot be made anew: No such file or directory")
+    folder.mkdir()
+    log.write(LINE)
+    assert (log.lost_records, log.error) == (0, None)
+    assert (folder / "log").read_bytes() == LINE
+    log.close()
+
+
+def test_a_file_that_cannot_be_written_is_left_for_another_that_has_taken_its_place(tmp_path: Path) -> None:
+    """As when its file system was mounted anew."""
+    path = tmp_path / "log"
+    log = LogFile(path)
+    path.rename(tmp_path / "old")
+    with file_size_limit(0):
+        log.write(LINE)
+        assert log.error == "File too large"
+    log.write(LINE)
+    assert (log.take_lost(), log.error) == (1, None)
     assert path.read_bytes() == LINE
     log.close()
 

@@ -9,8 +9,8 @@ import yaml
 
 from firewall.lint.finding import Edit, Mark
 
-# YAML 1.1 §4.2 counts these as line breaks, editors do not: where one stands, lines cannot be told apart safely.
-_ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+# To YAML a line break, to many editors none: where one stands, lines cannot be told apart safely.
+_ODD_BREAK = re.compile("\r(?!\n)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from firewall.errors import Place, PolicyError
 MAX_POLICY_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16
 
-# YAML 1.2 §5.1, c-printable, without the byte order mark inside the text; and what of it is ASCII, as policies are.
-_PRINTABLE = "\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
+# YAML 1.2 §5.1, c-printable; and what of it is ASCII, as policies are. Left out: the byte order mark inside the text,
+# and what libyaml takes for a line break (as YAML 1.1 did) and no editor does: a rule could hide behind a comment.
+_PRINTABLE = "\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
 _UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
 
 

@@ -22,6 +22,6 @@ def test_a_finding_about_the_whole_policy_gets_a_place() -> None:
 
 
 def test_a_text_with_line_breaks_that_editors_do_not_know_is_judged_without_its_text() -> None:
-    written = text(default="allow").replace("policy: test\n", "policy: test  # \x85\n")
+    written = text(default="allow").replace("policy: test\n", "policy: test  # \r")
     (finding,) = examined(written).findings
     assert (finding.code, finding.marks, finding.fix) == ("SOS204", (), None)

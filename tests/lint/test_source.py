@@ -54,7 +54,7 @@ def test_edits_change_their_stretch_and_nothing_else() -> None:
     assert source.edited(edits) == TEXT.replace("# head", "# top").replace("default: drop", "default: allow")
 
 
-@pytest.mark.parametrize("text", ["policy: a\rdefault: drop", "policy: a\u2028default: drop", "- a", "policy: ["])
+@pytest.mark.parametrize("text", ["policy: a\rdefault: drop", "- a", "policy: ["])
 def test_what_editors_and_yaml_count_differently_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         PolicySource(text)

@@ -61,6 +61,10 @@ def test_nodes_know_their_places() -> None:
         (b"\n\n# nothing\n", "p.yaml: error: the policy is empty; begin with rules/examples/minimal.yaml"),
         (b"\x7fELF\x02\x01\0\0", "p.yaml:1:1: error: not a text file: it holds the control character U+007F; "
          "a policy is a YAML file in UTF-8"),
+        ("a: b  # c\x85\n".encode(), "p.yaml:1:10: error: not a text file: it holds the control character U+0085; "
+         "a policy is a YAML file in UTF-8"),
+        ("# c\u2028a: b\n".encode(), "p.yaml:1:4: error: not a text file: it holds the control character U+2028; "
+         "a policy is a YAML file in UTF-8"),
         (b"a: b\nc: \0", "p.yaml:2:4: error: not a text file: it holds the control character U+0000; "
          "a policy is a YAML file in UTF-8"),
         (b"a: b\nc: \xff\xfe",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firewall.errors import PolicyError
-from firewall.lint.finding import Edit, Finding, Fix, Report
+from firewall.lint.finding import Edit, Finding, Report
 from firewall.lint.source import PolicySource
 
 Examine = Callable[[str], Report]
@@ -83,7 +83,7 @@ def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State |
     text, report, fixed = state.text, state.report, list(state.fixed)
     seen = {text}
     while wanted:
-        text = _with_fixes(text, [each.fix for each in wanted if each.fix is not None])
+        text, wanted = _with_fixes(text, wanted)
         if text in seen:
             return None
         seen.add(text)
@@ -107,13 +107,16 @@ def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State |
     return _State(text, report, tuple(each for each in fixed if _key(each) not in still))
 
 
-def _with_fixes(text: str, fixes: list[Fix]) -> str:
-    source = PolicySource(text)
+def _with_fixes(text: str, wanted: list[Finding]) -> tuple[str, list[Finding]]:
+    """Return the text with fixes made that do not touch each other, and the findings that have them."""
     edits: list[Edit] = []
-    for fix in fixes:
-        if not any(_touch(edit, other) for edit in fix.edits for other in edits):
-            edits += fix.edits
-    return source.edited(tuple(edits))
+    made: list[Finding] = []
+    for finding in wanted:
+        own = finding.fix.edits if finding.fix is not None else ()
+        if not any(_touch(edit, other) for edit in own for other in edits):
+            edits += own
+            made.append(finding)
+    return PolicySource(text).edited(tuple(edits)), made
 
 
 def _touch(one: Edit, other: Edit) -> bool:

@@ -51,6 +51,19 @@ def test_a_shadow_rule_is_mended_though_lint_then_says_that_it_is_one() -> None:
     assert [finding.code for finding in mended.fixed] == ["SOS112"]
 
 
+def test_many_needless_rules_in_a_row_go_in_a_few_steps() -> None:
+    wide = rule("net.src == 203.0.113.0/24 and not emergency", name="wide")
+    row = "".join(rule(f"net.src == 203.0.113.{number} and not emergency", name=f"r{number}") for number in range(12))
+    texts: list[str] = []
+
+    def counted(written: str) -> Report:
+        texts.append(written)
+        return examined(written)
+
+    assert mend(text(wide + row), counted).text == text(wide)
+    assert len(texts) < 8
+
+
 def test_an_unused_ignore_goes() -> None:
     clean = text()
     assert mend(f"# sosgate: ignore[SOS204] no more\n{clean}", examined).text == clean

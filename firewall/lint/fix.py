@@ -5,12 +5,11 @@ changes no decision (a rule that the next one repeats). Where a person must say 
 """
 
 import re
-from collections.abc import Callable
 
 import yaml
 
 from firewall.lint.finding import Edit, Finding, Fix
-from firewall.lint.source import Entry, PolicySource, start_of
+from firewall.lint.source import Entry, PolicySource, is_block, start_of
 from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
 from firewall.ruleset.policy import Policy, Rule
 
@@ -102,10 +101,8 @@ def _narrowed(
 
 def _expression_span(source: PolicySource, value: yaml.ScalarNode) -> tuple[int, int]:
     """Return where the expression's first and last character stand, inside quotes or a block scalar too."""
-    start, end = start_of(value), source.end_of(value)
-    if value.style in ("|", ">"):
-        start = source.text.index("\n", start)
-    elif value.style in ("'", '"'):
+    start, end = source.span(value)
+    if value.style in ("'", '"'):
         start, end = start + 1, end - 1
     text = source.text[start:end]
     return start + len(text) - len(text.lstrip()), start + len(text.rstrip())
@@ -139,7 +136,7 @@ def _new_key(source: PolicySource, node: yaml.MappingNode, text: str) -> Edit | 
 
 def _set_value(source: PolicySource, value: str, *path: str, is_certain: bool = True) -> Fix | None:
     entry = source.entry(source.root, *path)
-    if entry is None or not isinstance(entry.value, yaml.ScalarNode) or entry.value.style in ("|", ">"):
+    if entry is None or not isinstance(entry.value, yaml.ScalarNode) or is_block(entry.value):
         return None
     edit = source.edit(start_of(entry.value), source.end_of(entry.value), value)
     return Fix(f"Set {'.'.join(path)}: {value}", (edit,), is_certain)
@@ -195,21 +192,13 @@ def _without_block_item(source: PolicySource, start: int, end: int, *, is_first:
     line = source.line_start(start)
     if text[line:start].strip() not in ("", "-") or not _is_blank_or_comment(text[end : source.line_end(end)]):
         return None
-    line = _above(source, line, lambda above: above.startswith("#"))
+    while line and text[source.line_start(line - 1) : line].lstrip().startswith("#"):
+        line = source.line_start(line - 1)
     stop = source.next_line(end)
     is_apart = is_first or not text[source.line_start(max(line - 1, 0)) : line].strip()
     while is_apart and stop < len(text) and not text[stop : source.line_end(stop)].strip():
         stop = source.next_line(stop)
     return source.edit(line, stop, "")
-
-
-def _above(source: PolicySource, line: int, belongs: Callable[[str], bool]) -> int:
-    while line:
-        above = source.line_start(line - 1)
-        if not belongs(source.text[above : line - 1].strip()):
-            break
-        line = above
-    return line
 
 
 def _is_blank_or_comment(text: str) -> bool:

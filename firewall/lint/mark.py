@@ -6,7 +6,7 @@ import yaml
 
 from firewall.lint.finding import Finding, Mark
 from firewall.lint.fix import EXCEPTION
-from firewall.lint.source import PolicySource, start_of
+from firewall.lint.source import PolicySource
 
 # Of a finding about a rule: the keys of the rule that are at fault, each with what to say of it.
 _RULE_KEYS: dict[str, dict[str, str]] = {
@@ -50,10 +50,7 @@ def _value_marks(source: PolicySource, node: yaml.Node, path: tuple[str, ...], l
     entry = source.entry(node, *path)
     if entry is None:
         return
-    start, end = start_of(entry.value), source.end_of(entry.value)
-    if isinstance(entry.value, yaml.ScalarNode) and entry.value.style in ("|", ">"):
-        start = source.text.find("\n", start, end) + 1
-        start += len(source.text[start:end]) - len(source.text[start:end].lstrip())
+    start, end = source.span(entry.value)
     if end > start:
         yield source.mark(start, end, label)
 
@@ -64,4 +61,4 @@ def _at_place(finding: Finding, source: PolicySource) -> Iterator[Mark]:
         return
     scalar = source.scalar_at(place.line, place.column)
     if scalar is not None:
-        yield source.mark(start_of(scalar), source.end_of(scalar))
+        yield source.mark(*source.span(scalar))

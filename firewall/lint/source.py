@@ -108,6 +108,14 @@ class PolicySource:
         start, end = start_of(node), node.end_mark.index if node.end_mark is not None else 0
         return start + len(self.text[start:end].rstrip())
 
+    def span(self, node: yaml.Node) -> tuple[int, int]:
+        """Return where a node's text begins and ends; that of a block scalar begins on the line below."""
+        start, end = start_of(node), self.end_of(node)
+        if is_block(node):
+            start = self.next_line(start)
+            start += len(self.text[start:end]) - len(self.text[start:end].lstrip())
+        return start, end
+
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a place; of one that is not there, the end of its line or of the text."""
         if line > len(self._line_starts):
@@ -155,7 +163,10 @@ class PolicySource:
         found: list[Comment] = []
         before = 0
         for token in yaml.scan(self.text, Loader=yaml.CSafeLoader):
-            found += self._comments_between(before, token.start_mark.index)
+            start = token.start_mark.index
+            found += self._comments_between(before, start)
+            if is_block(token):  # its lines have none, but the one it begins on may
+                found += self._comments_between(start, self.line_end(start))
             before = max(before, token.end_mark.index)
         return [*found, *self._comments_between(before, len(self.text))]
 
@@ -167,6 +178,11 @@ class PolicySource:
             is_alone = not self.text[at - column + 1 : at].strip()
             yield Comment(at, stop, line, is_alone, self.text[at:stop].rstrip())
             at = self.text.find("#", stop, end)
+
+
+def is_block(part: yaml.Node | yaml.Token) -> bool:
+    """Tell whether a node or token is a scalar on lines of its own, below ``|`` or ``>``."""
+    return isinstance(part, yaml.ScalarNode | yaml.ScalarToken) and part.style in ("|", ">")
 
 
 def start_of(node: yaml.Node) -> int:

@@ -58,6 +58,11 @@ def test_a_comment_inside_an_expression_is_none() -> None:
     assert found(text(quoted)) == {"SOS205"}
 
 
+def test_a_comment_before_the_lines_of_an_expression_is_one() -> None:
+    written = text(rule(f'>  {IGNORE}\n      sip.Method == "REGISTER" and not emergency', more="mode: shadow"))
+    assert found(written) == {"SOS205", "SOS211"}
+
+
 def test_without_a_reason_nothing_is_silenced() -> None:
     report = examined(text(f"  # sosgate: ignore[SOS205]\n{SHADOW}"))
     assert [finding.code for finding in report.findings] == ["SOS210", "SOS205"]

@@ -6,7 +6,7 @@ TEXT = """# head
 policy: "a # b"   # after a quote
 rules:            # first match
   - name: one
-    when: >
+    when: >-  # in one line
       sip.Subject == "#1"  # content of the block, no comment
       and not emergency
   # above two
@@ -22,6 +22,7 @@ def test_comments_are_what_a_yaml_reader_skips_and_nothing_inside_a_scalar() -> 
         (1, True, "# head"),
         (2, False, "# after a quote"),
         (3, False, "# first match"),
+        (5, False, "# in one line"),
         (8, True, "# above two"),
         (9, False, "#no blank"),
         (12, True, "# foot"),

@@ -7,7 +7,6 @@ from firewall.lint.hygiene.alternative import alternatives
 from firewall.lint.hygiene.reach import MAX_ALTERNATIVES, Reach, counts_always
 from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
 from firewall.lint.hygiene.wording import finding
-from firewall.lint.proof.atom import normal
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
@@ -53,5 +52,4 @@ def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:
 def _ways(when: Condition | None) -> Iterator[Condition | None]:
     """Yield a condition, then each of its alternatives: one of them may be about addresses, and the next not."""
     yield when
-    if when is not None:
-        yield from (condition for _, condition in alternatives(normal(when))[:MAX_ALTERNATIVES])
+    yield from (condition for _, condition in alternatives(when)[:MAX_ALTERNATIVES])

@@ -3,24 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import assert_never
 
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.wording import finding
-from firewall.lint.proof.atom import base_field
+from firewall.lint.proof.atom import base_field, signed_atoms
 from firewall.net.address import Network
-from firewall.ruleset.expression import (
-    And,
-    Comparison,
-    Condition,
-    Contains,
-    Exists,
-    Matches,
-    Membership,
-    Not,
-    Or,
-    SetMembers,
-)
+from firewall.ruleset.expression import Membership, SetMembers
 from firewall.ruleset.network_set import common
 from firewall.ruleset.policy import Must, Policy, Rule, Zone
 
@@ -140,23 +128,7 @@ class _Use:
 
 
 def _uses(rule: Rule | Must) -> Iterator[_Use]:
-    if rule.when is not None:
-        yield from _of_condition(rule.when, is_wanted=True)
-
-
-def _of_condition(condition: Condition, *, is_wanted: bool) -> Iterator[_Use]:
-    match condition:
-        case And(conditions) | Or(conditions):
-            for each in conditions:
-                yield from _of_condition(each, is_wanted=is_wanted)
-        case Not(inner):
-            yield from _of_condition(inner, is_wanted=not is_wanted)
-        case Membership(operand, items):
-            name = base_field(operand).name
-            yield from (
-                _Use(item.name, item.members, name, is_wanted) for item in items if isinstance(item, SetMembers)
-            )
-        case Comparison() | Contains() | Matches() | Exists():
-            return
-        case _:
-            assert_never(condition)
+    for atom, is_wanted in signed_atoms(rule.when):
+        if isinstance(atom, Membership):
+            name = base_field(atom.operand).name
+            yield from (_Use(i.name, i.members, name, is_wanted) for i in atom.items if isinstance(i, SetMembers))

@@ -114,9 +114,8 @@ def _is_alike(other: Rule, rule: Rule) -> bool:
 
 def _is_floor(rule: Rule) -> bool:
     """Whether a rule lets emergencies pass whatever stands behind it: it is there for the day that this is changed."""
-    return rule.action == "allow" and any(
-        base_field(atom.operand).name.startswith("emergency") for atom in (atoms(rule.when) if rule.when else ())
-    )
+    read = (base_field(atom.operand).name for atom in atoms(rule.when))
+    return rule.action == "allow" and any(name.startswith("emergency") for name in read)
 
 
 def _effect(rule: Rule) -> tuple[object, ...]:

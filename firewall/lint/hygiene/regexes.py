@@ -16,8 +16,8 @@ from firewall.ruleset.text import expression_text
 
 def check(policy: Policy) -> list[Finding]:
     """Return what is wrong with the regexes of a policy, each as proved by its automaton."""
-    users: list[tuple[str, Rule | Place, Condition]] = [
-        (f'rule "{rule.name}"', rule, rule.when) for rule in policy.rules if rule.when is not None
+    users: list[tuple[str, Rule | Place, Condition | None]] = [
+        (f'rule "{rule.name}"', rule, rule.when) for rule in policy.rules
     ]
     users += [(f'must "{must.name}"', must.place, must.when) for must in policy.must]
     return [

@@ -92,16 +92,23 @@ def _one_ended(atom: Atom, ends: tuple[str, str]) -> Condition:
     return And(both) if is_all else Or(both)
 
 
-def atoms(condition: Condition) -> Iterator[Atom]:
-    """Yield the atoms of a condition."""
+def atoms(condition: Condition | None) -> Iterator[Atom]:
+    """Yield the atoms of a condition, none where there is no condition."""
+    return (atom for atom, _ in signed_atoms(condition))
+
+
+def signed_atoms(condition: Condition | None, *, is_wanted: bool = True) -> Iterator[tuple[Atom, bool]]:
+    """Yield the atoms of a condition, each with whether it is wanted: it stands under an even number of ``not``."""
     match condition:
         case Not(inner):
-            yield from atoms(inner)
+            yield from signed_atoms(inner, is_wanted=not is_wanted)
         case And(conditions) | Or(conditions):
             for each in conditions:
-                yield from atoms(each)
+                yield from signed_atoms(each, is_wanted=is_wanted)
         case Comparison() | Membership() | Contains() | Matches() | Exists():
-            yield condition
+            yield condition, is_wanted
+        case None:
+            return
         case _:
             assert_never(condition)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from firewall.errors import Place, PolicyError
 from firewall.lint.codes import CODES
-from firewall.lint.finding import Finding, Report, Result
+from firewall.lint.finding import Finding, Report, Result, Suppressed
 
 EXIT_PROVED = 0
 EXIT_FINDINGS = 1
@@ -35,6 +35,11 @@ def all_findings(outcomes: list[Outcome]) -> list[Finding]:
     for outcome in outcomes:
         findings += [outcome.finding] if isinstance(outcome, Unusable) else outcome.findings
     return findings
+
+
+def all_suppressed(outcomes: list[Outcome]) -> list[Suppressed]:
+    """Return what comments ignore in every file."""
+    return [each for outcome in outcomes if isinstance(outcome, Report) for each in outcome.suppressed]
 
 
 def result(outcomes: list[Outcome]) -> Result:

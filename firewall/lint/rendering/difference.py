@@ -1,20 +1,17 @@
 """A difference between two policies for a terminal, and as the JSON document of ``sosgate diff --format json``."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from firewall.engine.recording import printable
 from firewall.engine.timestamp import timestamp
 from firewall.lint.difference import Difference, Verdict, VerdictChange
 from firewall.lint.finding import Sent
+from firewall.lint.rendering.label import Line, labelled, usable_width
 from firewall.lint.rendering.sentence import ends, number, packet_fields
 from firewall.ruleset.policy import Policy
 
-Line = tuple[tuple[str, str], ...]
-"""Pieces of one line, each with its style (rich's words; "" is plain)."""
-
-_INDENT = 12
 _SHOWN_MESSAGES = 6
 _RESULT_STYLES = {"same": "bold green", "differs": "bold red", "undecided": "bold yellow"}
 _VERDICT_STYLES = {"allow": "green", "drop": "red", "reject": "red"}
@@ -22,6 +19,7 @@ _VERDICT_STYLES = {"allow": "green", "drop": "red", "reject": "red"}
 
 def difference_lines(found: Difference, captures: Mapping[int, str], width: int | None) -> Iterator[Line]:
     """Yield the lines for a terminal; ``captures`` are the files that witnesses were written to, by change."""
+    width = usable_width(width)
     for index, change in enumerate(found.changes):
         yield from _change_lines(found, change, captures.get(index), index + 1, width)
         yield ()
@@ -87,7 +85,7 @@ def difference_document(found: Difference, captures: Mapping[int, str]) -> dict[
         "old": found.old.file,
         "new": found.new.file,
         "changes": [_change(change, captures.get(index)) for index, change in enumerate(found.changes)],
-        "settings": [{"what": each.what, "before": each.before, "after": each.after} for each in found.settings],
+        "settings": [asdict(each) for each in found.settings],
         "notes": list(found.notes),
         "undecided": list(found.unanswered),
         "cut": found.is_cut,
@@ -103,21 +101,10 @@ def _change(change: VerdictChange, capture: str | None) -> dict[str, Any]:
         "context": list(change.messages),
         "where": [" and ".join(where) or "always" for where in change.where],
         "complete": change.is_all,
-        "before": _verdict(change.before),
-        "after": _verdict(change.after),
+        "before": asdict(change.before),
+        "after": asdict(change.after),
         "witness": _witness(change),
         "pcap": capture,
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "verdict": verdict.verdict,
-        "status": verdict.status,
-        "ban": verdict.ban,
-        "reason": verdict.reason,
-        "rule": verdict.rule,
-        "line": verdict.line,
     }
 
 
@@ -165,9 +152,4 @@ def _counted(count: int, word: str) -> str:
 
 
 def _labelled(label: str, text: str, width: int | None, verdict: str = "") -> Iterator[Line]:
-    folded = [text]
-    if width is not None and width > 2 * _INDENT:
-        folded = textwrap.wrap(text, width - _INDENT - 2, break_long_words=False, break_on_hyphens=False) or [""]
-    yield ((f"   {label:<9}: ", "blue"), (folded[0], _VERDICT_STYLES.get(verdict, "")))
-    for more in folded[1:]:
-        yield ((" " * (_INDENT + 2), ""), (more, _VERDICT_STYLES.get(verdict, "")))
+    return labelled(f"   {label:<9}: ", text, width, _VERDICT_STYLES.get(verdict, ""))

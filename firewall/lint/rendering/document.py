@@ -1,9 +1,10 @@
 """The JSON document of ``sosgate lint --format json`` (DESIGN section 7)."""
 
+from dataclasses import asdict
 from typing import Any
 
 from firewall.lint.finding import Finding, Fix, Suppressed, Witness
-from firewall.lint.outcome import Outcome, Unusable, all_findings, result
+from firewall.lint.outcome import Outcome, all_findings, all_suppressed, result
 from firewall.lint.rendering.sentence import packet_fields, witness_sentence
 
 
@@ -12,12 +13,7 @@ def lint_document(outcomes: list[Outcome], captures: dict[Finding, str]) -> dict
     return {
         "result": result(outcomes),
         "findings": [_finding(finding, captures.get(finding)) for finding in all_findings(outcomes)],
-        "suppressed": [
-            _suppressed(each)
-            for outcome in outcomes
-            if not isinstance(outcome, Unusable)
-            for each in outcome.suppressed
-        ],
+        "suppressed": [_suppressed(each) for each in all_suppressed(outcomes)],
     }
 
 
@@ -42,16 +38,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
     return {
         "description": fix.description,
         "certain": fix.is_certain,
-        "edits": [
-            {
-                "line": edit.line,
-                "column": edit.column,
-                "end_line": edit.end_line,
-                "end_column": edit.end_column,
-                "text": edit.text,
-            }
-            for edit in fix.edits
-        ],
+        "edits": [asdict(edit) for edit in fix.edits],
     }
 
 

@@ -7,9 +7,7 @@ from itertools import takewhile
 from rich.cells import cell_len
 
 from firewall.lint.finding import Edit, Finding, Fix, Mark
-
-Line = tuple[tuple[str, str], ...]
-"""Pieces of one line, each with its style (rich's words; "" is plain)."""
+from firewall.lint.rendering.label import Line
 
 _GUTTER = 8
 _MAX_MARKED_LINES = 8

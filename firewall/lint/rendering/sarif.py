@@ -7,7 +7,7 @@ from urllib.parse import quote
 from firewall import __version__
 from firewall.lint.codes import CODES, Code
 from firewall.lint.finding import Edit, Finding, Fix, Mark
-from firewall.lint.outcome import Outcome, Unusable, all_findings
+from firewall.lint.outcome import Outcome, all_findings, all_suppressed
 from firewall.lint.rendering.sentence import witness_sentence
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
@@ -16,11 +16,10 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 def sarif_document(outcomes: list[Outcome]) -> dict[str, Any]:
     """Return the document of one run. What a comment ignores is a result with a suppression (§3.27.23)."""
     driver = {"name": "sosgate", "version": __version__, "rules": [_rule(code) for code in CODES.values()]}
-    suppressed = [each for outcome in outcomes if not isinstance(outcome, Unusable) for each in outcome.suppressed]
     results = [_result(finding) for finding in all_findings(outcomes)]
     results += [
         {**_result(each.finding), "suppressions": [{"kind": "inSource", "justification": each.reason}]}
-        for each in suppressed
+        for each in all_suppressed(outcomes)
     ]
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from rich.cells import cell_len
-
 from firewall.engine.recording import printable
 from firewall.lint.finding import Finding, Report
 from firewall.lint.outcome import Outcome, Unusable
 from firewall.lint.probe import replays_without_interfaces
-from firewall.lint.rendering.excerpt import Line, change_lines, excerpt_lines
+from firewall.lint.rendering.excerpt import change_lines, excerpt_lines
+from firewall.lint.rendering.label import Line, labelled, usable_width
 from firewall.lint.rendering.sentence import extent_sentence, witness_sentence
 from firewall.ruleset.policy import Policy
 
@@ -17,9 +16,6 @@ SourceLines = Callable[[str], Sequence[str]]
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _VERDICT_STYLES = {"refuted": "bold red", "undecided": "bold yellow"}
-_LABEL_WIDTH = 8
-_INDENT = _LABEL_WIDTH + 4
-_MIN_WIDTH = 40
 
 
 def report_lines(
@@ -34,7 +30,7 @@ def report_lines(
 
     ``width`` is the terminal's, in cells: sentences are folded and source lines cut to fit. None: as long as they are.
     """
-    width = None if width is None else max(width, _MIN_WIDTH)
+    width = usable_width(width)
     for outcome in outcomes:
         if isinstance(outcome, Unusable):
             yield (("unusable", "bold red"), (f": {outcome.file}: nothing is proved", ""))
@@ -89,22 +85,7 @@ def _help_lines(finding: Finding, lines: Sequence[str], width: int | None) -> It
 
 
 def _labelled(label: str, text: str, width: int | None, style: str = "") -> Iterator[Line]:
-    folded = [text] if width is None else _folded(text, width - _INDENT)
-    yield ((f"  {label:<{_LABEL_WIDTH}}: ", "blue"), (folded[0], style))
-    for more in folded[1:]:
-        yield ((" " * _INDENT, ""), (more, style))
-
-
-def _folded(text: str, width: int) -> list[str]:
-    """Fold at blanks, counting cells; a word that is too long alone has a line of its own."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and cell_len(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
+    return labelled(f"  {label:<8}: ", text, width, style)
 
 
 def _summary(report: Report) -> Line:

@@ -1,6 +1,7 @@
 from firewall.errors import Place
 from firewall.lint.finding import Edit, Finding, Fix, Mark
-from firewall.lint.rendering.excerpt import Line, change_lines, excerpt_lines
+from firewall.lint.rendering.excerpt import change_lines, excerpt_lines
+from firewall.lint.rendering.label import Line
 
 LINES = ["rules:", "  - name: a", "    when: >", "      sip.Via", "", "      and sip.To", "    action: drop", ""]
 

@@ -106,15 +106,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7). ``is_up``: a dialog of it is
         confirmed and goes on.
         """
+        was_overdue, due_ns = self.is_overdue, self.answer_due_ns
         if isinstance(message, Request):
             outcome = self.request_passed(message.method, now_ns, is_first=message.to_tag is None, is_up=is_up)
         else:
-            was_overdue, due_ns = self.is_overdue, self.answer_due_ns
             outcome = self.response_passed(message.status_code, message.cseq_method, now_ns)
             if others_ring and outcome in ("failed_downstream", "abandoned"):
                 outcome, self.answer_due_ns = None, due_ns
-            if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
-                return "in_progress"
+        if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
+            return "in_progress"
         if outcome is None or self.outcome is not None or self.never_began:
             return None
         self.ended_ns = now_ns
@@ -181,6 +181,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.is_recovered = False  # nobody has answered it yet, or this would not come
         elif self.is_recovered and not is_first:
             self.answer_due_ns = None
+            self._is_alive_after_all()
         if method == "ACK":
             self.is_acknowledged = True
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
@@ -200,9 +201,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if cseq_method != self.method or self.answered_ns is not None:
             return None
         self.is_recovered = False
-        if self.is_overdue:
-            self.is_overdue = False
-            self.outcome = None  # late, but there is somebody
+        self._is_alive_after_all()
         if status >= 200:
             self.answer_due_ns = None
         elif self.method == "INVITE":
@@ -219,6 +218,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if status == 487:
             return "abandoned"
         return None if status in CHALLENGES or status < 400 else "failed_downstream"
+
+    def _is_alive_after_all(self) -> None:
+        if self.is_overdue:
+            self.is_overdue = False
+            self.outcome = None  # late, but there is somebody
 
     def overdue(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt whose answer has not come in time, None when there is nothing to tell."""

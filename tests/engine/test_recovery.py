@@ -416,3 +416,11 @@ def test_a_late_answer_after_a_restart_is_that_of_a_call_which_nobody_hurt(has_t
         ("in_progress", None, None),
         ("completed", None, None),
     ]
+
+
+def test_a_call_that_was_told_as_failed_after_a_restart_and_goes_on_all_the_same_is_told_anew() -> None:
+    _, log = a_911_call()
+    scene = restarted_with(log, at_s=2)
+    overdue = scene.tell(DeadlineReached(), at_s=33)
+    bye = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
+    assert [call.outcome for told in (overdue, bye) for call in told.calls] == ["failed_downstream", "completed"]

@@ -111,6 +111,7 @@ class Observer:
             caller = Caller(caller_identities(message), facts.datagram.src_ip)
             if call is not None and caller.replaces(call.caller, message.from_tag, call.tags):
                 call.caller = caller
+            self.related.expect_location(message, mark, message.call_id or "", now_ns)
         if caller is not None:
             self.related.expect_callback(caller, message.call_id or "", now_ns)
 

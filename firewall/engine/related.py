@@ -1,8 +1,8 @@
-"""New calls that belong to an emergency call: callbacks to its caller, and transfers of it.
+"""What begins anew and belongs to an emergency call: callbacks to its caller, transfers of it, questions where it is.
 
 A callback (RFC 7090, NENA i3) names the caller's number or contact within 30 minutes of the emergency call's last
 message. A transfer goes to the URI of a REFER sent within the call (RFC 3515), or names the call in Replaces, Join or
-Target-Dialog (RFC 3891, 3911, 4538).
+Target-Dialog (RFC 3891, 3911, 4538). A SUBSCRIBE to what Geolocation names (RFC 6442) asks where the caller is.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
-from firewall.sip.headers import identifier, parse_params
+from firewall.sip.headers import identifier, parse_params, split_values
 from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import parse_uri
@@ -67,14 +67,28 @@ class RelatedCalls:
             transfer = EmergencyMark(transfer_class, mark.service, (phrase,))
             self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, transfer), now_ns)
 
+    def expect_location(self, request: Request, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
+        """Expect a subscription to the first place where an emergency call says that its caller can be asked for."""
+        for value in request.header_values("geolocation"):
+            for part in split_values(value):
+                place = _place(parse_name_addr(part).uri)
+                if place is not None:
+                    phrase = f"request_uri is where the caller of emergency call {wire_text(call_id)} is (RFC 6442)"
+                    asked = EmergencyMark(mark.emergency_class, mark.service, (phrase,))
+                    self._expect(place, _Expected(now_ns + CALLBACK_WINDOW_NS, None, asked), now_ns)
+                    return
+
     def mark_of(self, request: Request, datagram: Datagram, calls: CallTable, now_ns: int) -> EmergencyMark | None:
         """Return the mark of a request outside a dialog that names an emergency call or begins an expected one."""
         named = _named_call(request, calls) if request.has_any(_ANY_DIALOG_HEADER) else None
         if named is not None:
             return named
-        if not self._expected or not begins_call(request):
+        if not self._expected:
             return None
-        identity = identifier(identity_of(request.uri), LONGEST_IDENTITY)
+        if begins_call(request):
+            identity = identifier(identity_of(request.uri), LONGEST_IDENTITY)
+        else:
+            identity = _place(request.request_uri) if request.method == "SUBSCRIBE" else None
         expected = self._expected.get(identity) if identity is not None else None
         if expected is None or now_ns > expected.until_ns or datagram.src_ip == expected.not_from_ip:
             return None
@@ -89,6 +103,12 @@ class RelatedCalls:
             _, forgotten = self._expected.popitem(last=False)
             self.has_forgotten |= forgotten.until_ns > now_ns
         self._expected[identity] = expected
+
+
+def _place(uri: str) -> str | None:
+    """Name what is asked where a caller is: not as one is named that is called."""
+    identity = identity_of(parse_uri(f"sip:{uri[5:]}" if uri[:5].lower() == "pres:" else uri))
+    return identifier(f"place {identity}", LONGEST_IDENTITY) if identity is not None else None
 
 
 @remembered(4096)  # each message of a call asks for the same one

@@ -22,6 +22,7 @@ _REQUESTS = {
     "REFER": "without it the call is not transferred and stays where it is",  # RFC 3515 §2.4
     # RFC 6665 §4.2.2, RFC 3515 §2.4.4
     "NOTIFY": "without it the other side does not learn what it asked to be told, as how a transfer goes on",
+    "SUBSCRIBE": "without it who asks does not learn what it asks for, as where a caller is",  # RFC 6665 §4.1.2
     "OPTIONS": "without it the other side may take the trunk out of service",
     "MESSAGE": "without it the text never reaches the called side",  # RFC 3428 §4
 }

@@ -239,3 +239,42 @@ def test_a_transfer_to_an_endless_uri_is_known_and_takes_little_room() -> None:
     assert scene.carrier(request("INVITE", uri, call_id="transfer"), at_s=31).decision.emergency is not None
     assert scene.carrier(request("INVITE", f"{uri}x", call_id="other"), at_s=31).decision.emergency is None
     assert max(map(len, scene.engine._observer.related._expected)) < 1_000
+
+
+def asks_where(uri: str, call_id: str = "where") -> bytes:
+    return request("SUBSCRIBE", uri, from_uri="sip:psap@198.51.100.10", call_id=call_id, from_tag="p")
+
+
+@pytest.mark.parametrize("location", ["sip:at-7@192.0.2.10", "sips:at-7@192.0.2.10", "pres:at-7@192.0.2.10"])
+def test_a_psap_that_asks_where_the_caller_is_is_part_of_the_emergency(location: str) -> None:
+    scene = after_an_emergency_call(headers=(f"Geolocation: <cid:x@h>, <{location}>", "Geolocation-Routing: yes"))
+    told = scene.psap(asks_where(location), at_s=29 * 60)
+    assert told.decision.emergency is not None
+    assert told.decision.emergency.evidence == (
+        "request_uri is where the caller of emergency call call-1@192.0.2.10 is (RFC 6442)",
+    )
+    assert scene.carrier(response(asks_where(location)), at_s=29 * 60 + 1).decision.emergency is not None
+    assert scene.psap(callback(location, "call"), at_s=60).decision.emergency is None, "a call to it is none"
+    assert scene.psap(asks_where(location, "late"), at_s=31 * 60).decision.emergency is None
+
+
+def test_where_a_caller_is_may_be_asked_where_the_caller_is_called_back() -> None:
+    contact = "sip:u7@192.0.2.10"
+    scene = after_an_emergency_call(headers=(f"Contact: <{contact}>", f"Geolocation: <{contact}>"))
+    assert scene.psap(asks_where(contact), at_s=60).decision.emergency is not None
+    called = scene.psap(callback(contact), at_s=61).decision.emergency
+    assert called is not None
+    assert called.emergency_class == "callback"
+
+
+def test_a_place_that_an_ordinary_call_names_is_asked_for_by_ordinary_people() -> None:
+    scene = Scene(policy(ALL))
+    scene.carrier(request(uri="sip:6175550199@h", headers=("Geolocation: <sip:at-7@192.0.2.10>",)))
+    assert scene.psap(asks_where("sip:at-7@192.0.2.10"), at_s=1).decision.emergency is None
+
+
+def test_a_blocked_question_where_the_caller_is_is_told() -> None:
+    scene = Scene(policy("  - {name: no, when: 'sip.Method == \"SUBSCRIBE\"', action: drop}\n" + ALL))
+    scene.carrier(request(headers=("Geolocation: <sip:at-7@192.0.2.10>",)))
+    (alarm,) = scene.psap(asks_where("sip:at-7@192.0.2.10"), at_s=1).alarms
+    assert alarm.alarm.message.startswith("emergency call blocked: SUBSCRIBE sip:at-7@")

@@ -95,6 +95,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return
         if self.tried != tried:
             self.final_status = None  # of another try
+            self.ended_ns = None if self.outcome == "failed_downstream" else self.ended_ns
         self.tried = tried
         self.tried_ns = now_ns
         self.answer_due_ns = now_ns + TIMER_B_NS

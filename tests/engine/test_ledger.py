@@ -311,3 +311,16 @@ def test_the_answer_to_an_earlier_text_is_none_to_the_one_that_is_waited_for() -
     told = [scene.carrier(first), scene.carrier(second, at_s=1), scene.psap(response(first), at_s=2)]
     told.append(scene.tell(DeadlineReached(), at_s=40))
     assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
+
+
+@pytest.mark.parametrize("lost", ["INVITE", "ACK"])
+def test_a_call_that_is_tried_again_has_not_ended_with_the_refusal(lost: str) -> None:
+    scene = Scene(
+        policy(f"  - {{name: no, when: 'sip.Method == \"{lost}\" and sip.CSeq.seq == 2', action: drop}}\n{ALL}")
+    )
+    scene.carrier(request())
+    (refused,) = scene.psap(response(request(), 503), at_s=8).calls
+    told = [scene.carrier(request(cseq=2), at_s=12), scene.psap(response(request(cseq=2)), at_s=13)]
+    told.append(scene.carrier(request("ACK", to_tag="psap", cseq=2), at_s=14))
+    (hurt,) = [call for each in told for call in each.calls]
+    assert (refused.ended_s, hurt.ended_s) == (8, None)

@@ -32,7 +32,6 @@ DIALOG_NS = 24 * 3600 * SECOND_NS
 _MAX_TRANSACTIONS = 64  # per call: the oldest is forgotten; long subscriptions refresh for ever
 _MAX_DIALOGS = 64  # per call: forks and forged To tags alike
 _MAX_TAGS = 4 * _MAX_DIALOGS  # per call: those of its dialogs, and of forks and From tags that came and went
-_RINGING: frozenset[TransactionState] = frozenset({"proceeding"})
 _SESSION_EXPIRES = re.compile(r"\s*(\d{1,7})", re.ASCII)
 
 Follows = Literal["response", "in_dialog", "cancel", "reject_ack"]
@@ -145,7 +144,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
             return True
         if self.attempt is not None and self.attempt.is_aftermath(message):
             return False
-        known = self.transactions.get(message.transaction_id) if message.transaction_id is not None else None
+        known = self._known(message)
         if known is not None:
             return message.method != "ACK" or not known.is_refused
         if message.from_tag is None or message.from_tag in self.tags or message.method == "NOTIFY":
@@ -185,7 +184,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
 
     def undelivered(self, request: Request) -> None:
         """Take note that a request let through reached nobody: as good as a 503 (RFC 3261 §8.1.3.1)."""
-        known = self.transactions.get(request.transaction_id) if request.transaction_id is not None else None
+        known = self._known(request)
         if known is not None and request.method == known.method:
             known.answered(503)
 
@@ -252,9 +251,9 @@ class Call(msgspec.Struct, eq=False, gc=False):
         identifier = message.transaction_id
         return self.transactions.get(identifier) if identifier is not None else None
 
-    def _is_inviting(self, states: frozenset[TransactionState]) -> bool:
+    def _is_inviting(self) -> bool:
         for transaction in self.transactions.values():
-            if transaction.method == "INVITE" and transaction.state in states:
+            if transaction.state == "proceeding" and transaction.method == "INVITE":
                 return True
         return False
 
@@ -318,7 +317,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
             # An emergency call whose timer nobody refreshes may still be talked on: it is not ours to end.
             lasts_ns = max(self.session_ns, TRANSACTION_NS) if self.emergency is None else DIALOG_NS
             self.stage = 2
-        elif ("early" in states and not self.is_over) or self._is_inviting(_RINGING):
+        elif ("early" in states and not self.is_over) or self._is_inviting():
             lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
             self.stage = 1
         else:

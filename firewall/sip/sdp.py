@@ -162,11 +162,6 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return tuple((self.attribute("path") or "").split())
 
     @property
-    def is_real_time_text(self) -> bool:
-        """T.140 text over RTP (RFC 4103), alone or behind redundancy."""
-        return self.own.is_text
-
-    @property
     def is_msrp(self) -> bool:
         """Session messages: ``m=message`` over MSRP (RFC 4975)."""
         return self.proto.upper().endswith("MSRP")

@@ -128,7 +128,7 @@ def test_candidates_that_can_be_read_are_read() -> None:
 def test_real_time_text_and_session_messages_are_known() -> None:
     """RFC 4103, RFC 4975."""
     audio, text, message, _ = parse_sdp(OFFER).media
-    assert [medium.is_real_time_text for medium in (audio, text, message)] == [False, True, False]
+    assert [medium.own.is_text for medium in (audio, text, message)] == [False, True, False]
     assert (message.is_msrp, message.msrp_path) == (True, ("msrp://192.0.2.10:2855/iau39;tcp",))
 
 

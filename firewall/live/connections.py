@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from firewall.engine.events import ConnectionsClosed
 from firewall.live.clock import present_ns
 from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serve
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Arrival
 from firewall.live.room import GREEDY_SHARE, making_room
 from firewall.live.route import RouteLookup
@@ -75,7 +76,7 @@ class Connections:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        interface_name: Callable[[int], str | None],
+        interfaces: InterfaceNames,
         serve: Serve,
         failed: OnFailed,
         refused: OnFailed,
@@ -83,7 +84,7 @@ class Connections:
         is_urgent: Callable[[Datagram], bool],
     ) -> None:
         self._loop = loop
-        self._interface_name = interface_name
+        self._interfaces = interfaces
         self._serve = serve
         self._failed = failed
         self._tell_refused = refused
@@ -132,9 +133,12 @@ class Connections:
             connection.abort()
         self._routes.close()
 
+    def forget_routes(self) -> None:
+        """Routes may have changed."""
+        self._routes.forget()
+
     def sweep(self) -> None:
         """Look after the connections, every few seconds: those that are idle, those that broke unnoticed."""
-        self._routes.forget()
         now = self._loop.time()
         for connection in list(self._open):
             connection.look_after()
@@ -197,8 +201,8 @@ class Connections:
             self._lose(accepted, f"this machine cannot connect there: {error_words(error)}")
             return
         interfaces = (
-            self._interface_name(accepted.interface_index),
-            self._interface_name(self._routes.interface_toward(accepted.server[0])),
+            self._interfaces.name(accepted.interface_index),
+            self._interfaces.name(self._routes.interface_toward(accepted.server[0])),
         )
         ends = (accepted.client, accepted.server)
         connection = Connection(
@@ -217,7 +221,7 @@ class Connections:
 
     def _lose(self, accepted: Accepted, error: str) -> None:
         """Reset a connection whose server this machine has no way to; what its client has said is decided and lost."""
-        said = replace(_reset(accepted), in_iface=self._interface_name(accepted.interface_index))
+        said = replace(_reset(accepted), in_iface=self._interfaces.name(accepted.interface_index))
         framer = Framer()
         pieces = framer.feed(said.payload, PIECES_PER_TURN) or framer.flush()
         if pieces:

@@ -34,6 +34,7 @@ from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver
 from firewall.live.interception import Interception
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
@@ -93,6 +94,7 @@ class _Daemon:
         self._changing = asyncio.Lock()
         self._takeover = False
         self._missing_interfaces: set[str] = set()
+        self._interfaces = InterfaceNames()
         self._listeners: list[Listener] = []
         self._policy = policy
         self._log: LogFile | None = None
@@ -142,13 +144,13 @@ class _Daemon:
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
         past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
-        self._listeners = open_listeners(nftables.PROXY_PORT)
+        self._listeners = open_listeners(nftables.PROXY_PORT, self._interfaces)
         for listener in self._listeners:
             undo.callback(listener.close)
         versions = tuple(listener.version for listener in self._listeners)
         self._connections = Connections(
             loop,
-            self._listeners[0].interface_name,
+            self._interfaces,
             lambda arrivals: self._turns.serve(arrivals),
             self._not_delivered,
             self._connection_refused,
@@ -165,7 +167,7 @@ class _Daemon:
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
         self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
-        self._media = MediaPath(self._driver, self._turns.arm_timer)
+        self._media = MediaPath(self._driver, self._interfaces, self._turns.arm_timer, self._network_changed)
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
@@ -275,10 +277,12 @@ class _Daemon:
         while True:
             await asyncio.sleep(_INTERFACES_EVERY_S)
             self._warn_of_missing_interfaces()
-            self._media.forget_interfaces()
-            for listener in self._listeners:
-                listener.forget_interfaces()
+            self._network_changed()  # where it was not told
             self._connections.sweep()
+
+    def _network_changed(self) -> None:
+        self._interfaces.forget()
+        self._connections.forget_routes()
 
     async def _watch_losses(self) -> None:
         while True:

@@ -4,7 +4,6 @@ One per IP version. Every datagram comes with its original destination, its inte
 class and the kernel's receive timestamp, which is also the one that tcpdump records.
 """
 
-import contextlib
 import errno
 import os
 import socket
@@ -16,8 +15,8 @@ import msgspec
 
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.routing import interface_names
 from firewall.net.datagram import Datagram
 
 RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
@@ -76,14 +75,14 @@ class Listener:
         MachineError: the socket cannot be made here.
     """
 
-    def __init__(self, version: int, port: int) -> None:
+    def __init__(self, version: int, port: int, interfaces: InterfaceNames) -> None:
         self.version = version
         self._socket = _transparent_socket(version, port)
         self._garbled_before = _garbled(version)
         self._dropped = 0
         self._buffer = bytearray(_LARGEST_DATAGRAM_BYTES)
         self._view = memoryview(self._buffer)
-        self._interfaces: dict[int, str] = {}
+        self._interfaces = interfaces
         self._endpoints: dict[bytes, tuple[str, int]] = {}
 
     def fileno(self) -> int:
@@ -93,11 +92,6 @@ class Listener:
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
-
-    def forget_interfaces(self) -> None:
-        """Look names up anew: one may have been renamed. Where the machine does not tell, the old ones stay."""
-        with contextlib.suppress(OSError):
-            self._interfaces = interface_names()
 
     def dropped(self) -> int:
         """Return how many datagrams the kernel dropped because this socket's buffer was full.
@@ -140,9 +134,9 @@ class Listener:
                 case (0, 20) | (41, 74):
                     destination = self._endpoints.get(data) or self._endpoint(data)
                 case 0, 8:
-                    in_iface = self.interface_name(_INT.unpack_from(data)[0])
+                    in_iface = self._interfaces.name(_INT.unpack_from(data)[0])
                 case 41, socket.IPV6_PKTINFO:
-                    in_iface = self.interface_name(_INT.unpack_from(data, 16)[0])
+                    in_iface = self._interfaces.name(_INT.unpack_from(data, 16)[0])
                 case (0, 2) | (41, socket.IPV6_HOPLIMIT):
                     hops = _INT.unpack(data)[0]
                 case 0, socket.IP_TOS:
@@ -166,23 +160,17 @@ class Listener:
         self._endpoints[sockaddr] = endpoint
         return endpoint
 
-    def interface_name(self, index: int) -> str | None:
-        """Return the name of an interface, None where there is none of that index, or the machine does not tell."""
-        if index not in self._interfaces:
-            self.forget_interfaces()
-        return self._interfaces.get(index)
 
-
-def open_listeners(port: int) -> list[Listener]:
+def open_listeners(port: int, interfaces: InterfaceNames) -> list[Listener]:
     """Open a listener for each IP version this machine has.
 
     Raises:
         MachineError: a socket cannot be made here.
     """
-    listeners = [Listener(4, port)]
+    listeners = [Listener(4, port, interfaces)]
     try:
         if _has_ipv6():
-            listeners.append(Listener(6, port))
+            listeners.append(Listener(6, port, interfaces))
     except MachineError:
         for listener in listeners:
             listener.close()

@@ -1,7 +1,6 @@
 """Copies of media packets that the kernel sends (NFLOG, <linux/netfilter/nfnetlink_log.h>): some of those it let pass,
 some of those it refused."""
 
-import contextlib
 import errno
 import os
 import socket
@@ -12,9 +11,9 @@ import msgspec
 
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
 from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages
-from firewall.live.routing import interface_names
 from firewall.net.datagram import Datagram
 from firewall.net.ip import packed_address_text
 
@@ -58,8 +57,8 @@ class MediaCopies:
         MachineError: the kernel refuses.
     """
 
-    def __init__(self) -> None:
-        self._interfaces: dict[int, str] = {}
+    def __init__(self, interfaces: InterfaceNames) -> None:
+        self._interfaces = interfaces
         self._socket = NetfilterSocket(receive_bytes=_RECEIVE_BUFFER_BYTES)
         mode = _MODE_FIELDS.pack(_COPIED_BYTES, _COPY_PACKET)
         for part in (
@@ -91,11 +90,6 @@ class MediaCopies:
     def close(self) -> None:
         """Stop receiving."""
         self._socket.close()
-
-    def forget_interfaces(self) -> None:
-        """Look names up anew: one may have been renamed. Where the machine does not tell, the old ones stay."""
-        with contextlib.suppress(OSError):
-            self._interfaces = interface_names()
 
     def receive(self, limit: int = BATCHES_PER_WAKE_UP) -> list[MediaCopy]:
         """Return the copies that are waiting, up to ``limit`` of the kernel's batches; none when none is.
@@ -129,15 +123,10 @@ class MediaCopies:
                 (index,) = _INDEX.unpack_from(data, first)
             elif kind == _PREFIX and data[first:last].startswith(REFUSED_PREFIX.encode()):
                 copied = "refused"
-        datagram = read_packet(payload, self._interface_name(index))
+        datagram = read_packet(payload, self._interfaces.name(index))
         if datagram is None:
             return None
         return MediaCopy(time_ns or present_ns(), datagram, copied)
-
-    def _interface_name(self, index: int) -> str | None:
-        if index not in self._interfaces:
-            self.forget_interfaces()
-        return self._interfaces.get(index)
 
 
 def read_packet(packet: bytes, in_iface: str | None) -> Datagram | None:

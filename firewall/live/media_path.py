@@ -10,6 +10,7 @@ from firewall.errors import MachineError
 from firewall.live import nftables
 from firewall.live.driver import Driver
 from firewall.live.forwarding import Forwarding, survey
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
 from firewall.live.route_changes import RouteChanges
@@ -28,16 +29,24 @@ _ROUTES_REST_S = 0.2  # from one look to the next, at least
 class MediaPath:
     """What ``driver`` decides about media, in the kernel.
 
-    ``told`` is called when the engine was told something. ``set_up_table`` comes first, then ``begin``, then
+    ``told`` is called when the engine was told something, ``network_changed`` when links, addresses, routes or rules
+    may be others. ``set_up_table`` comes first, then ``begin``, then
     ``show_life``, ``count``, ``sample`` and ``keep_fast_path`` run until ``end``, before the table is removed.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
     """
 
-    def __init__(self, driver: Driver, told: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        interfaces: InterfaceNames,
+        told: Callable[[], None],
+        network_changed: Callable[[], None],
+    ) -> None:
         self._driver = driver
         self._told = told
+        self._network_changed = network_changed
         self._left: tuple[Pinhole, ...] = ()
         self._takeover = False
         self._interfaces: tuple[str, ...] | None = None
@@ -45,7 +54,7 @@ class MediaPath:
         with contextlib.ExitStack() as opened:
             self._pinholes = Pinholes(lambda error: driver.tell(PinholesRefused(error)))
             opened.callback(self._pinholes.close)
-            self._copies = MediaCopies()
+            self._copies = MediaCopies(interfaces)
             opened.callback(self._copies.close)
             self._route_changes = RouteChanges()
             opened.callback(self._route_changes.close)
@@ -54,10 +63,6 @@ class MediaPath:
     def status(self) -> PinholesStatus:
         """Return what ``sosgate ctl status`` says."""
         return self._pinholes.status()
-
-    def forget_interfaces(self) -> None:
-        """Look names up anew: an interface may have been renamed."""
-        self._copies.forget_interfaces()
 
     def use_policy(self, policy: Policy) -> None:
         """Hand media on from these interfaces alone, once ``keep_fast_path`` looks again."""
@@ -136,6 +141,7 @@ class MediaPath:
 
         def read() -> None:  # at once: what waits unread would have the loop call this again and again
             if self._route_changes.drain():
+                self._network_changed()
                 changed.set()
 
         loop = asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from firewall.live import nftables, routing
 from firewall.live.connection import Connection
 from firewall.live.connections import Connections, ConnectionsStatus
 from firewall.live.control import ask
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
@@ -366,7 +367,9 @@ def test_in_a_flood_of_newcomers_room_is_looked_for_a_few_times_a_second(monkeyp
 
     async def refuse_many() -> float:
         loop = asyncio.get_running_loop()
-        connections = Connections(loop, str, lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False)
+        connections = Connections(
+            loop, InterfaceNames(), lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
+        )
         begun = loop.time()
         for source in range(10_000):
             assert not connections._crowd_out(source)
@@ -383,7 +386,13 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
 
     async def keep_one_idle() -> ConnectionsStatus:
         connections = Connections(
-            asyncio.get_running_loop(), str, lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
+            asyncio.get_running_loop(),
+            InterfaceNames(),
+            lambda _: None,
+            lambda *_: None,
+            lambda *_: None,
+            print,
+            lambda _: False,
         )
         connections.listen((4,), nftables.PROXY_PORT)
         connections.start()

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from firewall.live.handover import Handover
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import open_listeners
 from firewall.live.nftables import PROXY_PORT, apply_ruleset, remove_table, render_ruleset
 from firewall.live.routing import remove_routes, set_up_routes
@@ -56,7 +57,7 @@ def test_what_other_rules_drop_is_lost_once_it_cannot_be_on_its_way_any_more(tes
         handover.excuse()
         assert dropped(handover) == [6, 8, 8]
 
-    listeners = in_namespace(testbed.fw, lambda: open_listeners(PROXY_PORT))
+    listeners = in_namespace(testbed.fw, lambda: open_listeners(PROXY_PORT, InterfaceNames()))
     try:
         in_namespace(testbed.fw, look)
     finally:

@@ -1,6 +1,5 @@
 """What the transparent socket receives, and what it must not take for intercepted."""
 
-import errno
 import signal
 import socket
 import struct
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from firewall.live.control import ask
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.netns
 
 @pytest.fixture
 def listener(testbed: Namespaces) -> Iterator[Listener]:
-    opened = in_namespace(testbed.fw, lambda: Listener(4, 15060))
+    opened = in_namespace(testbed.fw, lambda: Listener(4, 15060, InterfaceNames()))
     yield opened
     opened.close()
 
@@ -49,27 +49,6 @@ def test_a_datagram_comes_with_its_interface_hops_class_and_the_kernels_time(
     assert listener.receive() == []
 
 
-def test_a_datagram_is_read_also_when_the_machine_does_not_tell_its_interfaces(
-    testbed: Namespaces, listener: Listener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse() -> list[tuple[int, str]]:
-        raise OSError(errno.ENFILE, "Too many open files in system")
-
-    def names() -> list[str | None]:
-        with udp_socket(testbed.carrier, CARRIER) as sender:
-            sender.sendto(b"x", ("192.0.2.1", 15060))
-        return [arrival.datagram.in_iface for arrival in in_namespace(testbed.fw, listener.receive)]
-
-    with monkeypatch.context() as broken:
-        broken.setattr(socket, "if_nameindex", refuse)
-        assert names() == [None]
-    assert names() == ["f0"]
-    with monkeypatch.context() as broken:
-        broken.setattr(socket, "if_nameindex", refuse)
-        listener.forget_interfaces()
-        assert names() == ["f0"]
-
-
 def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: Listener) -> None:
     with udp_socket(testbed.carrier, CARRIER) as sender:
         for number in range(10):
@@ -80,7 +59,7 @@ def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: 
 
 def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firewall.live.listener.RECEIVE_BUFFER_BYTES", 4096)
-    small = in_namespace(testbed.fw, lambda: Listener(4, 15060))
+    small = in_namespace(testbed.fw, lambda: Listener(4, 15060, InterfaceNames()))
     assert small.dropped() == 0
     with udp_socket(testbed.carrier, CARRIER) as sender:
         for _ in range(100):
@@ -95,7 +74,7 @@ def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch
 def test_a_datagram_of_a_wrong_checksum_is_not_one_that_came_too_fast(
     testbed: Namespaces, version: int, caller: str, own: str
 ) -> None:
-    listener = in_namespace(testbed.fw, lambda: Listener(version, 15060))
+    listener = in_namespace(testbed.fw, lambda: Listener(version, 15060, InterfaceNames()))
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with in_namespace(testbed.carrier, lambda: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)) as sender:
         sender.bind((caller, 0))

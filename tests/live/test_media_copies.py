@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from firewall.errors import MachineError
 from firewall.live import testbed as live_testbed
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.media_copies import MediaCopies, MediaCopy, read_packet
 from firewall.live.nftables import render_ruleset
 from firewall.net.datagram import Datagram
@@ -47,7 +48,7 @@ def test_the_first_packets_of_each_flow_come_whole_with_time_and_interface(testb
         subprocess.run(command, input=script, text=True, check=True)
 
     nft(render_ruleset(policy(CARRIER_ZONE, PSAP_ZONE)))
-    copies = live_testbed.in_namespace(testbed.fw, MediaCopies)
+    copies = live_testbed.in_namespace(testbed.fw, lambda: MediaCopies(InterfaceNames()))
     try:
         with udp_socket(testbed.carrier, CARRIER, 40_000) as sender, udp_socket(testbed.psap, PSAP, 49_170):
             before_ns = time.time_ns() - 1_000_000
@@ -70,10 +71,10 @@ def test_the_first_packets_of_each_flow_come_whole_with_time_and_interface(testb
 
 
 def test_a_second_receiver_in_one_namespace_is_refused(testbed: Namespaces) -> None:
-    first = live_testbed.in_namespace(testbed.fw, MediaCopies)
+    first = live_testbed.in_namespace(testbed.fw, lambda: MediaCopies(InterfaceNames()))
     try:
         with pytest.raises(MachineError, match=r"log group 505: .*no other program may have this group"):
-            live_testbed.in_namespace(testbed.fw, MediaCopies)
+            live_testbed.in_namespace(testbed.fw, lambda: MediaCopies(InterfaceNames()))
     finally:
         first.close()
 

@@ -18,6 +18,7 @@ from firewall.engine.engine import Engine
 from firewall.live.console import Console
 from firewall.live.control import ask
 from firewall.live.driver import Driver
+from firewall.live.interface_names import InterfaceNames
 from firewall.live.log_file import LogFile
 from firewall.live.media_path import MediaPath
 from firewall.live.testbed import in_namespace
@@ -309,7 +310,7 @@ def test_what_the_kernel_refuses_is_told_to_the_engine(testbed: Namespaces, tmp_
     driver = Driver(Engine(policy(ALL)), Console(), LogFile(log), None)
 
     async def show_life_without_a_table() -> None:
-        media = MediaPath(driver, lambda: None)
+        media = MediaPath(driver, InterfaceNames(), lambda: None, lambda: None)
         showing = asyncio.create_task(media.show_life())
         await asyncio.sleep(0)
         showing.cancel()
@@ -320,11 +321,12 @@ def test_what_the_kernel_refuses_is_told_to_the_engine(testbed: Namespaces, tmp_
     assert [each["alarm"]["code"] for each in records(log, "alarm")] == ["pinholes"]
 
 
-def test_a_change_of_routes_is_read_at_once_however_long_until_the_next_look(testbed: Namespaces) -> None:
+def test_a_change_of_routes_is_read_and_told_at_once_however_long_until_the_next_look(testbed: Namespaces) -> None:
     """Otherwise the loop would be told of it over and over, and find time for nothing else."""
+    told = []
 
     async def change_twice() -> None:
-        media = MediaPath(cast("Driver", None), lambda: None)
+        media = MediaPath(cast("Driver", None), InterfaceNames(), lambda: None, lambda: told.append(1))
         keeping = asyncio.create_task(media.keep_fast_path())
         await asyncio.sleep(0)
         for verb in ("add", "del"):
@@ -337,6 +339,7 @@ def test_a_change_of_routes_is_read_at_once_however_long_until_the_next_look(tes
         media.close()
 
     in_namespace(testbed.fw, lambda: asyncio.run(change_twice()))
+    assert len(told) == 2
 
 
 def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
@@ -345,7 +348,7 @@ def test_once_nobody_looks_any_more_whether_media_may_be_handed_on_none_is(
     """A machine that has no thread left to look by ends the look-out."""
 
     async def look_out() -> tuple[str, str]:
-        media = MediaPath(cast("Driver", None), lambda: None)
+        media = MediaPath(cast("Driver", None), InterfaceNames(), lambda: None, lambda: None)
         await media._look_at_forwarding()
         before = media.status().no_fast_path
         monkeypatch.setattr("firewall.live.media_path.survey", fail)

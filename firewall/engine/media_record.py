@@ -2,10 +2,11 @@
 
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_flow import MediaAnomaly, MediaFlow
-from firewall.engine.pinhole_table import Cause, Hole, Shut
+from firewall.engine.pinhole import Pinhole
+from firewall.engine.pinhole_table import Cause, Hole
 from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
 from firewall.engine.recording import flow_id
-from firewall.engine.timestamp import seconds_between, timestamp
+from firewall.engine.timestamp import timestamp
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RtpStream
@@ -69,12 +70,13 @@ def _record(
 ) -> RtpDecision:
     way, key = hole.way, hole.pinhole.key
     src_ip, src_port = key.src_ip or way.src.ip, key.src_port or 0
+    dst_ip = wire_text(key.dst_ip)
     streams: tuple[StreamFields, ...] = ()
     anomalies: dict[MediaAnomaly, None] = {}
     if len(flows) == 1:
         src_ip, src_port = flows[0].ends.src_ip, flows[0].ends.src_port
     if flows and not hole.is_sampled and state != "opened":  # those of others, where calls share a port
-        streams = tuple(_stream(stream) for flow in flows for stream in flow.streams.values())
+        streams = tuple(stream_fields(stream) for flow in flows for stream in flow.streams.values())
     for flow in flows:
         anomalies |= flow.anomalies
     if hole.is_flooded:
@@ -82,12 +84,12 @@ def _record(
     fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
     return RtpDecision(
         timestamp(now_ns),
-        flow_id(src_ip, src_port, key.dst_ip, key.dst_port),
+        flow_id(src_ip, src_port, dst_ip, key.dst_port),
         datagram.in_iface if datagram is not None else None,
         datagram.frame_number if datagram is not None else None,
         src_ip,
         src_port,
-        key.dst_ip,
+        dst_ip,
         key.dst_port,
         key.transport,
         state,
@@ -104,71 +106,9 @@ def _record(
 def refused_way_record(
     call_id: str, way: Way, decision: Decision, emergency: EmergencyMark | None, policy: Policy, now_ns: int
 ) -> RtpDecision:
-    """Return the record of a way that was negotiated, but is not opened."""
-    key = way.key
-    src_ip, dst_ip = key.src_ip or way.src.ip, wire_text(key.dst_ip)
-    return RtpDecision(
-        timestamp(now_ns),
-        flow_id(src_ip, key.src_port or 0, dst_ip, key.dst_port),
-        None,
-        None,
-        src_ip,
-        key.src_port or 0,
-        dst_ip,
-        key.dst_port,
-        key.transport,
-        "refused",
-        wire_text(call_id),
-        _rtp_fields(way),
-        decision_fields(decision, None, policy),
-        emergency,
-        way.src.zone,
-        way.dst.zone,
-    )
-
-
-def refused_packet_record(
-    state: FlowState,
-    datagram: Datagram,
-    decision: Decision,
-    override: str | None,
-    shut: Shut | None,
-    way: Way | None,
-    call_id: str | None,
-    zones: tuple[str | None, str | None],
-    emergency: EmergencyMark | None,
-    counts: MediaFlow,
-    policy: Policy,
-    now_ns: int,
-) -> RtpDecision:
-    """Return the record of packets that no pinhole fitted; ``counts`` are theirs so far."""
-    fields = RtpFields(
-        wire_text(way.kind) if way is not None else "unknown",
-        way.protocol if way is not None else "rtp",
-        packets=counts.packets,
-        octets=counts.octets,
-        streams=_streams_of_refused(counts, way) if state == "ended" else (),
-        closed=shut.reason if shut is not None and shut.reason in CAUSES else None,
-        ago_s=seconds_between(shut.at_ns, counts.last_ns) if shut is not None and shut.reason in CAUSES else None,
-        candidate=way is not None and way.is_spare,
-    )
-    return RtpDecision(
-        timestamp(now_ns),
-        flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port),
-        datagram.in_iface,
-        datagram.frame_number,
-        datagram.src_ip,
-        datagram.src_port,
-        datagram.dst_ip,
-        datagram.dst_port,
-        datagram.transport,
-        state,
-        wire_text(call_id) if call_id else None,
-        fields,
-        decision_fields(decision, override, policy),
-        emergency,
-        *zones,
-    )
+    """Return the record of a way that was negotiated, but is not opened: that of the pinhole it would have been."""
+    hole = Hole(Pinhole(way.key, way.protocol, call_id, 0), way, decision, 0, 0, emergency=emergency)
+    return flow_record("refused", hole, policy, now_ns)
 
 
 def decision_fields(decision: Decision, override: str | None, policy: Policy) -> DecisionFields:
@@ -242,18 +182,8 @@ def _rtp_fields(
     )
 
 
-def _streams_of_refused(counts: MediaFlow, way: Way | None) -> tuple[StreamFields, ...]:
-    """Return the RTP sources of refused packets where all were seen.
-
-    Where no session description tells that they are RTP, a source is one from its second packet on: RFC 3550 A.1 takes
-    none for valid before, and packets of another protocol seldom have the same SSRC twice.
-    """
-    if counts.is_sampled:
-        return ()
-    return tuple(_stream(stream) for stream in counts.streams.values() if way is not None or stream.packets > 1)
-
-
-def _stream(stream: RtpStream) -> StreamFields:
+def stream_fields(stream: RtpStream) -> StreamFields:
+    """Return what the log tells of an RTP source."""
     return StreamFields(
         stream.ssrc,
         stream.payload_type,

@@ -3,18 +3,20 @@
 from collections import OrderedDict
 from typing import Literal, NamedTuple
 
-from firewall.engine.call import Call
 from firewall.engine.call_pinholes import LEARNED
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.media_flow import Ends, MediaFlow
-from firewall.engine.media_record import refused_packet_record
+from firewall.engine.media_record import CAUSES, decision_fields, stream_fields
+from firewall.engine.media_verdict import media_mark
 from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
-from firewall.engine.record import RtpDecision
-from firewall.engine.timestamp import NEVER_NS
+from firewall.engine.record import RtpDecision, RtpFields, StreamFields
+from firewall.engine.recording import flow_id
+from firewall.engine.timestamp import NEVER_NS, seconds_between, timestamp
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.net.media_port import is_media_port
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
@@ -139,7 +141,8 @@ class RefusedMedia:
         self.flows.move_to_end(ends)
         record, is_news = None, flow.reason != before
         if is_news:
-            emergency = self._emergency(calls.get(flow.call_id))
+            call = calls.get(flow.call_id)
+            emergency = media_mark(call) if call is not None else None
             if self._is_logged or emergency is not None:
                 record = self._record("refused", datagram, flow, emergency, wall_ns)
         return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record, is_news)
@@ -180,20 +183,11 @@ class RefusedMedia:
         if holes:
             return "media_wrong_source", holes[-1].pinhole.call_id, holes[-1].way, None
         if shut is not None:
-            match shut.reason:
-                case (
-                    "media_port_range"
-                    | "media_family_gap"
-                    | "media_third_party"
-                    | "media_no_address"
-                    | "media_signalling_port"
-                    | "media_too_many_ways"
-                ):
-                    return shut.reason, shut.call_id, shut.way, shut
-                case "timeout":
-                    return "media_timeout", shut.call_id, shut.way, shut
-                case _:
-                    return "media_closed", shut.call_id, shut.way, shut
+            if shut.reason == "timeout":
+                return "media_timeout", shut.call_id, shut.way, shut
+            if shut.reason in CAUSES:
+                return "media_closed", shut.call_id, shut.way, shut
+            return shut.reason, shut.call_id, shut.way, shut
         # Who sends it is known as a party of a call: it sends to a port that nobody negotiated.
         back = self._table.toward((datagram.src_ip, datagram.src_port))
         if back:
@@ -208,16 +202,49 @@ class RefusedMedia:
         emergency: EmergencyMark | None,
         wall_ns: int,
     ) -> RtpDecision:
+        """Return the record of packets that no pinhole fitted, with their counts so far."""
+        way, shut, counts = flow.way, flow.shut, flow.counts
+        closed = shut if shut is not None and shut.reason in CAUSES else None
+        fields = RtpFields(
+            wire_text(way.kind) if way is not None else "unknown",
+            way.protocol if way is not None else "rtp",
+            packets=counts.packets,
+            octets=counts.octets,
+            streams=_streams(flow) if state == "ended" else (),
+            closed=closed.reason if closed is not None else None,
+            ago_s=seconds_between(closed.at_ns, counts.last_ns) if closed is not None else None,
+            candidate=way is not None and way.is_spare,
+        )
         override = "shadow" if self._policy.media.mode == "shadow" else None
-        return refused_packet_record(
-            state, datagram, Decision("drop", flow.reason), override, flow.shut, flow.way, flow.call_id,
-            self._zones(datagram), emergency, flow.counts, self._policy, wall_ns,
-        )  # fmt: skip
+        return RtpDecision(
+            timestamp(wall_ns),
+            flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port),
+            datagram.in_iface,
+            datagram.frame_number,
+            datagram.src_ip,
+            datagram.src_port,
+            datagram.dst_ip,
+            datagram.dst_port,
+            datagram.transport,
+            state,
+            wire_text(flow.call_id) if flow.call_id else None,
+            fields,
+            decision_fields(Decision("drop", flow.reason), override, self._policy),
+            emergency,
+            *self._zones(datagram),
+        )
 
     def _zones(self, datagram: Datagram) -> tuple[str | None, str | None]:
         return self._zone((datagram.src_ip, datagram.in_iface)), self._zone((datagram.dst_ip, None))
 
-    @staticmethod
-    def _emergency(call: Call | None) -> EmergencyMark | None:
-        mark = call.emergency if call is not None else None
-        return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None
+
+def _streams(flow: _Flow) -> tuple[StreamFields, ...]:
+    """Return the RTP sources of refused packets where all were seen.
+
+    Where no session description tells that they are RTP, a source is one from its second packet on: RFC 3550 A.1 takes
+    none for valid before, and packets of another protocol seldom have the same SSRC twice.
+    """
+    if flow.counts.is_sampled:
+        return ()
+    streams = flow.counts.streams.values()
+    return tuple(stream_fields(stream) for stream in streams if flow.way is not None or stream.packets > 1)

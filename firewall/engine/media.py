@@ -84,34 +84,11 @@ class Media:
             if not message.body or b"m=" not in message.body:
                 return []
             media = call.media = CallMedia()
-        negotiation, datagram = media.negotiation, facts.datagram
-        changed = is_over = False
-        cause: Cause = "renegotiated"
-        may_agree = message.body or (
-            negotiation.offers and isinstance(message, Response) and message.status_code >= 200
-        )
-        if may_agree and not call.comes_late(message):
-            source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
-            dialog, is_strange = call.dialog_of(message), not call.has_tag_of(message)
-            changed = negotiation.note(message, source, target, dialog, is_strange=is_strange)
-        if len(negotiation.sessions) > 1 or negotiation.ringing:
-            changed |= negotiation.note_ringing(call.dialogs)
-        if "terminated" in call.dialogs.values():
-            for dialog, state in call.dialogs.items():
-                if state == "terminated" and negotiation.forget(dialog):
-                    changed, cause = True, "bye"
-            is_over = _is_over(call, message)
-        if is_over:
-            changed, cause = changed or bool(media.held), "bye" if message.cseq_method == "BYE" else "failed"
-            media.is_recovered = False
-            negotiation.offers.clear()
-            negotiation.sessions.clear()
-        elif changed and not negotiation.sessions and not negotiation.offers:
-            cause = "failed"
-        if call.emergency is None and not changed:
+        cause = _taken_note(call, media, message, facts)
+        if call.emergency is None and cause is None:
             return []
         outputs: list[Output] = []
-        if changed:
+        if cause is not None:
             outputs += self._pinholes.renew(call, media, cause, now_ns, wall_ns)
             outputs += self._bound_descriptions(call, now_ns, wall_ns)
         if call.emergency is not None:
@@ -286,6 +263,33 @@ class Media:
             if found.reason == "media_timeout" and found.is_news and found.way is not None:
                 outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
         return outputs
+
+
+def _taken_note(call: Call, media: CallMedia, message: Message, facts: Facts) -> Cause | None:
+    """Take note of what a message agrees on or ends; return why pinholes are to change, None where none does."""
+    negotiation, datagram = media.negotiation, facts.datagram
+    changed = False
+    cause: Cause = "renegotiated"
+    may_agree = message.body or (negotiation.offers and isinstance(message, Response) and message.status_code >= 200)
+    if may_agree and not call.comes_late(message):
+        source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
+        is_strange = not call.has_tag_of(message)
+        changed = negotiation.note(message, source, target, call.dialog_of(message), is_strange=is_strange)
+    if len(negotiation.sessions) > 1 or negotiation.ringing:
+        changed |= negotiation.note_ringing(call.dialogs)
+    if "terminated" in call.dialogs.values():
+        for dialog, state in call.dialogs.items():
+            if state == "terminated" and negotiation.forget(dialog):
+                changed, cause = True, "bye"
+        if _is_over(call, message):
+            negotiation.offers.clear()
+            negotiation.sessions.clear()
+            media.is_recovered = False
+            cause = "bye" if message.cseq_method == "BYE" else "failed"
+            return cause if changed or media.held else None
+    if changed and not negotiation.sessions and not negotiation.offers:
+        cause = "failed"
+    return cause if changed else None
 
 
 def _mover(zones: tuple[Zone, ...]) -> Callable[[Party], Party]:

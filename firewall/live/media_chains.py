@@ -29,7 +29,7 @@ REFUSED_PREFIX = "refused"
 REFUSED_COUNTER = "media_refused"
 ALIVE_SET = "daemon_alive"
 ALIVE_KEYS = (b"\x02", b"\x0a")  # NFPROTO_IPV4, NFPROTO_IPV6
-FIRST_PACKETS = 5
+_COPIED_PACKETS = 5
 
 LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in ("media_copied", "media_refused"))
 """What was copied of late: a new daemon has seen none of it."""
@@ -39,8 +39,8 @@ _FLOW = "{0} saddr . udp sport . {0} daddr . udp dport"
 _LIMITED_FLOWS = 65536
 _SAMPLED_IN_ALL = "limit rate 2000/second burst 4000 packets"
 _UNLESS_ALIVE = f"meta nfproto != @{ALIVE_SET} goto daemon_down"
-_SAMPLE = f"limit rate 30/minute burst {FIRST_PACKETS} packets"  # one in the time that a flow rests
-_FIRST = f"limit rate 1/day burst {FIRST_PACKETS} packets"
+_SAMPLE = f"limit rate 30/minute burst {_COPIED_PACKETS} packets"  # one in the time that a flow rests
+_FIRST = f"limit rate 1/day burst {_COPIED_PACKETS} packets"
 _REFUSED = "limit rate 6/minute burst 3 packets"
 _REFUSED_IN_ALL = "limit rate 200/second burst 400 packets"
 _KEYWORD: dict[Family, str] = {4: "ip", 6: "ip6"}

@@ -20,7 +20,7 @@ from firewall.engine.outputs import Output, Write
 from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
-from firewall.engine.way import NEVER_OPENED, Way
+from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
@@ -293,7 +293,7 @@ class CallPinholes:
             if is_news:
                 media.refused[key] = way
                 outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
-            if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
+            if way.refusal is not None and override is None:
                 self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
                 if is_news:
                     record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
@@ -304,19 +304,26 @@ class CallPinholes:
         if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             return outputs + self._no_room(call, media, way, now_ns, wall_ns)
         media.held[key] = way
-        shared_mark = mark or (hole.emergency if hole is not None else None)
-        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, shared_mark)
         if hole is None:
+            pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, mark)
             due_ns = now_ns + pinhole.timeout_ns
             hole = Hole(pinhole, way, decision, now_ns, due_ns, {call.call_id: way}, mark, override)
             self.table.open(hole)
             if self._is_logged or mark is not None:
                 outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
             return outputs
+        return outputs + self._share(hole, call, way, decision, override, wall_ns)
+
+    def _share(
+        self, hole: Hole, call: Call, way: Way, decision: Decision, override: str | None, wall_ns: int
+    ) -> list[Output]:
+        """Let a call hold a pinhole that is open: for another call, or for what itself negotiated before."""
+        outputs: list[Output] = []
         self.table.keep(hole)
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
-        hole.emergency = shared_mark
+        hole.emergency = media_mark(call) or hole.emergency
+        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, hole.emergency)
         if (hole.decision.verdict, hole.decision.rule, hole.override) != (decision.verdict, decision.rule, override):
             outputs += self.change(hole, pinhole, decision, override, wall_ns, None)
         elif hole.pinhole != pinhole:

@@ -159,7 +159,7 @@ class CallPinholes:
 
     def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:
         """Return when the last packet of a call came from where a latched way leads."""
-        holes = [self.table.holes[key] for key in media.held if key in self.table.holes]
+        holes = self.table.open_among(media.held)
         source = latched.dst_ip, latched.dst_port
         return max((hole.flows[source].last_ns for hole in holes if source in hole.flows), default=0)
 
@@ -171,13 +171,9 @@ class CallPinholes:
         way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
         back = self.table.toward((datagram.src_ip, datagram.src_port))
         call = self._calls.get(back[-1].pinhole.call_id) if back else None
-        mark = media_mark(call) if call is not None else None
-        pinhole = self._verdicts.pinhole(call.call_id if call is not None else "", way, _TAKEN_OVER, None, mark)
-        hole = Hole(pinhole, way, _TAKEN_OVER, now_ns, now_ns + pinhole.timeout_ns, emergency=mark)
-        self.table.open(hole)
-        if call is not None and call.media is not None:
-            call.media.held[key] = way
-            hole.hold(call.call_id, way)
+        call_id = call.call_id if call is not None else ""
+        pinhole = self._verdicts.pinhole(call_id, way, _TAKEN_OVER, None, media_mark(call))
+        hole = self._learn(call, pinhole, way, _TAKEN_OVER, now_ns)
         hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)).take(
             datagram.payload, now_ns
         )
@@ -186,16 +182,21 @@ class CallPinholes:
     def recover(self, call: Call | None, pinhole: Pinhole, way: Way | None, now_ns: int) -> None:
         """Know again what an earlier run had opened; of what only the kernel tells, the ``way`` is not known."""
         way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
-        mark = media_mark(call) if call is not None else None
-        timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns, is_emergency=mark is not None)
+        is_emergency = media_mark(call) is not None
+        timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns, is_emergency=is_emergency)
+        self._learn(call, timed, way, _RECOVERED, now_ns)
+
+    def _learn(self, call: Call | None, pinhole: Pinhole, way: Way, decision: Decision, now_ns: int) -> Hole:
         hole = self.table.holes.get(pinhole.key)
         if hole is None:
-            hole = Hole(timed, way, _RECOVERED, now_ns, now_ns + timed.timeout_ns, emergency=mark)
+            due_ns = now_ns + pinhole.timeout_ns
+            hole = Hole(pinhole, way, decision, now_ns, due_ns, emergency=media_mark(call))
             self.table.open(hole)
         if call is not None:
             call.media = call.media or CallMedia(is_recovered=True)
             call.media.held[pinhole.key] = way
             hole.hold(call.call_id, way)
+        return hole
 
     def change(
         self,
@@ -233,8 +234,7 @@ class CallPinholes:
                 continue
             if not hole.let_go(call_id):
                 if call.emergency is not None and hole.owners:
-                    other = next(self._emergencies(hole), None)
-                    hole.emergency = media_mark(other) if other is not None else None
+                    hole.emergency = media_mark(next(self._emergencies(hole), None))
                 continue
             if is_at_once or not grace_ns:
                 outputs += self._close(hole, cause, now_ns, wall_ns)
@@ -255,7 +255,7 @@ class CallPinholes:
                 hole.is_told_idle = True
                 outputs += self._verdicts.hurt(call, hole.owners[call.call_id], decision, override, now_ns, wall_ns)
         if override is not None:
-            self.table.wait(hole, now_ns + hole.pinhole.timeout_ns)
+            self.table.schedule(hole, now_ns + hole.pinhole.timeout_ns)
             return outputs
         for owner in list(hole.owners):
             owning = self._calls.get(owner)
@@ -319,7 +319,7 @@ class CallPinholes:
     ) -> list[Output]:
         """Let a call hold a pinhole that is open: for another call, or for what itself negotiated before."""
         outputs: list[Output] = []
-        self.table.keep(hole)
+        hole.closes_at_ns = None
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
         hole.emergency = media_mark(call) or hole.emergency

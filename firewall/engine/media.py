@@ -198,7 +198,7 @@ class Media:
         """Return when media of a call last passed; 0 where none did, or nobody knows whose it was."""
         held = call.media.held if call.media is not None else ()
         instants = [0]
-        for hole in [self.table.holes[key] for key in held if key in self.table.holes]:
+        for hole in self.table.open_among(held):
             if len(hole.owners) == 1 and hole.packets:
                 instants.append(hole.quiet_since_ns())
             known = [flow for flow in hole.flows.values() if flow.is_call_known and flow.call_id == call.call_id]

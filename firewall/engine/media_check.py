@@ -61,7 +61,7 @@ class TwoWayChecks:
 
     def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after each answer of an emergency call whether both sides are heard."""
-        if call.emergency is None or call.attempt is None or "confirmed" not in call.dialogs.values():
+        if not _is_answered(call):
             return
         sessions = tuple(sorted(session.offer.number for session in media.negotiation.sessions.values()))
         if not sessions or sessions == media.checked:
@@ -71,10 +71,8 @@ class TwoWayChecks:
         media.renewed = () if is_asked else tuple(key for key in media.expected if key in before)
         media.checked, media.doubted_ns = sessions, None
         self._begin(call, media, now_ns)
-        for key, way in media.held.items():
-            hole = self._table.holes.get(key)
-            if hole is not None and way.is_expected:
-                self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
+        for hole in self._table.open_among(media.expected):
+            self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
 
     def doubt(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after packets of an emergency call were refused whether it is heard without them.
@@ -82,9 +80,7 @@ class TwoWayChecks:
         A phone that goes into another network, or a gateway that another takes over from, may send from another
         address and not say so.
         """
-        if call.emergency is None or call.attempt is None or media.check_at_ns is not None:
-            return
-        if "confirmed" in call.dialogs.values():
+        if media.check_at_ns is None and _is_answered(call):
             media.doubted_ns = now_ns
             self._begin(call, media, now_ns)
 
@@ -96,11 +92,11 @@ class TwoWayChecks:
 
     def _note_heard(self, media: CallMedia, now_ns: int) -> None:
         """Take note of what has come so far: what is heard from now on comes beside that."""
-        holes = {key: hole for key in media.held if (hole := self._table.holes.get(key)) is not None}
-        media.heard_before = {key: hole.packets for key, hole in holes.items()}
-        renewed = [(key, holes[key]) for key in media.renewed if key in holes]
+        media.heard_before = {hole.pinhole.key: hole.packets for hole in self._table.open_among(media.held)}
         media.quiet_before = tuple(
-            key for key, hole in renewed if hole.packets and hole.quiet_since_ns() < now_ns - _QUIET_NS
+            hole.pinhole.key
+            for hole in self._table.open_among(media.renewed)
+            if hole.packets and hole.quiet_since_ns() < now_ns - _QUIET_NS
         )
 
     def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
@@ -153,21 +149,27 @@ def one_way(
     for way in ways:
         if way.is_expected:
             directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
-    silent = [each for each in directions.values() if not _is_heard(each, call_id, media, since_ns, table)]
-    inside = {(way.index, way.src.ip, way.dst.ip): any(map(_is_in_one_zone, each)) for each in silent for way in each}
+    silent = {there: each for there, each in directions.items() if not _is_heard(each, call_id, media, since_ns, table)}
     is_spoken = any(way.kind == "audio" for way in ways)
-    losses: list[tuple[str, MediaLoss]] = []
-    for each in silent:
-        way = each[0]
-        there, back = (way.index, way.src.ip, way.dst.ip), (way.index, way.dst.ip, way.src.ip)
-        goes_elsewhere = back in inside and (inside[there] or inside[back])
+    losses: list[MediaLoss] = []
+    for there, each in silent.items():
         loss = _loss(each, media, table, policy)
+        if loss.reason is not None:
+            if policy.media.mode != "shadow":
+                losses.append(loss)
+            continue
+        back = there[0], there[2], there[1]
+        goes_elsewhere = back in silent and any(map(_is_in_one_zone, (*each, *silent[back])))
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
-        if loss.reason is not None or not (may_be_mute or goes_elsewhere):
-            losses.append((way.kind, loss))
-    if policy.media.mode == "shadow":
-        losses = [(kind, loss) for kind, loss in losses if loss.reason is None]
-    return tuple(loss for kind, loss in losses if kind != "video" or not is_spoken or loss.reason is not None)
+        may_be_off = each[0].kind == "video" and is_spoken
+        if not (goes_elsewhere or may_be_mute or may_be_off):
+            losses.append(loss)
+    return tuple(losses)
+
+
+def _is_answered(call: Call) -> bool:
+    """Tell whether it is an emergency call that goes on."""
+    return call.emergency is not None and call.attempt is not None and "confirmed" in call.dialogs.values()
 
 
 def _is_in_one_zone(way: Way) -> bool:
@@ -177,12 +179,14 @@ def _is_in_one_zone(way: Way) -> bool:
 def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:
     """Tell whether the medium of an idle pinhole has another way in that direction in use: ICE, or a fork, chose it."""
     one = idle.way
-    return call.media is not None and any(
-        (way.index, way.protocol, way.src.ip, way.dst.ip) == (one.index, one.protocol, one.src.ip, one.dst.ip)
-        and (hole := table.holes.get(key)) is not None
-        and hole.packets > 0
-        and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns
-        for key, way in call.media.held.items()
+    held = call.media.held if call.media is not None else {}
+    alike = [
+        key
+        for key, way in held.items()
+        if (way.index, way.protocol, way.src.ip, way.dst.ip) == (one.index, one.protocol, one.src.ip, one.dst.ip)
+    ]
+    return any(
+        hole.packets and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns for hole in table.open_among(alike)
     )
 
 
@@ -241,7 +245,7 @@ def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy
         wire_text(way.key.src_ip or way.src.ip),
         wire_text(way.key.dst_ip),
         way.key.dst_port,
-        sum(hole.packets for key in of_this_call if (hole := table.holes.get(key)) is not None),
+        sum([hole.packets for hole in table.open_among(of_this_call)]),
         cause,
         reason,
     )

@@ -86,7 +86,7 @@ def media_facts(datagram: Datagram, way: Way, mark: EmergencyMark | None) -> Fac
     return Facts(datagram, None, None, way.src.zone, way.dst.zone, mark, "none", True, about)
 
 
-def media_mark(call: Call) -> EmergencyMark | None:
+def media_mark(call: Call | None) -> EmergencyMark | None:
     """Return the mark of a call as its media carries it."""
-    mark = call.emergency
+    mark = call.emergency if call is not None else None
     return EmergencyMark("media", mark.service, mark.evidence) if mark is not None else None

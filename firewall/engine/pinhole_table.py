@@ -1,7 +1,7 @@
 """The open pinholes, which call each is for, and what is remembered of those that are not open (any more)."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -155,6 +155,10 @@ class PinholeTable:
         there = by_ip.get(ip) if by_ip is not None else None
         return there.holes if there is not None else ()
 
+    def open_among(self, keys: Iterable[PinholeKey]) -> list[Hole]:
+        """Return the pinholes of these keys that are open."""
+        return [hole for key in keys if (hole := self.holes.get(key)) is not None]
+
     def receivers(self, hole: Hole, source: Endpoint) -> Iterator[str]:
         """Give the calls that hold a pinhole and receive at a source: what comes from there is of one of them."""
         for back in self.toward(source):
@@ -188,7 +192,7 @@ class PinholeTable:
         for other in there:
             hole.take_over(other)
         self._by_port.setdefault(key.dst_port, {})[key.dst_ip] = _Toward((*there, hole))
-        self._schedule(hole, hole.scheduled_ns)
+        self.schedule(hole, hole.scheduled_ns)
         self._opened[key] = hole.pinhole
         self._new.add(key)
 
@@ -197,14 +201,10 @@ class PinholeTable:
         hole.pinhole = pinhole
         self._opened[pinhole.key] = pinhole
 
-    def keep(self, hole: Hole) -> None:
-        """Take back that a pinhole is about to be closed."""
-        hole.closes_at_ns = None
-
     def close_at(self, hole: Hole, at_ns: int, cause: Cause) -> None:
         """Close a pinhole at an instant, which ``due`` then names."""
         hole.closes_at_ns, hole.cause = at_ns, cause
-        self._schedule(hole, at_ns)
+        self.schedule(hole, at_ns)
 
     def close(self, hole: Hole, now_ns: int, cause: Cause) -> None:
         """Take a pinhole as closed."""
@@ -251,17 +251,14 @@ class PinholeTable:
                 if due_ns is None:
                     due_ns = hole.quiet_since_ns() + hole.pinhole.timeout_ns
                 if due_ns > now_ns:
-                    self._schedule(hole, due_ns)
+                    self.schedule(hole, due_ns)
                 else:
                     hole.scheduled_ns = NEVER_NS
                     found.append(hole)
         return found
 
-    def wait(self, hole: Hole, until_ns: int) -> None:
-        """Look at a pinhole again at an instant, although it is due now."""
-        self._schedule(hole, until_ns)
-
-    def _schedule(self, hole: Hole, at_ns: int) -> None:
+    def schedule(self, hole: Hole, at_ns: int) -> None:
+        """Look at a pinhole again at an instant."""
         key = hole.pinhole.key
         if hole.scheduled_ns != at_ns:
             self.deadlines.remove(key, hole.scheduled_ns)

@@ -141,8 +141,7 @@ class RefusedMedia:
         self.flows.move_to_end(ends)
         record, is_news = None, flow.reason != before
         if is_news:
-            call = calls.get(flow.call_id)
-            emergency = media_mark(call) if call is not None else None
+            emergency = media_mark(calls.get(flow.call_id))
             if self._is_logged or emergency is not None:
                 record = self._record("refused", datagram, flow, emergency, wall_ns)
         return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record, is_news)

@@ -57,7 +57,7 @@ def test_the_end_of_its_grace_comes_before_its_time_out_unless_it_is_kept() -> N
     table, open_hole = PinholeTable(), hole(1)
     table.open(open_hole)
     table.close_at(open_hole, SECOND, "bye")
-    table.keep(open_hole)
+    open_hole.closes_at_ns = None
     assert table.due(SECOND) == []
     table.close_at(open_hole, 2 * SECOND, "bye")
     assert table.due(2 * SECOND) == [open_hole]
@@ -69,7 +69,7 @@ def test_a_pinhole_that_waits_twice_for_one_instant_is_due_once() -> None:
     table.open(other)
     for each in (one, other, one):
         table.close_at(each, SECOND, "bye")
-        table.keep(each)
+        each.closes_at_ns = None
         table.close_at(each, SECOND, "bye")
     assert table.due(SECOND) == [one, other]
     assert table.due(SECOND) == []

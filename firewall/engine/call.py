@@ -13,7 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import Transaction, TransactionState, own_transaction_id
+from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -241,7 +241,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Tell whether a message is a request that has its final response, or a provisional response behind a refusal:
         over UDP they may come again, and say nothing any more."""
         known = self._known(message)
-        if known is None or not known.is_final:
+        if known is None or known.state in UNANSWERED:
             return False
         if isinstance(message, Request):
             return message.method == known.method

@@ -1,5 +1,7 @@
 """The log's records of media flows, and the words for what happened to them."""
 
+from msgspec.structs import replace
+
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_flow import MediaAnomaly, MediaFlow
 from firewall.engine.pinhole import Pinhole
@@ -70,7 +72,6 @@ def _record(
 ) -> RtpDecision:
     way, key = hole.way, hole.pinhole.key
     src_ip, src_port = key.src_ip or way.src.ip, key.src_port or 0
-    dst_ip = wire_text(key.dst_ip)
     streams: tuple[StreamFields, ...] = ()
     anomalies: dict[MediaAnomaly, None] = {}
     if len(flows) == 1:
@@ -84,12 +85,12 @@ def _record(
     fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
     return RtpDecision(
         timestamp(now_ns),
-        flow_id(src_ip, src_port, dst_ip, key.dst_port),
+        flow_id(src_ip, src_port, key.dst_ip, key.dst_port),
         datagram.in_iface if datagram is not None else None,
         datagram.frame_number if datagram is not None else None,
         src_ip,
         src_port,
-        dst_ip,
+        key.dst_ip,
         key.dst_port,
         key.transport,
         state,
@@ -107,7 +108,8 @@ def refused_way_record(
     call_id: str, way: Way, decision: Decision, emergency: EmergencyMark | None, policy: Policy, now_ns: int
 ) -> RtpDecision:
     """Return the record of a way that was negotiated, but is not opened: that of the pinhole it would have been."""
-    hole = Hole(Pinhole(way.key, way.protocol, call_id, 0), way, decision, 0, 0, emergency=emergency)
+    key = replace(way.key, dst_ip=wire_text(way.key.dst_ip))  # anything may stand in a description
+    hole = Hole(Pinhole(key, way.protocol, call_id, 0), way, decision, 0, 0, emergency=emergency)
     return flow_record("refused", hole, policy, now_ns)
 
 

@@ -50,11 +50,6 @@ class Transaction(msgspec.Struct, gc=False):
         return self.state in ("completed", "confirmed") and self.method == "INVITE"
 
     @property
-    def is_final(self) -> bool:
-        """Whether it got a final response."""
-        return self.state in _FINAL
-
-    @property
     def is_ringing(self) -> bool:
         """Whether it is an INVITE that is still to be answered."""
         return self.method == "INVITE" and self.state in UNANSWERED
@@ -62,7 +57,7 @@ class Transaction(msgspec.Struct, gc=False):
     def is_repeated_by(self, message: Message) -> bool:
         """Tell whether a message only says again what this transaction heard before (RFC 3261 §17.1.1.2)."""
         if not isinstance(message, Request):
-            return message.status_code >= 200 and self.is_final
+            return message.status_code >= 200 and self.state in _FINAL
         if message.method == "ACK":
             return self.state == "confirmed"
         return message.method == self.method

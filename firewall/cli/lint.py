@@ -4,8 +4,9 @@ import codecs
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from firewall.lint.rendering.document import lint_document
 from firewall.lint.rendering.github import annotations
 from firewall.lint.rendering.sarif import sarif_document
 from firewall.lint.rendering.text import report_lines
+from firewall.ruleset.emergency import wire_text
 
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -57,11 +59,10 @@ def lint(
         raise typer.BadParameter("--diff prints a diff and nothing else: leave out --format and --witness")
     if diff and fix:
         raise typer.BadParameter("--fix writes the files and --diff writes nothing: give one of them")
-    if diff:
-        outcomes = [_shown_as_diff(path) for path in policies]
-    else:
-        outcomes = [_mended(path) if fix else _examined(path) for path in policies]
-        _print(outcomes, output, witness)
+    look = _shown_as_diff if diff else _mended if fix else _examined
+    outcomes = [_outcome(look, path) for path in policies]
+    if not diff:
+        _print(outcomes, output, witness, {wire_text(path): path for path in policies})
     sys.stdout.flush()
     for outcome in outcomes:
         if isinstance(outcome, Unusable):
@@ -79,50 +80,52 @@ def examine_bytes(data: bytes, path: str) -> Report:
     return examine(policy, data.decode("utf-8-sig"))
 
 
-def _examined(path: str) -> Outcome:
+def _outcome(look: Callable[[str], Report], path: str) -> Outcome:
     try:
-        return examine_bytes(read_policy_bytes(path), path)
+        return look(path)
     except PolicyError as error:
-        return Unusable(path, error)
+        return Unusable(wire_text(path), error)
 
 
-def _mended(path: str) -> Outcome:
-    try:
-        before = read_policy_bytes(path)
-        mended = _mend(before, path)
-        after = _encoded(mended.text, before)
-        if after != before:
-            write_policy(path, before, after)
-    except PolicyError as error:
-        return Unusable(path, error)
+def _examined(path: str) -> Report:
+    return examine_bytes(read_policy_bytes(path), path)
+
+
+def _mended(path: str) -> Report:
+    """Write what can be mended with certainty, and say what was and what was not."""
+    before = read_policy_bytes(path)
+    policy_of(before, path)  # so that what is no text is refused with its place
+    mended = _mend(before, path)
+    after = _encoded(mended.text, before)
+    if after != before:
+        write_policy(path, before, after)
     for finding in mended.fixed:
-        description = finding.fix.description if finding.fix is not None else ""
-        sys.stderr.write(f"fixed: {path}: {finding.code} {finding.kind.name}: {description}\n")
+        sys.stderr.write(f"fixed: {wire_text(path)}: {finding.code} {finding.kind.name}: {_fix_of(finding)}\n")
     for left in mended.left:
-        description = left.finding.fix.description if left.finding.fix is not None else ""
-        sys.stderr.write(f"not fixed: {left.finding.place}: {left.finding.code}: {description}: {left.why}\n")
+        finding = left.finding
+        sys.stderr.write(f"not fixed: {finding.place}: {finding.code}: {_fix_of(finding)}: {left.why}\n")
     return mended.report
 
 
-def _shown_as_diff(path: str) -> Outcome:
-    """Print the diff; the outcome is that of the file as it is."""
-    try:
-        before = read_policy_bytes(path)
-        outcome = examine_bytes(before, path)
-        mended = _mend(before, path)
-    except PolicyError as error:
-        return Unusable(path, error)
+def _fix_of(finding: Finding) -> str:
+    return finding.fix.description if finding.fix is not None else ""
+
+
+def _shown_as_diff(path: str) -> Report:
+    """Print the diff; the report is that of the file as it is."""
+    before = read_policy_bytes(path)
+    report = examine_bytes(before, path)
+    mended = _mend(before, path)
     console = Console(highlight=False, soft_wrap=True)
     for line in _diff(before.decode("utf-8-sig"), mended.text, path):
         if console.is_terminal:
             console.print(Text(line.rstrip("\r\n"), _DIFF_STYLES.get(line[:1], "")))
         else:  # byte for byte, so that patch takes it for a file with CRLF too
             sys.stdout.write(line if line.endswith("\n") else f"{line}\n")
-    return outcome
+    return report
 
 
 def _mend(data: bytes, path: str) -> Mended:
-    policy_of(data, path)  # so that what is no text is refused with its place
     return mend(data.decode("utf-8-sig"), lambda text: examine_bytes(text.encode(), path))
 
 
@@ -138,11 +141,12 @@ def _diff(before: str, after: str, path: str) -> Iterator[str]:
             yield "\\ No newline at end of file"
 
 
-def _print(outcomes: list[Outcome], output: LintFormat, witness: Path | None) -> None:
+def _print(outcomes: list[Outcome], output: LintFormat, witness: Path | None, paths: dict[str, str]) -> None:
+    """Print the findings; ``paths`` are those of the files by the names that findings have."""
     captures = _captures(outcomes, witness)
     match output:
         case LintFormat.TEXT:
-            _print_text(outcomes, captures, show_messages=witness is not None)
+            _print_text(outcomes, captures, paths, show_messages=witness is not None)
         case LintFormat.JSON:
             sys.stdout.write(json.dumps(lint_document(outcomes, captures), indent=2) + "\n")
         case LintFormat.SARIF:
@@ -159,24 +163,20 @@ def _captures(outcomes: list[Outcome], folder: Path | None) -> dict[Finding, str
     return write_witnesses(all_findings(outcomes), folder)
 
 
-def _print_text(outcomes: list[Outcome], captures: dict[Finding, str], *, show_messages: bool) -> None:
+def _print_text(
+    outcomes: list[Outcome], captures: dict[Finding, str], paths: dict[str, str], *, show_messages: bool
+) -> None:
     if all(isinstance(outcome, Unusable) for outcome in outcomes):
         return  # the sentences on stderr say it all
     console = Console(highlight=False, soft_wrap=True)
     width = console.width if console.is_terminal else None
-    read: dict[str, Sequence[str]] = {}
 
-    def source_lines(path: str) -> Sequence[str]:
-        if path not in read:
-            read[path] = _source_lines(path)
-        return read[path]
+    @cache
+    def source_lines(file: str) -> Sequence[str]:
+        try:
+            return Path(paths.get(file, file)).read_text(encoding="utf-8-sig", errors="replace").split("\n")
+        except OSError:
+            return ()
 
     for line in report_lines(outcomes, source_lines, captures, show_messages=show_messages, width=width):
         console.print(Text.assemble(*line))
-
-
-def _source_lines(path: str) -> Sequence[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except OSError:
-        return ()

@@ -31,8 +31,7 @@ def read_policy(path: str, *, is_lasting: bool = False) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or anything is wrong with it or with a file it names.
     """
-    data = read_policy_bytes(path, is_lasting=is_lasting)
-    return load_policy(data, file=wire_text(path), sources=FileSources(path))  # records and JSON carry the name
+    return policy_of(read_policy_bytes(path, is_lasting=is_lasting), path)
 
 
 def policy_of(data: bytes, path: str) -> Policy:
@@ -41,7 +40,7 @@ def policy_of(data: bytes, path: str) -> Policy:
     Raises:
         PolicyError: anything is wrong with it or with a file it names.
     """
-    return load_policy(data, file=path, sources=FileSources(path))
+    return load_policy(data, file=wire_text(path), sources=FileSources(path))  # records and JSON carry the name
 
 
 def read_policy_bytes(path: str, *, is_lasting: bool = False) -> bytes:
@@ -84,7 +83,9 @@ def write_policy(path: str, before: bytes, after: bytes) -> None:
             unchanged = present.read(len(before) + 1) == before
         if not unchanged:
             raise PolicyError(
-                "the policy was changed while lint looked at it", place=Place(path), next_step="run sosgate lint again"
+                "the policy was changed while lint looked at it",
+                place=Place(wire_text(path)),
+                next_step="run sosgate lint again",
             )
         temporary.replace(target)
         temporary = None

@@ -84,6 +84,19 @@ def test_a_policy_that_is_not_there_is_unusable(capsys: Capture) -> None:
     assert capsys.readouterr().err.startswith("/nowhere/policy.yaml: error: cannot read the policy")
 
 
+def test_a_name_that_is_no_utf8_is_shown_as_the_log_shows_it(tmp_path: Path, capsys: Capture) -> None:
+    named, unusable = (os.fsdecode(bytes(tmp_path) + name) for name in (b"/p\xff.yaml", b"/u\xff.yaml"))
+    Path(named).write_bytes((DEMO / "broken.yaml").read_bytes())
+    Path(unusable).write_text("policy: p\n")
+    assert run_command(["lint", named, unusable]) == 2
+    out, err = capsys.readouterr()
+    assert "/p\\xff.yaml:31:5: error[SOS101]" in out
+    assert "- name: toll-fraud\n" in out
+    assert "unusable: " in out
+    assert "/u\\xff.yaml:1:1: error: " in err
+    assert "\udcff" not in out + err
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     """The demo's broken policy as a Windows editor saves it."""

@@ -13,6 +13,7 @@ D = TypeVar("D")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MAX_NAME_CHARS = 128
+_MOST_LISTED = 12
 _DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h)")
 UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
@@ -23,12 +24,13 @@ def fail(place: Place, cause: str, next_step: str | None = None) -> NoReturn:
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return ``did you mean "x"?``, or the list of what there is."""
+    """Return ``did you mean "x"?``, or a list of what there is, not too long for one sentence."""
     names = list(known)
     close = get_close_matches(wrong, names, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else "there are none"
+    listed = names if len(names) <= _MOST_LISTED else [*names[: _MOST_LISTED - 1], "…"]
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(listed)}" if names else "there are none"
 
 
 def shown(text: str) -> str:

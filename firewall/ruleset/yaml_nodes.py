@@ -111,20 +111,26 @@ def _first_line(error: Exception) -> str:
 
 def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyError:
     mark = error.problem_mark or error.context_mark
-    place = _end_of(text[: mark.index], file) if mark is not None else Place(file)
     problem = error.problem or _first_line(error)
-    if "cannot start any token" in problem and mark is not None and text[mark.index : mark.index + 1] == "\t":
+    place = _end_of(text[: mark.index], file) if mark is not None else Place(file)
+    is_tab = mark is not None and text[mark.index : mark.index + 1] == "\t" and "cannot start any token" in problem
+    if is_tab or "tab character" in problem:
         return PolicyError("a tab cannot indent YAML", place=place, next_step="use spaces")
-    context = f" {error.context}" if error.context else ""
-    return PolicyError(f"not YAML: {problem}{context}", place=place, next_step=_syntax_advice(problem))
+    said = f"not YAML: {problem} {error.context or ''}".rstrip()
+    begins = error.context_mark
+    if begins is not None and begins.line + 1 < (place.line or 0):
+        said += f", which begins at line {begins.line + 1}"
+    advice = (each for cause, each in _SYNTAX_ADVICE.items() if cause in problem)
+    return PolicyError(said, place=place, next_step=next(advice, "mind indentation, brackets and quotes"))
 
 
-def _syntax_advice(problem: str) -> str | None:
-    if "mapping values are not allowed" in problem:
-        return 'put a value that holds ": " into quotes'
-    if "cannot start any token" in problem:
-        return "put the value into quotes"
-    return None
+_SYNTAX_ADVICE = {
+    "mapping values are not allowed": 'put a value that holds ": " into quotes',
+    "cannot start any token": "put the value into quotes",
+    "unexpected end of stream": "close the quotes",
+    "expected ',' or": "close the bracket, or put an expression with brackets in it into quotes",
+    "incompatible YAML document": "remove the line",
+}
 
 
 class _Composer:
@@ -169,9 +175,7 @@ class _Composer:
 
     def _place(self, event: yaml.Event) -> Place:
         mark = event.start_mark
-        if mark is None:
-            return Place(self._file)
-        return Place(self._file, mark.line + 1, mark.column + 1)
+        return Place(self._file, mark.line + 1, mark.column + 1) if mark is not None else Place(self._file)
 
     def _raw(self, event: yaml.Event) -> str:
         if event.start_mark is None or event.end_mark is None:

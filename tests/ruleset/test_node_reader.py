@@ -42,6 +42,13 @@ def test_a_wrong_node_is_refused_with_its_place(read: object, written: str, erro
     assert refusal(read, written) == error
 
 
+def test_a_long_list_of_what_there_is_is_cut() -> None:
+    said = suggestion("carrier", [f"psap{number}" for number in range(300)])
+    assert said.startswith("there are psap0, psap1, ")
+    assert said.endswith(", psap10, …")
+    assert suggestion("z", list("abcdefghijkl")) == "there are a, b, c, d, e, f, g, h, i, j, k, l"
+
+
 def test_right_nodes_are_read() -> None:
     assert text(node("x: 007"), "x") == "007"
     assert name(node("x: quiet-night"), "x") == "quiet-night"

@@ -75,10 +75,20 @@ def test_nodes_know_their_places() -> None:
         (b"a: b: c", 'p.yaml:1:5: error: not YAML: mapping values are not allowed in this context; '
          'put a value that holds ": " into quotes'),
         (b"a: [1, 2",
-         "p.yaml:1:9: error: not YAML: did not find expected ',' or ']' while parsing a flow sequence"),
+         "p.yaml:1:9: error: not YAML: did not find expected ',' or ']' while parsing a flow sequence; "
+         "close the bracket, or put an expression with brackets in it into quotes"),
+        (b'a: {b: sip.Method in {"INVITE", "ACK"}}',
+         "p.yaml:1:22: error: not YAML: did not find expected ',' or '}' while parsing a flow mapping; "
+         "close the bracket, or put an expression with brackets in it into quotes"),
         (b"a: @b", "p.yaml:1:4: error: not YAML: found character that cannot start any token while scanning for the "
          "next token; put the value into quotes"),
-        (b'a: "b', "p.yaml:1:6: error: not YAML: found unexpected end of stream while scanning a quoted scalar"),
+        (b'a: "b', "p.yaml:1:6: error: not YAML: found unexpected end of stream while scanning a quoted scalar; "
+         "close the quotes"),
+        (b'a: "b\nc: d\ne: f\n', "p.yaml:4:1: error: not YAML: found unexpected end of stream while scanning a quoted "
+         "scalar, which begins at line 1; close the quotes"),
+        (b"a:\n  - b\n c: d", "p.yaml:3:2: error: not YAML: did not find expected key while parsing a block mapping, "
+         "which begins at line 1; mind indentation, brackets and quotes"),
+        (b"a: b\n\t\n", "p.yaml:2:1: error: a tab cannot indent YAML; use spaces"),
         (b"a: &x 1\nb: *x", 'p.yaml:1:4: error: the anchor "&x" is not part of the policy language; remove it'),
         (b"b: *x", 'p.yaml:1:4: error: the alias "*x" is not part of the policy language; write the value out'),
         (b"a: !!python/object:os.system x", 'p.yaml:1:4: error: the tag "tag:yaml.org,2002:python/object:os.system" '
@@ -89,7 +99,7 @@ def test_nodes_know_their_places() -> None:
         (b"a: ! [b]", NEGATED),
         (b"a: 1\n---\nb: 2", "p.yaml:2:1: error: a second document begins here; one file is one policy"),
         (b"? [a]\n: b", "p.yaml:1:3: error: a key must be a plain word"),
-        (b"%YAML 9.9\n---\na: 1", "p.yaml:1:1: error: not YAML: found incompatible YAML document"),
+        (b"%YAML 9.9\n---\na: 1", "p.yaml:1:1: error: not YAML: found incompatible YAML document; remove the line"),
     ],
 )  # fmt: skip
 def test_what_is_no_policy_file_is_refused_with_its_place(data: bytes, error: str) -> None:

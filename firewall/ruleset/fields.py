@@ -135,10 +135,10 @@ def one_reader_of(field: Field) -> OneReader | None:
     return FIELDS[field.name].one if field.header is None else None
 
 
-def similar_field(name: str) -> str | None:
-    """Return the field that was probably meant by a name that is not in the table."""
-    exact = _BY_LOWER_CASE.get(name.lower())
-    if exact is not None:
-        return exact
-    close = get_close_matches(name.lower(), _BY_LOWER_CASE, n=1, cutoff=0.7)
-    return _BY_LOWER_CASE[close[0]] if close else None
+def field_advice(name: str) -> str:
+    """Say which field was probably meant by a name that is not in the table, or where all of them are."""
+    similar = _BY_LOWER_CASE.get(name.lower())
+    if similar is None:
+        close = get_close_matches(name.lower(), _BY_LOWER_CASE, n=1, cutoff=0.7)
+        similar = _BY_LOWER_CASE[close[0]] if close else None
+    return f'did you mean "{similar}"?' if similar else "docs/fields.md lists all fields"

@@ -1,7 +1,9 @@
 """The meaning of a parsed expression: which field, which type, which value. Refuses what has none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 from lark import Token, Tree
 
@@ -28,7 +30,7 @@ from firewall.ruleset.expression import (
     Value,
 )
 from firewall.ruleset.field_spec import FieldSpec, FieldType
-from firewall.ruleset.fields import FIELDS, HEADER_FIELD, similar_field
+from firewall.ruleset.fields import FIELDS, HEADER_FIELD, field_advice
 from firewall.ruleset.literal import (
     FALSE_WORDS,
     TRUE_WORDS,
@@ -40,22 +42,19 @@ from firewall.ruleset.literal import (
     read_string,
 )
 from firewall.ruleset.network_set import networks_of_list
+from firewall.ruleset.node_reader import shown, suggestion
 from firewall.ruleset.policy import NamedSet, NetworkSet, StringSet
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import operand_text
 
 Node = Tree[Token]
+T = TypeVar("T")
 
 _FUNCTIONS: dict[str, Function] = {"len": "len", "lower": "lower", "upper": "upper", "count": "count"}
 _COMPARATORS: dict[str, Comparator] = {
     "==": "==", "eq": "==", "!=": "!=", "ne": "!=", ">": ">", "gt": ">", ">=": ">=", "ge": ">=", "<": "<", "lt": "<",
     "<=": "<=", "le": "<=",
 }  # fmt: skip
-_LITERAL_NAMES = {"text": 'a text in quotes, "…"', "number": "a number", "address": "an address or network"}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 class Resolver:
@@ -100,252 +99,254 @@ class Resolver:
         return condition.conditions if isinstance(condition, And) else (condition,)
 
     def _exists(self, node: Node) -> Condition:
-        operand, spec, kind = self._operand(node)
-        if isinstance(operand, Call):
-            raise _at(node, f"{operand.function}() alone says nothing", "compare it, for example with == 0")
-        if kind == "flag" and spec.own:
-            return Comparison(operand, "==", True)
-        return Exists(operand)
+        left = self._left(node)
+        if isinstance(left.operand, Call):
+            raise _at(node, f"{left.operand.function}() alone says nothing", "compare it, for example with == 0")
+        if left.is_own_flag:
+            return Comparison(left.operand, "==", True)
+        return Exists(left.operand)
 
     def _comparison(self, node: Node) -> Condition:
-        left, comparator_node, literal = _tree(node.children[0]), _tree(node.children[1]), node.children[2]
-        operand, spec, kind = self._operand(left)
+        left = self._left(_tree(node.children[0]))
+        comparator_node, literal = _tree(node.children[1]), _token(node.children[2])
         comparator = _COMPARATORS[str(comparator_node.children[0])]
-        if kind == "protocol":
+        if left.kind == "protocol":
+            name = left.spec.name
             raise _at(
-                left, f'"{spec.name}" is a protocol, not a value', f"{spec.name} alone asks whether it is present"
+                node.children[0], f'"{name}" is a protocol, not a value', f"{name} alone asks whether it is present"
             )
-        value = self._value(_token(literal), operand, spec, kind)
+        value = _value(literal, left)
         if isinstance(value, bool):
-            return _flag_comparison(operand, spec, comparator, value, comparator_node)
+            return _flag_comparison(left, comparator, value, comparator_node)
         if isinstance(value, Network) and comparator not in ("==", "!=") and value.first != value.last:
             raise _at(literal, f"a network cannot be compared with {comparator}", "use == or in, or a single address")
-        return Comparison(operand, comparator, value)
+        return Comparison(left.operand, comparator, value)
 
     def _contains(self, node: Node) -> Condition:
-        operand, spec, kind = self._operand(_tree(node.children[0]))
-        self._must_be_text(node.children[0], spec, kind, operand, "contains")
-        text = self._text(_token(node.children[-1]), spec, operand)
+        left = self._text_left(node, "contains")
+        text = _text(_token(node.children[-1]), left)
         if not text:
             raise _at(node.children[-1], "contains needs a text that is not empty")
-        return Contains(operand, text)
+        return Contains(left.operand, text)
 
     def _matches(self, node: Node) -> Condition:
-        operand, spec, kind = self._operand(_tree(node.children[0]))
-        self._must_be_text(node.children[0], spec, kind, operand, "matches")
+        left = self._text_left(node, "matches")
         token = _token(node.children[-1])
-        regex = self._text(token, spec, operand)
+        regex = _text(token, left)
         try:
             compile_regex(regex)
         except ExpressionError as error:
             raise ExpressionError(error.cause, error.next_step, _offset_in(token, error.offset)) from None
-        return Matches(operand, regex)
+        return Matches(left.operand, regex)
 
-    def _must_be_text(self, node: Node | Token, spec: FieldSpec, kind: FieldType, operand: Operand, word: str) -> None:
-        if kind == "text" or (kind == "protocol" and spec.searchable):
-            return
-        what = f"{operand.function}() is a number" if isinstance(operand, Call) else f"{spec.name} is {_a(kind)}"
-        raise _at(node, f"{what}; {word} works on text")
+    def _text_left(self, node: Node, word: str) -> "_Left":
+        left = self._left(_tree(node.children[0]))
+        if left.is_text:
+            return left
+        operand = left.operand
+        what = f"{operand.function}() is a number" if isinstance(operand, Call) else left.described
+        raise _at(node.children[0], f"{what}; {word} works on text")
 
     def _membership(self, node: Node) -> Membership:
-        left, members = _tree(node.children[0]), _tree(node.children[-1])
-        operand, spec, kind = self._operand(left)
-        if not isinstance(operand, Field):
-            raise _at(left, "only a field can stand before in, as in Wireshark", "write it as comparisons with or")
-        if kind == "protocol" or (kind == "flag" and spec.own):
-            raise _at(left, f"{spec.name} is {_a(kind)}; in works on text, numbers and addresses")
-        return Membership(operand, tuple(self._item(child, operand, spec, kind) for child in members.children))
+        left = self._left(_tree(node.children[0]))
+        if not isinstance(left.operand, Field):
+            advice = "write it as comparisons with or"
+            raise _at(node.children[0], "only a field can stand before in, as in Wireshark", advice)
+        if left.kind == "protocol" or left.is_own_flag:
+            raise _at(node.children[0], f"{left.described}; in works on text, numbers and addresses")
+        return Membership(left.operand, tuple(self._item(child, left) for child in _tree(node.children[-1]).children))
 
-    def _item(self, node: Node | Token, operand: Operand, spec: FieldSpec, kind: FieldType) -> Item:
+    def _item(self, node: Node | Token, left: "_Left") -> Item:
         if isinstance(node, Tree):
-            return self._range(_token(node.children[0]), _token(node.children[1]), operand, spec, kind)
-        if node.type == "SET":
-            return self._set(node, spec, kind)
-        return self._value(node, operand, spec, kind)
+            return _range(_token(node.children[0]), _token(node.children[1]), left)
+        return self._set(node, left) if node.type == "SET" else _value(node, left)
 
-    def _range(self, low: Token, high: Token, operand: Operand, spec: FieldSpec, kind: FieldType) -> Item:
-        if kind == "address":
-            try:
-                network = read_address_range(str(low), str(high))
-            except ExpressionError as error:
-                raise error.moved(low.start_pos or 0) from None
-            self._check_family(network, low, spec)
-            return network
-        first: Value
-        first, last = self._value(low, operand, spec, kind), self._value(high, operand, spec, kind)
-        if isinstance(first, int) and isinstance(last, int) and not isinstance(first, bool):
-            reversed_range = first > last
-        elif isinstance(first, str) and isinstance(last, str):
-            reversed_range = _bytes(first) > _bytes(last)
-        else:
-            raise _at(low, f"{spec.name} is {_a(kind)} and has no ranges")
-        if reversed_range:
-            raise _at(low, f"the range {low}..{high} is reversed", f"write {high}..{low}")
-        return Range(first, last)
-
-    def _set(self, token: Token, spec: FieldSpec, kind: FieldType) -> SetMembers:
+    def _set(self, token: Token, left: "_Left") -> SetMembers:
         name = str(token)[1:]
-        named = self._sets.get(name)
-        if named is None:
-            close = get_close_matches(name, self._sets, n=1, cutoff=0.5)
-            known = ", ".join(f"${each}" for each in sorted(self._sets)[:8]) or "there are no sets"
-            advice = f'did you mean "${close[0]}"?' if close else f"define it under sets: (known: {known})"
-            raise _at(token, f'undefined set "${name}"', advice)
-        match named:
-            case StringSet():
-                return self._string_set(token, named, spec, kind)
-            case NetworkSet(networks=networks):
-                if kind != "address":
-                    raise _at(token, f"set ${name} holds networks, but {spec.name} is {_a(kind)}")
+        match self._sets.get(name), left.kind:
+            case None, _:
+                known = suggestion(str(token), [f"${each}" for each in sorted(self._sets)])
+                raise _at(token, f'undefined set "{token}"', known if self._sets else "define it under sets:")
+            case StringSet(values=values), "text":
+                return SetMembers(name, values)
+            case StringSet(lines=lines) as listed, "address" if lines:
+                return SetMembers(name, networks_of_list(listed))
+            case NetworkSet(networks=networks), "address":
                 return SetMembers(name, networks)
+            case NetworkSet(), _:
+                raise _at(token, f"set ${name} holds networks, but {left.described}")
+            case _:
+                advice = "give it as {networks: […]}" if left.kind == "address" else None
+                raise _at(token, f"set ${name} holds strings, but {left.described}", advice)
 
-    def _string_set(self, token: Token, named: StringSet, spec: FieldSpec, kind: FieldType) -> SetMembers:
-        if kind == "text":
-            return SetMembers(named.name, named.values)
-        if kind == "address" and named.lines:
-            return SetMembers(named.name, networks_of_list(named))
-        advice = "give it as {networks: […]}" if kind == "address" else None
-        raise _at(token, f"set ${named.name} holds strings, but {spec.name} is {_a(kind)}", advice)
-
-    def _operand(self, node: Node) -> tuple[Operand, FieldSpec, FieldType]:
+    def _left(self, node: Node) -> "_Left":
         match node.data:
             case "slice":
-                operand, spec, kind = self._operand(_tree(node.children[0]))
-                if kind != "text" and not (kind == "protocol" and spec.searchable):
-                    raise _at(node, f"{spec.name} is {_a(kind)}; only text can be sliced")
-                return _slice(operand, _token(node.children[1])), spec, "text"
+                sliced = self._left(_tree(node.children[0]))
+                if not sliced.is_text:
+                    raise _at(node, f"{sliced.described}; only text can be sliced")
+                start, length = _read(read_slice, _token(node.children[1]))
+                return _Left(Slice(sliced.operand, start, length), sliced.spec, "text")
             case "call":
                 return self._call(node)
             case _:
-                field, spec = self._field(node)
-                return field, spec, spec.type
+                return _field(node)
 
-    def _call(self, node: Node) -> tuple[Operand, FieldSpec, FieldType]:
+    def _call(self, node: Node) -> "_Left":
         name = _token(node.children[0])
         function = _FUNCTIONS.get(str(name))
         if function is None:
-            close = get_close_matches(str(name), _FUNCTIONS, n=1)
-            advice = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(_FUNCTIONS)}"
-            raise _at(name, f'unknown function "{name}"', advice)
-        operand, spec, kind = self._operand(_tree(node.children[1]))
-        if not isinstance(operand, Field):
+            raise _at(name, f'unknown function "{name}"', suggestion(str(name), _FUNCTIONS))
+        inner = self._left(_tree(node.children[1]))
+        if not isinstance(inner.operand, Field):
             raise _at(node.children[1], f"{function}() takes a field, as in Wireshark")
-        if function != "count" and kind != "text":
-            raise _at(node.children[1], f"{function}() works on text, but {spec.name} is {_a(kind)}")
-        return Call(function, operand), spec, "text" if function in ("lower", "upper") else "number"
-
-    def _field(self, node: Node) -> tuple[Field, FieldSpec]:
-        token = _token(node.children[0])
-        name = str(token)
-        header = None
-        if len(node.children) > 1:
-            header = self._header_name(_token(node.children[1]), name)
-        spec = FIELDS.get(name)
-        if spec is None:
-            similar = similar_field(name)
-            advice = f'did you mean "{similar}"?' if similar else "docs/fields.md lists all fields"
-            raise _at(token, f'unknown field "{name}"', advice)
-        if name == HEADER_FIELD and header is None:
-            raise _at(token, f"{HEADER_FIELD} needs the header's name", f'write {HEADER_FIELD}["Name"]')
-        return Field(name, header), spec
-
-    def _header_name(self, token: Token, name: str) -> str:
-        if name != HEADER_FIELD:
-            raise _at(token, f'only {HEADER_FIELD} takes a name in brackets, not "{name}"')
-        text = str(token)
-        try:
-            header = read_string(text[1:-1].strip()).strip()
-        except ExpressionError as error:
-            raise error.moved((token.start_pos or 0) + text.index('"')) from None
-        if not header or any(char in header for char in ': \t\r\n"') or not header.isprintable():
-            raise _at(token, f'"{header}" is not a header name')
-        return header.lower()
-
-    def _value(self, token: Token, operand: Operand, spec: FieldSpec, kind: FieldType) -> Value:
-        match kind:
-            case "text" | "protocol":
-                return self._text(token, spec, operand)
-            case "flag":
-                return _flag_value(token, spec)
-            case "number":
-                return self._number(token, spec, operand)
-            case "address":
-                return self._address(token, spec)
-
-    def _text(self, token: Token, spec: FieldSpec, operand: Operand) -> str:
-        if token.type == "RAW_STRING":
-            return str(token)[2:-1]
-        if token.type != "STRING":
-            bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
-            raise _wrong_literal(token, operand_text(operand), "text", f'write "{bare}" in double quotes')
-        try:
-            text = read_string(str(token))
-        except ExpressionError as error:
-            raise error.moved(token.start_pos or 0) from None
-        if spec.choices is not None and isinstance(operand, Field) and text not in spec.choices:
-            close = get_close_matches(text, spec.choices, n=1, cutoff=0.5)
-            advice = f'did you mean "{close[0]}"?' if close else f"it is one of {', '.join(spec.choices)}"
-            raise _at(token, f'{spec.name} is never "{_shortened(text)}"', advice)
-        return text
-
-    def _number(self, token: Token, spec: FieldSpec, operand: Operand) -> int:
-        if token.type != "NUMBER":
-            bare = str(token)[1:-1]
-            advice = f"write {bare} without quotes" if token.type == "STRING" and bare.isdigit() else None
-            raise _wrong_literal(token, operand_text(operand), "number", advice)
-        try:
-            number = read_number(str(token))
-        except ExpressionError as error:
-            raise error.moved(token.start_pos or 0) from None
-        if spec.maximum is not None and isinstance(operand, Field) and number > spec.maximum:
-            raise _at(token, f"{number} is too big for {spec.name}", f"its maximum is {spec.maximum}")
-        return number
-
-    def _address(self, token: Token, spec: FieldSpec) -> Network:
-        if token.type not in ("NUMBER", "ADDRESS"):
-            advice = "write it without quotes" if token.type == "STRING" else None
-            raise _wrong_literal(token, spec.name, "address", advice)
-        try:
-            network = read_address(str(token))
-        except ExpressionError as error:
-            raise error.moved(token.start_pos or 0) from None
-        self._check_family(network, token, spec)
-        return network
-
-    def _check_family(self, network: Network, token: Token, spec: FieldSpec) -> None:
-        if spec.family is not None and family(network.first) != spec.family:
-            part = spec.name.partition(".")[2]
-            other = "ip" if spec.family == 6 else "ipv6"
-            raise _at(
-                token,
-                f"{spec.name} is an IPv{spec.family} address, {token} is not",
-                f"use {other}.{part}, or net.{part} for either family",
-            )
+        if function != "count" and inner.kind != "text":
+            raise _at(node.children[1], f"{function}() works on text, but {inner.described}")
+        return _Left(Call(function, inner.operand), inner.spec, "text" if function in ("lower", "upper") else "number")
 
 
-def _flag_value(token: Token, spec: FieldSpec) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What stands on the left of a relation: the operand, its field's row of the table, the type of its values."""
+
+    operand: Operand
+    spec: FieldSpec
+    kind: FieldType
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it can be searched and sliced."""
+        return self.kind == "text" or (self.kind == "protocol" and self.spec.searchable)
+
+    @property
+    def is_own_flag(self) -> bool:
+        """Whether it is true or false in every message."""
+        return self.kind == "flag" and self.spec.own
+
+    @property
+    def described(self) -> str:
+        """What it is, in words."""
+        return f"{self.spec.name} is {_a(self.kind)}"
+
+
+def _field(node: Node) -> _Left:
+    token = _token(node.children[0])
+    name = str(token)
+    header = _header_name(_token(node.children[1]), name) if len(node.children) > 1 else None
+    spec = FIELDS.get(name)
+    if spec is None:
+        raise _at(token, f'unknown field "{name}"', field_advice(name))
+    if name == HEADER_FIELD and header is None:
+        raise _at(token, f"{HEADER_FIELD} needs the header's name", f'write {HEADER_FIELD}["Name"]')
+    return _Left(Field(name, header), spec, spec.type)
+
+
+def _header_name(token: Token, name: str) -> str:
+    if name != HEADER_FIELD:
+        raise _at(token, f'only {HEADER_FIELD} takes a name in brackets, not "{name}"')
+    text = str(token)
+    try:
+        header = read_string(text[1:-1].strip()).strip()
+    except ExpressionError as error:
+        raise error.moved((token.start_pos or 0) + text.index('"')) from None
+    if not header or any(char in header for char in ': \t\r\n"') or not header.isprintable():
+        raise _at(token, f'"{header}" is not a header name')
+    return header.lower()
+
+
+def _value(token: Token, left: _Left) -> Value:
+    match left.kind:
+        case "text" | "protocol":
+            return _text(token, left)
+        case "flag":
+            return _flag(token, left)
+        case "number":
+            return _number(token, left)
+        case "address":
+            return _address(token, left)
+
+
+def _text(token: Token, left: _Left) -> str:
+    if token.type == "RAW_STRING":
+        return str(token)[2:-1]
+    if token.type != "STRING":
+        bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
+        raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{bare}" in double quotes')
+    text = _read(read_string, token)
+    choices = left.spec.choices
+    if choices is not None and isinstance(left.operand, Field) and text not in choices:
+        advice = suggestion(text, choices) if get_close_matches(text, choices) else f"it is one of {', '.join(choices)}"
+        raise _at(token, f'{left.spec.name} is never "{shown(text)}"', advice)
+    return text
+
+
+def _flag(token: Token, left: _Left) -> bool:
     if str(token) in TRUE_WORDS:
         return True
     if str(token) in FALSE_WORDS:
         return False
-    raise _at(token, f"{spec.name} is a flag; {token} is neither true nor false", "write true, false, 1 or 0")
+    raise _at(token, f"{left.spec.name} is a flag; {token} is neither true nor false", "write true, false, 1 or 0")
 
 
-def _flag_comparison(operand: Operand, spec: FieldSpec, comparator: Comparator, value: bool, node: Node) -> Condition:
+def _number(token: Token, left: _Left) -> int:
+    if token.type != "NUMBER":
+        bare = str(token)[1:-1]
+        advice = f"write {bare} without quotes" if token.type == "STRING" and bare.isdigit() else None
+        raise _wrong_literal(token, operand_text(left.operand), "number", advice)
+    number, maximum = _read(read_number, token), left.spec.maximum
+    if maximum is not None and isinstance(left.operand, Field) and number > maximum:
+        raise _at(token, f"{number} is too big for {left.spec.name}", f"its maximum is {maximum}")
+    return number
+
+
+def _address(token: Token, left: _Left) -> Network:
+    if token.type not in ("NUMBER", "ADDRESS"):
+        advice = "write it without quotes" if token.type == "STRING" else None
+        raise _wrong_literal(token, left.spec.name, "address", advice)
+    return _of_family(_read(read_address, token), token, left.spec)
+
+
+def _of_family(network: Network, token: Token, spec: FieldSpec) -> Network:
+    if spec.family is None or family(network.first) == spec.family:
+        return network
+    part, other = spec.name.partition(".")[2], "ip" if spec.family == 6 else "ipv6"
+    raise _at(
+        token,
+        f"{spec.name} is an IPv{spec.family} address, {token} is not",
+        f"use {other}.{part}, or net.{part} for either family",
+    )
+
+
+def _range(low: Token, high: Token, left: _Left) -> Item:
+    if left.kind == "address":
+        return _of_family(_read(lambda first: read_address_range(first, str(high)), low), low, left.spec)
+    first, last = _value(low, left), _value(high, left)
+    if isinstance(first, int) and isinstance(last, int) and not isinstance(first, bool):
+        is_reversed = first > last
+    elif isinstance(first, str) and isinstance(last, str):
+        is_reversed = _bytes(first) > _bytes(last)
+    else:
+        raise _at(low, f"{left.described} and has no ranges")
+    if is_reversed:
+        raise _at(low, f"the range {low}..{high} is reversed", f"write {high}..{low}")
+    return Range(first, last)
+
+
+def _flag_comparison(left: _Left, comparator: Comparator, value: bool, node: Node) -> Condition:
     if comparator not in ("==", "!="):
-        raise _at(node, f"{spec.name} is a flag; {comparator} does not apply", "use == or !=")
-    if not spec.own:
-        return Comparison(operand, comparator, value)
-    is_true = Comparison(operand, "==", True)
+        raise _at(node, f"{left.spec.name} is a flag; {comparator} does not apply", "use == or !=")
+    if not left.spec.own:
+        return Comparison(left.operand, comparator, value)
+    is_true = Comparison(left.operand, "==", True)
     return is_true if value is (comparator == "==") else Not(is_true)
 
 
-def _slice(operand: Operand, token: Token) -> Slice:
+def _read(read: Callable[[str], T], token: Token) -> T:
+    """Read a token's text; a mistake in it is counted from the beginning of the expression."""
     try:
-        start, length = read_slice(str(token))
+        return read(str(token))
     except ExpressionError as error:
         raise error.moved(token.start_pos or 0) from None
-    return Slice(operand, start, length)
 
 
 def _wrong_literal(token: Token, name: str, kind: FieldType, advice: str | None) -> ExpressionError:

@@ -21,7 +21,7 @@ from firewall.ruleset.expression import (
     named_fields,
 )
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.fields import FIELDS, HEADER_FIELD, similar_field
+from firewall.ruleset.fields import FIELDS, HEADER_FIELD, field_advice
 from firewall.ruleset.node_reader import (
     UNIT_NS,
     Section,
@@ -240,9 +240,7 @@ def _per(node: Node, what: str) -> tuple[str, ...]:
         field = scalar(item, what)
         spec = FIELDS.get(field.text)
         if spec is None or field.text == HEADER_FIELD:
-            similar = similar_field(field.text)
-            advice = f'did you mean "{similar}"?' if similar else "docs/fields.md lists all fields"
-            fail(field.place, f'{what}: unknown field "{shown(field.text)}"', advice)
+            fail(field.place, f'{what}: unknown field "{shown(field.text)}"', field_advice(field.text))
         found.append(field.text)
     return tuple(dict.fromkeys(found))
 

@@ -8,7 +8,7 @@ import pytest
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Field
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.fields import FIELDS, HEADER_FIELD, one_reader_of, reader_of, similar_field
+from firewall.ruleset.fields import FIELDS, HEADER_FIELD, field_advice, one_reader_of, reader_of
 from tests.ruleset.captured import facts
 
 # Wireshark's type names and ours.
@@ -73,7 +73,11 @@ def test_a_header_is_read_by_any_name() -> None:
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [("sip.method", "sip.Method"), ("sip.Metod", "sip.Method"), ("SIP.FROM.USER", "sip.from.user"),
-     ("ip.source", "ip.src"), ("emergencey", "emergency"), ("sip.user-agent", "sip.User-Agent"), ("qqqq", None)],
+     ("ip.source", "ip.src"), ("emergencey", "emergency"), ("sip.user-agent", "sip.User-Agent")],
 )  # fmt: skip
-def test_a_wrong_name_gets_the_name_that_was_meant(wrong: str, right: str | None) -> None:
-    assert similar_field(wrong) == right
+def test_a_wrong_name_gets_the_name_that_was_meant(wrong: str, right: str) -> None:
+    assert field_advice(wrong) == f'did you mean "{right}"?'
+
+
+def test_a_name_like_no_other_gets_the_page_of_all() -> None:
+    assert field_advice("qqqq") == "docs/fields.md lists all fields"

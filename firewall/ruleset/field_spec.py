@@ -15,6 +15,16 @@ OneReader = Callable[[Facts], str | int | None]
 """The value of a field that never has more than one; None where it is absent."""
 
 
+def values_of(one: OneReader) -> Reader:
+    """Return the reader of every value of a field that never has more than one."""
+
+    def values(facts: Facts) -> Values:
+        value = one(facts)
+        return (value,) if value is not None else ()
+
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field.

@@ -4,13 +4,14 @@ Names and meanings are Wireshark's, except for our own fields. A reader gives ev
 in wire order: text as str, numbers as int, addresses on the line of ``net.address``.
 """
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from operator import attrgetter
 from typing import get_args
 
 from firewall.ruleset.expression import Field
-from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
-from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values
+from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
+from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values, values_of
 from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
 from firewall.ruleset.sdp_fields import SDP_FIELDS
@@ -19,32 +20,15 @@ from firewall.ruleset.sip_fields import SIP_FIELDS, header_reader
 HEADER_FIELD = "sip.header"
 
 
-def _zone_src(facts: Facts) -> Values:
-    return (facts.zone_src,) if facts.zone_src is not None else ()
-
-
-def _zone_dst(facts: Facts) -> Values:
-    return (facts.zone_dst,) if facts.zone_dst is not None else ()
+_zone_src, _zone_dst = attrgetter("zone_src"), attrgetter("zone_dst")
 
 
 def _is_emergency(facts: Facts) -> bool:
     return facts.emergency is not None
 
 
-def _emergency(facts: Facts) -> Values:
-    return (facts.emergency is not None,)
-
-
-def _emergency_class(facts: Facts) -> Values:
-    return (facts.emergency.emergency_class,) if facts.emergency is not None else ()
-
-
-def _emergency_service(facts: Facts) -> Values:
-    return (facts.emergency.service,) if facts.emergency is not None else ()
-
-
-def _malformed_reason(facts: Facts) -> Values:
-    return (facts.malformed,) if facts.malformed is not None else ()
+def _of_mark(read: Callable[[EmergencyMark], str]) -> Reader:
+    return lambda facts: (read(facts.emergency),) if facts.emergency is not None else ()
 
 
 def _anomalies(facts: Facts) -> Values:
@@ -56,16 +40,15 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         "emergency",
         "flag",
         "The message belongs to an emergency call",
-        _emergency,
+        values_of(_is_emergency),
         own=True,
-        maximum=1,
         one=_is_emergency,
     ),
     FieldSpec(
         "emergency.class",
         "text",
         "What kind of emergency traffic it is",
-        _emergency_class,
+        _of_mark(lambda mark: mark.emergency_class),
         own=True,
         choices=get_args(EmergencyClass),
     ),
@@ -73,16 +56,16 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         "emergency.service",
         "text",
         "The service URN asked for, lower case (RFC 5031), also where a number was dialled",
-        _emergency_service,
+        _of_mark(lambda mark: mark.service),
         own=True,
     ),
-    FieldSpec("zone.src", "text", "Zone the packet comes from", _zone_src, own=True, one=attrgetter("zone_src")),
-    FieldSpec("zone.dst", "text", "Zone the packet goes to", _zone_dst, own=True, one=attrgetter("zone_dst")),
+    FieldSpec("zone.src", "text", "Zone the packet comes from", values_of(_zone_src), own=True, one=_zone_src),
+    FieldSpec("zone.dst", "text", "Zone the packet goes to", values_of(_zone_dst), own=True, one=_zone_dst),
     FieldSpec(
         "dialog.state",
         "text",
         "State in which the message finds its dialog",
-        lambda facts: (facts.dialog_state,),
+        values_of(attrgetter("dialog_state")),
         own=True,
         choices=get_args(DialogState),
     ),
@@ -90,17 +73,14 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         "malformed",
         "flag",
         "Taken for signalling, but no SIP message could be read",
-        lambda facts: (facts.malformed is not None,),
+        values_of(lambda facts: facts.malformed is not None),
         own=True,
-        maximum=1,
     ),
-    FieldSpec("malformed.reason", "text", "Reason code of a malformed message", _malformed_reason, own=True),
     FieldSpec(
-        "sip.anomaly",
-        "text",
-        "Code of each thing wrong with a message that could still be read",
-        _anomalies,
-        own=True,
+        "malformed.reason", "text", "Reason code of a malformed message", values_of(attrgetter("malformed")), own=True
+    ),
+    FieldSpec(
+        "sip.anomaly", "text", "Code of each thing wrong with a message that could still be read", _anomalies, own=True
     ),
     FieldSpec(
         HEADER_FIELD,

@@ -86,7 +86,6 @@ MEDIA_FIELDS: tuple[FieldSpec, ...] = (
         "The packet is of a media flow that an allowed SDP negotiated",
         lambda facts: (facts.media_negotiated,),
         own=True,
-        maximum=1,
     ),
     FieldSpec("media.kind", "text", "Medium: audio, video, text, message …", _media(lambda m: (m.kind,)), own=True),
     FieldSpec(

@@ -5,12 +5,12 @@ Text is as on the wire, as Wireshark shows it: a display name keeps its quotes, 
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.field_spec import FieldSpec, Reader, Values, values_of
 from firewall.sip.headers import canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.uri import Uri, parse_uri
@@ -18,6 +18,7 @@ from firewall.sip.via import Via, parse_via
 
 _MAX_UINT32 = 0xFFFF_FFFF
 _CACHED_LINES = 1024
+M = TypeVar("M", Request, Response)
 _DIGITS = re.compile(r"\s*(\d{1,20})")
 # What may be blanks is never tried again shorter (``*+``): three such parts, and a sender may write thousands of them.
 _DISPLAY_NAME = re.compile(r'\s*+("(?:\\.|[^"\\])*"|[^<"]*+)\s*+<', re.DOTALL)
@@ -130,28 +131,15 @@ def _of_message(read: Callable[[Message], Values]) -> Reader:
     return of_message
 
 
-def _of_request(read: Callable[[Request], Values]) -> Reader:
-    def of_request(facts: Facts) -> Values:
+def _of_kind(kind: type[M], read: Callable[[M], Values]) -> Reader:
+    def of_kind(facts: Facts) -> Values:
         message = facts.message
-        return read(message) if isinstance(message, Request) else ()
+        return read(message) if isinstance(message, kind) else ()
 
-    return of_request
-
-
-def _of_response(read: Callable[[Response], Values]) -> Reader:
-    def of_response(facts: Facts) -> Values:
-        message = facts.message
-        return read(message) if isinstance(message, Response) else ()
-
-    return of_response
+    return of_kind
 
 
-def _method(facts: Facts) -> Values:
-    message = facts.message
-    return (message.method,) if isinstance(message, Request) else ()
-
-
-def _one_method(facts: Facts) -> str | None:
+def _method(facts: Facts) -> str | None:
     message = facts.message
     return message.method if isinstance(message, Request) else None
 
@@ -205,9 +193,9 @@ def _uri_params(uri: Uri) -> tuple[str, ...]:
 
 
 def _request_uri_fields() -> list[FieldSpec]:
-    fields = [FieldSpec("sip.r-uri", "text", "Request-URI", _of_request(lambda request: (request.request_uri,)))]
+    fields = [FieldSpec("sip.r-uri", "text", "Request-URI", _of_kind(Request, lambda request: (request.request_uri,)))]
     for part, what, read in _URI_PARTS:
-        reader = _of_request(lambda request, read=read: read(request.uri))  # type: ignore[misc]
+        reader = _of_kind(Request, lambda request, read=read: read(request.uri))  # type: ignore[misc]
         fields.append(FieldSpec(f"sip.r-uri.{part}", "text", f"Request-URI, {what}", reader))
     return fields
 
@@ -350,24 +338,24 @@ def _header_fields() -> list[FieldSpec]:
 
 SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip", "protocol", "A SIP message that could be read", _raw, searchable=True),
-    FieldSpec("sip.Method", "text", "Method of a request", _method, one=_one_method),
+    FieldSpec("sip.Method", "text", "Method of a request", values_of(_method), one=_method),
     FieldSpec(
         "sip.Request-Line",
         "text",
         "Start line of a request",
-        _of_request(lambda request: (request.start_line,)),
+        _of_kind(Request, lambda request: (request.start_line,)),
     ),
     FieldSpec(
         "sip.Status-Line",
         "text",
         "Start line of a response",
-        _of_response(lambda response: (response.start_line,)),
+        _of_kind(Response, lambda response: (response.start_line,)),
     ),
     FieldSpec(
         "sip.Status-Code",
         "number",
         "Status code of a response",
-        _of_response(lambda response: (response.status_code,)),
+        _of_kind(Response, lambda response: (response.status_code,)),
         maximum=_MAX_UINT32,
     ),
     *_request_uri_fields(),

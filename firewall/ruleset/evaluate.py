@@ -30,13 +30,13 @@ from firewall.ruleset.expression import (
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import OneReader, Reader, Values
 from firewall.ruleset.fields import one_reader_of, reader_of
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.regex import compile_regex
 
 Predicate = Callable[[Facts], bool]
 _Numbers = Callable[[Facts], tuple[int, ...]]
 _Texts = Callable[[Facts], tuple[str, ...]]
-_Test = Callable[[str | int], bool]
 
 _CACHED_ADDRESSES = 65_536
 _ORDERINGS: dict[Comparator, Callable[[Any, Any], bool]] = {
@@ -144,15 +144,9 @@ def _seen(operand: Operand) -> _Texts:
     return lambda facts: tuple(text for text in texts(facts) if text)
 
 
-def _numbers(read: Reader) -> _Numbers:
-    """A reader that ``resolve`` has found to give numbers or addresses."""
-    return cast("_Numbers", read)
-
-
 def _slice_reader(texts: _Texts, start: int, length: int | None) -> Reader:
     def slices(facts: Facts) -> Values:
-        found = (slice_bytes(_bytes(text), start, length) for text in texts(facts))
-        return tuple(part.decode("utf-8", "surrogateescape") for part in found)
+        return tuple(_text_of(slice_bytes(text_bytes(text), start, length)) for text in texts(facts))
 
     return slices
 
@@ -166,34 +160,30 @@ def slice_bytes(data: bytes, start: int, length: int | None) -> bytes:
     return data[first:end]
 
 
-_TO_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-_TO_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-
-
 def ascii_lower(text: str) -> str:
     """Return the text with A-Z made lower case; other letters stay, as in Wireshark."""
-    return text.lower() if text.isascii() else text.translate(_TO_LOWER)
+    return text.lower() if text.isascii() else _text_of(text_bytes(text).lower())
 
 
 def ascii_upper(text: str) -> str:
     """Return the text with a-z made upper case; other letters stay, as in Wireshark."""
-    return text.upper() if text.isascii() else text.translate(_TO_UPPER)
+    return text.upper() if text.isascii() else _text_of(text_bytes(text).upper())
 
 
 def byte_length(text: str) -> int:
     """Return the length of a text in the bytes it had on the wire."""
-    return len(text) if text.isascii() else len(_bytes(text))
+    return len(text) if text.isascii() else len(text_bytes(text))
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _text_of(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predicate:
     read = operand_reader(operand)
     match value:
         case Network(first, last) if first != last:
-            return _network_comparison(_numbers(read), first, last, inside=comparator == "==")
+            return _network_comparison(read, first, last, inside=comparator == "==")
         case Network(first, _):
             wanted: str | int = first
         case _:
@@ -210,10 +200,11 @@ def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predi
             return bool(values) and wanted not in values
 
         return all_differ
-    return _ordering(read, _ORDERINGS[comparator], wanted, _slice_order if isinstance(operand, Slice) else _bytes)
+    return _ordering(read, _ORDERINGS[comparator], wanted, _slice_order if isinstance(operand, Slice) else text_bytes)
 
 
-def _network_comparison(addresses: _Numbers, first: int, last: int, *, inside: bool) -> Predicate:
+def _network_comparison(read: Reader, first: int, last: int, *, inside: bool) -> Predicate:
+    addresses = cast("_Numbers", read)
     if inside:
 
         def any_inside(facts: Facts) -> bool:
@@ -233,7 +224,7 @@ def _network_comparison(addresses: _Numbers, first: int, last: int, *, inside: b
 
 def _slice_order(text: str) -> tuple[int, bytes]:
     """Slices are bytes to Wireshark, and of two byte strings the shorter is the lesser."""
-    data = _bytes(text)
+    data = text_bytes(text)
     return len(data), data
 
 
@@ -283,7 +274,7 @@ def _in_values(read: Reader, wanted: frozenset[str | int]) -> Predicate:
 
 def _in_networks(operand: Operand, networks: tuple[Network, ...]) -> Predicate:
     if len(networks) == 1:
-        return _network_comparison(_numbers(operand_reader(operand)), networks[0].first, networks[0].last, inside=True)
+        return _network_comparison(operand_reader(operand), networks[0].first, networks[0].last, inside=True)
     return _any_address(operand, _inside(networks))
 
 
@@ -306,7 +297,10 @@ def _inside(networks: tuple[Network, ...]) -> Callable[[int], bool]:
 
 
 def _any_address(operand: Operand, inside: Callable[[int], bool]) -> Predicate:
-    one, addresses = cast("Callable[[Facts], int | None] | None", _one(operand)), _numbers(operand_reader(operand))
+    one, addresses = (
+        cast("Callable[[Facts], int | None] | None", _one(operand)),
+        cast("_Numbers", operand_reader(operand)),
+    )
     if one is not None:
         return lambda facts: (address := one(facts)) is not None and inside(address)
 
@@ -322,16 +316,16 @@ def _any_address(operand: Operand, inside: Callable[[int], bool]) -> Predicate:
 def _in_range(read: Reader, wanted: Range) -> Predicate:
     low, high = wanted.low, wanted.high
     if isinstance(low, int) and isinstance(high, int):
-        return _network_comparison(_numbers(read), low, high, inside=True)
-    texts, first, last = cast("_Texts", read), _bytes(str(low)), _bytes(str(high))
-    return lambda facts: any(first <= _bytes(text) <= last for text in texts(facts))
+        return _network_comparison(read, low, high, inside=True)
+    texts, first, last = cast("_Texts", read), text_bytes(str(low)), text_bytes(str(high))
+    return lambda facts: any(first <= text_bytes(text) <= last for text in texts(facts))
 
 
 def _contains(texts: _Texts, text: str) -> Predicate:
     if any("\udc80" <= char <= "\udcff" for char in text):
         # Single bytes: they may stand inside a character of the value, so bytes are compared.
-        needle = _bytes(text)
-        return lambda facts: any(needle in _bytes(value) for value in texts(facts))
+        needle = text_bytes(text)
+        return lambda facts: any(needle in text_bytes(value) for value in texts(facts))
 
     def contains(facts: Facts) -> bool:
         for value in texts(facts):  # noqa: SIM110 - a generator for any() doubles the cost per packet

@@ -31,6 +31,11 @@ class ExpressionError(Exception):
         return ExpressionError(self.cause, self.next_step, self.offset + by)
 
 
+def text_bytes(text: str) -> bytes:
+    """Return the bytes that a text has, or had, on the wire."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def read_string(token: str) -> str:
     r"""Read ``"text"`` with Wireshark's escapes: ``\" \' \\ \a \b \f \n \r \t \v \xhh \ooo \uhhhh \Uhhhhhhhh``.
 
@@ -44,7 +49,7 @@ def read_string(token: str) -> str:
     while index < len(token) - 1:
         char = token[index]
         if char != "\\":
-            out += char.encode("utf-8", "surrogateescape")
+            out += text_bytes(char)
             index += 1
             continue
         piece, length = _read_escape(token, index)
@@ -96,7 +101,7 @@ def string_text(text: str) -> str:
         elif char.isprintable() and not 0xDC80 <= ord(char) <= 0xDCFF:
             out.append(char)
         else:
-            out += [f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape")]
+            out += [f"\\x{byte:02x}" for byte in text_bytes(char)]
     return "".join(out) + '"'
 
 

@@ -242,13 +242,7 @@ def _surge(node: Node, _: str) -> Surge:
 def _exceptions(node: Node, _: str) -> ExceptionPolicies:
     section = Section(node, "exceptions", EXCEPTION_KEYS)
     read = choice(get_args(ExceptionVerdict))
-    default = ExceptionPolicies()
-    return ExceptionPolicies(
-        malformed=section.get("malformed", read, default.malformed),
-        table_full=section.get("table_full", read, default.table_full),
-        internal_error=section.get("internal_error", read, default.internal_error),
-        log_unwritable=section.get("log_unwritable", read, default.log_unwritable),
-    )
+    return ExceptionPolicies(**{key: read(section.node(key), key) for key in EXCEPTION_KEYS if key in section})
 
 
 def _signalling(node: Node, _: str) -> frozenset[int]:

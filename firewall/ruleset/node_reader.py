@@ -118,11 +118,6 @@ def scalar(node: Node, what: str) -> Scalar:
     return node
 
 
-def text(node: Node, what: str) -> str:
-    """Return a scalar's text, as written."""
-    return scalar(node, what).text
-
-
 def name(node: Node, what: str) -> str:
     """Return a scalar that can be a name: letters, digits, ``_ . -``."""
     found = scalar(node, what)

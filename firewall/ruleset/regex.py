@@ -2,7 +2,7 @@
 
 import re2
 
-from firewall.ruleset.literal import ExpressionError
+from firewall.ruleset.literal import ExpressionError, text_bytes
 
 
 def compile_regex(regex: str) -> "re2._Regexp[bytes]":
@@ -17,7 +17,7 @@ def compile_regex(regex: str) -> "re2._Regexp[bytes]":
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
     try:
-        return re2.compile(regex.encode("utf-8", "surrogateescape"), options)
+        return re2.compile(text_bytes(regex), options)
     except re2.error as error:
         said = error.args[0].decode("utf-8", "replace") if error.args else "not a regex"
         what, _, fragment = said.partition(": ")

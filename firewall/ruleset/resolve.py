@@ -40,6 +40,7 @@ from firewall.ruleset.literal import (
     read_number,
     read_slice,
     read_string,
+    text_bytes,
 )
 from firewall.ruleset.network_set import networks_of_list
 from firewall.ruleset.node_reader import shown, suggestion
@@ -324,7 +325,7 @@ def _range(low: Token, high: Token, left: _Left) -> Item:
     if isinstance(first, int) and isinstance(last, int) and not isinstance(first, bool):
         is_reversed = first > last
     elif isinstance(first, str) and isinstance(last, str):
-        is_reversed = _bytes(first) > _bytes(last)
+        is_reversed = text_bytes(first) > text_bytes(last)
     else:
         raise _at(low, f"{left.described} and has no ranges")
     if is_reversed:
@@ -378,10 +379,6 @@ def _a(kind: FieldType) -> str:
         "flag": "a flag (true or false)",
         "protocol": "a protocol",
     }[kind]
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _at(node: Node | Token, cause: str, next_step: str | None = None) -> ExpressionError:

@@ -1,10 +1,9 @@
 """Rules, limits, schedules and the promises of ``must``: from YAML nodes to values."""
 
 import re
-from collections.abc import Mapping
-from typing import Protocol, get_args
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar, get_args
 
-from firewall.errors import Place
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import (
     And,
@@ -48,6 +47,9 @@ _MEDIA_PROTOCOLS = ("media", "rtp", "rtcp")
 _ZONE_FIELDS = ("zone.src", "zone.dst")
 
 
+T = TypeVar("T", Rule, Must)
+
+
 class Sources(Protocol):
     """What a policy needs from outside: the files it names and time zones. ``cli/policy_file.py`` has the real one."""
 
@@ -81,16 +83,7 @@ class RuleLoader:
         Raises:
             PolicyError: anything wrong with one of them.
         """
-        rules = []
-        seen: dict[str, Place] = {}
-        for item in items(node, "rules"):
-            rule = self._rule(item)
-            if rule.name in seen:
-                first = seen[rule.name]
-                fail(rule.place, f'duplicate rule name "{rule.name}"; the first is at line {first.line}', "rename one")
-            seen[rule.name] = rule.place
-            rules.append(rule)
-        return tuple(rules)
+        return _named_once(map(self._rule, items(node, "rules")), "rule name")
 
     def must(self, node: Node) -> tuple[Must, ...]:
         """Read the list of promises.
@@ -98,14 +91,7 @@ class RuleLoader:
         Raises:
             PolicyError: anything wrong with one of them.
         """
-        found: dict[str, Must] = {}
-        for item in items(node, "must"):
-            each = self._must(item)
-            if each.name in found:
-                line = found[each.name].place.line
-                fail(each.place, f'duplicate name "{each.name}" in must; the first is at line {line}', "rename one")
-            found[each.name] = each
-        return tuple(found.values())
+        return _named_once(map(self._must, items(node, "must")), "name in must")
 
     def _must(self, node: Node) -> Must:
         section = Section(node, "an entry of must", MUST_KEYS, required=("name",))
@@ -113,11 +99,11 @@ class RuleLoader:
         for key, advice in (("when", "add when: with an expression"), ("verdict", "add verdict: allow | drop")):
             if key not in section:
                 fail(node.place, f'must "{must_name}" has no {key}', advice)
-        expression = scalar(section.node("when"), "when")
+        when, when_text = self._when(section.node("when"), "when")
         return Must(
             name=must_name,
-            when=self._condition(expression),
-            when_text=_one_line(expression),
+            when=when,
+            when_text=when_text,
             verdict=choice(get_args(MustVerdict))(section.node("verdict"), "verdict"),
             place=node.place,
         )
@@ -132,12 +118,12 @@ class RuleLoader:
             fail(section.key_place("status"), f"status stands only beside action: reject, not {action}", "remove it")
         if "ban" in section and action != "drop":
             fail(section.key_place("ban"), f"ban stands only beside action: drop, not {action}", "remove it")
-        when = self._when(section)
+        when, when_text = section.get("when", self._when, (None, ""))
         return Rule(
             name=rule_name,
             action=action,
             when=when,
-            when_text=_one_line(scalar(section.node("when"), "when")) if "when" in section else "",
+            when_text=when_text,
             matches=compile_condition(when) if when is not None else _everything,
             place=node.place,
             status=section.get("status", integer(300, 699), 403),
@@ -156,15 +142,12 @@ class RuleLoader:
             fail(section.key_place("inspect"), "inspect stands only in a rule about media", advice)
         return section.get("inspect", choice(get_args(Inspect)), None)
 
-    def _when(self, section: Section) -> Condition | None:
-        if "when" not in section:
-            return None
-        return self._condition(scalar(section.node("when"), "when"))
-
-    def _condition(self, expression: Scalar) -> Condition:
+    def _when(self, node: Node, what: str) -> tuple[Condition, str]:
+        """Read an expression; the text is on one line."""
+        expression = scalar(node, what)
         condition = parse_expression(expression.text, sets=self._sets, place=expression.place, locate=expression.locate)
         self._check_zones(condition, expression)
-        return condition
+        return condition, " ".join(expression.text.split())
 
     def _check_zones(self, condition: Condition, expression: Scalar) -> None:
         """A zone that is not defined is a typing error, which would match nothing for ever."""
@@ -188,13 +171,18 @@ class RuleLoader:
         return Schedule(section.get("days", _days, frozenset(range(7))), start_s, end_s, timezone)
 
 
+def _named_once(found: Iterable[T], what: str) -> tuple[T, ...]:
+    by_name: dict[str, T] = {}
+    for each in found:
+        first = by_name.setdefault(each.name, each)
+        if first is not each:
+            fail(each.place, f'duplicate {what} "{each.name}"; the first is at line {first.place.line}', "rename one")
+    return tuple(by_name.values())
+
+
 def is_about_media(condition: Condition) -> bool:
     """Tell whether a condition names a field of media (``media.*``, ``rtp.*``, ``rtcp.*``): it decides on flows."""
     return any(name.partition(".")[0] in _MEDIA_PROTOCOLS for name in named_fields(condition))
-
-
-def _one_line(expression: Scalar) -> str:
-    return " ".join(expression.text.split())
 
 
 def _everything(_: Facts) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from firewall.errors import PolicyError
-from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, shown, suggestion, text
+from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, shown, suggestion
 from firewall.ruleset.yaml_nodes import Mapping, Node, read_yaml
 
 
@@ -50,7 +50,7 @@ def test_a_long_list_of_what_there_is_is_cut() -> None:
 
 
 def test_right_nodes_are_read() -> None:
-    assert text(node("x: 007"), "x") == "007"
+    assert scalar(node("x: 007"), "x").text == "007"
     assert name(node("x: quiet-night"), "x") == "quiet-night"
     assert integer(300, 699)(node("x: '503'"), "x") == 503
     assert items(node("x:"), "x") == ()
@@ -59,7 +59,7 @@ def test_right_nodes_are_read() -> None:
 def test_a_section_knows_its_keys() -> None:
     section = Section(node("x: {a: 1}"), "the thing", ("a", "b"))
     assert "a" in section
-    assert section.get("b", text, None) is None
+    assert section.get("b", name, None) is None
     with pytest.raises(PolicyError, match='1:5: error: unknown key "c" in the thing; did you mean "ca"'):
         Section(node("x: {c: 1}"), "the thing", ("ca", "b"))
     with pytest.raises(PolicyError, match='1:4: error: the thing has no "b"; add b:'):

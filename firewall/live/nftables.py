@@ -29,7 +29,7 @@ import shutil
 import struct
 import subprocess
 
-from firewall.errors import MachineError, OperatorError
+from firewall.errors import MachineError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
 from firewall.live.netlink import NETFILTER, NFTABLES, parts, text
 from firewall.live.question import answered
@@ -71,8 +71,6 @@ _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_USE = 1, 3, 6
 _DORMANT = 1
 _THIS_TABLE = struct.pack("=BBH", 1, 0, 0) + text(_TABLE_NAME, TABLE)
 _FIRST_CHAIN = struct.pack("=BBH", 1, 0, 0) + text(_CHAIN_TABLE, TABLE) + text(_CHAIN_NAME, "prerouting")
-# What nft can quote: it has no escapes, reads a trailing * as a wildcard, and names end at IFNAMSIZ - 1.
-_INTERFACE_NAME = re.compile(r'[^\s"*\\/{}]{1,15}')
 
 
 def zone_interfaces(policy: Policy) -> tuple[str, ...] | None:
@@ -88,11 +86,7 @@ def render_ruleset(
     """Return the nft script that replaces the whole table ``inet sosgate`` in one transaction.
 
     ``keep_flows``: the sets of media flows stay with what they hold; for a table that this version made.
-
-    Raises:
-        OperatorError: a zone names an interface that cannot be one.
     """
-    _check_interface_names(policy)
     ports = ", ".join(str(port) for port in sorted(policy.signalling_ports))
     prefixes = ", ".join(f"0x{prefix.hex()}" for prefix in MESSAGE_PREFIXES)
     interfaces = zone_interfaces(policy)
@@ -270,17 +264,6 @@ def _nft(arguments: list[str], operation: str, script: str) -> str:
     cause = re.sub(r"^\S*?: *Error: *|^Error: *", "", cause).strip()
     needs = "CAP_NET_ADMIN is needed in this network namespace" if "not permitted" in cause else None
     raise MachineError(operation, f"the nftables table inet {TABLE}", cause, needs=needs)
-
-
-def _check_interface_names(policy: Policy) -> None:
-    for zone in policy.zones:
-        for name in zone.interfaces:
-            if not _INTERFACE_NAME.fullmatch(name) or len(name.encode()) > 15:
-                raise OperatorError(
-                    f'zone "{zone.name}": "{name}" cannot be an interface name',
-                    place=zone.place,
-                    next_step="names are at most 15 bytes, without spaces, quotes, slashes or wildcards",
-                )
 
 
 def _daemon_down_rules(policy: Policy) -> list[str]:

@@ -1,6 +1,7 @@
 """From the bytes of a policy file to a ``Policy``, or one sentence why not."""
 
 import hashlib
+import re
 from typing import get_args
 
 from firewall.errors import Place, PolicyError
@@ -42,6 +43,9 @@ __all__ = ["MAX_LIST_BYTES", "Sources", "load_policy"]
 
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _MAX_RATE = 1_000_000
+# Linux: dev_valid_name(); and what nft can quote: it has no escapes, and a * at the end is a wildcard.
+_INTERFACE = re.compile(r'(?!\.{1,2}\Z)[^\s"*\\/:{}\0-\x1f\x7f]+')
+_MAX_INTERFACE_BYTES = 15
 _DIGITS = frozenset("0123456789*#")
 
 
@@ -98,9 +102,12 @@ def _interfaces(node: Node, what: str) -> tuple[str, ...]:
     found = []
     for item in items(node, what):
         interface = scalar(item, "an interface")
-        # Linux: dev_valid_name(), at most 15 characters, no slash or blank.
-        if len(interface.text) > 15 or "/" in interface.text or any(char.isspace() for char in interface.text):
-            fail(interface.place, f'"{shown(interface.text)}" cannot be the name of an interface')
+        if _INTERFACE.fullmatch(interface.text) is None or len(interface.text.encode()) > _MAX_INTERFACE_BYTES:
+            fail(
+                interface.place,
+                f'"{shown(interface.text)}" cannot be the name of an interface',
+                "name each as ip link does, without wildcards",
+            )
         found.append(interface.text)
     return tuple(found)
 

@@ -1,6 +1,7 @@
 """A policy file is a policy, or one sentence says why not."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_signalling_ports_and_exceptions_are_read() -> None:
     policy = load(MINIMAL + "signalling: {ports: [5060, 5070]}\nexceptions: {malformed: allow, table_full: drop}\n")
     assert policy.signalling_ports == {5060, 5070}
     assert policy.exceptions == ExceptionPolicies("allow", "drop", "allow", "allow")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "eth*", 'e"0', "a/b", "two words", "x" * 16, "é" * 8, "}\n", "eth0:1", "..", "\a"]
+)
+def test_what_cannot_be_an_interface_or_is_several_is_refused(name: str) -> None:
+    said = refusal(f"policy: p\nzones: {{a: {{interfaces: [{json.dumps(name)}]}}}}\nrules: []\ndefault: drop\n")
+    assert said.startswith("2:26: error: ")
+    assert "cannot be the name of an interface; name each as ip link does" in said or not name
 
 
 def refused() -> list[tuple[str, str]]:

@@ -214,4 +214,5 @@ def key_reader(per: tuple[str, ...]) -> Callable[[Facts], Key]:
         return tuple(value for read in readers for value in (*read(facts), None))
 
     read_key = readers[0] if len(readers) == 1 else read_all
-    return read_key if all(FIELDS[name].type != "text" for name in per) else lambda facts: shortened(read_key(facts))
+    is_short = all(FIELDS[name].type in ("address", "flag") for name in per)
+    return read_key if is_short else lambda facts: shortened(read_key(facts))

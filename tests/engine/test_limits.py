@@ -2,12 +2,17 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.engine import limits
+from firewall.engine.decide import key_reader
 from firewall.engine.limits import Bans, Buckets, shortened
+from firewall.net.datagram import Datagram
+from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Limit
+from firewall.sip.message import parse_message
 from tests.messages import request
 from tests.scene import Scene, policy
 
@@ -47,6 +52,16 @@ def test_a_key_takes_little_room_whatever_a_sender_writes() -> None:
     short = [shortened(key) for key in long]
     assert len(set(short)) == len(long)
     assert all(len(key) == 1 and isinstance(key[0], bytes) and len(key[0]) == 16 for key in short)
+
+
+@pytest.mark.parametrize("per", [("sip",), ("sdp.media.port",), ("net.src", "sdp.media.port"), ("sip.from.user",)])
+def test_whatever_a_limit_counts_by_is_a_short_key(per: tuple[str, ...]) -> None:
+    body = "v=0\r\n" + "".join(f"m=audio {port} RTP/AVP 0\r\n" for port in range(10_000, 11_000))
+    headers = ("Content-Type: application/sdp",)
+    invite = request(from_uri=f"sip:{'b' * 3000}@h", headers=headers, body=body)
+    (key,) = key_reader(per)(Facts(Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, invite), parse_message(invite)))
+    assert isinstance(key, bytes)
+    assert len(key) == 16
 
 
 def test_senders_with_long_names_are_counted_apart() -> None:

@@ -2,9 +2,8 @@
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,20 +12,13 @@ from firewall.live.control import Refused, ask
 EXIT_REFUSED = 1
 
 
-class Command(StrEnum):
-    """What can be asked."""
-
-    STATUS = "status"
-    CALLS = "calls"
-
-
 def ctl(
-    command: Annotated[Command, typer.Argument(help="What to ask.")],
+    command: Annotated[Literal["status", "calls"], typer.Argument(help="What to ask.")],
     control: Annotated[Path, typer.Option("--control", help="The control socket that sosgate run was given.")],
 ) -> int:
     """Ask a running daemon and print its answer as JSON."""
     try:
-        answer = ask(control, command.value)
+        answer = ask(control, command)
     except Refused as refused:
         sys.stderr.write(f"error: the daemon refused: {refused}\n")
         return EXIT_REFUSED

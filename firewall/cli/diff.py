@@ -2,9 +2,8 @@
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,17 +14,10 @@ from firewall.lint.difference import Difference, difference
 from firewall.lint.rendering.difference import difference_document, difference_lines
 
 
-class DiffFormat(StrEnum):
-    """How a difference is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The policy as it was.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The policy as it shall be.")],
-    output: Annotated[DiffFormat, typer.Option("--format", help="How to print the changes.")] = DiffFormat.TEXT,
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print the changes.")] = "text",
     witness: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the messages that show each change, a capture each, into DIR."),
@@ -38,12 +30,12 @@ def diff(
     found = difference(read_policy(old), read_policy(new))
     captures = _captures(found, witness)
     match output:
-        case DiffFormat.TEXT:
+        case "text":
             console = Console(highlight=False, soft_wrap=True)
             width = console.width if console.is_terminal else None
             for line in difference_lines(found, captures, width):
                 console.print(Text.assemble(*line))
-        case DiffFormat.JSON:
+        case "json":
             sys.stdout.write(json.dumps(difference_document(found, captures), indent=2) + "\n")
     sys.stdout.flush()
     raise typer.Exit(found.exit_code)

@@ -5,10 +5,9 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -26,21 +25,14 @@ from firewall.lint.rendering.sarif import sarif_document
 from firewall.lint.rendering.text import report_lines
 from firewall.ruleset.emergency import wire_text
 
+Format = Literal["text", "json", "sarif", "github"]
+
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-
-
-class LintFormat(StrEnum):
-    """How findings are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    SARIF = "sarif"
-    GITHUB = "github"
 
 
 def lint(
     policies: Annotated[list[str], typer.Argument(metavar="POLICY", help="The policies to look at.")],
-    output: Annotated[LintFormat, typer.Option("--format", help="How to print the findings.")] = LintFormat.TEXT,
+    output: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = "text",
     witness: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the call that is blocked, a capture for each finding, into DIR."),
@@ -55,7 +47,7 @@ def lint(
     Exit code 0: none found (warnings are allowed); 1: findings of level error, or undecided; 2: a policy
     cannot be used.
     """
-    if diff and (output is not LintFormat.TEXT or witness is not None):
+    if diff and (output != "text" or witness is not None):
         raise typer.BadParameter("--diff prints a diff and nothing else: leave out --format and --witness")
     if diff and fix:
         raise typer.BadParameter("--fix writes the files and --diff writes nothing: give one of them")
@@ -141,17 +133,17 @@ def _diff(before: str, after: str, path: str) -> Iterator[str]:
             yield "\\ No newline at end of file"
 
 
-def _print(outcomes: list[Outcome], output: LintFormat, witness: Path | None, paths: dict[str, str]) -> None:
+def _print(outcomes: list[Outcome], output: Format, witness: Path | None, paths: dict[str, str]) -> None:
     """Print the findings; ``paths`` are those of the files by the names that findings have."""
     captures = _captures(outcomes, witness)
     match output:
-        case LintFormat.TEXT:
+        case "text":
             _print_text(outcomes, captures, paths, show_messages=witness is not None)
-        case LintFormat.JSON:
+        case "json":
             sys.stdout.write(json.dumps(lint_document(outcomes, captures), indent=2) + "\n")
-        case LintFormat.SARIF:
+        case "sarif":
             sys.stdout.write(json.dumps(sarif_document(outcomes), indent=2) + "\n")
-        case LintFormat.GITHUB:
+        case "github":
             sys.stdout.writelines(f"{line}\n" for line in annotations(outcomes))
 
 

@@ -96,20 +96,14 @@ def sosgate(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # its descriptor is closed (``>&-``), and what is said there goes nowhere
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
             # What calls and files carry is printed as far as the terminal can; nothing of it is an error.
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))
-
-
-def _open_what_is_closed() -> None:
-    """Let what is said to a closed descriptor (``>&-``) go nowhere; Python has None for its stream."""
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def run_command(arguments: Sequence[str]) -> int:

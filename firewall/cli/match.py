@@ -2,8 +2,7 @@
 
 import json
 import sys
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -16,27 +15,20 @@ from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
 
 
-class MatchFormat(StrEnum):
-    """How frame numbers are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def match(
     expression: Annotated[str, typer.Argument(metavar="EXPR", help="A display filter, as in a rule's when:.")],
     captures: Annotated[
         list[str], typer.Argument(metavar="PCAP", help="pcap or pcapng files, gzip too; - is standard input.")
     ],
     sip_port: SipPorts = None,
-    output: Annotated[MatchFormat, typer.Option("--format", help="How to print the frames.")] = MatchFormat.TEXT,
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print the frames.")] = "text",
 ) -> None:
     """Print the numbers of the frames that an expression matches, one per line (with the capture's name if several)."""
     condition = parse_expression(expression, sets={}, place=Place("EXPR", 1, 1))
     matches = compile_condition(condition)
     with reading_progress(check_captures(captures)) as progress:
         reports = [match_capture(path, matches, progress, frozenset(sip_port or ())) for path in captures]
-    if output is MatchFormat.JSON:
+    if output == "json":
         sys.stdout.write(json.dumps({"captures": [_document(report) for report in reports]}, indent=2) + "\n")
         return
     for report in reports:

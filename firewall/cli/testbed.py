@@ -2,8 +2,7 @@
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -11,43 +10,32 @@ from rich.table import Table
 
 from firewall.live.testbed import NAMESPACES, NamespaceStatus, down, statuses, up
 
-
-class Action(StrEnum):
-    """What to do with the testbed."""
-
-    UP = "up"
-    DOWN = "down"
-    STATUS = "status"
-
-
-class Format(StrEnum):
-    """How ``status`` is printed."""
-
-    TABLE = "table"
-    JSON = "json"
+Format = Literal["table", "json"]
 
 
 def testbed(
-    action: Annotated[Action, typer.Argument(help="Make it, remove it, or show what is there.")],
-    output: Annotated[Format, typer.Option("--format", help="How status is printed.")] = Format.TABLE,  # noqa: PT028 (the command is called testbed; it is no test)
+    action: Annotated[
+        Literal["up", "down", "status"], typer.Argument(help="Make it, remove it, or show what is there.")
+    ],
+    output: Annotated[Format, typer.Option("--format", help="How status is printed.")] = "table",  # noqa: PT028 (the command is called testbed; it is no test)
 ) -> None:
     """Make, remove or show the testbed: carrier ── c0·f0 [fw] f1·p0 ── psap, as network namespaces."""
     match action:
-        case Action.UP:
+        case "up":
             up()
             typer.echo(
                 f"the testbed is up: namespaces {', '.join(NAMESPACES)}; "
                 "run programs in one with: ip netns exec fw COMMAND"
             )
-        case Action.DOWN:
+        case "down":
             removed = down()
             typer.echo(f"removed: {', '.join(removed)}" if removed else "there was no testbed")
-        case Action.STATUS:
+        case "status":
             _show(statuses(), output)
 
 
 def _show(found: tuple[NamespaceStatus, ...], output: Format) -> None:
-    if output is Format.JSON:
+    if output == "json":
         typer.echo(json.dumps({"namespaces": [asdict(status) for status in found]}, indent=2))
         return
     table = Table(title=r"carrier ── c0·f0 \[fw] f1·p0 ── psap", title_justify="left")

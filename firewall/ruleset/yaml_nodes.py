@@ -31,8 +31,41 @@ class Scalar:
     raw: str
 
     def locate(self, offset: int) -> Place:
-        """Return the place in the file of the n-th character of the text."""
-        return _locate(self, offset)
+        """Return the place in the file of the n-th character of the text.
+
+        Text and raw text are walked along together. White space is where they differ (folding, indentation), and the
+        escapes of quotes; everything else must agree. If it does not, the beginning of the scalar is named.
+        """
+        positions, place = list(self._positions()), self.place
+        before = self.text[:offset]
+        visible = len("".join(before.split()))
+        if visible < len(positions):
+            wanted = positions[visible]
+        elif visible == len(positions) > 0:  # behind the last one
+            wanted = positions[-1] + 1 + len(before) - len(before.rstrip())
+        else:
+            return place
+        lead = self.raw[:wanted]
+        if place.line is None or place.column is None or "\n" not in lead:
+            return Place(place.file, place.line, place.column and place.column + wanted)
+        return Place(place.file, place.line + lead.count("\n"), len(lead) - lead.rfind("\n"))
+
+    def _positions(self) -> Iterator[int]:
+        """Yield the index in ``raw`` of each visible character of ``text``, as long as both agree."""
+        raw = self.raw
+        index = 0 if self.style is None else 1 if self.style in "\"'" else max(raw.find("\n"), 0)
+        for char in self.text:
+            if char.isspace():
+                continue
+            while index < len(raw) and raw[index].isspace():
+                index += 1
+            yield index
+            if raw[index : index + 1] == char and not (self.style == '"' and char == "\\"):
+                index += 2 if self.style == "'" and char == "'" else 1
+            elif self.style == '"' and raw[index : index + 1] == "\\":
+                index += {"x": 4, "u": 6, "U": 10}.get(raw[index + 1 : index + 2], 2)
+            else:
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,50 +257,3 @@ def _mapping(nodes: list[Node], place: Place) -> Mapping:
         seen[key.text] = key.place
         entries.append((key, value))
     return Mapping(tuple(entries), place)
-
-
-def _locate(scalar: Scalar, offset: int) -> Place:
-    """Walk along text and raw text together until the n-th character.
-
-    White space is where they differ (folding, indentation), and the escapes of quotes; everything else must agree. If
-    it does not, the beginning of the scalar is named.
-    """
-    positions = _positions(scalar)
-    before = scalar.text[:offset]
-    visible = sum(not char.isspace() for char in before)
-    blanks = len(before) - len(before.rstrip())
-    wanted = None
-    for count, position in enumerate(positions):
-        if count == visible:
-            wanted = position
-            break
-        if count == visible - 1:
-            wanted = position + 1 + blanks
-    if wanted is None or scalar.place.line is None or scalar.place.column is None:
-        return scalar.place
-    lead = scalar.raw[:wanted]
-    lines = lead.count("\n")
-    if lines == 0:
-        return Place(scalar.place.file, scalar.place.line, scalar.place.column + wanted)
-    return Place(scalar.place.file, scalar.place.line + lines, len(lead) - lead.rfind("\n"))
-
-
-def _positions(scalar: Scalar) -> Iterator[int]:
-    """Yield the index in ``raw`` of each visible character of ``text``, as long as both agree."""
-    raw, index = scalar.raw, 0
-    if scalar.style in ("|", ">"):
-        index = max(raw.find("\n"), 0)
-    elif scalar.style in ('"', "'"):
-        index = 1
-    for char in scalar.text:
-        if char.isspace():
-            continue
-        while index < len(raw) and raw[index].isspace():
-            index += 1
-        yield index
-        if raw[index : index + 1] == char and not (scalar.style == '"' and char == "\\"):
-            index += 2 if scalar.style == "'" and char == "'" else 1
-        elif scalar.style == '"' and raw[index : index + 1] == "\\":
-            index += {"x": 4, "u": 6, "U": 10}.get(raw[index + 1 : index + 2], 2)
-        else:
-            return

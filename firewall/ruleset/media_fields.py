@@ -14,20 +14,16 @@ _MAX_UINT32 = 0xFFFF_FFFF
 _PRESENT: Values = ("",)
 
 
-def _header(facts: Facts) -> RtpHeader | None:
+def _payload(facts: Facts) -> bytes:
     """Only what SDP negotiated is taken for RTP: nothing in the packet itself says that it is (RFC 3550 §11)."""
-    if not facts.media_negotiated or facts.message is not None or _is_other_protocol(facts):
-        return None
-    return read_rtp_header(facts.datagram.payload)
-
-
-def _is_other_protocol(facts: Facts) -> bool:
-    return facts.media is not None and facts.media.protocol == "udp"
+    if not facts.media_negotiated or facts.message is not None:
+        return b""
+    return b"" if facts.media is not None and facts.media.protocol == "udp" else facts.datagram.payload
 
 
 def _rtp(read: Callable[[RtpHeader], int]) -> Reader:
     def header_value(facts: Facts) -> Values:
-        header = _header(facts)
+        header = read_rtp_header(_payload(facts))
         return (read(header),) if header is not None else ()
 
     return header_value
@@ -35,12 +31,14 @@ def _rtp(read: Callable[[RtpHeader], int]) -> Reader:
 
 def _rtcp(read: Callable[[RtcpHeader], int | None]) -> Reader:
     def header_values(facts: Facts) -> Values:
-        if not facts.media_negotiated or facts.message is not None or _is_other_protocol(facts):
-            return ()
-        values = (read(header) for header in read_rtcp(facts.datagram.payload))
+        values = (read(header) for header in read_rtcp(_payload(facts)))
         return tuple(value for value in values if value is not None)
 
     return header_values
+
+
+def _is_there(read: Reader) -> Reader:
+    return lambda facts: _PRESENT if read(facts) else ()
 
 
 def _media(read: Callable[[MediaFacts], Values]) -> Reader:
@@ -70,12 +68,10 @@ _RTCP_HEADER: tuple[tuple[str, str, int, Callable[[RtcpHeader], int | None]], ..
 )
 
 RTP_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec("rtp", "protocol", "Negotiated RTP", lambda facts: _PRESENT if _header(facts) is not None else ()),
+    FieldSpec("rtp", "protocol", "Negotiated RTP", _is_there(_rtp(lambda header: header.version))),
     *(FieldSpec(f"rtp.{name}", "number", what, _rtp(read), maximum=most) for name, what, most, read in _RTP_HEADER),
     FieldSpec("rtp.marker", "flag", "Marker", _rtp(lambda header: header.marker), maximum=1),
-    FieldSpec(
-        "rtcp", "protocol", "Negotiated RTCP", lambda facts: _PRESENT if _rtcp(lambda h: h.version)(facts) else ()
-    ),
+    FieldSpec("rtcp", "protocol", "Negotiated RTCP", _is_there(_rtcp(lambda header: header.version))),
     *(FieldSpec(f"rtcp.{name}", "number", what, _rtcp(read), maximum=most) for name, what, most, read in _RTCP_HEADER),
 )
 

@@ -172,24 +172,22 @@ def _present(text: str | None) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def _is_sip(uri: Uri) -> bool:
-    return uri.scheme in ("sip", "sips")
-
-
-# Wireshark splits only sip: and sips: URIs; a tel: or urn: URI has no user and no host there.
-_URI_PARTS: tuple[tuple[str, str, Callable[[Uri], tuple[str, ...]]], ...] = (
-    ("user", "user part", lambda uri: _present(uri.user) if _is_sip(uri) else ()),
-    ("host", "host part", lambda uri: _present(uri.host) if _is_sip(uri) else ()),
-    ("port", "port, as text", lambda uri: (str(uri.port),) if _is_sip(uri) and uri.port is not None else ()),
-    ("param", "each parameter", lambda uri: _uri_params(uri)),
-)
-
-
 def _uri_params(uri: Uri) -> tuple[str, ...]:
-    if not _is_sip(uri):
-        return ()
     hostpart = uri.text.rpartition("@")[2].partition("?")[0]
     return tuple(part for part in hostpart.split(";")[1:] if part)
+
+
+def _of_sip(read: Callable[[Uri], tuple[str, ...]]) -> Callable[[Uri], tuple[str, ...]]:
+    """Wireshark splits only sip: and sips: URIs; a tel: or urn: URI has no user and no host there."""
+    return lambda uri: read(uri) if uri.scheme in ("sip", "sips") else ()
+
+
+_URI_PARTS: tuple[tuple[str, str, Callable[[Uri], tuple[str, ...]]], ...] = (
+    ("user", "user part", _of_sip(lambda uri: _present(uri.user))),
+    ("host", "host part", _of_sip(lambda uri: _present(uri.host))),
+    ("port", "port, as text", _of_sip(lambda uri: (str(uri.port),) if uri.port is not None else ())),
+    ("param", "each parameter", _of_sip(_uri_params)),
+)
 
 
 def _request_uri_fields() -> list[FieldSpec]:

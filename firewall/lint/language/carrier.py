@@ -73,7 +73,7 @@ _NUMBERS = {
     "content-length": grammar.number_header(grammar.UINT32),
     "expires": grammar.number_header(grammar.UINT32),
     "max-breadth": grammar.number_header(grammar.UINT32),
-    "max-forwards": grammar.number_header(grammar.positive_up_to(255), is_mandatory=True),
+    "max-forwards": grammar.number_header(grammar.positive_up_to(255)),
     "rseq": grammar.number_header(grammar.UINT32),
     "retry-after": grammar.RETRY_AFTER,
 }

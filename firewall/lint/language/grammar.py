@@ -56,7 +56,7 @@ _URI_PARAM = rf"(?:[{_UNRESERVED}\[\]/:&+$=]|{_ESCAPED})+"
 _URI_HEADERS = rf"(?:[{_UNRESERVED}\[\]/?:+$=&]|{_ESCAPED})+"
 _SCHEME = r"(?i:sips?)"
 SIP_URI = (
-    rf"{_SCHEME}:(?:(?P<user>{_USER})(?::{_PASSWORD})?@)?(?P<host>{_HOST})(?::(?P<port>{PORT}))?"
+    rf"{_SCHEME}:(?:(?P<user>{_USER})(?::{_PASSWORD})?@)?(?P<host>{_HOST})(?::0*(?P<port>{PORT}))?"
     rf"(?:;(?P<param>{_URI_PARAM}))*(?:\?{_URI_HEADERS})?"
 )
 # What has no sip: or sips: before it has no parts for Wireshark: tel:, urn:, and the "911" alone that i3 lets pass.
@@ -65,7 +65,7 @@ _ABSOLUTE_URI = rf"(?P<opaque>[A-Za-z][A-Za-z0-9+.\-]*:[{_UNRESERVED};/?:@&=+$,#
 # RFC 3261 §20: without angle brackets a URI has no comma, question mark or semicolon.
 _BARE_SIP_URI = (
     rf"{_SCHEME}:(?:(?P<user>(?:[{_UNRESERVED}&=+$/#]|{_ESCAPED})+)(?::(?:[{_UNRESERVED}&=+$:]|{_ESCAPED})*)?@)?"
-    rf"(?P<host>{_HOST})(?::(?P<port>{PORT}))?"
+    rf"(?P<host>{_HOST})(?::0*(?P<port>{PORT}))?"
 )
 _BARE_URI = rf"(?P<opaque>[A-Za-z][A-Za-z0-9+.\-]*:[{_UNRESERVED}/:@&=+$#\[\]%]+)"
 _DISPLAY = rf"(?:(?P<display>{_QUOTED})[ \t]*|(?P<display>{TCHAR}+(?:[ \t]+{TCHAR}+)*[ \t]*))?"
@@ -99,7 +99,7 @@ def _hop(branch: str) -> str:
     return (
         rf"(?P<hop>SIP{_SLASH}2\.0{_SLASH}(?P<transport>{TCHAR}+)[\t ]+"
         rf"(?:(?P<address>[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9])?\.?)"
-        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?:{_BLANKS}:{_BLANKS}(?P<port>{PORT}))?(?:{_SEMICOLON}(?:{params}))*)"
+        rf"|\[(?P<address>[0-9A-Fa-f:.]+)\])(?:{_BLANKS}:{_BLANKS}0*(?P<port>{PORT}))?(?:{_SEMICOLON}(?:{params}))*)"
     )
 
 
@@ -113,10 +113,9 @@ CONTENT_TYPE = rf"(?:(?P<line>{TCHAR}+{_SLASH}{TCHAR}+(?:{_SEMICOLON}{_HEADER_PA
 TEXT_HEADER = rf"(?:(?P<line>(?:{TEXT})?)\n)*"
 
 
-def number_header(numbers: str, *, is_mandatory: bool = False, tail: str = "") -> str:
+def number_header(numbers: str, *, tail: str = "") -> str:
     """Return the regex of a header that is a number."""
-    line = rf"(?P<line>(?P<number>{numbers}){tail})\n"
-    return line if is_mandatory else f"(?:{line})?"
+    return rf"(?:(?P<line>0*(?P<number>{numbers}){tail})\n)?"
 
 
 RETRY_AFTER = number_header(UINT32, tail=rf"(?: ?\([ -'*-\[\]-~]*\))?(?:{_SEMICOLON}{_HEADER_PARAM})*")

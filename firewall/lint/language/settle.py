@@ -190,8 +190,7 @@ def _placed(template: Template, chosen: Sequence[tuple[Literal, Option]]) -> Dra
 def _ask(template: Template, asks: dict[str, Ask], carrier: Carrier) -> Ask:
     ask = asks.get(carrier.name)
     if ask is None:
-        here = template.carrier(carrier)
-        ask = asks[carrier.name] = Ask(here, *template.held_at(here))
+        ask = asks[carrier.name] = Ask(carrier, *template.held_at(carrier))
     return ask
 
 

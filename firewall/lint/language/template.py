@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from firewall.lint.language import grammar
 from firewall.lint.language.carrier import LINE, OF_BODY, REQUEST_LINE, SDP, STATUS_LINE, TOP_BRANCH, Carrier, places
 from firewall.lint.language.draft import Draft, read_draft
 from firewall.lint.language.jury import facts_of, holds_of_message
@@ -19,13 +18,6 @@ from firewall.sip.message import Message, Request, parse_message
 
 DIALOG_HELD = frozenset({"method", "cseq", "call-id", "from-tag", "to-tag", "branch"})
 """What makes a message one of its dialog and transaction; these names hold a part of a carrier or a small one."""
-
-_RESPONSE_MAX_FORWARDS = Carrier(
-    "max-forwards",
-    grammar.number_header(grammar.positive_up_to(255)),
-    places(Field("sip.Max-Forwards"))[0].carrier.groups,
-    spelling="Max-Forwards",
-)
 
 
 class Template:
@@ -51,10 +43,6 @@ class Template:
         held = {"cseq": "cseq" in self.held, "call-id": "call-id" in self.held}
         values = [self.message.header(name) or "" for name, is_held in held.items() if is_held]
         return (b"SIP/2.0/", *(value.encode("utf-8", "surrogateescape") for value in values))
-
-    def carrier(self, carrier: Carrier) -> Carrier:
-        """Return a carrier as it is in this kind of message."""
-        return _RESPONSE_MAX_FORWARDS if carrier.name == "max-forwards" and not self.is_request else carrier
 
     def is_fixed(self, carrier: Carrier) -> bool:
         """Tell whether nothing of a carrier may change, or there is none in this kind of message."""

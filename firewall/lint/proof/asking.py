@@ -159,7 +159,6 @@ class Asker:
             message is not None and bool(message.body),
             message is not None and message.to_tag is not None,
             message is not None and message.start_line.startswith("SIP/"),
-            message is not None and message.header("max-forwards") is None,
             message.cseq_method if message is not None and self._reads_beside_method() else None,
         )
 

@@ -1,6 +1,6 @@
 """Asks the formula in a context, and turns each model into a message until one is what the question was about."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
@@ -9,10 +9,10 @@ from firewall.lint.language.carrier import is_read_from, places, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context
-from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
+from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import ADDRESSES, ENDS, PORTS
-from firewall.lint.proof.witness import Staged, TooSmall, read_as, stage
+from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
 from firewall.net.address import Network, address_number, family
 from firewall.ruleset.evaluate import Predicate, compile_condition
 from firewall.ruleset.facts import Facts
@@ -212,16 +212,32 @@ class Asker:
             ends.append(any_of(lines[name].within(n.first, n.last) for n in hosts(zone, other_zone)))
             if context.is_tied:
                 ends.append(lines[name].at(address_number(endpoint.ip)))
-        theirs, ours = PORTS if context.step.sender == "caller" else PORTS[::-1]
-        signalling = sorted(self._policy.signalling_ports)
-        ends.append(any_of(lines[ours].within(port, port) for port in signalling))
+        ends += self._ports(context)
         if context.is_fixed:
-            ends.append(any_of(lines[theirs].within(port, port) for port in signalling))
             ends += [-encoding.is_tcp, lines["frame_len"].at(context.facts.datagram.frame_len)]
         else:
-            ends.append(lines[theirs].at_least(1))
             ends.append(-lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES)))
         return ends
+
+    def _ports(self, context: Context) -> Iterator[int]:
+        """Yield what the ports are: the caller's any, the PSAP's where it listens.
+
+        What the PSAP asks may come from another port, to one where the caller listens; so may all of a TCP connection.
+        """
+        lines, formula, opens = self.encoding.lines, self.encoding.formula, self.encoding.psap_opens
+        theirs, ours = (lines[name] for name in (PORTS if context.step.sender == "caller" else PORTS[::-1]))
+        their_listening, listening = (
+            formula.any_of(line.within(port, port) for port in sorted(self._policy.signalling_ports))
+            for line in (theirs, ours)
+        )
+        if context.is_fixed:
+            yield from (-opens, listening, their_listening)
+            return
+        yield theirs.at_least(1)
+        opened = formula.all_of([opens, their_listening, ours.at_least(EPHEMERAL_PORT)])
+        yield formula.any_of([formula.all_of([-opens, listening]), opened])
+        if not of_psap(context.step):
+            yield formula.any_of([-opens, self.encoding.is_tcp])
 
     def _selector(self, context: Context) -> int:
         known = self._selectors.get(context)
@@ -262,6 +278,7 @@ class Asker:
             lines["dport"].at(datagram.dst_port),
             lines["frame_len"].at(datagram.frame_len),
             -self.encoding.is_tcp,
+            -self.encoding.psap_opens,
             self.encoding.instants[0][1],
         ]
 

@@ -33,6 +33,8 @@ OPEN_NETWORKS = tuple(
     )
 )
 """The addresses a host can have that no policy places: unicast, not of this machine (RFC 6890, RFC 4291 §2.4)."""
+EPHEMERAL_PORT = 32_768
+"""The first port that an operating system gives who asks for none (Linux; RFC 6335 §6 has 49152)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Encoding:
 
     ``text`` are the atoms about the message's text. ``own`` are those whose truth comes with the context; a policy
     reads them in its own way (what it calls an emergency), hence the number of its *view* in their keys.
+    ``psap_opens``: the PSAP does not send from where it listens (``Asker``).
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class Encoding:
         ``elsewhere`` are interfaces of no zone by which packets may come, too.
         """
         self.formula = Formula()
-        self.is_tcp = self.formula.new()
+        self.is_tcp, self.psap_opens = self.formula.new(), self.formula.new()
         self.text: dict[Atom, int] = {}
         self.own: dict[tuple[int, Atom], int] = {}
         self._literals: dict[tuple[int, Atom], int] = {}
@@ -191,7 +194,7 @@ class Encoding:
             found[name].update(
                 end for policy in policies for port in policy.signalling_ports for end in (port, port + 1)
             )
-            found[name].add(1)
+            found[name].update((1, EPHEMERAL_PORT))
         return {name: Line(name, self.formula, found[name]) for name in ENDS}
 
     def _one_family(self) -> None:

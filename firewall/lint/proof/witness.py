@@ -42,6 +42,33 @@ class TooSmall:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How a call's messages are carried. ``psap_port``: whence its PSAP asks where that is not where it listens.
+
+    Over TCP that is the connection of the whole call, whoever asks.
+    """
+
+    transport: Transport
+    psap_port: int | None
+
+    def sent(self, step: Step, probe: Probe) -> Sent:
+        """Return a step as the datagram that the firewall receives."""
+        caller, psap = probe.pair.caller, probe.pair.psap
+        if self.psap_port is not None and (self.transport == "TCP" or of_psap(step)):
+            psap = replace(psap, port=self.psap_port)
+        source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
+        datagram = Datagram(
+            source.ip, source.port, destination.ip, destination.port, step.payload, self.transport, source.interface
+        )
+        return Sent(probe.at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)
+
+
+def of_psap(step: Step) -> bool:
+    """Tell whether the PSAP asks in a message's transaction: a request of its own, or the answer to one."""
+    return (step.sender == "caller") is step.payload.startswith(b"SIP/2.0 ")
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """A call of a context, its messages as the firewall receives them; the last is the one in question.
 
@@ -52,11 +79,11 @@ class Staged:
     steps: tuple[Step, ...]
     sent: tuple[Sent, ...]
     rest: tuple[Step, ...]
-    transport: Transport
+    way: Way
 
     def whole(self) -> "Staged":
         """Return the call to its end."""
-        sent = tuple(_sent(each, self.probe, self.transport) for each in self.rest)
+        sent = tuple(self.way.sent(each, self.probe) for each in self.rest)
         return replace(self, steps=self.steps + self.rest, sent=self.sent + sent, rest=())
 
 
@@ -82,7 +109,7 @@ def alike(whole: Staged, index: int, atoms: Iterable[Atom]) -> Staged:
             settled = settle(payload, literals, held if facts.message.body else held | OF_BODY)
             payload = settled.payload if isinstance(settled, Settled) else payload
         steps.append(replace(step, payload=payload))
-    sent = tuple(_sent(each, whole.probe, whole.transport) for each in steps)
+    sent = tuple(whole.way.sent(each, whole.probe) for each in steps)
     return replace(whole, steps=tuple(steps), sent=sent)
 
 
@@ -90,11 +117,10 @@ def stage(
     encoding: Encoding, context: Context, model: Model, text: Sequence[Literal]
 ) -> Staged | Conflict | TooHard | TooSmall:
     """Write the call that a model stands for, the message in question so that the literals are true of it."""
-    pair = _pair(encoding, context, model)
+    pair, way = _carried(encoding, context, model)
     probe = Probe(context.flow, context.form, pair, 0, "proof")
     every = probe.steps()
     step = every[context.index]
-    transport = encoding.transport(model)
     payload = step.payload
     if not context.is_fixed:
         language = [*context.language, Literal(Comparison(Field("sip.CSeq.method"), "==", _cseq_method(context)), True)]
@@ -102,7 +128,7 @@ def stage(
         settled = settle(step.payload, literals, context.held, held)
         if not isinstance(settled, Settled):
             return settled
-        packet = _sent(replace(step, payload=settled.payload), probe, transport).datagram
+        packet = way.sent(replace(step, payload=settled.payload), probe).datagram
         sized = _sized(encoding.lines["frame_len"].piece(model), packet, literals, context.held | held)
         if isinstance(sized, TooSmall):
             return sized
@@ -112,8 +138,7 @@ def stage(
     steps = (*named[0], replace(step, payload=payload, label=relabelled(step.label, payload)))
     begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
     probe = replace(probe, at_ns=begins_ns)
-    sent = tuple(_sent(each, probe, transport) for each in steps)
-    return Staged(probe, steps, sent, tuple(named[1]), transport)
+    return Staged(probe, steps, tuple(way.sent(each, probe) for each in steps), tuple(named[1]), way)
 
 
 def relabelled(label: str, payload: bytes) -> str:
@@ -179,16 +204,20 @@ def _reading(operand: Operand, urn: Field) -> Operand:
             return Call(function, _reading(inner, urn))
 
 
-def _pair(encoding: Encoding, context: Context, model: Model) -> Pair:
+def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, Way]:
+    """Return the ends of a model's call, each at the port where it is reached, and how its messages are carried."""
     lines = encoding.lines
     plain = context.pair
-    sender, receiver = (plain.caller, plain.psap) if context.step.sender == "caller" else (plain.psap, plain.caller)
+    is_caller = context.step.sender == "caller"
+    sender, receiver = (plain.caller, plain.psap) if is_caller else (plain.psap, plain.caller)
     source = _endpoint(sender, lines["src"].piece(model), lines["sport"].piece(model))
-    source = replace(
-        source, interface=next(name for name, chosen in encoding.interfaces.items() if model.holds(chosen))
-    )
+    source = replace(source, interface=encoding.interface(model))
     destination = _endpoint(receiver, lines["dst"].piece(model), lines["dport"].piece(model))
-    return Pair(source, destination) if context.step.sender == "caller" else Pair(destination, source)
+    caller, psap = (source, destination) if is_caller else (destination, source)
+    transport = encoding.transport(model)
+    if not model.holds(encoding.psap_opens):
+        return Pair(caller, psap), Way(transport, None)
+    return Pair(caller, replace(psap, port=plain.psap.port)), Way(transport, psap.port)
 
 
 def _endpoint(plain: Endpoint, address: tuple[int, int], port: tuple[int, int]) -> Endpoint:
@@ -262,12 +291,3 @@ def _identifiers(payload: bytes, is_callback: bool) -> tuple[str | None, ...]:
         return (None,) * 5
     called = message.uri.user if is_callback and isinstance(message, Request) else None
     return message.call_id, message.from_tag, message.to_tag, message.via_branch, called
-
-
-def _sent(step: Step, probe: Probe, transport: Transport) -> Sent:
-    caller, psap = probe.pair.caller, probe.pair.psap
-    source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
-    datagram = Datagram(
-        source.ip, source.port, destination.ip, destination.port, step.payload, transport, source.interface
-    )
-    return Sent(probe.at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)

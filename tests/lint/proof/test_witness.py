@@ -73,3 +73,17 @@ def test_a_size_is_met_to_the_byte() -> None:
     for size in (4010, 4011, 611):
         found = staged(policy(rule(f"frame.len == {size}")), "INVITE")
         assert found.sent[-1].datagram.frame_len == size
+
+
+def test_over_udp_what_the_psap_asks_comes_from_another_port_and_its_answers_from_where_it_listens() -> None:
+    tested = policy(rule('zone.src == "psap" and udp.srcport > 40000'))
+    asking = Asker(Encoding([tested]), tested)
+    (pair,) = calling_pairs(tested)
+    every = contexts(tested, FLOWS[1:2], pair)
+    context = next(each for each in every if each.step.label == "BYE")
+    found = asking.ask(context, [asking.encoding.policies[0].rules[0].decides], lambda each: each)
+    assert isinstance(found, Staged)
+    ports = [(each.datagram.src_port, each.datagram.dst_port) for each in found.whole().sent]
+    assert ports[:2] == [(5060, 5060)] * 2
+    assert ports[-2:] == [(40_001, 5060), (5060, 40_001)]
+    assert isinstance(run(found, Questioner(tested)), Blocked)

@@ -124,6 +124,12 @@ def cap_alert(_ip: str) -> Body:
     return Body("application/EmergencyCallData.cap+xml", alert.encode())
 
 
+def cap_alert_and_text(ip: str) -> Body:
+    """The alert in one part, what a person reads in the other."""
+    text, alert = plain_text(ip), cap_alert(ip)
+    return _multipart("alert", (text.content_type, None, text.content), (alert.content_type, None, alert.content))
+
+
 def _sdp(ip: str, *media: str) -> Body:
     family = "IP6" if ":" in ip else "IP4"
     lines = ("v=0", f"o=- 2890844526 2890844526 IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0", *media)

@@ -107,7 +107,7 @@ def forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
         _broken_forms(definition),
         _styled_forms(definition),
         _body_forms(),
-        _text_forms(),
+        _text_forms(definition),
         _registration_forms(),
         _test_forms(definition),
     )
@@ -150,6 +150,7 @@ def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
         Form(f"To <sip:{number}@psap>;user=phone", f"sip:{number}@{{host}}", f"<sip:{number}@{{host}}>;user=phone"),
         Form(f"To sip:{number}@psap without brackets", f"sip:{number}@{{host}}", f"sip:{number}@{{host}}"),
         Form(f"To only: {number}", _ORDINARY, f"<sip:{number}@{{host}};user=phone>"),
+        Form(f"To only: tel:{number}", _ORDINARY, f"<tel:{number}>"),
     ]
 
 
@@ -188,6 +189,7 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
     """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
     return [
         *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
+        *(_target(f"sip:{n} without a user", f"sip:{n}") for n in definition.numbers[:1]),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
         Form("INVITE sip:urn:service:sos@psap SIP/2.0", "sip:urn:service:sos@{host}", "<sip:urn:service:sos@{host}>"),
@@ -314,10 +316,12 @@ def _body_forms() -> list[Form]:
     ]
 
 
-def _text_forms() -> list[Form]:
+def _text_forms(definition: EmergencyPolicy) -> list[Form]:
+    calls = chain(_urn_forms(), _marked_forms(), *(_number_forms(each, definition) for each in definition.numbers[:1]))
     text = replace(SOS, flow="text", body=bodies.plain_text)
     return [
         replace(text, name="MESSAGE urn:service:sos"),
+        *(replace(each, name=f"MESSAGE, {each.name}", flow="text", body=bodies.plain_text) for each in calls),
         replace(text, name="MESSAGE urn:service:sos, anonymous caller", style=STYLES[0]),
         replace(text, name="CAP alert to urn:service:sos", body=bodies.cap_alert),
         replace(
@@ -326,6 +330,13 @@ def _text_forms() -> list[Form]:
             request_uri="sip:alarms@{host}",
             to="<sip:alarms@{host}>",
             body=bodies.cap_alert,
+        ),
+        replace(
+            text,
+            name="CAP alert beside a text to an ordinary address",
+            request_uri="sip:alarms@{host}",
+            to="<sip:alarms@{host}>",
+            body=bodies.cap_alert_and_text,
         ),
     ]
 

@@ -17,7 +17,7 @@ from firewall.lint.form import Form, base_forms, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import Probe, decide, sent_of
-from firewall.lint.proof.target import no_target, target_language
+from firewall.lint.proof.target import mark_language, no_target, target_language
 from firewall.lint.script import Step
 from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
@@ -188,19 +188,23 @@ def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy)
         return replace(context, language=(CALLER_NUMBER,))
     # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
     language = no_target("r-uri", definition) if carrier != "r-uri" else ()
-    target = _target_of(context, carrier, definition) if mark.emergency_class == "call" else None
-    if target is not None:
-        return replace(context, language=(target, *language))
+    kept = _kept_language(context, carrier, definition) if mark.emergency_class != "test" else None
+    if kept is not None:
+        return replace(context, language=(kept, *language))
     return replace(context, held=frozenset({carrier}), language=language)
 
 
-def _target_of(context: Context, carrier: str, definition: EmergencyPolicy) -> Literal | None:
-    """Return what must stay true of the target that makes the call an emergency, None where all of it must stay."""
+def _kept_language(context: Context, carrier: str, definition: EmergencyPolicy) -> Literal | None:
+    """Return what must stay true of the part that makes it an emergency, None where all of that must stay."""
     match carrier:
         case "r-uri":
             return target_language(context.form.request_uri, carrier, definition)
         case "To":
             return target_language(parse_name_addr(context.form.to).uri, carrier, definition)
+        case "Route" | "Resource-Priority" | "Priority" | "Call-Info" | "Contact":
+            message = context.facts.message
+            value = message.header(carrier) if message is not None else None
+            return mark_language(carrier, value or "", definition)
         case _:
             return None
 

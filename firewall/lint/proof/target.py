@@ -1,7 +1,7 @@
 """What an emergency's target may be and stay one, as conditions that the theory of texts can read.
 
-They follow ``firewall/ruleset/emergency.py``, which recognises every message that they let through. What is odd beyond
-them (``INVITE 911 SIP/2.0``, ``urn:services:sos``) stays as its form has it.
+They follow ``firewall/ruleset/emergency.py``, which recognises every message that they let through. What no grammar has
+(``<urn:service:sos>`` in a request line) stays as its form has it.
 """
 
 import re
@@ -13,6 +13,8 @@ from firewall.ruleset.policy import EmergencyPolicy
 
 TargetCarrier = OneOf["r-uri", "To"]
 """The two parts of a message that name whom it is for."""
+MarkCarrier = OneOf["Route", "Resource-Priority", "Priority", "Call-Info", "Contact"]
+"""The headers that mark a message for anybody as an emergency."""
 
 _SERVICE_URN = r"^urn:service:sos(\.[a-z0-9-]+)*$"
 # All but the label "test", of which the calls are no emergencies; RE2 has no look-ahead.
@@ -29,26 +31,40 @@ SERVICE_URNS = Literal(Matches(_WHOLE["r-uri"], _SERVICE_URN), True)
 """Every way to ask for an emergency service by its URN (RFC 5031 §4.2)."""
 NENA_URNS = Literal(Matches(_WHOLE["r-uri"], _NENA_URN), True)
 """Every service that i3 elements ask each other for (NENA-STA-010.3 §2.1)."""
+# A namespace is a token without a dot, a priority one, too; both in any case (RFC 4412 §3.1).
+_PRIORITY = r"[a-z0-9!%*_+`'~-]+\.[a-z0-9!%*_+`'~-]+"
+_INFO = r"<[^<>,\"]*>(?:;[a-z-]+=[a-z0-9.-]+)*"
+_CALL_INFO = (
+    r"<urn:(?:emergency|nena):uid:(?:call|incident)id:[a-z0-9:.-]+>;purpose=(?:emergency|nena)-(?:call|incident)id"
+)
+_MARKS: dict[MarkCarrier, tuple[Field, str]] = {
+    "Resource-Priority": (
+        Field("sip.Resource-Priority"),
+        rf"^(?:{_PRIORITY}[ \t]*,[ \t]*)*esnet\.[0-4](?:[ \t]*,[ \t]*{_PRIORITY})*$",
+    ),
+    "Call-Info": (Field("sip.Call-Info"), rf"^(?:{_INFO}[ \t]*,[ \t]*)*{_CALL_INFO}(?:[ \t]*,[ \t]*{_INFO})*$"),
+    "Contact": (Field("sip.contact.param"), "^sos$"),
+}
 _URNS = {
     Literal(Matches(field, pattern), True): field for field in _WHOLE.values() for pattern in (_SERVICE_URN, _NENA_URN)
 }
 
 
 def target_language(uri: str, carrier: TargetCarrier, definition: EmergencyPolicy) -> Literal | None:
-    """Return every target that is an emergency as this one is, None for an odd one."""
+    """Return every target that is an emergency as this one is, None for what no grammar has."""
     for pattern in (_SERVICE_URN, _NENA_URN):
         if re.fullmatch(pattern, uri, re.IGNORECASE):
             return Literal(Matches(_WHOLE[carrier], pattern), True)
     scheme, _, rest = uri.partition(":")
-    if re.match(_written(definition), rest.partition("@")[0], re.IGNORECASE) is None:
-        return None
-    match scheme.lower():
-        case "sip" | "sips" if "@" in rest:
+    if re.match(_written(definition), rest.partition("@")[0], re.IGNORECASE) is not None:
+        if scheme.lower() in ("sip", "sips") and "@" in rest:
             return _dialled(carrier, definition)
-        case "tel":
+        if scheme.lower() == "tel":
             return _dialled_by_tel(carrier, definition)
-        case _:
-            return None
+    for pattern in _odd(definition):
+        if re.match(pattern, uri, re.IGNORECASE):
+            return Literal(Matches(_WHOLE[carrier], pattern), True)
+    return None
 
 
 def no_target(carrier: TargetCarrier, definition: EmergencyPolicy) -> tuple[Literal, ...]:
@@ -59,6 +75,19 @@ def no_target(carrier: TargetCarrier, definition: EmergencyPolicy) -> tuple[Lite
         _dialled_by_tel(carrier, definition),
     )
     return tuple(Literal(each.condition, False) for each in every)
+
+
+def mark_language(carrier: MarkCarrier, value: str, definition: EmergencyPolicy) -> Literal:
+    """Return every way to write what a header with this value marks a message with."""
+    match carrier:
+        case "Priority":
+            return Literal(Matches(Field("sip.Priority"), f"^{re.escape(value)}$"), True)
+        case "Route":
+            dialled = _written(definition).removeprefix("^")
+            hop = rf"{_SERVICE_URN.removesuffix('$')}$|^sips?:{dialled.removesuffix('(?:;|$)')}(?:;[^@:]*)?(?::[^@]*)?@"
+            return Literal(Matches(Field("sip.Route.uri"), hop), True)
+        case _:
+            return Literal(Matches(*_MARKS[carrier]), True)
 
 
 def service_field(language: Literal) -> Field | None:
@@ -72,6 +101,18 @@ def _dialled(carrier: TargetCarrier, definition: EmergencyPolicy) -> Literal:
 
 def _dialled_by_tel(carrier: TargetCarrier, definition: EmergencyPolicy) -> Literal:
     return Literal(Matches(_WHOLE[carrier], "^tel:" + _written(definition).removeprefix("^")), True)
+
+
+def _odd(definition: EmergencyPolicy) -> tuple[str, ...]:
+    """Return the regexes of what is seen in the field: a number or a misspelt URN where a URI should be, or in one."""
+    prefixes = "|".join(re.escape(prefix.removeprefix("+")) for prefix in definition.dial_prefixes)
+    numbers = "|".join(definition.numbers)
+    return (
+        rf"^urn:services?:(?:sos|911|{numbers})(?:[;?#].*)?$",
+        rf"^sips?:urn:services?:(?:sos|911|{numbers})@",
+        rf"^sips?:(?:{prefixes})?(?:{numbers})(?:[:;?].*)?$",
+        _written(definition).removesuffix("(?:;|$)") + "(?:[;@].*)?$",
+    )
 
 
 def _written(definition: EmergencyPolicy) -> str:

@@ -23,12 +23,13 @@ def test_what_belongs_to_something_allowed_passes_without_a_rule_and_what_begins
     assert ("180 Ringing (INVITE)", True) in follows
 
 
-def test_a_plain_service_urn_may_be_any_and_an_odd_form_stays_as_it_is() -> None:
+def test_a_target_may_be_any_of_its_kind_and_what_no_grammar_has_stays_as_it_is() -> None:
     firsts = {each.form.name: each for each in of() if each.step.role == "initial"}
     assert firsts["urn:service:sos"].language[0] == SERVICE_URNS
     assert firsts["tel:911"].held == frozenset()
-    assert firsts["INVITE 911 SIP/2.0"].held == {"r-uri"}
-    assert firsts["Resource-Priority: esnet.1"].held == {"Resource-Priority"}
+    assert firsts["INVITE 911 SIP/2.0"].held == frozenset()
+    assert firsts["INVITE <urn:service:sos> SIP/2.0"].held == {"r-uri"}
+    assert firsts["Resource-Priority: esnet.1"].held == frozenset()
 
 
 def test_an_unmarked_callback_calls_any_number_that_a_caller_may_have() -> None:

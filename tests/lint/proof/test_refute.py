@@ -122,6 +122,11 @@ MISTAKES = [
     ("sip.CSeq.seq > 1000000", "SOS101"),
     ("tcp", "SOS101"),
     ("udp.srcport < 1024 and udp.srcport != 5060", "SOS101"),
+    # A PSAP need not send what it asks from where it listens, and may have opened the TCP connection of a call.
+    ('udp.srcport != 5060 and zone.src == "psap"', "SOS106"),
+    ('udp.dstport != 5060 and zone.src == "carrier"', "SOS106"),
+    ('tcp.srcport != 5060 and zone.src == "psap"', "SOS102"),
+    ('tcp.dstport != 5060 and zone.src == "carrier"', "SOS101"),
     ('sip.from.user matches "^[+]49"', "SOS101"),
     ('sip.r-uri matches "^urn:service:sos[.]animal-control$"', "SOS101"),
     ('emergency.service == "urn:service:sos.gas"', "SOS101"),
@@ -163,12 +168,58 @@ def test_a_rule_that_hurts_emergency_calls_is_found_by_its_code_and_name(when: s
         'sip.r-uri.user matches "@"',
         "net.src == 192.0.2.255",
         'sip.CSeq.method == "INVITE" and sip.Method == "OPTIONS"',
+        'udp.dstport != 5060 and zone.src == "carrier" and sip.Method',
+        "not udp.port == 5060 and not tcp.port == 5060",
     ],
 )
 def test_a_rule_that_hurts_no_emergency_call_is_not_found(when: str) -> None:
     report = lint(rule(when))
     assert not [finding for finding in report.findings if finding.is_error]
     assert report.result == "proved"
+
+
+_LISTED = (
+    'sip.r-uri matches "sos|^[^@]*9[-.()]*1[-.()]*1|%|urn:|933"',
+    'sip.to.addr matches "sos|^[^@]*9[-.()]*1[-.()]*1|%|urn:"',
+    'sip.Priority matches "^emergency"',
+    'sip.Resource-Priority matches "esnet"',
+    'sip.Call-Info matches "emergency|nena"',
+    "sip.Route",
+)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        (_LISTED[2], 'sip.Priority == "emergency"'),
+        (_LISTED[3], 'sip.Resource-Priority contains "esnet."'),
+        (
+            _LISTED[4],
+            'sip.Call-Info contains "purpose=emergency-CallId" or sip.Call-Info contains "emergency-IncidentId"',
+        ),
+        (_LISTED[5], 'sip.Route == "<urn:service:sos>"'),
+        (_LISTED[5], 'sip.Route matches "urn:service:sos"'),
+    ],
+)
+def test_a_list_that_knows_a_mark_as_one_sender_writes_it_blocks_others(wide: str, narrow: str) -> None:
+    """RFC 3261 §7.3.1 and RFC 4412 §3.1: these values are of any case, and others may stand beside them."""
+    for known, result in ((wide, "proved"), (narrow, "refuted")):
+        listed = " or ".join(known if each == wide else each for each in _LISTED)
+        unlisted = f'sip.Method == "INVITE" and dialog.state == "none" and zone.src == "carrier" and not ({listed})'
+        assert lint(rule(f"'{unlisted}'")).result == result
+
+
+@pytest.mark.parametrize("uri", ["9911", "sip:911", "urn:service:sos;user=phone", "sip:urn:service:sos@psap7.example"])
+def test_a_target_that_no_standard_has_may_be_all_that_makes_a_call_an_emergency(uri: str) -> None:
+    unlisted = f'sip.r-uri == "{uri}" and not ({" or ".join(_LISTED[1:])}) and zone.src == "carrier"'
+    assert ("SOS101", "guilty") in codes(lint(rule(f"'{unlisted}'")))
+
+
+@pytest.mark.parametrize("known", ['"^urn:"', '"^(urn|tel):"', '"^(urn:|(sip|tel):911)"'])
+def test_a_list_of_those_who_may_be_written_to_leaves_texts_out(known: str) -> None:
+    first = 'sip.Method == "MESSAGE" and dialog.state == "none" and zone.src == "carrier"'
+    listed = f'sip.r-uri matches {known} or sip.to.addr matches {known} or sip.Content-Type contains "cap"'
+    assert codes(lint(rule(f"'{first} and not ({listed})'"))) == {("SOS108", "guilty")}
 
 
 def test_everything_a_finding_tells_is_there() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Literal, Settled, settle
-from firewall.lint.proof.target import no_target, service_field, target_language
+from firewall.lint.proof.target import MarkCarrier, mark_language, no_target, service_field, target_language
 from firewall.ruleset.emergency import recognise
 from firewall.ruleset.expression import Field, Matches
 from firewall.ruleset.policy import EmergencyPolicy
@@ -23,7 +23,17 @@ TARGETS = (
     "URN:Service:SOS.Poison",
     "urn:nena:service:responder.fire",
     "urn:emergency:service:responder.fire",
+    "911",
+    "9911@psap.example",
+    "urn:service:911",
+    "urn:services:sos",
+    "urn:service:sos;user=phone",
+    "sip:911",
+    "sips:9112;user=phone",
+    "sip:urn:service:sos@psap.example",
 )
+ODD = ("911", "9911@", "urn:service:911", "urn:services:", "urn:service:sos;", "sip:911", "sips:9112;", "sip:urn:")
+"""So begin those that no standard has: what makes a call without one an emergency is asked about with these free."""
 INVITE = (
     b"INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@caller.example>;tag=1\r\n"
     b"To: <sip:b@psap.example>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
@@ -41,7 +51,7 @@ def test_a_target_is_one_of_those_that_are_emergencies_as_it_is(uri: str) -> Non
     language = target_language(uri, "r-uri", DEFINITION)
     assert language is not None
     assert holds(language, uri)
-    assert not all(holds(each, uri) for each in no_target("r-uri", DEFINITION))
+    assert uri.startswith(ODD) or not all(holds(each, uri) for each in no_target("r-uri", DEFINITION))
 
 
 @pytest.mark.parametrize("uri", TARGETS)
@@ -56,7 +66,15 @@ def test_whatever_such_a_language_allows_is_recognised(uri: str, odd: str) -> No
 
 
 @pytest.mark.parametrize(
-    "uri", ["911", "urn:service:911", "urn:services:sos", "sip:911", "sip:+16175551212@a", "tel:19115"]
+    "uri",
+    [
+        "<urn:service:sos>",
+        "sip:urn:service:sos",
+        "sip:urn:service:x@a",
+        "sip:1.1.1.2",
+        "sip:+16175551212@a",
+        "tel:19115",
+    ],
 )
 def test_an_odd_target_or_an_ordinary_one_stays_as_it_is(uri: str) -> None:
     assert target_language(uri, "r-uri", DEFINITION) is None
@@ -64,6 +82,28 @@ def test_an_odd_target_or_an_ordinary_one_stays_as_it_is(uri: str) -> None:
 
 def test_an_ordinary_target_is_none_of_them() -> None:
     assert all(holds(each, "sip:+16175551212@psap.example") for each in no_target("r-uri", DEFINITION))
+
+
+MARKS: tuple[tuple[MarkCarrier, str], ...] = (
+    ("Route", "<urn:service:sos>"),
+    ("Resource-Priority", "wps.3, ESNET.1"),
+    ("Priority", "Emergency"),
+    ("Call-Info", "<http://a.example/x>;purpose=icon, <urn:nena:uid:callid:a1:b.example>;purpose=nena-CallId"),
+)
+
+
+@pytest.mark.parametrize(("carrier", "value"), MARKS)
+@pytest.mark.parametrize("odd", ["[A-Z]{3}", ",", "9[-.]?1", "fire", "[ \\t]", "0|incident"])
+def test_whatever_marks_a_message_is_recognised(carrier: MarkCarrier, value: str, odd: str) -> None:
+    wanted = (
+        mark_language(carrier, value, DEFINITION),
+        Literal(Matches(Field("sip.header", carrier.lower()), f"(?-i){odd}"), True),
+        *no_target("r-uri", DEFINITION),
+        *no_target("To", DEFINITION),
+    )
+    settled = settle(INVITE % b"sip:b@psap.example", wanted, frozenset(), frozenset({"method"}))
+    if isinstance(settled, Settled):
+        assert recognise(parse_message(settled.payload), DEFINITION) is not None, settled.payload
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ class Survey(Asker):
     def _ends(self, context: Context) -> list[int]:
         encoding, lines = self.encoding, self.encoding.lines
         ends = [encoding.formula.any_of(lines[name].within(n.first, n.last) for n in OPEN_NETWORKS) for name in _ENDS]
-        ends += [lines["sport"].at_least(1), lines["dport"].at_least(1)]
+        ends += [lines["sport"].at_least(1), lines["dport"].at_least(1), -encoding.psap_opens]
         if context.is_fixed:
             ends += self._size_and_transport(context)
         return ends

@@ -20,6 +20,8 @@ def print_story(story: Story) -> None:
     console.print(Text(escaped(f"{story.kind} {story.call_id}"), style="bold"))
     for phrase in story.evidence:
         console.print(Text(escaped(f"  emergency because: {phrase}")))
+    for piece in story.carried:
+        console.print(Text(escaped(f"  carries: {piece}")))
     console.print(Text(f"  first message: {story.steps[0].at}" if story.steps else "  no message of it is in this log"))
     for line in _ladder(story.steps) if story.steps else ():
         console.print(line)

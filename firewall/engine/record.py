@@ -9,6 +9,7 @@ import msgspec
 
 from firewall.engine.timestamp import instant
 from firewall.ruleset.facts import EmergencyMark
+from firewall.sip.emergency_data import EmergencyData
 
 AlarmCode = Literal[
     "emergency_blocked",
@@ -39,7 +40,7 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     """The message in Suricata's words (``method uri version request_line code reason response_line``) and ours.
 
     ``refer_to``: whom a REFER has the call transferred to. ``callers``: by what identities its caller may be called
-    back, where it begins an emergency call.
+    back, and ``emergency_data`` what it carries of the caller's place and the like, where it begins an emergency call.
     """
 
     method: str | None = None
@@ -59,6 +60,7 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     content_length: int | None = None
     refer_to: str | None = None
     callers: tuple[str, ...] = ()
+    emergency_data: tuple[EmergencyData, ...] = ()
 
 
 class ShadowVerdict(msgspec.Struct, frozen=True):

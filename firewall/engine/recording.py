@@ -14,6 +14,7 @@ from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
+from firewall.sip.emergency_data import EmergencyData, emergency_data
 from firewall.sip.message import Message, Request
 
 _SUMMARY_CHARACTERS = 120
@@ -132,9 +133,13 @@ def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:
         method, uri = wire_text(message.method), wire_text(message.request_uri)
         refer_to = _header(message, "refer-to") if message.method == "REFER" else None
         callers: tuple[str, ...] = ()
+        carried: tuple[EmergencyData, ...] = ()
         if mark is not None and mark.emergency_class != "callback" and begins_call(message):
             callers = tuple([wire_text(identity) for identity in caller_identities(message)])
-        return SipFields(method, uri, message.version, start_line, None, None, None, *common, refer_to, callers)
+            carried = emergency_data(message)
+        return SipFields(
+            method, uri, message.version, start_line, None, None, None, *common, refer_to, callers, carried
+        )
     code, reason = str(message.status_code), wire_text(message.reason_phrase)
     return SipFields(None, None, message.version, None, code, reason, start_line, *common)
 

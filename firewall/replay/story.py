@@ -38,12 +38,13 @@ class Step:
 class Story:
     """One call. ``kind`` is ``call``, or of emergencies one such as ``emergency callback``. ``outcome`` and ``problem``
     are the ledger's last word, None for an ordinary call; ``others`` says how other attempts with its Call-ID ended;
-    ``media`` has a line for each of its flows."""
+    ``carried`` are its location and the like, in words; ``media`` has a line for each of its flows."""
 
     call_id: str
     kind: str
     steps: tuple[Step, ...]
     evidence: tuple[str, ...]
+    carried: tuple[str, ...]
     outcome: str | None
     problem: str | None
     attribution: str | None
@@ -107,6 +108,7 @@ def tell(call_id: str, log: LogLines) -> Story | None:
         kind=emergency_words(emergency["class"]) if emergency else "call",
         steps=tuple(_step(record, decisions[0]) for record in decisions),
         evidence=tuple(emergency["evidence"]) if emergency else (),
+        carried=_carried(decisions),
         outcome=last["outcome"] if last else None,
         problem=last["problem"] if last else None,
         attribution=last["attribution"] if last else None,
@@ -115,6 +117,17 @@ def tell(call_id: str, log: LogLines) -> Story | None:
         others=_other_attempts(attempts, ledger),
         media=media_lines(log.records),
     )
+
+
+def _carried(decisions: list[LogRecord]) -> tuple[str, ...]:
+    """Return what the requests that began the call carried beside the session, each thing once."""
+    carried: dict[str, None] = {}
+    for record in decisions:
+        for data in (record["sip"] or {}).get("emergency_data", ()):
+            where = "elsewhere" if data["content_type"] is None else f"in the body, {data['content_type']}"
+            referring = f", by {data['referred_by'].title()}" if data["referred_by"] else ""
+            carried[f"{data['kind'].replace('_', ' ')} ({where}{referring})"] = None
+    return tuple(carried)
 
 
 def _attempt(ledger: list[LogRecord]) -> list[LogRecord]:

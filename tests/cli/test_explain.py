@@ -42,6 +42,24 @@ def test_a_blocked_call_is_told_with_its_cause(log: Path, capsys: pytest.Capture
     assert 'drop by rule "wrong" (policy.yaml:9)' in out
 
 
+def test_what_a_call_carries_of_the_callers_place_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    located = request(
+        headers=(
+            "Geolocation: <cid:place@phone>",
+            "Call-Info: <https://adr.example/1>;purpose=EmergencyCallData.SubscriberInfo",
+            "Content-Type: multipart/mixed; boundary=b",
+        ),
+        body="--b\r\nContent-Type: application/pidf+xml\r\nContent-ID: <place@phone>\r\n\r\n<presence/>\r\n--b--\r\n",
+    )
+    told = Scene(policy("  - {name: all, action: allow}")).carrier(located)
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "  carries: location (in the body, application/pidf+xml, by Geolocation)\n" in out
+    assert "  carries: additional data (elsewhere, by Call-Info)\n" in out
+
+
 def test_a_third_party_stands_on_its_own_side_of_the_arrow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene(policy("  - {name: all, action: allow}"))
     told = [

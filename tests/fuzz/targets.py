@@ -20,6 +20,7 @@ from firewall.net.datagram import Datagram
 from firewall.net.rtcp import read_rtcp
 from firewall.net.rtp import is_rtp
 from firewall.sip.body import body_parts
+from firewall.sip.emergency_data import emergency_data
 from firewall.sip.framing import Framer, Piece
 from firewall.sip.headers import parse_params, read_head, split_values, unquote
 from firewall.sip.limits import MAX_MEDIA
@@ -160,6 +161,7 @@ def body(data: bytes) -> None:
     for part in body_parts(read):
         assert part.content in read.body
         parse_sdp(part.content)
+    emergency_data(read)
 
 
 def stun(data: bytes) -> None:

@@ -303,6 +303,9 @@ class Stats(msgspec.Struct, frozen=True, tag_field="event_type", tag="stats"):
 
 Record = SipDecision | RtpDecision | EmergencyCall | Alarm | PolicyChange | Stats
 
+LogRecord = dict[str, Any]
+"""A line of a log as plain data."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -311,7 +314,7 @@ def encode(record: Record) -> bytes:
     return _encoder.encode(record)
 
 
-def check(record: dict[str, Any]) -> None:
+def check(record: LogRecord) -> None:
     """Make sure that a line of a log, as ``decode`` gives it, has all that a record of its kind has.
 
     Raises:
@@ -324,10 +327,10 @@ def check(record: dict[str, Any]) -> None:
         raise msgspec.ValidationError(str(error)) from None
 
 
-def decode(line: bytes) -> dict[str, Any]:
+def decode(line: bytes) -> LogRecord:
     """Return one line of a decision log as plain data.
 
     Raises:
         msgspec.DecodeError: the line is not JSON.
     """
-    return msgspec.json.decode(line, type=dict[str, Any])
+    return msgspec.json.decode(line, type=LogRecord)

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from firewall.engine.attempt import ATTEMPT_METHODS, CHALLENGES, LAST_TRY_NS, TIMER_C_NS
 from firewall.engine.reasons import REASONS
+from firewall.engine.record import LogRecord
 from firewall.engine.recording import decider, printable
 from firewall.engine.timestamp import instant
+from firewall.engine.trunk import DOWN_NS
 from firewall.errors import Place
-from firewall.replay.consequence import asked_method, consequence, exchange_of, is_reinvite
+from firewall.replay.consequence import asked_method, consequence, exchange_of, has_passed, is_reinvite
 from firewall.replay.media_story import loss_cause
 from firewall.replay.remedy import remedy
 
-LogRecord = dict[str, Any]
-_HOUR_NS = 3600 * 1_000_000_000
 _BEGINNING = ATTEMPT_METHODS | {"REGISTER", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REFER"}
 _NEVER_ANSWERED = "the called side never answered"
 _GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
@@ -51,7 +50,7 @@ class CallLog:
         """The message whose loss hurt it; None where that was no message of signalling, or is in no log."""
         hurt_by = self.hurt_by or {}
         is_unsent = hurt_by.get("reason") == "forward_failed"
-        lost = [record for record in self.decisions if is_unsent or _is_blocked(record["decision"])]
+        lost = [record for record in self.decisions if is_unsent or _is_blocked(record)]
         found = [record for record in lost if _summary(record) == hurt_by.get("message")]
         return next((record for record in found if record["timestamp"] == self.hurt_at), found[0] if found else None)
 
@@ -63,7 +62,7 @@ class CallLog:
     @property
     def blocked(self) -> LogRecord | None:
         """The first message that did not pass."""
-        return next((record for record in self.decisions if _is_blocked(record["decision"])), None)
+        return next((record for record in self.decisions if _is_blocked(record)), None)
 
     def place(self, decision: LogRecord) -> Place:
         """Return where in its policy a decision comes from."""
@@ -84,9 +83,8 @@ def message_words(record: LogRecord) -> str:
 def because(decision: LogRecord) -> str:
     """Return what decided, in the few words of a ladder."""
     if decision["rule"]:
-        return (
-            f'{"ban by " if decision["reason"] == "banned" else ""}rule "{decision["rule"]}", line {decision["line"]}'
-        )
+        by = "ban by rule" if decision["reason"] == "banned" else "rule"
+        return f'{by} "{decision["rule"]}", line {decision["line"]}'
     reason = REASONS.get(decision["reason"])
     return reason.title if reason else decision["reason"]
 
@@ -133,8 +131,8 @@ def _joined(first: str, then: str | None, *, also: str = "") -> str:
     return f"{first}; {also}{then}" if then else first
 
 
-def _is_blocked(decision: LogRecord) -> bool:
-    return bool(decision["verdict"] != "allow" and decision["enforced"] and decision["reason"] != "reject_ack")
+def _is_blocked(record: LogRecord) -> bool:
+    return not has_passed(record) and record["decision"]["reason"] != "reject_ack"
 
 
 def _summary(record: LogRecord) -> str:
@@ -185,11 +183,8 @@ def _trunk_alarm(call: CallLog) -> LogRecord | None:
     tries = [record for record in call.decisions if _begins(record)] or ([call.ledger] if call.ledger else [])
     for tried in tries:
         begin_ns = instant(tried["timestamp"])
-        before = [
-            alarm
-            for alarm in call.keep_alives
-            if _same_ends(alarm, tried) and 0 <= begin_ns - instant(alarm["timestamp"]) <= _HOUR_NS
-        ]
+        near = [alarm for alarm in call.keep_alives if _same_ends(alarm, tried)]
+        before = [alarm for alarm in near if 0 <= begin_ns - instant(alarm["timestamp"]) <= DOWN_NS]
         if before:
             return before[-1]
     return None
@@ -198,12 +193,8 @@ def _trunk_alarm(call: CallLog) -> LogRecord | None:
 def _message_cause(call: CallLog, blocked: LogRecord) -> str:
     """Return why a message that is in no ledger did not pass: of an ordinary call, or of what is no call."""
     cause = f"sosgate did not let {message_words(blocked)} pass: {_decided(call, blocked)}"
-    sip = blocked["sip"]
-    if (
-        sip is not None
-        and asked_method(sip) == "OPTIONS"
-        and not any(_same_ends(it, blocked) for it in call.keep_alives)
-    ):
+    is_keep_alive = blocked["sip"] is not None and asked_method(blocked["sip"]) == "OPTIONS"
+    if is_keep_alive and not any(_same_ends(it, blocked) for it in call.keep_alives):
         return cause  # between strangers there is no trunk to lose
     return _joined(cause, consequence(blocked, call.decisions))
 
@@ -258,7 +249,7 @@ def _other_try(call: CallLog) -> str:
 
 def _is_waiting(call: CallLog, ledger: LogRecord) -> bool:
     """Tell whether the answer to a call may still have come when the log ended, as where the firewall was stopped."""
-    passed = [each for each in _last_try(call.decisions) if not _is_blocked(each["decision"])]
+    passed = [each for each in _last_try(call.decisions) if not _is_blocked(each)]
     if not passed:
         return False
     waits_ns = TIMER_C_NS if _status(passed[-1]) else LAST_TRY_NS
@@ -315,7 +306,7 @@ def _has_gone_on(call: CallLog) -> bool:
 def _refusal_of(call: CallLog) -> LogRecord | None:
     """Return the last refusal, challenge or redirection of the caller's last try that the caller got."""
     found = [record for record in _last_try(call.decisions) if _status(record) >= 300]
-    return next((record for record in reversed(found) if not _is_blocked(record["decision"])), None)
+    return next((record for record in reversed(found) if not _is_blocked(record)), None)
 
 
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
@@ -340,7 +331,7 @@ def _since_last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
 def _begins(record: LogRecord) -> bool:
     sip, dialog = record["sip"], record["dialog"]
     is_first = sip is not None and sip.get("method") in _BEGINNING and not dialog.get("to_tag")
-    return bool(is_first and not dialog.get("retransmission") and not _is_blocked(record["decision"]))
+    return bool(is_first and not dialog.get("retransmission") and not _is_blocked(record))
 
 
 def _refused(final: LogRecord) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
 
-LogRecord = dict[str, Any]
+from firewall.engine.record import LogRecord
 
 _SESSION_STAYS = (
     "without it the session stays as it was: a hold, a change of media or a session refresh did not happen, and a "
@@ -74,13 +73,16 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
     sip, dialog = lost["sip"], lost["dialog"]
     if sip is None:
         return None
-    before = tuple(takewhile(lambda record: record is not lost, decisions))
+    exchange = [
+        record for record in decisions if record["sip"] is not None and exchange_of(record) == exchange_of(lost)
+    ]
+    before = [record for record in takewhile(lambda record: record is not lost, exchange) if has_passed(record)]
     if any(_is_copy(lost, record) for record in before):
         return _COPIES["reject" if lost["decision"]["verdict"] == "reject" else "drop"]
     method, asked = sip.get("method"), asked_method(sip)
     if method == "INVITE":
         return _SESSION_STAYS if dialog.get("to_tag") else None
-    if method == "ACK" and any(_is_refusal(record) for record in decisions if _is_same_exchange(lost, record)):
+    if method == "ACK" and any(map(_is_refusal, exchange)):
         return _ACK_OF_REFUSAL
     if method == "CANCEL" and dialog.get("to_tag"):
         return _CANCEL_OF_REINVITE
@@ -91,7 +93,7 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
     if asked != "INVITE":
         return f"without it the side that sent the {asked} sends it again and gives up after 32 seconds"
     code = str(sip.get("code", ""))
-    if any(is_reinvite(record) for record in decisions if _is_same_exchange(lost, record)):
+    if any(map(is_reinvite, exchange)):
         return None if code < "2" else _REINVITE_AGREED if code < "3" else _REINVITE_REFUSED
     if code.startswith("2") and any(_is_answer_of_another(lost, record) for record in before):
         return _SECOND_ANSWER
@@ -114,29 +116,22 @@ def is_reinvite(record: LogRecord) -> bool:
     return record["sip"].get("method") == "INVITE" and bool(record["dialog"].get("to_tag"))
 
 
-def _is_same_exchange(one: LogRecord, other: LogRecord) -> bool:
-    return other["sip"] is not None and exchange_of(one) == exchange_of(other)
+def has_passed(record: LogRecord) -> bool:
+    """Tell whether a message was let through, be it by the guard."""
+    return record["decision"]["verdict"] == "allow" or not record["decision"]["enforced"]
 
 
 def _is_copy(lost: LogRecord, earlier: LogRecord) -> bool:
-    """Tell whether an earlier message that passed says the same."""
-    if not _has_passed(earlier) or not _is_same_exchange(lost, earlier):
-        return False
+    """Tell whether an earlier message of the same exchange says the same."""
     one, other = lost["sip"], earlier["sip"]
     is_same = one.get("method") == other.get("method") and one.get("code") == other.get("code")
     return bool(is_same and lost["dialog"].get("to_tag") == earlier["dialog"].get("to_tag"))
 
 
 def _is_answer_of_another(lost: LogRecord, earlier: LogRecord) -> bool:
-    """Tell whether another branch of the call had answered it (RFC 3261 §16.7), and that passed."""
-    if not _has_passed(earlier) or not _is_same_exchange(lost, earlier):
-        return False
+    """Tell whether an earlier message is the answer of another branch of the call (RFC 3261 §16.7)."""
     is_answer = asked_method(earlier["sip"]) == "INVITE" and earlier["sip"].get("code", "").startswith("2")
     return bool(is_answer and lost["dialog"].get("to_tag") != earlier["dialog"].get("to_tag"))
-
-
-def _has_passed(record: LogRecord) -> bool:
-    return record["decision"]["verdict"] == "allow" or not record["decision"]["enforced"]
 
 
 def _is_refusal(record: LogRecord) -> bool:

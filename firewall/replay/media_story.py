@@ -1,13 +1,12 @@
 """The media of one call, from its records in the decision log: a line for each flow, and why somebody was not heard."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from firewall.engine.media_record import SETTINGS
 from firewall.engine.reasons import REASONS
+from firewall.engine.record import LogRecord
 from firewall.engine.recording import endpoint_text
 
-LogRecord = dict[str, Any]
 _ENDED = ("closed", "ended")
 
 

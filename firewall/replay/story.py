@@ -6,18 +6,16 @@ Reads the records as the log has them (``engine/record.py``), of a live run or o
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from firewall.engine.alarm import emergency_words
-from firewall.engine.record import check, decode
+from firewall.engine.record import LogRecord, check, decode
 from firewall.engine.recording import endpoint_text, escaped, printable
 from firewall.engine.timestamp import instant
 from firewall.replay.cause import CallLog, because, cause_of, mend_of, message_words
+from firewall.replay.consequence import has_passed
 from firewall.replay.media_story import media_lines
-
-LogRecord = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +168,15 @@ def _is_named(logged: str | None, call_id: str) -> bool:
 
 def _step(record: LogRecord, first: LogRecord) -> Step:
     decision = record["decision"]
-    verdict = decision["verdict"]
-    if not decision["enforced"]:
-        verdict = f"{verdict}, but passed ({decision.get('override')})"
+    guarded = "" if decision["enforced"] else f", but passed ({decision.get('override')})"
     return Step(
         at=record["timestamp"],
         seconds=(instant(record["timestamp"]) - instant(first["timestamp"])) / 1e9,
         source=endpoint_text(record["src_ip"], record["src_port"]),
         destination=endpoint_text(record["dest_ip"], record["dest_port"]),
         message=message_words(record) + _remark(record),
-        passed=decision["verdict"] == "allow" or not decision["enforced"],
-        verdict=verdict,
+        passed=has_passed(record),
+        verdict=f"{decision['verdict']}{guarded}",
         because=because(decision),
     )
 

@@ -97,7 +97,9 @@ def media_alarm(
     )
 
 
-def media_loss_alarm(call_id: str, attempt: Attempt, losses: tuple[MediaLoss, ...], policy: Policy, at: str) -> Alarm:
+def media_loss_alarm(
+    call_id: str, attempt: Attempt, losses: tuple[MediaLoss, ...], policy: Policy, now_ns: int
+) -> Alarm:
     """Return the alarm for an answered emergency call that is not heard in both directions."""
     parts = [
         f"nothing of {loss.side} reaches {endpoint_text(loss.dest_ip, loss.dest_port)}: {loss.cause}" for loss in losses
@@ -113,10 +115,10 @@ def media_loss_alarm(call_id: str, attempt: Attempt, losses: tuple[MediaLoss, ..
         call_id=wire_text(call_id),
         reason=reason,
     )
-    return _attempt_alarm(attempt, fields, at)
+    return _attempt_alarm(attempt, fields, now_ns)
 
 
-def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
+def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
     """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
     status = attempt.final_status
     what = "left without an answer by the called side"
@@ -132,13 +134,13 @@ def downstream_alarm(call_id: str, attempt: Attempt, at: str) -> Alarm:
         f"{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
-    return _attempt_alarm(attempt, fields, at)
+    return _attempt_alarm(attempt, fields, now_ns)
 
 
-def _attempt_alarm(attempt: Attempt, fields: AlarmFields, at: str) -> Alarm:
+def _attempt_alarm(attempt: Attempt, fields: AlarmFields, now_ns: int) -> Alarm:
     first = attempt.first
     return Alarm(
-        timestamp=at,
+        timestamp=timestamp(now_ns),
         alarm=fields,
         emergency=attempt.mark,
         src_ip=first.src_ip,

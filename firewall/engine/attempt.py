@@ -13,6 +13,7 @@ from firewall.engine.timestamp import seconds_between, timestamp
 from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.message import Message, Request, TransactionId
 
@@ -262,12 +263,14 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return self.outcome
 
 
-def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> EmergencyCall:
+def ledger_record(
+    call_id: str, attempt: Attempt, outcome: Outcome, now_ns: int, frame_number: int | None
+) -> EmergencyCall:
     """Return the log's record of an attempt with this outcome at this instant."""
     first = attempt.first
     trunk_down = attempt.trunk_cause if outcome == "failed_downstream" else None
     return EmergencyCall(
-        timestamp=at,
+        timestamp=timestamp(now_ns),
         flow_id=attempt.flow_id,
         in_iface=first.in_iface,
         pcap_cnt=frame_number,
@@ -276,7 +279,7 @@ def ledger_record(call_id: str, attempt: Attempt, outcome: Outcome, at: str, fra
         dest_ip=first.dst_ip,
         dest_port=first.dst_port,
         proto=first.transport,
-        call_id=call_id,
+        call_id=wire_text(call_id),
         emergency=attempt.mark,
         outcome=outcome,
         problem=_problem(attempt, outcome),

@@ -5,14 +5,9 @@ Live, replay and tests drive this same class.
 """
 
 from hashlib import blake2b
+from typing import Literal
 
-from firewall.engine.alarm import (
-    AlarmMemory,
-    connection_alarm,
-    emergency_alarm,
-    forward_alarm,
-    keep_alive_alarm,
-)
+from firewall.engine.alarm import AlarmMemory, connection_alarm, emergency_alarm, forward_alarm, keep_alive_alarm
 from firewall.engine.call import SECOND_NS, Call
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
@@ -103,14 +98,12 @@ class Engine:
         """Take whatever else the world may tell."""
         outputs: list[Output] = []
         match event:
-            case DatagramReceived():
+            case DatagramReceived() | DeadlineReached() | FlowsCounted():
                 pass
             case MediaReceived():
                 outputs += self._guarded_media(event, now_ns, engine_ns)
             case PinholesRecovered(pinholes):
                 outputs += self._media.recovered(pinholes, engine_ns)
-            case DeadlineReached() | FlowsCounted():
-                pass
             case Started(takeover):
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
@@ -383,14 +376,7 @@ class Engine:
         self._glance = glance(policy.emergency)
         return self._media.adopt(policy, self._rules, engine_ns, now_ns)
 
-    def _policy_write(self, action: str, now_ns: int, *, takeover: bool = False) -> Write:
+    def _policy_write(self, action: Literal["loaded", "applied"], now_ns: int, *, takeover: bool = False) -> Write:
         policy = self.policy
-        fields = PolicyFields(
-            "loaded" if action == "loaded" else "applied",
-            policy.name,
-            policy.file,
-            policy.sha256,
-            len(policy.rules),
-            takeover=takeover,
-        )
+        fields = PolicyFields(action, policy.name, policy.file, policy.sha256, len(policy.rules), takeover=takeover)
         return Write(PolicyChange(timestamp(now_ns), fields))

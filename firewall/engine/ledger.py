@@ -10,11 +10,9 @@ from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
-from firewall.engine.timestamp import timestamp
 from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import Trunks
 from firewall.engine.way import Way
-from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request, Response
@@ -84,7 +82,7 @@ class Ledger:
         outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)
         if outcome is None:
             return []
-        return _told(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)
+        return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)
 
     def blocked(
         self,
@@ -141,7 +139,7 @@ class Ledger:
         attempt.attribution = "limit" if decision.rule is not None and decision.rule.limit is not None else "policy"
         attempt.media_blocked = True
         self.hurt += 1
-        return [_write(call, attempt, "impaired", timestamp(wall_ns), None)]
+        return [_write(call, attempt, "impaired", wall_ns)]
 
     def media_lost(self, call: Call, losses: tuple[MediaLoss, ...], policy: Policy, wall_ns: int) -> list[Write]:
         """Tell that an answered call is not heard in both directions."""
@@ -154,9 +152,8 @@ class Ledger:
             is_refused = any(loss.reason is not None for loss in losses)
             is_callers = all(loss.src_ip == attempt.first.src_ip for loss in losses)
             attempt.attribution = "policy" if is_refused else "caller" if is_callers else "downstream"
-        at = timestamp(wall_ns)
-        alarm = media_loss_alarm(call.call_id, attempt, losses, policy, at)
-        return [Write(alarm, urgent=True), _write(call, attempt, "impaired", at, None)]
+        alarm = media_loss_alarm(call.call_id, attempt, losses, policy, wall_ns)
+        return [Write(alarm, urgent=True), _write(call, attempt, "impaired", wall_ns)]
 
     def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int, *, downstream: bool) -> list[Write]:
         """Take note of an allowed message that could not be sent on; ``downstream``: the other side's doing."""
@@ -183,7 +180,7 @@ class Ledger:
         if not is_last or not attempt.is_open or attempt.hurt_by is not None:
             return []
         attempt.outcome = "failed_downstream"
-        return [_write(call, attempt, attempt.outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+        return [_write(call, attempt, attempt.outcome, wall_ns, facts.datagram.frame_number)]
 
     def expired(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
         """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""
@@ -193,13 +190,12 @@ class Ledger:
         outcome = attempt.overdue(now_ns) if attempt.answer_due_ns is not None else attempt.expired(now_ns)
         if outcome is None:
             return []
-        return _told(call, attempt, outcome, timestamp(wall_ns), None)
+        return _told(call, attempt, outcome, wall_ns)
 
     def stopped(self, calls: list[Call], now_ns: int, wall_ns: int) -> list[Write]:
         """Tell how the calls stand that are still open when the firewall stops: what was hurt stays hurt."""
-        at = timestamp(wall_ns)
         attempts = [(call, call.attempt) for call in calls if call.attempt is not None and call.attempt.is_open]
-        return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), at, None)]
+        return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), wall_ns)]
 
     def _hurt(
         self,
@@ -221,7 +217,7 @@ class Ledger:
         if attempt.initial_blocked and not call.awaits_answer():
             attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
-        return [_write(call, attempt, outcome, timestamp(wall_ns), facts.datagram.frame_number)]
+        return [_write(call, attempt, outcome, wall_ns, facts.datagram.frame_number)]
 
 
 def is_anothers(call: Call, facts: Facts) -> bool:
@@ -263,13 +259,13 @@ def attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
     return "limit" if decision.rule.limit is not None else "policy"
 
 
-def _told(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> list[Write]:
+def _told(call: Call, attempt: Attempt, outcome: Outcome, wall_ns: int, frame_number: int | None = None) -> list[Write]:
     """Return the record of an outcome, and the alarm where others failed an emergency call."""
-    writes = [_write(call, attempt, outcome, at, frame_number)]
+    writes = [_write(call, attempt, outcome, wall_ns, frame_number)]
     if outcome == "failed_downstream" or attempt.is_unheard:
-        writes.append(Write(downstream_alarm(call.call_id, attempt, at), urgent=True))
+        writes.append(Write(downstream_alarm(call.call_id, attempt, wall_ns), urgent=True))
     return writes
 
 
-def _write(call: Call, attempt: Attempt, outcome: Outcome, at: str, frame_number: int | None) -> Write:
-    return Write(ledger_record(wire_text(call.call_id), attempt, outcome, at, frame_number), urgent=True)
+def _write(call: Call, attempt: Attempt, outcome: Outcome, wall_ns: int, frame_number: int | None = None) -> Write:
+    return Write(ledger_record(call.call_id, attempt, outcome, wall_ns, frame_number), urgent=True)

@@ -99,8 +99,8 @@ class DialogFields(msgspec.Struct, frozen=True):
     retransmission: bool = False
 
 
-class SipDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="sip_decision"):
-    """One per message."""
+class _FlowRecord(msgspec.Struct, frozen=True):
+    """What records about packets begin with, in Suricata's words."""
 
     timestamp: str
     flow_id: int
@@ -111,6 +111,11 @@ class SipDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="sip_
     dest_ip: str
     dest_port: int
     proto: str
+
+
+class SipDecision(_FlowRecord, frozen=True, tag_field="event_type", tag="sip_decision"):
+    """One per message."""
+
     sip: SipFields | None
     decision: DecisionFields
     emergency: EmergencyMark | None
@@ -153,22 +158,13 @@ class RtpFields(msgspec.Struct, frozen=True, omit_defaults=True):
     candidate: bool = False
 
 
-class RtpDecision(msgspec.Struct, frozen=True, tag_field="event_type", tag="rtp_decision"):
+class RtpDecision(_FlowRecord, frozen=True, tag_field="event_type", tag="rtp_decision"):
     """One when a media flow is opened or refused, one when its decision changes, one at its end with the counts.
 
     ``call_id`` is None where a refused flow is of no call that is known. A source address that any packet may have is
     told as ``src_ip`` of the party that it is expected from, with ``rtp.any_source``.
     """
 
-    timestamp: str
-    flow_id: int
-    in_iface: str | None
-    pcap_cnt: int | None
-    src_ip: str
-    src_port: int
-    dest_ip: str
-    dest_port: int
-    proto: str
     state: FlowState
     call_id: str | None
     rtp: RtpFields
@@ -206,18 +202,9 @@ class MediaLoss(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-class EmergencyCall(msgspec.Struct, frozen=True, tag_field="event_type", tag="emergency_call"):
+class EmergencyCall(_FlowRecord, frozen=True, tag_field="event_type", tag="emergency_call"):
     """The ledger: one when an attempt is hurt, one when its outcome is known. Times are seconds since it began."""
 
-    timestamp: str
-    flow_id: int
-    in_iface: str | None
-    pcap_cnt: int | None
-    src_ip: str
-    src_port: int
-    dest_ip: str
-    dest_port: int
-    proto: str
     call_id: str
     emergency: EmergencyMark
     outcome: Outcome

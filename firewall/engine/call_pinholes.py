@@ -372,9 +372,8 @@ class CallPinholes:
 
 def _expected_as(latched: Way, latching: list[Way]) -> Way:
     """Return a latched way, expected as what its call has negotiated by now says of it."""
-    one = latched.index, latched.protocol, latched.dst, latched.src
-    alike = [way for way in latching if (way.index, way.protocol, way.src, way.dst) == one]
-    return replace(latched, is_expected=any(way.is_back_expected for way in alike))
+    back = latched.index, latched.protocol, latched.dst.ip, latched.src.ip
+    return replace(latched, is_expected=any(way.is_back_expected for way in latching if way.course == back))
 
 
 def _may_be_silent(hole: Hole) -> bool:

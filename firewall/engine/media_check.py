@@ -18,7 +18,7 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
-from firewall.engine.way import Way
+from firewall.engine.way import Course, Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 
@@ -30,9 +30,6 @@ _QUIET_NS = 1_000_000_000
 
 _FEW_PACKETS = 40
 """Fewer came until the check where only ICE asks and DTLS is tried: speech in frames of 60 ms has more."""
-
-_Direction = tuple[int, str, str]
-"""Which medium, from which signalling address to which."""
 
 # What a packet was refused for, in words that say what to look at.
 _REFUSED = {
@@ -144,11 +141,11 @@ def one_way(
     media goes another way: a proxy of the other zone, or a B2BUA, sent only the signalling back. In shadow mode what is
     refused passes, so only silence is lost.
     """
-    directions: dict[_Direction, list[Way]] = {}
+    directions: dict[Course, list[Way]] = {}
     ways = (*media.held.values(), *media.refused.values())
     for way in ways:
         if way.is_expected:
-            directions.setdefault((way.index, way.src.ip, way.dst.ip), []).append(way)
+            directions.setdefault(way.course, []).append(way)
     silent = {there: each for there, each in directions.items() if not _is_heard(each, call_id, media, since_ns, table)}
     is_spoken = any(way.kind == "audio" for way in ways)
     losses: list[MediaLoss] = []
@@ -158,7 +155,7 @@ def one_way(
             if policy.media.mode != "shadow":
                 losses.append(loss)
             continue
-        back = there[0], there[2], there[1]
+        back = *there[:2], there[3], there[2]
         goes_elsewhere = back in silent and any(map(_is_in_one_zone, (*each, *silent[back])))
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
         may_be_off = each[0].kind == "video" and is_spoken
@@ -178,13 +175,8 @@ def _is_in_one_zone(way: Way) -> bool:
 
 def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:
     """Tell whether the medium of an idle pinhole has another way in that direction in use: ICE, or a fork, chose it."""
-    one = idle.way
     held = call.media.held if call.media is not None else {}
-    alike = [
-        key
-        for key, way in held.items()
-        if (way.index, way.protocol, way.src.ip, way.dst.ip) == (one.index, one.protocol, one.src.ip, one.dst.ip)
-    ]
+    alike = [key for key, way in held.items() if way.course == idle.way.course]
     return any(
         hole.packets and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns for hole in table.open_among(alike)
     )

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.plain_media import REMEMBERED_ADDRESSES, PlainPlanner
-from firewall.engine.way import Refusal, Way
+from firewall.engine.way import Course, Refusal, Way
 from firewall.net.address import address_number
 from firewall.ruleset.policy import MediaPolicy, Policy, Zone
 from firewall.ruleset.zones import zone_fit
@@ -54,14 +54,14 @@ class Planner:
     def uncommon_ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the same without looking whether all of it is plain."""
         ways: dict[PinholeKey, Way] = {}
-        has_room: set[tuple[object, ...]] = set()
+        has_room: set[Course] = set()
         for way in self._wanted(negotiation):
             if len(ways) < MAX_WAYS or way.key in ways:
                 _add(ways, way)
                 if way.refusal is None:
-                    has_room.add(_direction(way))
+                    has_room.add(way.course)
             elif len(ways) < MAX_WAYS + MAX_CUT:
-                is_spare = way.is_spare or _direction(way) in has_room
+                is_spare = way.is_spare or way.course in has_room
                 ways[way.key] = replace(way, refusal="media_too_many_ways", is_spare=is_spare)
             else:
                 break
@@ -214,10 +214,6 @@ def _with_latch(way: Way, hidden: list[Way]) -> Way:
     """Return a way that latches if one of the ways back is to an address that is not its receiver's own."""
     alike = [each for each in hidden if each.protocol == way.protocol]
     return replace(way, latches=bool(alike), is_back_expected=any(each.is_expected for each in alike))
-
-
-def _direction(way: Way) -> tuple[object, ...]:
-    return way.index, way.protocol, way.src, way.dst
 
 
 def _add(ways: dict[PinholeKey, Way], way: Way) -> None:

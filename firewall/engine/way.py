@@ -21,6 +21,10 @@ NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signall
 """What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
 
 
+Course = tuple[int, MediaProtocol, str, str]
+"""Which medium and protocol, from which signalling address to which."""
+
+
 class Way(Struct, frozen=True, gc=False):
     """One direction of a negotiated medium, toward one address and port.
 
@@ -48,3 +52,8 @@ class Way(Struct, frozen=True, gc=False):
     is_latched: bool = False
     is_spare: bool = False
     is_elsewhere: bool = False
+
+    @property
+    def course(self) -> Course:
+        """What it has in common with the other ways of its medium in this direction."""
+        return self.index, self.protocol, self.src.ip, self.dst.ip

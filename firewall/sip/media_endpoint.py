@@ -166,13 +166,10 @@ def _ports(medium: MediaDescription, first: int) -> tuple[Endpoint, ...]:
 
 
 def _rtcp_endpoints(medium: MediaDescription) -> tuple[Endpoint, ...]:
-    rtcp = medium.rtcp
-    if rtcp is None:
-        return ()
-    if rtcp == (medium.port, medium.address):
-        is_said = medium.attribute("rtcp") is not None or medium.port == MAX_PORT
-        return () if is_said else _ports(medium, medium.port + 1)
-    return _named(rtcp[1], rtcp[0]) if medium.attribute("rtcp") is not None else _ports(medium, rtcp[0])
+    said = medium.said_rtcp
+    if said is None:
+        return _ports(medium, medium.port + 1)
+    return () if said == (medium.port, medium.address) else _named(said[1], said[0])
 
 
 def _msrp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:

@@ -119,22 +119,24 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return self.attribute("rtcp-mux") is not None
 
     @property
+    def said_rtcp(self) -> tuple[int, str | None] | None:
+        """Port and address of RTCP where ``a=rtcp`` names them (RFC 3605)."""
+        words = (self.attribute("rtcp") or "").split()
+        port = _number(words[0]) if words else None
+        if port is None or not 0 < port <= MAX_PORT:
+            return None
+        return port, words[3] if len(words) > 3 else self.address
+
+    @property
     def rtcp(self) -> tuple[int, str | None] | None:
-        """Port and address of RTCP: as ``a=rtcp`` says (RFC 3605), the RTP port with rtcp-mux, else the port above.
+        """Port and address of RTCP: as ``a=rtcp`` says, the RTP port with rtcp-mux, else the port above.
 
         None for a rejected stream and for media that are not RTP.
         """
         if self.is_rejected or "RTP/" not in self.proto.upper():
             return None
-        value = self.attribute("rtcp")
-        if value is not None:
-            words = value.split()
-            port = _number(words[0]) if words else None
-            if port is not None and 0 < port <= MAX_PORT:
-                return port, words[3] if len(words) > 3 else self.address
-        if self.has_rtcp_mux:
-            return self.port, self.address
-        return (self.port + 1, self.address) if self.port < MAX_PORT else None
+        port = self.port if self.has_rtcp_mux else self.port + 1
+        return self.said_rtcp or ((port, self.address) if port <= MAX_PORT else None)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -1,5 +1,7 @@
 """The log's records of media flows, and the words for what happened to them."""
 
+from functools import lru_cache
+
 from msgspec.structs import replace
 
 from firewall.engine.decide import Decision, decision_line
@@ -173,7 +175,7 @@ def _rtp_fields(
     return RtpFields(
         wire_text(way.kind),
         way.protocol,
-        tuple(map(wire_text, way.formats.codecs)),
+        _codecs(way.formats.codecs),
         way.direction,
         *counts,
         streams,
@@ -182,6 +184,11 @@ def _rtp_fields(
         any_source_port=key.src_port is None,
         candidate=way.is_spare,
     )
+
+
+@lru_cache(maxsize=64)  # as in ``sip/media_endpoint.py``
+def _codecs(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(wire_text, names))
 
 
 def stream_fields(stream: RtpStream) -> StreamFields:

@@ -238,10 +238,13 @@ class Call(msgspec.Struct, eq=False, gc=False):
         return known is not None and known.is_within and not isinstance(message, Request)
 
     def comes_late(self, message: Message) -> bool:
-        """Tell whether a message is a request that has its final response, or a provisional response behind a refusal:
-        over UDP they may come again, and say nothing any more."""
+        """Tell whether a message is a request within a dialog that has its final response, or a provisional response
+        behind a refusal of one: over UDP they may come again, and say nothing any more.
+
+        An INVITE that begins a call may be tried again as it was, by who knows no better.
+        """
         known = self._known(message)
-        if known is None or known.state in UNANSWERED:
+        if known is None or not known.is_within or known.state in UNANSWERED:
             return False
         if isinstance(message, Request):
             return message.method == known.method

@@ -323,6 +323,17 @@ def test_what_comes_again_behind_a_refusal_offers_and_answers_nothing(method: st
     assert [scene.to(each) for each in moved] == [[], []]
 
 
+def test_a_refused_invite_that_is_tried_again_as_it_was_is_a_call_with_media() -> None:
+    """Where the refusal came from a server that keeps no state, it may be answered (RFC 3261 §8.2.7)."""
+    scene, first = MediaScene(), invite()
+    scene.carrier(first)
+    scene.psap(response(first, 503), at_s=0.1)
+    scene.carrier(request("ACK"), at_s=0.2)
+    scene.call(at_s=0.5)
+    scene.tell(DeadlineReached(), at_s=3)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+
+
 def test_what_a_hostile_party_offers_over_and_over_fills_nothing() -> None:
     scene = MediaScene()
     scene.call(uri=ORDINARY)

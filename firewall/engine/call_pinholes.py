@@ -37,7 +37,6 @@ _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
 """Decisions on what was already there when the firewall began."""
-_NO_FORMATS = Formats(frozenset(), (), ())
 _NOBODY = Party(None, "")
 
 
@@ -168,7 +167,7 @@ class CallPinholes:
         key = PinholeKey("UDP", None, datagram.src_ip, None, datagram.dst_ip, datagram.dst_port)
         source = Party(self._zone((datagram.src_ip, datagram.in_iface)), datagram.src_ip)
         target = Party(self._zone((datagram.dst_ip, None)), datagram.dst_ip)
-        way = Way(key, "unknown", "rtp", 0, _NO_FORMATS, "sendrecv", source, target)
+        way = Way(key, "unknown", "rtp", 0, Formats(), "sendrecv", source, target)
         back = self.table.toward((datagram.src_ip, datagram.src_port))
         call = self._calls.get(back[-1].pinhole.call_id) if back else None
         call_id = call.call_id if call is not None else ""
@@ -181,7 +180,7 @@ class CallPinholes:
 
     def recover(self, call: Call | None, pinhole: Pinhole, way: Way | None, now_ns: int) -> None:
         """Know again what an earlier run had opened; of what only the kernel tells, the ``way`` is not known."""
-        way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, _NO_FORMATS, "sendrecv", _NOBODY, _NOBODY)
+        way = way or Way(pinhole.key, "unknown", pinhole.kind, 0, Formats(), "sendrecv", _NOBODY, _NOBODY)
         is_emergency = media_mark(call) is not None
         timed = replace(pinhole, timeout_ns=self._policy.media.timeout_ns, is_emergency=is_emergency)
         self._learn(call, timed, way, _RECOVERED, now_ns)

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from firewall.engine.call_pinholes import LEARNED
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
@@ -27,7 +29,6 @@ IDLE_NS = 30 * 1_000_000_000
 MAX_FLOWS = 4_096
 MAX_TAKEN_OVER = 100_000
 """With so many open pinholes no more are opened for media of unknown calls."""
-_NO_FORMATS = Formats(frozenset(), (), ())
 
 
 class Refused(NamedTuple):
@@ -41,19 +42,16 @@ class Refused(NamedTuple):
     is_news: bool
 
 
-class _Flow:
+class _Flow(Struct, eq=False, gc=False):
     """The packets that were refused between two endpoints. ``ordered_ns`` is the instant it is sorted by."""
 
-    __slots__ = ("call_id", "counts", "first", "ordered_ns", "reason", "shut", "way")
-
-    def __init__(self, first: Datagram, ends: Ends) -> None:
-        self.first = first
-        self.counts = MediaFlow(ends, _NO_FORMATS)
-        self.reason = ""
-        self.call_id: str | None = None
-        self.way: Way | None = None
-        self.shut: Shut | None = None
-        self.ordered_ns = 0
+    first: Datagram
+    counts: MediaFlow
+    reason: str = ""
+    call_id: str | None = None
+    way: Way | None = None
+    shut: Shut | None = None
+    ordered_ns: int = 0
 
 
 class RefusedMedia:
@@ -124,7 +122,7 @@ class RefusedMedia:
                 _, forgotten = self.flows.popitem(last=False)
                 forgotten.counts.is_plain = False
                 self._ended_packets += forgotten.counts.packets
-            flow = self.flows[ends] = _Flow(datagram, ends)
+            flow = self.flows[ends] = _Flow(datagram, MediaFlow(ends, Formats()))
         before = flow.reason
         if opened is not None:  # it was faster than the message that negotiated it
             flow.reason, flow.call_id, flow.way, flow.shut = (

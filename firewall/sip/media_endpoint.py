@@ -39,9 +39,9 @@ class Formats(Struct, frozen=True, gc=False):
     nothing of when a packet was sent.
     """
 
-    payload_types: frozenset[int]
-    codecs: tuple[str, ...]
-    clock_rates: tuple[tuple[int, int], ...]
+    payload_types: frozenset[int] = frozenset()
+    codecs: tuple[str, ...] = ()
+    clock_rates: tuple[tuple[int, int], ...] = ()
 
     def and_those_of(self, other: "Formats") -> "Formats":
         """Return these formats and those of a medium on the same port."""

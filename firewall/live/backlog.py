@@ -9,8 +9,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from firewall.engine.events import DatagramsLost
 from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival
 from firewall.net.datagram import Datagram
@@ -23,8 +21,6 @@ WAITING_MAX = 8192
 _READ_AT_ONCE = 1024
 _MANY_READ = 256
 _TAKEN_BESIDE = 16
-# To the engine time goes on: it takes a step of a second back for a clock that was set.
-_LATE_NS = 500_000_000
 
 
 class Receives(Protocol):
@@ -46,7 +42,6 @@ class Backlog:
         self._urgent: deque[Arrival] = deque()
         self._waiting: deque[Arrival] = deque()
         self._is_flooded = False
-        self._given_ns = 0
         self._latest: list[Arrival] = []
         self._dropped = 0
         self._told_lost = 0
@@ -64,7 +59,7 @@ class Backlog:
             if len(read) <= DATAGRAMS_PER_WAKE_UP:
                 return read
         if not self._is_flooded and len(self._waiting) + len(read) > CALM:
-            self._is_flooded, self._given_ns = True, 0
+            self._is_flooded = True
             read = [*self._waiting, *read]
             self._waiting.clear()
         if self._is_flooded:
@@ -113,15 +108,7 @@ class Backlog:
 
     def _take(self, count: int) -> list[Arrival]:
         taken = _first(self._urgent, DATAGRAMS_PER_WAKE_UP)
-        taken += _first(self._waiting, max(0, count - len(taken)))
-        return [self._timed(arrival) for arrival in taken] if self._is_flooded else taken
-
-    def _timed(self, arrival: Arrival) -> Arrival:
-        """Return it with a time that is not long before that of what was taken out of turn."""
-        if arrival.time_ns < self._given_ns - _LATE_NS:
-            return replace(arrival, time_ns=self._given_ns - _LATE_NS)
-        self._given_ns = max(self._given_ns, arrival.time_ns)
-        return arrival
+        return taken + _first(self._waiting, max(0, count - len(taken)))
 
 
 def _loudest(arrivals: list[Arrival]) -> str:

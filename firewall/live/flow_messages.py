@@ -10,7 +10,6 @@ from firewall.live.flow_sets import Element
 from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
-_GET_OBJECT = 19
 _NFPROTO_INET = 1
 
 # NFTA_SET_ELEM_LIST_*
@@ -20,8 +19,6 @@ _KEY, _DATA, _TIMEOUT, _EXPIRATION, _USER_DATA, _EXPRESSION = 1, 2, 4, 5, 6, 7
 # NFTA_LIST_ELEM, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*
 _ITEM, _VALUE, _VERDICT, _CODE, _EXPRESSION_DATA = 1, 1, 2, 1, 2
 _BYTES, _PACKETS = 1, 2
-# NFTA_OBJ_*
-_OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER_TYPE = 1, 2, 3, 4, 1
 
 _ACCEPTED = nested(_DATA, nested(_VERDICT, attribute(_CODE, struct.pack(">i", 1))))  # NF_ACCEPT
 _NUMBER = struct.Struct(">Q")
@@ -86,16 +83,6 @@ def ask_for_element(table: str, element: Element) -> bytes:
     return message(NFTABLES, _GET_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
 
 
-def ask_for_counter(table: str, name: str) -> bytes:
-    """Return the message that asks for a named counter."""
-    body = (
-        text(_OBJECT_TABLE, table)
-        + text(_OBJECT_NAME, name)
-        + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER_TYPE))
-    )
-    return message(NFTABLES, _GET_OBJECT, 0, 0, body, family=_NFPROTO_INET)
-
-
 def is_elements(kind: int) -> bool:
     """Tell whether a message of this type brings elements."""
     return kind == NFTABLES << 8 | _NEW_ELEMENT
@@ -150,18 +137,6 @@ def _number(data: bytes, start: int, end: int) -> int:
 def _counter(data: bytes, start: int, end: int) -> tuple[int, int]:
     for kind, first, last in attributes(data, start, end):
         if kind == _EXPRESSION_DATA:
-            return _counts(data, first, last)
+            counts = {part: _number(data, begin, stop) for part, begin, stop in attributes(data, first, last)}
+            return counts.get(_PACKETS, 0), counts.get(_BYTES, 0)
     return 0, 0
-
-
-def _counts(data: bytes, start: int, end: int) -> tuple[int, int]:
-    counts = {kind: _number(data, first, last) for kind, first, last in attributes(data, start, end)}
-    return counts.get(_PACKETS, 0), counts.get(_BYTES, 0)
-
-
-def read_counter(data: bytes, start: int, end: int) -> int | None:
-    """Return the packets of a named counter, None where the message brings none."""
-    for kind, first, last in attributes(data, start, end):
-        if kind == _OBJECT_DATA:
-            return _counts(data, first, last)[0]
-    return None

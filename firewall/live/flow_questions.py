@@ -4,15 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from firewall.live.flow_messages import (
     Found,
-    ask_for_counter,
     ask_for_element,
     ask_for_elements,
     is_elements,
-    read_counter,
     read_elements,
 )
 from firewall.live.flow_sets import Element
-from firewall.live.media_chains import REFUSED_COUNTER
 from firewall.live.netlink import DONE, ERROR, NetfilterSocket, messages, numbered
 from firewall.live.nftables import TABLE
 
@@ -59,13 +56,6 @@ class FlowQuestions:
                 for kind, number, start, end in messages(data):
                     if is_elements(kind) and 0 < number <= len(asked):
                         yield from ((first + number - 1, found) for found in read_elements(data, start, end))
-
-    def refused_packets(self) -> int | None:
-        """Return how many packets no pinhole fitted since the table was made, None where there is no table."""
-        self._socket.send(ask_for_counter(TABLE, REFUSED_COUNTER))
-        data = self._socket.receive() or b""
-        counts = (read_counter(data, start, end) for kind, _, start, end in messages(data) if kind != ERROR)
-        return next((count for count in counts if count is not None), None)
 
     def _listed(self, question: bytes) -> Iterator[bytes]:
         while self._listing.receive() is not None:

@@ -31,7 +31,7 @@ import subprocess
 
 from firewall.errors import MachineError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
-from firewall.live.netlink import NETFILTER, NFTABLES, parts, text
+from firewall.live.netlink import NETFILTER, NFTABLES, attribute, parts, text
 from firewall.live.question import answered
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
@@ -63,14 +63,17 @@ _STREAM = {4: "ip saddr . tcp sport . ip daddr . tcp dport", 6: "ip6 saddr . tcp
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
-# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFTA_TABLE_*, NFTA_CHAIN_*,
-# NFT_TABLE_F_DORMANT, NFPROTO_INET.
-_GET_TABLE, _GET_CHAIN = NFTABLES << 8 | 1, NFTABLES << 8 | 4
+# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETOBJ, NFTA_TABLE_*,
+# NFTA_CHAIN_*, NFTA_OBJ_*, NFTA_COUNTER_PACKETS, NFT_TABLE_F_DORMANT, NFPROTO_INET.
+_GET_TABLE, _GET_CHAIN, _GET_OBJECT = NFTABLES << 8 | 1, NFTABLES << 8 | 4, NFTABLES << 8 | 19
 _TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_USE = 1, 3, 6
+_OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER, _PACKETS = 1, 2, 3, 4, 1, 2
 _DORMANT = 1
-_THIS_TABLE = struct.pack("=BBH", 1, 0, 0) + text(_TABLE_NAME, TABLE)
-_FIRST_CHAIN = struct.pack("=BBH", 1, 0, 0) + text(_CHAIN_TABLE, TABLE) + text(_CHAIN_NAME, "prerouting")
+_HEADER = struct.pack("=BBH", 1, 0, 0)
+_THIS_TABLE = _HEADER + text(_TABLE_NAME, TABLE)
+_FIRST_CHAIN = _HEADER + text(_CHAIN_TABLE, TABLE) + text(_CHAIN_NAME, "prerouting")
+_A_COUNTER = _HEADER + text(_OBJECT_TABLE, TABLE) + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER))
 
 
 def zone_interfaces(policy: Policy) -> tuple[str, ...] | None:
@@ -240,6 +243,21 @@ def table_handle() -> int | None:
     if is_dormant or not int.from_bytes(chain[_CHAIN_USE], "big"):
         return None
     return int.from_bytes(table[_TABLE_HANDLE], "big")
+
+
+def counted(counter: str) -> int | None:
+    """Return how many packets a counter of our table has counted, None where another program has removed it.
+
+    Raises:
+        OSError: the kernel does not answer the question.
+    """
+    try:
+        answer = answered(NETFILTER, _GET_OBJECT, _A_COUNTER + text(_OBJECT_NAME, counter))
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+    return int.from_bytes(parts(parts(answer, len(_HEADER))[_OBJECT_DATA])[_PACKETS], "big")
 
 
 def _nft(arguments: list[str], operation: str, script: str) -> str:

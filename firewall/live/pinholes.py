@@ -1,6 +1,7 @@
 """The open pinholes, and their elements in the kernel's sets: added, removed, counted, kept alive."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -28,9 +29,9 @@ from firewall.live.flow_sets import (
 )
 from firewall.live.forwarding import Forwarding
 from firewall.live.held_flow import Held
-from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS
+from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
 from firewall.live.netlink import NetfilterSocket, batch
-from firewall.live.nftables import TABLE
+from firewall.live.nftables import TABLE, counted
 from firewall.live.sampling import SETTLED_PACKETS, Sampling
 
 ALIVE_MS = 3000
@@ -204,9 +205,9 @@ class Pinholes:
             held.count(found.packets, found.octets)
 
     def _count_refused(self) -> None:
-        counted = self._questions.refused_packets()
-        if counted is not None:
-            self.refused_packets = counted - self._refused_before
+        with contextlib.suppress(OSError):
+            if (refused := counted(REFUSED_COUNTER)) is not None:
+                self.refused_packets = refused - self._refused_before
 
     def _refresh(self) -> None:
         """Give elements that would soon time out another time, since the engine alone says what is closed; let flows

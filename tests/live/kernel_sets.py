@@ -81,6 +81,10 @@ class Kernel:
         live_testbed.in_namespace(self.namespace, use)
         assert self.pinholes.status().no_fast_path == ""
 
+    def count(self) -> None:
+        """Have the pinholes counted where they are."""
+        live_testbed.in_namespace(self.namespace, lambda: asyncio.run(self.pinholes.count()))
+
     def again(self) -> Pinholes:
         """What a daemon that starts anew has."""
         return live_testbed.in_namespace(self.namespace, lambda: Pinholes(self.said.append))

@@ -108,17 +108,6 @@ def test_a_loss_is_told_once_with_who_sent_most() -> None:
     assert waiting.loss() is None
 
 
-def test_time_does_not_go_back_by_more_than_half_a_second_for_what_had_to_wait() -> None:
-    ordinary = [arrival(number) for number in range(CALM + 1)]
-    waiting = backlog(Socket(*ordinary, arrival(2000 * MS, b"sos")))
-    assert times(waiting.next())[:2] == [2000 * MS, 1500 * MS]
-    while turn := waiting.next():
-        assert set(times(turn)) == {1500 * MS}
-    socket = Socket(arrival(7))
-    calm = backlog(socket)
-    assert times(calm.next()) == [7]
-
-
 def test_after_a_flood_order_is_that_of_receipt_again() -> None:
     socket = Socket(*map(arrival, range(CALM + 1)))
     waiting = backlog(socket)

@@ -175,6 +175,14 @@ def test_a_call_grows_no_older_by_messages_that_had_to_wait_for_minutes(stage: S
     assert stage.said() == ""
 
 
+def test_time_does_not_go_back_by_more_than_half_a_second_for_what_was_overtaken_in_a_flood(stage: Stage) -> None:
+    stage.driver.arrived([arrival(2_000_000), *map(arrival, range(3))])
+    stage.driver.arrived([arrival(3), arrival(1_900_000)])
+    seconds = [record["timestamp"][17:23] for record in records(stage.log.path, "sip_decision")]
+    assert seconds == ["04.000", "03.500", "03.500", "03.500", "03.500", "03.900"]
+    stage.said()
+
+
 @pytest.mark.parametrize(("policy_of_internal_error", "sent"), [("allow", 3), ("drop", 0)])
 def test_a_bug_hits_one_datagram_and_the_exception_policy_decides_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy_of_internal_error: str, sent: int

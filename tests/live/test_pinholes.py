@@ -166,7 +166,7 @@ def test_what_was_refused_stays_counted_when_the_table_is_made_anew(
 ) -> None:
     kernel.pinholes.show_life()
     flow[0].sendto(bytes(100), (PSAP, 40_000))
-    asyncio.run(kernel.pinholes.count())
+    kernel.count()
     assert kernel.pinholes.status().refused_packets == 1
     kernel.nft("flush", "ruleset")
     kernel.pinholes.change([pinhole()], [])
@@ -176,7 +176,7 @@ def test_what_was_refused_stays_counted_when_the_table_is_made_anew(
     assert len(kernel.elements()) == 1
     kernel.pinholes.show_life()
     flow[0].sendto(bytes(100), (PSAP, 40_002))
-    asyncio.run(kernel.pinholes.count())
+    kernel.count()
     assert kernel.pinholes.status().refused_packets == 2
 
 
@@ -263,10 +263,10 @@ def test_refused_packets_are_counted_from_the_start_on(
     kernel: Kernel, flow: tuple[socket.socket, socket.socket]
 ) -> None:
     kernel.pinholes.show_life()
-    asyncio.run(kernel.pinholes.count())
+    kernel.count()
     for _ in range(1000):
         flow[0].sendto(bytes(100), (PSAP, 40_000))
-    asyncio.run(kernel.pinholes.count())
+    kernel.count()
     assert kernel.pinholes.refused_packets == 1000
 
 

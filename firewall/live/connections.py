@@ -17,7 +17,7 @@ from firewall.live.room import GREEDY_SHARE, making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX, descriptors, error_words
 from firewall.live.shares import Shares
-from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, open_tcp_listeners, reset
+from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, reset
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.sip.framing import Framer, Piece
@@ -66,7 +66,7 @@ class _NoWay:
 
 
 class Connections:
-    """Accepts connections and keeps them within bounds.
+    """Accepts connections, from ``start`` on, and keeps them within bounds.
 
     ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so,
     ``refused`` of each connection that a limit refused, with what its client had said, ``closed`` of those that made
@@ -76,6 +76,7 @@ class Connections:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        listeners: list[TcpListener],
         interfaces: InterfaceNames,
         serve: Serve,
         failed: OnFailed,
@@ -92,21 +93,13 @@ class Connections:
         self._is_urgent = is_urgent
         self._shares = Shares(loop)
         self._routes = RouteLookup()
-        self._listeners: list[TcpListener] = []
+        self._listeners = listeners
         self._open: dict[Connection, None] = {}
         self._per_source: Counter[int] = Counter()
         self._max = _connections_allowed()
         self._max_per_source = max(1, self._max // 2)
         self._no_room_until = {False: 0.0, True: 0.0}  # for newcomers of sources that are not greedy, that are
         self._accepted = self._not_reached = self._broken = self._refused = self._crowded_out = self._idle_closed = 0
-
-    def listen(self, versions: tuple[int, ...], port: int) -> None:
-        """Open the listeners; nothing is accepted before ``start``.
-
-        Raises:
-            MachineError: a socket cannot be made here.
-        """
-        self._listeners = open_tcp_listeners(versions, port)
 
     def start(self) -> None:
         """Begin to accept."""

@@ -42,8 +42,8 @@ from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender
 from firewall.live.status import LogStatus, PolicyStatus, Status
+from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.turns import Turns
-from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 
@@ -148,17 +148,9 @@ class _Daemon:
         for listener in self._listeners:
             undo.callback(listener.close)
         versions = tuple(listener.version for listener in self._listeners)
-        self._connections = Connections(
-            loop,
-            self._interfaces,
-            lambda arrivals: self._turns.serve(arrivals),
-            self._not_delivered,
-            self._connection_refused,
-            lambda closed: self._driver.tell(closed),
-            lambda datagram: self._driver.engine.may_be_emergency(datagram),
-        )
-        undo.callback(self._connections.close)
-        self._connections.listen(versions, nftables.PROXY_PORT)
+        tcp_listeners = open_tcp_listeners(versions, nftables.PROXY_PORT)
+        for tcp_listener in tcp_listeners:
+            undo.callback(tcp_listener.close)
         if self._settings.log is not None:
             self._log = LogFile(self._settings.log)
             undo.callback(self._log.close)
@@ -167,11 +159,24 @@ class _Daemon:
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
         self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
+        self._connections = Connections(
+            loop,
+            tcp_listeners,
+            self._interfaces,
+            self._turns.serve,
+            self._driver.forward_failed,
+            self._driver.connection_refused,
+            self._driver.tell,
+            self._driver.engine.may_be_emergency,
+        )
+        undo.callback(self._connections.close)
         self._media = MediaPath(self._driver, self._interfaces, self._turns.arm_timer, self._network_changed)
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
-            control = ControlServer(self._settings.control, {"status": self._status, "calls": self._calls})
+            control = ControlServer(
+                self._settings.control, {"status": self._status, "calls": self._driver.engine.calls}
+            )
             await control.start()
             undo.push_async_callback(control.stop)
         # pyroute2's synchronous calls run an event loop of their own, so they need a thread of their own.
@@ -183,7 +188,9 @@ class _Daemon:
             await asyncio.to_thread(routing.remove_routes, added)
             raise
         undo.push_async_callback(self._take_down)
-        self._interception = Interception(versions, self._put_table_back, self._driver.tell, self._changing)
+        self._interception = Interception(
+            versions, lambda: self._media.put_table_back(self._policy), self._driver.tell, self._changing
+        )
         self._driver.tell(Started(takeover=self._takeover))
         if past:
             self._driver.tell(CallsRecovered(past))
@@ -228,12 +235,6 @@ class _Daemon:
         if failures:
             raise failures[0]
         self._console.say("stopped; its nftables table and routes are removed")
-
-    def _not_delivered(self, datagram: Datagram, error: str) -> None:
-        self._driver.forward_failed(datagram, error)
-
-    def _connection_refused(self, said: Datagram, limit: str) -> None:
-        self._driver.connection_refused(said, limit)
 
     async def _watch_reload(self) -> None:
         while True:
@@ -294,9 +295,6 @@ class _Daemon:
         loss = self._backlog.loss()
         if loss is not None:
             self._driver.tell(loss)
-
-    async def _put_table_back(self) -> None:
-        await self._media.put_table_back(self._policy)
 
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         if isinstance(context.get("exception"), MemoryError) and "handle" in context:
@@ -366,9 +364,6 @@ class _Daemon:
             media=self._media.status(),
             internal_errors=driver.internal_errors,
         )
-
-    def _calls(self) -> object:
-        return self._driver.engine.calls()
 
 
 def _broke(error: object) -> str:

@@ -63,7 +63,7 @@ class ChangesPinholes(Protocol):
 class Driver:
     """Feeds one engine and carries out what it wants: records before the messages they tell of.
 
-    ``log`` None: no log is kept; alarms still go to the console.
+    ``log`` None: no log is kept; alarms still go to the console. ``log_failing``: records are being lost, as was told.
     """
 
     def __init__(self, engine: Engine, console: Console, log: LogFile | None, syncer: Syncer | None) -> None:
@@ -76,15 +76,10 @@ class Driver:
         self._log = log
         self._syncer = syncer
         self._received: Arrival | None = None
-        self._told_log_failing = False
+        self.log_failing = False
         self._telling = False
         self._clock = Clock()
         self._latest_ns = 0
-
-    @property
-    def log_failing(self) -> bool:
-        """Whether records are being lost at this time."""
-        return self._told_log_failing
 
     def arrived(self, arrivals: list[Arrival]) -> None:
         """Take datagrams in the order of their receipt, with the deadlines that lie between them."""
@@ -222,7 +217,7 @@ class Driver:
         """Hand lines to the kernel and return no lines: nothing is left to write."""
         if lines and self._log is not None:
             self._log.write(bytes(lines))
-            if not self._telling and (self._log.error is not None or self._told_log_failing):
+            if not self._telling and (self._log.error is not None or self.log_failing):
                 self._tell_log_state(self._log)
                 if self._log.unsynced is not None and self._syncer is not None:
                     self._syncer.request()
@@ -230,11 +225,11 @@ class Driver:
 
     def _tell_log_state(self, log: LogFile) -> None:
         """Tell the engine once when the log fails and once when it is well again, never about the telling itself."""
-        if (log.error is not None) == self._told_log_failing:
+        if (log.error is not None) == self.log_failing:
             return
         self._telling = True
         try:
-            self._told_log_failing = log.error is not None
+            self.log_failing = log.error is not None
             if log.error is not None:
                 self.tell(LogFailed(log.error))
             else:

@@ -308,13 +308,8 @@ def _interfaces_of_blocking_zones_only(policy: Policy) -> tuple[str, ...] | None
     """Return the interfaces on which every zone says ``block``; None when every zone there is says so."""
     if policy.zones and all(zone.on_daemon_down == "block" for zone in policy.zones):
         return None
-    everywhere = [zone for zone in policy.zones if not zone.interfaces]
     return tuple(
         name
         for name in zone_interfaces(policy) or ()
-        if all(
-            zone.on_daemon_down == "block"
-            for zone in (*policy.zones, *everywhere)
-            if name in zone.interfaces or not zone.interfaces
-        )
+        if all(zone.on_daemon_down == "block" for zone in policy.zones if name in zone.interfaces)
     )

@@ -20,6 +20,7 @@ from firewall.live.connection import Connection
 from firewall.live.connections import Connections, ConnectionsStatus
 from firewall.live.control import ask
 from firewall.live.interface_names import InterfaceNames
+from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
@@ -368,7 +369,7 @@ def test_in_a_flood_of_newcomers_room_is_looked_for_a_few_times_a_second(monkeyp
     async def refuse_many() -> float:
         loop = asyncio.get_running_loop()
         connections = Connections(
-            loop, InterfaceNames(), lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
+            loop, [], InterfaceNames(), lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
         )
         begun = loop.time()
         for source in range(10_000):
@@ -387,6 +388,7 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
     async def keep_one_idle() -> ConnectionsStatus:
         connections = Connections(
             asyncio.get_running_loop(),
+            open_tcp_listeners((4,), nftables.PROXY_PORT),
             InterfaceNames(),
             lambda _: None,
             lambda *_: None,
@@ -394,7 +396,6 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
             print,
             lambda _: False,
         )
-        connections.listen((4,), nftables.PROXY_PORT)
         connections.start()
         with tcp_server(testbed.psap, PSAP) as server:
             with await asyncio.to_thread(tcp_client, testbed.carrier, CARRIER, PSAP) as client:

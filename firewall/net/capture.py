@@ -4,10 +4,8 @@ Formats: pcap (libpcap's ``savefile``) and pcapng (draft-ietf-opsawg-pcapng). A 
 sentence; a capture that is damaged or cut gives its frames up to that place and then one ``Cut``.
 """
 
-from collections.abc import Iterator
-
 from firewall.errors import CaptureError, Place
-from firewall.net.capture_record import ByteSource, ByteWindow, CaptureRecord, Unreadable
+from firewall.net.capture_record import ByteSource, ByteWindow, Capture, Unreadable
 from firewall.net.order import in_time_order
 from firewall.net.pcap import PCAP_MAGICS, pcap_records
 from firewall.net.pcapng import PCAPNG_MAGIC, pcapng_records
@@ -31,12 +29,12 @@ _OTHER_FILES: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unreadable]:
-    """Return the frames of a capture in the file's order, those of several interfaces in that of time (``order``).
+def read_capture(source: ByteSource, name: str) -> Capture:
+    """Return a capture: its frames in the file's order, those of several interfaces in that of time (``order``).
 
-    ``name`` is what errors call it. The file's header is read at once, the frames as they are asked for. A damaged or
-    cut capture ends with one ``Cut``; nothing is raised once the iterator is returned (except what ``source.read``
-    raises).
+    ``name`` is what errors call it. The file's header is read at once, the frames as they are asked for. Of a damaged
+    or cut capture the last that is unreadable is a ``Cut``; nothing is raised once the capture is returned (except what
+    ``source.read`` raises).
 
     Raises:
         CaptureError: the file is no capture, or its header is cut so that it holds no frame.
@@ -44,11 +42,13 @@ def read_capture(source: ByteSource, name: str) -> Iterator[CaptureRecord | Unre
     window = ByteWindow(source)
     window.require(_PROBE_BYTES)
     magic = window.data[:4]
+    unreadable: list[Unreadable] = []
     if magic in PCAP_MAGICS:
-        link_type, frames = pcap_records(window, name)
-        return in_time_order(frames) if link_type == LINUX_SLL2 else frames  # any other pcap is of one interface
+        link_type, frames = pcap_records(window, name, unreadable)
+        # Any other pcap is of one interface.
+        return Capture(in_time_order(frames) if link_type == LINUX_SLL2 else frames, unreadable)
     if magic == PCAPNG_MAGIC:
-        return in_time_order(pcapng_records(window, name))
+        return Capture(in_time_order(pcapng_records(window, name, unreadable)), unreadable)
     cause, next_step = _describe(window.data[:_PROBE_BYTES])
     raise CaptureError(cause, place=Place(name), next_step=next_step)
 

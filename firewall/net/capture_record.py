@@ -1,5 +1,7 @@
 """What a capture file is made of, whichever format wrote it, and the window through which it is read."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -44,6 +46,14 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
 
 class Cut(Unreadable, frozen=True, gc=False):
     """Where a capture is cut or damaged: the frame of this number, and all that may have followed, is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A capture: its frames, read as they are asked for, and what could not be read as far as reading has come."""
+
+    frames: Iterator[CaptureRecord]
+    unreadable: list[Unreadable]
 
 
 class ByteSource(Protocol):

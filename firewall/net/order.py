@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from operator import attrgetter
 
-from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
+from firewall.net.capture_record import CaptureRecord
 from firewall.net.pcapng import NO_LINK_TYPE
 from firewall.net.vantage import LINUX_SLL2
 
@@ -25,22 +25,19 @@ _LOOK_AHEAD_FRAMES = 1_024
 _Interface = tuple[int, bytes]
 
 _time = attrgetter("timestamp_ns")
+_link = attrgetter("interface_id", "link_type")
 
 
-def in_time_order(frames: Iterator[CaptureRecord | Unreadable]) -> Iterator[CaptureRecord | Unreadable]:
+def in_time_order(frames: Iterator[CaptureRecord]) -> Iterator[CaptureRecord]:
     """Return the frames of a capture, those of several interfaces merged by time; frame numbers stay the file's.
 
     No frame is held back for longer than ``WINDOW_NS`` of the capture's time, nor behind more than ``MAX_HELD_FRAMES``
     or ``MAX_HELD_BYTES``. Where the clock was set back, no frame passes from one side of that place to the other.
     """
     seen: set[_Interface] = set()
-    waiting: list[CaptureRecord | Unreadable] = []
+    waiting: list[CaptureRecord] = []
     while part := list(islice(frames, _LOOK_AHEAD_FRAMES)):
-        seen |= {
-            (frame.interface_id, frame.data[4:8] if frame.link_type == LINUX_SLL2 else b"")
-            for frame in part
-            if isinstance(frame, CaptureRecord) and frame.link_type != NO_LINK_TYPE
-        }
+        seen.update(_interfaces(part))
         if len(seen) > 1:
             yield from _merged(chain(waiting, part, frames))
             return
@@ -49,17 +46,19 @@ def in_time_order(frames: Iterator[CaptureRecord | Unreadable]) -> Iterator[Capt
     yield from waiting
 
 
-def _merged(frames: Iterator[CaptureRecord | Unreadable]) -> Iterator[CaptureRecord | Unreadable]:
+def _interfaces(frames: list[CaptureRecord]) -> Iterator[_Interface]:
+    for link in set(map(_link, frames)):
+        if link[1] == LINUX_SLL2:
+            yield from {(frame.interface_id, frame.data[4:8]) for frame in frames if _link(frame) == link}
+        elif link[1] != NO_LINK_TYPE:
+            yield link[0], b""
+
+
+def _merged(frames: Iterator[CaptureRecord]) -> Iterator[CaptureRecord]:
     held: deque[CaptureRecord] = deque()
     held_bytes, latest_ns = 0, 0
     latest_on: dict[_Interface, int] = {}
     for frame in frames:
-        if isinstance(frame, Unreadable):
-            if isinstance(frame, Cut):
-                yield from held
-                held.clear()
-            yield frame
-            continue
         at_ns = frame.timestamp_ns
         if frame.link_type != NO_LINK_TYPE:  # whose time is borrowed from another interface's frame
             where = (frame.interface_id, frame.data[4:8] if frame.link_type == LINUX_SLL2 else b"")

@@ -25,8 +25,10 @@ PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
 _LENGTHS_SWAPPED = (2, 3)
 
 
-def pcap_records(window: ByteWindow, name: str) -> tuple[int, Iterator[CaptureRecord | Unreadable]]:
+def pcap_records(window: ByteWindow, name: str, unreadable: list[Unreadable]) -> tuple[int, Iterator[CaptureRecord]]:
     """Return the link type and the frames of a pcap file whose first byte is at the window's offset.
+
+    Where it is cut or damaged, a ``Cut`` is added to ``unreadable``.
 
     Raises:
         CaptureError: the file ends inside its own header.
@@ -44,51 +46,55 @@ def pcap_records(window: ByteWindow, name: str) -> tuple[int, Iterator[CaptureRe
     # makes it unimportant.
     link_type = link_field & 0xFFFF
     swapped = (major, minor) <= _LENGTHS_SWAPPED
-    return link_type, _frames(window, Struct(order + "IIII"), fraction_ns, header_bytes, link_type, swapped)
+    frames = _frames(window, Struct(order + "IIII"), fraction_ns, header_bytes, link_type, swapped, unreadable)
+    return link_type, frames
 
 
 def _frames(
-    window: ByteWindow, header: Struct, fraction_ns: int, header_bytes: int, link_type: int, swapped: bool
-) -> Iterator[CaptureRecord | Unreadable]:
+    window: ByteWindow,
+    header: Struct,
+    fraction_ns: int,
+    header_bytes: int,
+    link_type: int,
+    swapped: bool,
+    unreadable: list[Unreadable],
+) -> Iterator[CaptureRecord]:
     unpack = header.unpack_from
     number = 0
     data, offset = window.data, window.offset
     size = len(data)
     while True:
         number += 1
-        if offset + header_bytes > size:
+        begin = offset + header_bytes
+        if begin > size:
             window.offset = offset
             if not window.require(header_bytes):
                 if window.data:
-                    yield Cut(number, f"cut: the file ends inside the header of packet {number}")
+                    unreadable.append(Cut(number, f"cut: the file ends inside the header of packet {number}"))
                 return
-            data, offset = window.data, window.offset
+            data, offset, begin = window.data, 0, header_bytes
             size = len(data)
         seconds, fraction, captured, original = unpack(data, offset)
         if swapped and captured > original:
             captured, original = original, captured
         if captured > MAX_PACKET_BYTES:
-            yield Cut(
-                number,
+            reason = (
                 f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}; "
-                "the file is damaged from here on",
+                "the file is damaged from here on"
             )
+            unreadable.append(Cut(number, reason))
             return
-        end = offset + header_bytes + captured
+        end = begin + captured
         if end > size:
             window.offset = offset
             if not window.require(header_bytes + captured):
                 have = len(window.data) - header_bytes
-                yield Cut(number, f"cut: the file ends after {have} of the {captured} bytes of packet {number}")
+                reason = f"cut: the file ends after {have} of the {captured} bytes of packet {number}"
+                unreadable.append(Cut(number, reason))
                 return
-            data, offset = window.data, window.offset
+            data, begin, end = window.data, header_bytes, header_bytes + captured
             size = len(data)
-            end = offset + header_bytes + captured
         yield CaptureRecord(
-            number,
-            seconds * 1_000_000_000 + fraction * fraction_ns,
-            link_type,
-            data[offset + header_bytes : end],
-            original,
+            number, seconds * 1_000_000_000 + fraction * fraction_ns, link_type, data[begin:end], original
         )
         offset = end

@@ -35,6 +35,7 @@ _NUMBERED_BLOCKS = frozenset({0x9, 0x204, 0x216, 0x221, 0xBAD, 0x40000BAD})
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
 _PACKET_FLAGS = 2
 _DIRECTIONS = {1: False, 2: True}  # inbound, outbound
+_TOO_SHORT = "the packet block is too short for its header"
 # What stands in a capture's numbering but is no frame of any link.
 NO_LINK_TYPE = -1
 
@@ -76,10 +77,11 @@ class _Interface(NamedTuple):
         return min(max(ns, 0), MAX_TIMESTAMP_NS)
 
 
-def pcapng_records(window: ByteWindow, name: str) -> Iterator[CaptureRecord | Unreadable]:
+def pcapng_records(window: ByteWindow, name: str, unreadable: list[Unreadable]) -> Iterator[CaptureRecord]:
     """Return the frames of a pcapng file whose first byte is at the window's offset.
 
-    A simple packet block has no timestamp: it gets that of the packet before it.
+    A simple packet block has no timestamp: it gets that of the packet before it. What cannot be read is added to
+    ``unreadable``.
 
     Raises:
         CaptureError: the file's first section header is cut or damaged.
@@ -96,7 +98,7 @@ def pcapng_records(window: ByteWindow, name: str) -> Iterator[CaptureRecord | Un
             place=Place(name),
             next_step="the file is damaged; copy it again from where it was made",
         )
-    return _Reader(window).records()
+    return _Reader(window, unreadable).records()
 
 
 class _DamagedError(Exception):
@@ -104,16 +106,17 @@ class _DamagedError(Exception):
 
 
 class _Reader:
-    def __init__(self, window: ByteWindow) -> None:
+    def __init__(self, window: ByteWindow, unreadable: list[Unreadable]) -> None:
         self._window = window
+        self._unreadable = unreadable
         self._order = _ORDERS[window.data[8:12]]
         self._interfaces: list[_Interface] = []
         self._first_interface_id = 0
         self._number = 0
         self._last_ns = 0
 
-    def records(self) -> Iterator[CaptureRecord | Unreadable]:
-        """Walk over the blocks; the first damage ends the walk and is the last value."""
+    def records(self) -> Iterator[CaptureRecord]:
+        """Walk over the blocks; the first damage ends the walk."""
         window = self._window
         try:
             while True:
@@ -121,23 +124,24 @@ class _Reader:
                 if not window.require(1):
                     return
                 kind, body, end = self._block()
-                if kind == _ENHANCED_PACKET:
-                    yield self._enhanced_packet(body, end)
-                elif kind == _SECTION_HEADER:
+                if kind == _SECTION_HEADER:
                     self._first_interface_id += len(self._interfaces)
                     self._interfaces = []
                 elif kind == _INTERFACE_DESCRIPTION:
                     self._interface_description(body, end)
-                elif kind == _SIMPLE_PACKET:
-                    yield self._simple_packet(body, end)
-                elif kind == _OBSOLETE_PACKET:
-                    yield self._obsolete_packet(body, end)
                 elif kind in _NUMBERED_BLOCKS:
                     self._number += 1
                     yield CaptureRecord(self._number, self._last_ns, NO_LINK_TYPE, window.data[body:end], end - body)
+                elif kind in _PACKETS:
+                    self._number += 1
+                    packet = _PACKETS[kind](self, body, end)
+                    if isinstance(packet, CaptureRecord):
+                        yield packet
+                    else:
+                        self._unreadable.append(Unreadable(self._number, packet))
                 window.offset = end + 4
         except _DamagedError as damage:
-            yield Cut(self._number + 1, f"cut: {damage}")
+            self._unreadable.append(Cut(self._number + 1, f"cut: {damage}"))
 
     def _packets_at_hand(self) -> Iterator[CaptureRecord]:
         """Give the packets that stand whole in the window, up to anything but a sound enhanced packet block.
@@ -149,20 +153,19 @@ class _Reader:
         data, offset, number, last_ns = window.data, window.offset, self._number, self._last_ns
         # What the packet before told: most have its interface, and a time a few ticks later.
         high_of = id_of = -1
-        link_type = tick_ns = begin_ns = 0
+        link_type = tick_ns = begin_ns = where = 0
         name: str | None = None
         size = len(data)
         while offset + _ENHANCED_BLOCK_BYTES <= size:
             kind, block_bytes, interface_id, high, low, captured, original = unpack(data, offset)
-            options = offset + 28 + (captured + 3 & ~3)
+            begin = offset + 28
+            options = begin + (captured + 3 & ~3)
             end = offset + block_bytes - 4
             if (
                 kind != _ENHANCED_PACKET
-                or block_bytes & 3
-                or not options <= end <= options + _FEW_OPTION_BYTES
                 or end + 4 > size
-                or block_bytes > _MAX_BLOCK_BYTES
                 or word(data, end)[0] != block_bytes
+                or (options != end and (block_bytes & 3 or not options < end <= options + _FEW_OPTION_BYTES))
             ):
                 break
             if high != high_of or interface_id != id_of:
@@ -170,10 +173,11 @@ class _Reader:
                     break
                 link_type, _, name, tick_ns, tick_parts, offset_ns = interfaces[interface_id]
                 high_of, id_of, begin_ns = high, interface_id, (high << 32) * tick_ns + offset_ns
+                where = first_id + interface_id
                 if tick_parts != 1 or begin_ns < 0 or begin_ns + (tick_ns << 32) > MAX_TIMESTAMP_NS:
                     break
             last_ns = low * tick_ns + begin_ns
-            number, begin = number + 1, offset + 28
+            number += 1
             yield CaptureRecord(
                 number,
                 last_ns,
@@ -181,7 +185,7 @@ class _Reader:
                 data[begin : begin + captured],
                 original,
                 name,
-                first_id + interface_id,
+                where,
                 _remembered_outgoing(data[options:end], order) if options < end else None,
             )
             offset = end + 4
@@ -228,36 +232,35 @@ class _Reader:
         tick_ns, tick_parts = 1_000_000_000 // shared, ticks_per_s // shared
         self._interfaces.append(_Interface(link_type, snap_bytes, name, tick_ns, tick_parts, offset_ns))
 
-    def _enhanced_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
+    # Each returns the packet of a block, or why it cannot be read.
+
+    def _enhanced_packet(self, body: int, end: int) -> CaptureRecord | str:
         data, order = self._window.data, self._order
-        self._number += 1
         if end - body < 20:
-            return Unreadable(self._number, "the packet block is too short for its header")
+            return _TOO_SHORT
         interface_id, high, low, captured, original = order.enhanced.unpack_from(data, body)
         options = body + 20 + (captured + 3 & ~3)
         if options > end:
-            return self._overlong(captured)
+            return _overlong(captured)
         outgoing = _outgoing(data[options:end], order) if options < end else None
         return self._packet(interface_id, (high, low), body + 20, captured, original, outgoing)
 
-    def _obsolete_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
-        self._number += 1
+    def _obsolete_packet(self, body: int, end: int) -> CaptureRecord | str:
         if end - body < 20:
-            return Unreadable(self._number, "the packet block is too short for its header")
+            return _TOO_SHORT
         interface_id, _, *ticks, captured, original = self._order.obsolete.unpack_from(self._window.data, body)
         if body + 20 + captured > end:
-            return self._overlong(captured)
+            return _overlong(captured)
         return self._packet(interface_id, ticks, body + 20, captured, original)
 
-    def _simple_packet(self, body: int, end: int) -> CaptureRecord | Unreadable:
-        self._number += 1
+    def _simple_packet(self, body: int, end: int) -> CaptureRecord | str:
         if end - body < 4:
-            return Unreadable(self._number, "the packet block is too short for its header")
+            return _TOO_SHORT
         original = self._order.word.unpack_from(self._window.data, body)[0]
         snap_bytes = self._interfaces[0].snap_bytes if self._interfaces else 0
         captured = min(original, snap_bytes or original)
         if body + 4 + captured > end:
-            return self._overlong(captured)
+            return _overlong(captured)
         return self._packet(0, None, body + 4, captured, original)
 
     def _packet(
@@ -268,10 +271,10 @@ class _Reader:
         captured: int,
         original: int,
         outgoing: bool | None = None,
-    ) -> CaptureRecord | Unreadable:
+    ) -> CaptureRecord | str:
         """Return the packet of a block; one without ``ticks`` (high, low) has the time of the one before."""
         if interface_id >= len(self._interfaces):
-            return Unreadable(self._number, f"the packet names interface {interface_id}, which is not described")
+            return f"the packet names interface {interface_id}, which is not described"
         interface = self._interfaces[interface_id]
         if ticks is not None:
             self._last_ns = interface.timestamp_ns(*ticks)
@@ -286,8 +289,16 @@ class _Reader:
             outgoing,
         )
 
-    def _overlong(self, captured: int) -> Unreadable:
-        return Unreadable(self._number, f"the packet claims {captured} bytes, more than its block holds")
+
+_PACKETS = {
+    _ENHANCED_PACKET: _Reader._enhanced_packet,
+    _OBSOLETE_PACKET: _Reader._obsolete_packet,
+    _SIMPLE_PACKET: _Reader._simple_packet,
+}
+
+
+def _overlong(captured: int) -> str:
+    return f"the packet claims {captured} bytes, more than its block holds"
 
 
 def _options(data: bytes, order: _Order) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Record, SipDecision
 from firewall.engine.timestamp import NEVER_NS
 from firewall.errors import SipSyntaxError
-from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
+from firewall.net.capture_record import CaptureRecord, Cut
 from firewall.net.datagram import Datagram
 from firewall.replay.lane import Lane, OwnReply
 from firewall.replay.reader import AHEAD_FRAMES, Arrival, CaptureReader, MediaArrival
@@ -17,8 +17,6 @@ from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayRep
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
-
-_NOTHING_AHEAD: tuple[Sequence[Arrival] | None, ...] = (None,) * AHEAD_FRAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,37 +97,48 @@ class _Run:
         self.report.captures.append(found)
         reader = self._reader
         reader.found = found
-        count = reader.endpoints.flows.count
-        packets = rtp_packets = 0
-        deadline_ns, at_ns = self._deadline_ns, self._last_ns
-        with open_capture(path, progress) as frames:
-            long_ways = 0
-            while part := list(islice(frames, AHEAD_FRAMES)):
-                is_signalling_mostly = 2 * long_ways > len(part)
-                ahead = reader.read_ahead(part) if is_signalling_mostly else _NOTHING_AHEAD
-                long_ways = 0
-                for frame, arrivals in zip(part, ahead, strict=False):
-                    if isinstance(frame, Unreadable):
-                        found.unreadable.append(frame)
-                        packets += not isinstance(frame, Cut)
-                        continue
-                    packets += 1
-                    at_ns = frame.timestamp_ns
-                    if at_ns >= deadline_ns:
-                        self._pass_deadlines(at_ns, reader)
-                        deadline_ns = self._deadline_ns
-                    negotiated = count(frame) if arrivals is None else None
-                    if negotiated is None:
-                        long_ways += 1
-                        self._frame(reader, frame, arrivals)
-                        deadline_ns, at_ns = self._deadline_ns, self._last_ns
-                    elif negotiated:
-                        rtp_packets += 1
-        self._last_ns = at_ns
-        found.packets += packets
-        found.rtp_packets += rtp_packets
+        flows = reader.endpoints.flows
+        rtp_packets = flows.negotiated
+        with open_capture(path, progress) as capture:
+            is_signalling_mostly = False
+            while frames := list(islice(capture.frames, AHEAD_FRAMES)):
+                found.packets += len(frames)
+                long_ways = (self._ahead if is_signalling_mostly else self._in_turn)(frames, reader)
+                is_signalling_mostly = 2 * long_ways > len(frames)
+        found.rtp_packets += flows.negotiated - rtp_packets
+        found.packets += sum(not isinstance(lost, Cut) for lost in capture.unreadable)
+        found.unreadable += capture.unreadable
         for arrival in reader.finish(self._last_ns):
             self._arrival(arrival, reader)
+
+    def _ahead(self, frames: Sequence[CaptureRecord], reader: CaptureReader) -> int:
+        """Read the messages in some frames together, then decide them; return how many frames were not just counted."""
+        long_ways = 0
+        for frame, arrivals in zip(frames, reader.read_ahead(frames), strict=True):
+            if arrivals is None:
+                long_ways += self._in_turn((frame,), reader)
+            else:
+                if frame.timestamp_ns >= self._deadline_ns:
+                    self._pass_deadlines(frame.timestamp_ns, reader)
+                long_ways += 1
+                self._frame(reader, frame, arrivals)
+        return long_ways
+
+    def _in_turn(self, frames: Sequence[CaptureRecord], reader: CaptureReader) -> int:
+        """Read some frames one by one; return how many were not just counted."""
+        count, rest, long_ways = reader.endpoints.flows.count, iter(frames), 0
+        latest: CaptureRecord | None = None
+        while (frame := count(rest, self._deadline_ns)) is not None:
+            if frame.timestamp_ns >= self._deadline_ns:
+                self._pass_deadlines(frame.timestamp_ns, reader)
+                if count(iter((frame,)), NEVER_NS) is None:
+                    continue
+            latest = frame
+            long_ways += 1
+            self._frame(reader, frame, None)
+        if latest is not frames[-1]:
+            self._last_ns = frames[-1].timestamp_ns
+        return long_ways
 
     def _frame(self, reader: CaptureReader, frame: CaptureRecord, read: Sequence[Arrival] | None) -> None:
         self._last_ns = frame.timestamp_ns

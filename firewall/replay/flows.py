@@ -5,7 +5,7 @@ their addresses and ports, and only counted. Whatever is unusual about a packet 
 a change of what was negotiated for one of its ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from struct import Struct
 from typing import NamedTuple
@@ -34,7 +34,7 @@ _HIGHEST_TYPE = 127  # of payload types; above it the marker is set
 _PLAIN_IPV4, _UDP, _UDP_BYTES, _UDP_AND_RTP_BYTES = 0x45, 17, 8, 20
 # What is the same in all packets of one size of a flow over IPv4: the link header (without Ethernet's addresses) and
 # all of the IP header up to the total length; fragment, time to live, protocol; addresses, ports, UDP length.
-_ALIKE = "2x4s2x14s2xBBHII"
+_ALIKE = "2x4s2x14s2xHHII"
 
 RtpOfFlow = tuple[bytes, int, int, int, int, int]
 """Addresses with ports, length of the UDP datagram, second byte of the RTP header, sequence, timestamp, SSRC."""
@@ -78,14 +78,28 @@ class _Known:
 
 
 class _Shape:
-    """Packets of a flow that a single engine counts, all of one size: what else is the same in their frames."""
+    """Packets of a flow that a single engine counts, all of one size and type: what is the same in their frames."""
 
-    __slots__ = ("frame_bytes", "head", "interface_id", "known", "media", "middle", "octets", "outgoing")
+    __slots__ = (
+        "frame_bytes",
+        "head",
+        "interface_id",
+        "key",
+        "known",
+        "marker",
+        "media",
+        "middle",
+        "octets",
+        "outgoing",
+        "payload_type",
+        "version_and_type",
+    )
 
     def __init__(self, known: _Known, record: CaptureRecord, layout: _Layout, octets: int) -> None:
         self.known = known
         self.media = known.media[0]
-        self.head, self.middle = layout.alike.unpack_from(record.data)[:2]
+        self.head, self.middle, self.key, self.version_and_type = layout.alike.unpack_from(record.data)[:4]
+        self.marker, self.payload_type = self.version_and_type & 0x80 != 0, self.version_and_type & 0x7F
         self.frame_bytes = layout.ip_start + 20 + _UDP_BYTES + octets
         self.octets = octets
         self.interface_id, self.outgoing = record.interface_id, record.outgoing
@@ -99,6 +113,8 @@ class RtpFlows:
     """
 
     def __init__(self) -> None:
+        self.negotiated = 0
+        """How many packets were counted whose addresses are announced in SDP."""
         self._known: dict[bytes, _Known] = {}
         self._shapes: dict[bytes, _Shape] = {}
         self._by_end: dict[bytes, set[bytes]] = {}
@@ -107,59 +123,69 @@ class RtpFlows:
         self._link_type = ETHERNET
         self._alike = _ETHERNET_ALIKE
 
-    def count(self, record: CaptureRecord) -> bool | None:
-        """Count the RTP packet in a frame for its flow, and tell whether its addresses are announced in SDP.
+    def count(self, records: Iterator[CaptureRecord], until_ns: int) -> CaptureRecord | None:
+        """Count RTP packets, each for its flow, up to a frame of which only the long way can tell; return that one.
 
-        None where only the long way can tell; nothing is counted then.
+        A frame that comes at ``until_ns`` or later ends the counting, too; None where the frames end.
         """
-        data, alike = record.data, self._alike
-        if record.link_type == self._link_type and len(data) >= alike.size:
-            head, middle, key, first, second, sequence, timestamp, ssrc = alike.unpack_from(data)
-            if first >> 6 != 2:
-                if head[:3] == _PLAIN_HEAD and alike is _ETHERNET_ALIKE:
-                    return None  # signalling, mostly: no RTP header begins like that
-                return self._count_unlike(record)
-            shape = self._shapes.get(key)
-            if (
-                shape is not None
-                and shape.head == head
-                and shape.middle == middle
-                and shape.frame_bytes <= len(data)
-                and not 192 <= second <= 223
-                and shape.interface_id == record.interface_id
-                and shape.outgoing is record.outgoing
-            ):
-                media = shape.media
-                if media.ssrc == ssrc and media.payload_type == second & 0x7F and media.is_plain:
-                    waiting, now_ns = media.waiting, record.timestamp_ns
-                    waiting.append((sequence, timestamp, shape.octets, now_ns, second > _HIGHEST_TYPE))
-                    if len(waiting) >= MAX_WAITING:
-                        media.settle()
-                    known = shape.known
-                    known.last_ns = now_ns
-                    return known.negotiated
-        return self._count_unlike(record)
+        shapes, link_type, alike = self._shapes, self._link_type, self._alike
+        unpack, least_bytes = alike.unpack_from, alike.size
+        for record in records:
+            data, now_ns = record.data, record.timestamp_ns
+            if now_ns >= until_ns:
+                return record
+            if record.link_type == link_type and len(data) >= least_bytes:
+                head, middle, key, version_and_type, sequence, timestamp, ssrc = unpack(data)
+                shape = shapes.get(key)
+                if shape is not None:
+                    media = shape.media
+                    if (
+                        shape.version_and_type == version_and_type
+                        and media.ssrc == ssrc
+                        and media.payload_type == shape.payload_type
+                        and media.is_plain
+                        and shape.head == head
+                        and shape.middle == middle
+                        and shape.frame_bytes <= len(data)
+                        and shape.interface_id == record.interface_id
+                        and shape.outgoing is record.outgoing
+                    ):
+                        waiting = media.waiting
+                        waiting.append((sequence, timestamp, shape.octets, now_ns, shape.marker))
+                        if len(waiting) >= MAX_WAITING:
+                            media.settle()
+                        known = shape.known
+                        known.last_ns = now_ns
+                        self.negotiated += known.negotiated
+                        continue
+                elif head[:3] == _PLAIN_HEAD and version_and_type >> 14 != 2 and alike is _ETHERNET_ALIKE:
+                    return record  # signalling, mostly: no RTP header begins like that
+            if not self._count_unlike(record):
+                return record
+            link_type, alike = self._link_type, self._alike
+            unpack, least_bytes = alike.unpack_from, alike.size
+        return None
 
-    def _count_unlike(self, record: CaptureRecord) -> bool | None:
+    def _count_unlike(self, record: CaptureRecord) -> bool:
         """Count a packet that does not look like those before; it may be one of a known flow all the same."""
         packet = rtp_of_flow(record.link_type, record.data)
         if packet is None:
-            return None
+            return False
         flow, length, second, sequence, timestamp, ssrc = packet
         known, now_ns = self._known.get(flow), record.timestamp_ns
         if known is None:
-            return None
-        if seen_on(record) != known.seen_on:
-            # The same packet on its way out of the capturing machine, unless it is not seen elsewhere any more.
-            return known.negotiated if now_ns - known.last_ns <= COPY_WINDOW_NS else None
-        octets = length - _UDP_BYTES
-        one_packet = sequence, timestamp, octets, now_ns, second > _HIGHEST_TYPE
-        if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
-            return None
-        known.last_ns = now_ns
-        if len(known.media) == 1:
-            self._remember_shape(record, known, octets)
-        return known.negotiated
+            return False
+        if seen_on(record) == known.seen_on:
+            one_packet = sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE
+            if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
+                return False
+            known.last_ns = now_ns
+            if len(known.media) == 1:
+                self._remember_shape(record, known, length - _UDP_BYTES)
+        elif now_ns - known.last_ns > COPY_WINDOW_NS:
+            return False  # else it is the same packet on its way out of the capturing machine
+        self.negotiated += known.negotiated
+        return True
 
     def _remember_shape(self, record: CaptureRecord, known: _Known, octets: int) -> None:
         """Know the next packet of this flow and size by what does not change from one to the other."""
@@ -171,9 +197,9 @@ class RtpFlows:
             for each in self._known.values():
                 each.shapes.clear()
         self._link_type, self._alike = record.link_type, layout.alike
-        key = layout.alike.unpack_from(record.data)[2]
-        self._shapes[key] = _Shape(known, record, layout, octets)
-        known.shapes.add(key)
+        shape = _Shape(known, record, layout, octets)
+        self._shapes[shape.key] = shape
+        known.shapes.add(shape.key)
 
     def learn(
         self, record: CaptureRecord, media: tuple[MediaFlow, ...], *, negotiated: bool, passes: bool = False

@@ -62,7 +62,6 @@ def match_expressions(
     sip_ports: frozenset[int] = frozenset(),
 ) -> list[MatchReport]:
     """Evaluate several expressions in one reading of a capture: as ``match_capture``, one report for each."""
-    unreadable: list[Unreadable] = []
     reader = _FactsReader(_SIP_PORTS | sip_ports)
     matched: list[set[int]] = [set() for _ in expressions]
     told: set[int] = set()
@@ -80,11 +79,8 @@ def match_expressions(
                     numbers.discard(number)
             take(number, facts)
 
-    with open_capture(path, progress) as frames:
-        for frame in frames:
-            if isinstance(frame, Unreadable):
-                unreadable.append(frame)
-                continue
+    with open_capture(path, progress) as capture:
+        for frame in capture.frames:
             facts = reader.read(frame)
             if isinstance(facts, Facts):
                 take(frame.frame_number, facts)
@@ -92,7 +88,7 @@ def match_expressions(
                 take(frame.frame_number, facts.segment)
                 take_messages(facts.messages)
     take_messages(reader.finish())
-    return [MatchReport(path, sorted(numbers), unreadable) for numbers in matched]
+    return [MatchReport(path, sorted(numbers), capture.unreadable) for numbers in matched]
 
 
 class _Stretch(NamedTuple):

@@ -70,7 +70,7 @@ class CaptureReader:
         """Return the messages without Content-Length whose senders have been quiet for long enough."""
         return self._arrivals(self._streams.quiet(now_ns), None)
 
-    def read_ahead(self, frames: Sequence[CaptureRecord | Unreadable]) -> list[Sequence[Arrival] | None]:
+    def read_ahead(self, frames: Sequence[CaptureRecord]) -> list[Sequence[Arrival] | None]:
         """Return, for each frame, the signalling in it; None where it is to be read in its turn (``read``).
 
         Of datagrams nothing is remembered. Streams go on, so the frames after one that is none, and after one that may
@@ -81,20 +81,18 @@ class CaptureReader:
         return arrivals
 
     def _messages_ahead(
-        self, frames: Sequence[CaptureRecord | Unreadable], arrivals: list[Sequence[Arrival] | None]
+        self, frames: Sequence[CaptureRecord], arrivals: list[Sequence[Arrival] | None]
     ) -> Iterator[tuple[bytes, bool]]:
         """Fill ``arrivals``, and give the messages, each as soon as it is cut out of its stream."""
         latest_ns, streams_go_on = 0, True
         for frame in frames:
-            found: Sequence[Arrival] | None = None
-            if isinstance(frame, CaptureRecord):
-                found = self._plain_arrival(frame)
-                # Streams go on with their frames in time order only: quiet is measured by the frames' times.
-                streams_go_on = streams_go_on and not self.open_bodies and frame.timestamp_ns >= latest_ns
-                latest_ns = frame.timestamp_ns
-                if found is None and streams_go_on:
-                    found = self._plain_segment(frame)
-                    streams_go_on = found is not None
+            found: Sequence[Arrival] | None = self._plain_arrival(frame)
+            # Streams go on with their frames in time order only: quiet is measured by the frames' times.
+            streams_go_on = streams_go_on and not self.open_bodies and frame.timestamp_ns >= latest_ns
+            latest_ns = frame.timestamp_ns
+            if found is None and streams_go_on:
+                found = self._plain_segment(frame)
+                streams_go_on = found is not None
             arrivals.append(found)
             for arrival in found or ():
                 yield arrival.datagram.payload, arrival.datagram.transport == "TCP"

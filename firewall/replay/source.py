@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from firewall.errors import CaptureError, MachineError, Place
 from firewall.net.capture import read_capture
-from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
+from firewall.net.capture_record import Capture, CaptureRecord, Cut
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -21,22 +21,22 @@ Progress = Callable[[int], None]
 
 
 @contextmanager
-def open_capture(path: str, progress: Progress | None = None) -> Iterator[Iterator[CaptureRecord | Unreadable]]:
-    """Open a capture and give its frames (of several interfaces: in time order); ``-`` is standard input.
+def open_capture(path: str, progress: Progress | None = None) -> Iterator[Capture]:
+    """Open a capture (``read_capture``); ``-`` is standard input.
 
     Raises:
         CaptureError: there is no such capture, or it is none.
         MachineError: the machine refuses to read it, at the start or later.
     """
     if path == STDIN:
-        yield _frames(sys.stdin.buffer, "standard input", progress)
+        yield _capture(sys.stdin.buffer, "standard input", progress)
         return
     try:
         file = Path(path).open("rb")  # noqa: SIM115 (closed below; an error of open() is not one of the reader's)
     except OSError as error:
         raise _cannot_open(path, error) from None
     with file:
-        yield _frames(file, path, progress)
+        yield _capture(file, path, progress)
 
 
 def check_captures(paths: list[str]) -> int:
@@ -55,28 +55,27 @@ def check_captures(paths: list[str]) -> int:
     return total
 
 
-def _frames(file: BinaryIO, name: str, progress: Progress | None) -> Iterator[CaptureRecord | Unreadable]:
+def _capture(file: BinaryIO, name: str, progress: Progress | None) -> Capture:
     source = _Source(file, name, progress)
     try:
-        frames = read_capture(source, name)
+        capture = read_capture(source, name)
     except CaptureError as error:
         if not source.compressed_data_damaged:
             raise
         raise CaptureError(
             "the gzip data is damaged or cut before its first packet", place=error.place, next_step="copy it again"
         ) from None
-    return _until_cut(frames, source) if source.is_compressed else frames
+    return Capture(_until_cut(capture, source), capture.unreadable) if source.is_compressed else capture
 
 
-def _until_cut(frames: Iterator[CaptureRecord | Unreadable], source: "_Source") -> Iterator[CaptureRecord | Unreadable]:
+def _until_cut(capture: Capture, source: "_Source") -> Iterator[CaptureRecord]:
     """The frames, and a word about compressed data that ended early even where that happened between two frames."""
-    number, cut = 0, False
-    for frame in frames:
-        number += 1
-        cut = isinstance(frame, Cut)
+    number = 0
+    for number, frame in enumerate(capture.frames, 1):  # noqa: B007 (said below)
         yield frame
-    if source.compressed_data_damaged and not cut:
-        yield Cut(number + 1, "cut: the gzip data is damaged or ends early")
+    lost = capture.unreadable
+    if source.compressed_data_damaged and not (lost and isinstance(lost[-1], Cut)):
+        lost.append(Cut(number + len(lost) + 1, "cut: the gzip data is damaged or ends early"))
 
 
 class _Source:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firewall.net.capture import read_capture
-from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
+from firewall.net.capture_record import Capture, CaptureRecord, Cut, Unreadable
 
 CALLER, PSAP = "192.0.2.7", "198.51.100.2"
 CALLER6, PSAP6 = "2001:db8:1::7", "2001:db8:2::2"
@@ -124,7 +124,12 @@ def enhanced(
 
 
 def read_all(data: bytes, name: str = "test.pcap") -> list[CaptureRecord | Unreadable]:
-    return list(read_capture(io.BytesIO(data), name))
+    return read_to_the_end(read_capture(io.BytesIO(data), name))
+
+
+def read_to_the_end(capture: Capture) -> list[CaptureRecord | Unreadable]:
+    """The frames of a capture, then what could not be read of it."""
+    return [*capture.frames, *capture.unreadable]
 
 
 def frames_of(data: bytes) -> list[CaptureRecord]:

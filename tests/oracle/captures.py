@@ -13,7 +13,6 @@ from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
 from firewall.net.capture import read_capture
-from firewall.net.capture_record import CaptureRecord
 from tests.net.packets import (
     START_NS,
     enhanced,
@@ -43,9 +42,8 @@ Named = tuple[str, int, bytes]
 def scenarios() -> list[Named]:
     named = []
     for folder in sorted(path.parent for path in PCAPS.glob("*/capture.pcap")):
-        records = read_capture(io.BytesIO((folder / "capture.pcap").read_bytes()), folder.name)
-        frames = [record for record in records if isinstance(record, CaptureRecord)]
-        named += [(f"{folder.name}/{record.frame_number}", record.link_type, record.data) for record in frames]
+        capture = read_capture(io.BytesIO((folder / "capture.pcap").read_bytes()), folder.name)
+        named += [(f"{folder.name}/{frame.frame_number}", frame.link_type, frame.data) for frame in capture.frames]
     return named
 
 

@@ -12,15 +12,15 @@ import pytest
 from firewall.errors import CaptureError, MachineError
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.replay.source import check_captures, open_capture
-from tests.net.packets import ethernet, pcap, read_all
+from tests.net.packets import ethernet, pcap, read_all, read_to_the_end
 from tests.replay.calls import forth, invite
 
 DATA = pcap([ethernet(forth(invite(f"c{number}"))) for number in range(30)])
 
 
 def read(path: Path | str) -> list[CaptureRecord | Unreadable]:
-    with open_capture(str(path)) as frames:
-        return list(frames)
+    with open_capture(str(path)) as capture:
+        return read_to_the_end(capture)
 
 
 def test_a_gzipped_capture_is_the_capture(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_progress_tells_every_byte_of_the_file_as_it_is_stored(tmp_path: Path) -
     packed = gzip.compress(DATA)
     (tmp_path / "a.gz").write_bytes(packed)
     steps: list[int] = []
-    with open_capture(str(tmp_path / "a.gz"), steps.append) as frames:
-        assert len(list(frames)) == 30
+    with open_capture(str(tmp_path / "a.gz"), steps.append) as capture:
+        assert len(list(capture.frames)) == 30
     assert sum(steps) == len(packed) == check_captures([str(tmp_path / "a.gz")])
 
 

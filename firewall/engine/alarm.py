@@ -51,7 +51,7 @@ def emergency_alarm(
     words = emergency_words(facts.emergency.emergency_class if facts.emergency is not None else "call")
     what = f"{words} {'blocked' if is_lost else 'impaired, a message of it blocked'}"
     if guarded:
-        what = "emergency call would have been blocked, the guard let it pass"
+        what = f"{words} would have been blocked, the guard let it pass"
     sentence = f"{what}: {_what_became(facts, decision, policy)}; Call-ID {printable(facts.call_id or 'none')}"
     code: AlarmCode = "emergency_guarded" if guarded else "emergency_blocked"
     return _message_alarm(code, sentence, facts, decision, policy, now_ns)
@@ -68,9 +68,8 @@ def media_alarm(
     call_id: str, mark: EmergencyMark, way: Way, decision: Decision, policy: Policy, *, guarded: bool, now_ns: int
 ) -> Alarm:
     """Return the alarm for media of an emergency call that is blocked, or would have been but for the guard."""
-    what = "media of an emergency call blocked"
-    if guarded:
-        what = "media of an emergency call would have been blocked, the guard let it pass"
+    what = f"media of an {emergency_words(mark.emergency_class)} "
+    what += "would have been blocked, the guard let it pass" if guarded else "blocked"
     key, rule = way.key, decision.rule
     sentence = (
         f"{what}: {printable(way.kind)} from {way.src.zone or way.src.ip} to "
@@ -104,7 +103,8 @@ def media_loss_alarm(
     parts = [
         f"nothing of {loss.side} reaches {endpoint_text(loss.dest_ip, loss.dest_port)}: {loss.cause}" for loss in losses
     ]
-    sentence = f"emergency call without media: {'; '.join(parts)}; Call-ID {printable(call_id)}"
+    words = emergency_words(attempt.mark.emergency_class)
+    sentence = f"{words} without media: {'; '.join(parts)}; Call-ID {printable(call_id)}"
     reason = next((loss.reason for loss in losses if loss.reason is not None), None)
     line = media_line(Decision("drop", reason), policy) if reason is not None else None
     fields = AlarmFields(
@@ -129,8 +129,9 @@ def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
     elif status is not None:
         what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
     restarted = " that it saw, and was restarted meanwhile" if attempt.is_recovered else ""
+    words = emergency_words(attempt.mark.emergency_class)
     sentence = (
-        f"emergency call {what}: {attempt.method} {_ends(attempt.first)}; sosgate let every message of it pass"
+        f"{words} {what}: {attempt.method} {_ends(attempt.first)}; sosgate let every message of it pass"
         f"{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))

@@ -63,7 +63,7 @@ def _times() -> str:
         ("a call in progress", DIALOG_NS, "or twice its session timer (RFC 4028), except for an emergency call"),
         ("that a caller may be called back", CALLBACK_WINDOW_NS, "RFC 7090, NENA i3"),
         ("where a caller can be asked for (Geolocation)", CALLBACK_WINDOW_NS, "RFC 6442, RFC 3856"),
-        ("that a REFER's target may be called", TRANSFER_WINDOW_NS, "RFC 3515"),
+        ("that the target of a REFER or redirection may be called", TRANSFER_WINDOW_NS, "RFC 3515, RFC 3261 §8.1.3.4"),
         ("that unknown in-dialog messages follow after a restart", TAKEOVER_NS, "reason `takeover`"),
     )
     lines = "".join(f"| {what} | {lasts_ns // SECOND_NS} | {why} |\n" for what, lasts_ns, why in rows)

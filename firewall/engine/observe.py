@@ -123,7 +123,12 @@ class Observer:
         if decision.reason == "takeover":
             call.pick_up(message)
         self.calls.forwarded(call, message, now_ns)
-        if call.emergency is not None and isinstance(message, Request) and message.method == "REFER":
+        if call.emergency is None:
+            return
+        if not isinstance(message, Request):
+            if message.status_code // 100 == 3 and message.cseq_method == "INVITE":
+                self.related.expect_redirected(message, call.emergency, call.call_id, now_ns)
+        elif message.method == "REFER":
             refer_to = message.header("refer-to") or ""
             self.related.expect_transfer(refer_to, call.emergency, call.call_id, now_ns)
 

@@ -2,7 +2,8 @@
 
 A callback (RFC 7090, NENA i3) names the caller's number or contact within 30 minutes of the emergency call's last
 message. A transfer goes to the URI of a REFER sent within the call (RFC 3515), or names the call in Replaces, Join or
-Target-Dialog (RFC 3891, 3911, 4538). A SUBSCRIBE to what Geolocation names (RFC 6442) asks where the caller is.
+Target-Dialog (RFC 3891, 3911, 4538); a redirected call goes to a Contact of the redirection. A SUBSCRIBE to what
+Geolocation names (RFC 6442) asks where the caller is.
 """
 
 from collections import OrderedDict
@@ -12,13 +13,13 @@ from msgspec.structs import replace
 
 from firewall.engine.attempt import begins_call
 from firewall.engine.call_table import CallTable
-from firewall.engine.caller import LONGEST_IDENTITY, Caller, identity_of
+from firewall.engine.caller import LONGEST_IDENTITY, MAX_IDENTITIES, Caller, identity_of
 from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.sip.headers import identifier, parse_params, split_values
-from firewall.sip.message import Request
+from firewall.sip.message import Request, Response
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import parse_uri
 
@@ -60,12 +61,22 @@ class RelatedCalls:
 
     def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
-        target = identifier(identity_of(parse_uri(parse_name_addr(refer_to).uri)), LONGEST_IDENTITY)
+        how = f"is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
+        self._expect_call(refer_to, mark, how, now_ns)
+
+    def expect_redirected(self, response: Response, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
+        """Expect a call to where an emergency call is redirected to, which a B2BUA makes with a Call-ID of its own."""
+        how = f"is where emergency call {wire_text(call_id)} was redirected to (RFC 3261 §8.1.3.4)"
+        contacts = [contact for value in response.header_values("contact") for contact in split_values(value)]
+        for contact in contacts[:MAX_IDENTITIES]:
+            self._expect_call(contact, mark, how, now_ns)
+
+    def _expect_call(self, name_addr: str, mark: EmergencyMark, how: str, now_ns: int) -> None:
+        target = identifier(identity_of(parse_uri(parse_name_addr(name_addr).uri)), LONGEST_IDENTITY)
         if target is not None:
-            phrase = f"request_uri is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
-            transfer_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
-            transfer = EmergencyMark(transfer_class, mark.service, (phrase,))
-            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, transfer), now_ns)
+            to_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
+            expected = EmergencyMark(to_class, mark.service, (f"request_uri {how}",))
+            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, expected), now_ns)
 
     def expect_location(self, request: Request, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a subscription to the first place where an emergency call says that its caller can be asked for."""

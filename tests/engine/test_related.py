@@ -278,3 +278,25 @@ def test_a_blocked_question_where_the_caller_is_is_told() -> None:
     scene.carrier(request(headers=("Geolocation: <sip:at-7@192.0.2.10>",)))
     (alarm,) = scene.psap(asks_where("sip:at-7@192.0.2.10"), at_s=1).alarms
     assert alarm.alarm.message.startswith("emergency call blocked: SUBSCRIBE sip:at-7@")
+
+
+def test_the_call_that_a_redirection_asks_for_is_an_emergency_whatever_its_call_id() -> None:
+    scene, invite = Scene(policy(ALL)), request("INVITE", "urn:service:sos")
+    scene.carrier(invite)
+    contacts = b"Contact: <sip:desk@198.51.100.20>;q=0.7, <sip:desk@198.51.100.30>\r\nContent-Length"
+    scene.psap(response(invite, 302).replace(b"Content-Length", contacts), at_s=1)
+    for number, target in enumerate(("sip:desk@198.51.100.20", "sip:desk@198.51.100.30")):
+        told = scene.carrier(request("INVITE", target, call_id=f"leg-{number}"), at_s=2)
+        assert told.decision.emergency is not None
+        assert told.decision.emergency.evidence == (
+            "request_uri is where emergency call call-1@192.0.2.10 was redirected to (RFC 3261 §8.1.3.4)",
+        )
+    late = scene.carrier(request("INVITE", "sip:desk@198.51.100.20", call_id="late"), at_s=182)
+    assert late.decision.emergency is None
+
+
+def test_a_redirection_of_an_ordinary_call_makes_no_emergency() -> None:
+    scene, invite = Scene(policy(ALL)), request("INVITE", "sip:6175550199@h")
+    scene.carrier(invite)
+    scene.psap(response(invite, 302).replace(b"Content-Length", b"Contact: <sip:x@h>\r\nContent-Length"), at_s=1)
+    assert scene.carrier(request("INVITE", "sip:x@h", call_id="leg"), at_s=2).decision.emergency is None

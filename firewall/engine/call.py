@@ -173,7 +173,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
         self._extend(now_ns)
 
     def heard(self, at_ns: int) -> None:
-        """Take note that media of this call last passed at an instant."""
+        """Take note that something of this call last came at an instant, as media does."""
         deadline_ns = self.deadline_ns
         self._extend(at_ns)
         self.deadline_ns = max(deadline_ns, self.deadline_ns)

@@ -46,8 +46,9 @@ class Ledger:
                 call.admit((request.from_tag,))
         if request.method == attempt.method:
             tried = own_transaction_id(request)
-            if attempt.trunk_down is None and (attempt.tried is None or tried != attempt.tried):
-                attempt.trunk_down = self._trunks.taken_down(facts.datagram, now_ns)
+            if attempt.tried is None or tried != attempt.tried:
+                attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
+                call.heard(now_ns)  # copies of it may come for as long as those of one that passes
             attempt.expect_answer(tried, now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:

@@ -16,7 +16,7 @@ from firewall.engine.dialog import Trigger, half_named_dialog, next_state, respo
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome, StatusCode
-from firewall.engine.timestamp import instant
+from firewall.engine.timestamp import instant, timestamp
 from firewall.engine.transaction import Transaction
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
@@ -84,6 +84,7 @@ class _Line(msgspec.Struct):
     attribution: Attribution | None = None
     hurt_by: HurtBy | None = None
     guarded: bool = False
+    started: str = ""
     media_loss: tuple[MediaLoss, ...] = ()
     ended_s: float | None = None
 
@@ -275,8 +276,8 @@ def _blocked_attempt(line: _Line, tried: TransactionId | None) -> Attempt | None
 
 def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     attempt = call.attempt
-    if attempt is None:
-        attempt = call.attempt = _blocked_attempt(line, call.tried)
+    if attempt is None or (not attempt.is_open and line.started > timestamp(attempt.began_ns)):
+        attempt = call.attempt = _blocked_attempt(line, call.tried) or attempt
         call.emergency = call.emergency or (attempt.mark if attempt is not None else None)
     if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return

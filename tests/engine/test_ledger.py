@@ -324,3 +324,12 @@ def test_a_call_that_is_tried_again_has_not_ended_with_the_refusal(lost: str) ->
     told.append(scene.carrier(request("ACK", to_tag="psap", cseq=2), at_s=14))
     (hurt,) = [call for each in told for call in each.calls]
     assert (refused.ended_s, hurt.ended_s) == (8, None)
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "INVITE"])
+def test_what_is_blocked_behind_something_older_is_told_once_however_long_its_copies_come(method: str) -> None:
+    scene = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL))
+    scene.carrier(request(method))
+    scene.psap(response(request(method), 200 if method == "MESSAGE" else 503), at_s=0.1)
+    told = [scene.carrier(request(method, cseq=2), at_s=3 + later) for later in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5)]
+    assert [call.outcome for each in told for call in each.calls] == ["blocked"]

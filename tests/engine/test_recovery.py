@@ -424,3 +424,15 @@ def test_a_call_that_was_told_as_failed_after_a_restart_and_goes_on_all_the_same
     overdue = scene.tell(DeadlineReached(), at_s=33)
     bye = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
     assert [call.outcome for told in (overdue, bye) for call in told.calls] == ["failed_downstream", "completed"]
+
+
+def test_a_text_that_is_blocked_behind_another_one_is_told_once_over_a_restart() -> None:
+    before = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL))
+    first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
+    log = log_of(before.carrier(first), before.psap(response(first), at_s=1), before.carrier(second, at_s=2))
+    after = Scene(before.engine.policy, takeover=True)
+    after.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=3)
+    assert [*after.carrier(second, at_s=3.5).calls, *after.stops(at_s=5).calls] == []
+    third = request("MESSAGE", cseq=3)
+    told = [after.carrier(third, at_s=6), after.psap(response(third), at_s=7)]
+    assert [(call.outcome, call.hurt_by) for each in told for call in each.calls] == [("completed", None)]

@@ -86,7 +86,6 @@ def _examined(path: str) -> Report:
 def _mended(path: str) -> Report:
     """Write what can be mended with certainty, and say what was and what was not."""
     before = read_policy_bytes(path)
-    policy_of(before, path)  # so that what is no text is refused with its place
     mended = _mend(before, path)
     after = _encoded(mended.text, before)
     if after != before:
@@ -106,7 +105,6 @@ def _fix_of(finding: Finding) -> str:
 def _shown_as_diff(path: str) -> Report:
     """Print the diff; the report is that of the file as it is."""
     before = read_policy_bytes(path)
-    report = examine_bytes(before, path)
     mended = _mend(before, path)
     console = Console(highlight=False, soft_wrap=True)
     for line in _diff(before.decode("utf-8-sig"), mended.text, path):
@@ -114,10 +112,11 @@ def _shown_as_diff(path: str) -> Report:
             console.print(Text(line.rstrip("\r\n"), _DIFF_STYLES.get(line[:1], "")))
         else:  # byte for byte, so that patch takes it for a file with CRLF too
             sys.stdout.write(line if line.endswith("\n") else f"{line}\n")
-    return report
+    return mended.before
 
 
 def _mend(data: bytes, path: str) -> Mended:
+    policy_of(data, path)  # so that what is no text is refused with its place
     return mend(data.decode("utf-8-sig"), lambda text: examine_bytes(text.encode(), path))
 
 

@@ -25,9 +25,13 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """A policy's text with its fixes made, lint's report about it, the findings that are gone, and those left."""
+    """A policy's text with its fixes made, lint's report about it, the findings that are gone, and those left.
+
+    ``before`` is lint's report about the text as it was.
+    """
 
     text: str
+    before: Report
     report: Report
     fixed: tuple[Finding, ...]
     left: tuple[Left, ...]
@@ -49,18 +53,19 @@ def mend(text: str, examine: Examine) -> Mended:
     Raises:
         PolicyError: the text as it is cannot be loaded.
     """
-    state = _State(text, examine(text))
+    before = examine(text)
+    state = _State(text, before)
     refused: dict[_Key, str] = {}
-    while (finding := _next(state.report, refused)) is not None:
-        mended = _attempt(state, _fixable(state.report, refused), examine) or _attempt(state, [finding], examine)
+    while fixable := _fixable(state.report, refused):
+        mended = _attempt(state, fixable, examine) or _attempt(state, fixable[:1], examine)
         if mended is None:
-            refused[_key(finding)] = _OTHER_FINDING
+            refused[_key(fixable[0])] = _OTHER_FINDING
         else:
             state = mended
     left = tuple(
         Left(each, refused.get(_key(each)) or _why_left(each)) for each in state.report.findings if _why_left(each)
     )
-    return Mended(state.text, state.report, state.fixed, left)
+    return Mended(state.text, before, state.report, state.fixed, left)
 
 
 def _key(finding: Finding) -> _Key:
@@ -71,10 +76,6 @@ def _key(finding: Finding) -> _Key:
 def _fixable(report: Report, refused: dict[_Key, str]) -> list[Finding]:
     fixes = [each for each in report.findings if each.fix is not None and each.fix.is_certain]
     return [each for each in fixes if _key(each) not in refused]
-
-
-def _next(report: Report, refused: dict[_Key, str]) -> Finding | None:
-    return next(iter(_fixable(report, refused)), None)
 
 
 def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State | None:

@@ -227,3 +227,11 @@ def test_fix_and_diff_together_are_refused(tmp_path: Path) -> None:
     policy.write_bytes(before)
     assert run_command(["lint", "--fix", "--diff", str(policy)]) == 2
     assert policy.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--fix", "--diff"])
+def test_what_is_no_text_is_not_mended(option: str, tmp_path: Path, capsys: Capture) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(b"policy: \xff\n")
+    assert run_command(["lint", option, str(policy)]) == 2
+    assert "byte 0xff is no UTF-8" in capsys.readouterr().err

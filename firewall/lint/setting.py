@@ -8,7 +8,7 @@ from firewall.lint.proof.canonical import canonical
 from firewall.net.address import Network
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.network_set import merged
-from firewall.ruleset.policy import MediaPolicy, Policy, Rule, Zone
+from firewall.ruleset.policy import Limit, MediaPolicy, Policy, Rule, Zone
 
 T = TypeVar("T")
 
@@ -122,28 +122,18 @@ def _of_zones(old: Policy, new: Policy) -> Iterator[Setting]:
 
 def _of_limits(old: Policy, new: Policy) -> Iterator[Setting]:
     """Limits by the rules' names; one that only moved to a rule of another name is no change of numbers."""
-
-    def limits(policy: Policy) -> dict[str, Rule]:
-        return {rule.name: rule for rule in policy.rules if rule.limit is not None}
-
-    before, after = limits(old), limits(new)
+    before, after = ({r.name: r.limit for r in policy.rules if r.limit is not None} for policy in (old, new))
+    gone, added = ([a[name] for name in a if name not in b] for a, b in ((before, after), (after, before)))
     for name, one, other in _both(before, after):
-        texts = [rule.limit.text if rule is not None and rule.limit is not None else _NONE for rule in (one, other)]
-        if one is not None and other is not None and one.limit is not None and other.limit is not None:
-            if replace(one.limit, text="") == replace(other.limit, text=""):
-                continue
-        elif _is_elsewhere(one, other, before, after):
-            continue
-        yield Setting(f'limit of rule "{name}"', *texts)
+        same = [other] if one is not None and other is not None else gone if one is None else added
+        if not any(_numbers_of(each) == _numbers_of(one or other) for each in same):
+            yield Setting(
+                f'limit of rule "{name}"', *(_NONE if limit is None else limit.text for limit in (one, other))
+            )
 
 
-def _is_elsewhere(one: Rule | None, other: Rule | None, before: dict[str, Rule], after: dict[str, Rule]) -> bool:
-    """Tell whether a rule of another name has the same limit, and had none of this kind before."""
-    gone, added = ([r for n, r in a.items() if n not in b] for a, b in ((before, after), (after, before)))
-    mine, theirs = (one, added) if one is not None else (other, gone)
-    assert mine is not None and mine.limit is not None  # noqa: PT018, S101 - the caller has one of the two
-    wanted = replace(mine.limit, text="")
-    return any(each.limit is not None and replace(each.limit, text="") == wanted for each in theirs)
+def _numbers_of(limit: Limit | None) -> Limit | None:
+    return replace(limit, text="") if limit is not None else None
 
 
 def _of_shadows(old: Policy, new: Policy) -> Iterator[Setting]:

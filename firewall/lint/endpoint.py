@@ -1,8 +1,11 @@
 """The two ends of a call, as the firewall meets their packets."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from firewall.net.signalling import SIP_PORT
+
+Side = Literal["caller", "psap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,7 @@ class Pair:
 
     caller: Endpoint
     psap: Endpoint
+
+    def ends(self, sender: Side) -> tuple[Endpoint, Endpoint]:
+        """Return who sends what a side sends, and who receives it."""
+        return (self.caller, self.psap) if sender == "caller" else (self.psap, self.caller)

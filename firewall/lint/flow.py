@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firewall.lint import bodies
-from firewall.lint.endpoint import Pair
+from firewall.lint.endpoint import Pair, Side
 from firewall.lint.form import SOS, Form, FormFlow, Headers
-from firewall.lint.script import Dialog, Request, Role, Script, Side, Step, other
+from firewall.lint.script import Dialog, Request, Role, Script, Step, other
 from firewall.ruleset.policy import Flow as PolicyFlow
 
 REFRESH_PAUSE_MS = 15 * 60 * 1000

@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from struct import pack
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived
+from firewall.engine.events import DatagramReceived, Event, MediaReceived
 from firewall.engine.outputs import Write
 from firewall.engine.record import RtpDecision, SipDecision
 from firewall.errors import Place
 from firewall.lint.bodies import CRLF, Body
 from firewall.lint.codes import CODES
-from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.endpoint import Endpoint, Pair, Side
 from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
+from firewall.lint.probe import MILLISECOND_NS, meet_deadlines
 from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.load import DEFAULT_SURGE
 from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
-from firewall.lint.script import Script, Side
+from firewall.lint.script import Script
 from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.policy import Flow, Policy
@@ -155,24 +156,15 @@ def changes(old: Policy, new: Policy) -> Iterator[Changed]:
 def call_of(refusal: Refusal) -> tuple[Sent, ...]:
     """Return the emergency call that a packet belongs to, and the packet at its end."""
     packet, pair = refusal.packet, refusal.pair
-    script = Script(pair, "media")
-    dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
     ours, theirs = refusal.ports if refusal.sender == "caller" else refusal.ports[::-1]
-    offer = _described(refusal, "caller", script.media_ip("caller"), ours)
-    answer = _described(refusal, "psap", script.media_ip("psap"), theirs)
-    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=SOS.headers, body=offer)
-    script.answer(invite, 200, "mid_call", body=answer)
-    script.request(dialog, "caller", "ACK", "mid_call", of=invite)
-    begins_ns = refusal.at_ns - 2 * _SECOND_NS
-    sent = []
-    for step in script.steps:
-        ends = (pair.caller, pair.psap) if step.sender == "caller" else (pair.psap, pair.caller)
-        sent.append(Sent(begins_ns + step.at_ms * 1_000_000, _datagram(*ends, step.payload), step.label))
-    source, target = (pair.caller, pair.psap) if refusal.sender == "caller" else (pair.psap, pair.caller)
+    offer = _described(refusal, "caller", pair.caller.ip, ours)
+    answer = _described(refusal, "psap", pair.psap.ip, theirs)
+    call = _answered(pair, offer, answer, refusal.at_ns - 2 * _SECOND_NS)
+    source, target = pair.ends(refusal.sender)
     payload = packet.payload(refusal.size_bytes)
     datagram = Datagram(source.ip, refusal.ports[0], target.ip, refusal.ports[1], payload, in_iface=source.interface)
     label = f"RTP {packet.kind} {packet.codec}, payload type {packet.payload_type}"
-    return (*sent, Sent(refusal.at_ns, datagram, label))
+    return (*call, Sent(refusal.at_ns, datagram, label))
 
 
 def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
@@ -205,6 +197,18 @@ def _of_call(policy: Policy, refusal: Refusal) -> list[object]:
     return told
 
 
+def _answered(pair: Pair, offer: Body, answer: Body, at_ns: int) -> Iterator[Sent]:
+    """Yield an emergency call with these session descriptions, up to its ACK."""
+    script = Script(pair, "media")
+    dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
+    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=SOS.headers, body=offer)
+    script.answer(invite, 200, "mid_call", body=answer)
+    script.request(dialog, "caller", "ACK", "mid_call", of=invite)
+    for step in script.steps:
+        datagram = _datagram(*pair.ends(step.sender), step.payload)
+        yield Sent(at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)
+
+
 def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:
     """Return one side's session description: the sender's direction is the packet's, the other's its opposite."""
     packet = refusal.packet
@@ -224,15 +228,9 @@ def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator
     """The decisions against the media of one call: while it goes on, and after a silence as long as a hold."""
     engine = Engine(policy)
     port = policy.media.ports[0] + (policy.media.ports[1] - policy.media.ports[0]) // 4 * 2
-    script = Script(pair, "media")
-    dialog = script.dialog("caller", SOS.request_uri, SOS.to, SOS.style)
-    offer, answer = medium.body(script.media_ip("caller"), port), medium.body(script.media_ip("psap"), port)
-    invite = script.request(dialog, "caller", "INVITE", "initial", begins=True, headers=SOS.headers, body=offer)
-    script.answer(invite, 200, "mid_call", body=answer)
-    script.request(dialog, "caller", "ACK", "mid_call", of=invite)
-    for step in script.steps:
-        ends = (pair.caller, pair.psap) if step.sender == "caller" else (pair.psap, pair.caller)
-        told = list(_told(engine, DatagramReceived(_datagram(*ends, step.payload)), at_ns + step.at_ms * 1_000_000))
+    offer, answer = medium.body(pair.caller.ip, port), medium.body(pair.psap.ip, port)
+    for sent in _answered(pair, offer, answer, at_ns):
+        told = list(_told(engine, DatagramReceived(sent.datagram), sent.at_ns))
         if any(isinstance(record, SipDecision) and record.decision.verdict != "allow" for record in told):
             return  # a call that is not set up has other findings
         yield from _decided_against(told)
@@ -264,10 +262,7 @@ def _decided_against(told: list[object]) -> Iterator[tuple[str, RtpDecision]]:
 
 
 def _told(engine: Engine, event: Event, now_ns: int) -> Iterator[object]:
-    deadline_ns = engine.next_deadline()
-    while deadline_ns is not None and deadline_ns <= now_ns:
-        engine.handle(DeadlineReached(), deadline_ns)
-        deadline_ns = engine.next_deadline()
+    meet_deadlines(engine, now_ns)
     for output in engine.handle(event, now_ns):
         if isinstance(output, Write):
             yield output.record

@@ -10,8 +10,9 @@ from functools import partial
 
 from firewall.engine.record import SipDecision
 from firewall.lint.codes import CODES
-from firewall.lint.finding import UNDECIDED, Finding, Sent, Witness
+from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.instant import SECOND_NS
+from firewall.lint.probe import witness_of
 from firewall.lint.proof.asking import Excluded, Undecided
 from firewall.lint.proof.canonical import canonical, canonical_policies
 from firewall.lint.proof.encoding import EncodedRule, Encoding
@@ -156,7 +157,9 @@ class _Prover:
                 if isinstance(answer, Undecided):
                     undecided.setdefault(f"{case.context.step.label} ({case.context.flow.name}): {answer.reason}")
                 elif answer is not None:
-                    yield self._ban_finding(promise.must, each.rule, answer)
+                    told = f'rule "{each.rule.name}" bans an address that it is about'
+                    why = "a ban is about the address: all that comes from it is then dropped"
+                    yield _broken(promise.must, each.rule, told, answer, why)
                     return
 
     def _sources(self, promise: _Encoded) -> Iterator[int]:
@@ -207,26 +210,7 @@ class _Prover:
         guilty = next((rule for rule in self._policy.rules if rule.name == decision.rule), None)
         does = {"allow": "lets", "drop": "drops", "reject": "rejects"}[decision.verdict]
         what = f"{_article(broken.label)} pass" if decision.verdict == "allow" else _article(broken.label)
-        return Finding(
-            "SOS114",
-            f'must "{must.name}" is broken: {_culprit(guilty, decision.reason)} {does} {what} ({broken.flow})',
-            must.place,
-            CODES["SOS114"].mend,
-            guilty.name if guilty is not None else None,
-            tuple(_because(must, guilty)),
-            _witness(broken),
-        )
-
-    def _ban_finding(self, must: Must, rule: Rule, broken: Broken) -> Finding:
-        return Finding(
-            "SOS114",
-            f'must "{must.name}" is broken: rule "{rule.name}" bans an address that it is about',
-            must.place,
-            CODES["SOS114"].mend,
-            rule.name,
-            (*_because(must, rule), "a ban is about the address: all that comes from it is then dropped"),
-            _witness(broken),
-        )
+        return _broken(must, guilty, f"{_culprit(guilty, decision.reason)} {does} {what} ({broken.flow})", broken)
 
     def _open(self, must: Must, reason: str) -> Finding:
         message = f'lint cannot tell whether must "{must.name}" holds: {reason}'
@@ -258,6 +242,9 @@ def _because(must: Must, guilty: Rule | None) -> Iterator[str]:
             yield f"anyone can send more than {guilty.limit.text}"
 
 
-def _witness(broken: Broken) -> Witness:
-    fields = broken.decision.decision
-    return Witness(broken.flow, broken.sent, fields.verdict, fields.reason, fields.rule, broken.decision.emergency)
+def _broken(must: Must, guilty: Rule | None, told: str, broken: Broken, *because: str) -> Finding:
+    message = f'must "{must.name}" is broken: {told}'
+    name = guilty.name if guilty is not None else None
+    witness = witness_of(broken.flow, broken.sent, broken.decision)
+    why = (*_because(must, guilty), *because)
+    return Finding("SOS114", message, must.place, CODES["SOS114"].mend, name, why, witness)

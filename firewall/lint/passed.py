@@ -21,7 +21,7 @@ def with_passed_rules(finding: Finding, policy: Policy) -> Finding:
     if witness is None or finding.code == "SOS109":
         return finding
     passed = passed_rules(policy, witness)
-    told = [f'rule "{rule.name}" ({_line(rule)}) {why}' for rule, why in passed[-MAX_RULES:]]
+    told = [f'rule "{rule.name}" (line {rule.place.line}) {why}' for rule, why in passed[-MAX_RULES:]]
     if len(passed) > MAX_RULES:
         told.insert(0, f"the first {len(passed) - MAX_RULES} rules do not decide it either")
     if not told:
@@ -29,10 +29,6 @@ def with_passed_rules(finding: Finding, policy: Policy) -> Finding:
     kept = [sentence for sentence in finding.because if not sentence.startswith("no earlier rule decides it")]
     before = 1 if kept else 0
     return replace(finding, because=(*kept[:before], *told, *kept[before:]))
-
-
-def _line(rule: Rule) -> str:
-    return f"line {rule.place.line}"
 
 
 def passed_rules(policy: Policy, witness: Witness) -> list[tuple[Rule, str]]:

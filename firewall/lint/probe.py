@@ -69,8 +69,7 @@ class Blocked:
 
     def witness(self) -> Witness:
         """Return what there is to show of it."""
-        fields = self.decision.decision
-        return Witness(self.probe.name, self.sent, fields.verdict, fields.reason, fields.rule, self.decision.emergency)
+        return witness_of(self.probe.name, self.sent, self.decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +134,15 @@ def replays_without_interfaces(policy: Policy, witness: Witness) -> bool:
     return Questioner(policy).confirms(replace(witness, sent=sent))
 
 
+def witness_of(name: str, sent: tuple[Sent, ...], decided: SipDecision) -> Witness:
+    """Return what there is to show of a call, by what was decided on its last message."""
+    fields = decided.decision
+    return Witness(name, sent, fields.verdict, fields.reason, fields.rule, decided.emergency)
+
+
 def sent_of(step: Step, probe: Probe) -> Sent:
     """Return a step as the datagram the firewall receives."""
-    caller, psap = probe.pair.caller, probe.pair.psap
-    source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
+    source, destination = probe.pair.ends(step.sender)
     datagram = Datagram(
         source.ip, source.port, destination.ip, destination.port, step.payload, in_iface=source.interface
     )
@@ -147,9 +151,14 @@ def sent_of(step: Step, probe: Probe) -> Sent:
 
 def decide(engine: Engine, sent: Sent) -> SipDecision:
     """Give one datagram to the engine, its deadlines before, and return the decision on it."""
-    deadline_ns = engine.next_deadline()
-    while deadline_ns is not None and deadline_ns <= sent.at_ns:
-        engine.handle(DeadlineReached(), deadline_ns)
-        deadline_ns = engine.next_deadline()
+    meet_deadlines(engine, sent.at_ns)
     outputs = engine.handle(DatagramReceived(sent.datagram), sent.at_ns)
     return next(output.record for output in outputs if isinstance(output, WriteDecision))
+
+
+def meet_deadlines(engine: Engine, now_ns: int) -> None:
+    """Tell an engine of each of its deadlines up to an instant."""
+    deadline_ns = engine.next_deadline()
+    while deadline_ns is not None and deadline_ns <= now_ns:
+        engine.handle(DeadlineReached(), deadline_ns)
+        deadline_ns = engine.next_deadline()

@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from firewall.lint.bodies import Body
-from firewall.lint.endpoint import Pair
+from firewall.lint.endpoint import Endpoint, Pair, Side
 from firewall.lint.form import PLAIN, Headers, Style
 from firewall.sip.response import REASON_PHRASES
 
-Side = Literal["caller", "psap"]
 Role = Literal["initial", "mid_call", "callback", "keepalive", "text", "registration"]
 """What a message is to the call: its first request, or a later message; or which other traffic it belongs to."""
 
@@ -80,9 +79,9 @@ class Script:
 
     def dialog(self, opener: Side, request_uri: str, to: str, style: Style = PLAIN, from_: str | None = None) -> Dialog:
         """Begin a new Call-ID; ``{host}`` in the URIs is the called address, in the style's texts the sender's."""
-        call_id = f"{self.key}-{len(self.steps)}@{self._ip(opener)}"
-        called = self._host(other(opener))
-        from_value = from_ if from_ is not None else style.from_.replace("{host}", self._host(opener))
+        call_id = f"{self.key}-{len(self.steps)}@{self._end(opener).ip}"
+        called = self._end(other(opener)).host
+        from_value = from_ if from_ is not None else style.from_.replace("{host}", self._end(opener).host)
         return Dialog(
             opener,
             call_id,
@@ -125,7 +124,7 @@ class Script:
         if style.user_agent is not None:
             described += (("User-Agent", style.user_agent),)
         if begins:
-            described += tuple((name, value.replace("{host}", self._host(sender))) for name, value in style.headers)
+            described += tuple((name, value.replace("{host}", self._end(sender).host)) for name, value in style.headers)
         described += headers
         start_line = f"{method} {request_uri} SIP/2.0"
         self._send(sender, method, role, start_line, (*routing, *described), body, style)
@@ -156,7 +155,7 @@ class Script:
 
     def media_ip(self, side: Side) -> str:
         """Return the address at which a side wants its media."""
-        return self._ip(side)
+        return self._end(side).ip
 
     def _send(
         self, sender: Side, label: str, role: Role, start_line: str, headers: Headers, body: Body | None, style: Style
@@ -187,24 +186,18 @@ class Script:
         return contact.partition("<")[2].partition(">")[0]
 
     def _contact(self, dialog: Dialog, side: Side) -> str:
+        end = self._end(side)
         if side == dialog.opener:
-            contact = dialog.style.contact.replace("{port}", str(self._port(side)))
-            return contact.replace("{host}", self._host(side))
-        return f"<sip:desk@{self._host(side)}:{self._port(side)}>"
+            return dialog.style.contact.replace("{port}", str(end.port)).replace("{host}", end.host)
+        return f"<sip:desk@{end.host}:{end.port}>"
 
     def _via(self, sender: Side, style: Style, branch: str) -> str:
-        tail = f";branch={branch}" if style.has_branch else ""
-        return f"SIP/2.0/UDP {self._host(sender)}:{self._port(sender)}{style.via_parameters}{tail}"
+        end, tail = self._end(sender), f";branch={branch}" if style.has_branch else ""
+        return f"SIP/2.0/UDP {end.host}:{end.port}{style.via_parameters}{tail}"
 
     def _new_branch(self) -> str:
         self._branches += 1
         return f"z9hG4bK-{self.key}-{self._branches}"
 
-    def _port(self, side: Side) -> int:
-        return self.pair.caller.port if side == "caller" else self.pair.psap.port
-
-    def _ip(self, side: Side) -> str:
-        return self.pair.caller.ip if side == "caller" else self.pair.psap.ip
-
-    def _host(self, side: Side) -> str:
-        return self.pair.caller.host if side == "caller" else self.pair.psap.host
+    def _end(self, side: Side) -> Endpoint:
+        return self.pair.ends(side)[0]

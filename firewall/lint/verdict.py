@@ -155,8 +155,7 @@ def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Pla
 
 def _help(code: str, guilty: Rule | None, decision: DecisionFields) -> str:
     if guilty is None and decision.reason == "default":
-        method = "a rule that allows it"
-        return f"add {method}; for emergency calls: `when: emergency`, `action: allow`"
+        return "add a rule that allows it; for emergency calls: `when: emergency`, `action: allow`"
     return _mend(code, guilty)
 
 

@@ -19,18 +19,10 @@ def write_witnesses(findings: list[Finding], folder: Path) -> dict[Finding, str]
     Raises:
         MachineError: the folder or a file cannot be written.
     """
-    written: dict[Finding, str] = {}
     taken: set[str] = set()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for finding in findings:
-            if finding.witness is not None:
-                name = _file_name(finding, taken)
-                (folder / name).write_bytes(capture_bytes(finding.witness.sent))
-                written[finding] = str(folder / name)
-    except OSError as error:
-        raise MachineError("write the witnesses to", str(folder), error.strerror or str(error)) from None
-    return written
+    shown = [(each, each.witness.sent) for each in findings if each.witness is not None]
+    paths = _written(folder, [(_file_name(finding, taken), sent) for finding, sent in shown])
+    return dict(zip((finding for finding, _ in shown), paths, strict=True))
 
 
 def write_captures(calls: Sequence[tuple[Sent, ...]], stem: str, folder: Path) -> list[str]:
@@ -39,14 +31,17 @@ def write_captures(calls: Sequence[tuple[Sent, ...]], stem: str, folder: Path) -
     Raises:
         MachineError: the folder or a file cannot be written.
     """
-    paths = [folder / f"{stem}-{number}.pcap" for number in range(1, len(calls) + 1)]
+    return _written(folder, [(f"{stem}-{number}.pcap", sent) for number, sent in enumerate(calls, 1)])
+
+
+def _written(folder: Path, named: Sequence[tuple[str, tuple[Sent, ...]]]) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, sent in zip(paths, calls, strict=True):
-            path.write_bytes(capture_bytes(sent))
+        for name, sent in named:
+            (folder / name).write_bytes(capture_bytes(sent))
     except OSError as error:
         raise MachineError("write the witnesses to", str(folder), error.strerror or str(error)) from None
-    return [str(path) for path in paths]
+    return [str(folder / name) for name, _ in named]
 
 
 def _file_name(finding: Finding, taken: set[str]) -> str:

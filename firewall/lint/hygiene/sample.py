@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from msgspec import structs
+
 from firewall.engine.reasons import REASONS
 from firewall.errors import SipSyntaxError
 from firewall.lint.hygiene.value import text_matching, text_meeting
@@ -105,18 +107,12 @@ class Sampler:
         """Return the same message as it comes from another address by an interface, with what is then known of it."""
         old = facts.datagram
         dst_ip = old.dst_ip if (":" in old.dst_ip) == (":" in src_ip) else OUTSIDE[6 if ":" in src_ip else 4]
-        datagram = Datagram(
-            src_ip, old.src_port, dst_ip, old.dst_port, old.payload, old.transport, in_iface, old.frame_bytes
-        )
-        return Facts(
-            datagram,
-            facts.message,
-            facts.malformed,
-            self._find((src_ip, in_iface)),
-            self._find((dst_ip, None)),
-            self._recognise(facts.message) if facts.message is not None else None,
-            facts.dialog_state,
-            facts.media_negotiated,
+        return structs.replace(
+            facts,
+            datagram=structs.replace(old, src_ip=src_ip, dst_ip=dst_ip, in_iface=in_iface),
+            zone_src=self._find((src_ip, in_iface)),
+            zone_dst=self._find((dst_ip, None)),
+            emergency=self._recognise(facts.message) if facts.message is not None else None,
         )
 
     def _add(self, wanted: _Wanted, condition: Condition) -> bool:
@@ -280,12 +276,9 @@ def _text(atom: Atom) -> str | None:
         case Exists():
             return "x"
         case _:
+            regex = atom.regex if isinstance(atom, Matches) and isinstance(atom.operand, Field) else None
             try:
-                match atom:
-                    case Matches(Field(), regex):
-                        found = text_matching(regex)
-                    case _:
-                        found = text_meeting([atom], [])
+                found = text_matching(regex) if regex is not None else text_meeting([atom], [])
             except UnmodelledError:
                 return None
             return found.decode("utf-8", "surrogateescape") if found is not None else None

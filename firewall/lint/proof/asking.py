@@ -203,7 +203,7 @@ class Asker:
 
     def _ends(self, context: Context) -> list[int]:
         encoding, lines, pair = self.encoding, self.encoding.lines, context.pair
-        sender, receiver = (pair.caller, pair.psap) if context.step.sender == "caller" else (pair.psap, pair.caller)
+        sender, receiver = pair.ends(context.step.sender)
         any_of = encoding.formula.any_of
         zone = self._zones.get(sender.zone or "")
         ends = [any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))]

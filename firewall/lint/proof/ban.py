@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from firewall.engine.engine import Engine
-from firewall.lint.endpoint import Pair
+from firewall.lint.endpoint import Pair, Side
 from firewall.lint.finding import Sent
 from firewall.lint.flow import VOICE, Flow, Writer, ordinary_request
 from firewall.lint.form import Form, base_forms
@@ -16,7 +16,7 @@ from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
-from firewall.lint.script import Script, Side, Step, other
+from firewall.lint.script import Script, Step, other
 from firewall.ruleset.expression import Comparison, Membership
 from firewall.ruleset.policy import Policy, Rule
 

@@ -11,7 +11,7 @@ from math import prod
 from struct import pack
 from typing import get_args
 
-from firewall.lint.endpoint import Pair
+from firewall.lint.endpoint import Pair, Side
 from firewall.lint.proof.asking import MAX_FRAME_BYTES, hosts, next_cut
 from firewall.lint.proof.atom import Atom, base_field, cuts
 from firewall.lint.proof.codec import told_apart
@@ -19,7 +19,6 @@ from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import ADDRESSES, PORTS
 from firewall.lint.proof.witness import endpoint_in
-from firewall.lint.script import Side
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
@@ -120,7 +119,7 @@ def _of_packet(
 
 def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> tuple[int, ...]:
     """Return what the packet's header and its call decide of the rules' atoms."""
-    source, target = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    source, target = pair.ends(sender)
     about = MediaFacts(packet.kind, "rtp", (packet.codec,), packet.direction)
     datagram = Datagram(source.ip, source.port, target.ip, target.port, packet.payload())
     facts = Facts(datagram, emergency=_MARK, media_negotiated=True, media=about)
@@ -132,7 +131,7 @@ def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Itera
     """Yield what bounds the rest: addresses of the zones, ports on which media is negotiated, sizes of a frame."""
     zones = {zone.name: zone for zone in policy.zones}
     any_of, lines = encoding.formula.any_of, encoding.lines
-    ends = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    ends = pair.ends(sender)
     zone = zones.get(ends[0].zone or "")
     yield any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))
     for name, end, other in zip(ADDRESSES, ends, ends[::-1], strict=True):
@@ -159,7 +158,7 @@ def _refusal(
     media_ports: tuple[int, int],
 ) -> Refusal:
     lines = encoding.lines
-    source, target = (pair.caller, pair.psap) if sender == "caller" else (pair.psap, pair.caller)
+    source, target = pair.ends(sender)
     source, target = endpoint_in(source, lines["src"].piece(model)), endpoint_in(target, lines["dst"].piece(model))
     ports = tuple(_port_in(lines[name].piece(model), media_ports) for name in PORTS)
     headers_bytes = _frame_headers_bytes(source.ip)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
 from firewall.engine.engine import Engine
-from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.endpoint import Endpoint, Pair, Side
 from firewall.lint.flow import FLOWS, Flow, Writer
 from firewall.lint.form import SOS, Form, FormFlow
 from firewall.lint.instant import BASE_NS
@@ -20,7 +20,7 @@ from firewall.lint.probe import Probe, decide, sent_of
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.target import SERVICE_URNS
-from firewall.lint.script import Dialog, Role, Script, Side, Step
+from firewall.lint.script import Dialog, Role, Script, Step
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Call, Field, Matches, Membership

@@ -1,6 +1,7 @@
 """Findings as diagnostics of the Language Server Protocol 3.17."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lsprotocol import types
 from pygls.workspace import PositionCodec
@@ -48,10 +49,13 @@ class Coordinates:
 
 
 def findings_of(outcome: Report | PolicyError, path: str) -> tuple[Finding, ...]:
-    """Return what there is to show: lint's findings, or why the policy cannot be used."""
-    if isinstance(outcome, PolicyError):
-        return (Unusable(path, outcome).finding,)
-    return outcome.findings
+    """Return what there is to show: lint's findings, or why the policy cannot be used, be it for a list file of it."""
+    if not isinstance(outcome, PolicyError):
+        return outcome.findings
+    found = Unusable(path, outcome).finding
+    if found.place.file != path:
+        found = replace(found, message=f"{found.place}: {found.message}", place=Place(path))
+    return (found,)
 
 
 def diagnostic(finding: Finding, uri: str, coordinates: Coordinates) -> types.Diagnostic:
@@ -76,8 +80,3 @@ def diagnostic(finding: Finding, uri: str, coordinates: Coordinates) -> types.Di
         ]
         or None,
     )
-
-
-def in_file(finding: Finding, path: str) -> bool:
-    """Whether a finding is about the policy itself, not a list file it names."""
-    return finding.place.file == path

@@ -19,7 +19,7 @@ from firewall.errors import PolicyError
 from firewall.lint.finding import Finding, Report
 from firewall.lsp import vocabulary
 from firewall.lsp.action import quick_fixes
-from firewall.lsp.diagnostic import Coordinates, diagnostic, findings_of, in_file
+from firewall.lsp.diagnostic import Coordinates, diagnostic, findings_of
 from firewall.lsp.protocol import PolicyProtocol, first_line
 
 if TYPE_CHECKING:  # the library has the name for type checkers alone
@@ -120,7 +120,7 @@ class PolicyServer(LanguageServer):
         if _A_POLICY.search(text):
             loop = asyncio.get_running_loop()
             outcome = await loop.run_in_executor(self._worker, _outcome, self._examine, text, path)
-            findings = tuple(each for each in findings_of(outcome, path) if in_file(each, path))
+            findings = findings_of(outcome, path)
         elif uri not in self._examined:
             return
         self._examined[uri] = _Examined(version, findings)

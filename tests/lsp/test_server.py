@@ -78,6 +78,10 @@ def test_list_files_are_read_beside_the_policy_and_again_when_it_is_saved(tmp_pa
         person.open(uri, LISTED)
         (mistake,) = person.diagnostics(uri, 1)
         assert "cannot read the list file" in mistake["message"]
+        (folder / "agents.txt").write_bytes(b"friendly-scanner\n\xff\n")
+        person.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
+        (mistake,) = person.diagnostics(uri, 1)
+        assert "agents.txt:2:1: " in mistake["message"]
         (folder / "agents.txt").write_text("friendly-scanner\n")
         person.notify("textDocument/didSave", {"textDocument": {"uri": uri}})
         assert "SOS001" not in {each["code"] for each in person.diagnostics(uri, 1)}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firewall.lint.proof.atom import Atom, subject
+from firewall.lint.proof.atom import Atom, atoms, subject
 from firewall.lint.proof.encoding import EncodedPolicy, Encoding
 from firewall.ruleset.describe import describe
 from firewall.ruleset.expression import Not
@@ -19,13 +19,13 @@ class Region:
     @classmethod
     def of(cls, literals: Sequence[int], encoding: Encoding, policies: Sequence[EncodedPolicy]) -> "Region":
         """Return the region in which these literals of the formula hold."""
-        atoms: dict[int, tuple[Atom, bool]] = {}
+        said: dict[int, Atom | Not] = {}
         for atom, literal in encoding.atoms():
             if subject(atom) != "own":
-                atoms.setdefault(literal, (atom, True))
-                atoms.setdefault(-literal, (atom, False))
+                said.setdefault(literal, atom)
+                said.setdefault(-literal, Not(atom))
         words = [
-            _said(atom, holds=holds) for each in literals if (known := atoms.get(each)) for atom, holds in (known,)
+            describe(said[each]) + _whose(said[each], each, encoding, policies) for each in literals if each in said
         ]
         for schedule, literal in encoding.schedules().items():
             words += [f"it is {schedule}"] * (literal in literals) + [f"it is not {schedule}"] * (-literal in literals)
@@ -38,5 +38,10 @@ class Region:
         return cls(tuple(literals), (*words, *limits))
 
 
-def _said(atom: Atom, *, holds: bool) -> str:
-    return describe(atom if holds else Not(atom))
+def _whose(said: Atom | Not, literal: int, encoding: Encoding, policies: Sequence[EncodedPolicy]) -> str:
+    """Say which policy's zones are meant, where the two do not have the same."""
+    (atom,) = atoms(said)
+    if subject(atom) not in ("zone_src", "zone_dst"):
+        return ""
+    of_each = [abs(encoding.literal(atom, encoding.view(each.policy))) for each in policies]
+    return "" if len(set(of_each)) == 1 else " before" if of_each[0] == abs(literal) else " after"

@@ -55,8 +55,7 @@ def _voice(script: Script, form: Form) -> None:
     script.wait(2000)
     _answered(script, invite)
     script.wait(3000)
-    bye = script.request(invite.dialog, "caller", "BYE", "mid_call")
-    script.answer(bye, 200, "mid_call")
+    _exchange(script, invite.dialog, "caller", "BYE")
 
 
 def _voice_with_early_media(script: Script, form: Form) -> None:
@@ -77,14 +76,11 @@ def _voice_with_early_media(script: Script, form: Form) -> None:
     script.wait(2000)
     hold = script.request(dialog, "psap", "INVITE", "mid_call", body=bodies.hold(script.media_ip("psap")))
     _answered(script, hold)
-    resume = script.request(dialog, "psap", "INVITE", "mid_call", body=bodies.audio(script.media_ip("psap")))
-    _answered(script, resume)
+    _answered(script, _reinvite(script, dialog, "psap"))
     digits = bodies.Body("application/dtmf-relay", b"Signal=1\r\nDuration=160\r\n")
-    info = script.request(dialog, "caller", "INFO", "mid_call", body=digits)
-    script.answer(info, 200, "mid_call")
+    _exchange(script, dialog, "caller", "INFO", body=digits)
     _exchange(script, dialog, "caller", "OPTIONS")
-    bye = script.request(dialog, "psap", "BYE", "mid_call")
-    script.answer(bye, 200, "mid_call")
+    _exchange(script, dialog, "psap", "BYE")
 
 
 def _voice_refreshed(script: Script, form: Form) -> None:
@@ -94,13 +90,11 @@ def _voice_refreshed(script: Script, form: Form) -> None:
     script.answer(invite, 180, "mid_call")
     _answered(script, invite)
     script.wait(REFRESH_PAUSE_MS)
-    refresh = script.request(dialog, "caller", "INVITE", "mid_call", body=bodies.audio(script.media_ip("caller")))
-    _answered(script, refresh)
+    _answered(script, _reinvite(script, dialog, "caller"))
     _exchange(script, dialog, "caller", "UPDATE")
     for method in ("UPDATE", "INFO", "OPTIONS"):
         _exchange(script, dialog, "psap", method)
-    bye = script.request(dialog, "caller", "BYE", "mid_call")
-    script.answer(bye, 200, "mid_call")
+    _exchange(script, dialog, "caller", "BYE")
 
 
 def _of_caller(course: Course) -> Writer:
@@ -138,15 +132,13 @@ def _cancelled_early(script: Script, invite: Request, role: Role) -> None:
 def _refused(script: Script, invite: Request, role: Role) -> None:
     """The called side cannot take the call: the other one must hear that, to try the next."""
     script.answer(invite, 100, role)
-    script.answer(invite, 503, role, headers=(("Retry-After", "2"),))
-    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+    _not_taken(script, invite, 503, role, headers=(("Retry-After", "2"),))
 
 
 def _declined(script: Script, invite: Request, role: Role) -> None:
     """It rings, and the called side does not take the call."""
     script.answer(invite, 180, role)
-    script.answer(invite, 486, role)
-    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+    _not_taken(script, invite, 486, role)
 
 
 def _forked(script: Script, invite: Request, role: Role) -> None:
@@ -169,12 +161,9 @@ def _changed(script: Script, invite: Request, role: Role) -> None:
     for side in (invite.sender, other(invite.sender)):
         for method in ("INFO", "OPTIONS", "UPDATE"):
             _exchange(script, dialog, side, method, role)
-        text = script.request(dialog, side, "MESSAGE", role, body=bodies.plain_text(script.media_ip(side)))
-        script.answer(text, 200, role)
+        _exchange(script, dialog, side, "MESSAGE", role, body=bodies.plain_text(script.media_ip(side)))
         _answered(script, _reinvite(script, dialog, side, role), role)
-        refused = _reinvite(script, dialog, side, role)
-        script.answer(refused, 491, role)
-        script.request(dialog, side, "ACK", role, of=refused, uri=refused.uri)
+        _not_taken(script, _reinvite(script, dialog, side, role), 491, role)
         slow = _reinvite(script, dialog, side, role)
         script.answer(slow, 100, role)
         script.answer(slow, 180, role)
@@ -189,14 +178,11 @@ def _transfer(script: Script, form: Form) -> None:
     script.answer(invite, 180, "mid_call")
     _answered(script, invite)
     refer_to = (("Refer-To", f"<sip:desk2@{script.pair.psap.host}?Replaces={dialog.call_id}>"),)
-    refer = script.request(dialog, "psap", "REFER", "mid_call", headers=refer_to)
-    script.answer(refer, 202, "mid_call")
+    _exchange(script, dialog, "psap", "REFER", headers=refer_to, status=202)
     progress = bodies.Body("message/sipfrag", b"SIP/2.0 200 OK\r\n")
     notify_headers = (("Event", "refer"), ("Subscription-State", "terminated;reason=noresource"))
-    notify = script.request(dialog, "caller", "NOTIFY", "mid_call", headers=notify_headers, body=progress)
-    script.answer(notify, 200, "mid_call")
-    bye = script.request(dialog, "psap", "BYE", "mid_call")
-    script.answer(bye, 200, "mid_call")
+    _exchange(script, dialog, "caller", "NOTIFY", headers=notify_headers, body=progress)
+    _exchange(script, dialog, "psap", "BYE")
 
 
 def _location(script: Script, form: Form) -> None:
@@ -210,8 +196,7 @@ def _location(script: Script, form: Form) -> None:
     script.answer(subscribe, 200, "mid_call", headers=(("Expires", "60"),))
     state = (("Event", "presence"), ("Subscription-State", "active;expires=60"))
     body = bodies.Body("application/pidf+xml", bodies.position())
-    notify = script.request(presence, "caller", "NOTIFY", "mid_call", headers=state, body=body)
-    script.answer(notify, 200, "mid_call")
+    _exchange(script, presence, "caller", "NOTIFY", headers=state, body=body)
 
 
 def _marked_callback(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
@@ -235,8 +220,7 @@ def _callback_with_early_media(script: Script, form: Form) -> None:  # noqa: ARG
     _answered(script, invite, role)
     script.wait(2000)
     _exchange(script, dialog, "caller", "UPDATE", role)
-    bye = script.request(dialog, "caller", "BYE", role)
-    script.answer(bye, 200, role)
+    _exchange(script, dialog, "caller", "BYE", role)
 
 
 def _unmarked_callback(script: Script, form: Form) -> None:
@@ -280,7 +264,7 @@ def _registration(script: Script, form: Form) -> None:
 def _keepalive_of(side: Side) -> Writer:
     def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
         trunk = "<sip:{host}>"
-        from_ = f"<sip:{script.pair.caller.host if side == 'caller' else script.pair.psap.host}>"
+        from_ = f"<sip:{script.pair.ends(side)[0].host}>"
         for _ in range(3):
             dialog = script.dialog(side, "sip:{host}", trunk, from_=from_)
             options = script.request(dialog, side, "OPTIONS", "keepalive", begins=True)
@@ -344,15 +328,19 @@ def _answered(script: Script, invite: Request, role: Role = "mid_call") -> None:
     script.request(invite.dialog, invite.sender, "ACK", role, of=invite)
 
 
-def _reinvite(script: Script, dialog: Dialog, side: Side, role: Role) -> Request:
+def _not_taken(script: Script, invite: Request, status: int, role: Role, headers: Headers = ()) -> None:
+    script.answer(invite, status, role, headers=headers)
+    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+
+
+def _reinvite(script: Script, dialog: Dialog, side: Side, role: Role = "mid_call") -> Request:
     return script.request(dialog, side, "INVITE", role, body=bodies.audio(script.media_ip(side)))
 
 
 def _given_up(script: Script, invite: Request, role: Role) -> None:
     cancel = script.request(invite.dialog, invite.sender, "CANCEL", role, of=invite, uri=invite.uri)
     script.answer(cancel, 200, role)
-    script.answer(invite, 487, role)
-    script.request(invite.dialog, invite.sender, "ACK", role, of=invite, uri=invite.uri)
+    _not_taken(script, invite, 487, role)
 
 
 def _exchange(
@@ -363,12 +351,13 @@ def _exchange(
     role: Role = "mid_call",
     *,
     headers: Headers = (),
+    body: bodies.Body | None = None,
     offer: bool = False,
+    status: int = 200,
 ) -> None:
-    body = bodies.audio(script.media_ip(sender)) if offer else None
-    request = script.request(dialog, sender, method, role, headers=headers, body=body)
-    answer = bodies.audio(script.media_ip(other(sender))) if offer else None
-    script.answer(request, 200, role, body=answer)
+    offered, answered = (bodies.audio(end.ip) if offer else None for end in script.pair.ends(sender))
+    request = script.request(dialog, sender, method, role, headers=headers, body=body or offered)
+    script.answer(request, status, role, body=answered)
 
 
 def _callback_invite(script: Script, headers: Headers) -> Request:
@@ -386,8 +375,7 @@ def _callback(script: Script, headers: Headers) -> None:
     script.wait(2000)
     _answered(script, invite, "callback")
     script.wait(2000)
-    bye = script.request(invite.dialog, "psap", "BYE", "callback")
-    script.answer(bye, 200, "callback")
+    _exchange(script, invite.dialog, "psap", "BYE", "callback")
 
 
 def _desk(script: Script) -> str:

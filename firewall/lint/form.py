@@ -84,16 +84,17 @@ class Form:
         return self.odd_targets | self.style.odd_headers
 
 
-def _target(name: str, uri: str, *, is_test: bool = False) -> Form:
-    return Form(name, uri, f"<{uri}>", is_test=is_test)
+def _target(uri: str, *, is_test: bool = False) -> Form:
+    """Return the form that asks for a URI in the usual way."""
+    return Form(uri.replace("{host}", "psap"), uri, f"<{uri}>", is_test=is_test)
 
 
-SOS = _target("urn:service:sos", "urn:service:sos")
+SOS = _target("urn:service:sos")
 
 
 def base_forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
     """Return the two plainest forms: the service URN and the first number dialled."""
-    first_number = [_target(f"sip:{number}@psap", f"sip:{number}@{{host}}") for number in definition.numbers[:1]]
+    first_number = [_target(f"sip:{number}@{{host}}") for number in definition.numbers[:1]]
     return (SOS, *first_number)
 
 
@@ -118,7 +119,7 @@ def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
     prefixes = () if number.startswith("+") else definition.dial_prefixes
     dialled = [number, *(f"{prefix}{number}" for prefix in prefixes)]
     plain = [
-        _target(f"{scheme}{digits}{rest.replace('{host}', 'psap')}", f"{scheme}{digits}{rest}")
+        _target(f"{scheme}{digits}{rest}")
         for digits in dialled
         for scheme, rest in (
             ("sip:", "@{host}"),
@@ -132,21 +133,15 @@ def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
     ]
     escaped = "".join(f"%{ord(digit):02x}" for digit in number)
     special = [
-        _target(f"sip:{spelled}@psap", f"sip:{spelled}@{{host}}")
-        for spelled in (
-            f"+1{number}",
-            "-".join(number),
-            ".".join(number),
-            escaped,
-            f"{number};phone-context=+1",
-        )
+        _target(f"sip:{spelled}@{{host}}")
+        for spelled in (f"+1{number}", "-".join(number), ".".join(number), escaped, f"{number};phone-context=+1")
     ]
     return [
         *plain,
         *special,
-        _target(f"SIP:{number}@psap", f"SIP:{number}@{{host}}"),
-        _target(f"tel:{'-'.join(number)}", f"tel:{'-'.join(number)}"),
-        _target(f"tel:+1{number}", f"tel:+1{number}"),
+        _target(f"SIP:{number}@{{host}}"),
+        _target(f"tel:{'-'.join(number)}"),
+        _target(f"tel:+1{number}"),
         Form(f"To <sip:{number}@psap>;user=phone", f"sip:{number}@{{host}}", f"<sip:{number}@{{host}}>;user=phone"),
         Form(f"To sip:{number}@psap without brackets", f"sip:{number}@{{host}}", f"sip:{number}@{{host}}"),
         Form(f"To only: {number}", _ORDINARY, f"<sip:{number}@{{host}};user=phone>"),
@@ -156,15 +151,15 @@ def _number_forms(number: str, definition: EmergencyPolicy) -> list[Form]:
 
 def _urn_forms() -> list[Form]:
     return [
-        *(_target(f"urn:service:sos.{label}", f"urn:service:sos.{label}") for label in SUB_SERVICES),
-        _target("URN:SERVICE:SOS", "URN:SERVICE:SOS"),
-        _target("urn:Service:Sos.Police", "urn:Service:Sos.Police"),
+        *(_target(f"urn:service:sos.{label}") for label in SUB_SERVICES),
+        _target("URN:SERVICE:SOS"),
+        _target("urn:Service:Sos.Police"),
         Form("To urn:service:sos without brackets", "urn:service:sos", "urn:service:sos"),
         Form("To only: urn:service:sos", _ORDINARY, "<urn:service:sos>"),
         Form("To only, without brackets", _ORDINARY, "urn:service:sos"),
         Form("Route: <urn:service:sos>", _ORDINARY, f"<{_ORDINARY}>", headers=(("Route", "<urn:service:sos>"),)),
         *(
-            _target(f"urn:{space}:service:{label}", f"urn:{space}:service:{label}")
+            _target(f"urn:{space}:service:{label}")
             for space in ("nena", "emergency")  # as NENA-STA-010 named it before version 3, and since
             for label in ("sos.psap", "sos.level_2_esrp", "sos.call_taker", "responder.police")
         ),
@@ -189,7 +184,7 @@ def _broken_forms(definition: EmergencyPolicy) -> list[Form]:
     """No valid URI at all, but an i3 border must let them pass (NENA-STA-010.3 §3.1.1)."""
     return [
         *(Form(f"INVITE {n} SIP/2.0", n, f"<sip:{n}@{{host}}>") for n in definition.numbers),
-        *(_target(f"sip:{n} without a user", f"sip:{n}") for n in definition.numbers[:1]),
+        *(Form(f"sip:{n} without a user", f"sip:{n}", f"<sip:{n}>") for n in definition.numbers[:1]),
         Form("INVITE urn:service:911 SIP/2.0", "urn:service:911", "<urn:service:911>"),
         Form("INVITE urn:services:sos SIP/2.0", "urn:services:sos", "<urn:services:sos>"),
         Form("INVITE sip:urn:service:sos@psap SIP/2.0", "sip:urn:service:sos@{host}", "<sip:urn:service:sos@{host}>"),
@@ -366,6 +361,6 @@ def _test_forms(definition: EmergencyPolicy) -> list[Form]:
         "urn:emergency:service:test.psap",
     )
     return [
-        *(_target(urn, urn, is_test=True) for urn in urns),
-        *(_target(f"sip:{n}@psap", f"sip:{n}@{{host}}", is_test=True) for n in definition.test_numbers),
+        *(_target(urn, is_test=True) for urn in urns),
+        *(_target(f"sip:{n}@{{host}}", is_test=True) for n in definition.test_numbers),
     ]

@@ -140,7 +140,6 @@ class _Daemon:
         """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
         policy = self._policy
         undo.callback(_lock().close)
-        nftables.render_ruleset(policy)  # what cannot be rendered is told before anything is opened
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
         past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
@@ -253,7 +252,7 @@ class _Daemon:
                 self._console.say(f"{error}; the old file is written on")
         try:
             policy = await asyncio.to_thread(self._settings.load)
-            script = nftables.render_ruleset(policy, keep_flows=True)
+            script = await asyncio.to_thread(nftables.render_ruleset, policy, keep_flows=True)
             async with self._changing:
                 await asyncio.to_thread(nftables.apply_ruleset, script)
                 self._policy = policy

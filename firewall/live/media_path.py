@@ -72,7 +72,6 @@ class MediaPath:
         """Put the table in place; flows that an earlier run left in it stay without a gap.
 
         Raises:
-            OperatorError: a zone names an interface that cannot be one.
             MachineError: nft is missing, or the kernel refused.
         """
         await self._set_up_sets(policy, left_over)

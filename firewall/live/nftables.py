@@ -43,6 +43,10 @@ HANDED_OVER = "handed_over"
 TAKEN = "taken"
 INTERCEPT_MARK = 0x505
 
+_MARK = f"0x{INTERCEPT_MARK:x}"
+_MARK_IT = f"meta mark set {_MARK}"
+_TO_LISTENER_4 = f"meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} {_MARK_IT}"
+_TO_LISTENER_6 = f"meta l4proto tcp tproxy ip6 to [::1]:{PROXY_PORT} {_MARK_IT}"
 _NFT_TIMEOUT_S = 20
 _LAST = 10_000  # other programs' chains have priorities of some hundreds
 _WITH_OPTIONS = "ip hdrlength > 5"
@@ -83,9 +87,7 @@ def zone_interfaces(policy: Policy) -> tuple[str, ...] | None:
     return tuple(sorted({name for zone in policy.zones for name in zone.interfaces}))
 
 
-def render_ruleset(
-    policy: Policy, *, keep_flows: bool = False, proxy_port: int = PROXY_PORT, mark: int = INTERCEPT_MARK
-) -> str:
+def render_ruleset(policy: Policy, *, keep_flows: bool = False) -> str:
     """Return the nft script that replaces the whole table ``inet sosgate`` in one transaction.
 
     ``keep_flows``: the sets of media flows stay with what they hold; for a table that this version made.
@@ -95,8 +97,6 @@ def render_ruleset(
     interfaces = zone_interfaces(policy)
     elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {quoted_names(interfaces)}"
     zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
-    to_listener_4 = f"meta l4proto tcp tproxy ip to 127.0.0.1:{proxy_port} meta mark set 0x{mark:x}"
-    to_listener_6 = f"meta l4proto tcp tproxy ip6 to [::1]:{proxy_port} meta mark set 0x{mark:x}"
     answered = "\n".join(f"    update @answered_streams{version} {{ {key} }}" for version, key in _STREAM.items())
     filters_media = policy.media.mode != "off"
     known_media = "\n".join(f"    {rule}" for rule in KNOWN_MEDIA_RULES) if filters_media else ""
@@ -127,18 +127,18 @@ table inet {TABLE} {{
     {"goto media" if filters_media else "accept"}
   }}
   chain intercept {{
-    meta nfproto ipv4 meta l4proto udp tproxy ip to :{proxy_port} meta mark set 0x{mark:x} goto handed_over
-    meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{proxy_port} meta mark set 0x{mark:x} goto handed_over
+    meta nfproto ipv4 meta l4proto udp tproxy ip to :{PROXY_PORT} {_MARK_IT} goto handed_over
+    meta nfproto ipv6 meta l4proto udp tproxy ip6 to :{PROXY_PORT} {_MARK_IT} goto handed_over
     goto daemon_down
   }}
   chain streams {{
     {_NEW_STREAM} goto new_streams
-    {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
+    {_OF_OUR_SOCKETS} {_MARK_IT} accept
     {elsewhere} accept
     tcp dport != @signalling_ports accept
     fib daddr type != unicast accept
-    {_STREAM[4]} @answered_streams4 {to_listener_4} accept
-    {_STREAM[6]} @answered_streams6 {to_listener_6} accept
+    {_STREAM[4]} @answered_streams4 {_TO_LISTENER_4} accept
+    {_STREAM[6]} @answered_streams6 {_TO_LISTENER_6} accept
     goto daemon_down
   }}
   chain new_streams {{
@@ -147,8 +147,8 @@ table inet {TABLE} {{
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
-    meta nfproto ipv4 {to_listener_4} goto answered_streams
-    meta nfproto ipv6 {to_listener_6} goto answered_streams
+    meta nfproto ipv4 {_TO_LISTENER_4} goto answered_streams
+    meta nfproto ipv6 {_TO_LISTENER_6} goto answered_streams
     goto daemon_down
   }}
   chain answered_streams {{
@@ -161,19 +161,19 @@ table inet {TABLE} {{
     accept
   }}
   chain icmp_errors {{
-    icmp {_ICMP_ERRORS} {_ABOUT_TCP[4]} {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
-    icmpv6 {_ICMP_ERRORS} {_ABOUT_TCP[6]} {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
-    icmpv6 type packet-too-big {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
+    icmp {_ICMP_ERRORS} {_ABOUT_TCP[4]} {_OF_OUR_SOCKETS} {_MARK_IT} accept
+    icmpv6 {_ICMP_ERRORS} {_ABOUT_TCP[6]} {_OF_OUR_SOCKETS} {_MARK_IT} accept
+    icmpv6 type packet-too-big {_OF_OUR_SOCKETS} {_MARK_IT} accept
   }}
   chain input {{
     type filter hook input priority filter; policy accept;
-    udp dport {proxy_port} meta mark != 0x{mark:x} fib daddr type local counter drop comment "not intercepted"
+    udp dport {PROXY_PORT} meta mark != {_MARK} fib daddr type local counter drop comment "not intercepted"
   }}
   chain last_on_input {{
     type filter hook input priority {_LAST}; policy accept;
-    meta mark != 0x{mark:x} accept
+    meta mark != {_MARK} accept
     {_WITH_OPTIONS} accept
-    meta l4proto udp socket mark 0x{mark:x} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
+    meta l4proto udp socket mark {_MARK} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
     {_NEW_STREAM} {_OF_OUR_SOCKETS} {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {TAKEN}
   }}
 {media_chains(policy)}
@@ -184,14 +184,14 @@ table inet {TABLE} {{
 """
 
 
-def render_last_ruleset(*, mark: int = INTERCEPT_MARK) -> str:
+def render_last_ruleset() -> str:
     """Return the nft script for a clean stop: nothing new is intercepted, connections can still be ended in order."""
     return f"""\
 {_NO_TABLE}
 table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
-    meta l4proto tcp {_OF_OUR_SOCKETS} meta mark set 0x{mark:x} accept
+    meta l4proto tcp {_OF_OUR_SOCKETS} {_MARK_IT} accept
   }}
 }}
 """

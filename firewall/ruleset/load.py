@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import get_args
 
-from firewall.errors import Place, PolicyError
+from firewall.errors import Place
 from firewall.net.address import Network
 from firewall.net.datagram import MAX_PORT
 from firewall.net.signalling import SIP_PORT
@@ -37,7 +37,7 @@ from firewall.ruleset.schema import (
     SURGE_KEYS,
     ZONE_KEYS,
 )
-from firewall.ruleset.yaml_nodes import Node, Scalar, read_yaml
+from firewall.ruleset.yaml_nodes import Node, Scalar, read_text, read_yaml
 
 __all__ = ["MAX_LIST_BYTES", "Sources", "load_policy"]
 
@@ -46,6 +46,8 @@ _MAX_RATE = 1_000_000
 # Linux: dev_valid_name(); and what nft can quote: it has no escapes, and a * at the end is a wildcard.
 _INTERFACE = re.compile(r'(?!\.{1,2}\Z)[^\s"*\\/:{}\0-\x1f\x7f]+')
 _MAX_INTERFACE_BYTES = 15
+_NUL = re.compile("\0")
+_COMMENT = re.compile(r"(?<![^ \t])#.*")
 _DIGITS = frozenset("0123456789*#")
 
 
@@ -156,28 +158,17 @@ def _list_file(path: Scalar, sources: Sources) -> tuple[tuple[str, Place], ...]:
     if len(data) > MAX_LIST_BYTES:
         fail(path.place, f'the list file "{shown(path.text)}" is larger than {MAX_LIST_BYTES // 1024 // 1024} MiB')
     lines = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            place = Place(path.text, number, error.start + 1)
-            raise PolicyError("the list file is not UTF-8 text", place=place) from None
-        if "\0" in text:
-            raise PolicyError("the list file is not text", place=Place(path.text, number, text.index("\0") + 1))
-        entry = _without_comment(text).strip()
+    text = read_text(data, path.text, _NUL.search, "a list is a text file in UTF-8")
+    for number, line in enumerate(text.split("\n"), start=1):
+        entry = _without_comment(line).strip()
         if entry:
-            lines.append((entry, Place(path.text, number, len(text) - len(text.lstrip()) + 1)))
+            lines.append((entry, Place(path.text, number, len(line) - len(line.lstrip()) + 1)))
     return tuple(lines)
 
 
 def _without_comment(line: str) -> str:
     """Cut a comment: a # at the beginning or after a blank (one inside an entry belongs to it)."""
-    if "#" not in line:
-        return line
-    for index, char in enumerate(line):
-        if char == "#" and (index == 0 or line[index - 1] in " \t"):
-            return line[:index]
-    return line
+    return _COMMENT.sub("", line) if "#" in line else line
 
 
 def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 
 from firewall.errors import PolicyError
 from firewall.net.address import Network, family
@@ -11,7 +12,7 @@ from firewall.ruleset.policy import StringSet
 def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
     """Return the same addresses as sorted intervals that neither touch nor overlap, each of one family."""
     result: list[Network] = []
-    for network in sorted(networks):
+    for network in sorted(networks, key=attrgetter("first")):
         last = result[-1] if result else None
         if last is not None and network.first <= last.last + 1 and family(network.first) == family(last.first):
             result[-1] = Network(last.first, max(last.last, network.last))

@@ -5,7 +5,7 @@ it stands. Every mistake is a ``PolicyError`` with its place.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import yaml
@@ -93,7 +93,10 @@ def read_yaml(data: bytes, *, file: str) -> Node:
     Raises:
         PolicyError: the file is too large, empty, no text, no YAML, or uses more of YAML than a policy needs.
     """
-    text = _read_text(data, file)
+    if len(data) > MAX_POLICY_BYTES:
+        cause = f"the file is larger than a policy may be, {MAX_POLICY_BYTES // 1024 // 1024} MiB"
+        raise PolicyError(cause, place=Place(file), next_step="put long lists into set files")
+    text = read_text(data, file, _unprintable, "a policy is a YAML file in UTF-8")
     composer = _Composer(text, file)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -107,31 +110,27 @@ def read_yaml(data: bytes, *, file: str) -> Node:
     return composer.root
 
 
-def _read_text(data: bytes, file: str) -> str:
-    if len(data) > MAX_POLICY_BYTES:
-        raise PolicyError(
-            f"the file is larger than a policy may be, {MAX_POLICY_BYTES // 1024 // 1024} MiB",
-            place=Place(file),
-            next_step="put long lists into set files",
-        )
+def _unprintable(text: str) -> re.Match[str] | None:
+    # The whole is compiled only where it is needed: that takes as long as to read a policy.
+    return (_UNPRINTABLE_ASCII if text.isascii() else re.compile(f"[^{_PRINTABLE}]")).search(text)
+
+
+def read_text(data: bytes, file: str, find_bad: Callable[[str], re.Match[str] | None], next_step: str) -> str:
+    """Return the text of a file, without a byte order mark; ``find_bad`` finds what is in no text of its kind.
+
+    Raises:
+        PolicyError: it is no text, with its place.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig")
-        raise PolicyError(
-            f"not a text file: byte 0x{data[error.start]:02x} is no UTF-8",
-            place=_end_of(before, file),
-            next_step="a policy is a YAML file in UTF-8",
-        ) from None
-    # The whole is compiled only where it is needed: that takes as long as to read a policy.
-    bad = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(f"[^{_PRINTABLE}]")).search(text)
-    if bad is not None:
-        raise PolicyError(
-            f"not a text file: it holds the control character U+{ord(bad[0]):04X}",
-            place=_end_of(text[: bad.start()], file),
-            next_step="a policy is a YAML file in UTF-8",
-        )
-    return text
+        cause, before = f"byte 0x{data[error.start]:02x} is no UTF-8", data[: error.start].decode("utf-8-sig")
+    else:
+        bad = find_bad(text)
+        if bad is None:
+            return text
+        cause, before = f"it holds the control character U+{ord(bad[0]):04X}", text[: bad.start()]
+    raise PolicyError(f"not a text file: {cause}", place=_end_of(before, file), next_step=next_step)
 
 
 def _end_of(text: str, file: str) -> Place:

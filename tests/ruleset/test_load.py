@@ -168,8 +168,13 @@ def test_a_file_that_is_no_policy_is_refused(text: str | bytes, error: str) -> N
 def test_a_list_file_without_text_is_named_with_its_line() -> None:
     with pytest.raises(PolicyError) as caught:
         load(MINIMAL + "sets: {a: {file: broken.txt}}")
-    assert str(caught.value) == "broken.txt:2:1: error: the list file is not UTF-8 text"
-    with pytest.raises(PolicyError, match=r"^zero.txt:2:1: error: the list file is not text"):
+    assert (
+        str(caught.value)
+        == "broken.txt:2:1: error: not a text file: byte 0xff is no UTF-8; a list is a text file in UTF-8"
+    )
+    with pytest.raises(
+        PolicyError, match=r"^zero.txt:2:1: error: not a text file: it holds the control character U.0000"
+    ):
         load(MINIMAL + "sets: {a: {file: zero.txt}}")
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from bisect import bisect_left
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -146,24 +147,14 @@ def read_timezone(name: str) -> TimeZone:
     starts_ns, offsets_s = [instant_s * _NS], [_offset_s(zone, instant_s)]
     while instant_s < end_s:
         following_s = instant_s + _PROBE_S
-        if _offset_s(zone, following_s) != offsets_s[-1]:
-            change_s = _first_change(zone, instant_s, following_s)
+        old_s = offsets_s[-1]
+        if _offset_s(zone, following_s) != old_s:
+            seconds = range(instant_s, following_s)
+            change_s = instant_s + bisect_left(seconds, True, key=lambda second: _offset_s(zone, second) != old_s)
             starts_ns.append(change_s * _NS)
             offsets_s.append(_offset_s(zone, change_s))
         instant_s = following_s
     return TimeZone(name, tuple(starts_ns), tuple(offsets_s))
-
-
-def _first_change(zone: ZoneInfo, before_s: int, after_s: int) -> int:
-    """Bisect to the second at which the offset changes; it is the old one at ``before_s``, another at ``after_s``."""
-    old = _offset_s(zone, before_s)
-    while after_s - before_s > 1:
-        middle_s = (before_s + after_s) // 2
-        if _offset_s(zone, middle_s) == old:
-            before_s = middle_s
-        else:
-            after_s = middle_s
-    return after_s
 
 
 def _offset_s(zone: ZoneInfo, instant_s: int) -> int:

@@ -34,10 +34,10 @@ def _lines(kind: str) -> Reader:
     return _of_sdp(lambda sdp: tuple(value for line_kind, value in sdp.lines if line_kind == kind))
 
 
-def _word(kind: str, index: int) -> Reader:
+def _word(kind: str, index: int, read: Callable[[str], str] = str) -> Reader:
     def words(sdp: SessionDescription) -> Values:
         split = (value.split() for line_kind, value in sdp.lines if line_kind == kind)
-        return tuple(parts[index] for parts in split if len(parts) > index)
+        return tuple(read(parts[index]) for parts in split if len(parts) > index)
 
     return _of_sdp(words)
 
@@ -117,22 +117,13 @@ def _port(text: str) -> int:
     return min(int(significant[:6] or "0"), MAX_PORT)
 
 
-def _connections(sdp: SessionDescription) -> list[list[str]]:
-    split = (value.split() for kind, value in sdp.lines if kind == "c")
-    return [words for words in split if len(words) > 2]
-
-
 def _lines_of(kind: str, *, of_media: bool) -> Reader:
     """The lines of a kind that stand in media sections, or before the first one."""
 
     def lines(sdp: SessionDescription) -> Values:
-        values = []
-        in_media = False
-        for line_kind, value in sdp.lines:
-            in_media = in_media or line_kind == "m"
-            if line_kind == kind and in_media is of_media:
-                values.append(value)
-        return tuple(values)
+        first = next((index for index, (line_kind, _) in enumerate(sdp.lines) if line_kind == "m"), len(sdp.lines))
+        part = sdp.lines[first:] if of_media else sdp.lines[:first]
+        return tuple(value for line_kind, value in part if line_kind == kind)
 
     return _of_sdp(lines)
 
@@ -146,11 +137,7 @@ _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
     ("session_info", "i= of the session", _lines_of("i", of_media=False)),
     ("connection_info", "c=, whole", _lines("c")),
     ("connection_info.address_type", "c=, address type", _word("c", 1)),
-    (
-        "connection_info.address",
-        "c=, address without its TTL",
-        _of_sdp(lambda sdp: tuple(words[2].partition("/")[0] for words in _connections(sdp))),
-    ),
+    ("connection_info.address", "c=, address without its TTL", _word("c", 2, lambda word: word.partition("/")[0])),
     ("bandwidth", "b=", _lines("b")),
     ("time", "t=", _lines("t")),
     ("session_attr", "a= of the session", _lines_of("a", of_media=False)),

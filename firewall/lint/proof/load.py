@@ -25,7 +25,14 @@ _MAX_EVENTS = 300_000
 OWN_TO_A_CALL = ("sip.Call-ID", "sip.from.tag", "sip.to.tag", "sip.tag", "sip.Via")
 """Fields that no two calls share: a limit for each of their values counts one call."""
 
-Arrival = tuple[int, Key]
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A message of a call that a limit counts: when it comes after the first one, and under which key."""
+
+    after_ns: int
+    key: Key
+    names_source: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +51,48 @@ class Exceeded:
 def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy, *, is_keepalive: bool = False) -> Exceeded | None:
     """Return the load of ``emergency.surge`` with which calls like this exceed a rule's limit, None if they never do.
 
-    First what one source sends, then all sources together: a key without the source's address is shared by all.
+    First what one source sends, then all together, as far as their messages share a key: one that does not name who
+    began the call. The other end's address is no such key: one dispatch centre may answer all.
     """
-    return _above(rule.limit, _arrivals(rule, call, policy), policy, is_keepalive=is_keepalive)
+    if rule.limit is None:
+        return None
+    return _above(rule.limit, _arrivals(rule, rule.limit, call, policy), policy, is_keepalive=is_keepalive)
 
 
-def may_exceed(rule: Rule, call: Sequence[Sent], policy: Policy) -> bool:
-    """Tell whether calls like this could exceed a rule's limit if it counted each of their messages."""
-    return _above(rule.limit, tuple((each.at_ns - call[0].at_ns, ()) for each in call), policy) is not None
+def may_exceed(limit: Limit, call: Sequence[Sent], policy: Policy) -> bool:
+    """Tell whether calls like this could exceed a limit if it counted each of their messages."""
+    first = call[0]
+    arrivals = [
+        _Arrival(each.at_ns - first.at_ns, (), names_source(limit, each, first.datagram.src_ip)) for each in call
+    ]
+    return _above(limit, arrivals, policy) is not None
+
+
+def names_source(limit: Limit, sent: Sent, source_ip: str) -> bool:
+    """Tell whether a limit counts a message under the address of who began its call."""
+    end = "src" if sent.datagram.src_ip == source_ip else "dst"
+    return any(field in (f"net.{end}", f"ip.{end}", f"ipv6.{end}") for field in limit.per)
 
 
 def _above(
-    limit: Limit | None, arrivals: tuple[Arrival, ...], policy: Policy, *, is_keepalive: bool = False
+    limit: Limit, arrivals: Sequence[_Arrival], policy: Policy, *, is_keepalive: bool = False
 ) -> Exceeded | None:
-    if limit is None or not arrivals:
-        return None
     surge = policy.emergency.surge or DEFAULT_SURGE
     one, every = surge.per_source, surge.calls_per_second
     if is_keepalive:
         one, every = 1, -(-every // one)
-    by_source = any(field in ("net.src", "ip.src", "ipv6.src") for field in limit.per)
-    for calls_per_second, is_one_source in [(one, True)] if by_source else [(one, True), (every, False)]:
+    for calls_per_second, is_one_source in ((one, True), (every, False)):
+        counted = tuple((each.after_ns, each.key) for each in arrivals if is_one_source or not each.names_source)
         most = calls_per_second if is_keepalive else None
-        number = _first_above(limit, arrivals, calls_per_second, most)
+        number = _first_above(limit, counted, calls_per_second, most) if counted else None
         if number is not None:
             return Exceeded(calls_per_second, number, is_one_source, is_keepalive)
     return None
 
 
-def _arrivals(rule: Rule, call: Sequence[Sent], policy: Policy) -> tuple[Arrival, ...]:
-    """Return the messages of one call that the limit counts: when each comes (ns after the first), with its key."""
-    engine = Engine(policy)
-    read_key = key_reader(rule.limit.per if rule.limit is not None else ())
+def _arrivals(rule: Rule, limit: Limit, call: Sequence[Sent], policy: Policy) -> list[_Arrival]:
+    """Return the messages of one call that a rule's limit counts."""
+    engine, read_key = Engine(policy), key_reader(limit.per)
     # A limit counts what gets to it; earlier limits are not exceeded here.
     deciding = [each for each in policy.rules[: policy.rules.index(rule)] if not each.shadow and each.limit is None]
     arrivals = []
@@ -83,8 +100,9 @@ def _arrivals(rule: Rule, call: Sequence[Sent], policy: Policy) -> tuple[Arrival
         facts = engine.facts(each.datagram, each.at_ns)
         decide(engine, each)
         if _takes(rule, facts, each.at_ns) and not any(_takes(earlier, facts, each.at_ns) for earlier in deciding):
-            arrivals.append((each.at_ns - call[0].at_ns, read_key(facts)))
-    return tuple(arrivals)
+            names = names_source(limit, each, call[0].datagram.src_ip)
+            arrivals.append(_Arrival(each.at_ns - call[0].at_ns, read_key(facts), names))
+    return arrivals
 
 
 def _takes(rule: Rule, facts: Facts, at_ns: int) -> bool:
@@ -92,7 +110,9 @@ def _takes(rule: Rule, facts: Facts, at_ns: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _first_above(limit: Limit, arrivals: tuple[Arrival, ...], calls_per_second: int, most: int | None) -> int | None:
+def _first_above(
+    limit: Limit, arrivals: tuple[tuple[int, Key], ...], calls_per_second: int, most: int | None
+) -> int | None:
     """Return the number of the first call of a steady load that the limit cuts into, None where it never does.
 
     ``most``: there are no more calls than these.
@@ -120,6 +140,8 @@ def _first_above(limit: Limit, arrivals: tuple[Arrival, ...], calls_per_second: 
     return next((number for at_ns, number, index in coming if buckets.above(arrivals[index][1], at_ns)), None)
 
 
-def _coming(arrivals: Sequence[Arrival], calls: int, calls_per_second: int) -> Iterator[list[tuple[int, int, int]]]:
+def _coming(
+    arrivals: Sequence[tuple[int, Key]], calls: int, calls_per_second: int
+) -> Iterator[list[tuple[int, int, int]]]:
     for index, (offset_ns, _) in enumerate(arrivals):
         yield [(number * SECOND_NS // calls_per_second + offset_ns, number, index) for number in range(calls)]

@@ -13,12 +13,15 @@ from firewall.lint.proof.asking import Asker, Unanswered, Undecided
 from firewall.lint.proof.atom import atoms
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
-from firewall.lint.proof.load import Exceeded, exceeded, may_exceed
+from firewall.lint.proof.load import Exceeded, exceeded, may_exceed, names_source
 from firewall.lint.proof.witness import Staged, alike
 from firewall.ruleset.policy import Rule
 
 MAX_MESSAGES = 6000
-"""A surge with more messages than these before the limit is reached is computed, not shown."""
+"""A surge with more messages than these before the limit is reached is computed, not shown.
+
+Nor is one that needs many sources: all calls that are shown are between the same two ends.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def surged(
 def _of_rule(
     each: EncodedRule, limited: Sequence[EncodedRule], asker: Asker, questioner: Questioner, context: Context
 ) -> Surged | Unanswered | None:
-    is_keepalive = context.step.role == "keepalive"
-    if not (is_keepalive or may_exceed(each.rule, context.probe.sent(), questioner.policy)):
+    is_keepalive, limit = context.step.role == "keepalive", each.rule.limit
+    if limit is None or not (is_keepalive or may_exceed(limit, context.probe.sent(), questioner.policy)):
         return None  # whatever it counts
     below = [-other.above for other in limited if other is not each]
     staged = asker.ask(context, [*below, each.above, each.decides], lambda staged: staged)
@@ -87,8 +90,10 @@ def _of_rule(
     # While one call lasts, others begin; where those before it do not fill the limit, they count, too.
     lasting_ns = whole.sent[-1].at_ns - whole.sent[0].at_ns
     begun = 0 if load.is_keepalive else load.calls_per_second * (lasting_ns // SECOND_NS + 1)
+    first = whole.sent[0]
+    is_of_many = not load.is_one_source and names_source(limit, first, first.datagram.src_ip)
     for calls in (load.call + 1, load.call + 1 + begun):
-        if calls * len(whole.sent) > MAX_MESSAGES:
+        if is_of_many or calls * len(whole.sent) > MAX_MESSAGES:
             return Surged(each.rule, load, context, src_ip, None)
         shown = _shown(each.rule, load, whole, questioner, calls)
         if shown is not None:

@@ -57,6 +57,21 @@ def test_a_key_without_the_source_is_shared_by_all_sources() -> None:
     assert (load.calls_per_second, load.is_one_source) == (40, False)
 
 
+def test_one_dispatch_centre_may_answer_all_calls_and_calls_no_source_oftener_than_it_called() -> None:
+    """25 calls a second are from one source, 40 are answered from one address, and hung up there."""
+    for per, when, is_above in (
+        ("net.src", 'zone.src == "psap" and sip.Method == "BYE"', True),
+        ("net.src", 'zone.src == "carrier" and sip.Method == "ACK"', False),
+        ("net.dst", 'zone.src == "psap" and sip.Method == "BYE"', False),
+        ("net.dst", 'zone.src == "carrier" and sip.Method == "ACK"', True),
+    ):
+        tested = policy(
+            rule(f"'{when}'", more=f"limit: {{rate: 35/1s, per: {per}, burst: 35}}"), after="", default="allow"
+        )
+        hung_up = next(flow for flow in FLOWS if flow.name == "call answered by another than rang")
+        assert (exceeded(tested.rules[0], flow_call(tested, hung_up), tested) is not None) is is_above, (per, when)
+
+
 def test_a_key_that_no_two_calls_share_counts_one_call() -> None:
     tested = limited("1/1h", 1, "sip.Call-ID")
     assert exceeded(tested.rules[0], call(tested), tested) is None

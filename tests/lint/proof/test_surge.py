@@ -40,8 +40,18 @@ def test_a_limit_above_the_surge_that_the_policy_names_is_harmless() -> None:
 
 
 def test_a_limit_for_each_source_is_met_only_by_what_one_source_sends() -> None:
-    assert lint(limited("100/1s", 100), emergency=with_surge(120, 20)).findings == ()
-    assert codes(lint(limited("100/1s", 100), emergency=with_surge(130, 120))) == {("SOS103", "guilty")}
+    of_callers = f'{INVITES} and zone.src == "carrier"'
+    assert lint(limited("100/1s", 100, when=of_callers), emergency=with_surge(120, 20)).findings == ()
+    assert codes(lint(limited("100/1s", 100, when=of_callers), emergency=with_surge(130, 120))) == {
+        ("SOS103", "guilty")
+    }
+
+
+def test_what_one_address_answers_for_many_sources_is_told_by_numbers() -> None:
+    """All that is shown would come from one source, which would exceed the limit with its own messages."""
+    finding = only(lint(limited("35/1s", 35, when='zone.src == "psap" and sip.Method == "BYE"')))
+    assert (finding.code, finding.witness) == ("SOS103", None)
+    assert any("40 calls per second from many addresses" in text for text in finding.because)
 
 
 @pytest.mark.parametrize("key", ["[]", "zone.src", "net.dst"])
@@ -111,10 +121,11 @@ def test_a_sender_writes_all_messages_of_a_call_alike(when: str) -> None:
     """25 calls a second of one trunk, each with INVITE, ACK and BYE at least."""
     finding = only(lint(limited("60/1s", 60, when=when), emergency=with_surge(40, 25)))
     assert (finding.code, finding.rule) == ("SOS103", "guilty")
-    assert lint(limited("500/1s", 500, when=when), emergency=with_surge(40, 25)).findings == ()
+    assert lint(limited("1000/1s", 1000, when=when), emergency=with_surge(40, 25)).findings == ()
     invites = f'{when} and sip.Method == "INVITE" and dialog.state == "none"'
     assert lint(limited("60/1s", 60, when=invites), emergency=with_surge(40, 25)).findings == ()
 
 
 def test_what_only_a_session_description_says_is_not_in_messages_without_one() -> None:
-    assert lint(limited("200/1s", 200, when='sdp.media.media == "video"'), emergency=with_surge(40, 25)).findings == ()
+    video = 'sdp.media.media == "video"'
+    assert lint(limited("400/1s", 400, when=video), emergency=with_surge(40, 25)).findings == ()

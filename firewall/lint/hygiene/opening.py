@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.alternative import alternatives
-from firewall.lint.hygiene.reach import MAX_ALTERNATIVES, Reach, counts_always
+from firewall.lint.hygiene.reach import Reach, counts_always
 from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
 from firewall.lint.hygiene.wording import finding
-from firewall.ruleset.expression import Condition
+from firewall.ruleset.expression import And, Condition, Or
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
 from firewall.sip.message import Request
 
+_MAX_JOINED = 20
 _STRANGERS = (*OUTSIDE.values(), "187.77.88.99")
 """Addresses that policies seldom name, one in each half of IPv4."""
 
@@ -38,7 +38,7 @@ def check(policy: Policy, reach: Reach) -> Iterator[Finding]:
 
 
 def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:
-    for condition in _ways(rule.when):
+    for condition in (rule.when, *_joined(rule.when)[:_MAX_JOINED]):
         for made in reach.sampler.made_for(condition):
             for src_ip in _STRANGERS:
                 moved = reach.sampler.moved(made, src_ip, ELSEWHERE)
@@ -49,7 +49,16 @@ def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:
                     yield moved
 
 
-def _ways(when: Condition | None) -> Iterator[Condition | None]:
-    """Yield a condition, then each of its alternatives: one of them may be about addresses, and the next not."""
-    yield when
-    yield from (condition for _, condition in alternatives(when)[:MAX_ALTERNATIVES])
+def _joined(when: Condition | None) -> list[Condition]:
+    """Return a condition with one each of the parts that ``or`` joins: one may be about addresses, and the next not."""
+    match when:
+        case Or(conditions):
+            return list(conditions)
+        case And(conditions):
+            return [
+                And((*conditions[:index], only, *conditions[index + 1 :]))
+                for index, each in enumerate(conditions)
+                for only in _joined(each)
+            ]
+        case _:
+            return []

@@ -19,8 +19,7 @@ FEW_RULES = 300
 """A policy of no more rules is asked about as a whole; of a longer one parts are, with the rules that matter."""
 _WORK = 1_000_000
 """Rules times questions about all of them: what a question costs grows with the rules."""
-MAX_ALTERNATIVES = 200
-"""Of a rule that lists more, no more are looked at."""
+_MAX_ALTERNATIVES = 200
 _MAX_TAKING = 8
 _SHOWN = 3
 
@@ -129,7 +128,7 @@ class Reach:
             if number in self.silent or self._first[rule.action != "allow"] >= number:
                 continue
             reaching = self._reaching.get(number)
-            for text, condition in alternatives(rule.when)[:MAX_ALTERNATIVES]:
+            for text, condition in alternatives(rule.when)[:_MAX_ALTERNATIVES]:
                 meets = compile_condition(condition)
                 if reaching is not None and meets(reaching):
                     continue

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import pytest
 
 from firewall.lint.hygiene.opening import check
@@ -28,6 +30,15 @@ def test_a_rule_that_lets_ordinary_messages_in_from_anywhere_is_found() -> None:
 )
 def test_an_alternative_that_names_no_zone_is_open_whatever_the_others_name(when: str) -> None:
     assert guilty(rule(when, "allow")) == ["guilty"]
+
+
+def test_the_members_of_a_list_are_not_looked_at_one_by_one() -> None:
+    """There are policies with thousands of rules that list addresses."""
+    tested = policy(rule(f"net.src in {{{', '.join(f'10.0.0.{n}' for n in range(40))}}}", "allow"), after="")
+    reach = Reach(tested)
+    with patch.object(reach.sampler, "made_for", wraps=reach.sampler.made_for) as made_for:
+        assert list(check(tested, reach)) == []
+    assert made_for.call_count == 1
 
 
 def test_what_passes_is_called_what_it_is() -> None:

@@ -230,15 +230,10 @@ class Engine:
             if self._observer.calls.crowded_out:
                 outputs += self._crowded_out(now_ns, engine_ns)
         if emergency:
-            self._observer.remember_caller(call, facts, engine_ns)
-            if self._observer.related.has_forgotten:
-                self._observer.related.has_forgotten = False
-                outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
             own = call if call is None or passes or not is_anothers(call, facts) else None
-            if own is not None:
-                self._ledger.seen(own, facts, engine_ns)
+            outputs += self._seen(own, call, facts, now_ns, engine_ns)
             if is_block:
-                outputs += self._hurt(own, reading, write, now_ns, engine_ns, guarded=override is not None)
+                outputs += self._hurt(own, reading, write, now_ns, engine_ns)
         if passes:
             if isinstance(facts.message, Request):
                 self._trunks.passed(facts.message, facts.datagram)
@@ -257,6 +252,16 @@ class Engine:
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
 
+    def _seen(self, own: Call | None, call: Call | None, facts: Facts, now_ns: int, engine_ns: int) -> list[Output]:
+        """Take note of who calls and that something of an emergency call came: of ``own``, if it is no other one's."""
+        self._observer.remember_caller(call, facts, engine_ns)
+        if own is not None:
+            self._ledger.seen(own, facts, engine_ns)
+        if not self._observer.related.has_forgotten:
+            return []
+        self._observer.related.has_forgotten = False
+        return [*table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)]
+
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
     ) -> WriteDecision:
@@ -266,10 +271,11 @@ class Engine:
         return write
 
     def _hurt(
-        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int, *, guarded: bool
+        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int
     ) -> list[Output]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
         facts, decision, repeated = reading.facts, write.decision, reading.repeated
+        guarded = write.override is not None
         write.is_harmless = call is not None and not call.misses(facts.message)
         if write.is_harmless:
             return []

@@ -151,7 +151,7 @@ class _Daemon:
         for tcp_listener in tcp_listeners:
             undo.callback(tcp_listener.close)
         if self._settings.log is not None:
-            self._log = LogFile(self._settings.log)
+            self._log = LogFile(self._settings.log, is_needed=not self._takeover)
             undo.callback(self._log.close)
             self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
             undo.callback(self._syncer.close)

@@ -19,6 +19,7 @@ import msgspec
 from firewall.errors import MachineError
 
 LOG_MODE = 0o640
+_NOT_OPEN = (1 << 31) - 1  # a descriptor that nothing has: the kernel refuses it (EBADF), Python none but negative ones
 _TAIL_BYTES = 256 * 1024
 
 
@@ -26,19 +27,25 @@ class LogFile:
     """One append-only log.
 
     A record that was cut short, because the disk was full, is finished by the next write before anything else
-    follows, so that no line is ever joined to another.
+    follows, so that no line is ever joined to another. One that is not ``is_needed`` and cannot be opened counts as
+    failing.
 
     Raises:
-        MachineError: the file cannot be opened for appending.
+        MachineError: the file is needed, and cannot be opened for appending.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_needed: bool = True) -> None:
         self.path = path
         self.lost_records = 0
         self.unsynced: str | None = None
         self._unwritten: str | None = None
         self._unfinished = b""
-        self._descriptor = self._open()
+        self._descriptor = _NOT_OPEN
+        try:
+            self._descriptor = self._open()
+        except MachineError:
+            if is_needed:
+                raise
 
     @property
     def error(self) -> str | None:
@@ -112,7 +119,8 @@ class LogFile:
         try:
             self.reopen()
         except MachineError as error:
-            self._unwritten = f"the file is gone, and cannot be made anew: {error.cause}"
+            what = "cannot be opened" if self._descriptor == _NOT_OPEN else "is gone, and cannot be made anew"
+            self._unwritten = f"the file {what}: {error.cause}"
             return False
         return True
 

@@ -107,6 +107,27 @@ def test_killed_with_block_no_call_passes_until_the_daemon_is_back(testbed: Name
     assert kernel_state(testbed.fw) == before
 
 
+def test_a_log_that_cannot_be_opened_any_more_keeps_no_restart_from_emergency_calls(
+    testbed: Namespaces, tmp_path: Path
+) -> None:
+    policy, folder = tmp_path / "p.yaml", tmp_path / "logs"
+    policy.write_text(policy_text(down="block"))
+    folder.mkdir()
+    with FirewallProcess(testbed.fw, policy, "--log", str(folder / "log")) as firewall:
+        firewall.kill()
+    folder.rename(tmp_path / "gone")
+    invite = request("INVITE", CARRIER, PSAP, user="911")
+    with (
+        FirewallProcess(testbed.fw, policy, "--log", str(folder / "log")) as firewall,
+        udp_socket(testbed.carrier, CARRIER) as sender,
+        udp_socket(testbed.psap, PSAP) as receiver,
+    ):
+        sender.sendto(invite, (PSAP, 5060))
+        assert receiver.recv(65535) == invite
+        assert firewall.stop() == 0
+    assert "the file cannot be opened: No such file or directory" in firewall.wait_for("ALARM log_unwritable")[1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_clean_stop_leaves_the_machine_as_it_was(testbed: Namespaces, tmp_path: Path, number: signal.Signals) -> None:
     policy = tmp_path / "p.yaml"

@@ -219,6 +219,19 @@ def test_a_file_that_was_removed_is_made_anew_and_one_that_cannot_be_counts_as_f
     log.close()
 
 
+def test_a_log_that_is_not_needed_to_start_counts_as_failing_until_it_can_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "log"
+    log = LogFile(path, is_needed=False)
+    log.write(2 * LINE)
+    assert (log.take_lost(), log.error) == (2, "the file cannot be opened: No such file or directory")
+    assert log.sync() is None
+    path.parent.mkdir()
+    log.write(LINE)
+    log.close()
+    assert (log.error, path.read_bytes()) == (None, LINE)
+    LogFile(tmp_path / "missing" / "log", is_needed=False).close()
+
+
 def test_a_file_whose_file_system_is_gone_is_opened_anew_and_until_it_can_be_counts_as_failing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -215,18 +215,22 @@ def _transparent_socket(version: int, port: int) -> socket.socket:
         opened.bind((everywhere, port))
     except OSError as error:
         opened.close()
-        needs = None
-        if error.errno == errno.EADDRINUSE:
-            needs = f'another program has UDP port {port}: "ss -lunp sport = :{port}" names it'
-        elif error.errno in (errno.EPERM, errno.EACCES):
-            needs = "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace"
-        raise MachineError(
-            "open",
-            f"the transparent IPv{version} socket on UDP port {port}",
-            os.strerror(error.errno or 0),
-            needs=needs,
-        ) from None
+        raise socket_refusal(version, "UDP", port, error) from None
     return opened
+
+
+def socket_refusal(version: int, transport: Literal["UDP", "TCP"], port: int, error: OSError) -> MachineError:
+    """Word the kernel's refusal of a transparent socket."""
+    rights = "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace"
+    needs = {
+        errno.EADDRINUSE: f"another program has {transport} port {port}: "
+        f'"ss -l{transport[0].lower()}np sport = :{port}" names it',
+        errno.EPERM: rights,
+        errno.EACCES: rights,
+        errno.EADDRNOTAVAIL: 'the loopback interface is down here: "ip link set lo up"',
+    }
+    what = f"the transparent IPv{version} socket on {transport} port {port}"
+    return MachineError("open", what, os.strerror(error.errno or 0), needs=needs.get(error.errno or 0))
 
 
 def _garbled(version: int) -> int:

@@ -11,8 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from firewall.errors import MachineError
-from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
+from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT, socket_refusal
 
 Endpoint = tuple[str, int]
 
@@ -193,19 +192,7 @@ def _listening_socket(version: int, own: Endpoint) -> socket.socket:
         opened.listen(_BACKLOG)
     except OSError as error:
         opened.close()
-        needs = None
-        if error.errno == errno.EADDRINUSE:
-            needs = f'another program has TCP port {own[1]}: "ss -ltnp sport = :{own[1]}" names it'
-        elif error.errno in (errno.EPERM, errno.EACCES):
-            needs = "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace"
-        elif error.errno == errno.EADDRNOTAVAIL:
-            needs = 'the loopback interface is down here: "ip link set lo up"'
-        raise MachineError(
-            "open",
-            f"the transparent IPv{version} socket on TCP port {own[1]}",
-            os.strerror(error.errno or 0),
-            needs=needs,
-        ) from None
+        raise socket_refusal(version, "TCP", own[1], error) from None
     return opened
 
 

@@ -15,6 +15,16 @@ and the engine turns that into a decision.
 from dataclasses import dataclass
 
 
+def printable(text: str) -> str:
+    """Return a text without what ends its line, moves the terminal's cursor or cannot be seen."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+
+
+def shown(text: str) -> str:
+    """Return a text fit to be quoted in one line of an error."""
+    return printable(text if len(text) <= 60 else f"{text[:57]}…")
+
+
 class SosgateError(Exception):
     """Base of every error sosgate raises on purpose."""
 
@@ -46,7 +56,7 @@ class OperatorError(SosgateError):
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         then = f"; {self.next_step}" if self.next_step else ""
-        return f"{where}error: {self.cause}{then}"
+        return printable(f"{where}error: {self.cause}{then}")
 
 
 class PolicyError(OperatorError):
@@ -68,7 +78,7 @@ class MachineError(SosgateError):
         super().__init__(f"cannot {operation} {obj}: {cause}")
 
     def __str__(self) -> str:
-        return f"error: {self.args[0]}" + (f"; {self.needs}" if self.needs else "")
+        return printable(f"error: {self.args[0]}" + (f"; {self.needs}" if self.needs else ""))
 
 
 class SipSyntaxError(SosgateError):

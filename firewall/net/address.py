@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from firewall.errors import shown
+
 IPV4_FIRST = 1 << 128
 _IPV4_LAST = IPV4_FIRST + 0xFFFF_FFFF
 _MAPPED = 0xFFFF
@@ -61,7 +63,7 @@ class Network:
             try:
                 number = address_number(text)
             except ValueError:
-                raise ValueError(f'"{text}" is not an IPv4 or IPv6 network') from None
+                raise ValueError(f'"{shown(text)}" is not an IPv4 or IPv6 network') from None
             return cls(number, number)
         try:
             network = ipaddress.ip_network(text)
@@ -69,7 +71,7 @@ class Network:
             try:
                 widened = ipaddress.ip_network(text, strict=False)
             except ValueError:
-                raise ValueError(f'"{text}" is not an IPv4 or IPv6 network') from None
+                raise ValueError(f'"{shown(text)}" is not an IPv4 or IPv6 network') from None
             raise ValueError(f'"{text}" has host bits set; the network is "{widened}"') from None
         first, last = int(network[0]), int(network[-1])
         if network.version == 4:

@@ -4,13 +4,13 @@ import hashlib
 import re
 from typing import get_args
 
-from firewall.errors import Place
+from firewall.errors import Place, shown
 from firewall.net.address import Network
 from firewall.net.datagram import MAX_PORT
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.media_section import media_policy
 from firewall.ruleset.network_set import merged
-from firewall.ruleset.node_reader import Section, choice, entries, fail, integer, items, name, scalar, shown, suggestion
+from firewall.ruleset.node_reader import Section, choice, entries, fail, integer, items, name, scalar, suggestion
 from firewall.ruleset.policy import (
     DEFAULT_FLOWS,
     DEFAULT_NUMBERS,

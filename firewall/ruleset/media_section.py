@@ -3,9 +3,10 @@
 import re
 from typing import get_args
 
+from firewall.errors import shown
 from firewall.net.datagram import MAX_PORT
 from firewall.net.media_port import FIRST_MEDIA_PORT
-from firewall.ruleset.node_reader import Section, choice, duration_ns, fail, integer, items, scalar, shown
+from firewall.ruleset.node_reader import Section, choice, duration_ns, fail, integer, items, scalar
 from firewall.ruleset.policy import Inspect, MediaEarly, MediaMode, MediaNat, MediaPolicy, MediaSource
 from firewall.ruleset.schema import MEDIA_KEYS
 from firewall.ruleset.yaml_nodes import Node

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import NoReturn, TypeVar
 
-from firewall.errors import Place, PolicyError
+from firewall.errors import Place, PolicyError, shown
 from firewall.ruleset.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 T = TypeVar("T")
@@ -31,12 +31,6 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
         return f'did you mean "{close[0]}"?'
     listed = names if len(names) <= _MOST_LISTED else [*names[: _MOST_LISTED - 1], "…"]
     return f"there {'is' if len(names) == 1 else 'are'} {', '.join(listed)}" if names else "there are none"
-
-
-def shown(text: str) -> str:
-    """Return a text fit for one line of an error."""
-    line = "".join(char if char.isprintable() else "·" for char in text)
-    return line if len(line) <= 60 else f"{line[:57]}…"
 
 
 class Section:

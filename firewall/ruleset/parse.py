@@ -9,7 +9,7 @@ from functools import cache
 
 from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
 
-from firewall.errors import Place, PolicyError
+from firewall.errors import Place, PolicyError, shown
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.grammar import GRAMMAR
 from firewall.ruleset.literal import ExpressionError
@@ -108,12 +108,12 @@ def _unexpected_character(text: str, position: int) -> ExpressionError:
 
 def _unexpected_token(token: Token, accepted: set[str]) -> ExpressionError:
     position = token.start_pos or 0
-    shown = str(token) if len(token) <= 40 else f"{token[:39]}…"
-    quoted = shown if token.type in _LITERALS else f'"{shown}"'
+    said = shown(token)
+    quoted = said if token.type in _LITERALS else f'"{said}"'
     if token.type in _LITERALS and "NAME" in accepted and "STRING" not in accepted:
         return ExpressionError(f"{quoted} stands where a field is expected", "write the field on the left", position)
     if token.type == "SET" and "SET" not in accepted:
-        return ExpressionError(f"{shown} can stand only after in", f"write field in {shown}", position)
+        return ExpressionError(f"{said} can stand only after in", f"write field in {said}", position)
     if token.type == "RPAR" and "$END" in accepted:
         return ExpressionError('")" closes nothing', "remove it", position)
     return ExpressionError(f"{quoted} is not expected here", _expectation(accepted), position)

@@ -2,6 +2,7 @@
 
 import re2
 
+from firewall.errors import shown
 from firewall.ruleset.literal import ExpressionError, text_bytes
 
 
@@ -22,8 +23,7 @@ def compile_regex(regex: str) -> "re2._Regexp[bytes]":
         said = error.args[0].decode("utf-8", "replace") if error.args else "not a regex"
         what, _, fragment = said.partition(": ")
         offset = max(regex.find(fragment), 0) if fragment else 0
-        shown = regex if len(regex) <= 60 else f"{regex[:57]}…"
-        cause = f'bad regex "{shown}": {said}, at its character {offset + 1}'
+        cause = f'bad regex "{shown(regex)}": {shown(said)}, at its character {offset + 1}'
         raise ExpressionError(cause, _advice(what, fragment), offset) from None
 
 

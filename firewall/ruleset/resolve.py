@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from lark import Token, Tree
 
+from firewall.errors import shown
 from firewall.net.address import Network, family
 from firewall.ruleset.expression import (
     And,
@@ -43,7 +44,7 @@ from firewall.ruleset.literal import (
     text_bytes,
 )
 from firewall.ruleset.network_set import networks_of_list
-from firewall.ruleset.node_reader import shown, suggestion
+from firewall.ruleset.node_reader import suggestion
 from firewall.ruleset.policy import NamedSet, NetworkSet, StringSet
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import operand_text
@@ -236,7 +237,7 @@ def _field(node: Node) -> _Left:
     header = _header_name(_token(node.children[1]), name) if len(node.children) > 1 else None
     spec = FIELDS.get(name)
     if spec is None:
-        raise _at(token, f'unknown field "{name}"', field_advice(name))
+        raise _at(token, f'unknown field "{shown(name)}"', field_advice(name))
     if name == HEADER_FIELD and header is None:
         raise _at(token, f"{HEADER_FIELD} needs the header's name", f'write {HEADER_FIELD}["Name"]')
     return _Left(Field(name, header), spec, spec.type)
@@ -251,7 +252,7 @@ def _header_name(token: Token, name: str) -> str:
     except ExpressionError as error:
         raise error.moved((token.start_pos or 0) + text.index('"')) from None
     if not header or any(char in header for char in ': \t\r\n"') or not header.isprintable():
-        raise _at(token, f'"{header}" is not a header name')
+        raise _at(token, f'"{shown(header)}" is not a header name')
     return header.lower()
 
 
@@ -272,7 +273,7 @@ def _text(token: Token, left: _Left) -> str:
         return str(token)[2:-1]
     if token.type != "STRING":
         bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
-        raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{bare}" in double quotes')
+        raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{shown(bare)}" in double quotes')
     text = _read(read_string, token)
     choices = left.spec.choices
     if choices is not None and isinstance(left.operand, Field) and text not in choices:
@@ -361,7 +362,7 @@ def _wrong_literal(token: Token, name: str, kind: FieldType, advice: str | None)
     }
     if token.type == "NAME" and str(token) in FIELDS:
         return _at(token, "two fields cannot be compared with each other", "compare with a literal or a set")
-    return _at(token, f"{name} is {_a(kind)}, {token} is {words.get(token.type, 'something else')}", advice)
+    return _at(token, f"{name} is {_a(kind)}, {shown(token)} is {words.get(token.type, 'something else')}", advice)
 
 
 def _offset_in(token: Token, offset: int) -> int:

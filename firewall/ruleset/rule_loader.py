@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar, get_args
 
+from firewall.errors import shown
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import (
     And,
@@ -31,7 +32,6 @@ from firewall.ruleset.node_reader import (
     items,
     name,
     scalar,
-    shown,
     suggestion,
 )
 from firewall.ruleset.parse import parse_expression

@@ -130,6 +130,26 @@ def test_what_cannot_be_an_interface_or_is_several_is_refused(name: str) -> None
     assert "cannot be the name of an interface; name each as ip link does" in said or not name
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules: []\nzones: {a: {networks: [%s]}}",
+        "rules: [{name: a, action: drop, when: %s}]",
+        "rules: [{name: a, action: drop, when: 'udp.port == %s'}]",
+        "rules: [{name: a, action: drop, when: 'sip.Subject matches %s'}]",
+        "sets: {s: {file: s.txt}}\nrules: [{name: a, action: drop, when: net.src in $s}]",
+    ],
+)
+@pytest.mark.parametrize("odd", ["\033[2J\u2028\n(", "x(" * 30_000])
+def test_what_is_written_neither_reaches_the_terminal_raw_nor_fills_it(
+    text: str, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FILES, "s.txt", odd.replace("\n", "").encode())
+    said = refusal(f"policy: p\ndefault: drop\n{text.replace('%s', json.dumps(odd))}\n")
+    assert said.isprintable()
+    assert len(said) < 400
+
+
 def refused() -> list[tuple[str, str]]:
     """Read the pairs of ``refused_policies.txt``: what stands beside the shortest policy, and the error it gets."""
     cases = (Path(__file__).with_name("refused_policies.txt")).read_text().split("\n====\n")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firewall.errors import PolicyError
-from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, shown, suggestion
+from firewall.errors import PolicyError, shown
+from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, suggestion
 from firewall.ruleset.yaml_nodes import Mapping, Node, read_yaml
 
 

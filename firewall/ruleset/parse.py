@@ -101,8 +101,7 @@ def _unexpected_character(text: str, position: int) -> ExpressionError:
         "&": 'write "and" or "&&"',
         "|": 'write "or" or "||"',
         "[": 'a slice is [offset:length]; a header is sip.header["Name"]',
-        **dict.fromkeys("“”„«»", 'write straight quotes: "…"'),
-    }.get(char)
+    }.get(char, 'a text stands in straight double quotes: "…"')
     return ExpressionError(f'"{char}" is not expected here', advice, position)
 
 

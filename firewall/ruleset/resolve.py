@@ -293,7 +293,8 @@ def _flag(token: Token, left: _Left) -> bool:
 def _number(token: Token, left: _Left) -> int:
     if token.type != "NUMBER":
         bare = str(token)[1:-1]
-        advice = f"write {bare} without quotes" if token.type == "STRING" and bare.isdigit() else None
+        is_quoted = token.type == "STRING" and bare.isdigit()
+        advice = f"write {bare} without quotes" if is_quoted else "write a number, or a range of them: in {200..299}"
         raise _wrong_literal(token, operand_text(left.operand), "number", advice)
     number, maximum = _read(read_number, token), left.spec.maximum
     if maximum is not None and isinstance(left.operand, Field) and number > maximum:

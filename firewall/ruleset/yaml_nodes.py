@@ -236,7 +236,7 @@ class _Composer:
             return
         is_mapping, _, nodes = self._open[-1]
         if is_mapping and len(nodes) % 2 == 0 and not isinstance(node, Scalar):
-            raise PolicyError("a key must be a plain word", place=node.place)
+            raise PolicyError("a key must be a plain word", place=node.place, next_step="write key: value")
         nodes.append(node)
 
 

@@ -98,7 +98,7 @@ def test_nodes_know_their_places() -> None:
         (b"a: !(emergency or sip)", NEGATED),
         (b"a: ! [b]", NEGATED),
         (b"a: 1\n---\nb: 2", "p.yaml:2:1: error: a second document begins here; one file is one policy"),
-        (b"? [a]\n: b", "p.yaml:1:3: error: a key must be a plain word"),
+        (b"? [a]\n: b", "p.yaml:1:3: error: a key must be a plain word; write key: value"),
         (b"%YAML 9.9\n---\na: 1", "p.yaml:1:1: error: not YAML: found incompatible YAML document; remove the line"),
     ],
 )  # fmt: skip

@@ -253,15 +253,14 @@ class Media:
 
     def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
         """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""
-        is_sample = event.copied != "all"
-        found = self.refused.refuse(event.datagram, opened, self._calls, now_ns, wall_ns, is_sample=is_sample)
-        outputs: list[Output] = [Write(found.record)] if found.record is not None else []
-        call = self._calls.get(found.call_id)
+        refused, record, is_news = self.refused.refuse(event, opened, self._calls, now_ns, wall_ns)
+        outputs: list[Output] = [Write(record)] if record is not None else []
+        call = self._calls.get(refused.call_id)
         if call is not None and call.media is not None:
-            call.media.note_refused(found.reason, found.flow)
+            call.media.note_refused(refused.reason, refused.counts)
             self._checks.doubt(call, call.media, now_ns)
-            if found.reason == "media_timeout" and found.is_news and found.way is not None:
-                outputs += self._pinholes.missed(call, found.way, now_ns, wall_ns)
+            if refused.reason == "media_timeout" and is_news and refused.way is not None:
+                outputs += self._pinholes.missed(call, refused.way, now_ns, wall_ns)
         return outputs
 
 

@@ -1,13 +1,14 @@
 """Media packets that no pinhole fits: why each is refused, told once a flow, counted exactly."""
 
 from collections import OrderedDict
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
 from firewall.engine.call_pinholes import LEARNED
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
+from firewall.engine.events import MediaReceived
 from firewall.engine.media_flow import Ends, MediaFlow
 from firewall.engine.media_record import CAUSES, decision_fields, stream_fields
 from firewall.engine.media_verdict import media_mark
@@ -31,19 +32,11 @@ MAX_TAKEN_OVER = 100_000
 """With so many open pinholes no more are opened for media of unknown calls."""
 
 
-class Refused(NamedTuple):
-    """What became of a packet; ``record`` where it is news that somebody reads, ``way`` where one was or is open."""
+class RefusedPackets(Struct, eq=False, gc=False):
+    """The packets that were refused between two endpoints: why, of which call and by which way, where those are known.
 
-    reason: str
-    call_id: str | None
-    flow: MediaFlow
-    way: Way | None
-    record: RtpDecision | None
-    is_news: bool
-
-
-class _Flow(Struct, eq=False, gc=False):
-    """The packets that were refused between two endpoints. ``ordered_ns`` is the instant it is sorted by."""
+    ``ordered_ns`` is the instant it is sorted by.
+    """
 
     first: Datagram
     counts: MediaFlow
@@ -64,7 +57,7 @@ class RefusedMedia:
         self.total = 0
         self._ended_packets = 0
         self._table = table
-        self.flows: OrderedDict[Ends, _Flow] = OrderedDict()
+        self.flows: OrderedDict[Ends, RefusedPackets] = OrderedDict()
         self.adopt(policy)
 
     @property
@@ -104,17 +97,13 @@ class RefusedMedia:
         return all(hole.decision in LEARNED or hole.way.is_early for hole in back)
 
     def refuse(
-        self,
-        datagram: Datagram,
-        opened: Hole | None,
-        calls: CallTable,
-        now_ns: int,
-        wall_ns: int,
-        *,
-        is_sample: bool = False,
-    ) -> Refused:
-        """Take note of a packet that no pinhole fits, or none did before ``opened``; ``is_sample``: not every one of
-        its flow is seen."""
+        self, event: MediaReceived, opened: Hole | None, calls: CallTable, now_ns: int, wall_ns: int
+    ) -> tuple[RefusedPackets, RtpDecision | None, bool]:
+        """Take note of a packet that no pinhole fits, or none did before ``opened``.
+
+        Return those of its flow, and their record where it is news that somebody reads; whether it is news at all.
+        """
+        datagram = event.datagram
         ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
         flow = self.flows.get(ends)
         if flow is None:
@@ -122,7 +111,7 @@ class RefusedMedia:
                 _, forgotten = self.flows.popitem(last=False)
                 forgotten.counts.is_plain = False
                 self._ended_packets += forgotten.counts.packets
-            flow = self.flows[ends] = _Flow(datagram, MediaFlow(ends, Formats()))
+            flow = self.flows[ends] = RefusedPackets(datagram, MediaFlow(ends, Formats()))
         before = flow.reason
         if opened is not None:  # it was faster than the message that negotiated it
             flow.reason, flow.call_id, flow.way, flow.shut = (
@@ -132,7 +121,7 @@ class RefusedMedia:
             flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
         if flow.way is not None and flow.reason != before:
             flow.counts.describe(flow.way.formats)
-        flow.counts.is_sampled |= is_sample
+        flow.counts.is_sampled |= event.copied != "all"  # then not every one is seen
         flow.counts.take(datagram.payload, now_ns)
         flow.counts.is_plain = True
         flow.ordered_ns = now_ns
@@ -142,7 +131,7 @@ class RefusedMedia:
             emergency = media_mark(calls.get(flow.call_id))
             if self._is_logged or emergency is not None:
                 record = self._record("refused", datagram, flow, emergency, wall_ns)
-        return Refused(flow.reason, flow.call_id, flow.counts, flow.way, record, is_news)
+        return flow, record, is_news
 
     def flow(self, ends: Ends) -> MediaFlow | None:
         """Return the counts of a refused flow."""
@@ -195,7 +184,7 @@ class RefusedMedia:
         self,
         state: Literal["refused", "ended"],
         datagram: Datagram,
-        flow: _Flow,
+        flow: RefusedPackets,
         emergency: EmergencyMark | None,
         wall_ns: int,
     ) -> RtpDecision:
@@ -235,7 +224,7 @@ class RefusedMedia:
         return self._zone((datagram.src_ip, datagram.in_iface)), self._zone((datagram.dst_ip, None))
 
 
-def _streams(flow: _Flow) -> tuple[StreamFields, ...]:
+def _streams(flow: RefusedPackets) -> tuple[StreamFields, ...]:
     """Return the RTP sources of refused packets where all were seen.
 
     Where no session description tells that they are RTP, a source is one from its second packet on: RFC 3550 A.1 takes

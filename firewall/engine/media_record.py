@@ -84,7 +84,18 @@ def _record(
         anomalies |= flow.anomalies
     if hole.is_flooded:
         anomalies["rtp_rate"] = None
-    fields = _rtp_fields(way, counts, streams, hole.cause if state == "closed" else None)
+    fields = RtpFields(
+        wire_text(way.kind),
+        way.protocol,
+        _codecs(way.formats.codecs),
+        way.direction,
+        *counts,
+        streams,
+        hole.cause if state == "closed" else None,
+        any_source=key.src_ip is None,
+        any_source_port=key.src_port is None,
+        candidate=way.is_spare,
+    )
     return RtpDecision(
         timestamp(now_ns),
         flow_id(src_ip, src_port, key.dst_ip, key.dst_port),
@@ -166,24 +177,6 @@ def culprit(decision: Decision, way: Way, policy: Policy) -> str:
 
 def _seconds(media: MediaPolicy) -> str:
     return f"{media.timeout_ns / 1e9:g}s"
-
-
-def _rtp_fields(
-    way: Way, counts: tuple[int, int] = (0, 0), streams: tuple[StreamFields, ...] = (), closed: str | None = None
-) -> RtpFields:
-    key = way.key
-    return RtpFields(
-        wire_text(way.kind),
-        way.protocol,
-        _codecs(way.formats.codecs),
-        way.direction,
-        *counts,
-        streams,
-        closed,
-        any_source=key.src_ip is None,
-        any_source_port=key.src_port is None,
-        candidate=way.is_spare,
-    )
 
 
 @lru_cache(maxsize=64)  # as in ``sip/media_endpoint.py``

@@ -17,6 +17,8 @@ from firewall.lint.source import Comment, PolicySource
 _MARKER = re.compile(r"#\s*sosgate\s*:")
 _IGNORE = re.compile(r"#\s*sosgate\s*:\s*ignore\s*\[(?P<codes>[^\]]*)\]\s*(?P<reason>.*)")
 _ABOUT_IGNORES = frozenset(("SOS210", "SOS211", "SOS212"))
+IGNORABLE = tuple(row for row in CODES.values() if row.severity != "error" and row.code not in _ABOUT_IGNORES)
+"""The codes that a comment can ignore."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from firewall.lint.codes import CODES
+from firewall.lint.ignore import IGNORABLE
 from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.schema import (
     EMERGENCY_KEYS,
@@ -79,7 +80,7 @@ def proposals(lines: Sequence[str], line: int, column: int) -> Iterator[tuple[st
     """Yield the words that can stand at a place (0-based), each with what it means."""
     before = lines[line][:column]
     if _IGNORE.search(before):
-        yield from ((code.code, code.title) for code in CODES.values())
+        yield from ((code.code, code.title) for code in IGNORABLE)
         return
     path = _path(lines, line, before)
     key = _KEY.match(before)

@@ -91,6 +91,13 @@ def test_fields_are_proposed_in_every_line_of_a_folded_expression() -> None:
     assert "emergency" in {word for word, _ in proposals(lines, 4, 10)}
 
 
+def test_a_code_that_cannot_be_ignored_is_not_proposed() -> None:
+    line = "  # sosgate: ignore["
+    found = {word for word, _ in proposals([line], 0, len(line))}
+    assert {"SOS110", "SOS204"} <= found
+    assert not {"SOS001", "SOS101", "SOS115", "SOS211"} & found
+
+
 def test_values_of_an_exception_are_proposed_in_a_mapping_on_one_line() -> None:
     assert set(EXCEPTION_KEYS) <= offered("exceptions: {~1", "~1")
 

@@ -85,18 +85,16 @@ def _narrowed(
         return None
     when = source.entry(node, "when")
     if when is None:
-        edit = _new_key(source, node, f"when: {condition}")
-        return Fix(description, (edit,), is_certain) if edit is not None else None
+        return _fix(description, _new_key(source, node, f"when: {condition}"), is_certain=is_certain)
     if not isinstance(when.value, yaml.ScalarNode):
         return None
     start, end = _expression_span(source, when.value)
     if when.value.style == '"':
         condition = condition.replace('"', '\\"')
-    end_edit = source.edit(end, end, f" and {condition}")
     if not _has_open_or(when.value.value):
-        return Fix(description, (end_edit,), is_certain)
-    closing = source.edit(end, end, f") and {condition}")
-    return Fix(description, (source.edit(start, start, "("), closing), is_certain)
+        return Fix(description, (source.edit(end, end, f" and {condition}"),), is_certain)
+    edits = source.edit(start, start, "("), source.edit(end, end, f") and {condition}")
+    return Fix(description, edits, is_certain)
 
 
 def _expression_span(source: PolicySource, value: yaml.ScalarNode) -> tuple[int, int]:

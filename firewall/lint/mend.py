@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firewall.errors import PolicyError
-from firewall.lint.finding import Edit, Finding, Report
+from firewall.lint.finding import Edit, Finding, Fix, Report
 from firewall.lint.source import PolicySource
 
 Examine = Callable[[str], Report]
@@ -63,7 +63,9 @@ def mend(text: str, examine: Examine) -> Mended:
         else:
             state = mended
     left = tuple(
-        Left(each, refused.get(_key(each)) or _why_left(each)) for each in state.report.findings if _why_left(each)
+        Left(each, refused.get(_key(each)) or _why_left(each.fix))
+        for each in state.report.findings
+        if each.fix is not None
     )
     return Mended(state.text, before, state.report, state.fixed, left)
 
@@ -127,9 +129,5 @@ def _touch(one: Edit, other: Edit) -> bool:
     )
 
 
-def _why_left(finding: Finding) -> str:
-    if finding.fix is None:
-        return ""
-    if not finding.fix.is_certain:
-        return "a person has to decide whether that is what was meant"
-    return _OTHER_FINDING
+def _why_left(fix: Fix) -> str:
+    return _OTHER_FINDING if fix.is_certain else "a person has to decide whether that is what was meant"

@@ -11,11 +11,18 @@ from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes
 from firewall.ruleset.policy import EmergencyPolicy
 
+_TEXTS = (
+    "MESSAGE urn:service:sos",
+    "MESSAGE urn:service:sos, anonymous caller",
+    "CAP alert to urn:service:sos",
+    "CAP alert to an ordinary address",
+)
+
 
 def sent() -> tuple[Sent, ...]:
     pair = Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10"))
     text = next(flow for flow in FLOWS if flow.name == "text message")
-    messages = [form for form in forms(EmergencyPolicy()) if form.flow == "text"]
+    messages = [form for form in forms(EmergencyPolicy()) if form.name in _TEXTS]
     chat = Form("chat", "sip:alice@{host}", "<sip:alice@{host}>", flow="text", body=messages[0].body)
     return tuple(
         each

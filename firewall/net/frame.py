@@ -2,8 +2,11 @@
 
 from struct import Struct
 
+import msgspec
+
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram, Packet
+from firewall.net.exported_pdu import EXPORTED_PDU, read_exported_pdu
 from firewall.net.hep import HEP_BEGINNINGS
 from firewall.net.ip import PacketDecoder, Undecoded, packed_address_text, tcp_header
 from firewall.net.link import ETHERNET as ETHERNET
@@ -38,12 +41,24 @@ class FrameDecoder(PacketDecoder):
             return self.ipv6(record, offset)
         if protocol == SHORT:
             return self.short(record, "its link header")
+        if record.link_type == EXPORTED_PDU:
+            return self._exported(record)
         if protocol == UNKNOWN_LINK and record.link_type in _USER_LINKS:
             reason = f"link type {record.link_type} is for private use: only who wrote the capture knows what is in it"
             return self.undecoded(record, "link_type", reason)
         if protocol == UNKNOWN_LINK and record.link_type != NO_LINK_TYPE:
             return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")
         return self.undecoded(record, "not_ip", "the frame holds no IP packet")
+
+    def _exported(self, record: CaptureRecord) -> Packet | Undecoded:
+        packet, is_cut = read_exported_pdu(record.data), len(record.data) < record.original_length
+        if packet is None and not is_cut:
+            return self.undecoded(record, "malformed", "the exported PDU is damaged, or tells no addresses")
+        if packet is None:
+            return self.short(record, "an exported PDU")
+        frame_bytes = record.original_length if self.as_captured else None
+        packet = msgspec.structs.replace(packet, frame_bytes=frame_bytes, frame_number=record.frame_number)
+        return msgspec.structs.replace(self.short(record, "its message"), datagram=packet) if is_cut else packet
 
     def plain_udp(self, record: CaptureRecord) -> Datagram | None:
         """Read at once what most frames with signalling are: a whole UDP datagram over IPv4 in an Ethernet frame.

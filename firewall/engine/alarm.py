@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from firewall.engine.attempt import CHALLENGES, Attempt
+from firewall.engine.attempt import CHALLENGES, SENT_BACK, Attempt
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
@@ -126,6 +126,8 @@ def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
         what = "answered, but nobody acknowledged that for 32 s"
     elif status in CHALLENGES:
         what = f"challenged with status {status} by the called side, and not tried again"
+    elif status in SENT_BACK:
+        what = f"sent back with status {status} by the called side, and not tried again"
     elif status is not None:
         what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
     restarted = " that it saw, and was restarted meanwhile" if attempt.is_recovered else ""

@@ -26,6 +26,9 @@ TIMER_B_NS = 32_000_000_000
 TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 CHALLENGES = frozenset({401, 407})
+SENT_BACK = CHALLENGES | {422, 494}
+"""Who gets one sends the request again at once, with credentials, a longer session (RFC 4028 §7.3) or an agreement on
+security (RFC 3329 §2.3.1)."""
 _CALLEE_REACHED = frozenset({486, 600, 603})
 """Busy and declined (RFC 3261 §21.4.24, §21.6): somebody was there to say so, whatever the state of the trunk."""
 _ENDED: frozenset[Outcome | None] = frozenset({"completed", "impaired", "abandoned"})
@@ -219,7 +222,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return "completed" if self.method == "MESSAGE" else None
         if status == 487:
             return "abandoned"
-        return None if status in CHALLENGES or status < 400 else "failed_downstream"
+        return None if status in SENT_BACK or status < 400 else "failed_downstream"
 
     def _is_alive_after_all(self) -> None:
         if self.is_overdue:

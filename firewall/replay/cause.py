@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from firewall.engine.attempt import ATTEMPT_METHODS, CHALLENGES, LAST_TRY_NS, TIMER_C_NS
+from firewall.engine.attempt import ATTEMPT_METHODS, CHALLENGES, LAST_TRY_NS, SENT_BACK, TIMER_C_NS
 from firewall.engine.reasons import REASONS
 from firewall.engine.record import LogRecord
 from firewall.engine.recording import decider, printable
@@ -338,6 +338,8 @@ def _refused(final: LogRecord) -> str:
     answer = f"{final['code']} {final.get('reason')}"
     if int(final["code"]) in CHALLENGES:
         return f"asked for credentials ({answer}), and the caller did not try again with them"
+    if int(final["code"]) in SENT_BACK:
+        return f"sent it back to be amended ({answer}), and the caller did not try again"
     return f"redirected the call with {answer}" if final["code"].startswith("3") else f"answered {answer}"
 
 
@@ -348,7 +350,7 @@ def _as_it_stands(call: CallLog) -> str:
     if any(200 <= status < 300 for status in invited):
         return "it was answered, and had not ended when the log did"
     refusal = _refusal_of(call)
-    if refusal is not None and (_status(refusal) < 400 or _status(refusal) in CHALLENGES):
+    if refusal is not None and (_status(refusal) < 400 or _status(refusal) in SENT_BACK):
         return f"the called side {_refused(refusal['sip'])} before the log ended"
     if any(100 < status < 200 for status in invited):
         return "it was ringing, not yet answered, when the log ended"

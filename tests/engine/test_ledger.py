@@ -65,16 +65,27 @@ def test_a_call_that_is_refused_or_given_up(status: int, outcome: str, attributi
     assert (call.outcome, call.attribution, call.final_status) == (outcome, attribution, status)
 
 
-def test_a_challenge_is_not_the_end() -> None:
+@pytest.mark.parametrize("status", [401, 407, 422, 494])
+def test_a_challenge_is_not_the_end(status: int) -> None:
+    """Nor is a session that the called side wants longer (RFC 4028 §7.3), or security to agree on (RFC 3329)."""
     scene = Scene(policy(ALL))
     invite = request()
     scene.carrier(invite)
-    assert scene.psap(response(invite, 407), at_s=0.1).calls == []
+    assert scene.psap(response(invite, status), at_s=0.1).calls == []
     again = request(cseq=2)
     scene.carrier(again, at_s=0.2)
     scene.psap(response(again, 200, to_tag="p2"), at_s=1)
     (call,) = scene.carrier(request("BYE", to_tag="p2", cseq=3), at_s=5).calls
     assert (call.outcome, scene.engine.stats().emergency_calls) == ("completed", 1)
+
+
+def test_a_call_that_is_sent_back_and_not_tried_again_has_failed() -> None:
+    scene = Scene(policy(ALL))
+    invite = request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 422), at_s=0.1)
+    (alarm,) = scene.tell(DeadlineReached(), at_s=100).alarms
+    assert "sent back with status 422 by the called side, and not tried again" in alarm.alarm.message
 
 
 def test_a_text_message_is_completed_by_its_answer() -> None:

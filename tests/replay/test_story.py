@@ -245,6 +245,10 @@ def test_a_challenge_that_nobody_met_is_told_as_one() -> None:
             "the called side asked for credentials (407 OK), and the caller did not try again with them before the log "
             "ended",
         ),
+        (
+            (422,),
+            "the called side sent it back to be amended (422 OK), and the caller did not try again before the log ended",
+        ),
     ],
 )
 def test_a_log_that_ends_before_the_call_says_how_far_it_came(statuses: tuple[int, ...], how_far: str) -> None:

@@ -247,7 +247,8 @@ def test_a_challenge_that_nobody_met_is_told_as_one() -> None:
         ),
         (
             (422,),
-            "the called side sent it back to be amended (422 OK), and the caller did not try again before the log ended",
+            "the called side sent it back to be amended (422 OK), and the caller did not try again before the log "
+            "ended",
         ),
     ],
 )

@@ -4,10 +4,10 @@ A frame of link type 252 (``tshark -U``) has tags, each of two bytes with two by
 tags name its dissector and where it came from (wsutil/exported_pdu_tlvs.h).
 """
 
-import ipaddress
 from struct import Struct
 
 from firewall.net.datagram import Packet, Transport
+from firewall.net.hep import address_in, number_in
 
 EXPORTED_PDU = 252
 _TAG = Struct(">HH").unpack_from
@@ -29,22 +29,10 @@ def read_exported_pdu(data: bytes) -> Packet | None:
         kind, size = _TAG(data, offset)
         tags[kind] = data[offset + 4 : offset + 4 + size]
         offset += 4 + size
-    src, dst = _address(tags, _SRC4, _SRC6), _address(tags, _DST4, _DST6)
+    src, dst = address_in(tags, _SRC4, _SRC6), address_in(tags, _DST4, _DST6)
     if src is None or dst is None or offset > len(data):
         return None
-    transport: Transport = "TCP" if _number(tags, _PORT_TYPE) == _TCP_PORT_TYPE else "UDP"
+    transport: Transport = "TCP" if number_in(tags, _PORT_TYPE) == _TCP_PORT_TYPE else "UDP"
     is_read = tags.get(_DISSECTOR, b"").rstrip(b"\0") in _READ_DISSECTORS
-    ports = _number(tags, _SRC_PORT) & 0xFFFF, _number(tags, _DST_PORT) & 0xFFFF
+    ports = number_in(tags, _SRC_PORT) & 0xFFFF, number_in(tags, _DST_PORT) & 0xFFFF
     return Packet(src, ports[0], dst, ports[1], data[offset:], transport if is_read else "other")
-
-
-def _number(tags: dict[int, bytes], kind: int) -> int:
-    return int.from_bytes(tags.get(kind, b"")[:4], "big")
-
-
-def _address(tags: dict[int, bytes], kind4: int, kind6: int) -> str | None:
-    for kind, size in ((kind4, 4), (kind6, 16)):
-        value = tags.get(kind, b"")
-        if len(value) == size:
-            return str(ipaddress.ip_address(value))
-    return None

@@ -49,22 +49,22 @@ def read_hep(payload: bytes) -> Packet | None:
         if vendor == 0:
             chunks[kind] = payload[offset + 6 : offset + size]
         offset += size
-    src, dst = _address(chunks, _SRC4, _SRC6), _address(chunks, _DST4, _DST6)
+    src, dst = address_in(chunks, _SRC4, _SRC6), address_in(chunks, _DST4, _DST6)
     content = _content(chunks)
     if src is None or dst is None or content is None:
         return None
-    is_sip = _number(chunks, _CONTENT, _SIP) == _SIP
+    is_sip = number_in(chunks, _CONTENT, _SIP) == _SIP
     captured_ns = None
     if _SECONDS in chunks:
-        microseconds = min(_number(chunks, _MICROSECONDS), 999_999)
-        captured_ns = _number(chunks, _SECONDS) * 1_000_000_000 + microseconds * 1000
+        microseconds = min(number_in(chunks, _MICROSECONDS), 999_999)
+        captured_ns = number_in(chunks, _SECONDS) * 1_000_000_000 + microseconds * 1000
     return Packet(
         src,
-        _number(chunks, _SRC_PORT) & 0xFFFF,
+        number_in(chunks, _SRC_PORT) & 0xFFFF,
         dst,
-        _number(chunks, _DST_PORT) & 0xFFFF,
+        number_in(chunks, _DST_PORT) & 0xFFFF,
         content,
-        _TRANSPORTS.get(_number(chunks, _PROTOCOL, 17), "UDP") if is_sip else "other",
+        _TRANSPORTS.get(number_in(chunks, _PROTOCOL, 17), "UDP") if is_sip else "other",
         captured_ns=captured_ns,
     )
 
@@ -89,12 +89,14 @@ def _read_old_hep(payload: bytes, address_bytes: int) -> Packet | None:
     )
 
 
-def _number(chunks: dict[int, bytes], kind: int, default: int = 0) -> int:
+def number_in(chunks: dict[int, bytes], kind: int, default: int = 0) -> int:
+    """Return the number in a chunk of at most four bytes, the default where there is none."""
     value = chunks.get(kind)
     return default if value is None else int.from_bytes(value[:4], "big")
 
 
-def _address(chunks: dict[int, bytes], kind4: int, kind6: int) -> str | None:
+def address_in(chunks: dict[int, bytes], kind4: int, kind6: int) -> str | None:
+    """Return the address in the chunk of either family, None where there is none."""
     for kind, size in ((kind4, 4), (kind6, 16)):
         value = chunks.get(kind)
         if value is not None and len(value) == size:

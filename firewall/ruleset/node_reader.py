@@ -37,35 +37,31 @@ class Section:
     """One mapping whose keys are known."""
 
     def __init__(self, node: Node, what: str, keys: Iterable[str], required: Iterable[str] = ()) -> None:
-        self.what = what
         self.place = node.place
         known = tuple(keys)
-        self._values: dict[str, Node] = {}
-        self._key_places: dict[str, Place] = {}
+        self._entries: dict[str, tuple[Scalar, Node]] = {}
         for key, value in entries(node, what):
             if key.text not in known:
                 fail(key.place, f'unknown key "{shown(key.text)}" in {what}', suggestion(key.text, known))
-            self._values[key.text] = value
-            self._key_places[key.text] = key.place
+            self._entries[key.text] = key, value
         for missing in required:
-            if missing not in self._values:
+            if missing not in self._entries:
                 fail(self.place, f'{what} has no "{missing}"', f"add {missing}:")
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
+        return key in self._entries
 
     def get(self, key: str, read: Callable[[Node, str], T], default: D) -> T | D:
         """Read one key's value; ``default`` where it is absent."""
-        node = self._values.get(key)
-        return default if node is None else read(node, key)
+        return read(self._entries[key][1], key) if key in self._entries else default
 
     def node(self, key: str) -> Node:
         """Return the node of a key that is present."""
-        return self._values[key]
+        return self._entries[key][1]
 
     def key_place(self, key: str) -> Place:
         """Return where a key stands that is present."""
-        return self._key_places[key]
+        return self._entries[key][0].place
 
 
 def entries(node: Node, what: str) -> tuple[tuple[Scalar, Node], ...]:

@@ -206,7 +206,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
     def recover(
         self,
         began_ns: int,
-        deadline_ns: int,
+        last_ns: int,
         tags: Collection[str],
         dialogs: dict[DialogId, DialogState],
         invites: dict[TransactionId, Transaction],
@@ -215,8 +215,8 @@ class Call(msgspec.Struct, eq=False, gc=False):
         self.dialogs.update(dialogs)
         self.admit(tags)
         self.transactions.update(list(invites.items())[-_MAX_TRANSACTIONS:])
-        self._extend(began_ns)
-        self.began_ns, self.deadline_ns = began_ns, deadline_ns
+        self.began_ns = began_ns
+        self._extend(last_ns)
 
     @property
     def is_over(self) -> bool:

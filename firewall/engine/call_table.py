@@ -104,6 +104,10 @@ class CallTable:
                     self._schedule(call, call.deadline_ns)
         return expired
 
+    def drop(self, call: Call) -> None:
+        """Forget a call at once."""
+        self._forget(call.call_id)
+
     def _schedule(self, call: Call, at_ns: int) -> None:
         self.deadlines.remove(call.call_id, call.scheduled_ns)
         call.scheduled_ns = at_ns

@@ -5,16 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import (
-    DIALOG_NS,
-    LATE_ANSWER_NS,
-    QUEUED_NS,
-    RINGING_NS,
-    SECOND_NS,
-    TRANSACTION_NS,
-    Call,
-    Place,
-)
+from firewall.engine.call import SECOND_NS, Call, Place
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, caller_identities
 from firewall.engine.decide import Decision, Standing
@@ -142,17 +133,20 @@ class Observer:
             if each.emergency is not None:
                 for refer_to, at_ns in each.refers:
                     self.related.expect_transfer(refer_to, each.emergency, each.call_id, at_ns)
-            lasts_ns = _lasts_ns(each)
-            if each.last_ns + lasts_ns <= now_ns or self.calls.get(each.call_id) is not None:
+            if self.calls.get(each.call_id) is not None:
                 continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
-            if call is not None:
-                call.attempt, call.caller = each.attempt, each.caller
-                if each.attempt is not None:
-                    each.attempt.recovered(now_ns, is_seamless=now_ns - each.log_end_ns <= _SHORT_ABSENCE_NS)
-                call.recover(each.began_ns, each.last_ns + lasts_ns, each.tags, each.dialogs, each.invites)
-                if each.emergency is not None:
-                    self.calls.mark_emergency(call, _carried(each.emergency))
+            if call is None:
+                continue
+            call.attempt, call.caller = each.attempt, each.caller
+            if each.attempt is not None:
+                each.attempt.recovered(now_ns, is_seamless=now_ns - each.log_end_ns <= _SHORT_ABSENCE_NS)
+            call.recover(each.began_ns, each.last_ns, each.tags, each.dialogs, each.invites)
+            if each.emergency is not None:
+                self.calls.mark_emergency(call, _carried(each.emergency))
+            if call.deadline_ns <= now_ns or not (call.stage or call.awaits_answer() or each.emergency):
+                self.calls.drop(call)  # it is over, and nothing of an ordinary one is worth waiting for
+            else:
                 self.calls.schedule(call)
 
     def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
@@ -169,22 +163,6 @@ class Observer:
         if mark is None and message.to_tag is None and isinstance(message, Request):
             return self.related.mark_of(message, datagram, self.calls, now_ns)
         return mark
-
-
-def _lasts_ns(recovered: RecoveredCall) -> int:
-    """Return how long a call of an earlier run is remembered from its last message; 0: it is ordinary and over."""
-    states = recovered.dialogs.values()
-    if "confirmed" in states:
-        return DIALOG_NS
-    invites = {invite.state for invite in recovered.invites.values()}
-    attempt = recovered.attempt
-    may_be_answered = attempt is not None and (attempt.is_open or attempt.is_overdue)
-    if "early" in states or "proceeding" in invites:
-        return QUEUED_NS if may_be_answered else RINGING_NS
-    if may_be_answered:
-        return LATE_ANSWER_NS
-    # The BYE of an emergency call, or the answer to it, may come again.
-    return TRANSACTION_NS if "trying" in invites or recovered.emergency is not None else 0
 
 
 def _carried(mark: EmergencyMark) -> EmergencyMark:

@@ -319,19 +319,12 @@ def _text_forms(definition: EmergencyPolicy) -> list[Form]:
         *(replace(each, name=f"MESSAGE, {each.name}", flow="text", body=bodies.plain_text) for each in calls),
         replace(text, name="MESSAGE urn:service:sos, anonymous caller", style=STYLES[0]),
         replace(text, name="CAP alert to urn:service:sos", body=bodies.cap_alert),
-        replace(
-            text,
-            name="CAP alert to an ordinary address",
-            request_uri="sip:alarms@{host}",
-            to="<sip:alarms@{host}>",
-            body=bodies.cap_alert,
-        ),
-        replace(
-            text,
-            name="CAP alert beside a text to an ordinary address",
-            request_uri="sip:alarms@{host}",
-            to="<sip:alarms@{host}>",
-            body=bodies.cap_alert_and_text,
+        *(
+            replace(text, name=name, request_uri="sip:alarms@{host}", to="<sip:alarms@{host}>", body=body)
+            for name, body in (
+                ("CAP alert to an ordinary address", bodies.cap_alert),
+                ("CAP alert beside a text to an ordinary address", bodies.cap_alert_and_text),
+            )
         ),
     ]
 

@@ -189,17 +189,25 @@ class Asker:
         return predicate(facts)
 
     def _own(self, context: Context) -> list[int]:
-        view = self.encoding.view(self._policy)
         own = [
-            literal if self.holds(atom, context.facts) else -literal
+            self._said(atom, literal, facts)
+            for view, facts in self._views(context)
             for (of_view, atom), literal in self.encoding.own.items()
             if of_view == view and read_as(atom, context) is None
         ]
         if context.is_fixed:
-            own += [
-                literal if self.holds(atom, context.facts) else -literal for atom, literal in self.encoding.text.items()
-            ]
-        return own
+            own += self._text_of(context)
+        return list(dict.fromkeys(own))
+
+    def _views(self, context: Context) -> list[tuple[int, Facts]]:
+        """Return what each policy sees of a context's plain message, with the number of its view."""
+        return [(self.encoding.view(self._policy), context.facts)]
+
+    def _text_of(self, context: Context) -> list[int]:
+        return [self._said(atom, literal, context.facts) for atom, literal in self.encoding.text.items()]
+
+    def _said(self, atom: Atom, literal: int, facts: Facts) -> int:
+        return literal if self.holds(atom, facts) else -literal
 
     def _ends(self, context: Context) -> list[int]:
         encoding, lines, pair = self.encoding, self.encoding.lines, context.pair
@@ -249,24 +257,21 @@ class Asker:
         """Return the texts' atoms as a model has them, each with the formula's literal that says so."""
         if context.is_fixed:
             return {}
-        found = {}
-        for atom, literal in self.encoding.text.items():
-            holds = model.holds(literal)
-            found[Literal(atom, holds)] = literal if holds else -literal
         view = self.encoding.view(self._policy)
-        for (of_view, atom), literal in self.encoding.own.items():
-            reading = read_as(atom, context) if of_view == view else None
-            if reading is not None:
-                holds = model.holds(literal)
-                found[Literal(reading, holds)] = literal if holds else -literal
-        return found
+        own = [
+            (read_as(atom, context), literal)
+            for (of_view, atom), literal in self.encoding.own.items()
+            if of_view == view
+        ]
+        return {
+            Literal(atom, model.holds(literal)): literal if model.holds(literal) else -literal
+            for atom, literal in (*self.encoding.text.items(), *own)
+            if atom is not None
+        }
 
     def _prefer(self, context: Context) -> None:
         """Let models stay near the text of the context's plainest message."""
-        encoding = self.encoding
-        encoding.formula.prefer(
-            [literal if self.holds(atom, context.facts) else -literal for atom, literal in encoding.text.items()]
-        )
+        self.encoding.formula.prefer(self._text_of(context))
 
     def _plain(self, context: Context) -> list[int]:
         """Return the literals that the packet is the plainest one in everything else."""

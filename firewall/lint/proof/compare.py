@@ -296,25 +296,26 @@ class _Comparer:
 
     def _counted(self, one: EncodedRule, other: EncodedRule, groups: Sequence[list[Case]]) -> Counted | None:
         """Return a message that only one of two equal limits counts."""
-        formula = self._encoding.formula
-        only_before = formula.all_of([one.decides, -other.decides])
-        differ = formula.any_of([only_before, formula.all_of([other.decides, -one.decides])])
-        found = self._first(groups, [one.above, differ], only_before)
-        if found is None or one.rule.limit is None:
-            return None
-        return Counted(one.rule, other.rule, *found)
+        found = self._decided_by_one(one, other, groups, one.above)
+        return Counted(one.rule, other.rule, *found) if found is not None else None
 
     def _shadow_names(self) -> list[str]:
         after = {each.rule.name for each in self._new.rules if each.rule.shadow}
         return [each.rule.name for each in self._old.rules if each.rule.shadow and each.rule.name in after]
 
     def _shadowing(self, name: str, groups: Sequence[list[Case]]) -> Shadowing | None:
-        formula = self._encoding.formula
         one, other = (next(e for e in p.rules if e.rule.name == name) for p in (self._old, self._new))
+        found = self._decided_by_one(one, other, groups)
+        return None if found is None else Shadowing(name, *found)
+
+    def _decided_by_one(
+        self, one: EncodedRule, other: EncodedRule, groups: Sequence[list[Case]], *goal: int
+    ) -> tuple[str, bool] | None:
+        """Return the first message on which one of two rules only decides, and whether it is the first of them."""
+        formula = self._encoding.formula
         only_before = formula.all_of([one.decides, -other.decides])
         differ = formula.any_of([only_before, formula.all_of([other.decides, -one.decides])])
-        found = self._first(groups, [differ], only_before)
-        return None if found is None else Shadowing(name, *found)
+        return self._first(groups, [*goal, differ], only_before)
 
     def _first(self, groups: Sequence[list[Case]], goal: list[int], marker: int) -> tuple[str, bool] | None:
         """Return the first message that meets a goal, and whether the marker holds of it."""

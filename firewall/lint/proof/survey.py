@@ -21,7 +21,7 @@ from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
-from firewall.lint.proof.witness import Staged, read_as
+from firewall.lint.proof.witness import Staged
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Comparison, Exists, Field
@@ -306,21 +306,11 @@ class Survey(Asker):
         is_answered = isinstance(facts.message, Request) and facts.message.method != "ACK"
         return number, is_answered, without_rule(self.encoded[number].policy, facts, follows=follows)
 
-    def _own(self, context: Context) -> list[int]:
-        own = []
-        for number, encoded in enumerate(self.encoded):
-            view = self.encoding.view(encoded.policy)
-            facts, _ = self.facts(context, number)
-            own += [
-                literal if self.holds(atom, facts) else -literal
-                for (of_view, atom), literal in self.encoding.own.items()
-                if of_view == view and read_as(atom, context) is None
-            ]
-        if context.is_fixed:
-            own += [
-                literal if self.holds(atom, context.facts) else -literal for atom, literal in self.encoding.text.items()
-            ]
-        return list(dict.fromkeys(own))
+    def _views(self, context: Context) -> list[tuple[int, Facts]]:
+        return [
+            (self.encoding.view(each.policy), self.facts(context, number)[0])
+            for number, each in enumerate(self.encoded)
+        ]
 
     def _ends(self, context: Context) -> list[int]:
         encoding, lines = self.encoding, self.encoding.lines

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
+from firewall.lint.endpoint import Endpoint
 from firewall.lint.form import ODD_CARRIERS
 from firewall.lint.language.carrier import is_read_from, places, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
@@ -11,7 +12,7 @@ from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.line import ADDRESSES, ENDS, PORTS
+from firewall.lint.proof.line import ENDS, PORTS
 from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
 from firewall.net.address import Network, address_number, family
 from firewall.ruleset.evaluate import Predicate, compile_condition
@@ -210,16 +211,11 @@ class Asker:
         return literal if self.holds(atom, facts) else -literal
 
     def _ends(self, context: Context) -> list[int]:
-        encoding, lines, pair = self.encoding, self.encoding.lines, context.pair
-        sender, receiver = pair.ends(context.step.sender)
-        any_of = encoding.formula.any_of
-        zone = self._zones.get(sender.zone or "")
-        ends = [any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))]
-        for name, endpoint, other in zip(ADDRESSES, (sender, receiver), (receiver, sender), strict=True):
-            zone, other_zone = self._zones.get(endpoint.zone or ""), self._zones.get(other.zone or "")
-            ends.append(any_of(lines[name].within(n.first, n.last) for n in hosts(zone, other_zone)))
-            if context.is_tied:
-                ends.append(lines[name].at(address_number(endpoint.ip)))
+        encoding, lines = self.encoding, self.encoding.lines
+        sender, receiver = context.pair.ends(context.step.sender)
+        ends = list(between(encoding, self._zones, sender, receiver))
+        if context.is_tied:
+            ends += [lines["src"].at(address_number(sender.ip)), lines["dst"].at(address_number(receiver.ip))]
         ends += self._ports(context)
         if context.is_fixed:
             ends += [-encoding.is_tcp, lines["frame_len"].at(context.facts.datagram.frame_len)]
@@ -346,6 +342,15 @@ def _carriers_of(core: Sequence[Literal]) -> frozenset[str]:
 def next_cut(cuts: Sequence[int], number: int) -> int:
     """Return the first cut above a number; what is beyond the line where there is none."""
     return next((cut for cut in cuts if cut > number), ENDS["frame_len"])
+
+
+def between(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, receiver: Endpoint) -> Iterator[int]:
+    """Yield the literals that a packet comes by an interface of its sender's zone, from and to hosts of both zones."""
+    any_of, lines = encoding.formula.any_of, encoding.lines
+    source, destination = zones.get(sender.zone or ""), zones.get(receiver.zone or "")
+    yield any_of(encoding.interfaces[name] for name in (source.interfaces if source is not None else ()) or (None,))
+    yield any_of(lines["src"].within(each.first, each.last) for each in hosts(source, destination))
+    yield any_of(lines["dst"].within(each.first, each.last) for each in hosts(destination, source))
 
 
 def hosts(zone: Zone | None, other: Zone | None) -> list[Network]:

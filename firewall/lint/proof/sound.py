@@ -12,12 +12,12 @@ from struct import pack
 from typing import get_args
 
 from firewall.lint.endpoint import Pair, Side
-from firewall.lint.proof.asking import MAX_FRAME_BYTES, hosts, next_cut
+from firewall.lint.proof.asking import MAX_FRAME_BYTES, between, next_cut
 from firewall.lint.proof.atom import Atom, base_field, cuts
 from firewall.lint.proof.codec import told_apart
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.line import ADDRESSES, PORTS
+from firewall.lint.proof.line import PORTS
 from firewall.lint.proof.witness import endpoint_in
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RTP_HEADER
@@ -129,21 +129,15 @@ def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> t
 
 def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Iterator[int]:
     """Yield what bounds the rest: addresses of the zones, ports on which media is negotiated, sizes of a frame."""
-    zones = {zone.name: zone for zone in policy.zones}
-    any_of, lines = encoding.formula.any_of, encoding.lines
-    ends = pair.ends(sender)
-    zone = zones.get(ends[0].zone or "")
-    yield any_of(encoding.interfaces[name] for name in (zone.interfaces if zone is not None else ()) or (None,))
-    for name, end, other in zip(ADDRESSES, ends, ends[::-1], strict=True):
-        free = hosts(zones.get(end.zone or ""), zones.get(other.zone or ""))
-        yield any_of(lines[name].within(n.first, n.last) for n in free)
+    lines, (sends, receives) = encoding.lines, pair.ends(sender)
+    yield from between(encoding, {zone.name: zone for zone in policy.zones}, sends, receives)
     first, last = policy.media.ports
     for name in PORTS:
         line = lines[name]
         yield line.at_least(max(cut for cut in line.cuts if cut <= first))
         yield -line.at_least(next_cut(line.cuts, last))
     sizes = lines["frame_len"]
-    yield sizes.at_least(max(cut for cut in sizes.cuts if cut <= _frame_headers_bytes(ends[0].ip) + RTP_HEADER.size))
+    yield sizes.at_least(max(cut for cut in sizes.cuts if cut <= _frame_headers_bytes(sends.ip) + RTP_HEADER.size))
     yield -sizes.at_least(next_cut(sizes.cuts, min(MAX_FRAME_BYTES, 1514)))
     yield -encoding.is_tcp
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from firewall.engine.record import SipDecision
 from firewall.errors import SipSyntaxError
 from firewall.lint.endpoint import Endpoint, Pair
@@ -11,7 +13,7 @@ from firewall.lint.language.carrier import OF_BODY, reads_method
 from firewall.lint.language.draft import Line, read_draft
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
-from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide
+from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide, sent_of
 from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import CALLER_NUMBER, Context
 from firewall.lint.proof.encoding import Encoding
@@ -53,14 +55,10 @@ class Way:
 
     def sent(self, step: Step, probe: Probe) -> Sent:
         """Return a step as the datagram that the firewall receives."""
-        caller, psap = probe.pair.caller, probe.pair.psap
         if self.psap_port is not None and (self.transport == "TCP" or of_psap(step)):
-            psap = replace(psap, port=self.psap_port)
-        source, destination = (caller, psap) if step.sender == "caller" else (psap, caller)
-        datagram = Datagram(
-            source.ip, source.port, destination.ip, destination.port, step.payload, self.transport, source.interface
-        )
-        return Sent(probe.at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)
+            probe = replace(probe, pair=replace(probe.pair, psap=replace(probe.pair.psap, port=self.psap_port)))
+        sent = sent_of(step, probe)
+        return replace(sent, datagram=msgspec.structs.replace(sent.datagram, transport=self.transport))
 
 
 def of_psap(step: Step) -> bool:
@@ -208,12 +206,11 @@ def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, 
     """Return the ends of a model's call, each at the port where it is reached, and how its messages are carried."""
     lines = encoding.lines
     plain = context.pair
-    is_caller = context.step.sender == "caller"
-    sender, receiver = (plain.caller, plain.psap) if is_caller else (plain.psap, plain.caller)
+    sender, receiver = plain.ends(context.step.sender)
     source = _endpoint(sender, lines["src"].piece(model), lines["sport"].piece(model))
     source = replace(source, interface=encoding.interface(model))
     destination = _endpoint(receiver, lines["dst"].piece(model), lines["dport"].piece(model))
-    caller, psap = (source, destination) if is_caller else (destination, source)
+    caller, psap = Pair(source, destination).ends(context.step.sender)
     transport = encoding.transport(model)
     if not model.holds(encoding.psap_opens):
         return Pair(caller, psap), Way(transport, None)

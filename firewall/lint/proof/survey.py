@@ -15,7 +15,7 @@ from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
 from firewall.lint.proof.atom import base_field, subject
 from firewall.lint.proof.canonical import lemmas, recognises_alike
-from firewall.lint.proof.context import Context
+from firewall.lint.proof.context import Context, opened
 from firewall.lint.proof.decision import Outcome, outcome_of, without_rule
 from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
@@ -26,7 +26,7 @@ from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Comparison, Exists, Field
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.policy import ExceptionPolicies, Limit, Policy
+from firewall.ruleset.policy import Limit, Policy
 from firewall.sip.message import Request
 
 Found = TypeVar("Found")
@@ -366,11 +366,6 @@ def _offsets(limits: Sequence[Limit]) -> Iterator[int]:
     for limit in sorted(limits, key=lambda each: each.period_ns / each.count):
         now_ns += limit.period_ns // limit.count + MILLISECOND_NS
         yield now_ns
-
-
-def opened(policy: Policy) -> Policy:
-    """Return the policy without its rules: everything passes."""
-    return replace(policy, rules=(), default="allow", exceptions=ExceptionPolicies())
 
 
 def _seen_by(policy: Policy, context: Context) -> tuple[Facts, bool]:

@@ -18,14 +18,14 @@ from firewall.lint.language.settle import Literal
 from firewall.lint.oddity import odd_messages, unreadable_messages
 from firewall.lint.probe import Probe, decide, sent_of
 from firewall.lint.proof.atom import Atom, base_field
-from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.context import Context, contexts, opened, plain_pair, zone_pairs
 from firewall.lint.proof.target import SERVICE_URNS
 from firewall.lint.script import Dialog, Role, Script, Step
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Call, Field, Matches, Membership
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy
+from firewall.ruleset.policy import EmergencyPolicy, Policy
 from firewall.sip.message import parse_message
 
 State = OneOf["none", "stray", "early", "confirmed", "terminated"]
@@ -77,13 +77,7 @@ def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Chain
 
     Of methods that neither these atoms nor the engine can tell apart there is one.
     """
-    known = replace(
-        policy,
-        rules=(),
-        default="allow",
-        exceptions=ExceptionPolicies(),
-        emergency=replace(policy.emergency, guard="off"),
-    )
+    known = opened(policy)
     found = [*_emergency_chains(known, conditions, pair), *_ordinary_flows(known, conditions, pair)]
     methods = _told_apart(conditions)
     for kind in _kinds(policy.emergency, conditions):

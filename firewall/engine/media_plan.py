@@ -9,7 +9,7 @@ from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.plain_media import REMEMBERED_ADDRESSES, PlainPlanner
 from firewall.engine.way import Course, Refusal, Way
-from firewall.net.address import address_number
+from firewall.net.address import address_number, family
 from firewall.ruleset.policy import MediaPolicy, Policy, Zone
 from firewall.ruleset.zones import zone_fit
 from firewall.sip.media_endpoint import (
@@ -28,6 +28,7 @@ from firewall.sip.sdp import MediaDescription
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 MAX_CUT = 32  # so many of those beyond are told
+_LARGEST = {4: 1 << 24, 6: 1 << 120}  # addresses of one network: a /8
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone, more ports as any of their addresses
 
 
@@ -173,7 +174,7 @@ class Planner:
             zone = self._zones.get(way.dst.zone or "")
             is_gap = zone is not None and zone_fit(zone, number) == "other_family"
             refusal = "media_family_gap" if is_gap else "media_third_party"
-            is_elsewhere = self._is_of_zone(address, self._comparable(way.src))
+            is_elsewhere = self._leads_back(number, way.src)
         elif way.key.transport == "UDP" and not self._media.ports[0] <= port <= self._media.ports[1]:
             refusal = "media_port_range"
         yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
@@ -190,6 +191,13 @@ class Planner:
                     yield _with_latch(way, hidden)
                 else:
                     yield way
+
+    def _leads_back(self, number: int, sender: Party) -> bool:
+        """Tell whether an address is in the sender's zone, by a network that somebody may have: where the zone is all
+        the world, a private address behind the receiver's NAT is in it, too."""
+        zone = self._zones.get(sender.zone or "")
+        networks = zone.networks if zone is not None else ()
+        return any(number in each and each.last - each.first < _LARGEST[family(number)] for each in networks)
 
     def _fits(self, address: str, party: Party) -> bool:
         """Tell whether an address is where a party may have its media: its own, or one of its zone."""

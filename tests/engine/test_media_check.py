@@ -6,6 +6,7 @@ from firewall.engine.events import DatagramReceived, DeadlineReached, FlowsCount
 from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
+from firewall.ruleset.load import load_policy
 from tests.media import (
     AUDIO,
     CALLED,
@@ -19,7 +20,7 @@ from tests.media import (
     sdp,
 )
 from tests.messages import CARRIER, PSAP, request
-from tests.scene import ALL, SECOND, START, policy
+from tests.scene import ALL, SECOND, START, NoFiles, policy
 
 _AUDIO_ANSWER = "audio 40000 RTP/AVP 0"
 
@@ -140,6 +141,25 @@ def test_a_b2bua_that_calls_back_into_the_callers_zone_with_both_descriptions_is
         scene.talk(2, 3, other, CALLER)
     assert [alarm for each in told for alarm in each.alarms] == []
     assert bool(checked(scene).alarms) == is_one_heard
+
+
+@pytest.mark.parametrize("world", ["0.0.0.0/0", "0.0.0.0/1, 128.0.0.0/1"])
+@pytest.mark.parametrize("named", ["10.1.2.3", "203.0.113.77"])
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_who_names_an_address_that_only_a_zone_of_the_whole_world_has_speaks_not_past_the_firewall(
+    world: str, named: str, guard: str
+) -> None:
+    """A called side behind a NAT, say, whose private address is in every zone that takes all addresses."""
+    zones = f"zones: {{psap: {{networks: [198.51.100.0/24]}}, carrier: {{networks: [{world}]}}}}"
+    zones = f"policy: test\n{zones}\nemergency: {{numbers: ['911'], from: [carrier], to: [psap], guard: {guard}}}\n"
+    text = f"{zones}rules:\n{ALL}\ndefault: drop\n"
+    scene = MediaScene(load_policy(text.encode(), file="policy.yaml", sources=NoFiles()))
+    first = invite()
+    scene.carrier(first)
+    told = scene.psap(answer(first, sdp(named, "audio 40000 RTP/AVP 0 101")), at_s=1)
+    assert [alarm.alarm.reason for alarm in told.alarms] == ["media_third_party"]
+    scene.tell(FlowsCounted(()), at_s=2)
+    assert {loss.side for call in checked(scene).calls for loss in call.media_loss} == {"carrier", "psap"}
 
 
 def test_what_the_kernel_counted_is_heard() -> None:

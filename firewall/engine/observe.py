@@ -113,8 +113,9 @@ class Observer:
             return
         if decision.reason == "takeover":
             call.pick_up(message)
+        is_emergency = call.emergency is not None and (not call.tags or call.belongs(message))
         self.calls.forwarded(call, message, now_ns)
-        if call.emergency is None:
+        if call.emergency is None or not is_emergency:
             return
         if not isinstance(message, Request):
             if message.status_code // 100 == 3 and message.cseq_method == "INVITE":

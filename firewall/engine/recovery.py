@@ -190,7 +190,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     is_telling = not dialog.retransmission and (invite is None or not invite.is_within)
     if sip.method is not None or is_telling:  # what answers a re-INVITE, or an earlier try again, says nothing
         _note_attempt(call, line, sip, dialog, transaction_id)
-    if sip.refer_to is not None:
+    if sip.refer_to is not None and line.emergency is not None:  # else it is of somebody who knows the Call-ID
         call.refers.append((sip.refer_to, call.last_ns))
     if not call.tags:
         from_tag = dialog.from_tag or NO_TAG

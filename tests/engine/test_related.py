@@ -300,3 +300,13 @@ def test_a_redirection_of_an_ordinary_call_makes_no_emergency() -> None:
     scene.carrier(invite)
     scene.psap(response(invite, 302).replace(b"Content-Length", b"Contact: <sip:x@h>\r\nContent-Length"), at_s=1)
     assert scene.carrier(request("INVITE", "sip:x@h", call_id="leg"), at_s=2).decision.emergency is None
+
+
+def test_who_only_knows_the_call_id_neither_redirects_nor_transfers_an_emergency_call() -> None:
+    scene, forged = in_an_emergency_call(), request(from_tag="x", cseq=9)
+    contact = b"Contact: <sip:x@h>\r\nContent-Length"
+    scene.psap(response(forged, 302, to_tag="y").replace(b"Content-Length", contact), at_s=3)
+    refer = request("REFER", from_tag="x", to_tag="y", cseq=10, headers=("Refer-To: <sip:y@h>",))
+    scene.carrier(refer, at_s=3)
+    for uri in ("sip:x@h", "sip:y@h"):
+        assert scene.carrier(request(uri=uri, call_id=uri), at_s=4).decision.emergency is None

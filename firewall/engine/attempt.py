@@ -89,7 +89,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         elif self.answer_due_ns is not None:
             self.answer_due_ns = max(self.answer_due_ns, now_ns)
         elif self.final_status is not None:
-            self.is_recovered = False
+            self.answer_due_ns = now_ns + TIMER_B_NS
 
     def expect_answer(self, tried: TransactionId | None, now_ns: int) -> None:
         """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
@@ -113,7 +113,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """
         was_overdue, due_ns = self.is_overdue, self.answer_due_ns
         if isinstance(message, Request):
-            outcome = self.request_passed(message.method, now_ns, is_first=message.to_tag is None, is_up=is_up)
+            is_first = message.to_tag is None or message.transaction_id == self.tried  # the ACK of a refusal
+            outcome = self.request_passed(message.method, now_ns, is_first=is_first, is_up=is_up)
         else:
             outcome = self.response_passed(message.status_code, message.cseq_method, now_ns)
             if others_ring and outcome in ("failed_downstream", "abandoned"):

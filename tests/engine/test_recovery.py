@@ -136,6 +136,13 @@ def test_the_transfer_that_was_asked_for_before_a_restart_is_part_of_the_emergen
     assert restarted(log, at_s=300).carrier(transfer, at_s=301).decision.emergency is None
 
 
+def test_who_only_knows_the_call_id_has_transferred_no_call_before_a_restart() -> None:
+    before, log = a_911_call(200)
+    refer = request("REFER", "sip:h", from_tag="x", to_tag="y", cseq=9, headers=("Refer-To: <sip:x@h>",))
+    scene = restarted_with(log + log_of(before.carrier(refer, at_s=3)), at_s=4)
+    assert scene.carrier(request(uri="sip:x@h", call_id="leg"), at_s=5).decision.emergency is None
+
+
 def test_the_time_for_a_callback_goes_on_with_a_call_that_outlived_the_daemon() -> None:
     scene = restarted(an_answered_call("urn:service:sos"), at_s=60)
     scene.carrier(request("BYE", "sip:h", to="<urn:service:sos>", to_tag="psap", cseq=2), at_s=7200)
@@ -371,13 +378,24 @@ def test_a_call_that_waits_over_a_short_restart_and_then_fails_is_told(
     assert [words in alarm.alarm.message for alarm in told.alarms] == [True]
 
 
-@pytest.mark.parametrize("inside", ["BYE", "INFO", "INVITE"])
-def test_a_call_that_was_answered_in_a_short_restart_has_not_failed(inside: str) -> None:
-    _, log = a_911_call(180)
+@pytest.mark.parametrize("status", [180, 302, 401])
+@pytest.mark.parametrize("inside", ["ACK", "BYE", "INFO", "INVITE"])
+def test_a_call_that_was_answered_in_a_short_restart_has_not_failed(inside: str, status: int) -> None:
+    """A call that was sent back or redirected was tried again in it, too."""
+    _, log = a_911_call(status)
     scene = restarted_with(log, at_s=2)
     told = [scene.carrier(request(inside, to_tag="psap", cseq=2), at_s=10), scene.tell(DeadlineReached(), at_s=4000)]
     assert [call.outcome for each in told for call in each.calls if call.outcome == "failed_downstream"] == []
     assert [alarm.alarm.code for each in told for alarm in each.alarms if alarm.alarm.code != "emergency_blocked"] == []
+
+
+@pytest.mark.parametrize("statuses", [(), (180,), (302,), (401,)])
+def test_the_ack_of_a_refusal_after_a_short_restart_is_no_sign_of_an_answer(statuses: tuple[int, ...]) -> None:
+    """It is of the INVITE's own transaction (RFC 3261 §17.1.1.3); the refusal may have passed unseen."""
+    _, log = a_911_call(*statuses)
+    scene, invite = restarted_with(log, at_s=2), "z9hG4bK-call-1@192.0.2.10-INVITE-1"
+    told = scene.carrier(request("ACK", to_tag="psap", branch=invite), at_s=3), scene.tell(DeadlineReached(), at_s=4000)
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
 
 
 def test_a_try_before_a_restart_has_not_the_refusal_of_an_earlier_one() -> None:

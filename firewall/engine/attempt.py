@@ -25,6 +25,7 @@ TIMER_B_NS = 32_000_000_000
 """64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
 TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
+_SHORT_ABSENCE_NS = 3_000_000_000  # a restart takes so long, and few calls are answered in it
 CHALLENGES = frozenset({401, 407})
 SENT_BACK = CHALLENGES | {422, 494}
 """Who gets one sends the request again at once, with credentials, a longer session (RFC 4028 §7.3) or an agreement on
@@ -82,9 +83,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """The blocked keep-alive that may be why it failed downstream."""
         return None if self.final_status in _CALLEE_REACHED else self.trunk_down
 
-    def recovered(self, now_ns: int, *, is_seamless: bool) -> None:
-        """Go on after a restart. ``is_seamless``: so soon that nothing is likely to have been missed."""
-        if not is_seamless:
+    def recovered(self, log_end_ns: int, now_ns: int) -> None:
+        """Go on after a restart, where the log ends at an instant. Nobody knows any more how it stands after a long
+        absence, be it an earlier one: a run without it would have told that no answer came in time."""
+        is_untold = self.answer_due_ns is not None and self.answer_due_ns < log_end_ns
+        if is_untold or now_ns - log_end_ns > _SHORT_ABSENCE_NS:
             self.answer_due_ns = None
         elif self.answer_due_ns is not None:
             self.answer_due_ns = max(self.answer_due_ns, now_ns)

@@ -22,7 +22,6 @@ from firewall.sip.message import Message, Request, parse_message
 TAKEOVER_NS = 3600 * SECOND_NS
 """How long after a start that follows an earlier run unknown in-dialog messages are let through."""
 
-_SHORT_ABSENCE_NS = 3 * SECOND_NS  # a restart takes so long, and few calls are answered in it
 _NOWHERE = Place()
 _SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
@@ -141,7 +140,7 @@ class Observer:
                 continue
             call.attempt, call.caller = each.attempt, each.caller
             if each.attempt is not None:
-                each.attempt.recovered(now_ns, is_seamless=now_ns - each.log_end_ns <= _SHORT_ABSENCE_NS)
+                each.attempt.recovered(each.log_end_ns, now_ns)
             call.recover(each.began_ns, each.last_ns, each.tags, each.dialogs, each.invites)
             if each.emergency is not None:
                 self.calls.mark_emergency(call, _carried(each.emergency))

@@ -389,6 +389,15 @@ def test_a_call_that_was_answered_in_a_short_restart_has_not_failed(inside: str,
     assert [alarm.alarm.code for each in told for alarm in each.alarms if alarm.alarm.code != "emergency_blocked"] == []
 
 
+def test_a_call_that_waited_before_a_long_absence_is_not_told_after_a_later_short_one() -> None:
+    """It may have been answered in the long one, or the run between would have told that it failed."""
+    _, log = a_911_call(180)
+    between = restarted_with(log, at_s=700)
+    other = between.carrier(request("OPTIONS", call_id="other"), at_s=800)
+    after = restarted_with(log + log_of(other, between.stops(at_s=801)), at_s=802)
+    assert after.tell(DeadlineReached(), at_s=1000).alarms == []
+
+
 @pytest.mark.parametrize("statuses", [(), (180,), (302,), (401,)])
 def test_the_ack_of_a_refusal_after_a_short_restart_is_no_sign_of_an_answer(statuses: tuple[int, ...]) -> None:
     """It is of the INVITE's own transaction (RFC 3261 §17.1.1.3); the refusal may have passed unseen."""

@@ -92,7 +92,7 @@ def write_policy(path: str, before: bytes, after: bytes) -> None:
         temporary = None
     except OSError as error:
         cause = f"cannot write the mended policy: {error.strerror or error}"
-        raise PolicyError(cause, place=Place(path), next_step="it is as it was") from None
+        raise PolicyError(cause, place=Place(wire_text(path)), next_step="it is as it was") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

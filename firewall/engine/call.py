@@ -241,13 +241,14 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Tell whether a message is a request within a dialog that has its final response, or a provisional response
         behind a refusal of one: over UDP they may come again, and say nothing any more.
 
-        An INVITE that begins a call may be tried again as it was, by who knows no better.
+        An INVITE that begins a call may be tried again as it was, by who knows no better, and so may one within it when
+        its refusal was acknowledged.
         """
         known = self._known(message)
         if known is None or not known.is_within or known.state in UNANSWERED:
             return False
         if isinstance(message, Request):
-            return message.method == known.method
+            return message.method == known.method and known.state != "confirmed"
         return message.status_code < 200 and known.state != "accepted"
 
     def _known(self, message: Message) -> Transaction | None:

@@ -112,16 +112,17 @@ class Observer:
             return
         if decision.reason == "takeover":
             call.pick_up(message)
-        is_emergency = call.emergency is not None and (not call.tags or call.belongs(message))
+        mark = call.emergency
+        if mark is not None and call.tags and not call.belongs(message):
+            mark = None  # of somebody who knows the Call-ID
         self.calls.forwarded(call, message, now_ns)
-        if call.emergency is None or not is_emergency:
+        if mark is None:
             return
         if not isinstance(message, Request):
             if message.status_code // 100 == 3 and message.cseq_method == "INVITE":
-                self.related.expect_redirected(message, call.emergency, call.call_id, now_ns)
+                self.related.expect_redirected(message, mark, call.call_id, now_ns)
         elif message.method == "REFER":
-            refer_to = message.header("refer-to") or ""
-            self.related.expect_transfer(refer_to, call.emergency, call.call_id, now_ns)
+            self.related.expect_transfer(message.header("refer-to") or "", mark, call.call_id, now_ns)
 
     def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
         """Know again the calls of an earlier run that are still in progress, and who may be called back."""

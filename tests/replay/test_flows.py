@@ -1,6 +1,7 @@
 """The short way for RTP tells the same as the long way, and anything unusual goes the long way."""
 
 import struct
+from itertools import accumulate
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.rtp import read_rtp_header
+from firewall.net.rtp_stream import RtpPacket
 from firewall.replay.flows import RtpFlows, rtp_of_flow, seen_on
 from firewall.sip.media_endpoint import Formats
 from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
@@ -96,9 +98,10 @@ def test_a_flow_that_passes_is_asked_about_again_when_one_of_its_ends_changes(en
 def test_a_flow_that_is_not_plain_any_more_goes_the_long_way_and_is_counted_by_none(engines: int) -> None:
     flows, media = RtpFlows(), tuple(flow_of(FRAMES[0]) for _ in range(engines))
     flows.learn(FRAMES[0], media, negotiated=True)
+    assert [counted(flows, FRAMES[0]) for _ in range(2)] == [True] * 2
     media[-1].is_plain = False
     assert counted(flows, FRAMES[0]) is None
-    assert [flow.packets for flow in media] == [1] * engines
+    assert [flow.packets for flow in media] == [3] * engines
 
 
 @pytest.mark.parametrize("other", [rtp(1, ssrc=99), rtp(1, payload_type=8)])
@@ -186,3 +189,80 @@ def test_a_packet_that_looks_like_those_before_is_counted_as_if_it_did_not(
         assert [counted(flows, first) for _ in range(alike)] == [True] * alike
         told.append((counted(flows, changed), media.waiting[alike:], media.packets - alike))
     assert told[0] == told[1]
+
+
+class WithoutShapes(RtpFlows):
+    """Looks into every packet."""
+
+    def _remember_shape(self, *_: object) -> None:
+        """Know nothing of what packets look like."""
+
+
+def told_of(
+    flows: RtpFlows, frames: list[CaptureRecord], engines: int, until_ns: int
+) -> tuple[list[int], int, list[list[RtpPacket]]]:
+    """What is told of frames whose flows are learned as they come: which go the long way, and all counts."""
+    media: dict[bytes, tuple[MediaFlow, ...]] = {}
+    rest = iter(frames)
+    long_ways: list[int] = []
+    while (frame := flows.count(rest, until_ns)) is not None:
+        long_ways.append(frame.frame_number)
+        packet = rtp_of_flow(frame.link_type, frame.data)
+        if packet is None:
+            flows.renew([ENDS4[0]])  # as a message that negotiates
+        else:
+            known = media.setdefault(packet[0], tuple(flow_of(frame) for _ in range(engines)))
+            flows.learn(frame, known, negotiated=frame.frame_number % 3 > 0, passes=frame.frame_number % 2 > 0)
+    return long_ways, flows.negotiated, [flow.waiting for each in media.values() for flow in each]
+
+
+VARIATIONS = ["", "", "", "marker", "contributors", "RTCP", "no RTP", "type", "source", "interface", "outgoing", "cut"]
+VARIATIONS += ["1", "15", "19", "22"]  # one bit of this byte
+
+
+def varied(frame: CaptureRecord, number: int, how: str, at_ns: int) -> CaptureRecord:
+    """The packet of this number in a frame of this kind, with one thing different."""
+    begins = {
+        "marker": b"\x80\x80",
+        "contributors": b"\x81\0",
+        "RTCP": b"\x80\xc8",
+        "no RTP": b"\0\0",
+        "type": b"\x80\x60",
+    }
+    packet = begins.get(how, b"\x80\0") + rtp(number, ssrc=8 if how == "source" else 7)[2:]
+    data = bytearray(frame.data[: -len(packet)] + packet)
+    if how.isdecimal():
+        data[int(how)] ^= 1
+    return msgspec.structs.replace(
+        frame,
+        data=bytes(data[:-1]) if how == "cut" else bytes(data),
+        interface_id=int(how == "interface"),
+        outgoing=True if how == "outgoing" else None,
+        frame_number=number,
+        timestamp_ns=at_ns,
+    )
+
+
+@given(
+    st.lists(st.sampled_from(FRAMES), min_size=1, max_size=2),
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from(VARIATIONS),
+            st.sampled_from([0, 20_000_000, 900_000_000, 2_000_000_000]),
+        ),
+        min_size=4,
+        max_size=20,
+    ),
+    st.sampled_from([1, 1, 2]),
+    st.sampled_from([NEVER_NS, 4_000_000_000]),
+)
+def test_frames_in_any_order_are_counted_as_if_none_looked_like_another(
+    kinds: list[CaptureRecord], drawn: list[tuple[int, str, int]], engines: int, until_ns: int
+) -> None:
+    times = accumulate(later_ns for _, _, later_ns in drawn)
+    frames = [
+        varied(kinds[kind % len(kinds)], number, how, at_ns)
+        for number, ((kind, how, _), at_ns) in enumerate(zip(drawn, times, strict=True), 1)
+    ]
+    assert told_of(RtpFlows(), frames, engines, until_ns) == told_of(WithoutShapes(), frames, engines, until_ns)

@@ -2,8 +2,8 @@
 
 IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE (RFC
 2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC
-7348; also as GPE), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (MikroTik's mirrors); the packet that an ICMP error
-quotes (RFC 792, RFC 4443).
+7348; also as GPE), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (MikroTik's mirrors), L2TP (RFC 2661), Teredo (RFC
+4380); the packet that an ICMP error quotes (RFC 792, RFC 4443).
 """
 
 from struct import Struct
@@ -16,6 +16,7 @@ from firewall.net.link import (
     ETHERTYPE_IPV6,
     ETHERTYPE_MPLS,
     IEEE802_11,
+    IPV6,
     MPLS,
     PPP,
     RADIOTAP,
@@ -33,9 +34,9 @@ _ICMP, _ICMPV6 = 1, 58
 _ICMP_ERRORS, _ICMPV6_ERRORS = frozenset({3, 4, 5, 11, 12}), frozenset({1, 2, 3, 4})
 _ICMP_HEADER_BYTES = 8
 _VXLAN_PORTS = frozenset({4789, 8472})  # IANA's, and the Linux kernel's own
-_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT = 4790, 6081, 2152, 37008
+_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT, _L2TP_PORT, _TEREDO_PORT = 4790, 6081, 2152, 37008, 1701, 3544
 
-UDP_TUNNEL_PORTS = _VXLAN_PORTS | {_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT}
+UDP_TUNNEL_PORTS = _VXLAN_PORTS | {_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _TZSP_PORT, _L2TP_PORT, _TEREDO_PORT}
 
 _GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
 _GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET, ETHERTYPE_MPLS: MPLS}
@@ -44,6 +45,8 @@ _GTP_G_PDU = 0xFF
 _GPE_NEXT = {1: RAW, 2: RAW, 3: ETHERNET}
 _TZSP_LINKS = {1: ETHERNET, 18: IEEE802_11, 127: RADIOTAP}
 _TZSP_PADDING, _TZSP_END = 0, 1
+_L2TP_CONTROL_OR_RESERVED, _L2TP_LENGTH, _L2TP_SEQUENCE, _L2TP_OFFSET, _L2TP_VERSION = 0xB4F0, 0x4000, 0x0800, 0x0200, 2
+_TEREDO_AUTHENTICATION, _TEREDO_ORIGIN, _OF_TEREDO = b"\0\1", b"\0\0", b"\x20\1\0\0"
 
 _u16 = Struct(">H").unpack_from
 
@@ -76,6 +79,10 @@ def inside_udp(dst_port: int, payload: bytes) -> Inside | None:
         return _inside_tzsp(payload)
     if dst_port == _GTP_U_PORT:
         return _inside_gtp_u(payload)
+    if dst_port == _L2TP_PORT:
+        return _inside_l2tp(payload)
+    if dst_port == _TEREDO_PORT:
+        return _inside_teredo(payload)
     if dst_port == _GENEVE_PORT and len(payload) > 8 and payload[0] >> 6 == 0:
         link_type = _GRE_IN_IP.get(_u16(payload, 2)[0])
         return None if link_type is None else Inside(link_type, 8 + (payload[0] & 0x3F) * 4)
@@ -147,3 +154,25 @@ def _inside_gtp_u(payload: bytes) -> Inside | None:
             following = payload[start + size - 1]
             start += size
     return Inside(RAW, start)
+
+
+def _inside_l2tp(payload: bytes) -> Inside | None:
+    """A data message: flags, what they say is there, tunnel and session, perhaps an offset, then PPP."""
+    flags = _u16(payload)[0] if len(payload) >= 2 else 0
+    if flags & (_L2TP_CONTROL_OR_RESERVED | 0xF) != _L2TP_VERSION:
+        return None
+    start = 6 + (2 if flags & _L2TP_LENGTH else 0) + (4 if flags & _L2TP_SEQUENCE else 0)
+    if flags & _L2TP_OFFSET and len(payload) >= start + 2:
+        start += 2 + _u16(payload, start)[0]
+    return Inside(PPP, start) if len(payload) > start else None
+
+
+def _inside_teredo(payload: bytes) -> Inside | None:
+    """IPv6 behind what a server may have put in front of it; one of its ends has a Teredo address."""
+    start = 0
+    if payload[:2] == _TEREDO_AUTHENTICATION and len(payload) >= 4:
+        start = 13 + payload[2] + payload[3]
+    if payload[start : start + 2] == _TEREDO_ORIGIN:
+        start += 8
+    src, dst = payload[start + 8 : start + 12], payload[start + 24 : start + 28]
+    return Inside(IPV6, start) if _OF_TEREDO in (src, dst) else None

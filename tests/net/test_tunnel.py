@@ -28,6 +28,8 @@ AROUND = IP(src="203.0.113.1", dst="203.0.113.2")
 AROUND6 = IPv6(src="2001:db8:9::1", dst="2001:db8:9::2")
 INNER = IP(src=CALLER, dst=PSAP) / UDP(sport=5062, dport=5060) / Raw(SIP)
 INNER6 = IPv6(src=CALLER6, dst=PSAP6) / UDP(sport=5062, dport=5060) / Raw(SIP)
+TEREDO = UDP(sport=50000, dport=3544)
+INNER_TEREDO = IPv6(src="2001:0:cb00:7101::7", dst=PSAP6) / UDP(sport=5062, dport=5060) / Raw(SIP)
 FRAME = Ether(**MACS) / INNER
 FRAME6 = Ether(**MACS) / Dot1Q(vlan=7) / INNER6
 # tshark must be told of the kernel's default port.
@@ -43,15 +45,15 @@ TUNNELS: dict[str, Scapy] = {
     "GRE with checksum, key and sequence": AROUND / GRE(chksum_present=1, key_present=1, seqnum_present=1) / INNER,
     "GRE, bridged": AROUND / GRE(proto=0x6558) / FRAME,
     "GRE over IPv6": AROUND6 / GRE(proto=0x6558, key_present=1, key=9) / FRAME6,
-    "ERSPAN I": AROUND / GRE(proto=0x88BE) / Raw(bytes(FRAME)),
+    "ERSPAN I": AROUND / GRE(proto=0x88BE) / FRAME,
     "ERSPAN II": AROUND / GRE(proto=0x88BE, seqnum_present=1) / ERSPAN_II() / FRAME6,
     "ERSPAN III": AROUND / GRE(proto=0x22EB, seqnum_present=1) / ERSPAN_III() / FRAME,
     "VXLAN": AROUND / UDP(sport=50000, dport=4789) / VXLAN(vni=7) / FRAME,
     "VXLAN on Linux's port": AROUND / UDP(sport=50000, dport=8472) / VXLAN(vni=7) / FRAME,
-    "VXLAN GPE": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\1\0\0\7\0" + bytes(INNER)),
-    "VXLAN GPE, Ethernet": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\3\0\0\7\0" + bytes(FRAME)),
-    "TZSP": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\1" + bytes(FRAME)),
-    "TZSP with tags": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\0\x0a\1\xd8\1" + bytes(FRAME)),
+    "VXLAN GPE": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\1\0\0\7\0") / INNER,
+    "VXLAN GPE, Ethernet": AROUND / UDP(sport=50000, dport=4790) / Raw(b"\x0c\0\0\3\0\0\7\0") / FRAME,
+    "TZSP": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\1") / FRAME,
+    "TZSP with tags": AROUND / UDP(sport=50000, dport=37008) / Raw(b"\1\0\0\1\0\x0a\1\xd8\1") / FRAME,
     "VXLAN over IPv6": AROUND6 / UDP(sport=50000, dport=4789) / VXLAN(vni=7) / FRAME6,
     "Geneve": AROUND / UDP(sport=50000, dport=6081) / GENEVE(proto=0x6558) / FRAME,
     "GTP-U": AROUND / UDP(sport=2152, dport=2152) / GTP_U_Header(teid=1) / INNER,
@@ -60,10 +62,17 @@ TUNNELS: dict[str, Scapy] = {
     / GTP_U_Header(teid=1, E=1, next_ex=0x85)
     / GTPPDUSessionContainer(type=0, QFI=1)
     / INNER,
+    "L2TP": AROUND / UDP(sport=1701, dport=1701) / Raw(b"\0\2\0\1\0\1\xff\3\0\x21") / INNER,
+    "L2TP with all options": AROUND
+    / UDP(sport=1701, dport=1701)
+    / Raw(b"\x4b\2" + (16 + len(INNER6)).to_bytes(2, "big") + b"\0\1\0\1\0\0\0\0\0\2ab\0\x57")
+    / INNER6,
+    "Teredo": AROUND / TEREDO / INNER_TEREDO,
+    "Teredo with its server's words": AROUND / TEREDO / Raw(b"\0\1\1\2iaa" + bytes(17)) / INNER_TEREDO,
     "MPLS in GRE": AROUND / GRE(proto=0x8847) / MPLS(label=16, s=1, ttl=64) / INNER,
     "MPLS in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=137) / MPLS(label=16, s=1, ttl=64) / INNER6,
-    "Ethernet in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=97) / Raw(b"\x30\0" + bytes(FRAME)),
-    "Ethernet in IPv6": IPv6(src="2001:db8:9::1", dst="2001:db8:9::2", nh=143) / Raw(bytes(FRAME)),
+    "Ethernet in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=97) / Raw(b"\x30\0") / FRAME,
+    "Ethernet in IPv6": IPv6(src="2001:db8:9::1", dst="2001:db8:9::2", nh=143) / FRAME,
     "VXLAN in GRE": AROUND / GRE() / AROUND / UDP(dport=4789) / VXLAN(vni=7) / FRAME,
 }
 
@@ -74,12 +83,8 @@ def decode(packet: Scapy, *, as_captured: bool = False) -> Datagram | Undecoded:
 
 @pytest.mark.parametrize("packet", TUNNELS.values(), ids=TUNNELS.keys())
 def test_the_datagram_inside_is_what_the_firewall_would_see(packet: Scapy) -> None:
-    src, dst = (
-        (CALLER6, PSAP6)
-        if CALLER6 in {layer.src for layer in packet.iterpayloads() if layer.name == "IPv6"}
-        else (CALLER, PSAP)
-    )
-    assert decode(packet) == Datagram(src, 5062, dst, 5060, SIP, frame_number=1)
+    inner = [layer for layer in packet.iterpayloads() if isinstance(layer, IP | IPv6)][-1]
+    assert decode(packet) == Datagram(inner.src, 5062, inner.dst, 5060, SIP, frame_number=1)
 
 
 def of_tshark(folder: Path, *fields: str, lost_bytes: int = 0) -> dict[str, list[str]]:
@@ -164,7 +169,7 @@ def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(name: str, cut:
 
 
 def test_sip_on_a_tunnels_port_is_sip() -> None:
-    for port in (4789, 8472, 4790, 6081, 2152, 37008):
+    for port in (4789, 8472, 4790, 6081, 2152, 37008, 1701, 3544):
         assert inside_udp(port, SIP) is None
         found = decode(IP(src=CALLER, dst=PSAP) / UDP(sport=5060, dport=port) / Raw(SIP))
         assert found == Datagram(CALLER, 5060, PSAP, port, SIP, frame_number=1)
@@ -194,7 +199,7 @@ def test_any_bytes_in_a_tunnel_are_read_or_refused(protocol: int, data: bytes) -
     assert inside is None or inside.start >= 0
 
 
-@given(st.sampled_from([4789, 4790, 6081, 2152, 9060, 37008]), st.binary(max_size=80))
+@given(st.sampled_from([4789, 4790, 6081, 2152, 9060, 37008, 1701, 3544]), st.binary(max_size=80))
 def test_any_bytes_to_a_tunnels_port_are_read_or_refused(port: int, data: bytes) -> None:
     frame = bytes(AROUND / UDP(sport=1, dport=port) / Raw(data))
     assert isinstance(FrameDecoder().decode(record(frame, link_type=101)), Datagram | Undecoded)

@@ -23,6 +23,11 @@ PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
 }
 # Before version 2.3 the two lengths stood the other way round; 2.3 itself was written both ways (libpcap, sf-pcap.c).
 _LENGTHS_SWAPPED = (2, 3)
+# Such headers have other lengths under the usual magic number; Wireshark finds out by trying.
+_OR_MODIFIED = (
+    "; or its packets have other headers than it says, as a modified libpcap (Nokia's, an old distribution's) writes: "
+    "convert it with editcap -F pcap IN OUT"
+)
 
 
 def pcap_records(window: ByteWindow, name: str, unreadable: list[Unreadable]) -> tuple[int, Iterator[CaptureRecord]]:
@@ -80,7 +85,7 @@ def _frames(
         if captured > MAX_PACKET_BYTES:
             reason = (
                 f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}; "
-                "the file is damaged from here on"
+                f"the file is damaged from here on{_OR_MODIFIED}"
             )
             unreadable.append(Cut(number, reason))
             return
@@ -90,7 +95,7 @@ def _frames(
             if not window.require(header_bytes + captured):
                 have = len(window.data) - header_bytes
                 reason = f"cut: the file ends after {have} of the {captured} bytes of packet {number}"
-                unreadable.append(Cut(number, reason))
+                unreadable.append(Cut(number, reason + (_OR_MODIFIED if captured > original else "")))
                 return
             data, begin, end = window.data, header_bytes, header_bytes + captured
             size = len(data)

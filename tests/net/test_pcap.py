@@ -1,6 +1,7 @@
 """Frames of pcap files: every byte order and unit, cut anywhere, and tshark's numbers and times for the same file."""
 
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_length_beyond_reason_ends_the_reading_without_asking_for_the_memory()
     assert len(read) == 2
     assert is_cut(read)
     assert losses(read)[0].packet == 2
+
+
+@pytest.mark.parametrize("kind", ["nokiapcap", "rh6_1pcap", "suse6_3pcap"])
+@pytest.mark.parametrize("microseconds", [50, 2_000, 999_000])
+def test_what_a_modified_libpcap_wrote_under_the_usual_magic_number_is_told_with_what_converts_it(
+    tmp_path: Path, kind: str, microseconds: int
+) -> None:
+    plain, modified = tmp_path / "plain.pcap", tmp_path / "modified.pcap"
+    plain.write_bytes(pcap([(START_NS + n * 10**9 + microseconds * 1000, FRAMES[1]) for n in range(6)]))
+    subprocess.run(["editcap", "-F", kind, plain, modified], check=True)
+    (loss,) = losses(read_all(modified.read_bytes()))
+    assert loss.reason.endswith("convert it with editcap -F pcap IN OUT")
+    subprocess.run(["editcap", "-F", "pcap", modified, plain], check=True)
+    assert [frame.data for frame in frames_of(plain.read_bytes())] == [FRAMES[1]] * 6
 
 
 def test_an_empty_capture_has_no_frames() -> None:

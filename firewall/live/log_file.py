@@ -171,17 +171,18 @@ class Syncer:
         self._synced = synced
         self._wanted = False
         self._running = False
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log sync")
 
     def request(self) -> None:
         """Ask that what is written by now be synced as soon as the disk allows."""
-        self._wanted = True
-        if not self._running:
+        self._wanted = not self._is_closed
+        if self._wanted and not self._running:
             self._start()
 
     def close(self) -> None:
-        """Wait for the sync under way."""
-        self._wanted = False
+        """Wait for the sync under way; what became of it is still told, but nothing is synced any more."""
+        self._wanted, self._is_closed = False, True
         self._thread.shutdown(wait=True)
 
     def _start(self) -> None:

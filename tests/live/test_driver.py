@@ -252,3 +252,23 @@ async def test_a_disk_that_takes_no_sync_is_told_once_and_once_more_when_it_does
     assert said.count("ALARM log_unwritable") == 1
     assert "it cannot be synced to disk: Input/output error" in said
     assert said.count("ALARM log_recovered") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_takes_no_last_sync_is_told_as_that_and_as_no_bug(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "")
+
+    syncer = Syncer(asyncio.get_running_loop(), stage.log, lambda: stage.driver.log_synced())
+    stage.driver = Driver(stage.engine, stage.console, stage.log, syncer)
+    stage.driver.sender = stage
+    monkeypatch.setattr("firewall.live.log_file.os.fdatasync", fail)
+    stage.driver.arrived([arrival(0, request(body=SDP))])
+    syncer.close()
+    async with asyncio.timeout(5):
+        while not stage.driver.log_failing:
+            await asyncio.sleep(0.001)
+    assert stage.driver.internal_errors == 0
+    assert stage.said().count("ALARM log_unwritable") == 1

@@ -20,7 +20,7 @@ from firewall.ruleset.policy import Guard, Policy
 MILLISECOND_NS = 1_000_000
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)  # all forms in all flows, so that the next question finds them
 def _steps(flow: Flow, pair: Pair, form: Form, key: str) -> tuple[Step, ...]:
     return flow.steps(pair, form, key)
 

@@ -36,7 +36,7 @@ def test_the_namespace_of_these_tests_reaches_nothing() -> None:
 def test_the_pure_core_passes_its_tests_without_a_network() -> None:
     folders = [f"tests/{package}" for package in PURE]
     # Not twice what asks tshark: it is the oracle there, and what it costs would be most of the time.
-    selection = ["-m", "not netns", "-k", "not wireshark and not tshark"]
+    selection = ["-m", "not netns", "-k", "not wireshark and not tshark", "--numprocesses", "2"]
     done = without_network("-m", "pytest", *folders, "-q", "-p", "no:cacheprovider", *selection)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert " passed" in done.stdout

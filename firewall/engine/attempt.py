@@ -116,7 +116,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """
         was_overdue, due_ns = self.is_overdue, self.answer_due_ns
         if isinstance(message, Request):
-            is_first = message.to_tag is None or message.transaction_id == self.tried  # the ACK of a refusal
+            is_of_refusal = message.method == "ACK" and message.transaction_id == self.tried
+            is_first = message.to_tag is None or is_of_refusal
             outcome = self.request_passed(message.method, now_ns, is_first=is_first, is_up=is_up)
         else:
             outcome = self.response_passed(message.status_code, message.cseq_method, now_ns)

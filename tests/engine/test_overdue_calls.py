@@ -95,3 +95,12 @@ def test_a_blocked_call_is_never_overdue() -> None:
     scene = Scene(policy("  - {name: wrong, action: drop}"))
     assert outcomes(scene.carrier(request())) == ["blocked"]
     assert scene.tell(DeadlineReached(), at_s=100).calls == []
+
+
+def test_a_re_invite_with_the_name_of_its_invite_is_no_other_try() -> None:
+    """Some write one branch in every request of a call, and begin with the CSeq that they had."""
+    scene, branch = Scene(policy(ALL)), "z9hG4bK-one"
+    scene.carrier(request(branch=branch))
+    scene.psap(response(request(branch=branch), 486), at_s=1)
+    scene.carrier(request(branch=branch, to_tag="psap"), at_s=2)
+    assert scene.tell(DeadlineReached(), at_s=100).alarms == []

@@ -190,7 +190,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if method in ("CANCEL", "PRACK") or (method == self.method and is_first):
             self.is_recovered = False  # nobody has answered it yet, or this would not come
         elif self.is_recovered and not is_first:
-            self.answer_due_ns = None
+            if method != "UPDATE":  # which may come before the answer, too
+                self.answer_due_ns = None
             self._is_alive_after_all()
         if method == "ACK":
             self.is_acknowledged = True

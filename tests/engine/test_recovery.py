@@ -389,6 +389,15 @@ def test_a_call_that_was_answered_in_a_short_restart_has_not_failed(inside: str,
     assert [alarm.alarm.code for each in told for alarm in each.alarms if alarm.alarm.code != "emergency_blocked"] == []
 
 
+def test_an_update_while_it_rings_is_no_sign_of_an_answer_before_a_short_restart() -> None:
+    """Phones of mobile networks reserve resources with one (RFC 3312); then it is refused while no daemon runs."""
+    before, log = a_911_call(183)
+    update = request("UPDATE", to_tag="psap", cseq=2)
+    log += log_of(before.carrier(update, at_s=1.1), before.psap(response(update), at_s=1.2))
+    told = restarted_with(log, at_s=4).tell(DeadlineReached(), at_s=4000)
+    assert [call.outcome for call in told.calls] == ["failed_downstream"]
+
+
 def test_a_call_that_waited_before_a_long_absence_is_not_told_after_a_later_short_one() -> None:
     """It may have been answered in the long one, or the run between would have told that it failed."""
     _, log = a_911_call(180)
@@ -445,12 +454,15 @@ def test_a_late_answer_after_a_restart_is_that_of_a_call_which_nobody_hurt(has_t
     ]
 
 
-def test_a_call_that_was_told_as_failed_after_a_restart_and_goes_on_all_the_same_is_told_anew() -> None:
+@pytest.mark.parametrize(("method", "outcome"), [("BYE", "completed"), ("UPDATE", "in_progress")])
+def test_a_call_that_was_told_as_failed_after_a_restart_and_goes_on_all_the_same_is_told_anew(
+    method: str, outcome: str
+) -> None:
     _, log = a_911_call()
     scene = restarted_with(log, at_s=2)
     overdue = scene.tell(DeadlineReached(), at_s=33)
-    bye = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60)
-    assert [call.outcome for told in (overdue, bye) for call in told.calls] == ["failed_downstream", "completed"]
+    goes_on = scene.carrier(request(method, to_tag="psap", cseq=2), at_s=60)
+    assert [call.outcome for told in (overdue, goes_on) for call in told.calls] == ["failed_downstream", outcome]
 
 
 def test_a_text_that_is_blocked_behind_another_one_is_told_once_over_a_restart() -> None:

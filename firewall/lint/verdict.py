@@ -8,6 +8,7 @@ from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.probe import Blocked
 from firewall.lint.proof.asking import Unanswered
 from firewall.lint.proof.ban import Banned
+from firewall.lint.proof.load import names_an_end
 from firewall.lint.proof.refute import Refuted, Shadowed
 from firewall.lint.proof.surge import Surged
 from firewall.ruleset.policy import Policy, Rule
@@ -44,10 +45,8 @@ def refuted_finding(policy: Policy, refuted: Refuted) -> Finding:
 def load_finding(policy: Policy, surged: Surged) -> Finding:
     """Return the finding for a limit that the surge exceeds; without a witness where that takes too many messages."""
     load = surged.load
-    source = f"from {surged.src_ip}, one trunk address" if load.is_one_source else "from many addresses"
-    what = "keep-alives, one each 30 s," if load.is_keepalive else f"{load.calls_per_second} calls per second"
     which = "trunk" if load.is_keepalive else "call"
-    met = f"met by {what} {source}: {which} {load.call + 1} is the first above the limit"
+    met = f"met by {_load_text(surged)}: {which} {load.call + 1} is the first above the limit"
     if surged.blocked is not None:
         return finding_of(policy, surged.blocked, met)
     rule = surged.rule
@@ -58,8 +57,23 @@ def load_finding(policy: Policy, surged: Surged) -> Finding:
         rule.place,
         _mend(code, rule),
         rule.name,
-        (f"rule matches: {rule.when_text or 'everything'}", met),
+        (f"rule matches: {rule.when_text or 'everything'}", met, f"met in: {surged.probe.name}"),
     )
+
+
+def _load_text(surged: Surged) -> str:
+    """Return who calls whom how often, and how many messages of it the limit counts as one's."""
+    load, pair, limit = surged.load, surged.probe.pair, surged.rule.limit
+    is_of_caller = surged.first.datagram.src_ip == pair.caller.ip
+    many = f"{load.calls_per_second} {'calls' if is_of_caller else 'callbacks'} per second"
+    text = "keep-alives, one each 30 s," if load.is_keepalive else many
+    text += " from " if is_of_caller else " to "
+    text += f"{pair.caller.ip}, one trunk address" if load.is_one_source else "many addresses"
+    if not load.is_one_source and limit is not None and names_an_end(limit, surged.first):
+        text += f", all {'to' if is_of_caller else 'from'} {pair.psap.ip}"
+    if load.of_each > 1 and not load.is_keepalive:
+        text += f", {load.of_each} messages of each ({load.of_each * load.calls_per_second} per second)"
+    return text
 
 
 def ban_finding(policy: Policy, banned: Banned) -> Finding:
@@ -164,6 +178,16 @@ def _mend(code: str, guilty: Rule | None) -> str:
     return mend.replace("the rule that is named", f'rule "{guilty.name}"') if guilty is not None else mend
 
 
+def _of_odd_port(blocked: Blocked) -> list[str]:
+    """Say what a port is that the PSAP does not listen on."""
+    datagram, listens = blocked.sent[-1].datagram, blocked.probe.pair.psap.port
+    port = datagram.dst_port if blocked.step.sender == "caller" else datagram.src_port
+    if port == listens:
+        return []
+    what = "the PSAP opened this connection" if datagram.transport == "TCP" else "the PSAP asks"
+    return [f"{what} from port {port}, not from {listens}, where it listens"]
+
+
 def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str, ...]:
     because: list[str] = []
     mark = blocked.decision.emergency
@@ -173,6 +197,7 @@ def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str
         because.append("an OPTIONS outside a dialog carries no emergency mark, so `not emergency` does not exempt it")
     else:
         because.append("the firewall cannot tell from this message alone that it belongs to an emergency call")
+    because += _of_odd_port(blocked)
     if guilty is None:
         if blocked.decision.decision.reason == "default":
             because.append(f"none of the {len(policy.rules)} rules matches it")

@@ -21,6 +21,21 @@ def test_the_sentence_says_what_is_done_to_what(action: str, verb: str) -> None:
     assert finding.message == f'rule "guilty" {verb} the INFO of an emergency call'
 
 
+def test_a_port_that_the_psap_does_not_listen_on_is_explained() -> None:
+    asked, answered, connected = (
+        lint(rule(when)).findings[0].because
+        for when in (
+            'udp.srcport != 5060 and zone.src == "psap" and sip.Method == "UPDATE"',
+            'udp.dstport != 5060 and zone.src == "carrier"',
+            'tcp.dstport != 5060 and zone.src == "carrier"',
+        )
+    )
+    assert "the PSAP asks from port 32768, not from 5060, where it listens" in asked
+    assert "the PSAP asks from port 32768, not from 5060, where it listens" in answered
+    assert "the PSAP opened this connection from port 32768, not from 5060, where it listens" in connected
+    assert not any("where it listens" in each for each in lint(rule("udp.srcport < 1024")).findings[0].because)
+
+
 def test_a_response_is_called_by_the_status_that_is_blocked() -> None:
     finding = lint(rule('sip.Status-Code == 486 and sip.CSeq.method in {"BYE", "INFO"}')).findings[0]
     assert finding.message == 'rule "guilty" drops the 486 (BYE) of an emergency call'

@@ -32,46 +32,56 @@ class _Arrival:
 
     after_ns: int
     key: Key
-    names_source: bool
+    names_caller: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
     """So many calls per second exceed the limit; the one with this number, from 0, is the first that it cuts into.
 
+    ``of_each``: as many messages of each call are counted under one key. ``is_all_shared``: and no message else.
     ``is_keepalive``: no calls, but the keep-alives of so many trunks, which do not come more often in a surge.
     """
 
     calls_per_second: int
     call: int
+    of_each: int
     is_one_source: bool
+    is_all_shared: bool
     is_keepalive: bool = False
 
 
-def exceeded(rule: Rule, call: Sequence[Sent], policy: Policy, *, is_keepalive: bool = False) -> Exceeded | None:
+def exceeded(
+    rule: Rule, call: Sequence[Sent], caller_ip: str, policy: Policy, *, is_keepalive: bool = False
+) -> Exceeded | None:
     """Return the load of ``emergency.surge`` with which calls like this exceed a rule's limit, None if they never do.
 
-    First what one source sends, then all together, as far as their messages share a key: one that does not name who
-    began the call. The other end's address is no such key: one dispatch centre may answer all.
+    First what goes between one trunk and the dispatch centres, then all together, as far as their messages share a key:
+    one that does not name the caller's side. The other end's address is no such key: one dispatch centre may answer all
+    calls, and call all back.
     """
     if rule.limit is None:
         return None
-    return _above(rule.limit, _arrivals(rule, rule.limit, call, policy), policy, is_keepalive=is_keepalive)
+    return _above(rule.limit, _arrivals(rule, rule.limit, call, caller_ip, policy), policy, is_keepalive=is_keepalive)
 
 
-def may_exceed(limit: Limit, call: Sequence[Sent], policy: Policy) -> bool:
+def may_exceed(limit: Limit, call: Sequence[Sent], caller_ip: str, policy: Policy) -> bool:
     """Tell whether calls like this could exceed a limit if it counted each of their messages."""
-    first = call[0]
     arrivals = [
-        _Arrival(each.at_ns - first.at_ns, (), names_source(limit, each, first.datagram.src_ip)) for each in call
+        _Arrival(each.at_ns - call[0].at_ns, (), _names(limit, each, each.datagram.src_ip == caller_ip))
+        for each in call
     ]
     return _above(limit, arrivals, policy) is not None
 
 
-def names_source(limit: Limit, sent: Sent, source_ip: str) -> bool:
-    """Tell whether a limit counts a message under the address of who began its call."""
-    end = "src" if sent.datagram.src_ip == source_ip else "dst"
-    return any(field in (f"net.{end}", f"ip.{end}", f"ipv6.{end}") for field in limit.per)
+def names_an_end(limit: Limit, sent: Sent) -> bool:
+    """Tell whether a limit counts a message under the address of its sender or of its receiver."""
+    return any(_names(limit, sent, is_sender) for is_sender in (True, False))
+
+
+def _names(limit: Limit, sent: Sent, is_sender: bool) -> bool:
+    end, family = "src" if is_sender else "dst", "ipv6" if ":" in sent.datagram.src_ip else "ip"
+    return any(field in (f"net.{end}", f"{family}.{end}") for field in limit.per)
 
 
 def _above(
@@ -82,15 +92,16 @@ def _above(
     if is_keepalive:
         one, every = 1, -(-every // one)
     for calls_per_second, is_one_source in ((one, True), (every, False)):
-        counted = tuple((each.after_ns, each.key) for each in arrivals if is_one_source or not each.names_source)
+        counted = tuple((each.after_ns, each.key) for each in arrivals if is_one_source or not each.names_caller)
         most = calls_per_second if is_keepalive else None
         number = _first_above(limit, counted, calls_per_second, most) if counted else None
         if number is not None:
-            return Exceeded(calls_per_second, number, is_one_source, is_keepalive)
+            is_all_shared = not any(each.names_caller for each in arrivals)
+            return Exceeded(calls_per_second, number, _fullest(counted), is_one_source, is_all_shared, is_keepalive)
     return None
 
 
-def _arrivals(rule: Rule, limit: Limit, call: Sequence[Sent], policy: Policy) -> list[_Arrival]:
+def _arrivals(rule: Rule, limit: Limit, call: Sequence[Sent], caller_ip: str, policy: Policy) -> list[_Arrival]:
     """Return the messages of one call that a rule's limit counts."""
     engine, read_key = Engine(policy), key_reader(limit.per)
     # A limit counts what gets to it; earlier limits are not exceeded here.
@@ -100,13 +111,17 @@ def _arrivals(rule: Rule, limit: Limit, call: Sequence[Sent], policy: Policy) ->
         facts = engine.facts(each.datagram, each.at_ns)
         decide(engine, each)
         if _takes(rule, facts, each.at_ns) and not any(_takes(earlier, facts, each.at_ns) for earlier in deciding):
-            names = names_source(limit, each, call[0].datagram.src_ip)
-            arrivals.append(_Arrival(each.at_ns - call[0].at_ns, read_key(facts), names))
+            names_caller = _names(limit, each, each.datagram.src_ip == caller_ip)
+            arrivals.append(_Arrival(each.at_ns - call[0].at_ns, read_key(facts), names_caller))
     return arrivals
 
 
 def _takes(rule: Rule, facts: Facts, at_ns: int) -> bool:
     return rule.matches(facts) and (rule.schedule is None or rule.schedule.active(at_ns))
+
+
+def _fullest(arrivals: Sequence[tuple[int, Key]]) -> int:
+    return max(sum(key == other for _, other in arrivals) for _, key in arrivals)
 
 
 @lru_cache(maxsize=256)
@@ -117,8 +132,7 @@ def _first_above(
 
     ``most``: there are no more calls than these.
     """
-    fullest = max(sum(key == other for _, other in arrivals) for _, key in arrivals)
-    rate, refill = calls_per_second * fullest, limit.count * SECOND_NS / limit.period_ns
+    rate, refill = calls_per_second * _fullest(arrivals), limit.count * SECOND_NS / limit.period_ns
     if most is not None:
         calls = most
     elif any(field.startswith(OWN_TO_A_CALL) for field in limit.per):

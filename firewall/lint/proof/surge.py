@@ -8,30 +8,34 @@ import msgspec
 
 from firewall.lint.finding import Sent
 from firewall.lint.instant import SECOND_NS
-from firewall.lint.probe import Blocked, Questioner, decide
+from firewall.lint.probe import Blocked, Probe, Questioner, decide
 from firewall.lint.proof.asking import Asker, Unanswered, Undecided
 from firewall.lint.proof.atom import atoms
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
-from firewall.lint.proof.load import Exceeded, exceeded, may_exceed, names_source
+from firewall.lint.proof.load import Exceeded, exceeded, may_exceed
 from firewall.lint.proof.witness import Staged, alike
 from firewall.ruleset.policy import Rule
 
 MAX_MESSAGES = 6000
 """A surge with more messages than these before the limit is reached is computed, not shown.
 
-Nor is one that needs many sources: all calls that are shown are between the same two ends.
+Nor is one of many sources of which the limit counts some messages by themselves: all calls that are shown are between
+the same two ends.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Surged:
-    """A limit that the surge exceeds; ``blocked`` shows the call it cuts into, where that takes few enough messages."""
+    """A limit that the surge exceeds, and the first message of one of its calls.
+
+    ``blocked`` shows the call it cuts into, where that takes few enough messages.
+    """
 
     rule: Rule
     load: Exceeded
-    context: Context
-    src_ip: str
+    probe: Probe
+    first: Sent
     blocked: Blocked | None
 
 
@@ -70,7 +74,9 @@ def _of_rule(
     each: EncodedRule, limited: Sequence[EncodedRule], asker: Asker, questioner: Questioner, context: Context
 ) -> Surged | Unanswered | None:
     is_keepalive, limit = context.step.role == "keepalive", each.rule.limit
-    if limit is None or not (is_keepalive or may_exceed(limit, context.probe.sent(), questioner.policy)):
+    if limit is None or not (
+        is_keepalive or may_exceed(limit, context.probe.sent(), context.pair.caller.ip, questioner.policy)
+    ):
         return None  # whatever it counts
     below = [-other.above for other in limited if other is not each]
     staged = asker.ask(context, [*below, each.above, each.decides], lambda staged: staged)
@@ -79,25 +85,24 @@ def _of_rule(
     if staged is None:
         return None
     whole = staged.whole()
-    load = exceeded(each.rule, whole.sent, questioner.policy, is_keepalive=is_keepalive)
+    caller_ip = staged.probe.pair.caller.ip
+    load = exceeded(each.rule, whole.sent, caller_ip, questioner.policy, is_keepalive=is_keepalive)
     if load is None and not context.is_fixed:
         read = [atom for atom in atoms(each.rule.when) if atom in asker.encoding.text] if each.rule.when else []
         whole = alike(whole, context.index, read)
-        load = exceeded(each.rule, whole.sent, questioner.policy)
+        load = exceeded(each.rule, whole.sent, caller_ip, questioner.policy)
     if load is None:
         return None
-    src_ip = staged.sent[-1].datagram.src_ip
     # While one call lasts, others begin; where those before it do not fill the limit, they count, too.
     lasting_ns = whole.sent[-1].at_ns - whole.sent[0].at_ns
     begun = 0 if load.is_keepalive else load.calls_per_second * (lasting_ns // SECOND_NS + 1)
-    first = whole.sent[0]
-    is_of_many = not load.is_one_source and names_source(limit, first, first.datagram.src_ip)
+    found = Surged(each.rule, load, whole.probe, whole.sent[0], None)
     for calls in (load.call + 1, load.call + 1 + begun):
-        if is_of_many or calls * len(whole.sent) > MAX_MESSAGES:
-            return Surged(each.rule, load, context, src_ip, None)
+        if not (load.is_one_source or load.is_all_shared) or calls * len(whole.sent) > MAX_MESSAGES:
+            return found
         shown = _shown(each.rule, load, whole, questioner, calls)
         if shown is not None:
-            return Surged(each.rule, load, context, src_ip, shown)
+            return replace(found, blocked=shown)
     return Unanswered(context, each.rule.name, "the engine lets a surge pass that seems to exceed the limit")
 
 

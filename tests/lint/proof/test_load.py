@@ -15,6 +15,8 @@ from firewall.lint.proof.prove import calling_pairs
 from firewall.ruleset.policy import Policy
 from tests.lint.policies import policy, rule
 
+CALLER = "192.0.2.10"
+
 
 def limited(rate: str, burst: int, per: str, surge: tuple[int, int] = (40, 25)) -> Policy:
     more = f"limit: {{rate: {rate}, per: {per}, burst: {burst}}}"
@@ -45,14 +47,14 @@ def test_the_load_exceeds_a_limit_exactly_when_a_long_simulation_does(seed: int)
     tested = limited(f"{count}/{period}", random.randint(1, 300), "net.src", (40, random.randint(1, 30)))
     surge = tested.emergency.surge
     assert surge is not None
-    load = exceeded(tested.rules[0], call(tested), tested)
+    load = exceeded(tested.rules[0], call(tested), CALLER, tested)
     first = simulated(tested, surge.per_source, 1200)
     assert (load.call if load is not None else None) == first, seed
 
 
 def test_a_key_without_the_source_is_shared_by_all_sources() -> None:
     tested = limited("30/1s", 30, "net.dst")
-    load = exceeded(tested.rules[0], call(tested), tested)
+    load = exceeded(tested.rules[0], call(tested), CALLER, tested)
     assert load is not None
     assert (load.calls_per_second, load.is_one_source) == (40, False)
 
@@ -69,24 +71,46 @@ def test_one_dispatch_centre_may_answer_all_calls_and_calls_no_source_oftener_th
             rule(f"'{when}'", more=f"limit: {{rate: 35/1s, per: {per}, burst: 35}}"), after="", default="allow"
         )
         hung_up = next(flow for flow in FLOWS if flow.name == "call answered by another than rang")
-        assert (exceeded(tested.rules[0], flow_call(tested, hung_up), tested) is not None) is is_above, (per, when)
+        assert (exceeded(tested.rules[0], flow_call(tested, hung_up), CALLER, tested) is not None) is is_above, (
+            per,
+            when,
+        )
+
+
+def test_one_dispatch_centre_may_call_all_back_and_no_trunk_is_called_oftener_than_it_calls() -> None:
+    callback = next(flow for flow in FLOWS if flow.name == "callback marked psap-callback")
+    for when, is_above in (
+        ('zone.src == "psap" and sip.Method == "INVITE"', True),
+        ('zone.src == "carrier" and sip.Status-Code == 180', False),
+    ):
+        tested = policy(rule(f"'{when}'", more="limit: {rate: 35/1s, per: net.src, burst: 35}"))
+        load = exceeded(tested.rules[0], flow_call(tested, callback), CALLER, tested)
+        assert (load is not None) is is_above, when
+
+
+@pytest.mark.parametrize(
+    ("per", "is_above"), [("ip.src", False), ("ipv6.src", True), ('["ip.src", "ipv6.src"]', False)]
+)
+def test_a_key_of_the_other_address_family_is_shared_by_all_sources(per: str, is_above: bool) -> None:
+    tested = limited("30/1s", 30, per)
+    assert (exceeded(tested.rules[0], call(tested), CALLER, tested) is not None) is is_above
 
 
 def test_a_key_that_no_two_calls_share_counts_one_call() -> None:
     tested = limited("1/1h", 1, "sip.Call-ID")
-    assert exceeded(tested.rules[0], call(tested), tested) is None
+    assert exceeded(tested.rules[0], call(tested), CALLER, tested) is None
 
 
 def test_a_counter_of_millions_is_reached_by_arithmetic() -> None:
     tested = limited("1000000/8760h", 1_000_000, "[]")
-    load = exceeded(tested.rules[0], call(tested), tested)
+    load = exceeded(tested.rules[0], call(tested), CALLER, tested)
     assert load is not None
     assert load.call > 900_000
 
 
 def test_a_counter_beyond_a_days_surge_is_not() -> None:
     tested = limited("40000000/8760h", 40_000_000, "[]")
-    assert exceeded(tested.rules[0], call(tested), tested) is None
+    assert exceeded(tested.rules[0], call(tested), CALLER, tested) is None
 
 
 def flow_call(tested: Policy, flow: Flow) -> tuple[Sent, ...]:
@@ -96,15 +120,15 @@ def flow_call(tested: Policy, flow: Flow) -> tuple[Sent, ...]:
 def test_a_load_of_long_calls_is_there_in_full_only_when_the_first_have_lasted_so_long() -> None:
     """Nine messages of such a call come from the carrier, most of them four seconds after its INVITE."""
     tested = policy(rule('zone.src == "carrier"', more="limit: {rate: 150/1s, per: net.src, burst: 200}"))
-    assert exceeded(tested.rules[0], flow_call(tested, FLOWS[1]), tested) is not None
+    assert exceeded(tested.rules[0], flow_call(tested, FLOWS[1]), CALLER, tested) is not None
 
 
 def test_what_an_earlier_rule_takes_does_not_fill_a_limit() -> None:
     rest = rule('zone.src == "carrier"', more="limit: {rate: 30/1s, per: net.src, burst: 60}")
     tested = policy(rule('sip.Method != "INVITE"', "allow", "earlier") + rest)
-    assert exceeded(tested.rules[1], call(tested), tested) is None
+    assert exceeded(tested.rules[1], call(tested), CALLER, tested) is None
     alone = policy(rest)
-    assert exceeded(alone.rules[0], call(alone), alone) is not None
+    assert exceeded(alone.rules[0], call(alone), CALLER, alone) is not None
 
 
 def test_keep_alives_come_once_in_30_seconds_from_each_trunk_however_many_calls_there_are() -> None:
@@ -112,7 +136,7 @@ def test_keep_alives_come_once_in_30_seconds_from_each_trunk_however_many_calls_
 
     def load(limit: str) -> bool:
         tested = policy(rule('sip.Method == "OPTIONS"', more=f"limit: {limit}"))
-        return exceeded(tested.rules[0], flow_call(tested, keepalive), tested, is_keepalive=True) is not None
+        return exceeded(tested.rules[0], flow_call(tested, keepalive), CALLER, tested, is_keepalive=True) is not None
 
     assert not load("{rate: 10/1s, per: net.src, burst: 10}")
     assert load("{rate: 1/31s, per: net.src, burst: 1}")

@@ -49,9 +49,25 @@ def test_a_limit_for_each_source_is_met_only_by_what_one_source_sends() -> None:
 
 def test_what_one_address_answers_for_many_sources_is_told_by_numbers() -> None:
     """All that is shown would come from one source, which would exceed the limit with its own messages."""
-    finding = only(lint(limited("35/1s", 35, when='zone.src == "psap" and sip.Method == "BYE"')))
+    finding = only(lint(limited("600/1s", 600, when="sip")))
     assert (finding.code, finding.witness) == ("SOS103", None)
-    assert any("40 calls per second from many addresses" in text for text in finding.because)
+    assert any(
+        "40 calls per second from many addresses, all to 198.51.100.10, 16 messages of each (640 per second)" in text
+        for text in finding.because
+    )
+    assert any("met in: voice call with early media, UPDATE and hold" in text for text in finding.because)
+
+
+def test_what_only_one_address_sends_for_many_sources_is_shown() -> None:
+    hung_up = only(lint(limited("35/1s", 9, when='zone.src == "psap" and sip.Method == "BYE"')))
+    assert hung_up.witness is not None
+    new = 'zone.src == "psap" and sip.Method == "INVITE" and dialog.state == "none"'
+    called_back = only(lint(limited("35/1s", 35, when=new)))
+    assert any(
+        "40 callbacks per second to many addresses, all from 198.51.100.10:" in text for text in called_back.because
+    )
+    one_trunk = only(lint(limited("20/1s", 20, per="net.dst", when=new)))
+    assert any("25 callbacks per second to 192.0.2.10, one trunk address:" in text for text in one_trunk.because)
 
 
 @pytest.mark.parametrize("key", ["[]", "zone.src", "net.dst"])

@@ -20,6 +20,7 @@ from firewall.lint.proof.formula import Model
 from firewall.lint.proof.survey import Case, Survey
 from firewall.lint.proof.traffic import chains, plain_ends
 from firewall.lint.proof.witness import Staged
+from firewall.lint.script import with_article
 from firewall.ruleset.network_set import common
 from firewall.ruleset.policy import Must, Policy, Rule
 
@@ -209,7 +210,7 @@ class _Prover:
         decision = broken.decision.decision
         guilty = next((rule for rule in self._policy.rules if rule.name == decision.rule), None)
         does = {"allow": "lets", "drop": "drops", "reject": "rejects"}[decision.verdict]
-        what = f"{_article(broken.label)} pass" if decision.verdict == "allow" else _article(broken.label)
+        what = f"{with_article(broken.label)} pass" if decision.verdict == "allow" else with_article(broken.label)
         return _broken(must, guilty, f"{_culprit(guilty, decision.reason)} {does} {what} ({broken.flow})", broken)
 
     def _open(self, must: Must, reason: str) -> Finding:
@@ -219,10 +220,6 @@ class _Prover:
 
 def _breaks(must: Must, decision: SipDecision) -> bool:
     return (decision.decision.verdict == "allow") == (must.verdict == "drop")
-
-
-def _article(label: str) -> str:
-    return f"an {label}" if label[0] in "AEIOU" else f"a {label}"
 
 
 def _culprit(guilty: Rule | None, reason: str) -> str:

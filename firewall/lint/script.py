@@ -63,6 +63,11 @@ def other(side: Side) -> Side:
     return "psap" if side == "caller" else "caller"
 
 
+def with_article(label: str) -> str:
+    """Return the name of a message as it stands in a sentence: ``an INVITE``, ``a 486 (INVITE)``."""
+    return f"an {label}" if label[0] in "AEIOU" else f"a {label}"
+
+
 class Script:
     """Collects the steps of one flow between two ends. ``key`` makes its Call-IDs, tags and branches its own."""
 

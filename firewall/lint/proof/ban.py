@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 
 from firewall.engine.engine import Engine
 from firewall.lint.endpoint import Pair, Side
-from firewall.lint.finding import Sent
 from firewall.lint.flow import VOICE, Flow, Writer, ordinary_request
 from firewall.lint.form import Form, base_forms
 from firewall.lint.instant import BASE_NS, SECOND_NS
-from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide, sent_of
+from firewall.lint.probe import Blocked, Probe, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Unanswered
 from firewall.lint.proof.atom import atoms, base_field
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
-from firewall.lint.script import Script, Step, other
+from firewall.lint.script import Script, Step, other, with_article
 from firewall.ruleset.expression import Comparison, Membership
 from firewall.ruleset.policy import Policy, Rule
 
@@ -107,17 +106,16 @@ def _of_rule(
 
 
 def _shut_out(rule: Rule, staged: Staged, questioner: Questioner) -> Banned | None:
-    """Send the trigger until the rule bans, then place an emergency call between the same addresses."""
+    """Send the trigger until the rule bans, at once: no limit has time for one more. Then place an emergency call."""
     needed = rule.limit.burst + 1 if rule.limit is not None else 1
     trigger, pair = staged.sent[-1], staged.probe.pair
-    told = f"an {trigger.label} from {trigger.datagram.src_ip}" + (f", {needed} times," if needed > 1 else "")
+    told = f"{with_article(trigger.label)} from {trigger.datagram.src_ip}" + (f", {needed} times," * (needed > 1))
     if needed > _MAX_REPEATS:
         return Banned(rule, told, None)
     engine = questioner.engine()
-    sent: list[Sent] = []
-    for number in range(needed):
-        sent.append(replace(trigger, at_ns=trigger.at_ns + number * MILLISECOND_NS))
-        decision = decide(engine, sent[-1])
+    sent = [trigger] * needed
+    for each in sent:
+        decision = decide(engine, each)
     if decision.decision.rule != rule.name:
         return None
     call = Probe(VOICE, base_forms(questioner.policy.emergency)[-1], pair, sent[-1].at_ns + SECOND_NS, "banned")

@@ -358,10 +358,9 @@ class Survey(Asker):
 
 
 def _offsets(limits: Sequence[Limit]) -> Iterator[int]:
-    """Yield when to send: so fast that every burst is used up, then again after each limit's time for one more."""
+    """Yield when to send: at once until every burst is used up, then again after each limit's time for one more."""
     now_ns = 0
     for _ in range(min(max(limit.burst for limit in limits) + 2, MAX_MESSAGES)):
-        now_ns += MILLISECOND_NS // 10
         yield now_ns
     for limit in sorted(limits, key=lambda each: each.period_ns / each.count):
         now_ns += limit.period_ns // limit.count + MILLISECOND_NS

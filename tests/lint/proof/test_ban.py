@@ -44,6 +44,17 @@ def test_a_ban_by_a_limit_is_found_when_ordinary_traffic_meets_the_limit() -> No
     assert (finding.code, finding.rule) == ("SOS109", "guilty")
 
 
+def test_a_limit_of_many_a_second_is_met_before_it_refills() -> None:
+    for rate in ("50/1s", "1500/1s"):
+        flood = rule('sip.Method == "INVITE" and not emergency', more=f"limit: {{rate: {rate}, per: net.src}}\n{BAN}")
+        assert codes(lint(flood)) == {("SOS109", "guilty")}
+
+
+def test_what_triggers_a_ban_is_named_as_in_a_sentence() -> None:
+    finding = only(lint(rule("sip.Status-Code == 401 and not emergency", more=BAN)))
+    assert any(text.startswith("a 401 (OPTIONS) from ") for text in finding.because)
+
+
 def test_a_ban_for_what_is_no_sip_is_found() -> None:
     assert codes(lint(rule("malformed and not emergency", more=BAN))) == {("SOS109", "guilty")}
 

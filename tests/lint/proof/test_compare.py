@@ -40,6 +40,11 @@ def test_a_rule_behind_the_limit_that_changes_is_seen_only_below_it() -> None:
     assert "the sender is below 5/1s per net.src" in words
 
 
+def test_a_new_limit_of_many_a_second_is_a_change() -> None:
+    limited = rule('sip.Method == "PUBLISH" and not emergency', more="limit: {rate: 500/1s, per: net.src}")
+    assert ("from-carrier", "guilty", False) in pairs(between("", limited))
+
+
 def test_a_limit_that_takes_too_many_messages_to_show_leaves_the_question_open() -> None:
     limited = rule("sip", "reject", more="limit: {rate: 5000/1s}", name="a")
     found = between(limited, rule("sip", more="limit: {rate: 5000/1s}", name="a"))

@@ -184,8 +184,9 @@ def _of_odd_port(blocked: Blocked) -> list[str]:
     port = datagram.dst_port if blocked.step.sender == "caller" else datagram.src_port
     if port == listens:
         return []
-    what = "the PSAP opened this connection" if datagram.transport == "TCP" else "the PSAP asks"
-    return [f"{what} from port {port}, not from {listens}, where it listens"]
+    if datagram.transport == "TCP":
+        return [f"it goes over a connection that the PSAP opened from port {port}, not one to {listens}"]
+    return [f"the PSAP asks from port {port}, not from {listens}, where it listens"]
 
 
 def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str, ...]:

@@ -15,14 +15,14 @@ and the engine turns that into a decision.
 from dataclasses import dataclass
 
 
-def printable(text: str) -> str:
+def _visible(text: str) -> str:
     """Return a text without what ends its line, moves the terminal's cursor or cannot be seen."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
 
 
 def shown(text: str) -> str:
     """Return a text fit to be quoted in one line of an error."""
-    return printable(text if len(text) <= 60 else f"{text[:57]}…")
+    return _visible(text if len(text) <= 60 else f"{text[:57]}…")
 
 
 class SosgateError(Exception):
@@ -56,7 +56,7 @@ class OperatorError(SosgateError):
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         then = f"; {self.next_step}" if self.next_step else ""
-        return printable(f"{where}error: {self.cause}{then}")
+        return _visible(f"{where}error: {self.cause}{then}")
 
 
 class PolicyError(OperatorError):
@@ -78,7 +78,7 @@ class MachineError(SosgateError):
         super().__init__(f"cannot {operation} {obj}: {cause}")
 
     def __str__(self) -> str:
-        return printable(f"error: {self.args[0]}" + (f"; {self.needs}" if self.needs else ""))
+        return _visible(f"error: {self.args[0]}" + (f"; {self.needs}" if self.needs else ""))
 
 
 class SipSyntaxError(SosgateError):

@@ -192,7 +192,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         elif self.is_recovered and not is_first:
             if method != "UPDATE":  # which may come before the answer, too
                 self.answer_due_ns = None
-            self._is_alive_after_all()
+            self._take_back_overdue()
         if method == "ACK":
             self.is_acknowledged = True
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
@@ -212,7 +212,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if cseq_method != self.method or self.answered_ns is not None:
             return None
         self.is_recovered = False
-        self._is_alive_after_all()
+        self._take_back_overdue()
         if status >= 200:
             self.answer_due_ns = None
         elif self.method == "INVITE":
@@ -230,7 +230,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return "abandoned"
         return None if status in SENT_BACK or status < 400 else "failed_downstream"
 
-    def _is_alive_after_all(self) -> None:
+    def _take_back_overdue(self) -> None:
         if self.is_overdue:
             self.is_overdue = False
             self.outcome = None  # late, but there is somebody

@@ -371,8 +371,8 @@ class CallPinholes:
 
 def _expected_as(latched: Way, latching: list[Way]) -> Way:
     """Return a latched way, expected as what its call has negotiated by now says of it."""
-    back = latched.index, latched.protocol, latched.dst.ip, latched.src.ip
-    return replace(latched, is_expected=any(way.is_back_expected for way in latching if way.course == back))
+    answered = [way for way in latching if way.course == latched.course_back]
+    return replace(latched, is_expected=any(way.is_back_expected for way in answered))
 
 
 def _may_be_silent(hole: Hole) -> bool:

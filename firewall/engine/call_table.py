@@ -94,7 +94,7 @@ class CallTable:
                 if call.deadline_ns <= due_ns and call.emergency is not None:
                     call.heard(heard_ns(call))
                 if call.deadline_ns <= due_ns:
-                    self._forget(call.call_id)
+                    self.forget(call.call_id)
                     expired.append((call, call.deadline_ns))
                 elif call.wake_ns > now_ns:
                     self._schedule(call, call.wake_ns)
@@ -103,10 +103,6 @@ class CallTable:
                         expired.append((call, call.wake_ns))
                     self._schedule(call, call.deadline_ns)
         return expired
-
-    def drop(self, call: Call) -> None:
-        """Forget a call at once."""
-        self._forget(call.call_id)
 
     def _schedule(self, call: Call, at_ns: int) -> None:
         self.deadlines.remove(call.call_id, call.scheduled_ns)
@@ -127,11 +123,12 @@ class CallTable:
             if oldest is not None:
                 if makes_room is not self._ordinary:
                     self.crowded_out.append(self._calls[oldest])
-                self._forget(oldest)
+                self.forget(oldest)
                 return True
         return False
 
-    def _forget(self, call_id: str) -> None:
+    def forget(self, call_id: str) -> None:
+        """Forget a call at once."""
         self.deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
         self.descriptions.remove(call_id)
         for makes_room in (self._ordinary, *self._unanswered):

@@ -6,9 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from firewall.ruleset.emergency import dialled_digits
-from firewall.sip.headers import split_values
 from firewall.sip.message import Request
-from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import Uri, parse_uri
 
 MAX_IDENTITIES = 8
@@ -52,9 +50,8 @@ def caller_identities(request: Request) -> tuple[str, ...]:
 def _naming_uris(request: Request) -> Iterator[str]:
     yield request.from_.uri
     for name in _NAMING_HEADERS:
-        for value in request.header_values(name):
-            for part in split_values(value):
-                yield parse_name_addr(part).uri
+        for name_addr in request.name_addrs(name):
+            yield name_addr.uri
 
 
 def identity_of(uri: Uri) -> str | None:

@@ -149,14 +149,14 @@ def one_way(
     silent = {there: each for there, each in directions.items() if not _is_heard(each, call_id, media, since_ns, table)}
     is_spoken = any(way.kind == "audio" for way in ways)
     losses: list[MediaLoss] = []
-    for there, each in silent.items():
+    for each in silent.values():
         loss = _loss(each, media, table, policy)
         if loss.reason is not None:
             if policy.media.mode != "shadow":
                 losses.append(loss)
             continue
-        back = *there[:2], there[3], there[2]
-        goes_elsewhere = back in silent and any(map(_is_in_one_zone, (*each, *silent[back])))
+        back = silent.get(each[0].course_back, [])
+        goes_elsewhere = bool(back) and any(map(_is_in_one_zone, (*each, *back)))
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
         may_be_off = each[0].kind == "video" and is_spoken
         if not (goes_elsewhere or may_be_mute or may_be_off):

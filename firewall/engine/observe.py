@@ -146,7 +146,7 @@ class Observer:
             if each.emergency is not None:
                 self.calls.mark_emergency(call, _carried(each.emergency))
             if call.deadline_ns <= now_ns or not (call.stage or call.awaits_answer() or each.emergency):
-                self.calls.drop(call)  # it is over, and nothing of an ordinary one is worth waiting for
+                self.calls.forget(call.call_id)  # it is over, and nothing of an ordinary one is worth waiting for
             else:
                 self.calls.schedule(call)
 

@@ -34,6 +34,21 @@ def datagram_flow_id(datagram: Datagram) -> int:
     return flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
 
 
+def packet_head(datagram: Datagram, now_ns: int) -> tuple[str, int, str | None, int | None, str, int, str, int, str]:
+    """Return what a record about one packet begins with."""
+    return (
+        timestamp(now_ns),
+        datagram_flow_id(datagram),
+        datagram.in_iface,
+        datagram.frame_number,
+        datagram.src_ip,
+        datagram.src_port,
+        datagram.dst_ip,
+        datagram.dst_port,
+        datagram.transport,
+    )
+
+
 def decision_record(
     facts: Facts,
     decision: Decision,
@@ -44,17 +59,9 @@ def decision_record(
     repeated: bool = False,
 ) -> SipDecision:
     """Return the log's record of one message and its decision; ``repeated``: it is a retransmission."""
-    datagram, message, rule = facts.datagram, facts.message, decision.rule
+    message, rule = facts.message, decision.rule
     return SipDecision(
-        timestamp(now_ns),
-        datagram_flow_id(datagram),
-        datagram.in_iface,
-        datagram.frame_number,
-        datagram.src_ip,
-        datagram.src_port,
-        datagram.dst_ip,
-        datagram.dst_port,
-        datagram.transport,
+        *packet_head(facts.datagram, now_ns),
         _sip_fields(message, facts.emergency) if message is not None else None,
         DecisionFields(
             decision.verdict,

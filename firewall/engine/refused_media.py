@@ -14,8 +14,8 @@ from firewall.engine.media_record import CAUSES, decision_fields, stream_fields
 from firewall.engine.media_verdict import media_mark
 from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
 from firewall.engine.record import RtpDecision, RtpFields, StreamFields
-from firewall.engine.recording import flow_id
-from firewall.engine.timestamp import NEVER_NS, seconds_between, timestamp
+from firewall.engine.recording import packet_head
+from firewall.engine.timestamp import NEVER_NS, seconds_between
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
 from firewall.net.media_port import is_media_port
@@ -203,15 +203,7 @@ class RefusedMedia:
         )
         override = "shadow" if self._policy.media.mode == "shadow" else None
         return RtpDecision(
-            timestamp(wall_ns),
-            flow_id(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port),
-            datagram.in_iface,
-            datagram.frame_number,
-            datagram.src_ip,
-            datagram.src_port,
-            datagram.dst_ip,
-            datagram.dst_port,
-            datagram.transport,
+            *packet_head(datagram, wall_ns),
             state,
             wire_text(flow.call_id) if flow.call_id else None,
             fields,

@@ -7,6 +7,7 @@ Geolocation names (RFC 6442) asks where the caller is.
 """
 
 from collections import OrderedDict
+from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
@@ -18,9 +19,9 @@ from firewall.net.datagram import Datagram
 from firewall.net.remembered import remembered
 from firewall.ruleset.emergency import CALLBACK_WINDOW_NS, SOS, wire_text
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
-from firewall.sip.headers import identifier, parse_params, split_values
+from firewall.sip.headers import identifier, parse_params
 from firewall.sip.message import Request, Response
-from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.name_addr import NameAddr, parse_name_addr
 from firewall.sip.uri import parse_uri
 
 MAX_EXPECTED = 250_000
@@ -62,17 +63,16 @@ class RelatedCalls:
     def expect_transfer(self, refer_to: str, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to the Refer-To target of a REFER within an emergency call."""
         how = f"is the refer_to of emergency call {wire_text(call_id)} (RFC 3515)"
-        self._expect_call(refer_to, mark, how, now_ns)
+        self._expect_call(parse_name_addr(refer_to), mark, how, now_ns)
 
     def expect_redirected(self, response: Response, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a call to where an emergency call is redirected to, which a B2BUA makes with a Call-ID of its own."""
         how = f"is where emergency call {wire_text(call_id)} was redirected to (RFC 3261 §8.1.3.4)"
-        contacts = [contact for value in response.header_values("contact") for contact in split_values(value)]
-        for contact in contacts[:MAX_IDENTITIES]:
+        for contact in islice(response.name_addrs("contact"), MAX_IDENTITIES):
             self._expect_call(contact, mark, how, now_ns)
 
-    def _expect_call(self, name_addr: str, mark: EmergencyMark, how: str, now_ns: int) -> None:
-        target = identifier(identity_of(parse_uri(parse_name_addr(name_addr).uri)), LONGEST_IDENTITY)
+    def _expect_call(self, to: NameAddr, mark: EmergencyMark, how: str, now_ns: int) -> None:
+        target = identifier(identity_of(parse_uri(to.uri)), LONGEST_IDENTITY)
         if target is not None:
             to_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
             expected = EmergencyMark(to_class, mark.service, (f"request_uri {how}",))
@@ -80,14 +80,12 @@ class RelatedCalls:
 
     def expect_location(self, request: Request, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a subscription to the first place where an emergency call says that its caller can be asked for."""
-        for value in request.header_values("geolocation"):
-            for part in split_values(value):
-                place = _place(parse_name_addr(part).uri)
-                if place is not None:
-                    phrase = f"request_uri is where the caller of emergency call {wire_text(call_id)} is (RFC 6442)"
-                    asked = EmergencyMark(mark.emergency_class, mark.service, (phrase,))
-                    self._expect(place, _Expected(now_ns + CALLBACK_WINDOW_NS, None, asked), now_ns)
-                    return
+        places = (_place(named.uri) for named in request.name_addrs("geolocation"))
+        place = next((each for each in places if each is not None), None)
+        if place is not None:
+            phrase = f"request_uri is where the caller of emergency call {wire_text(call_id)} is (RFC 6442)"
+            asked = EmergencyMark(mark.emergency_class, mark.service, (phrase,))
+            self._expect(place, _Expected(now_ns + CALLBACK_WINDOW_NS, None, asked), now_ns)
 
     def mark_of(self, request: Request, datagram: Datagram, calls: CallTable, now_ns: int) -> EmergencyMark | None:
         """Return the mark of a request outside a dialog that names an emergency call or begins an expected one."""

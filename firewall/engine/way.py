@@ -57,3 +57,8 @@ class Way(Struct, frozen=True, gc=False):
     def course(self) -> Course:
         """What it has in common with the other ways of its medium in this direction."""
         return self.index, self.protocol, self.src.ip, self.dst.ip
+
+    @property
+    def course_back(self) -> Course:
+        """What the ways of its medium in the other direction have in common."""
+        return self.index, self.protocol, self.dst.ip, self.src.ip

@@ -7,6 +7,7 @@ user part: ``sip:9115551212@`` is an ordinary call.
 import re
 from collections.abc import Callable, Collection
 from functools import lru_cache
+from itertools import islice
 
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
@@ -113,17 +114,14 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         if isinstance(message, Request):
             if (target := target_of(message.request_uri)) is not None:
                 _add(evidence, "request_uri", message.request_uri, target)
-            for value in message.header_values("route") if says_more else ():
-                for hop in split_values(value):
-                    uri = parse_name_addr(hop).uri
-                    _add(evidence, "route", uri, target_of(uri))
+            for hop in message.name_addrs("route") if says_more else ():
+                _add(evidence, "route", hop.uri, target_of(hop.uri))
         if (target := target_of(message.to.uri)) is not None:
             _add(evidence, "to", message.to.uri, target)
         if message.may_be_several("to"):
             # A second To is an anomaly, and may be the one that is meant.
-            uris = [parse_name_addr(each).uri for value in message.header_values("to") for each in split_values(value)]
-            for uri in uris[1:]:
-                _add(evidence, "to", uri, target_of(uri))
+            for other in islice(message.name_addrs("to"), 1, None):
+                _add(evidence, "to", other.uri, target_of(other.uri))
         asked_for = len(evidence)
         callback = says_more and _marks(message, evidence)
         if not evidence:

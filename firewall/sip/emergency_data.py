@@ -10,10 +10,8 @@ from typing import Literal
 import msgspec
 
 from firewall.sip.body import body_parts
-from firewall.sip.headers import split_values
 from firewall.sip.limits import MAX_BODY_PARTS
 from firewall.sip.message import Message
-from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import unescape
 
 EmergencyDataKind = Literal["location", "alert", "additional_data"]
@@ -65,9 +63,7 @@ def _kind(content_type: str) -> EmergencyDataKind | None:
 def _references(message: Message) -> Iterator[tuple[ReferringHeader, str]]:
     """Yield the URIs that Geolocation has, and Call-Info for the purpose of an emergency (RFC 7852 §4.1)."""
     for header in _HEADERS:
-        for line in message.header_values(header):
-            for value in split_values(line):
-                to = parse_name_addr(value)
-                purpose = (to.params.get("purpose") or "").lower()
-                if to.uri and (header == "geolocation" or purpose.startswith(_ADDITIONAL_DATA_PURPOSE)):
-                    yield header, to.uri
+        for to in message.name_addrs(header):
+            purpose = (to.params.get("purpose") or "").lower()
+            if to.uri and (header == "geolocation" or purpose.startswith(_ADDITIONAL_DATA_PURPOSE)):
+                yield header, to.uri

@@ -6,7 +6,7 @@ be told. What can be read with a discernible method is a message, perhaps with *
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from firewall.errors import SipSyntaxError
@@ -19,7 +19,7 @@ from firewall.sip.anomaly import (
 )
 from firewall.sip.content_length import announced_length
 from firewall.sip.cseq import MAX_CSEQ, read_cseq
-from firewall.sip.headers import Head, canonical_name, identifier, read_head, read_lines
+from firewall.sip.headers import Head, canonical_name, identifier, read_head, read_lines, split_values
 from firewall.sip.limits import (
     MAX_HEADER_COMMAS,
     MAX_HEADER_LINES,
@@ -202,6 +202,12 @@ class _Message:
     def header_values(self, name: str) -> tuple[str, ...]:
         """Return all values of a header, one per header line, in wire order."""
         return self.head.values(canonical_name(name))
+
+    def name_addrs(self, name: str) -> Iterator[NameAddr]:
+        """Yield each value of a header such as Contact or Route, those of one line and of several (RFC 3261 §7.3.1)."""
+        for value in self.header_values(name):
+            for part in split_values(value):
+                yield parse_name_addr(part)
 
     @property
     def via(self) -> Via | None:

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from firewall.cli.main import run_command
-from firewall.engine.outputs import Write
 from firewall.engine.reasons import REASONS
-from firewall.engine.record import encode
 from firewall.lint.codes import CODES
 from tests.messages import request, response
 from tests.replay.told import CALL_ID, log_of
@@ -19,7 +17,7 @@ from tests.scene import ALL, Scene, policy
 def log(tmp_path: Path) -> Path:
     told = Scene(policy("  - {name: wrong, action: drop}")).carrier(request())
     path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    path.write_bytes(b"".join(log_of(told)))
     return path
 
 
@@ -53,7 +51,7 @@ def test_what_a_call_carries_of_the_callers_place_is_told(tmp_path: Path, capsys
     )
     told = Scene(policy("  - {name: all, action: allow}")).carrier(located)
     path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    path.write_bytes(b"".join(log_of(told)))
     assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
     out = capsys.readouterr().out
     assert "  carries: location (in the body, application/pidf+xml, by Geolocation)\n" in out
@@ -68,7 +66,7 @@ def test_a_third_party_stands_on_its_own_side_of_the_arrow(tmp_path: Path, capsy
         scene.carrier(request("BYE", from_tag="x", to_tag="y"), src=("203.0.113.66", 5060)),
     ]
     path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)))
+    path.write_bytes(b"".join(log_of(*told)))
     assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
     out = capsys.readouterr().out
     assert "192.0.2.10:5060 ◀── 198.51.100.10:5060" in out
@@ -79,7 +77,7 @@ def test_what_a_sender_writes_moves_nothing_on_the_terminal(tmp_path: Path, caps
     scene = Scene(policy("  - {name: all, action: allow}"))
     told = [scene.carrier(request()), scene.psap(response(request(), 503, phrase="\x1b[2J\u202eOK"), at_s=1)]
     path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(encode(o.record) + b"\n" for t in told for o in t.outputs if isinstance(o, Write)))
+    path.write_bytes(b"".join(log_of(*told)))
     assert run_command(["explain", "call-1@192.0.2.10", "--log", str(path)]) == 0
     out = capsys.readouterr().out
     assert out.count("503 \\x1b[2J\\xe2\\x80\\xaeOK") == 2, "in the ladder and in the cause"
@@ -90,7 +88,7 @@ def test_what_a_sender_writes_moves_nothing_on_the_terminal(tmp_path: Path, caps
 def test_a_call_id_that_is_no_text_is_found(typed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = Scene(policy("  - {name: all, action: allow}")).carrier(request(call_id="WIRE").replace(b"WIRE", b"\xffx@h"))
     path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(encode(o.record) + b"\n" for o in told.outputs if isinstance(o, Write)))
+    path.write_bytes(b"".join(log_of(told)))
     assert run_command(["explain", "--log", str(path), "--", typed]) == 0
     assert "\\xffx@h" in capsys.readouterr().out
 

@@ -82,7 +82,7 @@ class Rules:
                 self._key_readers[rule.name] = key_reader(rule.limit.per)
 
     def decide(self, facts: Facts, standing: Standing, wall_ns: int, now_ns: int) -> Decision:
-        """Decide on one message. ``wall_ns`` is the time of day (schedules); ``now_ns`` never goes back (limits)."""
+        """Decide on a message received at ``wall_ns`` by the wall clock (schedules), ``now_ns`` by one nobody sets."""
         banned_by = self.bans.rule_for(facts.datagram.src_ip, now_ns) if self.bans.banned else None
         if banned_by is not None:
             return Decision("drop", "banned", banned_by)

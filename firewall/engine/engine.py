@@ -199,7 +199,8 @@ class Engine:
     def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
         try:
             reading = self._observer.read(datagram, engine_ns)
-            decision = self._rules.decide(reading.facts, reading.standing, now_ns, engine_ns)
+            received_ns = now_ns + self._clock_offset_ns  # what else was told meanwhile may be of a little later
+            decision = self._rules.decide(reading.facts, reading.standing, now_ns, received_ns)
             self._counts[decision.verdict] += 1
             return self._act(reading, decision, now_ns, engine_ns)
         except Exception as defect:  # the one place where a defect of ours must not stop other calls

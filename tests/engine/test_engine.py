@@ -341,6 +341,16 @@ def test_a_clock_set_back_does_not_freeze_limits() -> None:
     assert scene.carrier(request(uri=ORDINARY, call_id="c"), at_s=1.1).verdict == "allow", "an hour back, a second on"
 
 
+def test_what_is_told_before_a_message_that_waits_fills_no_limit_up() -> None:
+    """A capture has the message alone: a replay would decide otherwise."""
+    rules = "  - {name: cap, limit: {rate: 1/1s}, action: drop}\n" + INVITES_ONLY
+    scene = Scene(policy(rules))
+    assert scene.carrier(request(uri=ORDINARY, call_id="a"), at_s=0).verdict == "allow"
+    scene.tell(PolicyRefused("p.yaml:3:1: error: no", Place("p.yaml", 3, 1)), at_s=1.01)
+    assert scene.carrier(request(uri=ORDINARY, call_id="b"), at_s=0.99).verdict == "drop"
+    assert scene.carrier(request(uri=ORDINARY, call_id="c"), at_s=1).verdict == "allow"
+
+
 def test_a_deadline_forgets_a_finished_transaction_and_names_the_next() -> None:
     scene = Scene(policy("  - {name: options, when: 'sip.Method == \"OPTIONS\"', action: allow}"))
     assert scene.engine.next_deadline() is None

@@ -1,14 +1,13 @@
 """Media addresses that the SIP messages of a capture negotiate, to tell RTP from other UDP."""
 
-import ipaddress
 from collections import OrderedDict
 
 from firewall.net.datagram import Datagram
-from firewall.net.remembered import remembered
 from firewall.net.tcp import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
 from firewall.sip.body import contents_of_type
+from firewall.sip.media_endpoint import plain_address
 from firewall.sip.message import Message
 from firewall.sip.sdp import parse_sdp
 
@@ -59,7 +58,7 @@ class MediaEndpoints:
         """Remember an end, and return the ends that are known or forgotten by that."""
         if address is None or not port:
             return []
-        text = _address_text(address)
+        text = plain_address(address)
         if text is None:
             return []  # a host name (RFC 8866 §5.7 allows it): no packet carries it
         end = text, port
@@ -71,11 +70,3 @@ class MediaEndpoints:
             changed.append(forgotten)
         self._known[end] = None
         return changed
-
-
-@remembered(4096)
-def _address_text(text: str) -> str | None:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None

@@ -186,13 +186,13 @@ def _named(address: str | None, port: int) -> tuple[Endpoint, ...]:
     return ((_address(address), port),) if address is not None else ()
 
 
-@remembered(4096)
 def _address(text: str) -> str:
-    """An address as the kernel prints it (RFC 5952); what is none stays as it is."""
     return _printed(text) or text
 
 
+@remembered(4096)
 def _printed(text: str) -> str | None:
+    """An address as the kernel prints it (RFC 5952); None for what is none."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

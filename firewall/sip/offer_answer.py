@@ -25,11 +25,6 @@ class NegotiatedMedium(Struct, frozen=True, gc=False):
     flows_to_offerer: bool = False
     flows_to_answerer: bool = False
 
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The formats that the answer accepts, in its order of preference."""
-        return self.answer.formats if self.answer is not None and self.is_accepted else ()
-
 
 def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[NegotiatedMedium, ...]:
     """Pair the media of an offer with those of its answer, by their order (RFC 3264 §6).

@@ -14,7 +14,6 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIRECTIONS: Mapping[str, Direction] = {
     "sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive",
 }  # fmt: skip
-_NO_ADDRESSES = ("0.0.0.0", "::", "addr.invalid")  # noqa: S104 - RFC 3264 §8.4: an address that receives nothing
 # A description is looked at several times while a message is decided, and said again in other messages.
 _REMEMBERED = 64
 _LONGEST_KEPT_BYTES = 4096
@@ -25,11 +24,10 @@ _CONNECTION_OR_ATTRIBUTE = re.compile(r"\n([ac])=([^\n]+)")
 
 
 class PayloadMap(Struct, frozen=True):
-    """``a=rtpmap``: the encoding's name in lower case, clock rate (Hz), channels or other parameters (§6.6)."""
+    """``a=rtpmap``: the encoding's name in lower case, clock rate in Hz (§6.6)."""
 
     encoding: str
     clock_rate: int | None
-    parameters: str | None = None
 
 
 class Candidate(Struct, frozen=True):
@@ -39,18 +37,16 @@ class Candidate(Struct, frozen=True):
     transport: str
     address: str
     port: int
-    type: str
 
 
 class Section(Struct, frozen=True, gc=False):
     """What the lines of the session say, or those below one ``m=``.
 
-    ``addresses`` are those of its ``c=`` (None where one names none), ``attributes`` its ``a=`` in order, ``by_name``
-    the values of these ('' for a flag). ``is_text``: one of the formats is T.140 (RFC 4103).
+    ``addresses`` are those of its ``c=`` (None where one names none), ``by_name`` the values of its ``a=`` ('' for a
+    flag). ``is_text``: one of the formats is T.140 (RFC 4103).
     """
 
     addresses: tuple[str | None, ...]
-    attributes: tuple[str, ...]
     by_name: Mapping[str, tuple[str, ...]]
     direction: Direction | None
     is_text: bool
@@ -59,8 +55,8 @@ class Section(Struct, frozen=True, gc=False):
 class MediaDescription(Struct, frozen=True, gc=False):
     """One ``m=`` section; ``port`` is 0 for a rejected stream (RFC 3264 §6), ``address`` from the ``c=`` that holds.
 
-    An attribute of the session stands where the section has none of its own. ``direction`` is which way media flows,
-    from the describing side's view (RFC 8866 §6.7).
+    ``direction`` is which way media flows, from the describing side's view (RFC 8866 §6.7); that of the session stands
+    where the section has none of its own.
     """
 
     media: str
@@ -69,17 +65,11 @@ class MediaDescription(Struct, frozen=True, gc=False):
     formats: tuple[str, ...]
     address: str | None
     own: Section
-    of_session: Section
     direction: Direction
     number_of_ports: int = 1
 
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """The ``a=`` lines of the section."""
-        return self.own.attributes
-
     def attribute(self, name: str) -> str | None:
-        """Return the value of the first attribute of this name ('' for a flag); None when absent. Section only."""
+        """Return the value of the first attribute of this name ('' for a flag); None when absent."""
         values = self.own.by_name.get(name)
         return values[0] if values else None
 
@@ -87,31 +77,10 @@ class MediaDescription(Struct, frozen=True, gc=False):
         """Return the values of every attribute of this name in the section ('' for a flag)."""
         return self.own.by_name.get(name, ())
 
-    def inherited(self, name: str) -> str | None:
-        """Return an attribute's first value from the section, else from the session; None when absent."""
-        values = self.own.by_name.get(name) or self.of_session.by_name.get(name)
-        return values[0] if values else None
-
     @property
     def is_rejected(self) -> bool:
         """Port 0: the stream is refused, or offered to be closed (RFC 3264 §6, §8.2)."""
         return self.port == 0
-
-    @property
-    def is_held(self) -> bool:
-        """The describing side takes no media (RFC 3264 §8.4: by direction; before that by the address 0.0.0.0)."""
-        return self.direction in ("sendonly", "inactive") or self.address in _NO_ADDRESSES
-
-    @property
-    def rtpmap(self) -> Mapping[str, PayloadMap]:
-        """The encoding of each payload type that has one (RFC 8866 §6.6)."""
-        return payload_maps(self.attribute_values("rtpmap"))
-
-    @property
-    def fmtp(self) -> dict[str, str]:
-        """The format parameters of each payload type that has some (RFC 8866 §6.15)."""
-        pairs = (value.partition(" ") for value in self.attribute_values("fmtp"))
-        return {payload_type: parameters.strip() for payload_type, _, parameters in pairs}
 
     @property
     def has_rtcp_mux(self) -> bool:
@@ -128,37 +97,6 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return port, words[3] if len(words) > 3 else self.address
 
     @property
-    def rtcp(self) -> tuple[int, str | None] | None:
-        """Port and address of RTCP: as ``a=rtcp`` says, the RTP port with rtcp-mux, else the port above.
-
-        None for a rejected stream and for media that are not RTP.
-        """
-        if self.is_rejected or "RTP/" not in self.proto.upper():
-            return None
-        port = self.port if self.has_rtcp_mux else self.port + 1
-        return self.said_rtcp or ((port, self.address) if port <= MAX_PORT else None)
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The ICE candidates that can be read (RFC 8839 §5.1)."""
-        return candidates_of(self.attribute_values("candidate"))
-
-    @property
-    def crypto(self) -> tuple[str, ...]:
-        """SRTP keys offered or chosen in the description itself (RFC 4568)."""
-        return self.attribute_values("crypto")
-
-    @property
-    def fingerprint(self) -> str | None:
-        """The certificate's hash for DTLS-SRTP (RFC 8122 §5)."""
-        return self.inherited("fingerprint")
-
-    @property
-    def setup(self) -> str | None:
-        """Who begins the connection: active, passive, actpass, holdconn (RFC 4145 §4)."""
-        return self.inherited("setup")
-
-    @property
     def msrp_path(self) -> tuple[str, ...]:
         """The MSRP URIs of ``a=path`` (RFC 4975 §8.2)."""
         return tuple((self.attribute("path") or "").split())
@@ -169,13 +107,6 @@ class MediaDescription(Struct, frozen=True, gc=False):
         return self.proto.upper().endswith("MSRP")
 
 
-class _Sections(Struct, frozen=True, gc=False):
-    """The attributes of a session, and its media."""
-
-    attributes: tuple[str, ...]
-    media: tuple[MediaDescription, ...]
-
-
 class SessionDescription(Struct, eq=False, gc=False):
     """A session: its media sections, and every line as (type, value) in order. What says the same is equal.
 
@@ -184,18 +115,13 @@ class SessionDescription(Struct, eq=False, gc=False):
     """
 
     _body: bytes
-    _short: _Sections | None
+    _short: tuple[MediaDescription, ...] | None
     _lines: tuple[tuple[str, str], ...] | None = None
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """The ``a=`` lines of the session, not of a section."""
-        return (self._short or _long_sections(self._body)).attributes
 
     @property
     def media(self) -> tuple[MediaDescription, ...]:
         """The media sections."""
-        return (self._short or _long_sections(self._body)).media
+        return self._short if self._short is not None else _long_media(self._body)
 
     @property
     def octets(self) -> int:
@@ -227,16 +153,16 @@ def parse_sdp(body: bytes) -> SessionDescription:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _parse_short(body: bytes) -> SessionDescription:
-    return SessionDescription(body, _sections(body))
+    return SessionDescription(body, _media(body))
 
 
-def _sections(body: bytes) -> _Sections:
+def _media(body: bytes) -> tuple[MediaDescription, ...]:
     first, *media = _MEDIUM.split("\n" + _text(body))
     session = _section(first)
-    return _Sections(session.attributes, tuple([_medium(each, session) for each in media[:MAX_MEDIA]]))
+    return tuple([_medium(each, session) for each in media[:MAX_MEDIA]])
 
 
-_long_sections = lru_cache(maxsize=_REMEMBERED)(_sections)
+_long_media = lru_cache(maxsize=_REMEMBERED)(_media)
 
 
 def _text(body: bytes) -> str:
@@ -255,17 +181,14 @@ def _section_below(text: str) -> Section:
 
 def _section(text: str) -> Section:
     addresses: list[str | None] = []
-    attributes: list[str] = []
     by_name: dict[str, list[str]] = {}
     direction: Direction | None = None
     for kind, value in _CONNECTION_OR_ATTRIBUTE.findall(text):
         if kind == "c":
             addresses.append(_connection_address(value))
             continue
-        attribute = value.strip()
-        attributes.append(attribute)
         # ``name:value`` or the flag ``name`` alone; names are case-sensitive (RFC 8866 §5.13).
-        name, colon, of_name = attribute.partition(":")
+        name, colon, of_name = value.strip().partition(":")
         if not colon:
             direction = direction or _DIRECTIONS.get(name)
         if name in by_name:
@@ -274,7 +197,7 @@ def _section(text: str) -> Section:
             by_name[name] = [of_name.strip()]
     values = {name: tuple(each) for name, each in by_name.items()}
     is_text = "rtpmap" in values and "t140" in text.lower() and _has_t140(values["rtpmap"])
-    return Section(tuple(addresses), tuple(attributes), values, direction, is_text)
+    return Section(tuple(addresses), values, direction, is_text)
 
 
 _remembered_section = lru_cache(maxsize=_REMEMBERED)(_section)
@@ -294,7 +217,6 @@ def _medium(text: str, session: Section) -> MediaDescription:
         tuple(words[3:]),
         addresses[0] if addresses else None,
         own,
-        session,
         own.direction or session.direction or "sendrecv",
         (_number(count_text) or 1) if slash else 1,
     )
@@ -310,10 +232,9 @@ def payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
     maps: dict[str, PayloadMap] = {}
     for value in values:
         payload_type, _, encoding = value.partition(" ")
-        name, _, rest = encoding.strip().partition("/")
-        rate, slash, parameters = rest.partition("/")
+        name, rate, *_ = [*encoding.strip().split("/"), ""]
         if name:
-            maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate), parameters if slash else None))
+            maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate)))
     return maps
 
 
@@ -331,7 +252,7 @@ def _candidate(value: str) -> Candidate | None:
     component, port = _number(words[1]), _number(words[5])
     if component is None or port is None or port > MAX_PORT:
         return None
-    return Candidate(component, words[2].lower(), words[4], port, words[7])
+    return Candidate(component, words[2].lower(), words[4], port)
 
 
 def _number(text: str) -> int | None:

@@ -225,13 +225,17 @@ def _with_latch(way: Way, hidden: list[Way]) -> Way:
 
 
 def _add(ways: dict[PinholeKey, Way], way: Way) -> None:
-    """Media that share a way (BUNDLE, RFC 9143) have the formats of all; of the rest, the first one's word counts. Of
-    forks that share one, one that is to be heard is enough."""
-    known = ways.setdefault(way.key, way)
-    if known.formats != way.formats:
-        known = ways[way.key] = replace(known, formats=known.formats.and_those_of(way.formats))
-    if way.is_expected and not known.is_expected and way.index == known.index:
-        ways[way.key] = replace(known, is_expected=True)
+    """Media that share a way (BUNDLE, RFC 9143) have the formats of all; of the rest, the voice's word counts, then
+    that of other RTP, then the first one's. Of forks that share one, one that is to be heard is enough."""
+    first = ways.setdefault(way.key, way)
+    other = way
+    if (way.kind != "audio", way.protocol == "udp") < (first.kind != "audio", first.protocol == "udp"):
+        first, other = way, first
+    if first.formats != other.formats:
+        first = replace(first, formats=first.formats.and_those_of(other.formats))
+    if other.is_expected and not first.is_expected and other.index == first.index:
+        first = replace(first, is_expected=True)
+    ways[way.key] = first
 
 
 def _key(

@@ -396,6 +396,24 @@ def test_text_need_not_be_typed() -> None:
     assert checked(scene).alarms == []
 
 
+@pytest.mark.parametrize(
+    "beside",
+    ["text {} RTP/AVP 98, a=rtpmap:98 t140/1000", "video {} RTP/AVP 31, a=inactive", "application {} UDP/DTLS/SCTP x"],
+)
+def test_a_voice_that_shares_the_port_of_what_is_named_before_it_is_missed_like_any_other(beside: str) -> None:
+    """BUNDLE, RFC 9143: text, a camera and data channels may stand before it."""
+    scene, media = MediaScene(), (beside, "audio {} RTP/AVP 0")
+    first = invite(sdp(CALLER[0], *(each.format(CALLER[1]) for each in media)))
+    scene.carrier(first)
+    answered = answer(first, sdp(CALLED[0], *(each.format(CALLED[1]) for each in media)))
+    scene.packet(CALLED, CALLER, at_s=0.9)  # early media, on which the answer's way counts on
+    scene.psap(answered, at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    scene.talk(1.2, 1.4)
+    (call,) = checked(scene).calls
+    assert [(loss.side, loss.reason, loss.cause) for loss in call.media_loss] == [("psap", None, "nothing came")]
+
+
 def test_an_ordinary_call_is_not_checked() -> None:
     scene = MediaScene()
     scene.call(uri="sip:6175550199@198.51.100.10")

@@ -28,6 +28,7 @@ from firewall.sip.sdp import MediaDescription
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
 MAX_CUT = 32  # so many of those beyond are told
+_HIDDEN = ("media_third_party", "media_no_address")
 _LARGEST = {4: 1 << 24, 6: 1 << 120}  # addresses of one network: a /8
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone, more ports as any of their addresses
 
@@ -180,12 +181,12 @@ class Planner:
         yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
 
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
-        """Both sides' ways; who named an address that is not its own brings the true one with its packets."""
+        """Both sides' ways; who named an address that is not its own, or none, brings the true one with its packets."""
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
-            hidden = [way for way in back if way.refusal == "media_third_party" and not way.is_spare]
+            hidden = [way for way in back if way.refusal in _HIDDEN and not way.is_spare]
             for way in ways:
                 if self._media.nat == "latch":
-                    if way.refusal != "media_third_party":
+                    if way.refusal not in _HIDDEN:
                         yield _with_latch(way, hidden)
                 elif self._is_guarding and way.key.src_ip in (None, way.src.ip):
                     yield _with_latch(way, hidden)

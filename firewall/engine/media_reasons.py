@@ -98,9 +98,11 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "media_no_address",
-        "Media to a host name",
-        "The session description names a host instead of an address (RFC 8866 §5.7 allows it), or an IPv6 address with "
-        "a zone (RFC 4007 §11.2), which only its own machine knows; packets carry addresses.",
+        "Media to a host name, or to no address at all",
+        "The session description names a host instead of an address (RFC 8866 §5.7 allows it), an IPv6 address with "
+        "a zone (RFC 4007 §11.2), which only its own machine knows, or has no `c=`; packets carry addresses. In an "
+        "emergency call with the guard on, and with `media.nat: latch`, such a party is sent media where its own comes "
+        "from.",
     ),
 )
 

@@ -136,7 +136,7 @@ MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
         _choice(get_args(MediaEarly)),
     ),
     "nat": (
-        "latch: who names an address outside its zone is sent media where its own comes from; default off.",
+        "latch: who names an address outside its zone, or none, is sent media where its own comes from; default off.",
         _choice(get_args(MediaNat)),
     ),
     "ports": (

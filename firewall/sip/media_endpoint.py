@@ -20,6 +20,8 @@ Endpoint = tuple[str, int]
 _KIND_LIMIT = 16
 NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
 """Who puts media on hold names one of these (RFC 3264 §8.4)."""
+_UNNAMED = "unknown"
+"""Where a description has no ``c=``, which RFC 8866 §5.7 wants: a host that nobody knows."""
 MAX_PORTS = 8  # of a range ``m=audio 49170/2``: hierarchical encodings (RFC 8866 §5.14) have few layers
 MAX_CANDIDATES = 8  # of each component: more than ICE needs (RFC 8445 §5.1.1), few enough for a hostile description
 _MSRP_URI = re.compile(r"msrps?://(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;\[\]]+):([0-9]{1,5})[/;]", re.ASCII)
@@ -108,9 +110,9 @@ def _is_rtp_over_udp(proto: str) -> bool:
     return "RTP" in words and "TCP" not in words
 
 
-def named_address(medium: MediaDescription) -> str | None:
+def named_address(medium: MediaDescription) -> str:
     """Return the address of the ``c=`` that holds for a medium, as ``endpoints`` has it."""
-    return _address(medium.address) if medium.address is not None else None
+    return _address(medium.address or _UNNAMED)
 
 
 def plain_address(text: str) -> str | None:
@@ -183,7 +185,7 @@ def _msrp_endpoint(medium: MediaDescription) -> tuple[Endpoint, ...]:
 
 
 def _named(address: str | None, port: int) -> tuple[Endpoint, ...]:
-    return ((_address(address), port),) if address is not None else ()
+    return ((_address(address or _UNNAMED), port),)
 
 
 def _address(text: str) -> str:

@@ -105,6 +105,32 @@ def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+@pytest.mark.parametrize("named", ["c=IN IP4 media.example", "i=nothing"])
+def test_who_names_a_host_or_no_address_at_all_hears_where_its_media_comes_from(
+    rules: dict[str, str], named: str
+) -> None:
+    """RFC 8866 §5.7 allows a host's name and wants a c=; what is sent there cannot be known beforehand."""
+    scene = MediaScene(policy(ALL, **rules))
+    scene.call(offer=OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
+    scene.talk(1.2, 1.4)
+    assert scene.to(CALLER) == FROM_CALLED
+    scene.talk(1.4, 1.6, CALLED, CALLER)
+    assert scene.tell(DeadlineReached(), at_s=5).alarms == []
+    assert reasons(scene.packet(("198.51.100.66", 61000), CALLER, at_s=6)) == [("refused", "media_wrong_source")]
+
+
+@pytest.mark.parametrize("named", ["c=IN IP4 media.example", "i=nothing"])
+def test_media_to_a_host_or_to_no_address_at_all_is_told_as_lost(named: str) -> None:
+    scene, first = MediaScene(), invite(OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
+    assert [alarm.alarm.reason for alarm in scene.carrier(first).alarms] == ["media_no_address"]
+    scene.psap(answer(first), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    scene.talk(1.2, 1.4)
+    (call,) = scene.tell(DeadlineReached(), at_s=5).calls
+    assert [(loss.side, loss.reason) for loss in call.media_loss] == [("psap", "media_no_address")]
+
+
 def test_an_ordinary_caller_behind_nat_is_the_policys_choice() -> None:
     scene = MediaScene(policy(ALL, guard="enforce"))
     scene.call(offer=sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), uri=ORDINARY)

@@ -71,9 +71,10 @@ class Planner:
 
     def _wanted(self, negotiation: Negotiation) -> Iterator[Way]:
         # Where there are too many ways, those of who answered come first, then those of who was asked last.
-        latest_first = reversed(negotiation.sessions.items())
-        for dialog, session in sorted(latest_first, key=lambda each: each[0] in negotiation.ringing):
-            is_ringing = dialog in negotiation.ringing
+        latest_first = reversed(negotiation.sessions)
+        for key in sorted(latest_first, key=lambda each: each in negotiation.ringing):
+            is_ringing = key in negotiation.ringing
+            session = negotiation.with_candidates(key) if negotiation.candidates else negotiation.sessions[key]
             for way in self._session_ways(session):
                 yield _unexpected(way) if is_ringing else way
         if self._media.early == "offer":

@@ -2,6 +2,7 @@
 
 RFC 3264 says what an offer and an answer are; RFC 3261 §13.2.1, RFC 3262 §5 and RFC 3311 §5 which messages carry them,
 gathered in RFC 6337 §2: INVITE and its 1xx and 2xx, or the 2xx (or reliable 1xx) and its ACK (or PRACK); UPDATE; PRACK.
+INFO brings ICE candidates later than these (RFC 8840).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from firewall.sip.sdp import SessionDescription, parse_sdp
 _MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same one several times
 _MAX_SESSIONS = 16  # one per fork
 _MAX_BRANCHES = 64  # of one offer
+_LONGEST_FRAGMENT = 8192  # 16 candidates of 16 media
+_CANDIDATES = "application/trickle-ice-sdpfrag"
 _OFFERING_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
 _RequestKey = tuple[str, int | None, str | None]
@@ -70,12 +73,14 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 class Negotiation(msgspec.Struct, eq=False, gc=False):
     """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the sessions that
-    nobody answered while another fork was."""
+    nobody answered while another fork was. ``candidates`` is what the side of a dialog that has an address named last
+    after its description."""
 
     offers: dict[OfferKey, Offer] = msgspec.field(default_factory=dict)
     sessions: dict[SessionKey, Session] = msgspec.field(default_factory=dict)
     made: int = 0
     ringing: frozenset[SessionKey] = frozenset()
+    candidates: dict[tuple[DialogId, str], bytes] = msgspec.field(default_factory=dict)
 
     @property
     def octets(self) -> int:
@@ -86,7 +91,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
                 if each is not None:
                     kept[id(each.answer)] = each.answer
                     kept[id(each.offer.description)] = each.offer.description
-        return sum([description.octets for description in kept.values()])
+        fragments = sum(map(len, self.candidates.values()))
+        return sum([description.octets for description in kept.values()]) + fragments
 
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False
@@ -94,6 +100,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         """Take note of a message of a dialog that was let through; tell whether offers or sessions changed by it."""
         description, made = description_of(message), self.made
         if isinstance(message, Request):
+            if message.method == "INFO":
+                return dialog is not None and self._more_candidates(message, by, dialog)
             changed = description is not None and self._request(message, description, by, to, dialog)
         else:
             changed = self._response(message, description, by, to, dialog)
@@ -122,7 +130,31 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             del self.sessions[session]
         for offer in offers:
             del self.offers[offer]
+        for side in [each for each in self.candidates if each[0] == dialog]:
+            del self.candidates[side]
         return bool(sessions or offers)
+
+    def with_candidates(self, key: SessionKey) -> Session:
+        """Return a session with the candidates that its sides named later."""
+        session = self.sessions[key]
+        offer, answer = session.offer, session.answer
+        if (fragment := self.candidates.get((key[0], offer.by.ip))) is not None:
+            offer = replace(offer, description=offer.description.with_candidates(fragment))
+        if (fragment := self.candidates.get((key[0], session.answerer.ip))) is not None:
+            answer = answer.with_candidates(fragment)
+        return replace(session, offer=offer, answer=answer)
+
+    def _more_candidates(self, info: Request, by: Party, dialog: DialogId) -> bool:
+        """Take note of candidates: each fragment names all of them so far (RFC 8840 §4.4)."""
+        fragment = next(iter(contents_of_type(info, _CANDIDATES)), None)
+        if fragment is None or len(fragment) > _LONGEST_FRAGMENT:
+            return False
+        sessions = [self.sessions[key] for key in self._sessions_of(dialog)]
+        if not any(by.ip in (session.offer.by.ip, session.answerer.ip) for session in sessions):
+            return False
+        before = self.candidates.get((dialog, by.ip))
+        self.candidates[dialog, by.ip] = fragment
+        return before != fragment
 
     def _request(
         self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None

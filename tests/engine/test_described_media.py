@@ -54,6 +54,37 @@ def test_ice_candidates_are_ways_too() -> None:
     assert scene.to(CALLED) == [(CALLER[0], "allow"), ("192.0.2.55", "allow")]
 
 
+def test_candidates_that_come_later_by_info_are_ways_too() -> None:
+    """RFC 8840: who trickles names no address at first; each INFO names all candidates so far, by the medium's mid."""
+    media = "video 9 RTP/SAVPF 96, a=mid:v", "audio 9 UDP/TLS/RTP/SAVPF 0, a=mid:a, a=rtcp-mux"
+    scene, first = MediaScene(), invite(sdp("0.0.0.0", *media, session="a=ice-options:trickle"))  # noqa: S104
+    scene.carrier(first)
+    scene.psap(answer(first, sdp("0.0.0.0", *media)), at_s=1)  # noqa: S104
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    fragment = "m=audio 9 RTP/AVP 0\r\na=mid:a\r\na=candidate:1 1 UDP 1 {} {} typ host\r\n"
+    headers = ("Info-Package: trickle-ice", "Content-Type: application/trickle-ice-sdpfrag")
+    named = [fragment.format(*CALLER), fragment.format(*CALLER) + "a=candidate:2 1 UDP 1 203.0.113.7 5000 typ host\r\n"]
+    for cseq, body in enumerate(named, 2):
+        scene.carrier(request("INFO", to_tag="psap", cseq=cseq, headers=headers, body=body), at_s=cseq)
+    scene.psap(
+        request(
+            "INFO", to="<sip:6175550123@192.0.2.10>;tag=caller", from_uri="sip:911@198.51.100.10", from_tag="psap",
+            branch="z9hG4bK-info", headers=headers, body=fragment.format(*CALLED),
+        ),
+        at_s=3.1,
+    )  # fmt: skip
+    scene.tell(DeadlineReached(), at_s=3.7)
+    assert (scene.to(CALLER), scene.to(("203.0.113.7", 5000))) == (FROM_CALLED, FROM_CALLED)
+    assert scene.to(CALLED) == [(CALLER[0], "allow"), ("203.0.113.7", "allow")]
+    assert {hole.kind for hole in scene.open.values()} == {"rtp"}
+    scene.talk(3.8, 3.9)
+    (call,) = scene.tell(DeadlineReached(), at_s=5).calls
+    assert {loss.side for loss in call.media_loss} == {"psap"}
+    scene.carrier(request("BYE", to_tag="psap", cseq=9), at_s=6)
+    scene.tell(DeadlineReached(), at_s=7)
+    assert scene.open == {}
+
+
 @pytest.mark.parametrize("guard", ["off", "enforce"])
 @pytest.mark.parametrize("spare", ["10.0.0.5", "fd00::5", "3ad5c3de.local", "fe80::5%eth0"])
 def test_a_candidate_that_may_not_be_opened_hurts_no_call_that_has_another_address(spare: str, guard: str) -> None:

@@ -274,15 +274,14 @@ def _taken_note(call: Call, media: CallMedia, message: Message, facts: Facts) ->
         source, target = Party(facts.zone_src, datagram.src_ip), Party(facts.zone_dst, datagram.dst_ip)
         is_strange = not call.has_tag_of(message)
         changed = negotiation.note(message, source, target, call.dialog_of(message), is_strange=is_strange)
-    if len(negotiation.sessions) > 1 or negotiation.ringing:
+    if len(negotiation.sessions) > 1 or negotiation.ringing or negotiation.early is not None:
         changed |= negotiation.note_ringing(call.dialogs)
     if "terminated" in call.dialogs.values():
         for dialog, state in call.dialogs.items():
             if state == "terminated" and negotiation.forget(dialog):
                 changed, cause = True, "bye"
         if _is_over(call, message):
-            negotiation.offers.clear()
-            negotiation.sessions.clear()
+            negotiation.end()
             media.is_recovered = False
             cause = "bye" if message.cseq_method == "BYE" else "failed"
             return cause if changed or media.held else None

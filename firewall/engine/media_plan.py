@@ -81,6 +81,8 @@ class Planner:
             for offer in negotiation.offers.values():
                 if not offer.is_final:
                     yield from self._offer_ways(offer)
+        if negotiation.early is not None:
+            yield from map(_unexpected, self._wanted(negotiation.early))
 
     def _session_ways(self, session: Session) -> Iterator[Way]:
         offerer, answerer = session.offer.by, session.answerer

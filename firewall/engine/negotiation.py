@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from firewall.ruleset.facts import DialogState
-from firewall.sip.body import contents_of_type
+from firewall.sip.body import SDP_TYPE, body_parts, contents_of_type
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
@@ -74,13 +74,14 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 class Negotiation(msgspec.Struct, eq=False, gc=False):
     """The offers and the sessions of one call; ``made`` offers were made so far. ``ringing`` are the sessions that
     nobody answered while another fork was. ``candidates`` is what the side of a dialog that has an address named last
-    after its description."""
+    after its description. ``early`` is agreed on beside it, of media until the answer (RFC 3959)."""
 
     offers: dict[OfferKey, Offer] = msgspec.field(default_factory=dict)
     sessions: dict[SessionKey, Session] = msgspec.field(default_factory=dict)
     made: int = 0
     ringing: frozenset[SessionKey] = frozenset()
     candidates: dict[tuple[DialogId, str], bytes] = msgspec.field(default_factory=dict)
+    early: "Negotiation | None" = None
 
     @property
     def octets(self) -> int:
@@ -91,14 +92,31 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
                 if each is not None:
                     kept[id(each.answer)] = each.answer
                     kept[id(each.offer.description)] = each.offer.description
-        fragments = sum(map(len, self.candidates.values()))
-        return sum([description.octets for description in kept.values()]) + fragments
+        beside = sum(map(len, self.candidates.values())) + (self.early.octets if self.early is not None else 0)
+        return sum([description.octets for description in kept.values()]) + beside
 
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False
     ) -> bool:
         """Take note of a message of a dialog that was let through; tell whether offers or sessions changed by it."""
-        description, made = description_of(message), self.made
+        description, early = descriptions_of(message)
+        changed = self._note(message, description, by, to, dialog, is_strange=is_strange)
+        if early is not None or self.early is not None:
+            self.early = self.early or Negotiation()
+            changed |= self.early._note(message, early, by, to, dialog, is_strange=is_strange)
+        return changed
+
+    def _note(
+        self,
+        message: Message,
+        description: SessionDescription | None,
+        by: Party,
+        to: Party,
+        dialog: DialogId | None,
+        *,
+        is_strange: bool,
+    ) -> bool:
+        made = self.made
         if isinstance(message, Request):
             if message.method == "INFO":
                 return dialog is not None and self._more_candidates(message, by, dialog)
@@ -111,10 +129,11 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
 
     def note_ringing(self, dialogs: Mapping[DialogId, DialogState]) -> bool:
         """Take note of which forks only ring; tell whether that changed."""
-        before, self.ringing = self.ringing, frozenset[SessionKey]()
+        before, self.ringing = (self.ringing, self.early), frozenset[SessionKey]()
         if "confirmed" in dialogs.values():
             self.ringing = frozenset(key for key in self.sessions if dialogs.get(key[0]) != "confirmed")
-        return self.ringing != before
+            self.early = None
+        return (self.ringing, self.early) != before
 
     def move(self, moved: Callable[[Party], Party]) -> None:
         """Take the parties for those that ``moved`` says, as where a new policy has other zones."""
@@ -122,6 +141,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             self.offers[key] = _offer_moved(offer, moved)
         for session_key, session in self.sessions.items():
             self.sessions[session_key] = _session_moved(session, moved)
+        if self.early is not None:
+            self.early.move(moved)
 
     def forget(self, dialog: DialogId) -> bool:
         """Forget the sessions of a dialog that ended; tell whether there was one."""
@@ -132,7 +153,14 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             del self.offers[offer]
         for side in [each for each in self.candidates if each[0] == dialog]:
             del self.candidates[side]
-        return bool(sessions or offers)
+        is_early = self.early is not None and self.early.forget(dialog)
+        return bool(sessions or offers or is_early)
+
+    def end(self) -> None:
+        """Forget all that was agreed on, or is to be: the call is over."""
+        self.offers.clear()
+        self.sessions.clear()
+        self.early = None
 
     def with_candidates(self, key: SessionKey) -> Session:
         """Return a session with the candidates that its sides named later."""
@@ -311,13 +339,18 @@ def _session_moved(session: Session, moved: Callable[[Party], Party]) -> Session
     )
 
 
-def description_of(message: Message) -> SessionDescription | None:
-    """Return the session description in a message's body, however deep in a multipart body; None without one."""
+def descriptions_of(message: Message) -> tuple[SessionDescription | None, SessionDescription | None]:
+    """Return the descriptions of the session and of an early session (RFC 3959) in a message's body, however deep in a
+    multipart body; None for each that is not there."""
     if not message.body or b"m=" not in message.body:
-        return None
-    for content in contents_of_type(message, "application/sdp"):
-        return parse_sdp(content)
-    return None
+        return None, None
+    if message.header("content-type") == SDP_TYPE and message.header("content-disposition") is None:
+        return parse_sdp(message.body), None
+    found: dict[bool, SessionDescription] = {}
+    for part in body_parts(message):
+        if part.content_type == SDP_TYPE:
+            found.setdefault(part.disposition == "early-session", parse_sdp(part.content))
+    return found.get(False), found.get(True)
 
 
 def _may_answer(request: Request, late: Offer) -> bool:

@@ -56,7 +56,7 @@ class PlainPlanner:
             offers = [each for each in offers if self._are_offers_open and not each.is_final]
         if not sessions and not offers:
             return {}
-        if len(sessions) + len(offers) > 1 or negotiation.candidates:
+        if len(sessions) + len(offers) > 1 or negotiation.candidates or negotiation.early is not None:
             return None
         ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0])
         if ways is None:

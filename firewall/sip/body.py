@@ -9,7 +9,7 @@ from firewall.sip.message import Message
 from firewall.sip.start_line import find_empty_line
 
 _LF = 0x0A
-_SDP_TYPE = "application/sdp"
+SDP_TYPE = "application/sdp"
 _SDP_BEGINNING = b"v=0"  # RFC 8866 §5.1
 
 
@@ -58,7 +58,7 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
 
 def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
     media_type, _, params = headers["content-type"].partition(";")
-    media_type = media_type_of(media_type) or (_SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
+    media_type = media_type_of(media_type) or (SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
     delimiter = multipart_delimiter(params) if media_type.startswith("multipart/") else None
     sections = list(_sections(content, delimiter)) if delimiter and depth < MAX_BODY_DEPTH else []
     if not sections:

@@ -6,6 +6,7 @@ from firewall.engine.events import (
     DeadlineReached,
 )
 from tests.media import (
+    ANSWER,
     ANY,
     CALLED,
     CALLER,
@@ -80,6 +81,30 @@ def test_early_media_flows_with_the_session_description_of_a_183() -> None:
     scene.psap(answer(first, status=183), at_s=1)
     assert scene.to(CALLED) == FROM_CALLER
     assert (CALLED[0], "allow") in scene.to(CALLER)
+
+
+@pytest.mark.parametrize("order", [("session", "early-session"), ("early-session", "session")])
+def test_an_early_session_beside_the_session_is_heard_until_the_answer(order: tuple[str, str]) -> None:
+    """RFC 3959: announcements come from elsewhere, to a port of their own, which the PRACK names."""
+    scene, first = MediaScene(), invite()
+    server, early = ("198.51.100.77", 42000), (CALLER[0], 49500)
+    bodies = {"session": ANSWER, "early-session": sdp(server[0], "audio 42000 RTP/AVP 0")}
+    part = "--b\r\nContent-Type: application/sdp\r\nContent-Disposition: {}\r\n\r\n{}\r\n"
+    body = "".join(part.format(each, bodies[each]) for each in order) + "--b--\r\n"
+    headers = ("RSeq: 1", "Require: 100rel", "Content-Type: multipart/mixed;boundary=b")
+    described = (*HEADERS, "Content-Disposition: early-session")
+    head, _, _ = response(first, 183).partition(b"Content-Length")
+    progress = head + "\r\n".join([*headers, f"Content-Length: {len(body)}", "", body]).encode()
+    prack = request("PRACK", to_tag="psap", cseq=2, headers=described, body=sdp(early[0], "audio 49500 RTP/AVP 0"))
+    scene.carrier(first)
+    scene.psap(progress, at_s=0.1)
+    scene.carrier(prack, at_s=0.2)
+    assert (scene.to(early), scene.to(server)) == ([(server[0], "allow")], FROM_CALLER)
+    scene.psap(response(prack), at_s=0.3)
+    scene.psap(response(first), at_s=5)  # what a reliable 183 answered need not be said again
+    scene.tell(DeadlineReached(), at_s=6)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    assert len(scene.open) == 4
 
 
 def test_each_fork_gets_its_own_way_and_the_last_answer_ends_the_waiting() -> None:

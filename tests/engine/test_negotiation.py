@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.engine.negotiation import Negotiation, Party, description_of
+from firewall.engine.negotiation import Negotiation, Party, descriptions_of
 from firewall.sip.message import parse_message
 from tests.media import ANSWER, OFFER, answer, invite, sdp
 from tests.messages import CARRIER, PSAP, request, response
@@ -120,11 +120,11 @@ def test_an_unreliable_provisional_response_to_an_invite_without_an_offer_makes_
 
 
 def test_a_body_that_no_content_type_names_is_a_description_where_it_begins_like_one() -> None:
-    description = description_of(parse_message(request(body=OFFER)))
+    description, _ = descriptions_of(parse_message(request(body=OFFER)))
     assert description is not None
     assert description.media[0].port == 49170
-    assert description_of(parse_message(request(body=f"\r\n{OFFER}"))) is None
-    assert description_of(parse_message(request(body=OFFER, headers=("Content-Type: text/plain",)))) is None
+    for other in (request(body=f"\r\n{OFFER}"), request(body=OFFER, headers=("Content-Type: text/plain",))):
+        assert descriptions_of(parse_message(other)) == (None, None)
 
 
 def test_sessions_and_offers_are_bounded() -> None:
@@ -141,7 +141,7 @@ def test_sessions_and_offers_are_bounded() -> None:
 def test_any_body_gives_a_description_or_none(body: bytes) -> None:
     head = request().partition(b"Content-Length")[0]
     raw = head + b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    description = description_of(parse_message(raw))
+    description, _ = descriptions_of(parse_message(raw))
     assert description is None or all(0 <= medium.port <= 65535 for medium in description.media)
 
 

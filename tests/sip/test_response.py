@@ -69,3 +69,10 @@ def test_rport_is_filled_in_however_it_is_written(rport: str) -> None:
     via = parse_message(build_response(invite, 403, "t", "192.0.2.10", 6000)).via
     assert via is not None
     assert via.params["rport"] == "6000"
+
+
+def test_a_comma_in_quotes_does_not_end_the_hop_that_is_marked() -> None:
+    """RFC 3261 §25.1: the value of a parameter may be a quoted string."""
+    invite = parsed(request(via_params=';x="a, b";rport, SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-2'))
+    answer = build_response(invite, 403, "t", "192.0.2.10", 6000)
+    assert b';x="a, b";rport=6000;received=192.0.2.10, SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-2\r\n' in answer

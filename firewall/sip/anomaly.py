@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
-from firewall.sip.headers import Head, multipart_delimiter, split_outside, split_values
-from firewall.sip.name_addr import first_outside_quotes, parse_name_addr
+from firewall.sip.headers import QUOTED, Head, multipart_delimiter, split_outside, split_values
+from firewall.sip.name_addr import opening_bracket, parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 from firewall.sip.via import MAGIC_COOKIE
 
@@ -52,7 +52,6 @@ _SIP_DATE = re.compile(
 )
 _DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*")
 _WARNING = re.compile(r'[1-9]\d\d [^\s"]+ [ \t]*"[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
-_QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The underscore of a host is in no standard, and usual.
 _HOST_PORT = re.compile(r"(?:\[([\dA-Fa-f:.]+)\]|[\w.-]+)(?::(\d{1,5}))?", re.ASCII)
@@ -300,16 +299,16 @@ def _repeats_parameter(value: str) -> bool:
 
 def _address_value(value: str) -> Iterator[str]:
     """RFC 3261 §20.10: display names of other than tokens need quotes, URIs with commas, ``?`` or ``;`` brackets."""
-    if any(not closed for closed in _QUOTED.findall(value)):
+    if any(not closed for closed in QUOTED.findall(value)):
         yield "unterminated_quote"
         return
-    opened = first_outside_quotes(value, "<")
+    opened = opening_bracket(value)
     before, bracket, rest = (value[:opened], "<", value[opened + 1 :]) if opened >= 0 else (value, "", "")
     uri, closed, params = rest.partition(">")
     if not bracket:
         uri, _, params = value.partition(";")
         uri = uri.rstrip()
-        if "?" in _QUOTED.sub("", value) and value[:5].lower().startswith(("sip:", "sips:")):
+        if "?" in QUOTED.sub("", value) and value[:5].lower().startswith(("sip:", "sips:")):
             yield "address_unbracketed"
     elif not closed:
         yield "unterminated_bracket"

@@ -9,6 +9,16 @@ from firewall.net.remembered import remembered
 from firewall.sip.limits import MAX_IDENTIFIER
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+# What is quoted or in brackets, to the end of the text where it has no end of its own.
+_QUOTED = r'"(?:[^"\\]++|\\.)*+'
+_BRACKETED = rf'<(?:[^">]++|{_QUOTED}"?)*+>?'
+_PARTS = {
+    separator: re.compile(rf'(?:\A|{separator})((?:[^"<{separator}]++|{_QUOTED}"?|{_BRACKETED})*+)', re.DOTALL)
+    for separator in ",;"
+}
+QUOTED = re.compile(rf'{_QUOTED}("?)', re.DOTALL)
+"""A quoted-string (RFC 3261 §25.1): its group is empty where it has no end."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _BLANKS = " \t\r"
 _BLANK_LINE = re.compile(r"\n[ \t]+\r?(?=\n|\Z)")
@@ -153,31 +163,10 @@ def split_values(value: str) -> list[str]:
 
 
 def split_outside(value: str, separator: str) -> list[str]:
-    """Split at a one-character separator wherever it stands outside a quoted string and outside ``<>``."""
+    """Split at "," or ";" wherever it stands outside a quoted string and outside ``<>``."""
     if '"' not in value and "<" not in value:
         return [part.strip() for part in value.split(separator)]
-    parts: list[str] = []
-    start = 0
-    quoted = bracketed = escaped = False
-    for index, char in enumerate(value):
-        if escaped:
-            escaped = False
-        elif quoted:
-            if char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif bracketed:
-            bracketed = char != ">"
-        elif char == "<":
-            bracketed = True
-        elif char == separator:
-            parts.append(value[start:index].strip())
-            start = index + 1
-    parts.append(value[start:].strip())
-    return parts
+    return [part.strip() for part in _PARTS[separator].findall(value)]
 
 
 def multipart_delimiter(params: str) -> bytes | None:

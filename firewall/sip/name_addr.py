@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from firewall.net.remembered import remembered
-from firewall.sip.headers import parse_params, unquote
+from firewall.sip.headers import QUOTED, parse_params, unquote
 
 # As nearly every From and To is written: a quoted name without escapes or none, a URI in brackets, a tag or nothing.
 _USUAL = re.compile(r'(?:"([^"\\]*)"[ ]*)?<([!-;=?-~]*)>(?:;tag=([!#-:=-~]*))?')
@@ -35,7 +35,7 @@ def parse_name_addr(text: str) -> NameAddr:
 def _parse_unusual(text: str) -> NameAddr:
     """Split a value of any form: the usual one as ``parse_name_addr`` does."""
     text = text.strip()
-    open_bracket = first_outside_quotes(text, "<")
+    open_bracket = opening_bracket(text)
     if open_bracket < 0:
         uri, _, params = text.partition(";")
         return NameAddr(None, uri.strip(), parse_params(params) if params else {})
@@ -47,19 +47,10 @@ def _parse_unusual(text: str) -> NameAddr:
     return NameAddr(display_name, uri.strip(), parse_params(params) if semicolon else {})
 
 
-def first_outside_quotes(text: str, wanted: str) -> int:
-    """Return where a character stands first outside a quoted string, -1 where it does not."""
+def opening_bracket(text: str) -> int:
+    """Return where "<" stands first outside a quoted string, -1 where it does not."""
     if '"' not in text:
-        return text.find(wanted)
-    quoted = escaped = False
-    for index, char in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted and char == "\\":
-            escaped = True
-        elif char == '"':
-            quoted = not quoted
-        elif char == wanted and not quoted:
-            return index
-    # A quote without an end (RFC 4475 §3.1.2.6) would hide the URI: read as if the quote were none.
-    return text.find(wanted) if quoted else -1
+        return text.find("<")
+    outside = QUOTED.sub(lambda quoted: "-" * len(quoted[0]) if quoted[1] else quoted[0], text)
+    # A quote without an end (RFC 4475 §3.1.2.6) must not hide the URI.
+    return (outside if "<" in outside or '"' not in outside else text).find("<")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
-from firewall.sip.headers import QUOTED, Head, multipart_delimiter, split_outside, split_values
+from firewall.sip.head import Head
+from firewall.sip.headers import QUOTED, multipart_delimiter, split_outside, split_values
 from firewall.sip.name_addr import opening_bracket, parse_name_addr
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 from firewall.sip.via import MAGIC_COOKIE

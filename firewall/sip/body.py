@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firewall.sip.headers import multipart_delimiter, read_head
+from firewall.sip.head import read_head
+from firewall.sip.headers import multipart_delimiter
 from firewall.sip.limits import MAX_BODY_DEPTH, MAX_BODY_PARTS
 from firewall.sip.message import Message
 from firewall.sip.start_line import find_empty_line

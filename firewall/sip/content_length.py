@@ -1,7 +1,7 @@
 """Content-Length: where the body ends (RFC 3261 §18.3, §20.14). One reading of it, for datagrams and for streams."""
 
 from firewall.net.remembered import remembered
-from firewall.sip.headers import Head
+from firewall.sip.head import Head
 
 _NAME = "content-length"
 _MOST_DIGITS = 10

@@ -27,7 +27,7 @@ from typing import Literal
 import msgspec
 
 from firewall.sip.content_length import announced_length
-from firewall.sip.headers import read_head
+from firewall.sip.head import read_head
 from firewall.sip.limits import MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.message import parse_message
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION, find_empty_line, is_start_line

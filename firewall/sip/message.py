@@ -5,7 +5,6 @@ be told. What can be read with a discernible method is a message, perhaps with *
 ``SipSyntaxError`` with the reason code the decision log carries.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -19,22 +18,16 @@ from firewall.sip.anomaly import (
 )
 from firewall.sip.content_length import announced_length
 from firewall.sip.cseq import MAX_CSEQ, read_cseq
-from firewall.sip.headers import Head, canonical_name, identifier, read_head, read_lines, split_values
-from firewall.sip.limits import (
-    MAX_HEADER_COMMAS,
-    MAX_HEADER_LINES,
-    MAX_IDENTIFIER,
-    MAX_MESSAGE_BYTES,
-    MAX_START_LINE_BYTES,
-)
+from firewall.sip.head import Head, read_head_of
+from firewall.sip.headers import canonical_name, identifier, split_values
+from firewall.sip.limits import MAX_IDENTIFIER, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.name_addr import NameAddr, parse_name_addr
-from firewall.sip.start_line import find_empty_line, is_like_status_line, read_request_line, read_status_line
+from firewall.sip.start_line import is_like_status_line, read_request_line, read_status_line
 from firewall.sip.stun import is_stun
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import MAGIC_COOKIE, Via, branch_of, parse_via
 
 _ABOUT_AN_INVITE = frozenset({"ACK", "CANCEL"})
-_BARE_CR = re.compile(rb"\r(?!\n)")
 
 NO_TAG = "\n"
 """The tag of one that sends none, as before RFC 3261 (§12.1.1 and §12.1.2 call it null). Nobody can write this one."""
@@ -160,7 +153,8 @@ class _Message:
         found = [*head.anomalies, *head_anomalies(self._head_bytes, head, self.via_branch)]
         if head.repeated:
             found += repetitions(head.repeated)
-        if head.first.get("cseq") and not self._is_cseq_valid():
+        number = self.cseq_number
+        if head.first.get("cseq") and (self.cseq_method is None or number is None or number > MAX_CSEQ):
             found.append("cseq_invalid")
         after_head = self._bytes_after_head
         if after_head is None:
@@ -183,9 +177,6 @@ class _Message:
         """Whether Content-Length says that the message ends where its bytes do."""
         length, anomaly = self._content_length
         return anomaly is None and length is not None and length == self._bytes_after_head
-
-    def _is_cseq_valid(self) -> bool:
-        return self.cseq_method is not None and self.cseq_number is not None and self.cseq_number <= MAX_CSEQ
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, any case, compact forms expanded; None when absent."""
@@ -350,24 +341,7 @@ def _read(payload: bytes, *, over_stream: bool) -> Message:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{len(payload)} bytes; limit {MAX_MESSAGE_BYTES}")
     # RFC 3261 §7.5: CRLFs before the start line are to be ignored.
-    whole = payload.lstrip(b"\r\n")
-    end = whole.find(b"\r\n\r\n")
-    head_bytes, rest = (whole[:end], whole[end + 4 :]) if end >= 0 else (whole, None)
-    # Not split further than that: a flood of tiny lines is to be cheap.
-    lines = head_bytes.decode("utf-8", "surrogateescape").split("\n", MAX_HEADER_LINES)
-    if len(lines) <= MAX_HEADER_LINES:
-        head = read_lines(lines)
-    else:
-        head_bytes, rest = _split_at_first_empty_line(whole)
-        _check_number_of_lines(head_bytes)
-        head = read_head(head_bytes)
-    if head.has_empty_line:
-        head_bytes, rest = _split_at_first_empty_line(whole)
-        head = read_head(head_bytes)
-    if "\r" in head.start_line:
-        head = _read_head_of_bare_cr(head_bytes)
-    if len(head_bytes) > MAX_HEADER_COMMAS and (commas := head_bytes.count(b",")) > MAX_HEADER_COMMAS:
-        raise SipSyntaxError("too_many_values", f"{commas} commas in the headers; limit {MAX_HEADER_COMMAS}")
+    head, head_bytes, rest = read_head_of(payload.lstrip(b"\r\n"))
     start_line = head.start_line
     if len(start_line) > MAX_START_LINE_BYTES:
         raise SipSyntaxError("start_line_too_long", f"{len(start_line)} characters; limit {MAX_START_LINE_BYTES}")
@@ -392,29 +366,3 @@ def _check_announced_size(head: Head, head_bytes: int) -> None:
     size = head_bytes + (announced_length(head)[0] or 0)
     if size > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{size} bytes; limit {MAX_MESSAGE_BYTES}")
-
-
-def _check_number_of_lines(head_bytes: bytes) -> None:
-    lines = head_bytes.count(b"\n") + 1
-    if lines > MAX_HEADER_LINES:
-        raise SipSyntaxError("too_many_headers", f"{lines} lines; limit {MAX_HEADER_LINES}")
-
-
-def _read_head_of_bare_cr(head_bytes: bytes) -> Head:
-    """Read a head whose start line goes on behind a CR without LF: each CR ends a line, so that the method can be told.
-
-    Wireshark and others read it so; the anomaly ``bare_cr`` says that not all do.
-    """
-    written = _BARE_CR.sub(b"\n", head_bytes)
-    empty_line = find_empty_line(written)
-    lines = written[: empty_line[0]] if empty_line is not None else written
-    _check_number_of_lines(lines)
-    return read_head(lines)
-
-
-def _split_at_first_empty_line(whole: bytes) -> tuple[bytes, bytes | None]:
-    """Return the head without its last line end, and what follows the empty line (None without one)."""
-    empty_line = find_empty_line(whole)
-    if empty_line is None:
-        return whole.rstrip(b"\r\n"), None
-    return whole[: empty_line[0]].removesuffix(b"\r"), whole[empty_line[1] :]

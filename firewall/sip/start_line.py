@@ -20,8 +20,9 @@ KNOWN_METHODS = frozenset({
 SIP_VERSION = "SIP/2.0"
 """The version of RFC 3261: no other was ever published as a standard."""
 
-# RFC 3261 §25.1 token, as a method.
-_METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+"""A method or the name of a header (RFC 3261 §25.1)."""
+
 _SIP_VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
 _STATUS_LINE = re.compile(r"(SIP/\d+\.\d+)[ \t]+(\d{3})(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL | re.ASCII)
 
@@ -51,7 +52,7 @@ def read_request_line(line: str) -> tuple[str, str, str]:
     method, _, rest = line.strip().replace("\t", " ").partition(" ")
     request_uri, _, version = rest.rpartition(" ")
     request_uri = request_uri.strip()
-    is_method = method in KNOWN_METHODS or _METHOD.fullmatch(method) is not None
+    is_method = method in KNOWN_METHODS or TOKEN.fullmatch(method) is not None
     is_version = version == SIP_VERSION or _SIP_VERSION.fullmatch(version) is not None
     if not (request_uri and is_method and is_version):
         if _SIP_VERSION.fullmatch(method) is not None:

@@ -22,7 +22,8 @@ from firewall.net.rtp import is_rtp
 from firewall.sip.body import body_parts
 from firewall.sip.emergency_data import emergency_data
 from firewall.sip.framing import Framer, Piece
-from firewall.sip.headers import parse_params, read_head, split_values, unquote
+from firewall.sip.head import read_head
+from firewall.sip.headers import parse_params, split_values, unquote
 from firewall.sip.limits import MAX_MEDIA
 from firewall.sip.media_endpoint import Formats
 from firewall.sip.message import Message, Request, Response, parse_message

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.sip.content_length import announced_length
-from firewall.sip.headers import Head
+from firewall.sip.head import Head
 
 
 def head(values: list[str]) -> Head:

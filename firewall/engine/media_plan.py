@@ -58,6 +58,8 @@ class Planner:
         ways: dict[PinholeKey, Way] = {}
         has_room: set[Course] = set()
         for way in self._wanted(negotiation):
+            if way.refusal in _HIDDEN and self._media.nat == "latch":
+                continue  # what it would carry is sent to where media comes from
             if len(ways) < MAX_WAYS or way.key in ways:
                 _add(ways, way)
                 if way.refusal is None:
@@ -188,13 +190,8 @@ class Planner:
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
             hidden = [way for way in back if way.refusal in _HIDDEN and not way.is_spare]
             for way in ways:
-                if self._media.nat == "latch":
-                    if way.refusal not in _HIDDEN:
-                        yield _with_latch(way, hidden)
-                elif self._is_guarding and way.key.src_ip in (None, way.src.ip):
-                    yield _with_latch(way, hidden)
-                else:
-                    yield way
+                latches = self._media.nat == "latch" or (self._is_guarding and way.key.src_ip in (None, way.src.ip))
+                yield _with_latch(way, hidden) if latches else way
 
     def _leads_back(self, number: int, sender: Party) -> bool:
         """Tell whether an address is in the sender's zone, by a network that somebody may have: where the zone is all

@@ -43,11 +43,17 @@ class MediaVerdicts:
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 
     def override(self, decision: Decision, way: Way, mark: EmergencyMark | None) -> str | None:
-        """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither."""
-        if decision.verdict == "allow" or decision.reason in NEVER_OPENED:
+        """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither.
+
+        Where there is no address, the guard opens the way to where what comes back is sent from.
+        """
+        is_never_opened = decision.reason in NEVER_OPENED
+        if decision.verdict == "allow" or (is_never_opened and decision.reason != "media_no_address"):
             return None
         if mark is not None and self._policy.emergency.guard == "enforce" and not way.is_spare:
             return "guard"
+        if is_never_opened:
+            return None
         return "shadow" if self._policy.media.mode == "shadow" else None
 
     def pinhole(

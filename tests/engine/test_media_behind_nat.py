@@ -45,6 +45,20 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_an_emergency_caller_behind_nat_is_no_cause_for_alarm_where_the_policy_latches(guard: str) -> None:
+    scene, mapped = MediaScene(policy(ALL, guard=guard, more="media: {nat: latch}")), (CALLER[0], 61000)
+    first = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    assert scene.carrier(first).alarms == []
+    scene.psap(answer(first), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    scene.talk(1.2, 1.4, mapped)
+    scene.talk(1.4, 1.6, CALLED, mapped)
+    assert scene.tell(DeadlineReached(), at_s=5).alarms == []
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10).calls
+    assert (call.outcome, call.hurt_by, call.guarded) == ("completed", None, False)
+
+
 @pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
 def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
     """As after each silence (on hold, on mute) in which the NAT forgot the last one, however many they are."""
@@ -118,6 +132,8 @@ def test_who_names_a_host_or_no_address_at_all_hears_where_its_media_comes_from(
     scene.talk(1.4, 1.6, CALLED, CALLER)
     assert scene.tell(DeadlineReached(), at_s=5).alarms == []
     assert reasons(scene.packet(("198.51.100.66", 61000), CALLER, at_s=6)) == [("refused", "media_wrong_source")]
+    call = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10).calls[-1]
+    assert (call.outcome, call.hurt_by, call.guarded) == ("completed", None, "guard" in rules)
 
 
 @pytest.mark.parametrize("named", ["c=IN IP4 media.example", "i=nothing"])

@@ -248,7 +248,8 @@ class CallPinholes:
         outputs: list[Output] = []
         decision = Decision("drop", "media_timeout")
         override = self._verdicts.override(decision, hole.way, hole.emergency)
-        is_news = not hole.is_told_idle and hole.way.protocol == "rtp" and not _may_be_silent(hole)
+        is_missed = self.table.is_watched and hole.way.protocol == "rtp" and not _may_be_silent(hole)
+        is_news = is_missed and not hole.is_told_idle
         for call in self._emergencies(hole) if is_news else ():
             if not flows_elsewhere(call, hole, self.table, now_ns):
                 hole.is_told_idle = True

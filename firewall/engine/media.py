@@ -108,7 +108,7 @@ class Media:
         datagram = event.datagram
         if datagram.transport != "UDP" or self._policy.media.mode == "off":
             return []
-        self._checks.is_watched = True
+        self.table.is_watched = True
         hole = self._pinholes.fitting(datagram)
         if hole is None:
             if event.copied == "all" and not self.refused.is_media(datagram):
@@ -159,7 +159,7 @@ class Media:
 
     def counted(self, event: FlowsCounted, now_ns: int, wall_ns: int) -> list[Output]:
         """Take over what the kernel counted."""
-        self._checks.is_watched = True
+        self.table.is_watched = True
         outputs: list[Output] = []
         for count in event.counts:
             hole = self.table.holes.get(count.key)

@@ -40,16 +40,12 @@ _REFUSED = {
 
 
 class TwoWayChecks:
-    """Which calls are to be asked when (``deadlines``).
-
-    ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
-    """
+    """Which calls are to be asked when (``deadlines``)."""
 
     def __init__(
         self, policy: Policy, table: PinholeTable, calls: CallTable, ledger: Ledger, alarms: AlarmMemory
     ) -> None:
         self.policy = policy
-        self.is_watched = False
         self._table = table
         self._calls = calls
         self._ledger = ledger
@@ -121,7 +117,7 @@ class TwoWayChecks:
     def _check(self, call: Call, media: CallMedia, since_ns: int, now_ns: int, wall_ns: int) -> list[Write]:
         media.check_at_ns = None
         is_off = self.policy.media.mode == "off"
-        if is_off or not self.is_watched or "confirmed" not in call.dialogs.values():
+        if is_off or not self._table.is_watched or "confirmed" not in call.dialogs.values():
             return []
         losses = one_way(call.call_id, media, since_ns, self._table, self.policy)
         media.doubted_ns = None

@@ -136,10 +136,11 @@ class PinholeTable:
     """The open pinholes by key, destination and deadline.
 
     ``holes`` is every one, the longest open first; ``deadlines`` are when one may have to be closed. Both are for
-    others to read.
+    others to read. ``is_watched``: media is seen at all; a capture of signalling alone tells nothing about it.
     """
 
     def __init__(self) -> None:
+        self.is_watched = False
         self.holes: dict[PinholeKey, Hole] = {}
         self._by_port: dict[int, dict[str, _Toward]] = {}
         self._shut: OrderedDict[Endpoint, Shut] = OrderedDict()

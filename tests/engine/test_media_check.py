@@ -308,6 +308,16 @@ def test_a_time_out_in_a_silence_is_alarmed_and_the_guard_keeps_the_way_open(
 
 
 @pytest.mark.parametrize("guard", ["off", "enforce"])
+def test_a_capture_of_signalling_alone_shows_no_silence(guard: str) -> None:
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard=guard))
+    scene.call()
+    told = [scene.tell(DeadlineReached(), at_s=at_s) for at_s in (5, 21, 22)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60))
+    assert [alarm for each in told for alarm in each.alarms] == []
+    assert [(call.outcome, call.guarded) for each in told for call in each.calls] == [("completed", False)]
+
+
+@pytest.mark.parametrize("guard", ["off", "enforce"])
 def test_a_text_channel_on_which_nobody_types_may_time_out_and_what_is_typed_then_is_alarmed(guard: str) -> None:
     text = "text {} RTP/AVP 98, a=rtpmap:98 t140/1000"
     scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard=guard))

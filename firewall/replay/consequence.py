@@ -124,7 +124,7 @@ def has_passed(record: LogRecord) -> bool:
 def _is_copy(lost: LogRecord, earlier: LogRecord) -> bool:
     """Tell whether an earlier message of the same exchange says the same."""
     one, other = lost["sip"], earlier["sip"]
-    is_same = one.get("method") == other.get("method") and one.get("code") == other.get("code")
+    is_same = all(one.get(name) == other.get(name) for name in ("method", "code", "cseq"))
     return bool(is_same and lost["dialog"].get("to_tag") == earlier["dialog"].get("to_tag"))
 
 

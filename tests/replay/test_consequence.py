@@ -86,6 +86,16 @@ def test_a_lost_copy_is_told_as_one(action: str, means: str) -> None:
     assert means in cause
 
 
+def test_the_lost_answer_to_a_cancel_is_no_copy_of_the_answer_that_crossed_it() -> None:
+    """RFC 5407 §3.1.2: both are a 200 with the branch and the CSeq number of the INVITE."""
+    lossy = "  - {name: lossy, when: 'sip.CSeq.method == \"CANCEL\" and sip.Status-Code', action: drop}\n"
+    scene = Scene(policy(lossy + ALL))
+    invite, cancel = request(branch="z9hG4bK-i"), request("CANCEL", branch="z9hG4bK-i")
+    told = [scene.carrier(invite), scene.carrier(cancel, at_s=1), scene.psap(response(invite), at_s=1.1)]
+    cause = story_of(*told, scene.psap(response(cancel), at_s=1.2)).cause or ""
+    assert cause.endswith("the side that sent the CANCEL sends it again and gives up after 32 seconds")
+
+
 def test_the_lost_ack_of_an_ordinary_refusal_is_no_great_matter() -> None:
     scene = Scene(policy("  - {name: no-ack, when: 'sip.Method == \"ACK\"', action: drop}\n" + ALL))
     uri, branch = "sip:6175550199@h", "z9hG4bK-i"

@@ -130,16 +130,18 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
             at_ns = instant(line.timestamp)
         except (msgspec.DecodeError, ValueError, RecursionError):
             continue
-        if line.event_type == "sip_decision" and line.dialog is not None and (_passed(line) or _callers(line)):
+        if line.event_type == "sip_decision" and line.dialog is not None and (_passed(line) or _is_try(line)):
             call = calls.setdefault(line.dialog.call_id, RecoveredCall(line.dialog.call_id, at_ns, at_ns))
             call.last_ns = at_ns
-            if _callers(line):
-                caller = Caller(_callers(line), line.src_ip)
+            sip = line.sip or _Sip()
+            if _is_try(line):
+                call.tried = _transaction_id(sip, line.dialog)
+            if sip.callers:
+                caller = Caller(sip.callers, line.src_ip)
                 if caller.replaces(call.caller, line.dialog.from_tag, call.tags):
                     call.caller = caller
                 elif caller != call.caller:
                     call.others[caller] = at_ns
-                call.tried = _transaction_id(line.sip or _Sip(), line.dialog)
             if _passed(line):
                 _note(call, line, line.dialog)
         elif line.event_type == "emergency_call" and line.call_id in calls:
@@ -151,9 +153,10 @@ def recovered_calls(lines: Iterable[bytes]) -> list[RecoveredCall]:
     return list(calls.values())
 
 
-def _callers(line: _Line) -> tuple[str, ...]:
-    """Return who may be called back, also by an emergency call that was blocked."""
-    return line.sip.callers if line.sip is not None else ()
+def _is_try(line: _Line) -> bool:
+    """Tell whether a message is to begin an emergency call, be it that it was blocked."""
+    is_first = line.dialog is not None and line.dialog.to_tag is None
+    return is_first and line.emergency is not None and line.sip is not None and line.sip.method in ATTEMPT_METHODS
 
 
 def _passed(line: _Line) -> bool:
@@ -238,9 +241,9 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
     if sip.method is None:
         attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns)
     else:
-        attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
         if sip.method == attempt.method and is_first:
             attempt.expect_answer(tried, at_ns)
+        attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
     attempt.is_recovered = True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
@@ -285,8 +288,9 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
-    if line.outcome == "blocked" and not any(each.is_ringing for each in call.invites.values()):
-        attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
+    is_waiting = not attempt.is_overdue and any(each.is_ringing for each in call.invites.values())
+    if line.outcome == "blocked" and not is_waiting:
+        attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
     has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))

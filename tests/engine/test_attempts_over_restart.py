@@ -207,6 +207,40 @@ def test_a_try_before_a_restart_has_not_the_refusal_of_an_earlier_one() -> None:
     assert [(call.outcome, call.final_status) for call in told.calls] == [("failed_downstream", None)]
 
 
+def test_a_try_after_one_that_was_told_as_unanswered_goes_on_over_a_restart() -> None:
+    """RFC 3263 §4.3: who got no answer for 32 s tries the next server."""
+    before, log = a_911_call()
+    again = request(cseq=2)
+    told = [before.tell(DeadlineReached(), at_s=32), before.carrier(again, at_s=32)]
+    scene = restarted_with(log + log_of(*told), at_s=33)
+    scene.psap(response(again), at_s=34)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=60).calls
+    assert (call.outcome, call.answered_s) == ("completed", 34)
+
+
+def test_a_try_that_is_blocked_after_one_that_was_told_as_unanswered_is_told_once_over_a_restart() -> None:
+    before, again = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL)), request(cseq=2)
+    told = [before.carrier(request()), before.tell(DeadlineReached(), at_s=32), before.carrier(again, at_s=32)]
+    after = Scene(before.engine.policy, takeover=True)
+    after.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=33)
+    later = [after.carrier(again, at_s=33.5), after.tell(DeadlineReached(), at_s=500)]
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream", "blocked"]
+    assert [call for each in later for call in each.calls] == []
+
+
+def test_a_callback_that_is_blocked_is_told_once_over_a_restart() -> None:
+    rules = "  - {name: no, when: 'emergency.class == \"callback\"', action: drop}\n" + ALL
+    before = Scene(policy(rules))
+    back = request(uri="sip:6175550123@192.0.2.10", call_id="back", from_uri="sip:psap@198.51.100.10")
+    told = [before.carrier(request()), before.psap(response(request(), 486), at_s=1), before.psap(back, at_s=60)]
+    after = Scene(before.engine.policy, takeover=True)
+    after.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=60.3)
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream", "blocked"]
+    again = after.psap(back, at_s=60.5)
+    assert ([alarm.alarm.code for alarm in again.alarms], again.calls) == (["emergency_blocked"], [])
+    assert after.stops(at_s=61).calls == []
+
+
 def test_a_challenge_that_only_comes_again_ends_no_later_try_in_the_log_either() -> None:
     scene, log = a_911_call(401)
     again = scene.carrier(request(cseq=2), at_s=2), scene.psap(response(request(), 401), at_s=2.5)

@@ -241,6 +241,17 @@ def test_a_callback_that_is_blocked_is_told_once_over_a_restart() -> None:
     assert after.stops(at_s=61).calls == []
 
 
+def test_a_refused_call_whose_next_try_was_made_in_a_restart_is_told_as_answered() -> None:
+    _, log = a_911_call(503)
+    scene, again = restarted_with(log, at_s=3), request(cseq=2)
+    scene.psap(response(again, 180), at_s=3.5)
+    scene.psap(response(again), at_s=5)
+    scene.carrier(request("ACK", to_tag="psap", cseq=2), at_s=5.1)
+    stopped, ended = scene.stops(at_s=20), scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=60)
+    told = [(call.outcome, call.answered_s, call.ended_s) for call in (*stopped.calls, *ended.calls)]
+    assert told == [("in_progress", 5, None), ("completed", 5, 60)]
+
+
 def test_a_challenge_that_only_comes_again_ends_no_later_try_in_the_log_either() -> None:
     scene, log = a_911_call(401)
     again = scene.carrier(request(cseq=2), at_s=2), scene.psap(response(request(), 401), at_s=2.5)

@@ -136,15 +136,17 @@ class Call(msgspec.Struct, eq=False, gc=False):
     def misses(self, message: Message | None) -> bool:
         """Tell whether the loss of a message harms this call, as nearly every one does.
 
-        The ACK of a refusal only ends the repeating of it (RFC 3261 §17.2.1), and of a call that was blocked only the
-        end is lost. A request of somebody who has no tag of the call, a forged BYE say, ends nothing: whoever gets it
-        answers 481 (§12.2.2).
+        The ACK of a refusal only ends the repeating of it (RFC 3261 §17.2.1), a CANCEL that comes after the answer has
+        no effect (§9.1), and of a call that was blocked only the end is lost. A request of somebody who has no tag of
+        the call, a forged BYE say, ends nothing: whoever gets it answers 481 (§12.2.2).
         """
         if not isinstance(message, Request):
             return True
         if self.attempt is not None and self.attempt.is_aftermath(message):
             return False
         known = self._known(message)
+        if known is not None and message.method == "CANCEL":
+            return known.state in UNANSWERED
         if known is not None:
             return message.method != "ACK" or not known.is_refused
         if message.from_tag is None or message.from_tag in self.tags or message.method == "NOTIFY":

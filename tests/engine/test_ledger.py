@@ -175,6 +175,17 @@ def test_a_strangers_cancel_that_is_blocked_hurts_nobody() -> None:
     assert scene.carrier(request("CANCEL", branch="z9hG4bK-other"), at_s=2).alarms, "the caller's own is another thing"
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(200, "impaired"), (486, "failed_downstream")])
+def test_a_cancel_that_is_blocked_behind_the_answer_makes_nothing_ours(status: int, outcome: str) -> None:
+    """RFC 3261 §9.1: it has no effect then. The answer was lost on its way to the caller."""
+    scene, invite = Scene(policy(drop("CANCEL"))), request(branch="z9hG4bK-i")
+    told = [scene.carrier(invite), scene.psap(response(invite, status), at_s=1)]
+    late = scene.carrier(request("CANCEL", branch="z9hG4bK-i"), at_s=20)
+    told.append(scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=33))
+    assert (late.verdict, late.calls, late.alarms) == ("drop", [], [])
+    assert [(call.outcome, call.attribution) for each in told for call in each.calls] == [(outcome, "downstream")]
+
+
 def test_an_answer_that_nobody_acknowledged_is_an_impaired_call_and_not_our_doing() -> None:
     scene = Scene(policy(ALL))
     invite = request()

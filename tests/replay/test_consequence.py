@@ -31,10 +31,11 @@ def test_each_lost_message_names_what_the_two_ends_then_experience(condition: st
     invite, again = request(uri=uri, branch="z9hG4bK-i"), request(uri=uri, to_tag="psap", cseq=2)
     bye = request("BYE", to_tag="psap", cseq=9)
     inside = ("INFO", "UPDATE", "REFER", "NOTIFY")
-    answers = [response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)]
+    answers = {status: response(invite, status, to_tag="psap") for status in (100, 180, 183, 200, 302, 486)}
     told = [
-        *(scene.carrier(invite), *(scene.psap(each, at_s=1) for each in answers)),
-        scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=2),
+        *(scene.carrier(invite), *(scene.psap(answers[status], at_s=1) for status in (100, 180, 183))),
+        scene.carrier(request("CANCEL", uri, branch="z9hG4bK-i"), at_s=1.5),
+        *(scene.psap(answers[status], at_s=2) for status in (200, 302, 486)),
         *(scene.carrier(request(method, uri, to_tag="psap", cseq=5), at_s=3) for method in inside),
         *(scene.carrier(again, at_s=4), scene.carrier(bye, at_s=5), scene.psap(response(bye), at_s=6)),
     ]

@@ -17,7 +17,7 @@ def explain(
         typer.Option(
             "--log",
             metavar="FILE",
-            help="The decision log with the call, gzip too; give it again for the next part; - is standard input.",
+            help="The decision log with the call, gzip too; give it again for another part; - is standard input.",
         ),
     ] = None,
 ) -> None:
@@ -58,12 +58,12 @@ def _reason_page(reason: Reason) -> str:
 
 
 def _tell_story(call_id: str, logs: list[str]) -> None:
-    from firewall.replay.log import log_lines
+    from firewall.replay.log import log_lines, oldest_first
     from firewall.replay.story import call_records, tell
     from firewall.ruleset.emergency import wire_text
 
     log = ", ".join(logs)
-    found = call_records(log_lines(logs), wire_text(call_id))
+    found = call_records(log_lines(oldest_first(logs)), wire_text(call_id))
     if found.unreadable_lines:
         sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
     story = tell(call_id, found)

@@ -3,7 +3,7 @@
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -45,6 +45,28 @@ def _inflated(file: IO[bytes]) -> Iterator[bytes]:
             yield from lines
     except (EOFError, zlib.error, gzip.BadGzipFile):
         yield _CUT
+
+
+def oldest_first(paths: Sequence[str]) -> Sequence[str]:
+    """Put the parts of a log in the order of their first records; those that can be read
+    only once, as pipes, stay as they are given.
+
+    Raises:
+        OperatorError: a log cannot be read.
+    """
+    is_any_once = not all(Path(path).is_file() for path in paths)
+    return paths if len(paths) < 2 or is_any_once else sorted(paths, key=_begins_at)
+
+
+def _begins_at(path: str) -> str:
+    for line in log_lines([path]):
+        try:
+            at = decode(line).get("timestamp")
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        if isinstance(at, str):
+            return at
+    return ""
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from firewall.engine.record import Record, SipDecision, decode
 from firewall.errors import MachineError, OperatorError
 from firewall.replay.driver import replay_capture
-from firewall.replay.log import log_lines, open_log
+from firewall.replay.log import log_lines, oldest_first, open_log
 from tests.net.packets import pcap
 from tests.replay.calls import RULES_CALLS, call, make_policy
 
@@ -86,6 +86,17 @@ def test_the_parts_of_a_rotated_log_are_read_one_after_the_other_compressed_or_n
     (tmp_path / "empty").write_bytes(b"")
     paths = [str(tmp_path / name) for name in ("log.1.gz", "empty", "log")]
     assert list(log_lines(paths)) == [b"1\n", b"2\n", b"3\n"]
+
+
+def test_the_parts_of_a_rotated_log_are_put_in_order_by_their_first_records(tmp_path: Path) -> None:
+    lines = [b'{"timestamp":"2026-03-01T10:1%d:02.000000+0000"}\n' % minute for minute in range(3)]
+    (tmp_path / "log").write_bytes(lines[2])
+    (tmp_path / "log.1").write_bytes(b'torn"}\n{}\n' + lines[1])
+    (tmp_path / "log.2.gz").write_bytes(gzip.compress(lines[0]))
+    (tmp_path / "log.3").write_bytes(b"")
+    paths = [str(tmp_path / name) for name in ("log", "log.1", "log.2.gz", "log.3")]
+    assert oldest_first(paths) == paths[::-1]
+    assert oldest_first([*paths, "-"]) == [*paths, "-"]
 
 
 def test_a_compressed_log_is_read_up_to_where_it_is_cut(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from firewall.replay.remedy import remedy
 
 _BEGINNING = ATTEMPT_METHODS | {"REGISTER", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REFER"}
 _NEVER_ANSWERED = "the called side never answered"
+_NAMED_LOSSES = 4
 _GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
 
 
@@ -223,7 +224,20 @@ def _our_doing(call: CallLog, hurt_by: LogRecord, ledger: LogRecord) -> str:
     if ledger["problem"] == "MediaLoss":
         return f"{cause}; the call connects, and nobody is heard"
     lost = call.hurting
-    return _joined(cause, consequence(lost, call.decisions) if lost is not None else None)
+    if lost is None:
+        return cause
+    cause = _joined(cause, consequence(lost, call.decisions))
+    return _joined(cause, _lost_besides(call, lost)) if ledger["problem"] == "MidTrafficBlocked" else cause
+
+
+def _lost_besides(call: CallLog, lost: LogRecord) -> str | None:
+    """Return what else of a call did not pass: the first loss may be the least of them, as that of a 100 Trying."""
+    later = [message_words(each) for each in call.decisions[call.decisions.index(lost) :] if _is_blocked(each)]
+    others = [words for words in dict.fromkeys(later) if words != message_words(lost)]
+    if not others:
+        return None
+    more = f" and {len(others) - _NAMED_LOSSES} more" if len(others) > _NAMED_LOSSES else ""
+    return f"nor did it let {', '.join(others[:_NAMED_LOSSES])}{more} pass"
 
 
 def _what_followed(call: CallLog, ledger: LogRecord) -> str | None:

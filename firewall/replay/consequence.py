@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from firewall.engine.record import LogRecord
+from firewall.engine.timestamp import instant
 
 _SESSION_STAYS = (
     "without it the session stays as it was: a hold, a change of media or a session refresh did not happen, and a "
@@ -70,12 +71,23 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
 
     ``decisions`` are all records of the call: they tell a copy, a re-INVITE and the ACK of a refusal from others.
     """
-    sip, dialog = lost["sip"], lost["dialog"]
-    if sip is None:
+    if lost["sip"] is None:
         return None
     exchange = [
         record for record in decisions if record["sip"] is not None and exchange_of(record) == exchange_of(lost)
     ]
+    meaning = _meaning(lost, exchange)
+    later = exchange[exchange.index(lost) :] if not has_passed(lost) else []
+    copy = next((record for record in later if has_passed(record) and _is_copy(lost, record)), None)
+    if meaning is None or copy is None:
+        return meaning
+    seconds = (instant(copy["timestamp"]) - instant(lost["timestamp"])) / 1e9
+    return f"{meaning}; a copy of it passed {seconds:.1f} s later"
+
+
+def _meaning(lost: LogRecord, exchange: Sequence[LogRecord]) -> str | None:
+    """Return what the loss of a message of this exchange means where nothing like it comes later."""
+    sip, dialog = lost["sip"], lost["dialog"]
     before = [record for record in takewhile(lambda record: record is not lost, exchange) if has_passed(record)]
     if any(_is_copy(lost, record) for record in before):
         return _COPIES["reject" if lost["decision"]["verdict"] == "reject" else "drop"]

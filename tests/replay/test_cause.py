@@ -85,6 +85,14 @@ def test_a_call_that_was_hurt_and_then_never_answered_tells_both() -> None:
     assert "never answered" not in (story_of(*told).cause or ""), "an answer came, and was blocked"
 
 
+def test_the_first_loss_of_a_call_is_told_with_the_others() -> None:
+    """That of a 100 Trying alone would not explain why nobody was connected."""
+    scene, invite = Scene(policy(dropping("sip.Status-Code"))), request()
+    told = [scene.carrier(invite), *(scene.psap(response(invite, status), at_s=1) for status in (100, 180, 200))]
+    told.append(scene.psap(response(invite), at_s=1.5))
+    assert (story_of(*told).cause or "").endswith("; nor did it let 180 OK, 200 OK pass")
+
+
 @pytest.mark.parametrize(
     ("status", "how"), [(200, "a later try passed and was answered"), (503, "the called side answered 503 OK")]
 )

@@ -87,6 +87,15 @@ def test_a_lost_copy_is_told_as_one(action: str, means: str) -> None:
     assert means in cause
 
 
+def test_a_copy_that_passes_after_the_loss_is_told() -> None:
+    """What a limit drops is sent again, and the call goes on."""
+    lossy = "  - {name: cap, when: sip.Status-Code, limit: {rate: 1/1s}, action: drop}\n"
+    scene, invite = Scene(policy(lossy + ALL)), request()
+    told = [scene.carrier(invite), scene.psap(response(invite, 180), at_s=1), scene.psap(response(invite), at_s=1.1)]
+    cause = story_of(*told, scene.psap(response(invite), at_s=2.6)).cause or ""
+    assert cause.endswith("the called side ends the call after 32 seconds; a copy of it passed 1.5 s later")
+
+
 def test_the_lost_answer_to_a_cancel_is_no_copy_of_the_answer_that_crossed_it() -> None:
     """RFC 5407 §3.1.2: both are a 200 with the branch and the CSeq number of the INVITE."""
     lossy = "  - {name: lossy, when: 'sip.CSeq.method == \"CANCEL\" and sip.Status-Code', action: drop}\n"

@@ -10,7 +10,19 @@ from firewall.net.datagram import MAX_PORT
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.media_section import media_policy
 from firewall.ruleset.network_set import merged
-from firewall.ruleset.node_reader import Section, choice, entries, fail, integer, items, name, scalar, suggestion
+from firewall.ruleset.node_reader import (
+    Section,
+    choice,
+    entries,
+    fail,
+    integer,
+    is_empty,
+    items,
+    name,
+    scalar,
+    some_items,
+    suggestion,
+)
 from firewall.ruleset.policy import (
     DEFAULT_FLOWS,
     DEFAULT_NUMBERS,
@@ -176,7 +188,7 @@ def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:
 
     def zones(value: Node, what: str) -> tuple[str, ...]:
         found = []
-        for item in items(value, what):
+        for item in some_items(value, f"emergency.{what}", "leave it out for all zones"):
             zone = scalar(item, "a zone")
             if zone.text not in zone_names:
                 fail(
@@ -185,12 +197,10 @@ def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:
                     suggestion(zone.text, zone_names),
                 )
             found.append(zone.text)
-        if not found:
-            fail(value.place, f"emergency.{what} is empty", "leave it out for all zones")
         return tuple(dict.fromkeys(found))
 
     return EmergencyPolicy(
-        numbers=section.get("numbers", _numbers, DEFAULT_NUMBERS),
+        numbers=section.get("numbers", _emergency_numbers, DEFAULT_NUMBERS),
         test_numbers=section.get("test_numbers", _numbers, ()),
         dial_prefixes=section.get("dial_prefixes", _numbers, ()),
         from_zones=section.get("from", zones, zone_names),
@@ -199,6 +209,13 @@ def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:
         surge=section.get("surge", _surge, None),
         guard=section.get("guard", choice(get_args(Guard)), "enforce"),
     )
+
+
+def _emergency_numbers(node: Node, what: str) -> tuple[str, ...]:
+    if isinstance(node, Scalar) and is_empty(node):  # all commented out, say: then 911 would be as any other number
+        usual = " and ".join(DEFAULT_NUMBERS)
+        fail(node.place, f"{what} is empty", f"name them, write [] for none, or leave it out for {usual}")
+    return _numbers(node, what)
 
 
 def _numbers(node: Node, what: str) -> tuple[str, ...]:
@@ -216,10 +233,8 @@ def _numbers(node: Node, what: str) -> tuple[str, ...]:
 
 def _flows(node: Node, what: str) -> tuple[Flow, ...]:
     read = choice(get_args(Flow))
-    found: list[Flow] = [read(item, "a flow") for item in items(node, what)]
-    if not found:
-        fail(node.place, f"emergency.{what} is empty", "leave it out for the usual ones")
-    return tuple(dict.fromkeys(found))
+    flows = some_items(node, f"emergency.{what}", "leave it out for the usual ones")
+    return tuple(dict.fromkeys(read(item, "a flow") for item in flows))
 
 
 def _surge(node: Node, _: str) -> Surge:
@@ -246,7 +261,5 @@ def _exceptions(node: Node, _: str) -> ExceptionPolicies:
 def _signalling(node: Node, _: str) -> frozenset[int]:
     section = Section(node, "signalling", SIGNALLING_KEYS, required=SIGNALLING_KEYS)
     read = integer(1, MAX_PORT)
-    ports = frozenset(read(item, "a port") for item in items(section.node("ports"), "ports"))
-    if not ports:
-        fail(section.key_place("ports"), "ports is empty", f"leave signalling out for [{SIP_PORT}]")
-    return ports
+    ports = some_items(section.node("ports"), "ports", f"leave signalling out for [{SIP_PORT}]")
+    return frozenset(read(item, "a port") for item in ports)

@@ -83,6 +83,14 @@ def items(node: Node, what: str) -> tuple[Node, ...]:
     fail(node.place, f"{what} must be a list, not {kind_of(node)}", advice)
 
 
+def some_items(node: Node, what: str, advice: str) -> tuple[Node, ...]:
+    """Return the items of a list that is not empty; ``advice`` says what to do where it is."""
+    found = items(node, what)
+    if not found:
+        fail(node.place, f"{what} is empty", advice)
+    return found
+
+
 def is_empty(node: Scalar) -> bool:
     """Tell whether nothing was written after a key."""
     return node.style is None and node.text in ("", "~", "null")

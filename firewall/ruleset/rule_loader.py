@@ -32,6 +32,7 @@ from firewall.ruleset.node_reader import (
     items,
     name,
     scalar,
+    some_items,
     suggestion,
 )
 from firewall.ruleset.parse import parse_expression
@@ -235,10 +236,7 @@ def _per(node: Node, what: str) -> tuple[str, ...]:
 
 def _days(node: Node, what: str) -> frozenset[int]:
     read = choice(DAYS)
-    days = frozenset(DAYS.index(read(item, "a day")) for item in items(node, what))
-    if not days:
-        fail(node.place, "days is empty", "leave it out for every day")
-    return days
+    return frozenset(DAYS.index(read(item, "a day")) for item in some_items(node, what, "leave it out for every day"))
 
 
 def _hours(node: Node, _: str) -> tuple[int, int]:

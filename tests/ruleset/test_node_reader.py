@@ -3,7 +3,7 @@
 import pytest
 
 from firewall.errors import PolicyError, shown
-from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, suggestion
+from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, some_items, suggestion
 from firewall.ruleset.yaml_nodes import Mapping, Node, read_yaml
 
 
@@ -54,6 +54,7 @@ def test_right_nodes_are_read() -> None:
     assert name(node("x: quiet-night"), "x") == "quiet-night"
     assert integer(300, 699)(node("x: '503'"), "x") == 503
     assert items(node("x:"), "x") == ()
+    assert [scalar(item, "x").text for item in some_items(node("x: [a, b]"), "x", "")] == ["a", "b"]
 
 
 def test_a_section_knows_its_keys() -> None:

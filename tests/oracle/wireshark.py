@@ -34,8 +34,8 @@ class RefusedError(Exception):
     """Wireshark does not take an expression."""
 
 
-def wireshark_frames(capture: bytes, expressions: list[str]) -> list[list[int]]:
-    """Return, for each expression, the numbers of the frames that it matches.
+def wireshark_frames(capture: bytes, expressions: list[str], *options: str) -> list[list[int]]:
+    """Return, for each expression, the numbers of the frames that it matches; ``options`` are tshark's.
 
     Raises:
         RefusedError: an expression is none to Wireshark.
@@ -47,7 +47,7 @@ def wireshark_frames(capture: bytes, expressions: list[str]) -> list[list[int]]:
         (folder / "expressions").write_text("\n".join(expressions) + "\n")
         (folder / "listen.lua").write_text(_SCRIPT)
         done = subprocess.run(
-            ["tshark", "-q", "-n", "-r", "capture", "-X", "lua_script:listen.lua"],
+            ["tshark", "-q", "-n", "-r", "capture", "-X", "lua_script:listen.lua", *options],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": name, "EXPRESSIONS": "expressions", "LC_ALL": "C.UTF-8"},
             # Lua scripts are not run for root.

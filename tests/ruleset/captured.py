@@ -23,6 +23,8 @@ from tests.ruleset.strategies import PLACE
 
 T = TypeVar("T")
 
+DECODE_AS = ("-d", "udp.port==5070,sip")
+
 SDP = """v=0
 o=bob 1 1 IN IP4 192.0.2.10
 s=call
@@ -187,7 +189,7 @@ def facts() -> list[Facts]:
 def tshark(folder: str, *arguments: str) -> str:
     """Run tshark on the capture and return what it prints."""
     done = subprocess.run(
-        ["tshark", "-n", "-r", capture_file(folder), "-d", "udp.port==5070,sip", *arguments],
+        ["tshark", "-n", "-r", capture_file(folder), *DECODE_AS, *arguments],
         capture_output=True,
         timeout=60,
         check=False,

@@ -1,5 +1,7 @@
 """Expressions mean what Wireshark's display filters mean: tshark is the oracle."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 
@@ -7,7 +9,15 @@ from firewall.errors import PolicyError
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.parse import parse_expression
 from firewall.ruleset.text import expression_text
-from tests.ruleset.captured import in_parallel, sosgate_frames, tshark_frames, tshark_refuses
+from tests.oracle.wireshark import wireshark_frames
+from tests.ruleset.captured import (
+    DECODE_AS,
+    capture_file,
+    in_parallel,
+    sosgate_frames,
+    tshark_frames,
+    tshark_refuses,
+)
 from tests.ruleset.strategies import PLACE, conditions
 
 SAME_MEANING = r"""
@@ -169,7 +179,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_every_expression_matches_the_frames_that_wireshark_matches(folder: str) -> None:
-    expected = in_parallel(lambda expression: tshark_frames(folder, expression), SAME_MEANING)
+    capture = Path(capture_file(folder)).read_bytes()
+    expected = wireshark_frames(capture, SAME_MEANING, *DECODE_AS)
     ours = [sosgate_frames(expression) for expression in SAME_MEANING]
     assert dict(zip(SAME_MEANING, ours, strict=True)) == dict(zip(SAME_MEANING, expected, strict=True))
 

@@ -43,6 +43,8 @@ from firewall.ruleset.rule_loader import RuleLoader, Sources
 from firewall.ruleset.schema import (
     EMERGENCY_KEYS,
     EXCEPTION_KEYS,
+    MAX_CALL_RATE,
+    NUMBER_TO_DIAL,
     POLICY_KEYS,
     SET_KEYS,
     SIGNALLING_KEYS,
@@ -54,13 +56,12 @@ from firewall.ruleset.yaml_nodes import Node, Scalar, read_text, read_yaml
 __all__ = ["MAX_LIST_BYTES", "Sources", "load_policy"]
 
 MAX_LIST_BYTES = 64 * 1024 * 1024
-_MAX_RATE = 1_000_000
 # Linux: dev_valid_name(); and what nft can quote: it has no escapes, and a * at the end is a wildcard.
 _INTERFACE = re.compile(r'(?!\.{1,2}\Z)[^\s"*\\/:{}\0-\x1f\x7f]+')
 _MAX_INTERFACE_BYTES = 15
 _NUL = re.compile("\0")
 _COMMENT = re.compile(r"(?<![^ \t])#.*")
-_DIGITS = frozenset("0123456789*#")
+_NUMBER = re.compile(NUMBER_TO_DIAL)
 
 
 def load_policy(text: bytes, *, file: str, sources: Sources) -> Policy:
@@ -222,11 +223,9 @@ def _numbers(node: Node, what: str) -> tuple[str, ...]:
     found = []
     for item in items(node, what):
         number = scalar(item, "a number")
-        digits = number.text.removeprefix("+")
-        if not digits or not _DIGITS.issuperset(digits) or len(digits) > 32:
-            fail(
-                number.place, f'{what}: "{shown(number.text)}" is no number to dial', "use digits, *, # and a leading +"
-            )
+        if _NUMBER.fullmatch(number.text) is None:
+            advice = "use at most 32 digits, *, # and a leading +"
+            fail(number.place, f'{what}: "{shown(number.text)}" is no number to dial', advice)
         found.append(number.text)
     return tuple(dict.fromkeys(found))
 
@@ -239,7 +238,7 @@ def _flows(node: Node, what: str) -> tuple[Flow, ...]:
 
 def _surge(node: Node, _: str) -> Surge:
     section = Section(node, "surge", SURGE_KEYS, required=SURGE_KEYS)
-    rate = integer(1, _MAX_RATE)
+    rate = integer(1, MAX_CALL_RATE)
     surge = Surge(
         calls_per_second=rate(section.node("calls_per_second"), "calls_per_second"),
         per_source=rate(section.node("per_source"), "per_source"),

@@ -8,10 +8,10 @@ from firewall.net.datagram import MAX_PORT
 from firewall.net.media_port import FIRST_MEDIA_PORT
 from firewall.ruleset.node_reader import Section, choice, duration_ns, fail, integer, items, scalar
 from firewall.ruleset.policy import Inspect, MediaEarly, MediaMode, MediaNat, MediaPolicy, MediaSource
-from firewall.ruleset.schema import MEDIA_KEYS
+from firewall.ruleset.schema import MEDIA_KEYS, PORT_RANGE
 from firewall.ruleset.yaml_nodes import Node
 
-_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_RANGE = re.compile(PORT_RANGE)
 
 
 def media_policy(node: Node, _: str) -> MediaPolicy:

@@ -6,15 +6,15 @@ from difflib import get_close_matches
 from typing import NoReturn, TypeVar
 
 from firewall.errors import Place, PolicyError, shown
+from firewall.ruleset.schema import DURATION, NAME
 from firewall.ruleset.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 T = TypeVar("T")
 D = TypeVar("D")
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_MAX_NAME_CHARS = 128
+_NAME = re.compile(NAME)
 _MOST_LISTED = 12
-_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h)")
+_DURATION = re.compile(DURATION)
 UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
 
@@ -119,8 +119,9 @@ def scalar(node: Node, what: str) -> Scalar:
 def name(node: Node, what: str) -> str:
     """Return a scalar that can be a name: letters, digits, ``_ . -``."""
     found = scalar(node, what)
-    if _NAME.fullmatch(found.text) is None or len(found.text) > _MAX_NAME_CHARS:
-        fail(found.place, f'"{shown(found.text)}" cannot be a name', "use letters, digits, - _ and .")
+    if _NAME.fullmatch(found.text) is None:
+        advice = "use letters, digits, - _ and ., 128 at most, no - or . first"
+        fail(found.place, f'"{shown(found.text)}" cannot be a name', advice)
     return found.text
 
 

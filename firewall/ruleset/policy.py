@@ -140,7 +140,7 @@ class Rule:
     """One rule: when it matches, first match decides.
 
     ``matches`` is ``when`` compiled for the packet path; ``when`` is None for a rule that matches everything.
-    ``status`` is the SIP status of a reject (400..699). ``ban_ns`` is how long a source stays banned after a drop.
+    ``status`` is the SIP status of a reject (300..699). ``ban_ns`` is how long a source stays banned after a drop.
     ``about_media``: ``when`` names a field of media, so the rule decides on media flows, too; ``inspect`` is its own
     choice of the packets to look at. ``methods``: ``when`` is true of no message but a request with one of these; None:
     the rule must be asked about every message.

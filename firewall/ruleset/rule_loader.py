@@ -38,12 +38,11 @@ from firewall.ruleset.node_reader import (
 from firewall.ruleset.parse import parse_expression
 from firewall.ruleset.policy import Inspect, Limit, Must, MustVerdict, NamedSet, Rule, Verdict
 from firewall.ruleset.schedule import DAY_S, DAYS, Schedule, TimeZone
-from firewall.ruleset.schema import LIMIT_KEYS, MUST_KEYS, RULE_KEYS, SCHEDULE_KEYS
+from firewall.ruleset.schema import LIMIT_KEYS, MAX_BURST, MUST_KEYS, RATE, RULE_KEYS, SCHEDULE_KEYS, STATUSES
 from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
 
-_RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})(ms|s|m|h)")
+_RATE = re.compile(RATE)
 _HOURS = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
-_MAX_BURST = 1_000_000_000
 _MEDIA_PROTOCOLS = ("media", "rtp", "rtcp")
 _ZONE_FIELDS = ("zone.src", "zone.dst")
 
@@ -127,7 +126,7 @@ class RuleLoader:
             when_text=when_text,
             matches=compile_condition(when) if when is not None else _everything,
             place=node.place,
-            status=section.get("status", integer(300, 699), 403),
+            status=section.get("status", integer(*STATUSES), 403),
             ban_ns=section.get("ban", duration_ns, None),
             limit=section.get("limit", _limit, None),
             schedule=section.get("schedule", self._schedule, None),
@@ -212,7 +211,7 @@ def _limit(node: Node, _: str) -> Limit:
         fail(rate.place, f'rate "{shown(rate.text)}" is no rate', "write it as 30/2s or 100/1m (units ms s m h)")
     count = int(match[1])
     per = section.get("per", _per, ())
-    burst = section.get("burst", integer(1, _MAX_BURST), count)
+    burst = section.get("burst", integer(1, MAX_BURST), count)
     text = f"{rate.text} per {', '.join(per)}" if per else rate.text
     return Limit(
         count=count,

@@ -19,14 +19,27 @@ from firewall.ruleset.schedule import DAYS
 
 Schema = dict[str, Any]
 
+# What a value's text must be, for the loader and for the schema alike.
+NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+DURATION = "([1-9][0-9]{0,8})(ms|s|m|h)"
+RATE = "([1-9][0-9]{0,8})/([1-9][0-9]{0,8})(ms|s|m|h)"
+NUMBER_TO_DIAL = "[+]?[0-9*#]{1,32}"
+PORT_RANGE = "([0-9]{1,5})-([0-9]{1,5})"
+MAX_CALL_RATE = 1_000_000
+MAX_BURST = 1_000_000_000
+STATUSES = (300, 699)
+
 _TEXT: Schema = {"type": "string", "minLength": 1}
-_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"}
-_COUNT: Schema = {"type": "integer", "minimum": 1}
-_DURATION: Schema = {"type": "string", "pattern": "^[1-9][0-9]*(ms|s|m|h)$"}
-_NUMBERS: Schema = {
-    "type": "array",
-    "items": {"anyOf": [{"type": "string", "pattern": "^\\+?[0-9*#]+$"}, {"type": "integer", "minimum": 0}]},
-}
+# A word may look like something else to YAML: a policy named 2026, an interface 7.
+_WORD: Schema = {"type": ["string", "number", "boolean"], "minLength": 1}
+
+
+def _matching(pattern: str) -> Schema:
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+
+
+def _integer(minimum: int, maximum: int) -> Schema:
+    return {"type": ["integer", "string"], "minimum": minimum, "maximum": maximum, "pattern": "^[0-9]+$"}
 
 
 def _choice(values: tuple[str, ...]) -> Schema:
@@ -34,15 +47,21 @@ def _choice(values: tuple[str, ...]) -> Schema:
 
 
 def _list_of(item: Schema) -> Schema:
-    return {"type": "array", "items": item}
+    return {"type": ["array", "null"], "items": item}
 
 
-def _one_or_more(item: Schema) -> Schema:
-    return {"anyOf": [item, _list_of(item)]}
+def _some_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item, "minItems": 1}
+
+
+_NAME = _matching(NAME) | _WORD
+_DURATION = _matching(DURATION)
+_NUMBERS = _list_of(_matching(NUMBER_TO_DIAL) | {"type": ["string", "integer"], "minimum": 0})
+_PORT = _integer(1, MAX_PORT)
 
 
 ZONE_KEYS: dict[str, tuple[str, Schema]] = {
-    "interfaces": ("Interfaces its packets come in by; none: any interface.", _list_of(_TEXT)),
+    "interfaces": ("Interfaces its packets come in by; none: any interface.", _list_of(_WORD)),
     "networks": ("IPv4 and IPv6 networks its addresses are in; none: any address.", _list_of(_TEXT)),
     "on_daemon_down": (
         "What the kernel does with its signalling while the daemon is down; default bypass.",
@@ -50,21 +69,21 @@ ZONE_KEYS: dict[str, tuple[str, Schema]] = {
     ),
 }
 SET_KEYS: dict[str, tuple[str, Schema]] = {
-    "file": ("A list file, its path relative to the policy: one entry per line, # begins a comment.", _TEXT),
+    "file": ("A list file, its path relative to the policy: one entry per line, # begins a comment.", _WORD),
     "networks": ("IPv4 and IPv6 networks.", _list_of(_TEXT)),
-    "values": ("Texts, compared exactly.", _list_of({"type": ["string", "number", "boolean"]})),
+    "values": ("Texts, compared exactly.", _list_of(_WORD)),
 }
 SURGE_KEYS: dict[str, tuple[str, Schema]] = {
-    "calls_per_second": ("Emergency calls per second in all.", _COUNT),
-    "per_source": ("Emergency calls per second from one source.", _COUNT),
+    "calls_per_second": ("Emergency calls per second in all.", _integer(1, MAX_CALL_RATE)),
+    "per_source": ("Emergency calls per second from one source.", _integer(1, MAX_CALL_RATE)),
 }
 EMERGENCY_KEYS: dict[str, tuple[str, Schema]] = {
-    "numbers": ('Numbers that reach emergency services; default ["911", "112"].', _NUMBERS),
+    "numbers": ('Numbers that reach emergency services; default ["911", "112"].', _NUMBERS | {"type": "array"}),
     "test_numbers": ("Numbers for test calls.", _NUMBERS),
     "dial_prefixes": ("Prefixes with which the numbers may be dialled, too.", _NUMBERS),
-    "from": ("Zones in which emergency calls begin; default all.", _list_of(_TEXT)),
-    "to": ("Zones in which they are answered; default all.", _list_of(_TEXT)),
-    "flows": ("What must always pass; default voice to keepalive.", _list_of(_choice(get_args(Flow)))),
+    "from": ("Zones in which emergency calls begin; default all.", _some_of(_WORD)),
+    "to": ("Zones in which they are answered; default all.", _some_of(_WORD)),
+    "flows": ("What must always pass; default voice to keepalive.", _some_of(_choice(get_args(Flow)))),
     "surge": ("The mass-casualty load that no limit may cut into.", {}),
     "guard": (
         "What happens when a rule would block emergency traffic: pass and alarm, alarm, nothing.",
@@ -78,18 +97,18 @@ EXCEPTION_KEYS: dict[str, tuple[str, Schema]] = {
     "log_unwritable": ("The decision log cannot be written; default allow.", _choice(get_args(ExceptionVerdict))),
 }
 LIMIT_KEYS: dict[str, tuple[str, Schema]] = {
-    "rate": (
-        "Messages per time, as 30/2s (units ms s m h).",
-        {"type": "string", "pattern": "^[1-9][0-9]*/[1-9][0-9]*(ms|s|m|h)$"},
+    "rate": ("Messages per time, as 30/2s (units ms s m h).", _matching(RATE)),
+    "burst": ("How many fit at once; default the count of the rate.", _integer(1, MAX_BURST)),
+    "per": (
+        "The field, or fields, whose values are counted apart; default all together.",
+        {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
     ),
-    "burst": ("How many fit at once; default the count of the rate.", _COUNT),
-    "per": ("The field, or fields, whose values are counted apart; default all together.", _one_or_more(_TEXT)),
 }
 SCHEDULE_KEYS: dict[str, tuple[str, Schema]] = {
-    "days": ("Days on which it begins; default all.", _list_of(_choice(DAYS))),
+    "days": ("Days on which it begins; default all.", _some_of(_choice(DAYS))),
     "hours": (
         "Hours as HH:MM-HH:MM, over midnight when the end is earlier; default the whole day.",
-        {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"},
+        _matching("[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]"),
     ),
     "timezone": ("IANA name of the time zone.", _TEXT),
 }
@@ -97,7 +116,7 @@ RULE_KEYS: dict[str, tuple[str, Schema]] = {
     "name": ("Its name, once in a policy.", _NAME),
     "when": ("The expression; without it the rule matches everything.", _TEXT),
     "action": ("What happens to what matches.", _choice(get_args(Verdict))),
-    "status": ("SIP status of a reject; default 403.", {"type": "integer", "minimum": 300, "maximum": 699}),
+    "status": ("SIP status of a reject; default 403.", _integer(*STATUSES)),
     "ban": ("How long the source of a drop stays banned, as 10m.", _DURATION),
     "limit": ("The rule matches only above this rate.", {}),
     "schedule": ("The rule matches only at these times.", {}),
@@ -116,10 +135,7 @@ MUST_KEYS: dict[str, tuple[str, Schema]] = {
     ),
 }
 SIGNALLING_KEYS: dict[str, tuple[str, Schema]] = {
-    "ports": (
-        "UDP ports of SIP; default [5060].",
-        _list_of({"type": "integer", "minimum": 1, "maximum": MAX_PORT}),
-    ),
+    "ports": ("UDP and TCP ports of SIP; default [5060].", _some_of(_PORT)),
 }
 MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
     "mode": (
@@ -139,13 +155,10 @@ MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
         "latch: who names an address outside its zone, or none, is sent media where its own comes from; default off.",
         _choice(get_args(MediaNat)),
     ),
-    "ports": (
-        "Ports on which media may be negotiated; default 1024-65535.",
-        {"type": "string", "pattern": "^[1-9][0-9]*-[1-9][0-9]*$"},
-    ),
+    "ports": ("Ports on which media may be negotiated; default 1024-65535.", _matching(PORT_RANGE)),
     "other_ports": (
         "UDP ports above 1023 that other traffic between the zones uses, which is left alone.",
-        _list_of({"type": "integer", "minimum": 1, "maximum": MAX_PORT}),
+        _list_of(_PORT),
     ),
     "grace": ("How long a pinhole stays open after the call or stream has ended; default 500ms.", _DURATION),
     "timeout": ("How long a pinhole stays open without a packet; default 1h.", _DURATION),
@@ -161,7 +174,10 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
     "emergency": ("What this network calls an emergency; the forms of the RFCs always count.", {}),
     "exceptions": ("What happens to a message when the firewall itself has a problem.", {}),
     "rules": ("First match decides.", {}),
-    "default": ("What happens to what no rule matches and belongs to nothing allowed.", _choice(("allow", "drop"))),
+    "default": (
+        "What happens to what no rule matches and belongs to nothing allowed.",
+        _choice(get_args(ExceptionVerdict)),
+    ),
     "signalling": ("What is taken for SIP signalling.", {}),
     "media": ("Which media may pass; without it, what is negotiated in SDP.", {}),
     "must": ("Promises that lint proves; the daemon does not read them.", {}),
@@ -169,7 +185,10 @@ POLICY_KEYS: dict[str, tuple[str, Schema]] = {
 
 
 def json_schema() -> Schema:
-    """Return the JSON Schema (2020-12) of a policy file, for editors. The loader checks more than a schema can say."""
+    """Return the JSON Schema (2020-12) of a policy file, for editors.
+
+    It takes all that the loader takes; the loader checks more than a schema can say.
+    """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sosgate policy",
@@ -178,7 +197,7 @@ def json_schema() -> Schema:
             required=("policy", "rules", "default"),
             nested={
                 "zones": _named(_object(ZONE_KEYS)),
-                "sets": _named({**_object(SET_KEYS), "minProperties": 1, "maxProperties": 1}),
+                "sets": _named(_object(SET_KEYS) | {"type": "object", "minProperties": 1, "maxProperties": 1}),
                 "emergency": _object(EMERGENCY_KEYS, nested={"surge": _object(SURGE_KEYS, required=tuple(SURGE_KEYS))}),
                 "exceptions": _object(EXCEPTION_KEYS),
                 "rules": _list_of(_rule()),
@@ -218,7 +237,5 @@ def _object(
         key: {"description": description, **((nested or {}).get(key) or schema)}
         for key, (description, schema) in keys.items()
     }
-    found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    if required:
-        found["required"] = list(required)
-    return found
+    found: Schema = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+    return found | {"type": "object", "required": list(required)} if required else found

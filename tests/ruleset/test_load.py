@@ -171,7 +171,7 @@ def test_a_mistake_is_one_sentence_with_its_place_and_the_next_step(section: str
         ("hello\n", '1:1: error: the policy must be a mapping of keys, not "hello"; write key: value'),
         (
             "policy: 'a b'\nrules: []\ndefault: drop",
-            '1:9: error: "a b" cannot be a name; use letters, digits, - _ and .',
+            '1:9: error: "a b" cannot be a name; use letters, digits, - _ and ., 128 at most, no - or . first',
         ),
         (
             b"\x89PNG\r\n\x1a\n\0\0",

@@ -30,7 +30,11 @@ def refusal(read: object, written: str) -> str:
         (scalar, "x: ~", "1:4: error: x is empty; give it a value or remove it"),
         (items, "x: a", '1:4: error: x must be a list, not "a"; write [a]'),
         (items, "x: {a: b}", "1:4: error: x must be a list, not a mapping; begin each item with a dash"),
-        (name, "x: a b", '1:4: error: "a b" cannot be a name; use letters, digits, - _ and .'),
+        (
+            name,
+            "x: a b",
+            '1:4: error: "a b" cannot be a name; use letters, digits, - _ and ., 128 at most, no - or . first',
+        ),
         (choice(("allow", "drop")), "x: alow", '1:4: error: x cannot be "alow"; did you mean "allow"?'),
         (choice(("allow", "drop")), "x: 7", '1:4: error: x cannot be "7"; there are allow, drop'),
         (integer(1, 9), "x: 10", '1:4: error: x must be a number from 1 to 9, not "10"'),

@@ -82,7 +82,7 @@ def _check_depth(tree: Tree[Token]) -> None:
 
 def _syntax_error(text: str, error: UnexpectedInput) -> ExpressionError:
     if not text.strip():
-        return ExpressionError("the expression is empty", "leave out when: for a rule that matches everything")
+        return ExpressionError("the expression is empty", "write one, as sip")
     if isinstance(error, UnexpectedToken):
         if error.token.type != "$END":
             return _unexpected_token(error.token, error.accepts)
@@ -95,7 +95,8 @@ def _syntax_error(text: str, error: UnexpectedInput) -> ExpressionError:
 def _unexpected_character(text: str, position: int) -> ExpressionError:
     char = text[position]
     if char in "\"'":
-        return ExpressionError("the string is not closed", f"add the closing {char}", position)
+        advice = f'add the closing {char}; in YAML a " #" ends an expression that is not in quotes itself'
+        return ExpressionError("the string is not closed", advice, position)
     advice = {
         "=": 'compare with "=="',
         "&": 'write "and" or "&&"',

@@ -157,7 +157,7 @@ def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyErro
 
 
 _SYNTAX_ADVICE = {
-    "mapping values are not allowed": 'put a value that holds ": " into quotes',
+    "mapping values are not allowed": 'mind the indentation and the blank behind each colon; quote what holds ": "',
     "cannot start any token": "put the value into quotes",
     "unexpected end of stream": "close the quotes",
     "expected ',' or": "close the bracket, or put an expression with brackets in it into quotes",

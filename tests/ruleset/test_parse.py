@@ -18,7 +18,7 @@ def mistake(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "policy.yaml:1:1: error: the expression is empty; leave out when: for a rule that matches everything"),
+        ("", "policy.yaml:1:1: error: the expression is empty; write one, as sip"),
         ("sip.Method =", 'policy.yaml:1:12: error: "=" is not expected here; compare with "=="'),
         ('sip.Method = "A"', 'policy.yaml:1:12: error: "=" is not expected here; compare with "=="'),
         ("sip & udp", 'policy.yaml:1:5: error: "&" is not expected here; write "and" or "&&"'),
@@ -28,7 +28,11 @@ def mistake(text: str) -> str:
         ("sip.Method in", "policy.yaml:1:14: error: the expression ends too early; expected a set: {…} or $name"),
         ("(sip", 'policy.yaml:1:5: error: a parenthesis is not closed; add ")"'),
         ("sip)", 'policy.yaml:1:4: error: ")" closes nothing; remove it'),
-        ('sip.Method == "A', 'policy.yaml:1:15: error: the string is not closed; add the closing "'),
+        (
+            'sip.Method == "A',
+            'policy.yaml:1:15: error: the string is not closed; add the closing "; '
+            'in YAML a " #" ends an expression that is not in quotes itself',
+        ),
         ("sip udp", 'policy.yaml:1:5: error: "udp" is not expected here; expected and, or, or the end'),
         (
             "5060 == udp.port",

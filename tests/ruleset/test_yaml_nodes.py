@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from firewall.errors import PolicyError
 from firewall.ruleset.yaml_nodes import MAX_DEPTH, MAX_POLICY_BYTES, Mapping, Node, Scalar, Sequence, read_yaml
 
+UNEXPECTED_COLON = (
+    "p.yaml:%s: error: not YAML: mapping values are not allowed in this context; "
+    'mind the indentation and the blank behind each colon; quote what holds ": "'
+)
 NEGATED = (
     'p.yaml:1:4: error: to YAML a "!" at the beginning is a tag, which is not part of the policy language; '
     "write not, or put all of it into quotes"
@@ -72,8 +76,9 @@ def test_nodes_know_their_places() -> None:
         (b"a: 1\nb: 2\na: 3\n", 'p.yaml:3:1: error: duplicate key "a"; it is already at line 1; keep one of them'),
         (b"a: {b: 1, b: 2}", 'p.yaml:1:11: error: duplicate key "b"; it is already at line 1; keep one of them'),
         (b"a:\n\t- b", "p.yaml:2:1: error: a tab cannot indent YAML; use spaces"),
-        (b"a: b: c", 'p.yaml:1:5: error: not YAML: mapping values are not allowed in this context; '
-         'put a value that holds ": " into quotes'),
+        (b"a: b: c", UNEXPECTED_COLON % "1:5"),
+        (b"a:b\nc: d", UNEXPECTED_COLON % "2:2"),
+        (b"a: b\n c: d", UNEXPECTED_COLON % "2:3"),
         (b"a: [1, 2",
          "p.yaml:1:9: error: not YAML: did not find expected ',' or ']' while parsing a flow sequence; "
          "close the bracket, or put an expression with brackets in it into quotes"),

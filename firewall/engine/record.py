@@ -74,8 +74,9 @@ class ShadowVerdict(msgspec.Struct, frozen=True):
 class DecisionFields(msgspec.Struct, frozen=True):
     """The decision on one message.
 
-    ``verdict`` is what rules or exceptions say; ``enforced`` is False where ``override`` (``guard``) let it pass.
-    ``rule`` and ``line`` are None where no rule decided; ``reason`` is a code of ``engine/reasons.py``.
+    ``verdict`` is what rules or exceptions say; ``enforced`` is False where ``override`` (``guard``, for media also
+    ``shadow``) let it pass. ``rule`` is None where no rule decided, ``line`` where no line did; ``reason`` is a code of
+    ``engine/reasons.py``.
     """
 
     verdict: Literal["allow", "drop", "reject"]

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from firewall.engine import record
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -41,6 +44,16 @@ def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*") if path.is_file()]
     assert not [str(path) for path in pages if path.name != "README.md" and f"]({path})" not in index]
+
+
+def test_the_page_of_the_log_names_every_field_and_no_other() -> None:
+    structs = [each for each in vars(record).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    fields = {field.encode_name for each in structs for field in msgspec.structs.fields(each)} | {"event_type"}
+    tags = {str(each.__struct_config__.tag) for each in structs}
+    page = (ROOT / "docs" / "log.md").read_text()
+    listed = re.findall(r"^\| (`.*?`) \| ", page, re.MULTILINE)
+    assert fields - set(re.findall(r"`([a-z0-9_]+)`", page)) == set()
+    assert set(re.findall(r"`([a-z0-9_]+)`", " ".join(listed))) - fields - tags == set()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if RUNNABLE.findall(page.read_text())], ids=name_of)

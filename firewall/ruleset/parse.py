@@ -19,6 +19,7 @@ from firewall.ruleset.resolve import Resolver
 MAX_EXPRESSION_CHARS = 65_536
 MAX_DEPTH = 64
 
+_OPERATORS = frozenset({"and", "or", "not", "in", "contains", "matches", "eq", "ne", "gt", "ge", "lt", "le"})
 _LITERALS = ("STRING", "RAW_STRING", "CHARACTER", "NUMBER", "ADDRESS")
 
 
@@ -85,7 +86,7 @@ def _syntax_error(text: str, error: UnexpectedInput) -> ExpressionError:
         return ExpressionError("the expression is empty", "write one, as sip")
     if isinstance(error, UnexpectedToken):
         if error.token.type != "$END":
-            return _unexpected_token(error.token, error.accepts)
+            return _shouted(text, error.token) or _unexpected_token(error.token, error.accepts)
         if "RPAR" in error.accepts:
             return ExpressionError("a parenthesis is not closed", 'add ")"', len(text.rstrip()))
         return ExpressionError("the expression ends too early", _expectation(error.accepts), len(text.rstrip()))
@@ -98,12 +99,21 @@ def _unexpected_character(text: str, position: int) -> ExpressionError:
         advice = f'add the closing {char}; in YAML a " #" ends an expression that is not in quotes itself'
         return ExpressionError("the string is not closed", advice, position)
     advice = {
-        "=": 'compare with "=="',
+        "=": 'compare with "==" or "!="',
         "&": 'write "and" or "&&"',
         "|": 'write "or" or "||"',
         "[": 'a slice is [offset:length]; a header is sip.header["Name"]',
     }.get(char, 'a text stands in straight double quotes: "…"')
     return ExpressionError(f'"{char}" is not expected here', advice, position)
+
+
+def _shouted(text: str, token: Token) -> ExpressionError | None:
+    """An operator in capitals, which is a name to the grammar: what it stumbles over, or what stands before it."""
+    read = text[: token.end_pos]
+    for word in (each.lstrip("(!") for each in read.split()[-2:]):
+        if word.isupper() and word.lower() in _OPERATORS:
+            return ExpressionError(f'"{word}" is no operator', f'write "{word.lower()}"', read.rfind(word))
+    return None
 
 
 def _unexpected_token(token: Token, accepted: set[str]) -> ExpressionError:
@@ -130,4 +140,4 @@ def _expectation(accepted: set[str]) -> str | None:
         return "expected and, or, or the end" if "$END" in accepted else 'expected and, or, or ")"'
     if "NAME" in accepted:
         return "expected a field"
-    return None
+    return 'expected ")"' if "RPAR" in accepted else None

@@ -58,8 +58,6 @@ class Planner:
         ways: dict[PinholeKey, Way] = {}
         has_room: set[Course] = set()
         for way in self._wanted(negotiation):
-            if way.refusal in _HIDDEN and self._media.nat == "latch":
-                continue  # what it would carry is sent to where media comes from
             if len(ways) < MAX_WAYS or way.key in ways:
                 _add(ways, way)
                 if way.refusal is None:
@@ -135,7 +133,7 @@ class Planner:
                     key = _key(protocol, self._comparable(offer.to), None, None, endpoint)
                     way = Way(key, kind, protocol, index, offered, "sendrecv", offer.to, offer.by, is_early=True)
                     judged += self._judged(way, endpoint)
-                yield from _with_spares(judged, medium)
+                yield from (way for way in _with_spares(judged, medium) if not self._may_latch(way))
 
     def _keys(
         self, endpoint: Endpoint, sources: Sequence[Endpoint], src: Party, protocol: MediaProtocol
@@ -186,12 +184,20 @@ class Planner:
         yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
 
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
-        """Both sides' ways; who named an address that is not its own, or none, brings the true one with its packets."""
+        """Both sides' ways; who named an address that is not its own, or none, brings the true one with its packets,
+        where there is a way for these."""
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
             hidden = [way for way in back if way.refusal in _HIDDEN and not way.is_spare]
+            is_back_shut = bool(back) and all(way.refusal is not None for way in back)
             for way in ways:
+                if self._may_latch(way) and not is_back_shut:
+                    continue
                 latches = self._media.nat == "latch" or (self._is_guarding and way.key.src_ip in (None, way.src.ip))
                 yield _with_latch(way, hidden) if latches else way
+
+    def _may_latch(self, way: Way) -> bool:
+        """Tell whether the policy finds another way for what would take this one, once its receiver sends something."""
+        return way.refusal in _HIDDEN and self._media.nat == "latch"
 
     def _leads_back(self, number: int, sender: Party) -> bool:
         """Tell whether an address is in the sender's zone, by a network that somebody may have: where the zone is all

@@ -59,6 +59,22 @@ def test_an_emergency_caller_behind_nat_is_no_cause_for_alarm_where_the_policy_l
     assert (call.outcome, call.hurt_by, call.guarded) == ("completed", None, False)
 
 
+def test_where_both_sides_name_addresses_that_are_not_their_own_nothing_can_be_latched_and_that_is_told() -> None:
+    scene, first = MediaScene(policy(ALL, more="media: {nat: latch}")), invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0"))
+    scene.carrier(first)
+    told = scene.psap(answer(first, sdp("10.9.9.9", "audio 40000 RTP/AVP 0")), at_s=1)
+    assert {alarm.alarm.reason for alarm in told.alarms} == {"media_third_party"}
+
+
+def test_a_caller_behind_nat_who_is_put_on_hold_by_the_address_is_no_cause_for_alarm() -> None:
+    scene = MediaScene(policy(ALL, more="media: {nat: latch}"))
+    offer, held = sdp("10.0.0.5", "audio 49170 RTP/AVP 0"), sdp("0.0.0.0", "audio 40000 RTP/AVP 0")  # noqa: S104
+    scene.call(offer=offer)
+    again = invite(offer, to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=3)
+    assert scene.psap(answer(again, held), at_s=3.1).alarms == []
+
+
 @pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
 def test_who_gets_another_port_of_its_nat_in_a_call_goes_on_hearing(rules: dict[str, str]) -> None:
     """As after each silence (on hold, on mute) in which the NAT forgot the last one, however many they are."""

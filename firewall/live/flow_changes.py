@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from firewall.live.flow_messages import Found, read_removed
+from firewall.live.flow_messages import Found, delete_element, read_removed
 from firewall.live.flow_sets import DROP_CHAIN, Element
 from firewall.live.held_flow import Held
 from firewall.live.netlink import ERROR, NetfilterSocket, batch, error_code, messages
@@ -18,7 +18,7 @@ _CHANGES_PER_TRANSACTION = 500
 
 
 class Addition(msgspec.Struct, frozen=True):
-    """An element is added."""
+    """An element is added, by this message."""
 
     data: bytes
 
@@ -29,12 +29,16 @@ class Removal(msgspec.Struct, frozen=True):
     ``held`` goes on counting; it knew ``packets`` and ``octets`` of this element, whose packets went to ``chain``.
     """
 
-    data: bytes
     place: Element
     held: Held | None = None
     packets: int = 0
     octets: int = 0
     chain: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """The message that removes it."""
+        return delete_element(self.place)
 
     def is_move(self) -> bool:
         """Tell whether the element's packets pass, or do not pass, as before where it is put then."""

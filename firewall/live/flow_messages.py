@@ -8,6 +8,7 @@ import msgspec
 
 from firewall.live.flow_sets import Element
 from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
+from firewall.live.nftables import TABLE
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
 _NFPROTO_INET = 1
@@ -36,51 +37,37 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     left_ms: int = 0
 
 
-@lru_cache(maxsize=256)
-def _in_set(table: str, set_name: str) -> bytes:
-    return text(_LIST_TABLE, table) + text(_LIST_SET, set_name)
-
-
-def add_element(
-    table: str, element: Element, timeout_ms: int, *, is_accepted: bool = False, comment: str = ""
-) -> bytes:
+def add_element(element: Element, timeout_ms: int, *, is_accepted: bool = False, comment: str = "") -> bytes:
     """Return the message that adds an element for a time; ``is_accepted``: to a map, which accepts its packets."""
-    parts = [nested(_KEY, attribute(_VALUE, element.key))]
-    if is_accepted:
-        parts.append(_ACCEPTED)
-    parts.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
+    more = [_ACCEPTED] if is_accepted else []
+    more.append(attribute(_TIMEOUT, _NUMBER.pack(timeout_ms)))
     if comment:
         said = comment.encode() + b"\0"
-        parts.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
-    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, nested(_ITEM, *parts))
-    return message(NFTABLES, _NEW_ELEMENT, CREATE, 0, body, family=_NFPROTO_INET)
+        more.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
+    return _message(_NEW_ELEMENT, CREATE, element.set_name, _element(element.key, *more))
 
 
-def delete_element(table: str, element: Element) -> bytes:
+def delete_element(element: Element) -> bytes:
     """Return the message that removes an element; the kernel refuses it where there is none.
 
     It answers with the element as it was at the end (``read_removed``), with its last counts.
     """
-    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
-    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
-    return message(NFTABLES, _DELETE_ELEMENT, ECHO, 0, body, family=_NFPROTO_INET)
+    return _message(_DELETE_ELEMENT, ECHO, element.set_name, _element(element.key))
 
 
-def flush_set(table: str, set_name: str) -> bytes:
+def flush_set(set_name: str) -> bytes:
     """Return the message that removes every element of a set."""
-    return message(NFTABLES, _DELETE_ELEMENT, 0, 0, _in_set(table, set_name), family=_NFPROTO_INET)
+    return _message(_DELETE_ELEMENT, 0, set_name)
 
 
-def ask_for_elements(table: str, set_name: str) -> bytes:
+def ask_for_elements(set_name: str) -> bytes:
     """Return the message that asks for every element of a set."""
-    return message(NFTABLES, _GET_ELEMENT, DUMP, 0, _in_set(table, set_name), family=_NFPROTO_INET)
+    return _message(_GET_ELEMENT, DUMP, set_name)
 
 
-def ask_for_element(table: str, element: Element) -> bytes:
+def ask_for_element(element: Element) -> bytes:
     """Return the message that asks for one element."""
-    item = nested(_ITEM, nested(_KEY, attribute(_VALUE, element.key)))
-    body = _in_set(table, element.set_name) + nested(_LIST_ELEMENTS, item)
-    return message(NFTABLES, _GET_ELEMENT, 0, 0, body, family=_NFPROTO_INET)
+    return _message(_GET_ELEMENT, 0, element.set_name, _element(element.key))
 
 
 def is_elements(kind: int) -> bool:
@@ -107,10 +94,26 @@ def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> 
     for kind, first, last in attributes(data, start, end):
         if kind == _LIST_ELEMENTS:
             for _, item, item_end in attributes(data, first, last):
-                yield _element(data, item, item_end, whole)
+                yield _found(data, item, item_end, whole)
 
 
-def _element(data: bytes, start: int, end: int, whole: bool) -> Found:
+@lru_cache(maxsize=256)
+def _in_set(set_name: str) -> bytes:
+    return text(_LIST_TABLE, TABLE) + text(_LIST_SET, set_name)
+
+
+def _message(kind: int, flags: int, set_name: str, *elements: bytes) -> bytes:
+    body = _in_set(set_name)
+    if elements:
+        body += nested(_LIST_ELEMENTS, *elements)
+    return message(NFTABLES, kind, flags, 0, body, family=_NFPROTO_INET)
+
+
+def _element(key: bytes, *more: bytes) -> bytes:
+    return nested(_ITEM, nested(_KEY, attribute(_VALUE, key)), *more)
+
+
+def _found(data: bytes, start: int, end: int, whole: bool) -> Found:
     key, packets, octets = b"", 0, 0
     for kind, first, last in attributes(data, start, end):
         if kind == _KEY:

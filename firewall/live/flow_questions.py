@@ -11,7 +11,6 @@ from firewall.live.flow_messages import (
 )
 from firewall.live.flow_sets import Element
 from firewall.live.netlink import DONE, ERROR, NetfilterSocket, messages, numbered
-from firewall.live.nftables import TABLE
 
 _ASKED_AT_ONCE = 100
 _BUFFER_BYTES = 4 * 1024 * 1024
@@ -36,7 +35,7 @@ class FlowQuestions:
 
     def elements(self, set_name: str, *, whole: bool = False) -> Iterator[list[Found]]:
         """Give the elements of a set, in the parts in which the kernel tells them; none where there is no such set."""
-        for data in self._listed(ask_for_elements(TABLE, set_name)):
+        for data in self._listed(ask_for_elements(set_name)):
             yield [
                 found
                 for kind, _, start, end in messages(data)
@@ -51,7 +50,7 @@ class FlowQuestions:
         """
         for first in range(0, len(places), _ASKED_AT_ONCE):
             asked = places[first : first + _ASKED_AT_ONCE]
-            self._socket.send(numbered([ask_for_element(TABLE, place) for place in asked]))
+            self._socket.send(numbered([ask_for_element(place) for place in asked]))
             while (data := self._socket.receive()) is not None:
                 for kind, number, start, end in messages(data):
                     if is_elements(kind) and 0 < number <= len(asked):

@@ -12,7 +12,7 @@ import msgspec
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live.fast_path import FastPath, Way
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
-from firewall.live.flow_messages import Found, add_element, delete_element, flush_set
+from firewall.live.flow_messages import Found, add_element, flush_set
 from firewall.live.flow_questions import FlowQuestions
 from firewall.live.flow_sets import (
     ACCEPT,
@@ -31,7 +31,7 @@ from firewall.live.forwarding import Forwarding
 from firewall.live.held_flow import Held
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
 from firewall.live.netlink import NetfilterSocket, batch
-from firewall.live.nftables import TABLE, counted
+from firewall.live.nftables import counted
 from firewall.live.sampling import SETTLED_PACKETS, Sampling
 
 ALIVE_MS = 3000
@@ -118,8 +118,8 @@ class Pinholes:
             return
         out: list[Change] = []
         for place in _ALIVE_PLACES:
-            out.append(Removal(delete_element(TABLE, place), place))
-            out.append(Addition(add_element(TABLE, place, ALIVE_MS)))
+            out.append(Removal(place))
+            out.append(Addition(add_element(place, ALIVE_MS)))
         self._commit(out)
 
     def recover(self, zones: tuple[str, ...]) -> tuple[Pinhole, ...]:
@@ -129,9 +129,9 @@ class Pinholes:
         So is what was copied of late: this run has seen none of it.
         """
         for set_name in LIMITER_SETS:
-            self._changes.send(batch([flush_set(TABLE, set_name)]))
+            self._changes.send(batch([flush_set(set_name)]))
             self._changes.errors()
-        self._commit([Removal(delete_element(TABLE, each), each) for each in _ALIVE_PLACES])
+        self._commit([Removal(each) for each in _ALIVE_PLACES])
         for set_name, chain in product(set_types(zones), (ACCEPT, *COPYING)):
             for part in self._questions.elements(kernel_set(set_name, chain), whole=True):
                 for found in part:
@@ -281,12 +281,12 @@ class Pinholes:
             del self._held[element]
             self._end_fast(element, held)
             place = _placed(element, held)
-            out.append(Removal(delete_element(TABLE, place), place))
+            out.append(Removal(place))
 
     def _replace(self, element: Element, held: Held, out: list[Change]) -> None:
         self._end_fast(element, held)
         place, chain = _placed(element, held), held.chain
-        out.append(Removal(delete_element(TABLE, place), place, held, *held.end(), chain=chain))
+        out.append(Removal(place, held, *held.end(), chain=chain))
         held.turn = self._turn
         self._add(element, held, out)
         self._begin_fast(element, held)
@@ -297,14 +297,8 @@ class Pinholes:
         held.refresh_at_s = time.monotonic() + timeout_ms / 2000
         chain = ACCEPT if held.is_resting else CHAIN_OF[pinhole.inspect]
         held.chain = chain if pinhole.verdict == "allow" else DROP_CHAIN
-        added = add_element(
-            TABLE,
-            _placed(element, held),
-            timeout_ms,
-            is_accepted=held.chain == ACCEPT,
-            comment=comment_of(pinhole),
-        )
-        out.append(Addition(added))
+        is_accepted, comment = held.chain == ACCEPT, comment_of(pinhole)
+        out.append(Addition(add_element(_placed(element, held), timeout_ms, is_accepted=is_accepted, comment=comment)))
 
     def _way(self, element: Element, held: Held) -> Way | None:
         key = held.pinhole.key

@@ -8,11 +8,10 @@ import pytest
 
 from firewall.live import testbed as live_testbed
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
-from firewall.live.flow_messages import add_element, delete_element
+from firewall.live.flow_messages import add_element
 from firewall.live.flow_sets import DROP_CHAIN, Element, element_of
 from firewall.live.held_flow import Held
 from firewall.live.netlink import NetfilterSocket
-from firewall.live.nftables import TABLE
 from tests.live.kernel_sets import Kernel, pinhole, send
 
 pytestmark = pytest.mark.netns
@@ -36,16 +35,16 @@ def held() -> Held:
 
 
 def moved(flow: Held, to: Element, chain: str) -> list[Change]:
-    removal = Removal(delete_element(TABLE, HERE), HERE, flow, *flow.end(), chain=flow.chain)
+    removal = Removal(HERE, flow, *flow.end(), chain=flow.chain)
     flow.chain = chain
-    return [removal, Addition(add_element(TABLE, to, 60_000))]
+    return [removal, Addition(add_element(to, 60_000))]
 
 
 def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened: NetfilterSocket) -> None:
     changes: list[Change] = [
-        Removal(delete_element(TABLE, HERE), HERE),
-        Addition(add_element(TABLE, HERE, 60_000)),
-        Addition(add_element(TABLE, NOWHERE, 60_000)),
+        Removal(HERE),
+        Addition(add_element(HERE, 60_000)),
+        Addition(add_element(NOWHERE, 60_000)),
     ]
     outcome = carry_out(opened, changes)
     assert (outcome.refused, outcome.has_added) == ((errno.ENOENT,), True)
@@ -59,7 +58,7 @@ def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened:
 def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_more(
     kernel: Kernel, opened: NetfilterSocket
 ) -> None:
-    carry_out(opened, [Addition(add_element(TABLE, HERE, 60_000))])
+    carry_out(opened, [Addition(add_element(HERE, 60_000))])
     flow = held()
     carry_out(opened, moved(flow, NOWHERE, "accept"))
     assert kernel.ways() == ["media_sample"]
@@ -72,9 +71,9 @@ def test_an_element_is_moved_in_one_transaction(
     kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 2)
-    carry_out(opened, [Addition(add_element(TABLE, HERE, 60_000))])
+    carry_out(opened, [Addition(add_element(HERE, 60_000))])
     flow = held()
-    carry_out(opened, [Addition(add_element(TABLE, OTHER, 60_000)), *moved(flow, NOWHERE, "accept")])
+    carry_out(opened, [Addition(add_element(OTHER, 60_000)), *moved(flow, NOWHERE, "accept")])
     assert kernel.ways() == ["media_sample"] * 2
     assert flow.chain == "media_sample"
 
@@ -83,7 +82,7 @@ def test_it_is_told_whether_anything_was_added_in_any_transaction(
     kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 1)
-    addition, removal = Addition(add_element(TABLE, HERE, 60_000)), Removal(delete_element(TABLE, HERE), HERE)
+    addition, removal = Addition(add_element(HERE, 60_000)), Removal(HERE)
     assert carry_out(opened, [addition, removal]).has_added
     assert not carry_out(opened, [removal]).has_added
     assert kernel.ways() == []

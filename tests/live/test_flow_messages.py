@@ -11,7 +11,7 @@ ELEMENT = Element("media4", bytes.fromhex("c000020a c633640a 9c400000"))
 
 
 def test_an_element_is_read_as_it_was_added() -> None:
-    added = add_element("sosgate", ELEMENT, 600_000, is_accepted=True, comment="rtp carrier 1@192.0.2.10")
+    added = add_element(ELEMENT, 600_000, is_accepted=True, comment="rtp carrier 1@192.0.2.10")
     ((kind, _, start, end),) = messages(added)
     assert is_elements(kind)
     (found,) = read_elements(added, start, end, whole=True)
@@ -20,7 +20,7 @@ def test_an_element_is_read_as_it_was_added() -> None:
 
 
 def test_what_removes_an_element_names_nothing_but_its_key() -> None:
-    removed = delete_element("sosgate", ELEMENT)
+    removed = delete_element(ELEMENT)
     ((kind, _, start, end),) = messages(removed)
     assert not is_elements(kind)
     (found,) = read_elements(removed, start, end, whole=True)

@@ -20,7 +20,7 @@ from firewall.engine.outputs import Output, Write
 from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
-from firewall.engine.way import Way
+from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
@@ -293,7 +293,7 @@ class CallPinholes:
             if is_news:
                 media.refused[key] = way
                 outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
-            if way.refusal is not None and override is None:
+            if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
                 self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
                 if is_news:
                     record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)

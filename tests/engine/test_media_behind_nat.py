@@ -1,5 +1,7 @@
 """Media from behind a NAT: the way back is latched to where packets come from."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from firewall.engine.call_pinholes import MAX_LATCHED
@@ -144,6 +146,7 @@ def test_who_names_a_host_or_no_address_at_all_hears_where_its_media_comes_from(
     scene = MediaScene(policy(ALL, **rules))
     scene.call(offer=OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
     scene.talk(1.2, 1.4)
+    assert all(ip_address(key.dst_ip) for key in scene.open), "the kernel knows no names"
     assert scene.to(CALLER) == FROM_CALLED
     scene.talk(1.4, 1.6, CALLED, CALLER)
     assert scene.tell(DeadlineReached(), at_s=5).alarms == []

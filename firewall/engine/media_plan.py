@@ -163,23 +163,30 @@ class Planner:
         return zone.name if zone is not None and zone.networks else None
 
     def _judged(self, way: Way, endpoint: Endpoint) -> Iterator[Way]:
-        """The way with the reason why it may not be opened, if there is one; none for media on hold."""
+        """The way with the reason why it may not be opened, if there is one; none for media on hold.
+
+        TCP passes in any case, so nothing is refused of it; to a host that has only a name there is no way to tell of.
+        """
         address, port = endpoint
         if address in NOWHERE:
             return
         refusal: Refusal | None = None
         is_elsewhere = False
         number = _number(address)
+        if way.key.transport == "TCP":
+            if number is not None:
+                yield way
+            return
         if number is None:
             refusal = "media_no_address"
-        elif way.key.transport == "UDP" and port in self._signalling_ports:
+        elif port in self._signalling_ports:
             refusal = "media_signalling_port"
         elif not self._fits(address, way.dst):
             zone = self._zones.get(way.dst.zone or "")
             is_gap = zone is not None and zone_fit(zone, number) == "other_family"
             refusal = "media_family_gap" if is_gap else "media_third_party"
             is_elsewhere = self._leads_back(number, way.src)
-        elif way.key.transport == "UDP" and not self._media.ports[0] <= port <= self._media.ports[1]:
+        elif not self._media.ports[0] <= port <= self._media.ports[1]:
             refusal = "media_port_range"
         yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
 

@@ -73,6 +73,17 @@ def test_msrp_is_a_way_over_tcp_to_where_its_path_goes() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("host", ["relay.example", "203.0.113.250", "10.0.0.5"])
+def test_session_messages_are_refused_nowhere_as_tcp_passes(host: str) -> None:
+    """RFC 4975 §6 names hosts, RFC 4976 relays, wherever they are: emergency calls were told as blocked for that."""
+    medium = "message 9 TCP/MSRP *, a=path:msrp://{}:2855/s;tcp"
+    ways = Planner(policy(ALL)).ways(
+        agreed(sdp(CALLER[0], medium.format(host)), sdp(CALLED[0], medium.format(CALLED[0])))
+    )
+    assert {way.refusal for way in ways.values()} == {None}
+    assert {key.dst_ip for key in ways} == {CALLED[0], *([host] if host[0].isdigit() else [])}
+
+
 _LINES = st.sampled_from(
     [
         "v=0", "c=IN IP4 192.0.2.10", "c=IN IP6 ::1", "c=IN IP4 0.0.0.0", "c=IN IP4 x", "m=audio 49170 RTP/AVP 0", "m=",

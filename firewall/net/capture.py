@@ -13,6 +13,7 @@ from firewall.net.vantage import LINUX_SLL2
 
 _PROBE_BYTES = 512
 _CONVERT = "convert it with: editcap -F pcap IN OUT"
+_GIVE = "give a pcap or pcapng file"
 
 # What people give by mistake, or in a format that others write: the first bytes, its name, the next step.
 _OTHER_FILES: tuple[tuple[bytes, str, str], ...] = (
@@ -25,7 +26,7 @@ _OTHER_FILES: tuple[tuple[bytes, str, str], ...] = (
     (b"BZh", "compressed with bzip2", "decompress it with: bunzip2"),
     (b"\x04\x22\x4d\x18", "compressed with lz4", "decompress it with: lz4 -d"),
     (b"PK\x03\x04", "a zip archive", "give the captures inside it"),
-    (b"\x7fELF", "a program", "give a pcap or pcapng file"),
+    (b"\x7fELF", "a program", _GIVE),
 )
 
 
@@ -54,15 +55,15 @@ def read_capture(source: ByteSource, name: str) -> Capture:
 
 
 def _describe(head: bytes) -> tuple[str, str]:
-    give = "give a pcap or pcapng file"
     if not head:
-        return "the file is empty, not a capture", give
+        return "the file is empty, not a capture", _GIVE
     for prefix, kind, next_step in _OTHER_FILES:
         if head.startswith(prefix):
             return f"the file is {kind}, not a pcap or pcapng capture", next_step
     if _is_text(head):
-        return "the file is a text file, not a capture", give
-    return f"the file is not a capture: it begins with the bytes {head[:4].hex(' ')}", give
+        return "the file is a text file, not a capture", _GIVE
+    cause = f"the file is not a pcap or pcapng capture: it begins with the bytes {head[:4].hex(' ')}"
+    return cause, f"{_GIVE}; of a capture in another format editcap -F pcap IN OUT makes one"
 
 
 def _is_text(head: bytes) -> bool:

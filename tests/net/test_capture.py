@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,18 @@ from firewall.errors import CaptureError
 from firewall.net.capture import read_capture
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.net.pcap import PCAP_MAGICS
-from tests.net.packets import enhanced, ethernet, interface, ipv4, pcap, read_all, read_to_the_end, section, udp
+from tests.net.packets import (
+    enhanced,
+    ethernet,
+    frames_of,
+    interface,
+    ipv4,
+    pcap,
+    read_all,
+    read_to_the_end,
+    section,
+    udp,
+)
 
 FRAME = ethernet(ipv4(udp(b"OPTIONS sip:psap.example SIP/2.0\r\n\r\n")))
 PCAP = pcap([FRAME, FRAME])
@@ -33,8 +46,8 @@ def test_a_capture_is_known_by_its_first_bytes(data: bytes) -> None:
         (gzip.compress(PCAP), "the file is compressed with gzip twice, not a pcap or pcapng capture"),
         (b"\x28\xb5\x2f\xfd" + bytes(40), "the file is compressed with zstd, not a pcap or pcapng capture"),
         (b"PK\x03\x04" + bytes(40), "the file is a zip archive, not a pcap or pcapng capture"),
-        (b"\x00\x01\x02\xff", "the file is not a capture: it begins with the bytes 00 01 02 ff"),
-        (b"\xd4\xc3", "the file is not a capture: it begins with the bytes d4 c3"),
+        (b"\x00\x01\x02\xff", "the file is not a pcap or pcapng capture: it begins with the bytes 00 01 02 ff"),
+        (b"\xd4\xc3", "the file is not a pcap or pcapng capture: it begins with the bytes d4 c3"),
     ],
 )
 def test_what_is_no_capture_is_named_in_one_sentence_with_the_next_step(data: bytes, sentence: str) -> None:
@@ -43,6 +56,17 @@ def test_what_is_no_capture_is_named_in_one_sentence_with_the_next_step(data: by
     assert raised.value.cause == sentence
     assert str(raised.value).startswith(f"calls.pcap: error: {sentence}; ")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["5views", "ngsniffer", "ngwsniffer_2_0", "netmon2", "snoop", "visual"])
+def test_a_capture_in_another_format_is_told_with_what_converts_it(tmp_path: Path, kind: str) -> None:
+    plain, other = tmp_path / "plain.pcap", tmp_path / "other"
+    plain.write_bytes(PCAP)
+    subprocess.run(["editcap", "-F", kind, plain, other], check=True)
+    with pytest.raises(CaptureError, match=r"not a pcap or pcapng capture.*; .*editcap -F pcap IN OUT"):
+        read_all(other.read_bytes())
+    subprocess.run(["editcap", "-F", "pcap", other, plain], check=True)
+    assert [frame.data for frame in frames_of(plain.read_bytes())] == [FRAME, FRAME]
 
 
 class Dripping:

@@ -15,7 +15,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram, Packet, TcpHeader, Transport
 from firewall.net.fragment import FragmentTable
 from firewall.net.hep import HEP3_MAGIC, OLD_HEP_HEADS, read_hep
-from firewall.net.tunnel import MAX_TUNNELS, Inside, inside_ip, inside_udp, quoted_by_icmp
+from firewall.net.tunnel import ICMP_PROTOCOLS, MAX_TUNNELS, Inside, inside_ip, inside_udp, quoted_by_icmp
 from firewall.net.vantage import vantage
 
 UndecodedKind = Literal["not_ip", "fragment", "truncated", "malformed", "link_type"]
@@ -43,11 +43,12 @@ _UDP = Struct(">HHH").unpack_from
 _PORTS = Struct(">HH").unpack_from
 _TCP = Struct(">4xIIBB").unpack_from
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
-_TCP_PROTOCOL, _UDP_PROTOCOL, _SCTP, _UDP_LITE = 6, 17, 132, 136
+_TCP_PROTOCOL, _UDP_PROTOCOL, _UDP_LITE = 6, 17, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _SHIM6 = 140
 # Behind those of Mobile IPv6 (RFC 6275 §6.1.1) and of HIP (RFC 7401 §5.1) nothing stands.
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _SHIM6})
+_IN_VIA = b"SIP/2.0/"
 _TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP", _UDP_LITE: "UDP"}
 
 
@@ -70,8 +71,8 @@ class PacketDecoder(ABC):
 
     def __init__(self, *, as_captured: bool = False, interfaces: frozenset[str] = frozenset()) -> None:
         self.fragments = FragmentTable()
-        self.sctp_frames: tuple[int, int] | None = None
-        """The first frame with an SCTP packet, which nobody here reads, and how many there were."""
+        self.unread_sip: tuple[int, int] | None = None
+        """The first frame with SIP in something that nobody here reads, and how many there were."""
         self.as_captured = as_captured
         self._interfaces = interfaces
 
@@ -168,9 +169,6 @@ class PacketDecoder(ABC):
                     record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
                 )
             return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
-        if protocol == _SCTP:
-            first, count = self.sctp_frames or (record.frame_number, 0)
-            self.sctp_frames = first, count + 1
         return self._inside_ip(
             record, self._datagram(record, src, dst, 0, 0, data[start:end], "other"), protocol, data[:end], start
         )
@@ -197,6 +195,8 @@ class PacketDecoder(ABC):
         inside = inside_ip(protocol, data, start, end)
         if inside is not None:
             return self._enter(record, packet, inside, data)
+        if protocol not in ICMP_PROTOCOLS:
+            self.note_unread(record, data[start:])
         quoted = quoted_by_icmp(protocol, data, start, end) if self.as_captured else None
         return around if quoted is None else _quotation(self._enter(record, packet, quoted, data), packet)
 
@@ -306,6 +306,12 @@ class PacketDecoder(ABC):
         if transport == "UDP":
             return self._inside_udp(record, cut, payload)
         return cut if start is None or transport == "TCP" else self._inside_ip(record, cut, protocol, data, start)
+
+    def note_unread(self, record: CaptureRecord, data: bytes) -> None:
+        """Count a frame with something that is not read when it shows SIP: the Via that each message has."""
+        if _IN_VIA in data:
+            first, count = self.unread_sip or (record.frame_number, 0)
+            self.unread_sip = first, count + 1
 
     def in_iface(self, record: CaptureRecord) -> str | None:
         """Return the interface that a frame came in on, None where its name means nothing."""

@@ -29,7 +29,7 @@ MAX_TUNNELS = 8
 _GRE = 47
 # Of an IP packet's payload by protocol: the link type, and the bytes in front of it.
 _IN_IP = {4: (RAW, 0), 41: (RAW, 0), 97: (ETHERNET, 2), 137: (MPLS, 0), 143: (ETHERNET, 0)}
-_ICMP, _ICMPV6 = 1, 58
+ICMP_PROTOCOLS = _ICMP, _ICMPV6 = 1, 58
 # Destination unreachable, source quench, redirect, time exceeded, parameter problem; of ICMPv6 all errors there are.
 _ICMP_ERRORS, _ICMPV6_ERRORS = frozenset({3, 4, 5, 11, 12}), frozenset({1, 2, 3, 4})
 _ICMP_HEADER_BYTES = 8

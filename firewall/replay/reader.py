@@ -18,7 +18,7 @@ from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
-from firewall.replay.unread import unread_transport
+from firewall.replay.unread import EXPORT, unread_transport
 from firewall.sip.message import read_ahead
 
 AHEAD_FRAMES = 64
@@ -126,12 +126,14 @@ class CaptureReader:
         if is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             return (Arrival(datagram, vantage(frame), at_ns, at_ns),)
         negotiated = self.media(datagram)
-        if isinstance(datagram, Packet) and datagram.quoted:
-            return ()
+        if not negotiated:
+            self._decoder.note_unread(frame, datagram.payload)
         return self._media_arrival(frame, datagram, at_ns, negotiated=negotiated)
 
     def _undecoded(self, frame: CaptureRecord, undecoded: Undecoded) -> Sequence[MediaArrival]:
         if undecoded.kind not in _LOSSES:
+            if undecoded.kind == "not_ip":
+                self._decoder.note_unread(frame, frame.data)
             return ()
         self._lost(frame.frame_number, undecoded)
         cut = undecoded.datagram
@@ -162,10 +164,11 @@ class CaptureReader:
         for frame_number, held_bytes in self._decoder.fragments.incomplete():
             reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
             self.found.unreadable.append(Unreadable(frame_number, reason))
-        if self._decoder.sctp_frames is not None:
-            first, count = self._decoder.sctp_frames
-            self.found.unreadable.append(Unreadable(first, f"SCTP is not read: {count} packets, this is the first"))
-            self._decoder.sctp_frames = None
+        if self._decoder.unread_sip is not None:
+            first, count = self._decoder.unread_sip
+            unread = "SIP in what is not read (SCTP, an unknown tunnel)"
+            self.found.unreadable.append(Unreadable(first, f"{unread}: {count} packets, this is the first; {EXPORT}"))
+            self._decoder.unread_sip = None
         self.found.unreadable += self._streams.unreadable
         self._streams.unreadable.clear()
         self._unread.clear()
@@ -185,7 +188,9 @@ class CaptureReader:
         transport = unread_transport(packet)
         if transport is not None and transport not in self._unread:
             self._unread.add(transport)
-            self.found.unreadable.append(Unreadable(frame_number, f"{transport} is not read; this frame is the first"))
+            self.found.unreadable.append(
+                Unreadable(frame_number, f"{transport} is not read; this frame is the first; {EXPORT}")
+            )
 
     def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> list[Arrival]:
         """``now_ns`` None: each is decided as of the time its last segment was captured."""

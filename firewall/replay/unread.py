@@ -5,6 +5,7 @@ import re
 from firewall.net.datagram import Packet
 
 SIPS_PORT = 5061
+EXPORT = "if Wireshark reads it, make a capture that is read with: tshark -r IN -Y sip -U 'OSI layer 7' -w OUT"
 _TLS_HANDSHAKE = b"\x16\x03"
 # RFC 7118 §4.1: client and server agree on the subprotocol "sip".
 _WEBSOCKET_SIP = re.compile(rb"\r\nsec-websocket-protocol:[^\r\n]*\bsip\b", re.IGNORECASE)

@@ -203,11 +203,14 @@ def test_addresses_are_written_as_the_kernel_prints_them() -> None:
     assert packed_address_text(bytes.fromhex("20010db8000000000000000000000001")) == "2001:db8::1"
 
 
-def test_sctp_is_counted_with_the_first_frame_that_had_it() -> None:
+def test_sip_in_what_is_not_read_is_counted_with_the_first_frame_that_had_it() -> None:
     decoder = FrameDecoder()
-    for number in (3, 4):
-        decoder.decode(record(ethernet(ipv4(bytes(40), protocol=132)), number=number))
-    assert decoder.sctp_frames == (3, 2)
+    sip = b"OPTIONS sip:psap.example SIP/2.0\r\nVia: SIP/2.0/SCTP 192.0.2.7\r\n"
+    quoted = ipv4(b"\x03\x03" + bytes(6) + ipv4(udp(sip)), protocol=1)
+    packets = [ipv4(bytes(40), protocol=132), ipv4(bytes(16) + sip, protocol=132), ipv6(sip, next_header=99), quoted]
+    for number, packet in enumerate(packets, 1):
+        decoder.decode(record(ethernet(packet), number=number))
+    assert decoder.unread_sip == (2, 2)
 
 
 def test_udp_lite_is_read_to_the_end_of_the_packet_whatever_its_checksum_covers() -> None:

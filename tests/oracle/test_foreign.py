@@ -10,6 +10,7 @@ import pytest
 from firewall.errors import CaptureError
 from firewall.replay.driver import replay_capture
 from firewall.replay.report import CaptureReport
+from firewall.replay.unread import EXPORT
 from firewall.ruleset.policy import Policy
 from tests.net.packets import tshark
 from tests.oracle.foreign import FOREIGN
@@ -20,7 +21,7 @@ DIFFERENCES = {
     "HEP 1": (1, 0, "tshark 4.0 has no reader of HEP"),
     "HEP 2": (1, 0, "tshark 4.0 has no reader of HEP"),
     "HEP 3": (1, 0, "tshark 4.0 has no reader of HEP"),
-    "SCTP": (0, 1, "SCTP is not read, which is said under unreadable"),
+    "SCTP": (0, 1, "SCTP is not read, which is said under unreadable, with what makes a capture of it that is read"),
     "overlapping fragments": (1, 2, "the kernel discards what overlaps, so that the live firewall sees no datagram"),
     "UDP length of nought": (1, 0, "a network card is going to fill it in; tshark takes it for a damaged one"),
     "line ends before": (1, 0, "RFC 3261 §7.5: they are to be ignored; tshark takes the datagram for none"),
@@ -55,7 +56,9 @@ def test_what_is_not_read_is_said_once_for_a_capture(tmp_path: Path, policy: Pol
     def losses(name: str) -> list[tuple[int, str]]:
         return [(each.packet, each.reason) for each in read(FOREIGN[name], tmp_path, policy).unreadable]
 
-    assert losses("SCTP") == [(1, "SCTP is not read: 1 packets, this is the first")]
+    assert losses("SCTP") == [
+        (1, f"SIP in what is not read (SCTP, an unknown tunnel): 1 packets, this is the first; {EXPORT}")
+    ]
     private = "link type 147 is for private use: only who wrote the capture knows what is in it"
     assert losses("user-defined") == [(1, private), (2, private)]
     assert [number for number, _ in losses("cut after 200 bytes")] == [1, 2]

@@ -1,9 +1,19 @@
 """SIP over what is not read is told, once for a capture."""
 
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
 from firewall.net.capture_record import CaptureRecord
+from firewall.net.datagram import Datagram
+from firewall.net.frame import FrameDecoder
 from firewall.replay.reader import CaptureReader
 from firewall.replay.report import CaptureReport
-from tests.net.packets import START_NS, ethernet, segment
+from firewall.replay.unread import EXPORT
+from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp
+from tests.replay.calls import forth, invite
 
 CLIENT_HELLO = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(196)
 UPGRADE = (
@@ -23,12 +33,12 @@ def told(*packets: bytes) -> list[tuple[int, str]]:
 
 def test_tls_on_the_port_of_sips_is_told_once() -> None:
     hello = segment(CLIENT_HELLO, 1, ports=(40000, 5061))
-    assert told(hello, hello) == [(1, "SIP over TLS is not read; this frame is the first")]
+    assert told(hello, hello) == [(1, f"SIP over TLS is not read; this frame is the first; {EXPORT}")]
 
 
 def test_a_websocket_that_will_carry_sip_is_told_once() -> None:
     upgrade = segment(UPGRADE % b"chat, sip", 1, ports=(40000, 80))
-    assert told(upgrade, upgrade) == [(1, "SIP over WebSocket is not read; this frame is the first")]
+    assert told(upgrade, upgrade) == [(1, f"SIP over WebSocket is not read; this frame is the first; {EXPORT}")]
 
 
 def test_other_tls_and_other_websockets_are_nothing_to_tell() -> None:
@@ -36,3 +46,37 @@ def test_other_tls_and_other_websockets_are_nothing_to_tell() -> None:
         told(segment(CLIENT_HELLO, 1, ports=(40000, 443)), segment(UPGRADE % b"mqtt, sipper", 1, ports=(40001, 80)))
         == []
     )
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ethernet(bytes(14) + forth(invite()), ethertype=0x88E5),
+        ethernet(ipv4(udp(bytes(8) + forth(invite()), 40000, 4341))),
+        ethernet(ipv4(bytes(8) + forth(invite()), protocol=50)),
+    ],
+    ids=["MACsec", "LISP", "ESP without encryption"],
+)
+def test_sip_in_what_is_not_read_is_told_once(frame: bytes) -> None:
+    reader = CaptureReader(CaptureReport("a.pcap"), frozenset({5060}), frozenset())
+    for number in (1, 2):
+        list(reader.read(CaptureRecord(number, START_NS, 1, frame, len(frame))))
+    assert list(reader.finish(START_NS)) == []
+    (loss,) = reader.found.unreadable
+    assert loss.packet == 1
+    assert loss.reason == f"SIP in what is not read (SCTP, an unknown tunnel): 2 packets, this is the first; {EXPORT}"
+
+
+def test_what_an_icmp_error_quotes_is_nothing_to_tell() -> None:
+    assert told(ipv4(b"\x03\x03" + bytes(6) + forth(invite()), protocol=1)) == []
+
+
+def test_what_is_said_to_make_a_capture_that_is_read_makes_one(tmp_path: Path) -> None:
+    unread, read = tmp_path / "IN", tmp_path / "OUT"
+    unread.write_bytes(pcap([ethernet(ipv4(udp(bytes(8) + forth(invite()), 40000, 4341)))]))
+    command = EXPORT[EXPORT.index("tshark") :]
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+    (frame,) = frames_of(read.read_bytes())
+    found = FrameDecoder().decode(frame)
+    assert isinstance(found, Datagram)
+    assert found.payload == invite()

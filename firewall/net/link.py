@@ -2,8 +2,9 @@
 
 Link types (LINKTYPE_ values): Ethernet (also Juniper's), Linux cooked v1 and v2 (``tcpdump -i any``), BSD null and
 loopback, raw IP, PPP and HDLC, Wi-Fi (IEEE 802.11, also behind radiotap or PPI), nflog, BSD's pflog and enc, Apple's
-PKTAP. Behind them any stack of VLAN tags (IEEE 802.1Q), PPPoE sessions (RFC 2516), MPLS labels (RFC 3032), LLC/SNAP
-(RFC 1042) and frames in frames (IEEE 802.1ah, FabricPath). A link type is added by one entry of ``_LINKS``.
+PKTAP. Behind them any stack of tags (IEEE 802.1Q's and switches' own), PPPoE sessions (RFC 2516), MPLS labels (RFC
+3032), LLC/SNAP (RFC 1042) and frames in frames (IEEE 802.1ah, FabricPath). A link type is added by one entry of
+``_LINKS``, a tag by one of ``_TAGS``.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ ETHERTYPE_MPLS = 0x8847
 NOT_IP, SHORT, UNKNOWN_LINK = 0, -1, -2
 """Instead of an Ethernet type: no IP packet inside; the frame ends inside its link header; no reader for its link."""
 
-_VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+# Tags that end with the next Ethernet type, and their bytes: VLAN, VN-Tag, 802.1BR's, and Cisco's security groups.
+_TAGS = dict.fromkeys((0x8100, 0x88A8, 0x9100, 0x9200), 4) | {0x8926: 6, 0x893F: 8, 0x8909: 8}
 _MPLS = frozenset({ETHERTYPE_MPLS, 0x8848})
 # Behind so many bytes a whole frame follows: FabricPath's tag, the service tag of IEEE 802.1ah (MAC in MAC).
 _BRIDGED = {ETHERTYPE_BRIDGED: 0, 0x8903: 2, 0x88E7: 4}
@@ -60,8 +62,9 @@ def ip_packet(link_type: int, data: bytes) -> tuple[int, int]:
 
 def _next_header(protocol: int, data: bytes, offset: int) -> _Found:
     """Step over one header between the link's own and the IP packet; each step goes forward."""
-    if protocol in _VLAN_TAGS:
-        return (_u16(data, offset + 2)[0], offset + 4) if len(data) >= offset + 4 else (SHORT, 0)
+    if protocol in _TAGS:
+        end = offset + _TAGS[protocol]
+        return (_u16(data, end - 2)[0], end) if len(data) >= end else (SHORT, 0)
     if protocol in _MPLS:
         return _mpls(data, offset)
     if protocol == _PPPOE_SESSION:

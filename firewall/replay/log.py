@@ -1,11 +1,10 @@
 """Decision logs as files (DESIGN section 8): the one that a replay writes, and those that are read again."""
 
 import gzip
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedReader, FileIO
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +12,7 @@ import msgspec
 
 from firewall.engine.record import Record, decode, encode
 from firewall.errors import MachineError, OperatorError, Place
-from firewall.replay.source import GZIP_MAGIC, STDIN
+from firewall.replay.source import GZIP_MAGIC, open_input
 
 _CUT = b"compressed data that ends early"
 _BUFFER_BYTES = 1 << 20
@@ -30,7 +29,7 @@ def log_lines(paths: Iterable[str]) -> Iterator[bytes]:
     """
     for path in paths:
         try:
-            with BufferedReader(FileIO(sys.stdin.fileno() if path == STDIN else path, closefd=path != STDIN)) as file:
+            with BufferedReader(open_input(path)) as file:
                 yield from _inflated(file) if file.peek(2)[:2] == GZIP_MAGIC else file
         except OSError as error:
             raise OperatorError(

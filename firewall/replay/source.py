@@ -1,17 +1,18 @@
 """Capture files on disk, on standard input, compressed with gzip: opened here, read by ``firewall.net.capture``."""
 
-import sys
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from firewall.errors import CaptureError, MachineError, Place
 from firewall.net.capture import read_capture
 from firewall.net.capture_record import Capture, CaptureRecord, Cut
 
 STDIN = "-"
+_STDIN_DESCRIPTOR = 0
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW_BITS = 31
 _READ_BYTES = 1 << 18
@@ -28,15 +29,18 @@ def open_capture(path: str, progress: Progress | None = None) -> Iterator[Captur
         CaptureError: there is no such capture, or it is none.
         MachineError: the machine refuses to read it, at the start or later.
     """
-    if path == STDIN:
-        yield _capture(sys.stdin.buffer, "standard input", progress)
-        return
+    name = "standard input" if path == STDIN else path
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 (closed below; an error of open() is not one of the reader's)
+        file = open_input(path)
     except OSError as error:
-        raise _cannot_open(path, error) from None
+        raise _cannot_open(name, error) from None
     with file:
-        yield _capture(file, path, progress)
+        yield _capture(file, name, progress)
+
+
+def open_input(path: str) -> FileIO:
+    """Open a file, or standard input for ``-``, without a buffer: what a pipe holds is read at once, and kept."""
+    return FileIO(_STDIN_DESCRIPTOR if path == STDIN else path, closefd=path != STDIN)
 
 
 def check_captures(paths: list[str]) -> int:
@@ -55,7 +59,7 @@ def check_captures(paths: list[str]) -> int:
     return total
 
 
-def _capture(file: BinaryIO, name: str, progress: Progress | None) -> Capture:
+def _capture(file: FileIO, name: str, progress: Progress | None) -> Capture:
     source = _Source(file, name, progress)
     try:
         capture = read_capture(source, name)
@@ -81,10 +85,11 @@ def _until_cut(capture: Capture, source: "_Source") -> Iterator[CaptureRecord]:
 class _Source:
     """The bytes of a capture, decompressed where they are gzip's, counted for the progress bar."""
 
-    def __init__(self, file: BinaryIO, name: str, progress: Progress | None) -> None:
+    def __init__(self, file: FileIO, name: str, progress: Progress | None) -> None:
         self._file = file
         self._name = name
         self._progress = progress
+        self._is_ending = False
         self._pending = self._stored(_READ_BYTES)
         self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS) if self._pending[:2] == GZIP_MAGIC else None
         self.is_compressed = self._inflate is not None
@@ -100,7 +105,13 @@ class _Source:
 
     def _stored(self, size: int) -> bytes:
         try:
-            data = self._file.read(size)
+            data = os.read(self._file.fileno(), size)
+        except KeyboardInterrupt:
+            # Who waits for a pipe (tcpdump -w - | sosgate replay -) wants to see what came, and has stopped its writer.
+            if self._is_ending or self._file.seekable():
+                raise
+            self._is_ending = True
+            return self._stored(size)
         except OSError as error:
             raise MachineError("read", self._name, error.strerror or str(error)) from None
         if self._progress is not None:

@@ -1,6 +1,7 @@
 """The log of a replay: the daemon's records; it overwrites its own like and nothing else."""
 
 import gzip
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from firewall.replay.driver import replay_capture
 from firewall.replay.log import log_lines, oldest_first, open_log
 from tests.net.packets import pcap
 from tests.replay.calls import RULES_CALLS, call, make_policy
+from tests.replay.standard_input import standard_input
 
 
 @pytest.fixture
@@ -106,12 +108,11 @@ def test_a_compressed_log_is_read_up_to_where_it_is_cut(tmp_path: Path) -> None:
     assert (first, last) == (b"0\n", b"compressed data that ends early")
 
 
-def test_standard_input_is_a_log_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"1\n")
-    with (tmp_path / "log").open() as file:
-        monkeypatch.setattr("sys.stdin", file)
+    with standard_input(tmp_path / "log"):
         assert list(log_lines(["-"])) == [b"1\n"]
-        assert not file.closed
+        os.fstat(0)  # is open still
 
 
 @pytest.mark.parametrize("name", [".", "missing"])

@@ -1,10 +1,10 @@
 """Opening captures: gzip, pipes, and one sentence for whatever is no capture."""
 
 import gzip
-import io
 import os
-import sys
 import threading
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.replay.source import check_captures, open_capture
 from tests.net.packets import ethernet, pcap, read_all, read_to_the_end
 from tests.replay.calls import forth, invite
+from tests.replay.standard_input import standard_input
 
 DATA = pcap([ethernet(forth(invite(f"c{number}"))) for number in range(30)])
 
@@ -55,24 +56,60 @@ def test_damaged_gzip_data_is_a_cut(tmp_path: Path) -> None:
     assert "gzip" in found[-1].reason
 
 
-def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stdin:
-        buffer = io.BytesIO(DATA)
-
-    monkeypatch.setattr(sys, "stdin", Stdin())
-    assert read("-") == read_all(DATA)
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(DATA)
+    with standard_input(tmp_path / "a.pcap"):
+        assert read("-") == read_all(DATA)
 
 
-def test_a_pipe_is_read_once(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(DATA))
-    assert check_captures([str(pipe)]) == 0
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """A pipe with a capture in it."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(DATA))
     writer.start()
-    try:
-        assert read(pipe) == read_all(DATA)
-    finally:
-        writer.join(10)
+    yield path
+    writer.join(10)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, *reads: int) -> None:
+    """Have Ctrl-C pressed in these reads, the first of which is number 1."""
+    numbers, plain_read = count(1), os.read
+
+    def interrupted_read(descriptor: int, size: int) -> bytes:
+        if next(numbers) in reads:
+            raise KeyboardInterrupt
+        return plain_read(descriptor, min(size, len(DATA) // 4))
+
+    monkeypatch.setattr("firewall.replay.source.os.read", interrupted_read)
+
+
+def test_a_pipe_is_read_once(pipe: Path) -> None:
+    assert check_captures([str(pipe)]) == 0
+    assert read(pipe) == read_all(DATA)
+
+
+@pytest.mark.parametrize("number", [1, 3, 6])
+def test_an_interrupt_while_a_pipe_is_waited_for_lets_it_be_read_to_its_end(
+    pipe: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """``tcpdump -w - | sosgate replay -``: Ctrl-C stops the one, and the other tells what it read."""
+    interrupt(monkeypatch, number)
+    assert read(pipe) == read_all(DATA)
+
+
+def test_a_second_interrupt_ends_the_reading_of_a_pipe_too(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, 2, 3)
+    with pytest.raises(KeyboardInterrupt):
+        read(pipe)
+
+
+def test_an_interrupt_ends_the_reading_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pcap").write_bytes(DATA)
+    interrupt(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        read(tmp_path / "a.pcap")
 
 
 def test_progress_tells_every_byte_of_the_file_as_it_is_stored(tmp_path: Path) -> None:
@@ -116,6 +153,6 @@ def test_a_file_that_one_may_not_read_is_one_sentence(tmp_path: Path, monkeypatc
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "a.pcap").write_bytes(DATA)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("firewall.replay.source.FileIO", refuse)
     with pytest.raises(CaptureError, match="permission denied"), open_capture(str(tmp_path / "a.pcap")):
         pass

@@ -13,6 +13,8 @@ from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
 from firewall.net.capture import read_capture
+from tests.conformance.rfc5118 import VECTORS as RFC5118
+from tests.conformance.test_rfc4475 import VECTORS as RFC4475
 from tests.net.packets import (
     START_NS,
     enhanced,
@@ -59,6 +61,10 @@ def messages() -> list[Named]:
 
 def strange() -> list[Named]:
     return [(f"strange/{name}", 1, ethernet(forth(payload))) for name, payload in STRANGE.items()]
+
+
+def torture() -> list[Named]:
+    return [(f"torture/{vector.name}", 1, ethernet(forth(vector.raw))) for vector in (*RFC4475, *RFC5118)]
 
 
 def tunnelled() -> list[Named]:
@@ -144,7 +150,7 @@ def odd() -> list[Named]:
 def frames() -> tuple[Named, ...]:
     """All frames in the order of the capture, each with a name."""
     calls = [(f"call/{number}", 1, ethernet(packet)) for number, (_, packet) in enumerate(call("oracle"), 1)]
-    return (*scenarios(), *messages(), *strange(), *calls, *tunnelled(), *streams(), *fragments(), *odd())
+    return (*scenarios(), *messages(), *strange(), *torture(), *calls, *tunnelled(), *streams(), *fragments(), *odd())
 
 
 @cache

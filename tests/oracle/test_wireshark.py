@@ -22,7 +22,7 @@ from tests.oracle.wireshark import RefusedError, wireshark_frames
 
 EXPRESSIONS = int(os.environ.get("ORACLE_EXPRESSIONS", "300"))
 SEED = int(os.environ.get("ORACLE_SEED", "1"))
-VALUES_EACH = 60
+VALUES_EACH = 250
 NAMES = [name for name, _, _ in captures.frames()]
 
 Disagreement = tuple[str, str, bool]

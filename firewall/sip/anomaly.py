@@ -13,12 +13,11 @@ from firewall.net.remembered import remembered
 from firewall.sip.head import Head
 from firewall.sip.headers import QUOTED, multipart_delimiter, split_outside, split_values
 from firewall.sip.name_addr import opening_bracket, parse_name_addr
+from firewall.sip.number import MAX_UINT32, read_number
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
 from firewall.sip.via import MAGIC_COOKIE
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
-_MAX_UINT32 = 2**32 - 1
-_MOST_DIGITS = 20
 
 # RFC 3261 §8.1.1: what every request and response must carry.
 _REQUIRED = {
@@ -195,24 +194,20 @@ def _byte_anomalies(head: bytes) -> Iterator[str]:
 
 def _number_anomalies(first: dict[str, str]) -> list[str]:
     found: list[str] = []
-    if "max-forwards" in first and not _is_number(first["max-forwards"], 255):
+    if "max-forwards" in first and read_number(first["max-forwards"], 255) is None:
         found.append("max_forwards_invalid")
-    if "expires" in first and not _is_number(first["expires"], _MAX_UINT32):
+    if "expires" in first and read_number(first["expires"], MAX_UINT32) is None:
         found.append("expires_invalid")
     if "retry-after" in first:
         # RFC 3261 §20.33: a comment or parameters may follow the seconds.
         seconds = first["retry-after"].partition(";")[0].partition("(")[0].strip()
-        if not _is_number(seconds, _MAX_UINT32):
+        if read_number(seconds, MAX_UINT32) is None:
             found.append("retry_after_invalid")
     if "date" in first and _SIP_DATE.fullmatch(first["date"]) is None:
         found.append("date_invalid")
     if "warning" in first and any(_WARNING.fullmatch(part) is None for part in split_values(first["warning"])):
         found.append("warning_invalid")
     return found
-
-
-def _is_number(text: str, maximum: int) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= maximum
 
 
 @remembered(4096)
@@ -275,7 +270,7 @@ def _list_anomalies(value: str) -> tuple[str, ...]:
 def _is_expiry_valid(contact: str) -> bool:
     """RFC 3261 §20.10: the expires parameter of a Contact is a number of seconds."""
     expires = parse_name_addr(contact).params.get("expires", "0")
-    return expires is not None and _is_number(expires, _MAX_UINT32)
+    return expires is not None and read_number(expires, MAX_UINT32) is not None
 
 
 def _with_separators(value: str, found: list[str]) -> tuple[str, ...]:

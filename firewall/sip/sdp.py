@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from firewall.net.datagram import MAX_PORT
 from firewall.sip.limits import MAX_MEDIA
+from firewall.sip.number import MAX_UINT32, read_number
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIRECTIONS: Mapping[str, Direction] = {
@@ -91,8 +92,8 @@ class MediaDescription(Struct, frozen=True, gc=False):
     def said_rtcp(self) -> tuple[int, str | None] | None:
         """Port and address of RTCP where ``a=rtcp`` names them (RFC 3605)."""
         words = (self.attribute("rtcp") or "").split()
-        port = _number(words[0]) if words else None
-        if port is None or not 0 < port <= MAX_PORT:
+        port = read_number(words[0], MAX_PORT) if words else None
+        if not port:
             return None
         return port, words[3] if len(words) > 3 else self.address
 
@@ -221,17 +222,16 @@ def _medium(text: str, session: Section) -> MediaDescription:
     own = _section_below(line_end + below)
     words = line.split()
     port_text, slash, count_text = words[1].partition("/") if len(words) > 1 else ("", "", "")
-    port = _number(port_text)
     addresses = own.addresses[:1] or session.addresses[-1:]
     return MediaDescription(
         words[0] if words else "",
-        port if port is not None and port <= MAX_PORT else 0,
+        read_number(port_text, MAX_PORT) or 0,
         words[2] if len(words) > 2 else "",
         tuple(words[3:]),
         addresses[0] if addresses else None,
         own,
         own.direction or session.direction or "sendrecv",
-        (_number(count_text) or 1) if slash else 1,
+        (read_number(count_text, MAX_UINT32) or 1) if slash else 1,
     )
 
 
@@ -247,7 +247,7 @@ def payload_maps(values: tuple[str, ...]) -> Mapping[str, PayloadMap]:
         payload_type, _, encoding = value.partition(" ")
         name, rate, *_ = [*encoding.strip().split("/"), ""]
         if name:
-            maps.setdefault(payload_type, PayloadMap(name.lower(), _number(rate)))
+            maps.setdefault(payload_type, PayloadMap(name.lower(), read_number(rate, MAX_UINT32)))
     return maps
 
 
@@ -262,14 +262,10 @@ def _candidate(value: str) -> Candidate | None:
     words = value.split()
     if len(words) < 8 or words[6] != "typ":
         return None
-    component, port = _number(words[1]), _number(words[5])
-    if component is None or port is None or port > MAX_PORT:
+    component, port = read_number(words[1], MAX_UINT32), read_number(words[5], MAX_PORT)
+    if component is None or port is None:
         return None
     return Candidate(component, words[2].lower(), words[4], port)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
 
 
 def _connection_address(value: str) -> str | None:

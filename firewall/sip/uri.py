@@ -7,6 +7,7 @@ import msgspec
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.sip.headers import parse_params
+from firewall.sip.number import read_number
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -89,7 +90,4 @@ def split_host_port(hostport: str) -> tuple[str, int | None]:
         host, port_text = reference + bracket, tail.lstrip().removeprefix(":")
     else:
         host, _, port_text = hostport.partition(":")
-    port_text = port_text.strip()
-    if port_text.isascii() and port_text.isdigit() and len(port_text) <= 5 and int(port_text) <= MAX_PORT:
-        return host.strip(), int(port_text)
-    return host.strip(), None
+    return host.strip(), read_number(port_text.strip(), MAX_PORT)

@@ -149,7 +149,7 @@ def sdp(data: bytes) -> None:
     assert len(read.media) == min(sum(kind == "m" and value != "" for kind, value in read.lines), MAX_MEDIA)
     for medium in read.media:
         assert 0 <= medium.port <= 65535
-        assert medium.rtcp is None or 0 < medium.rtcp[0] <= 65535
+        assert medium.said_rtcp is None or 0 < medium.said_rtcp[0] <= 65535
         for name in dir(medium):
             if not name.startswith("_"):
                 getattr(medium, name)

@@ -33,6 +33,7 @@ from firewall.live.connections import Connections
 from firewall.live.console import Console
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver
+from firewall.live.frozen_disk import PATIENCE_S, FrozenDisk, close_all_but_files
 from firewall.live.interception import Interception
 from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
@@ -55,6 +56,7 @@ _DRAIN_S = 2.0
 _SETTLE_S = 0.02
 _INTERFACES_EVERY_S = 5.0
 _LOSSES_EVERY_S = 0.5
+_EXIT_CRASH = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class _Daemon:
         self._interception: Interception
         self._backlog: Backlog
         self._turns: Turns
+        self._frozen_disk: FrozenDisk | None = None
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -143,6 +146,14 @@ class _Daemon:
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
         past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
+        if self._settings.log is not None:
+            # Before the sockets: from then on messages would wait with this for the disk.
+            self._log = LogFile(self._settings.log, is_needed=not self._takeover)
+            undo.callback(self._log.close)
+            self._frozen_disk = FrozenDisk(self._log, self._end_for_want_of_a_disk)
+            undo.callback(self._frozen_disk.close)
+            self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
+            undo.callback(self._syncer.close)
         self._listeners = open_listeners(nftables.PROXY_PORT, self._interfaces)
         for listener in self._listeners:
             undo.callback(listener.close)
@@ -150,11 +161,6 @@ class _Daemon:
         tcp_listeners = open_tcp_listeners(versions, nftables.PROXY_PORT)
         for tcp_listener in tcp_listeners:
             undo.callback(tcp_listener.close)
-        if self._settings.log is not None:
-            self._log = LogFile(self._settings.log, is_needed=not self._takeover)
-            undo.callback(self._log.close)
-            self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
-            undo.callback(self._syncer.close)
         self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
         self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
@@ -210,6 +216,8 @@ class _Daemon:
             nftables.apply_ruleset(nftables.render_last_ruleset())
         except MachineError as error:
             failures.append(error)
+        if self._frozen_disk is not None:
+            self._frozen_disk.close()  # no message waits for the disk any more
         until = loop.time() + _DRAIN_S
         await asyncio.sleep(_SETTLE_S)
         while self._turns.read_batch() and loop.time() < until:
@@ -297,15 +305,22 @@ class _Daemon:
 
     def _survive(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         if isinstance(context.get("exception"), MemoryError) and "handle" in context:
-            self._end_at_once()
+            with contextlib.suppress(MemoryError):  # while this lives, nobody else gets the messages it cannot read
+                self._end_at_once("no memory is left")
+            os._exit(_EXIT_CRASH)
         self._console.say(f"{_broke(context.get('exception'))}: {context.get('message')}: {context.get('exception')}")
 
-    def _end_at_once(self) -> None:
-        """End as a crash does, when there is no memory to read messages: while this lives, nobody else gets them."""
-        with contextlib.suppress(MemoryError):
-            self._console.say("ALARM internal_error: no memory is left; sosgate ends, and on_daemon_down holds")
-            self._console.close(0.2)
-        os._exit(70)
+    def _end_for_want_of_a_disk(self) -> None:
+        self._end_at_once(f"the disk of the log has not answered for {PATIENCE_S:.0f} s")
+
+    def _end_at_once(self, cause: str) -> None:
+        """End as a crash does."""
+        self._console.say(f"ALARM internal_error: {cause}; sosgate ends, and on_daemon_down holds")
+        self._console.close(0.2)
+        try:
+            close_all_but_files()
+        finally:
+            os._exit(_EXIT_CRASH)
 
     def _work_broke_off(self, name: str, error: BaseException) -> None:
         self._console.say(f"{_broke(error)}: {name} broke off and begins anew: {error!r}")

@@ -28,7 +28,7 @@ class LogFile:
 
     A record that was cut short, because the disk was full, is finished by the next write before anything else
     follows, so that no line is ever joined to another. One that is not ``is_needed`` and cannot be opened counts as
-    failing.
+    failing. ``under_way``: what is being written now.
 
     Raises:
         MachineError: the file is needed, and cannot be opened for appending.
@@ -38,6 +38,7 @@ class LogFile:
         self.path = path
         self.lost_records = 0
         self.unsynced: str | None = None
+        self.under_way: bytes | None = None
         self._unwritten: str | None = None
         self._unfinished = b""
         self._descriptor = _NOT_OPEN
@@ -57,6 +58,11 @@ class LogFile:
 
         A file that is gone is made anew, as what is written to it would be found by nobody.
         """
+        self.under_way = lines
+        self._append(lines)
+        self.under_way = None
+
+    def _append(self, lines: bytes) -> None:
         found = self._found()
         if found is None and not self._made_anew():
             self.lost_records += lines.count(b"\n")

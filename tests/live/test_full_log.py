@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firewall.live.control import ask
-from tests.live.conftest import Namespaces
+from tests.live.conftest import Namespaces, machine_root
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.sipp import CallCount, answering, calling
 
@@ -62,3 +62,33 @@ def test_an_emergency_call_passes_with_a_log_that_is_always_full(testbed: Namesp
         firewall.stop()
     assert firewall.stderr.count("ALARM log_unwritable") == 1
     assert wait_until(lambda: "stopped" in firewall.stderr, "it stops cleanly")
+
+
+@machine_root
+def test_a_disk_that_a_backup_has_frozen_costs_no_emergency_call(testbed: Namespaces, tmp_path: Path) -> None:
+    policy, image, disk = tmp_path / "p.yaml", tmp_path / "image", tmp_path / "disk"
+    policy.write_text(policy_text(guard="enforce"))
+    with image.open("wb") as file:
+        file.truncate(16 * 1024 * 1024)
+    disk.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=True)
+    try:
+        log = disk / "decisions.jsonl"
+        with (
+            FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
+            answering(testbed.psap, tmp_path),
+        ):
+            subprocess.run(["fsfreeze", "--freeze", str(disk)], check=True)
+            try:
+                with calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50", "-s", "911") as uac:
+                    firewall.wait_for("ALARM internal_error: the disk of the log has not answered for 3 s")
+                    assert uac.wait() == 0
+            finally:
+                subprocess.run(["fsfreeze", "--unfreeze", str(disk)], check=True)
+            assert firewall.process.wait(10) == 70
+        with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
+            assert firewall.stop() == 0
+        assert [record["policy"]["action"] for record in records(log, "policy")] == ["loaded", "loaded"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

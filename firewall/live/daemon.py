@@ -344,13 +344,7 @@ class _Daemon:
         taken_by = {port: master for port, master in routing.ports().items() if port in wanted and master not in wanted}
         missing = (wanted - set(routing.interface_names().values())) | taken_by.keys()
         for name in sorted(missing - self._missing_interfaces):
-            warning = f'there is no interface "{name}" here; its traffic is looked at once there is'
-            if name in taken_by:
-                warning = (
-                    f'the interface "{name}" is a port of "{taken_by[name]}", by which its traffic comes in: that is '
-                    "in no zone, so it passes unseen"
-                )
-            self._console.say(f"warning: {warning}")
+            self._console.say(f"warning: {_why_unseen(name, taken_by.get(name))}")
         for name in sorted((self._missing_interfaces & wanted) - missing):
             self._console.say(f'there is an interface "{name}" now; its traffic is looked at')
         self._missing_interfaces = missing
@@ -383,6 +377,20 @@ class _Daemon:
 def _broke(error: object) -> str:
     """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
     return f"ALARM internal_error: {'the machine refuses' if isinstance(error, OSError) else 'a bug in sosgate'}"
+
+
+def _why_unseen(interface: str, master: str | None) -> str:
+    if master is not None:
+        return (
+            f'the interface "{interface}" is a port of "{master}", by which its traffic comes in: that is in no zone, '
+            "so it passes unseen"
+        )
+    name = routing.name_of_alternative(interface)
+    if name is not None:
+        return (
+            f'"{interface}" is another name of the interface "{name}": its traffic passes unseen until a zone has that'
+        )
+    return f'there is no interface "{interface}" here; its traffic is looked at once there is'
 
 
 def _lock() -> socket.socket:

@@ -117,6 +117,15 @@ def interface_names() -> dict[int, str]:
     return dict(socket.if_nameindex())
 
 
+def name_of_alternative(name: str) -> str | None:
+    """Return the name, which packets are told by, of an interface that has this one, too; None where there is none."""
+    try:
+        found = socket.if_indextoname(socket.if_nametoindex(name))
+    except OSError:
+        return None
+    return None if found == name else found
+
+
 def ports() -> dict[str, str]:
     """Return the interfaces that are ports of a bridge, or of several in one (bond, team): name to the name of that.
 

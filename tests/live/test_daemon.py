@@ -99,6 +99,18 @@ def test_an_interface_that_is_a_port_of_a_bridge_of_no_zone_is_a_warning(testbed
         ip(testbed.fw, "link", "del", "f9")
 
 
+def test_an_alternative_name_of_an_interface_is_a_warning_that_says_which_to_write(
+    testbed: Namespaces, policy: Path
+) -> None:
+    policy.write_text(policy.read_text().replace("[f1]", "[f1, enp9s0]"))
+    ip(testbed.fw, "link", "property", "add", "dev", "f1", "altname", "enp9s0")
+    try:
+        with FirewallProcess(testbed.fw, policy) as firewall:
+            firewall.wait_for('warning: "enp9s0" is another name of the interface "f1"')
+    finally:
+        ip(testbed.fw, "link", "property", "del", "dev", "f1", "altname", "enp9s0")
+
+
 @pytest.mark.parametrize("missing", ["-all", "-net_admin,-net_raw"])
 def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Path, missing: str) -> None:
     sentence = refused(testbed.fw, policy, prelude=("setpriv", f"--bounding-set={missing}", f"--inh-caps={missing}"))

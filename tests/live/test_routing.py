@@ -9,9 +9,10 @@ import pytest
 from pyroute2 import netns
 
 from firewall.errors import MachineError
-from firewall.live.routing import is_delivered_here, is_switched_off, remove_routes, set_up_routes
+from firewall.live.routing import is_delivered_here, is_switched_off, name_of_alternative, remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
+from tests.live.kernel_sets import ip
 
 pytestmark = pytest.mark.netns
 
@@ -112,3 +113,14 @@ def _ip(namespace: str, *arguments: str) -> str:
 def _disable_ipv6(namespace: str, interface: str) -> None:
     setting = Path(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
     in_namespace(namespace, lambda: setting.write_text("1"))
+
+
+def test_an_interface_is_known_by_its_alternative_name(fw: str) -> None:
+    def named() -> list[str | None]:
+        return [name_of_alternative(name) for name in ("enp9s0", "f0", "nothing")]
+
+    ip(fw, "link", "property", "add", "dev", "f0", "altname", "enp9s0")
+    try:
+        assert in_namespace(fw, named) == ["f0", None, None]
+    finally:
+        ip(fw, "link", "property", "del", "dev", "f0", "altname", "enp9s0")

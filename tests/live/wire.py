@@ -17,7 +17,8 @@ class Wire:
         self._process = subprocess.Popen(
             [
                 *("ip", "netns", "exec", namespace, "tcpdump", "-i", interface, "-w", str(capture), "-U"),
-                *("--immediate-mode", "-B", "16384", "-s", "0", "-Z", "root", *arguments, "udp or ip6 or ip"),
+                # Each packet takes 64 KB of the buffer there: a thousand may wait while others have the processors.
+                *("--immediate-mode", "-B", "65536", "-s", "0", "-Z", "root", *arguments, "udp or ip6 or ip"),
             ],
             stdin=subprocess.DEVNULL,
             stderr=self._errors,

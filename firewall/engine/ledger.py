@@ -215,8 +215,9 @@ class Ledger:
         attempt.hurt_by = cause
         attempt.attribution = who
         attempt.initial_blocked = facts.message is None or (begins_call(facts.message) and not repeated)
-        if attempt.initial_blocked and not call.awaits_answer():
-            attempt.initial_passed = 0  # what passed before was refused, challenged or redirected
+        is_waiting = attempt.outcome != "failed_downstream" and call.awaits_answer()
+        if attempt.initial_blocked and not is_waiting:
+            attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, wall_ns, facts.datagram.frame_number)]
 

@@ -288,7 +288,7 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
-    is_waiting = not attempt.is_overdue and any(each.is_ringing for each in call.invites.values())
+    is_waiting = attempt.outcome != "failed_downstream" and any(each.is_ringing for each in call.invites.values())
     if line.outcome == "blocked" and not is_waiting:
         attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None

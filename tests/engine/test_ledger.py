@@ -248,6 +248,14 @@ def test_a_capture_that_shows_more_of_a_call_we_would_have_blocked_leaves_it_blo
         assert (answered.calls, answered.alarms, ended.calls) == ([], [], [])
 
 
+def test_a_try_that_is_blocked_after_an_unanswered_one_is_blocked_whatever_a_capture_shows() -> None:
+    second = "  - {name: second, when: 'sip.Method == \"INVITE\" and sip.CSeq.seq == 2', action: drop}\n"
+    scene, again = Scene(policy(second + ALL)), request(cseq=2)
+    told = [scene.carrier(request()), scene.tell(DeadlineReached(), at_s=32), scene.carrier(again, at_s=32)]
+    told += [scene.psap(response(again), at_s=33), scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=50)]
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream", "blocked"]
+
+
 def test_a_caller_who_gave_up_is_known_even_when_nobody_confirms_it() -> None:
     scene = Scene(policy(ALL))
     invite = request(branch="z9hG4bK-x")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from firewall.engine.attempt import ATTEMPT_METHODS, CHALLENGES, LAST_TRY_NS, SENT_BACK, TIMER_C_NS
 from firewall.engine.reasons import REASONS
@@ -165,7 +166,7 @@ def _whom_to_ask(call: CallLog) -> str | None:
         return f"ask who runs {ledger['src_ip']} whether the answer came there, and where its ACK went"
     refusal = _refusal_of(call)
     if refusal is not None:
-        return f"ask who runs {refusal['src_ip']} why it answered {refusal['sip']['code']}"
+        return f"ask who runs {refusal.source} why it answered {refusal.status}"
     tried = next(iter(_last_try(call.decisions)), ledger)
     return f"ask who runs {tried['dest_ip']} why it did not answer"
 
@@ -302,7 +303,8 @@ def _how_a_try_failed(call: CallLog) -> str | None:
         return f"{'who called back' if call.is_callback else 'the caller'} hung up before an answer"
     refusal = _refusal_of(call)
     if refusal is not None:
-        return f"the called side {_refused(refusal['sip'])}"
+        may_go_on = call.ledger is None and refusal.status in SENT_BACK
+        return f"the called side {refusal.words}{' before the log ended' if may_go_on else ''}"
     statuses = [_status(record) for record in _last_try(call.decisions)]
     if max(statuses, default=0) >= 200 or _has_gone_on(call):
         return None
@@ -317,10 +319,32 @@ def _has_gone_on(call: CallLog) -> bool:
     return any(is_reinvite(each) or each["sip"].get("method") == "BYE" for each in inside)
 
 
-def _refusal_of(call: CallLog) -> LogRecord | None:
-    """Return the last refusal, challenge or redirection of the caller's last try that the caller got."""
-    found = [record for record in _last_try(call.decisions) if _status(record) >= 300]
-    return next((record for record in reversed(found) if not _is_blocked(record)), None)
+class _Refusal(NamedTuple):
+    """A refusal, challenge or redirection: its status, its status line in words, and who sent it."""
+
+    status: int
+    answer: str
+    source: str
+
+    @property
+    def words(self) -> str:
+        """What the called side did with it."""
+        if self.status in CHALLENGES:
+            return f"asked for credentials ({self.answer}), and the caller did not try again with them"
+        if self.status in SENT_BACK:
+            return f"sent it back to be amended ({self.answer}), and the caller did not try again"
+        return f"redirected the call with {self.answer}" if self.status < 400 else f"answered {self.answer}"
+
+
+def _refusal_of(call: CallLog) -> _Refusal | None:
+    """Return the last refusal of the caller's last try that the caller got; where the log has only its end, as the
+    ledger knows it."""
+    found = [record for record in _last_try(call.decisions) if _status(record) >= 300 and not _is_blocked(record)]
+    if found:
+        sip = found[-1]["sip"]
+        return _Refusal(_status(found[-1]), f"{sip['code']} {sip.get('reason')}", found[-1]["src_ip"])
+    status = (call.ledger["final_status"] if call.ledger else None) or 0
+    return _Refusal(status, str(status), call.ledger["dest_ip"]) if call.ledger and status >= 300 else None
 
 
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:
@@ -348,15 +372,6 @@ def _begins(record: LogRecord) -> bool:
     return bool(is_first and not dialog.get("retransmission") and not _is_blocked(record))
 
 
-def _refused(final: LogRecord) -> str:
-    answer = f"{final['code']} {final.get('reason')}"
-    if int(final["code"]) in CHALLENGES:
-        return f"asked for credentials ({answer}), and the caller did not try again with them"
-    if int(final["code"]) in SENT_BACK:
-        return f"sent it back to be amended ({answer}), and the caller did not try again"
-    return f"redirected the call with {answer}" if final["code"].startswith("3") else f"answered {answer}"
-
-
 def _as_it_stands(call: CallLog) -> str:
     """Return how far a call has come that the log tells no end of."""
     read = [record for record in call.decisions if record["sip"] is not None]
@@ -364,8 +379,8 @@ def _as_it_stands(call: CallLog) -> str:
     if any(200 <= status < 300 for status in invited):
         return "it was answered, and had not ended when the log did"
     refusal = _refusal_of(call)
-    if refusal is not None and (_status(refusal) < 400 or _status(refusal) in SENT_BACK):
-        return f"the called side {_refused(refusal['sip'])} before the log ended"
+    if refusal is not None and (refusal.status < 400 or refusal.status in SENT_BACK):
+        return f"the called side {refusal.words} before the log ended"
     if any(100 < status < 200 for status in invited):
         return "it was ringing, not yet answered, when the log ended"
     # The ledger says so when the daemon stops, or the capture ends: that is later than the last message.

@@ -3,10 +3,12 @@
 import pytest
 
 from firewall.engine.events import DeadlineReached, ForwardFailed
+from firewall.engine.outputs import Write
+from firewall.engine.record import EmergencyCall
 from firewall.net.datagram import Datagram
 from tests.messages import CARRIER, PSAP, request, response
 from tests.replay.told import story_of
-from tests.scene import ALL, Scene, policy
+from tests.scene import ALL, Scene, Told, policy
 
 BRANCH = "z9hG4bK-i"
 
@@ -189,6 +191,23 @@ def test_of_several_attempts_the_one_that_was_hurt_is_told() -> None:
     assert (story.outcome, story.problem) == ("blocked", "InitialTrafficBlocked")
     assert story.others == "other attempts have this Call-ID: 2 completed"
     assert "MESSAGE urn:service:sos pass: drop by rule" in (story.cause or "")
+
+
+def test_a_refusal_that_only_the_ledger_knows_is_told() -> None:
+    """The part of a rotated log that begins with the end of a call."""
+    scene, invite = Scene(policy(ALL)), request(branch=BRANCH)
+    scene.carrier(invite)
+    refused = scene.psap(response(invite, 486), at_s=1)
+    end = Told([o for o in refused.outputs if isinstance(o, Write) and isinstance(o.record, EmergencyCall)])
+    story = story_of(end, scene.carrier(request("ACK", to_tag="psap", branch=BRANCH), at_s=1.1))
+    assert story.cause == "sosgate let every message pass; the called side answered 486"
+    assert story.mend == "nothing in the policy: ask who runs 198.51.100.10 why it answered 486"
+
+
+def test_a_log_that_ends_with_a_challenge_says_so() -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    cause = story_of(scene.carrier(invite), scene.psap(response(invite, 407), at_s=1)).cause or ""
+    assert cause.endswith("the caller did not try again with them before the log ended")
 
 
 def test_an_answer_is_told_with_what_it_answers() -> None:

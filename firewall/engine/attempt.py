@@ -101,7 +101,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if self.is_overdue and self.tried == tried:
             return
         if self.tried != tried:
-            self.final_status = None  # of another try
+            self.final_status, self.is_cancelled = None, False  # that was another try
             self.ended_ns = None if self.outcome == "failed_downstream" else self.ended_ns
         self.tried = tried
         self.tried_ns = now_ns
@@ -114,15 +114,13 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7). ``is_up``: a dialog of it is
         confirmed and goes on.
         """
-        was_overdue, due_ns = self.is_overdue, self.answer_due_ns
+        was_overdue = self.is_overdue
         if isinstance(message, Request):
             is_of_refusal = message.method == "ACK" and message.transaction_id == self.tried
             is_first = message.to_tag is None or is_of_refusal
             outcome = self.request_passed(message.method, now_ns, is_first=is_first, is_up=is_up)
         else:
-            outcome = self.response_passed(message.status_code, message.cseq_method, now_ns)
-            if others_ring and outcome in ("failed_downstream", "abandoned"):
-                outcome, self.answer_due_ns = None, due_ns
+            outcome = self.response_passed(message.status_code, message.cseq_method, now_ns, others_ring=others_ring)
         if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
             return "in_progress"
         if outcome is None or self.outcome is not None or self.never_began:
@@ -207,12 +205,17 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 
-    def response_passed(self, status: int, cseq_method: str | None, now_ns: int) -> Outcome | None:
+    def response_passed(
+        self, status: int, cseq_method: str | None, now_ns: int, *, others_ring: bool
+    ) -> Outcome | None:
         """Take note of a response; return the outcome that it shows."""
         if cseq_method != self.method or self.answered_ns is not None:
             return None
         self.is_recovered = False
         self._take_back_overdue()
+        if status >= 300 and others_ring:
+            self.is_cancelled = False  # if it was, then to go on with another branch
+            return None
         if status >= 200:
             self.answer_due_ns = None
         elif self.method == "INVITE":

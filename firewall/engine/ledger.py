@@ -49,7 +49,8 @@ class Ledger:
             if attempt.tried is None or tried != attempt.tried:
                 attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
                 call.heard(now_ns)  # copies of it may come for as long as those of one that passes
-            attempt.expect_answer(tried, now_ns)
+            if tried == attempt.tried or not call.is_ringing(tried):
+                attempt.expect_answer(tried, now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
         self.attempts += 1

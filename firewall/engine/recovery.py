@@ -227,6 +227,10 @@ def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, i
     return invite
 
 
+def _awaits_answer(call: RecoveredCall) -> bool:
+    return any(each.is_ringing and not each.is_within for each in call.invites.values())
+
+
 def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, tried: TransactionId | None) -> None:
     """Follow an emergency call as far as its log tells; it may have gone on since."""
     at_ns = instant(line.timestamp)
@@ -239,7 +243,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
             return
         call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
-        attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns)
+        attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns, others_ring=_awaits_answer(call))
     else:
         if sip.method == attempt.method and is_first:
             attempt.expect_answer(tried, at_ns)
@@ -288,7 +292,7 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
-    is_waiting = attempt.outcome != "failed_downstream" and any(each.is_ringing for each in call.invites.values())
+    is_waiting = attempt.outcome != "failed_downstream" and _awaits_answer(call)
     if line.outcome == "blocked" and not is_waiting:
         attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None

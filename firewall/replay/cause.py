@@ -306,7 +306,7 @@ def _how_a_try_failed(call: CallLog) -> str | None:
         may_go_on = call.ledger is None and refusal.status in SENT_BACK
         return f"the called side {refusal.words}{' before the log ended' if may_go_on else ''}"
     statuses = [_status(record) for record in _last_try(call.decisions)]
-    if max(statuses, default=0) >= 200 or _has_gone_on(call):
+    if call.outcome != "failed_downstream" and (max(statuses, default=0) >= 200 or _has_gone_on(call)):
         return None
     if call.ledger is None:  # of an ordinary call nobody tells the end, of an emergency call it is still to come
         return f"{'it rang, and ' if max(statuses, default=0) > 100 else ''}the log has no answer of the called side"
@@ -337,14 +337,24 @@ class _Refusal(NamedTuple):
 
 
 def _refusal_of(call: CallLog) -> _Refusal | None:
-    """Return the last refusal of the caller's last try that the caller got; where the log has only its end, as the
-    ledger knows it."""
-    found = [record for record in _last_try(call.decisions) if _status(record) >= 300 and not _is_blocked(record)]
-    if found:
-        sip = found[-1]["sip"]
-        return _Refusal(_status(found[-1]), f"{sip['code']} {sip.get('reason')}", found[-1]["src_ip"])
-    status = (call.ledger["final_status"] if call.ledger else None) or 0
-    return _Refusal(status, str(status), call.ledger["dest_ip"]) if call.ledger and status >= 300 else None
+    """Return the refusal that the call ended with, if the caller got one.
+
+    Of an emergency call the ledger knows it, also where the log has only its end; and one branch may have refused while
+    another was never answered.
+    """
+    passed = [record for record in call.decisions if not _is_blocked(record)]
+    if call.ledger is None:
+        found = [record for record in _last_try(passed) if _status(record) >= 300]
+        status = _status(found[-1]) if found else 0
+    else:
+        status = call.ledger["final_status"] or 0
+        found = [record for record in passed if _status(record) == status]
+    if status < 300:
+        return None
+    if not found:
+        return _Refusal(status, str(status), call.ledger["dest_ip"] if call.ledger else "")
+    sip = found[-1]["sip"]
+    return _Refusal(status, f"{sip['code']} {sip.get('reason')}", found[-1]["src_ip"])
 
 
 def _last_try(decisions: Sequence[LogRecord]) -> Sequence[LogRecord]:

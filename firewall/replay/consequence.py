@@ -15,7 +15,7 @@ _REQUESTS = {
     "PRACK": "without it the call does not get beyond ringing and fails after 32 seconds",  # RFC 3262 §3
     "BYE": "without it the other side goes on with a call that is over",  # RFC 3261 §15.1
     # RFC 3261 §9.1
-    "CANCEL": "without it the called side goes on ringing for a caller who has hung up, and may answer nobody",
+    "CANCEL": "without it the called side goes on ringing for nobody: the caller has hung up, or another is asked now",
     # RFC 6086 §4.2.2
     "INFO": "without it the other side does not learn what it says (a dialled digit, a location); the call goes on",
     "UPDATE": _SESSION_STAYS,

@@ -252,6 +252,17 @@ def test_a_refused_call_whose_next_try_was_made_in_a_restart_is_told_as_answered
     assert told == [("in_progress", 5, None), ("completed", 5, 60)]
 
 
+def test_a_branch_that_refused_before_a_restart_ends_no_call_that_rings_at_another() -> None:
+    before, busy, ringing = Scene(policy(ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [before.carrier(busy), before.carrier(ringing), before.psap(response(ringing, 180, to_tag="b"), at_s=1)]
+    told.append(before.psap(response(busy, 486, to_tag="a"), at_s=2))
+    scene = restarted_with(log_of(*told), at_s=3)
+    assert scene.tell(DeadlineReached(), at_s=60).alarms == []
+    scene.psap(response(ringing, to_tag="b"), at_s=61)
+    (call,) = scene.carrier(request("BYE", to_tag="b", cseq=2), at_s=90).calls
+    assert (call.outcome, call.final_status) == ("completed", 200)
+
+
 def test_a_challenge_that_only_comes_again_ends_no_later_try_in_the_log_either() -> None:
     scene, log = a_911_call(401)
     again = scene.carrier(request(cseq=2), at_s=2), scene.psap(response(request(), 401), at_s=2.5)

@@ -2,6 +2,7 @@
 
 from firewall.engine.events import DeadlineReached
 from tests.messages import request, response
+from tests.replay.told import story_of
 from tests.scene import ALL, SECOND, START, Scene, Told, policy
 
 
@@ -89,6 +90,27 @@ def test_a_second_try_with_another_branch_waits_anew() -> None:
     scene.carrier(request(cseq=2), at_s=33)
     assert scene.tell(DeadlineReached(), at_s=64).calls == []
     assert outcomes(scene.tell(DeadlineReached(), at_s=65)) == ["failed_downstream"]
+
+
+def test_a_call_that_a_proxy_takes_to_another_psap_where_nobody_answers_is_no_abandoned_one() -> None:
+    """RFC 3261 §16.6: a proxy that hunts cancels one branch, and goes on with the next."""
+    scene, first, second = Scene(policy(ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [scene.carrier(first), scene.psap(response(first, 180), at_s=1)]
+    told += [scene.carrier(request("CANCEL", branch="z9hG4bK-a"), at_s=20), scene.carrier(second, at_s=20.1)]
+    told += [scene.psap(response(first, 487), at_s=20.2), scene.tell(DeadlineReached(), at_s=53)]
+    assert [(call.outcome, call.final_status) for each in told for call in each.calls] == [("failed_downstream", None)]
+    (alarm,) = told[-1].alarms
+    assert "left without an answer" in alarm.alarm.message
+    story = story_of(*told)
+    assert story.cause == "sosgate let every message pass; the called side never answered"
+
+
+def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:
+    scene, branches = Scene(policy(ALL)), (request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b"))
+    for at_s in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
+        for branch in branches:
+            scene.carrier(branch, at_s=at_s)
+    assert len(scene.tell(DeadlineReached(), at_s=32).alarms) == 1
 
 
 def test_a_blocked_call_is_never_overdue() -> None:

@@ -10,7 +10,7 @@ from tests.scene import ALL, Scene, policy
 @pytest.mark.parametrize(
     ("condition", "consequence"),
     [
-        ('sip.Method == "CANCEL"', "the called side goes on ringing for a caller who has hung up"),
+        ('sip.Method == "CANCEL"', "the called side goes on ringing for nobody"),
         ('sip.Method == "INFO"', "does not learn what it says (a dialled digit, a location); the call goes on"),
         ('sip.Method == "UPDATE"', "a session timer may end the call"),
         ('sip.Method == "INVITE" and sip.to.tag', "a hold, a change of media or a session refresh did not happen"),

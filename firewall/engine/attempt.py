@@ -84,10 +84,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return None if self.final_status in _CALLEE_REACHED else self.trunk_down
 
     def recovered(self, log_end_ns: int, now_ns: int) -> None:
-        """Go on after a restart, where the log ends at an instant. Nobody knows any more how it stands after a long
-        absence, be it an earlier one: a run without it would have told that no answer came in time."""
+        """Go on after a restart, where the log ends at an instant.
+
+        Nobody knows any more how it stands after a long absence, be it an earlier one: a run without it would have told
+        that no answer came in time. Nor of a text, whose answer comes at once: if none came it is sent again (RFC 3261
+        §17.1.2.2, timer E), and waited for then.
+        """
         is_untold = self.answer_due_ns is not None and self.answer_due_ns < log_end_ns
-        if is_untold or now_ns - log_end_ns > _SHORT_ABSENCE_NS:
+        is_sent_again = self.method == "MESSAGE" and self.first.transport == "UDP"
+        if is_untold or is_sent_again or now_ns - log_end_ns > _SHORT_ABSENCE_NS:
             self.answer_due_ns = None
         elif self.answer_due_ns is not None:
             self.answer_due_ns = max(self.answer_due_ns, now_ns)

@@ -56,6 +56,12 @@ def test_a_text_that_waits_for_its_answer_over_a_restart_is_told_as_one_of_its_o
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
 
 
+def test_a_text_that_was_answered_in_a_restart_has_not_failed() -> None:
+    before, text = Scene(policy(ALL)), request("MESSAGE")
+    after = restarted_with(log_of(before.carrier(text)), at_s=1)
+    assert after.tell(DeadlineReached(), at_s=100).alarms == []
+
+
 @pytest.mark.parametrize("lost", ["request", "answer", "copy"])
 def test_a_text_that_was_hurt_before_a_restart_has_nothing_of_the_next_one(lost: str) -> None:
     before = Scene(policy("  - {name: no, when: 'sip.header[\"X-Drop\"]', action: drop}\n" + ALL))

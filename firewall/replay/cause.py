@@ -116,8 +116,9 @@ def mend_of(call: CallLog) -> str | None:
     if hurt_by is not None and ledger is not None and hurt_by["reason"] == "forward_failed":
         return f"nothing in the policy: see whether {ledger['dest_ip']} can be reached, and the alarm forward_failed"
     if hurt_by is not None and ledger is not None:
-        mend = remedy(hurt_by["rule"], hurt_by["reason"], Place(hurt_by["file"], hurt_by["line"]), ledger["src_ip"])
-        stranger = f"nothing, if {ledger['src_ip']} is no peer of yours; if it is one, "
+        sender = (call.hurting or ledger)["src_ip"]
+        mend = remedy(hurt_by["rule"], hurt_by["reason"], Place(hurt_by["file"], hurt_by["line"]), sender)
+        stranger = f"nothing, if {sender} is no peer of yours; if it is one, "
         return f"{stranger}{mend}" if ledger["attribution"] == "attack" else mend
     decided = call.guarded or (call.blocked if ledger is None and _is_emergency(call.blocked) else None)
     asked = _whom_to_ask(call)

@@ -210,6 +210,14 @@ def test_a_log_that_ends_with_a_challenge_says_so() -> None:
     assert cause.endswith("the caller did not try again with them before the log ended")
 
 
+def test_a_ban_is_kept_off_who_is_banned_whichever_side_of_the_call_it_is() -> None:
+    scanned = "  - {name: scan, when: 'sip.Method == \"OPTIONS\"', action: drop, ban: 10m}\n"
+    scene, invite = Scene(policy(scanned + ALL)), request()
+    scene.psap(request("OPTIONS", "sip:192.0.2.10", call_id="ping", from_tag="p"))
+    story = story_of(scene.carrier(invite, at_s=1), scene.psap(response(invite, 180), at_s=2))
+    assert 'add "and not net.src == 198.51.100.10"' in (story.mend or "")
+
+
 def test_an_answer_is_told_with_what_it_answers() -> None:
     scene = Scene(policy(ALL))
     invite, bye = request(), request("BYE", to_tag="psap", cseq=2)

@@ -13,7 +13,7 @@ from firewall.ruleset.regex import compile_regex
 _WORDS = "sos|emergency|esnet[.]|nena|psap-callback|alerting-protocol"
 # Where a number may be dialled: in the first line, and in To and Route, which may be folded.
 _TARGET = r"(?:\A[\s\x00\xef\xbb\xbf]*|[\r\n](?:to?|route)[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*"
-_SEPARATORS = "[-.() ]*"
+_SEPARATORS = r"[-.()\s]*"  # among them the line end of a folded header
 _CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE)
 
 

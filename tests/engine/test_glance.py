@@ -24,7 +24,16 @@ def is_recognised(payload: bytes) -> bool:
 
 @pytest.mark.parametrize(
     "uri",
-    ["urn:service:sos", "URN:SERVICE:911", "urn:nena:service:x", "tel:9-1-1", "sip:%39%31%31@h", "sip:*77@h", "933"],
+    [
+        "urn:service:sos",
+        "URN:SERVICE:911",
+        "urn:nena:service:x",
+        "tel:9-1-1",
+        "sip:%39%31%31@h",
+        "sip:*77@h",
+        "933",
+        "sip:9\t11@h",
+    ],
 )
 def test_what_is_dialled_is_seen_in_the_request_uri_and_in_to(uri: str) -> None:
     for payload in (
@@ -41,6 +50,7 @@ def test_what_is_dialled_is_seen_in_the_request_uri_and_in_to(uri: str) -> None:
     [
         "Route: <urn:service:sos>",
         "Route: <sip:proxy.example;lr>,\r\n <sip:9-1-1@psap.example;lr>",
+        "Route: <sip:9\r\n\t11@psap.example;lr>",
         "Resource-Priority: ESNET.0",
         "Priority: emergency",
         "Priority: psap-callback",

@@ -49,8 +49,12 @@ class Head(msgspec.Struct, frozen=True):
         return (self.first[canonical],) if canonical in self.first else ()
 
 
-def read_head_of(message: bytes) -> tuple[Head, bytes, bytes | None]:
-    """Return the head of a message, its bytes, and what follows the empty line (None without one).
+SplitHead = tuple[Head, bytes, bytes | None]
+"""The head of a message, its bytes, and what follows the empty line (None without one)."""
+
+
+def split_head(message: bytes) -> SplitHead:
+    """Find and read the head of a message.
 
     Raises:
         SipSyntaxError: ``too_many_headers``, ``too_many_values``.

@@ -18,7 +18,7 @@ from firewall.sip.anomaly import (
 )
 from firewall.sip.content_length import announced_length
 from firewall.sip.cseq import MAX_CSEQ, read_cseq
-from firewall.sip.head import Head, read_head_of
+from firewall.sip.head import Head, SplitHead, split_head
 from firewall.sip.headers import canonical_name, identifier, split_values
 from firewall.sip.limits import MAX_IDENTIFIER, MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
 from firewall.sip.name_addr import NameAddr, parse_name_addr
@@ -100,9 +100,8 @@ class _Message:
     None without a number and a method in CSeq.
     """
 
-    def _fill(
-        self, raw: bytes, version: str, head_bytes: bytes, head: Head, rest: bytes | None, *, over_stream: bool
-    ) -> None:
+    def _fill(self, raw: bytes, version: str, split: SplitHead, *, over_stream: bool) -> None:
+        head, head_bytes, rest = split
         self.raw = raw
         self.version = version
         self.start_line = head.start_line
@@ -216,19 +215,10 @@ class Request(_Message):
     request_uri: str
     """As written, without the angle brackets some send around it (RFC 4475 §3.1.2.7)."""
 
-    def __init__(
-        self,
-        raw: bytes,
-        parts: tuple[str, str, str],
-        head_bytes: bytes,
-        head: Head,
-        rest: bytes | None,
-        *,
-        over_stream: bool,
-    ) -> None:
+    def __init__(self, raw: bytes, parts: tuple[str, str, str], split: SplitHead, *, over_stream: bool) -> None:
         self.method, request_uri, version = parts
         self.request_uri = request_uri.strip("<> \t")
-        self._fill(raw, version, head_bytes, head, rest, over_stream=over_stream)
+        self._fill(raw, version, split, over_stream=over_stream)
         if self.method in _ABOUT_AN_INVITE and self.transaction_id is not None:
             number, _, branch = self.transaction_id
             self.transaction_id = number, "INVITE", branch
@@ -259,19 +249,10 @@ class Response(_Message):
     status_code: int
     reason_phrase: str
 
-    def __init__(
-        self,
-        raw: bytes,
-        parts: tuple[str, str, str],
-        head_bytes: bytes,
-        head: Head,
-        rest: bytes | None,
-        *,
-        over_stream: bool,
-    ) -> None:
+    def __init__(self, raw: bytes, parts: tuple[str, str, str], split: SplitHead, *, over_stream: bool) -> None:
         version, status_code, self.reason_phrase = parts
         self.status_code = int(status_code)
-        self._fill(raw, version, head_bytes, head, rest, over_stream=over_stream)
+        self._fill(raw, version, split, over_stream=over_stream)
 
     def _find_anomalies(self) -> list[str]:
         return super()._find_anomalies() + response_anomalies(self.status_code, self.version)
@@ -341,16 +322,16 @@ def _read(payload: bytes, *, over_stream: bool) -> Message:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SipSyntaxError("message_too_large", f"{len(payload)} bytes; limit {MAX_MESSAGE_BYTES}")
     # RFC 3261 §7.5: CRLFs before the start line are to be ignored.
-    head, head_bytes, rest = read_head_of(payload.lstrip(b"\r\n"))
+    head, _, rest = split = split_head(payload.lstrip(b"\r\n"))
     start_line = head.start_line
     if len(start_line) > MAX_START_LINE_BYTES:
         raise SipSyntaxError("start_line_too_long", f"{len(start_line)} characters; limit {MAX_START_LINE_BYTES}")
     status_line = read_status_line(start_line) if is_like_status_line(start_line) else None
     if status_line is not None:
-        message: Message = Response(payload, status_line, head_bytes, head, rest, over_stream=over_stream)
+        message: Message = Response(payload, status_line, split, over_stream=over_stream)
     else:
         try:
-            message = Request(payload, read_request_line(start_line), head_bytes, head, rest, over_stream=over_stream)
+            message = Request(payload, read_request_line(start_line), split, over_stream=over_stream)
         except SipSyntaxError:
             if is_stun(payload):
                 raise SipSyntaxError("stun", "STUN message (RFC 8489 §5)") from None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.sip import head as head_module
-from firewall.sip.head import read_head, read_head_of
+from firewall.sip.head import read_head, split_head
 from firewall.sip.headers import canonical_name
 
 TOKENS = st.text("abcXYZ019-.!%*_+`'~", min_size=1, max_size=12)
@@ -49,7 +49,7 @@ def test_a_flood_of_names_does_not_grow_what_is_remembered_without_end() -> None
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
 def test_a_head_ends_at_the_first_empty_line(line_end: bytes) -> None:
-    head, head_bytes, rest = read_head_of(b"BYE a SIP/2.0\nTo: b\n" + line_end + b"v=0\r\n\r\nFrom: c")
+    head, head_bytes, rest = split_head(b"BYE a SIP/2.0\nTo: b\n" + line_end + b"v=0\r\n\r\nFrom: c")
     assert (head.headers, head_bytes) == ([("To", "b")], b"BYE a SIP/2.0\nTo: b")
     assert rest is not None
     assert rest.endswith(b"v=0\r\n\r\nFrom: c")

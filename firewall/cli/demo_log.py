@@ -2,31 +2,19 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from firewall.engine.record import decode
-
-Json = dict[str, Any]
+from firewall.engine.call import SECOND_NS
+from firewall.engine.record import LogRecord, decode
+from firewall.engine.timestamp import instant
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record, and when it was first seen in the file (seconds since the epoch)."""
 
-    record: Json
+    record: LogRecord
     seen_at_s: float
-
-    @property
-    def event_type(self) -> str:
-        """The record's kind (DESIGN section 8)."""
-        return str(self.record["event_type"])
-
-    @property
-    def timestamp_s(self) -> float:
-        """The record's own time, in seconds since the epoch."""
-        return datetime.strptime(self.record["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
 class GrowingLog:
@@ -60,17 +48,16 @@ class RoundInLog:
 
     entries: list[Entry]
 
-    def decisions(self, *, source: str | None = None, call_id: str | None = None) -> list[Json]:
+    def decisions(self, *, source: str | None = None, call_id: str | None = None) -> list[LogRecord]:
         """Return the decisions on messages from an address, or of a call."""
         return [
             entry.record
-            for entry in self.entries
-            if entry.event_type == "sip_decision"
-            and (source is None or entry.record["src_ip"] == source)
+            for entry in self._of_type("sip_decision")
+            if (source is None or entry.record["src_ip"] == source)
             and (call_id is None or _call_id(entry.record) == call_id)
         ]
 
-    def hurt_emergency_decisions(self) -> list[Json]:
+    def hurt_emergency_decisions(self) -> list[LogRecord]:
         """Return the decisions that did not allow a message of an emergency call."""
         return [
             record
@@ -80,32 +67,28 @@ class RoundInLog:
 
     def alarm(self) -> Entry | None:
         """Return the first alarm about a blocked emergency call."""
-        return next(
-            (
-                entry
-                for entry in self.entries
-                if entry.event_type == "alarm" and entry.record["alarm"]["code"] == "emergency_blocked"
-            ),
-            None,
-        )
+        alarms = self._of_type("alarm")
+        return next((entry for entry in alarms if entry.record["alarm"]["code"] == "emergency_blocked"), None)
 
     def alarm_delay_s(self) -> float | None:
         """Return how long after the message's arrival the alarm stood in the log, as measured by reading it."""
         alarm, hurt = self.alarm(), self.hurt_emergency_decisions()
         if alarm is None or not hurt:
             return None
-        arrived = next(entry for entry in self.entries if entry.record is hurt[0])
-        return alarm.seen_at_s - arrived.timestamp_s
+        return alarm.seen_at_s - instant(hurt[0]["timestamp"]) / SECOND_NS
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of emergency calls, in the order they were told."""
-        return [str(entry.record["outcome"]) for entry in self.entries if entry.event_type == "emergency_call"]
+        return [str(entry.record["outcome"]) for entry in self._of_type("emergency_call")]
 
     def policy_actions(self) -> list[str]:
         """Return what became of policies: ``loaded applied refused``."""
-        return [str(entry.record["policy"]["action"]) for entry in self.entries if entry.event_type == "policy"]
+        return [str(entry.record["policy"]["action"]) for entry in self._of_type("policy")]
+
+    def _of_type(self, event_type: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.record["event_type"] == event_type]
 
 
-def _call_id(record: Json) -> str | None:
+def _call_id(record: LogRecord) -> str | None:
     sip = record["sip"]
     return sip.get("call_id") if sip else None

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from firewall.cli.demo_calls import DISPATCH_CENTRE, SCANNER, TRUNK
-
-Json = dict[str, Any]
+from firewall.engine.record import LogRecord
 
 _INDENT = "   "
 _CONTEXT_LINES = 1
@@ -76,14 +75,14 @@ class Screen:
         self.say(f"ALARM, {1000 * delay_s:.0f} ms after the message reached the firewall:", "bold red")
         self.say(message, "red")
 
-    def ladder(self, decisions: Sequence[Json]) -> None:
+    def ladder(self, decisions: Sequence[LogRecord]) -> None:
         """Show a call, message by message, as a ladder: caller, firewall, dispatch centre."""
         self._console.print()
         self._quote(f"{'caller':<12}{'firewall':^34}{'dispatch centre':>16}", "dim")
         for decision in decisions:
             self._quote(*_rung(decision))
 
-    def finding(self, finding: Json) -> None:
+    def finding(self, finding: dict[str, Any]) -> None:
         """Show a finding of lint."""
         place = ":".join(str(finding[part]) for part in ("file", "line", "column") if finding.get(part) is not None)
         self.say(f"{place}: {finding['severity']}[{finding['code']}] {finding['name']}", "bold red")
@@ -103,27 +102,24 @@ class Screen:
 
     def counts(self, heading: str, rows: Sequence[tuple[str, str, bool]]) -> None:
         """Show what became of the calls: what, how many got through, whether that is as it should be."""
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
-        for what, became, good in rows:
-            table.add_row(what, Text(became, style="green" if good else "bold red"))
         self.say(heading)
-        self._console.print(Padding(table, (0, 0, 0, 5), expand=False))
+        self._table([(what, Text(became, "green" if good else "bold red")) for what, became, good in rows], indent=5)
 
     def before_and_after(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Show the two rounds side by side."""
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-        for heading in ("", "broken policy", "mended policy"):
-            table.add_column(heading)
-        for row in rows:
-            table.add_row(*row)
-        self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
+        self._table(rows, headings=("", "broken policy", "mended policy"))
 
     def kept(self, folder: Path, files: Sequence[tuple[str, str]]) -> None:
         """Name the files that stay."""
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
-        for name, what in files:
-            table.add_row(str(folder / name), Text(what, style="dim"))
-        self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
+        self._table([(str(folder / name), Text(what, "dim")) for name, what in files])
+
+    def _table(self, rows: Sequence[Sequence[str | Text]], *, headings: Sequence[str] = (), indent: int = 3) -> None:
+        table = Table(
+            *headings, box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=bool(headings), header_style="bold"
+        )
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(Padding(table, (0, 0, 0, indent), expand=False))
 
 
 def _rules(policy: Path) -> list[str]:
@@ -131,7 +127,7 @@ def _rules(policy: Path) -> list[str]:
     return [line for line in policy.read_text().splitlines() if not line.startswith("#")]
 
 
-def _rung(decision: Json) -> tuple[str, str]:
+def _rung(decision: LogRecord) -> tuple[str, str]:
     """Return one message of a ladder, and its style."""
     sip, verdict = decision["sip"] or {}, decision["decision"]
     name = sip.get("method") if sip.get("request_line") else f"{sip.get('code')} {sip.get('reason')}"

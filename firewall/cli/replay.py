@@ -6,8 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -37,13 +36,6 @@ SipPorts = Annotated[
 ]
 
 
-class ReplayFormat(StrEnum):
-    """How findings are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def replay(
     captures: Annotated[
         list[str], typer.Argument(metavar="PCAP", help="pcap or pcapng files, gzip too; - is standard input.")
@@ -56,7 +48,7 @@ def replay(
         str | None, typer.Option(help="Write the decision log here, as the daemon would have (JSON Lines).")
     ] = None,
     sip_port: SipPorts = None,
-    output: Annotated[ReplayFormat, typer.Option("--format", help="How to print the findings.")] = ReplayFormat.TABLE,
+    output: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the findings.")] = "table",
     continuous: Annotated[
         bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
     ] = False,
@@ -78,15 +70,9 @@ def replay(
         reading_progress(size_bytes) as progress,
     ):
         report = replay_captures(
-            captures,
-            rules,
-            against=other,
-            continuous=continuous,
-            takeover=takeover,
-            log=write,
-            progress=progress,
+            captures, rules, against=other, continuous=continuous, takeover=takeover, log=write, progress=progress
         )
-    if output is ReplayFormat.JSON:
+    if output == "json":
         json.dump(replay_document(report), sys.stdout, indent=2)  # in pieces: of a long capture it is hundreds of MB
         sys.stdout.write("\n")
     else:

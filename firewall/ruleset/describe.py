@@ -61,13 +61,13 @@ _FLAGS = {
     "malformed": ("it is malformed", "it is not malformed"),
     "media.negotiated": ("its media was negotiated", "its media was not negotiated"),
 }
-_COMPARATORS: dict[Comparator, tuple[str, str]] = {
-    "==": ("is", "is not"),
-    "!=": ("is something other than", "is not something other than"),
-    ">": ("is above", "is not above"),
-    ">=": ("is at least", "is not at least"),
-    "<": ("is below", "is not below"),
-    "<=": ("is at most", "is not at most"),
+_COMPARATORS: dict[Comparator, str] = {
+    "==": "",
+    "!=": " something other than",
+    ">": " above",
+    ">=": " at least",
+    "<": " below",
+    "<=": " at most",
 }
 
 
@@ -99,15 +99,14 @@ def _grouped(part: Condition) -> str:
 
 
 def _relation(condition: Comparison | Membership | Contains | Matches | Exists, *, holds: bool) -> str:
+    verb = "is" if holds else "is not"
     match condition:
         case Comparison(Field(name), "==", True) if name in _FLAGS:
             return _FLAGS[name][0 if holds else 1]
         case Comparison(operand, comparator, value):
             inside = isinstance(value, Network) and value.first != value.last and comparator in ("==", "!=")
-            words = _COMPARATORS[comparator][0 if holds else 1] + (" in" if inside else "")
-            return f"{_operand(operand)} {words} {_value(value)}"
+            return f"{_operand(operand)} {verb}{_COMPARATORS[comparator]}{' in' if inside else ''} {_value(value)}"
         case Membership(operand, items):
-            verb = "is" if holds else "is not"
             return f"{_operand(operand)} {verb} {_items(items)}"
         case Contains(operand, text):
             return f"{_operand(operand)} {'contains' if holds else 'does not contain'} {string_text(text)}"

@@ -74,9 +74,9 @@ class Resolver:
         """
         match node.data:
             case "any_of":
-                return Or(tuple(part for child in node.children for part in self._alternatives(_tree(child))))
+                return Or(self._parts(node, Or))
             case "all_of":
-                return And(tuple(part for child in node.children for part in self._conjuncts(_tree(child))))
+                return And(self._parts(node, And))
             case "negated":
                 return Not(self.condition(_tree(node.children[-1])))
             case "exists":
@@ -92,13 +92,13 @@ class Resolver:
             case _:
                 return Not(self._membership(node))
 
-    def _alternatives(self, node: Node) -> tuple[Condition, ...]:
-        condition = self.condition(node)
-        return condition.conditions if isinstance(condition, Or) else (condition,)
-
-    def _conjuncts(self, node: Node) -> tuple[Condition, ...]:
-        condition = self.condition(node)
-        return condition.conditions if isinstance(condition, And) else (condition,)
+    def _parts(self, node: Node, chain: type[And] | type[Or]) -> tuple[Condition, ...]:
+        """Return the parts of a chain, those of a chain of its kind in it too: ``a and (b and c)`` has three."""
+        parts: list[Condition] = []
+        for child in node.children:
+            condition = self.condition(_tree(child))
+            parts += condition.conditions if isinstance(condition, chain) else (condition,)
+        return tuple(parts)
 
     def _exists(self, node: Node) -> Condition:
         left = self._left(node)

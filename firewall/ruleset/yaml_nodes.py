@@ -158,6 +158,7 @@ def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyErro
 
 _SYNTAX_ADVICE = {
     "mapping values are not allowed": 'mind the indentation and the blank behind each colon; quote what holds ": "',
+    "could not find expected ':'": "write a colon and a blank behind each key",
     "cannot start any token": "put the value into quotes",
     "unexpected end of stream": "close the quotes",
     "expected ',' or": "close the bracket, or put an expression with brackets in it into quotes",

@@ -79,6 +79,8 @@ def test_nodes_know_their_places() -> None:
         (b"a: b: c", UNEXPECTED_COLON % "1:5"),
         (b"a:b\nc: d", UNEXPECTED_COLON % "2:2"),
         (b"a: b\n c: d", UNEXPECTED_COLON % "2:3"),
+        (b"a: 1\nb\nc: 2", "p.yaml:3:1: error: not YAML: could not find expected ':' while scanning a simple key, "
+         "which begins at line 2; write a colon and a blank behind each key"),
         (b"a: [1, 2",
          "p.yaml:1:9: error: not YAML: did not find expected ',' or ']' while parsing a flow sequence; "
          "close the bracket, or put an expression with brackets in it into quotes"),

@@ -8,9 +8,13 @@ from firewall.ruleset.facts import Facts
 
 FieldType = Literal["text", "number", "address", "flag", "protocol"]
 
+MAX_UINT16, MAX_UINT32 = 0xFFFF, 0xFFFF_FFFF
+
 Values = tuple[str | int, ...]
 Reader = Callable[[Facts], Values]
 """Every value of a field in one message, in wire order; () where it is absent."""
+PRESENT: Values = ("",)
+"""What a protocol has that is there."""
 OneReader = Callable[[Facts], str | int | None]
 """The value of a field that never has more than one; None where it is absent."""
 

@@ -6,12 +6,8 @@ from typing import get_args
 from firewall.net.rtcp import RtcpHeader, read_rtcp
 from firewall.net.rtp import RtpHeader, read_rtp_header
 from firewall.ruleset.facts import Facts, MediaFacts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.field_spec import MAX_UINT16, MAX_UINT32, PRESENT, FieldSpec, Reader, Values
 from firewall.sip.sdp import Direction
-
-_MAX_UINT16 = 0xFFFF
-_MAX_UINT32 = 0xFFFF_FFFF
-_PRESENT: Values = ("",)
 
 
 def _payload(facts: Facts) -> bytes:
@@ -38,7 +34,7 @@ def _rtcp(read: Callable[[RtcpHeader], int | None]) -> Reader:
 
 
 def _is_there(read: Reader) -> Reader:
-    return lambda facts: _PRESENT if read(facts) else ()
+    return lambda facts: PRESENT if read(facts) else ()
 
 
 def _media(read: Callable[[MediaFacts], Values]) -> Reader:
@@ -48,9 +44,9 @@ def _media(read: Callable[[MediaFacts], Values]) -> Reader:
 _RTP_HEADER: tuple[tuple[str, str, int, Callable[[RtpHeader], int]], ...] = (
     ("version", "Version", 3, lambda header: header.version),
     ("p_type", "Payload type", 127, lambda header: header.payload_type),
-    ("seq", "Sequence number", _MAX_UINT16, lambda header: header.sequence_number),
-    ("timestamp", "Timestamp", _MAX_UINT32, lambda header: header.timestamp),
-    ("ssrc", "Synchronization source", _MAX_UINT32, lambda header: header.ssrc),
+    ("seq", "Sequence number", MAX_UINT16, lambda header: header.sequence_number),
+    ("timestamp", "Timestamp", MAX_UINT32, lambda header: header.timestamp),
+    ("ssrc", "Synchronization source", MAX_UINT32, lambda header: header.ssrc),
 )
 # Sender and receiver reports (RFC 3550 §6.4), feedback (RFC 4585 §6.1), extended reports (RFC 3611 §2). Descriptions
 # and goodbyes name sources that they are about.
@@ -58,11 +54,11 @@ _WITH_SENDER = frozenset({200, 201, 205, 206, 207})
 _RTCP_HEADER: tuple[tuple[str, str, int, Callable[[RtcpHeader], int | None]], ...] = (
     ("version", "Version of each packet of a compound", 3, lambda header: header.version),
     ("pt", "Packet type of each packet of a compound", 255, lambda header: header.packet_type),
-    ("length", "Length of each packet of a compound, in 32-bit words less one", _MAX_UINT16, lambda h: h.words),
+    ("length", "Length of each packet of a compound, in 32-bit words less one", MAX_UINT16, lambda h: h.words),
     (
         "senderssrc",
         "Synchronization source that sends a report or feedback",
-        _MAX_UINT32,
+        MAX_UINT32,
         lambda header: header.ssrc if header.packet_type in _WITH_SENDER else None,
     ),
 )

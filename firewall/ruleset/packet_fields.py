@@ -6,16 +6,11 @@ from typing import Literal
 from firewall.net.address import address_number
 from firewall.net.datagram import Datagram, Packet
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values
-
-_MAX_UINT16 = 0xFFFF
-_MAX_UINT32 = 0xFFFF_FFFF
-
-_PRESENT = ("",)
+from firewall.ruleset.field_spec import MAX_UINT16, MAX_UINT32, PRESENT, FieldSpec, Reader, Values
 
 
 def _frame(_: Facts) -> Values:
-    return _PRESENT
+    return PRESENT
 
 
 def _frame_len(facts: Facts) -> Values:
@@ -63,7 +58,7 @@ _ADDRESSES: tuple[tuple[str, Callable[[Datagram], Values], str], ...] = (
 
 
 def _family_fields(prefix: str, family: Literal[4, 6]) -> list[FieldSpec]:
-    fields = [FieldSpec(prefix, "protocol", f"IPv{family} is present", _of_family(family, lambda _: _PRESENT))]
+    fields = [FieldSpec(prefix, "protocol", f"IPv{family} is present", _of_family(family, lambda _: PRESENT))]
     for part, read, what in _ADDRESSES:
         fields.append(
             FieldSpec(f"{prefix}.{part}", "address", f"{what}, IPv{family}", _of_family(family, read), family=family)
@@ -79,17 +74,17 @@ _PORTS: tuple[tuple[str, Callable[[Datagram], Values], str], ...] = (
 
 
 def _transport_fields(prefix: str, transport: str) -> list[FieldSpec]:
-    present = _of_transport(transport, lambda _: _PRESENT)
+    present = _of_transport(transport, lambda _: PRESENT)
     fields = [FieldSpec(prefix, "protocol", f"{transport} is present", present)]
     for part, read, what in _PORTS:
         reader = _of_transport(transport, read)
-        fields.append(FieldSpec(f"{prefix}.{part}", "number", f"{what}, {transport}", reader, maximum=_MAX_UINT16))
+        fields.append(FieldSpec(f"{prefix}.{part}", "number", f"{what}, {transport}", reader, maximum=MAX_UINT16))
     return fields
 
 
 PACKET_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("frame", "protocol", "Always present", _frame),
-    FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _frame_len, maximum=_MAX_UINT32),
+    FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _frame_len, maximum=MAX_UINT32),
     *_family_fields("ip", 4),
     *_family_fields("ipv6", 6),
     *_transport_fields("udp", "UDP"),

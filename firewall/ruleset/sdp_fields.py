@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from firewall.net.datagram import MAX_PORT
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values
+from firewall.ruleset.field_spec import PRESENT, FieldSpec, Reader, Values
 from firewall.sip.body import contents_of_type
 from firewall.sip.message import Message
 from firewall.sip.sdp import SessionDescription, parse_sdp
@@ -149,7 +149,7 @@ _TEXT_FIELDS: tuple[tuple[str, str, Reader], ...] = (
 )
 
 SDP_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec("sdp", "protocol", "A session description", _of_sdp(lambda _: ("",))),
+    FieldSpec("sdp", "protocol", "A session description", _of_sdp(lambda _: PRESENT)),
     *(FieldSpec(f"sdp.{name}", "text", what, read) for name, what, read in _TEXT_FIELDS),
     FieldSpec(
         "sdp.media.port",

@@ -10,13 +10,12 @@ from typing import Final, TypeVar
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import FieldSpec, Reader, Values, values_of
+from firewall.ruleset.field_spec import MAX_UINT32, FieldSpec, Reader, Values, values_of
 from firewall.sip.headers import canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
 
-_MAX_UINT32 = 0xFFFF_FFFF
 _CACHED_LINES = 1024
 M = TypeVar("M", Request, Response)
 _DIGITS = re.compile(r"\s*(\d{1,20})")
@@ -50,7 +49,7 @@ RENAMED_HEADERS = {
     "sip.Suppress_If_Match": "Suppress-If-Match",
     "sip.uui": "User-to-User",
 }
-# The fields of a name-addr header: prefix, header, name of the URI's field, whether it has parameters of its own.
+# The fields of a name-addr header: their prefix, the header, the name of the URI's field.
 _ADDRESS_HEADERS = (
     ("sip.from", "From", "addr"),
     ("sip.to", "To", "addr"),
@@ -157,7 +156,7 @@ def header_reader(header: str) -> Reader:
 
 def _number(text: str) -> int | None:
     digits = _DIGITS.match(text)
-    return min(int(digits[1]), _MAX_UINT32) if digits else None
+    return min(int(digits[1]), MAX_UINT32) if digits else None
 
 
 def _numbers(header: str) -> Reader:
@@ -328,7 +327,7 @@ def _header_fields() -> list[FieldSpec]:
         for name, header in sorted(named.items())
     ]
     fields += [
-        FieldSpec(f"sip.{header}", "number", f"Header {header}", _numbers(header), maximum=_MAX_UINT32)
+        FieldSpec(f"sip.{header}", "number", f"Header {header}", _numbers(header), maximum=MAX_UINT32)
         for header in _NUMBER_HEADERS
     ]
     return fields
@@ -354,7 +353,7 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
         "number",
         "Status code of a response",
         _of_kind(Response, lambda response: (response.status_code,)),
-        maximum=_MAX_UINT32,
+        maximum=MAX_UINT32,
     ),
     *_request_uri_fields(),
     FieldSpec("sip.msg_hdr", "text", "Everything after the start line, as on the wire", _after_start_line),
@@ -369,7 +368,7 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
         "Contact, header parameters",
         _of_addresses("Contact", lambda address: tuple(param for param in address.params if param)),
     ),
-    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _of_message(_cseq_number), maximum=_MAX_UINT32),
+    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _of_message(_cseq_number), maximum=MAX_UINT32),
     FieldSpec("sip.CSeq.method", "text", "CSeq, method", _of_message(_cseq_method)),
     *_via_fields(),
     *_auth_fields(),

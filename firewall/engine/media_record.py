@@ -109,7 +109,7 @@ def _record(
         state,
         wire_text(call_id) or None,
         fields,
-        decision_fields(hole.decision, hole.override, policy),
+        decision_fields(hole.decision, hole.override, policy, way.dst.zone),
         hole.emergency,
         way.src.zone,
         way.dst.zone,
@@ -126,8 +126,10 @@ def refused_way_record(
     return flow_record("refused", hole, policy, now_ns)
 
 
-def decision_fields(decision: Decision, override: str | None, policy: Policy) -> DecisionFields:
-    """Return a media decision as the log has it."""
+def decision_fields(
+    decision: Decision, override: str | None, policy: Policy, zone: str | None = None
+) -> DecisionFields:
+    """Return a media decision as the log has it; ``zone`` is that of who should receive."""
     rule = decision.rule
     return DecisionFields(
         decision.verdict,
@@ -135,7 +137,7 @@ def decision_fields(decision: Decision, override: str | None, policy: Policy) ->
         rule.name if rule is not None else None,
         policy.name,
         policy.sha256,
-        media_line(decision, policy),
+        media_line(decision, policy, zone),
         decision.reason,
         decision.shadow,
         override,

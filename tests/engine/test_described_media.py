@@ -257,4 +257,4 @@ def test_the_zone_without_a_family_is_named() -> None:
     rules = load_policy(f"{zones}rules:\n{ALL}\ndefault: drop\n".encode(), file="p.yaml", sources=NoFiles())
     scene = MediaScene(rules)
     told = scene.carrier(invite(sdp("2001:db8:1::7", "audio 49170 RTP/AVP 0"), uri=ORDINARY))
-    assert {record.decision.reason for record in flows(told)} == {"media_family_gap"}
+    assert {(record.decision.reason, record.decision.line) for record in flows(told)} == {("media_family_gap", 3)}

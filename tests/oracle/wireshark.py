@@ -31,7 +31,11 @@ end
 
 
 class RefusedError(Exception):
-    """Wireshark does not take an expression."""
+    """Wireshark does not take some of the ``expressions``."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__("\n".join(f"{expression}: {reason}" for expression, reason in reasons.items()))
+        self.expressions = list(reasons)
 
 
 def wireshark_frames(capture: bytes, expressions: list[str], *options: str) -> list[list[int]]:
@@ -57,9 +61,9 @@ def wireshark_frames(capture: bytes, expressions: list[str], *options: str) -> l
             check=False,
         )
     lines = [line.split(" ", 2) for line in done.stdout.decode("utf-8", "surrogateescape").splitlines()]
-    refused = [f"{expressions[int(line[1]) - 1]}: {line[2]}" for line in lines if line[0] == "refused"]
+    refused = {expressions[int(line[1]) - 1]: line[2] for line in lines if line[0] == "refused"}
     if refused:
-        raise RefusedError("\n".join(refused))
+        raise RefusedError(refused)
     frames = {int(line[1]): [int(number) for number in line[2].split()] for line in lines if line[0] == "found"}
     if len(frames) != len(expressions):
         raise RuntimeError(

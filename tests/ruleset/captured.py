@@ -1,12 +1,9 @@
 """Captured messages, with two readers of them: Wireshark (``tshark``) and sosgate."""
 
 import subprocess
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
@@ -20,8 +17,6 @@ from firewall.ruleset.facts import Facts
 from firewall.ruleset.parse import parse_expression
 from firewall.sip.message import parse_message
 from tests.ruleset.strategies import PLACE
-
-T = TypeVar("T")
 
 DECODE_AS = ("-d", "udp.port==5070,sip")
 
@@ -203,19 +198,7 @@ def tshark_frames(folder: str, expression: str) -> list[int]:
     return [int(line) for line in tshark(folder, "-Y", expression, "-T", "fields", "-e", "frame.number").split()]
 
 
-def tshark_refuses(folder: str, expression: str) -> bool:
-    """Tell whether Wireshark refuses this text as a filter."""
-    command = ["tshark", "-n", "-r", capture_file(folder), "-Y", expression]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
-
-
 def sosgate_frames(expression: str) -> list[int]:
     """Return the 1-based numbers of the messages that sosgate's expression of this text matches."""
     matches = compile_condition(parse_expression(expression, sets={}, place=PLACE))
     return [number for number, each in enumerate(facts(), start=1) if matches(each)]
-
-
-def in_parallel(ask: Callable[[str], T], questions: Iterable[str]) -> list[T]:
-    """Ask tshark several questions, two at a time: it starts slowly."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(ask, questions))

@@ -5,6 +5,7 @@ from typing import assert_never
 from firewall.net.address import Network
 from firewall.ruleset.expression import (
     And,
+    Atom,
     Call,
     Comparator,
     Comparison,
@@ -98,7 +99,7 @@ def _grouped(part: Condition) -> str:
     return f"({describe(part)})" if isinstance(part, And | Or) else describe(part)
 
 
-def _relation(condition: Comparison | Membership | Contains | Matches | Exists, *, holds: bool) -> str:
+def _relation(condition: Atom, *, holds: bool) -> str:
     verb = "is" if holds else "is not"
     match condition:
         case Comparison(Field(name), "==", True) if name in _FLAGS:

@@ -10,8 +10,9 @@ Fields have any number of values in one message. Wireshark 4 says what that mean
 - ``!=`` holds when the field is present and **every** value differs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from firewall.net.address import Network
 
@@ -137,20 +138,42 @@ class Or:
     conditions: tuple["Condition", ...]
 
 
-Condition = Comparison | Membership | Contains | Matches | Exists | Not | And | Or
+Atom = Comparison | Membership | Contains | Matches | Exists
+"""A condition without ``and``, ``or`` and ``not``."""
+Condition = Atom | Not | And | Or
+
+
+def atoms(condition: Condition | None) -> Iterator[Atom]:
+    """Yield the atoms of a condition in the order written, none where there is no condition."""
+    return (atom for atom, _ in signed_atoms(condition))
+
+
+def signed_atoms(condition: Condition | None, *, is_wanted: bool = True) -> Iterator[tuple[Atom, bool]]:
+    """Yield the atoms of a condition, each with whether it is wanted: it stands under an even number of ``not``."""
+    match condition:
+        case Not(inner):
+            yield from signed_atoms(inner, is_wanted=not is_wanted)
+        case And(conditions) | Or(conditions):
+            for each in conditions:
+                yield from signed_atoms(each, is_wanted=is_wanted)
+        case Comparison() | Membership() | Contains() | Matches() | Exists():
+            yield condition, is_wanted
+        case None:
+            return
+        case _:
+            assert_never(condition)
+
+
+def base_field(operand: Operand) -> Field:
+    """Return the field that an operand reads."""
+    while not isinstance(operand, Field):
+        operand = operand.operand
+    return operand
 
 
 def named_fields(condition: Condition) -> tuple[str, ...]:
     """Return the name of every field that a condition looks at, in the order written."""
-    match condition:
-        case And(parts) | Or(parts):
-            return tuple(name for part in parts for name in named_fields(part))
-        case Not(inner):
-            return named_fields(inner)
-        case Comparison(operand) | Membership(operand) | Contains(operand) | Matches(operand) | Exists(operand):
-            while not isinstance(operand, Field):
-                operand = operand.operand
-            return (operand.name,)
+    return tuple(base_field(atom.operand).name for atom in atoms(condition))
 
 
 def methods_of(condition: Condition) -> frozenset[str] | None:

@@ -1,22 +1,17 @@
 """Rules, limits, schedules and the promises of ``must``: from YAML nodes to values."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, get_args
 
 from firewall.errors import shown
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import (
-    And,
     Comparison,
     Condition,
-    Contains,
-    Exists,
     Field,
-    Matches,
     Membership,
-    Not,
-    Or,
+    atoms,
     methods_of,
     named_fields,
 )
@@ -189,18 +184,13 @@ def _everything(_: Facts) -> bool:
     return True
 
 
-def _zones_named(condition: Condition) -> list[str]:
-    match condition:
-        case And(parts) | Or(parts):
-            return [zone for part in parts for zone in _zones_named(part)]
-        case Not(inner):
-            return _zones_named(inner)
-        case Comparison(Field(field_name), "==" | "!=", str() as zone) if field_name in _ZONE_FIELDS:
-            return [zone]
-        case Membership(Field(field_name), members) if field_name in _ZONE_FIELDS:
-            return [zone for zone in members if isinstance(zone, str)]
-        case Comparison() | Membership() | Contains() | Matches() | Exists():
-            return []
+def _zones_named(condition: Condition) -> Iterator[str]:
+    for atom in atoms(condition):
+        match atom:
+            case Comparison(Field(field_name), "==" | "!=", str() as zone) if field_name in _ZONE_FIELDS:
+                yield zone
+            case Membership(Field(field_name), members) if field_name in _ZONE_FIELDS:
+                yield from (zone for zone in members if isinstance(zone, str))
 
 
 def _limit(node: Node, _: str) -> Limit:

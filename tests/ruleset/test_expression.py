@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or, methods_of
+from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or, methods_of, signed_atoms
 from firewall.ruleset.parse import parse_expression
 from tests.ruleset.strategies import PLACE
 
@@ -46,3 +46,13 @@ def test_equal_meanings_have_equal_trees(text: str, tree: object) -> None:
 )
 def test_the_methods_that_a_condition_names(text: str, methods: set[str] | None) -> None:
     assert methods_of(parse_expression(text, sets={}, place=PLACE)) == methods
+
+
+def test_an_atom_is_wanted_under_an_even_number_of_nots() -> None:
+    condition = parse_expression("not (tcp and not udp) or not not ip", sets={}, place=PLACE)
+    assert [(atom.operand, wanted) for atom, wanted in signed_atoms(condition)] == [
+        (Field("tcp"), False),
+        (Field("udp"), True),
+        (Field("ip"), True),
+    ]
+    assert list(signed_atoms(None)) == []

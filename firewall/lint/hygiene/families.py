@@ -6,12 +6,12 @@ from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import Covers
 from firewall.lint.hygiene.reach import Reach
 from firewall.lint.hygiene.wording import finding
-from firewall.lint.proof.atom import atoms, normal, subject
+from firewall.lint.proof.atom import normal, subject
 from firewall.lint.proof.line import IPV4_END
 from firewall.net.address import IPV4_FIRST, Network, address_text, family
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Comparison, Condition, Exists, Field, Membership, Not
+from firewall.ruleset.expression import Comparison, Condition, Exists, Field, Membership, Not, atoms
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule, Zone
 

@@ -6,9 +6,8 @@ from itertools import combinations
 
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.wording import finding
-from firewall.lint.proof.atom import base_field, signed_atoms
 from firewall.net.address import Network
-from firewall.ruleset.expression import Membership, SetMembers
+from firewall.ruleset.expression import Membership, SetMembers, base_field, signed_atoms
 from firewall.ruleset.network_set import common
 from firewall.ruleset.policy import Must, Policy, Rule, Zone
 

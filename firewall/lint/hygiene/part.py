@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.regex import Assertion, Choice, Group, Node, Repeat, Sequence, read_regex
-from firewall.lint.proof.atom import Atom
-from firewall.ruleset.expression import Call, Contains, Field, Matches
+from firewall.ruleset.expression import Atom, Call, Contains, Field, Matches
 
 _ADDRESSES = (
     ("sip.from", "addr", "sip.From"),

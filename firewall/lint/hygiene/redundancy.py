@@ -6,7 +6,7 @@ from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import MAX_BESIDE, MAX_COVER, Covers
 from firewall.lint.hygiene.reach import FEW_RULES, Reach, counts_always
 from firewall.lint.hygiene.wording import finding, listed, quoted
-from firewall.lint.proof.atom import atoms, base_field
+from firewall.ruleset.expression import atoms, base_field
 from firewall.ruleset.policy import Policy, Rule
 
 _MAX_BETWEEN = 300

@@ -7,8 +7,7 @@ from firewall.lint.finding import Finding
 from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.hygiene.wording import finding
 from firewall.lint.language.bounds import UnmodelledError
-from firewall.lint.proof.atom import atoms
-from firewall.ruleset.expression import Condition, Matches, Slice
+from firewall.ruleset.expression import Condition, Matches, Slice, atoms
 from firewall.ruleset.policy import Policy, Rule
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import expression_text

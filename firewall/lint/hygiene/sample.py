@@ -15,12 +15,13 @@ from firewall.engine.reasons import REASONS
 from firewall.errors import SipSyntaxError
 from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.language.bounds import UnmodelledError
-from firewall.lint.proof.atom import Atom, base_field, normal, subject
+from firewall.lint.proof.atom import normal, subject
 from firewall.net.address import Network, address_text, family
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.emergency import Recogniser, recogniser
 from firewall.ruleset.expression import (
     And,
+    Atom,
     Comparison,
     Condition,
     Contains,
@@ -32,6 +33,7 @@ from firewall.ruleset.expression import (
     Or,
     Range,
     SetMembers,
+    base_field,
 )
 from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
 from firewall.ruleset.fields import FIELDS

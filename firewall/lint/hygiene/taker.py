@@ -6,7 +6,6 @@ from typing import assert_never
 
 import re2
 
-from firewall.lint.proof.atom import base_field
 from firewall.net.address import Network
 from firewall.ruleset.evaluate import operand_reader
 from firewall.ruleset.expression import (
@@ -23,6 +22,7 @@ from firewall.ruleset.expression import (
     Or,
     Range,
     SetMembers,
+    base_field,
 )
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Rule

@@ -12,8 +12,7 @@ from firewall.lint.language.automaton import CERTAIN, DEAD, Automaton, holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.predicate import Demand, automaton, bytes_of, demands
 from firewall.lint.language.regex import read_regex, short_text
-from firewall.lint.proof.atom import Atom
-from firewall.ruleset.expression import Comparison, Field, Matches, Membership, SetMembers
+from firewall.ruleset.expression import Atom, Comparison, Field, Matches, Membership, SetMembers
 from firewall.ruleset.regex import compile_regex
 
 MAX_STATES = 3000

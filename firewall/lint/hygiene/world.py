@@ -17,13 +17,23 @@ from firewall.lint.hygiene.value import Said, conflict
 from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.predicate import automaton, bytes_of, counts, demands
-from firewall.lint.proof.atom import Atom, atoms, base_field, normal, subject
+from firewall.lint.proof.atom import normal, subject
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recogniser
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Comparison, Condition, Exists, Field, Matches, Membership
+from firewall.ruleset.expression import (
+    Atom,
+    Comparison,
+    Condition,
+    Exists,
+    Field,
+    Matches,
+    Membership,
+    atoms,
+    base_field,
+)
 from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
 from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.policy import EmergencyPolicy, Policy

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from firewall.errors import SipSyntaxError
-from firewall.lint.language.predicate import Atom
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Comparison, Field
+from firewall.ruleset.expression import Atom, Comparison, Field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import reader_of
 from firewall.sip.message import Message, parse_message

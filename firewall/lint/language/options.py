@@ -7,9 +7,9 @@ from itertools import product
 from firewall.lint.language.bounds import MAX_MESSAGE_BYTES, UnmodelledError
 from firewall.lint.language.carrier import LINE, Carrier, Group, Place, header_carrier, places
 from firewall.lint.language.jury import Literal
-from firewall.lint.language.predicate import Atom, Demand, counts, demands, field_of, interval
+from firewall.lint.language.predicate import Demand, counts, demands, interval
 from firewall.lint.language.search import Bound
-from firewall.ruleset.expression import Call, Comparison, Contains, Field
+from firewall.ruleset.expression import Atom, Call, Comparison, Contains, Field, base_field
 
 WHOLE_MESSAGE = ("sip", "sip.msg_hdr")
 """Fields that read the message as a whole."""
@@ -49,7 +49,7 @@ def _options_of_demand(demand: Demand) -> Iterable[Option]:
     if any(_is_longer_than_a_message(atom) for atom in demand.some):
         return
     none = [Part(place.carrier, _bound(atom, place), False) for atom in demand.none for place in _places(atom)]
-    is_exact = all(field_of(atom.operand).name not in WHOLE_MESSAGE for atom in (*demand.some, *demand.none))
+    is_exact = all(base_field(atom.operand).name not in WHOLE_MESSAGE for atom in (*demand.some, *demand.none))
     for chosen in product(*(_some_places(atom) for atom in demand.some)):
         some = (Part(place.carrier, _bound(atom, place), True) for atom, place in zip(demand.some, chosen, strict=True))
         yield Option((*some, *none), is_exact)
@@ -57,7 +57,7 @@ def _options_of_demand(demand: Demand) -> Iterable[Option]:
 
 def _is_longer_than_a_message(atom: Atom) -> bool:
     operand = atom.operand
-    if not (isinstance(operand, Call) and operand.function == "len" and field_of(operand).name in WHOLE_MESSAGE):
+    if not (isinstance(operand, Call) and operand.function == "len" and base_field(operand).name in WHOLE_MESSAGE):
         return False
     if not isinstance(atom, Comparison) or not isinstance(atom.value, int):
         return False
@@ -71,16 +71,16 @@ def _bound(atom: Atom, place: Place) -> Bound:
 def _some_places(atom: Atom) -> tuple[Place, ...]:
     found = _places(atom)
     if len(found) > 1 and counts(atom):
-        raise UnmodelledError(f"count() of {field_of(atom.operand).name}")
+        raise UnmodelledError(f"count() of {base_field(atom.operand).name}")
     if found:
         return found
     if isinstance(atom.operand, Field):
         return (Place(header_carrier(_PROBE_HEADER), (Group(LINE),)),)
-    raise UnmodelledError(f"a part of {field_of(atom.operand).name}")
+    raise UnmodelledError(f"a part of {base_field(atom.operand).name}")
 
 
 def _places(atom: Atom) -> tuple[Place, ...]:
-    read = field_of(atom.operand)
+    read = base_field(atom.operand)
     found = places(read)
     if not found and read.name not in WHOLE_MESSAGE:
         raise UnmodelledError(f"{read.name} is not read from the text of a SIP message")

@@ -25,6 +25,7 @@ from firewall.lint.language.automaton import (
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.matching import Matching
 from firewall.ruleset.expression import (
+    Atom,
     Call,
     Comparator,
     Comparison,
@@ -37,10 +38,8 @@ from firewall.ruleset.expression import (
     Range,
     SetMembers,
     Slice,
+    base_field,
 )
-
-Atom = Comparison | Membership | Contains | Matches | Exists
-"""A condition without ``and``, ``or`` and ``not``."""
 
 _HOLDS: dict[Comparator, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -73,13 +72,6 @@ def demands(atom: Atom, *, holds: bool) -> tuple[Demand, ...]:
             return (Demand(some=(present,), none=(equal,)),)
         return Demand(some=(equal,)), Demand(none=(present,))
     return (Demand(some=(atom,)),) if holds else (Demand(none=(atom,)),)
-
-
-def field_of(operand: Operand) -> Field:
-    """Return the field an operand reads."""
-    while not isinstance(operand, Field):
-        operand = operand.operand
-    return operand
 
 
 def counts(atom: Atom) -> bool:
@@ -131,7 +123,7 @@ def bytes_of(text: str) -> bytes:
 
 def _any_value(operand: Operand) -> Atom:
     """A condition that every value meets; unlike ``Exists`` also the empty slice of a value that is too short."""
-    return Exists(field_of(operand))
+    return Exists(base_field(operand))
 
 
 def _on_value(operand: Operand, inner: Automaton) -> Automaton:

@@ -25,10 +25,10 @@ from firewall.lint.language.carrier import Carrier, Group
 from firewall.lint.language.matching import Matching
 from firewall.lint.language.narrow import Narrowing
 from firewall.lint.language.payload_type import PayloadNamed
-from firewall.lint.language.predicate import Atom, automaton, count_of, counts, one_of
+from firewall.lint.language.predicate import automaton, count_of, counts, one_of
 from firewall.lint.language.program import END, START, Mark
 from firewall.lint.language.shape import Shape, shape_of
-from firewall.ruleset.expression import Comparison, Operand
+from firewall.ruleset.expression import Atom, Comparison, Operand
 
 CLOSED: Final = None
 _LONG_BYTES: Final = 24

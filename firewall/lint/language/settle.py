@@ -16,10 +16,10 @@ from firewall.lint.language.carrier import LINE, REQUEST_LINE, SDP, Carrier, Gro
 from firewall.lint.language.draft import Draft
 from firewall.lint.language.jury import Jury, Literal, facts_of
 from firewall.lint.language.options import Option, banned_everywhere, options_of
-from firewall.lint.language.predicate import Atom, bytes_of
+from firewall.lint.language.predicate import bytes_of
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import DIALOG_HELD, Template
-from firewall.ruleset.expression import Contains, Exists, Field
+from firewall.ruleset.expression import Atom, Contains, Exists, Field
 
 __all__ = ["Atom", "Conflict", "Literal", "Settled", "TooHard", "satisfiable", "settle"]
 

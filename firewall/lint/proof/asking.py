@@ -8,7 +8,6 @@ from firewall.lint.endpoint import Endpoint
 from firewall.lint.form import ODD_CARRIERS
 from firewall.lint.language.carrier import is_read_from, places, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
-from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
@@ -16,6 +15,7 @@ from firewall.lint.proof.line import ENDS, PORTS
 from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
 from firewall.net.address import Network, address_number, family
 from firewall.ruleset.evaluate import Predicate, compile_condition
+from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Zone
 

@@ -13,6 +13,7 @@ from firewall.lint.proof.line import IPV4_END, LineName
 from firewall.net.address import IPV4_FIRST, Network
 from firewall.ruleset.expression import (
     And,
+    Atom,
     Call,
     Comparison,
     Condition,
@@ -22,14 +23,12 @@ from firewall.ruleset.expression import (
     Matches,
     Membership,
     Not,
-    Operand,
     Or,
     Range,
     SetMembers,
-    Slice,
+    base_field,
 )
 
-Atom = Comparison | Membership | Contains | Matches | Exists
 Subject = LineName | Literal["zone_src", "zone_dst", "transport", "own", "text"]
 
 _BOTH_ENDS = {
@@ -90,38 +89,6 @@ def _one_ended(atom: Atom, ends: tuple[str, str]) -> Condition:
     both = tuple(replace(atom, operand=Field(end)) for end in ends)
     is_all = isinstance(atom, Comparison) and atom.comparator == "!="
     return And(both) if is_all else Or(both)
-
-
-def atoms(condition: Condition | None) -> Iterator[Atom]:
-    """Yield the atoms of a condition, none where there is no condition."""
-    return (atom for atom, _ in signed_atoms(condition))
-
-
-def signed_atoms(condition: Condition | None, *, is_wanted: bool = True) -> Iterator[tuple[Atom, bool]]:
-    """Yield the atoms of a condition, each with whether it is wanted: it stands under an even number of ``not``."""
-    match condition:
-        case Not(inner):
-            yield from signed_atoms(inner, is_wanted=not is_wanted)
-        case And(conditions) | Or(conditions):
-            for each in conditions:
-                yield from signed_atoms(each, is_wanted=is_wanted)
-        case Comparison() | Membership() | Contains() | Matches() | Exists():
-            yield condition, is_wanted
-        case None:
-            return
-        case _:
-            assert_never(condition)
-
-
-def base_field(operand: Operand) -> Field:
-    """Return the field an operand reads."""
-    match operand:
-        case Field():
-            return operand
-        case Slice(inner, _, _) | Call(_, inner):
-            return base_field(inner)
-        case _:
-            assert_never(operand)
 
 
 def subject(atom: Atom) -> Subject:

@@ -10,13 +10,12 @@ from firewall.lint.form import Form, base_forms
 from firewall.lint.instant import BASE_NS, SECOND_NS
 from firewall.lint.probe import Blocked, Probe, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Unanswered
-from firewall.lint.proof.atom import atoms, base_field
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
 from firewall.lint.script import Script, Step, other, with_article
-from firewall.ruleset.expression import Comparison, Membership
+from firewall.ruleset.expression import Comparison, Membership, atoms, base_field
 from firewall.ruleset.policy import Policy, Rule
 
 _METHODS = (

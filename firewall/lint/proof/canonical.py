@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from firewall.errors import Place
-from firewall.lint.proof.atom import Atom, subject
+from firewall.lint.proof.atom import subject
 from firewall.ruleset.expression import (
     And,
+    Atom,
     Comparison,
     Condition,
     Contains,

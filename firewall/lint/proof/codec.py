@@ -6,11 +6,10 @@ from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS
 from firewall.lint.language.settle import Literal, Settled, settle
-from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.witness import read_as_service
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Field, Matches
+from firewall.ruleset.expression import Atom, Field, Matches, base_field
 from firewall.ruleset.facts import Facts, MediaFacts
 from firewall.sip.message import parse_message
 

@@ -7,7 +7,6 @@ from functools import partial
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
 from firewall.lint.proof.asking import Excluded, Undecided
-from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.canonical import canonical_policies
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.decision import Outcome
@@ -17,6 +16,7 @@ from firewall.lint.proof.region import Region
 from firewall.lint.proof.survey import Case, Survey, Told
 from firewall.lint.proof.traffic import Chain, chains, plain_ends
 from firewall.lint.proof.witness import Staged
+from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Limit, Policy, Rule
 

@@ -11,13 +11,25 @@ from functools import partial
 from typing import Literal, assert_never
 
 from firewall.lint.instant import activities
-from firewall.lint.proof.atom import Atom, atoms, cuts, normal, subject
+from firewall.lint.proof.atom import cuts, normal, subject
 from firewall.lint.proof.formula import Formula, Model
 from firewall.lint.proof.line import ADDRESSES, ENDS, IPV4_END, PORTS, Line, LineName
 from firewall.net.address import IPV4_FIRST, Network, address_number, address_text, family
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import And, Comparison, Condition, Contains, Exists, Matches, Membership, Not, Or
+from firewall.ruleset.expression import (
+    And,
+    Atom,
+    Comparison,
+    Condition,
+    Contains,
+    Exists,
+    Matches,
+    Membership,
+    Not,
+    Or,
+    atoms,
+)
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, Policy, Rule, Zone
 from firewall.ruleset.schedule import Schedule

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import get_args
 
 from firewall.lint.form import BROKEN_STYLES, Form, FormFlow, forms, styled
-from firewall.lint.proof.atom import atoms, base_field
 from firewall.lint.proof.service import named_services
+from firewall.ruleset.expression import atoms, base_field
 from firewall.ruleset.policy import Policy
 
 

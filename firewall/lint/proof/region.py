@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firewall.lint.proof.atom import Atom, atoms, subject
+from firewall.lint.proof.atom import subject
 from firewall.lint.proof.encoding import EncodedPolicy, Encoding
 from firewall.ruleset.describe import describe
-from firewall.ruleset.expression import Not
+from firewall.ruleset.expression import Atom, Not, atoms
 
 
 @dataclass(frozen=True, slots=True)

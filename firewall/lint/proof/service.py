@@ -6,12 +6,11 @@ from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS, SUB_SERVICES
 from firewall.lint.language.settle import Literal, Settled, TooHard, settle
-from firewall.lint.proof.atom import Atom, atoms, base_field
 from firewall.lint.proof.target import NENA_URNS, SERVICE_URNS
 from firewall.lint.proof.witness import read_as_service
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Comparison, Field
+from firewall.ruleset.expression import Atom, Comparison, Field, atoms, base_field
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request, parse_message

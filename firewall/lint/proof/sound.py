@@ -13,7 +13,7 @@ from typing import get_args
 
 from firewall.lint.endpoint import Pair, Side
 from firewall.lint.proof.asking import MAX_FRAME_BYTES, between, next_cut
-from firewall.lint.proof.atom import Atom, base_field, cuts
+from firewall.lint.proof.atom import cuts
 from firewall.lint.proof.codec import told_apart
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
@@ -22,6 +22,7 @@ from firewall.lint.proof.witness import endpoint_in
 from firewall.net.datagram import Datagram
 from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
 from firewall.ruleset.policy import Policy
 from firewall.sip.sdp import Direction

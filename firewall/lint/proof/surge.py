@@ -10,11 +10,11 @@ from firewall.lint.finding import Sent
 from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import Blocked, Probe, Questioner, decide
 from firewall.lint.proof.asking import Asker, Unanswered, Undecided
-from firewall.lint.proof.atom import atoms
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import Exceeded, exceeded, may_exceed
 from firewall.lint.proof.witness import Staged, alike
+from firewall.ruleset.expression import atoms
 from firewall.ruleset.policy import Rule
 
 MAX_MESSAGES = 6000

@@ -13,7 +13,7 @@ from firewall.lint.finding import Sent
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
-from firewall.lint.proof.atom import base_field, subject
+from firewall.lint.proof.atom import subject
 from firewall.lint.proof.canonical import lemmas, recognises_alike
 from firewall.lint.proof.context import Context, opened
 from firewall.lint.proof.decision import Outcome, outcome_of, without_rule
@@ -24,7 +24,7 @@ from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Comparison, Exists, Field
+from firewall.ruleset.expression import Comparison, Exists, Field, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Limit, Policy
 from firewall.sip.message import Request

@@ -17,13 +17,12 @@ from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.oddity import odd_messages, unreadable_messages
 from firewall.lint.probe import Probe, decide, sent_of
-from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import Context, contexts, opened, plain_pair, zone_pairs
 from firewall.lint.proof.target import SERVICE_URNS
 from firewall.lint.script import Dialog, Role, Script, Step
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Call, Field, Matches, Membership
+from firewall.ruleset.expression import Atom, Call, Field, Matches, Membership, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, Policy
 from firewall.sip.message import parse_message

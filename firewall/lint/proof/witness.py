@@ -14,7 +14,6 @@ from firewall.lint.language.draft import Line, read_draft
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
 from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide, sent_of
-from firewall.lint.proof.atom import Atom, base_field
 from firewall.lint.proof.context import CALLER_NUMBER, Context
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
@@ -23,7 +22,7 @@ from firewall.lint.proof.target import service_field
 from firewall.lint.script import Step
 from firewall.net.address import address_number, address_text
 from firewall.net.datagram import Datagram, Transport
-from firewall.ruleset.expression import Call, Comparison, Field, Operand, Slice
+from firewall.ruleset.expression import Atom, Call, Comparison, Field, Operand, Slice, base_field
 from firewall.ruleset.policy import Guard
 from firewall.sip.message import Message, Request, parse_message
 

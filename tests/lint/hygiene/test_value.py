@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from firewall.errors import Place
 from firewall.lint.hygiene.value import Said, conflict, listed_texts, text_matching, text_meeting
-from firewall.lint.proof.atom import Atom, atoms
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.expression import Atom, atoms
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.parse import parse_expression
 from firewall.ruleset.regex import compile_regex

@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator
 
 from firewall.lint.language.jury import facts_of, holds_of_message
-from firewall.lint.language.settle import Atom, Literal
+from firewall.lint.language.settle import Literal
 from firewall.ruleset.expression import (
+    Atom,
     Call,
     Comparison,
     Contains,

@@ -2,17 +2,17 @@ import pytest
 
 from firewall.lint.language.ask import Ask, NoAnswerError, answer_or_unknown
 from firewall.lint.language.carrier import places
-from firewall.lint.language.predicate import field_of
 from firewall.lint.language.search import Bound
+from firewall.ruleset.expression import base_field
 from tests.lint.language.conditions import literals
 
 
 def _ask(*texts: str) -> Ask:
     asked = literals(*texts)
-    place = places(field_of(asked[0].condition.operand))[0]
+    place = places(base_field(asked[0].condition.operand))[0]
     ask = Ask(place.carrier)
     for literal in asked:
-        here = places(field_of(literal.condition.operand))[0]
+        here = places(base_field(literal.condition.operand))[0]
         (ask.some if literal.holds else ask.none)[Bound(literal.condition, here.groups)] = literal
     return ask
 

@@ -6,9 +6,21 @@ import pytest
 from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.carrier import places
-from firewall.lint.language.predicate import Atom, automaton, field_of
+from firewall.lint.language.predicate import automaton
 from firewall.lint.language.search import Bound, Question, find
-from firewall.ruleset.expression import Call, Comparison, Contains, Exists, Field, Matches, Membership, Range, Slice
+from firewall.ruleset.expression import (
+    Atom,
+    Call,
+    Comparison,
+    Contains,
+    Exists,
+    Field,
+    Matches,
+    Membership,
+    Range,
+    Slice,
+    base_field,
+)
 
 _X = Field("sip.header", "x-small")
 _WORDS = [bytes(letters) for size in range(4) for letters in product(b"ab", repeat=size)]
@@ -29,7 +41,7 @@ _ATOMS: list[Atom] = [
 
 
 def _question(some: list[Atom], none: list[Atom]) -> Question:
-    place = places(field_of((*some, *none)[0].operand))[0]
+    place = places(base_field((*some, *none)[0].operand))[0]
 
     def bounds(atoms: list[Atom]) -> frozenset[Bound]:
         return frozenset(Bound(atom, place.groups) for atom in atoms)

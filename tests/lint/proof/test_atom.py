@@ -1,10 +1,10 @@
 import pytest
 
-from firewall.lint.proof.atom import atoms, cuts, normal, signed_atoms, subject
+from firewall.lint.proof.atom import cuts, normal, subject
 from firewall.net.address import IPV4_FIRST
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Field
+from firewall.ruleset.expression import atoms
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.text import expression_text
 from tests.lint.policies import condition as parse_condition
@@ -68,13 +68,3 @@ def test_a_network_cuts_at_its_first_address_and_behind_its_last() -> None:
     (atom,) = atoms(parse_condition("net.src == 192.0.2.0/24"))
     first = IPV4_FIRST + 0xC0000200
     assert {first, first + 256} <= set(cuts(atom))
-
-
-def test_an_atom_is_wanted_under_an_even_number_of_nots() -> None:
-    condition = parse_condition("not (tcp and not udp) or not not ip")
-    assert [(atom.operand, wanted) for atom, wanted in signed_atoms(condition)] == [
-        (Field("tcp"), False),
-        (Field("udp"), True),
-        (Field("ip"), True),
-    ]
-    assert list(signed_atoms(None)) == []

@@ -1,8 +1,7 @@
 """All traffic: every method in every state of a dialog, emergency or not, each as the engine really meets it."""
 
-from firewall.lint.proof.atom import Atom
 from firewall.lint.proof.traffic import METHODS, Chain, chains, plain_ends
-from firewall.ruleset.expression import Comparison, Contains, Field, Membership
+from firewall.ruleset.expression import Atom, Comparison, Contains, Field, Membership
 from firewall.sip.message import Request
 from tests.lint.policies import loaded, policy, text
 

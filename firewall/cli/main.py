@@ -113,7 +113,7 @@ def run_command(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments) or ["--help"], prog_name="sosgate", standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
-        return _complain(_usage_sentence(error), error)
+        return _complain(_usage_sentence(error, arguments), error)
     except SosgateError as error:
         return _complain(str(error), error)
     except (KeyboardInterrupt, typer.Abort):
@@ -150,9 +150,8 @@ def _complain(sentence: str, error: BaseException, code: int = EXIT_UNUSABLE) ->
     return code
 
 
-def _usage_sentence(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    page = context.command_path if context else "sosgate"
+def _usage_sentence(error: TyperException, arguments: Sequence[str]) -> str:
+    page = " ".join(["sosgate", *(name for name in arguments[:1] if name in COMMANDS)])
     cause = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     return f"error: {cause}; see {page} --help"
 

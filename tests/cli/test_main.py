@@ -79,7 +79,8 @@ def test_every_command_has_a_help_page(command: str) -> None:
     ("arguments", "said"),
     [
         (["lnit"], "Did you mean 'lint'?"),
-        (["run"], "--policy"),
+        (["run"], "'--policy' / '-p'; see sosgate run --help"),
+        (["lint", "p.yaml", "--format"], "'--format' requires an argument; see sosgate lint --help"),
         (["--nonsense"], "--nonsense"),
         (["testbed", "sideways"], "sideways"),
     ],

@@ -19,6 +19,7 @@ _MAX_OFFERS = 16  # of one call, answered ones included: forks answer the same o
 _MAX_SESSIONS = 16  # one per fork
 _MAX_BRANCHES = 64  # of one offer
 _LONGEST_FRAGMENT = 8192  # 16 candidates of 16 media
+_MAX_FRAGMENTS = 2 * _MAX_SESSIONS
 _CANDIDATES = "application/trickle-ice-sdpfrag"
 _OFFERING_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
@@ -160,6 +161,7 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         """Forget all that was agreed on, or is to be: the call is over."""
         self.offers.clear()
         self.sessions.clear()
+        self.candidates.clear()
         self.early = None
 
     def with_candidates(self, key: SessionKey) -> Session:
@@ -175,13 +177,13 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     def _more_candidates(self, info: Request, by: Party, dialog: DialogId) -> bool:
         """Take note of candidates: each fragment names all of them so far (RFC 8840 §4.4)."""
         fragment = next(iter(contents_of_type(info, _CANDIDATES)), None)
-        if fragment is None or len(fragment) > _LONGEST_FRAGMENT:
+        is_party = any(by.ip in (offer.by.ip, offer.to.ip) for offer in self.offers.values())
+        if fragment is None or len(fragment) > _LONGEST_FRAGMENT or not is_party:
             return False
-        sessions = [self.sessions[key] for key in self._sessions_of(dialog)]
-        if not any(by.ip in (session.offer.by.ip, session.answerer.ip) for session in sessions):
-            return False
-        before = self.candidates.get((dialog, by.ip))
+        before = self.candidates.pop((dialog, by.ip), None)
         self.candidates[dialog, by.ip] = fragment
+        if len(self.candidates) > _MAX_FRAGMENTS:
+            del self.candidates[next(iter(self.candidates))]
         return before != fragment
 
     def _request(

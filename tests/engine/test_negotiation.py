@@ -270,23 +270,27 @@ def test_a_new_offer_by_another_way_than_the_last_one_replaces_what_was_agreed()
 
 
 def test_candidates_that_come_later_are_of_who_named_them_until_the_dialog_ends() -> None:
-    """RFC 8840: both sides may name them by INFO; an answer that comes again takes none of them back."""
+    """RFC 8840: both sides may name them by INFO, as soon as it rings; an answer that comes again takes none back."""
     negotiation, first = Negotiation(), invite(_TRICKLED.format(CARRIER[0]))
-    for raw in (first, answer(first, _TRICKLED.format(PSAP[0]))):
-        note(negotiation, raw)
-    (key,) = negotiation.sessions
+    note(negotiation, first)
     fragment = "m=audio 9 RTP/AVP 0\r\na=mid:a\r\na=candidate:{} 1 UDP 1 192.0.2.7 {} typ host\r\n"
     for index, at in enumerate((5000, 5002)):
         info = _info(fragment.format(index, at), cseq=2 + index)
         assert (note(negotiation, info), note(negotiation, info)) == (True, False)
+    note(negotiation, answer(first, _TRICKLED.format(PSAP[0])))
+    (key,) = negotiation.sessions
     assert not note(negotiation, answer(first, _TRICKLED.format(PSAP[0])))
     session = negotiation.with_candidates(key)
     assert session.offer.description.media[0].attribute_values("candidate") == ("1 1 UDP 1 192.0.2.7 5002 typ host",)
     assert session.answer == negotiation.sessions[key].answer
     assert not negotiation.note(parse_message(_info(fragment, cseq=9)), Party("carrier", "192.0.2.99"), THERE, key[0])
     assert not note(negotiation, _info(fragment * 199, cseq=9))
+    for number in range(99):
+        negotiation.note(parse_message(_info(fragment, cseq=9)), HERE, THERE, ("caller", f"fork {number}"))
+    assert len(negotiation.candidates) == 32
+    note(negotiation, _info(fragment, cseq=10))
     negotiation.forget(key[0])
-    assert negotiation.candidates == {}
+    assert key[0] not in {dialog for dialog, _ in negotiation.candidates}
 
 
 _TRICKLED = "v=0\r\nc=IN IP4 {}\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n"

@@ -131,18 +131,17 @@ class CallPinholes:
         return outputs
 
     def latch(self, hole: Hole, flow: MediaFlow, now_ns: int, wall_ns: int) -> list[Output]:
-        """Open the way back to where the packets of a party come from that named another address.
+        """Open the way back to where the packets of a party come from that named another address, or another port.
 
         Its NAT may give it another port later, as after a silence on hold.
         """
         call, ends = self._calls.get(flow.call_id) or self._calls.get(hole.pinhole.call_id), flow.ends
         way = hole.owners.get(call.call_id) if call is not None else None
-        if call is None or call.media is None or way is None:
+        if call is None or call.media is None or way is None or not self._may_latch(way, hole, ends):
             return []
-        if self._policy.media.nat != "latch" and ends.src_ip != way.src.ip:
-            return []  # the guard knows nothing but where the signalling comes from
-        key = PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port)
-        if key in call.media.held or len([way for way in call.media.refused.values() if way.is_latched]) >= MAX_LATCHED:
+        if self._is_reached(call, ends, now_ns):
+            return []
+        if len([way for way in call.media.refused.values() if way.is_latched]) >= MAX_LATCHED:
             return []
         outputs: list[Output] = []
         latched = [each for each, way in call.media.held.items() if way.is_latched]
@@ -152,9 +151,38 @@ class CallPinholes:
             if now_ns - last_ns[left] < _LEFT_NS:
                 return []
             outputs += self.release(call, call.media, [(left, True)], "renegotiated", now_ns, wall_ns)
-        is_expected = way.is_back_expected
-        back = replace(way, key=key, src=way.dst, dst=way.src, is_expected=is_expected, latches=False, is_latched=True)
+        back = replace(
+            way,
+            key=PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port),
+            src=way.dst,
+            dst=way.src,
+            is_expected=way.is_back_expected,
+            refusal=None,
+            latches=False,
+            is_latched=True,
+        )
         return outputs + self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
+
+    def _may_latch(self, way: Way, hole: Hole, ends: Ends) -> bool:
+        """Tell whether there may be a way back to where a packet came from.
+
+        The guard knows nothing but the address that was named, and the one where the signalling comes from.
+        """
+        is_known = self._policy.media.nat == "latch" or ends.src_ip in (way.src.ip, hole.pinhole.key.src_ip)
+        return way.latches and is_known and ends.src_port not in self._policy.signalling_ports
+
+    def _is_reached(self, call: Call, ends: Ends, now_ns: int) -> bool:
+        """Tell whether a call has a way back to where a packet came from, or had one and left it for another."""
+        source = ends.src_ip, ends.src_port
+        for hole in self.table.toward(source):
+            if hole.pinhole.key.src_ip in (None, ends.dst_ip):
+                is_left = hole.closes_at_ns is not None and not hole.way.is_latched
+                if is_left or call.call_id in hole.owners:
+                    return True
+        shut = self.table.shut(source, now_ns)
+        if shut is None or shut.call_id != call.call_id or shut.way.is_early:
+            return False
+        return shut.reason == "renegotiated" and not shut.way.is_latched
 
     def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:
         """Return when the last packet of a call came from where a latched way leads."""

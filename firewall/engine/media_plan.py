@@ -46,7 +46,8 @@ class Planner:
         self._signalling_ports = policy.signalling_ports
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
         self._is_inside = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_inside)
-        self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable)
+        self._latches = is_guarding or policy.media.nat == "latch"
+        self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable, latches=self._latches)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
@@ -191,16 +192,14 @@ class Planner:
         yield replace(way, refusal=refusal, is_elsewhere=is_elsewhere) if refusal is not None else way
 
     def _with_latches(self, to_offerer: list[Way], to_answerer: list[Way]) -> Iterator[Way]:
-        """Both sides' ways; who named an address that is not its own, or none, brings the true one with its packets,
-        where there is a way for these."""
+        """Both sides' ways; who named an address or a port that is not its own, or none, brings the true one with its
+        packets, where there is a way for these."""
         for ways, back in ((to_offerer, to_answerer), (to_answerer, to_offerer)):
-            hidden = [way for way in back if way.refusal in _HIDDEN and not way.is_spare]
             is_back_shut = bool(back) and all(way.refusal is not None for way in back)
             for way in ways:
                 if self._may_latch(way) and not is_back_shut:
                     continue
-                latches = self._media.nat == "latch" or (self._is_guarding and way.key.src_ip in (None, way.src.ip))
-                yield _with_latch(way, hidden) if latches else way
+                yield _with_latch(way, back) if self._latches else way
 
     def _may_latch(self, way: Way) -> bool:
         """Tell whether the policy finds another way for what would take this one, once its receiver sends something."""
@@ -232,9 +231,9 @@ def _unexpected(way: Way) -> Way:
     return replace(way, is_expected=False, is_back_expected=False) if way.is_expected or way.is_back_expected else way
 
 
-def _with_latch(way: Way, hidden: list[Way]) -> Way:
-    """Return a way that latches if one of the ways back is to an address that is not its receiver's own."""
-    alike = [each for each in hidden if each.protocol == way.protocol]
+def _with_latch(way: Way, back: list[Way]) -> Way:
+    """Return a way that latches if there is any way back, expected as these are."""
+    alike = [each for each in back if each.protocol == way.protocol]
     return replace(way, latches=bool(alike), is_back_expected=any(each.is_expected for each in alike))
 
 

@@ -36,13 +36,19 @@ class _Plain(Struct, frozen=True, gc=False):
 
 class PlainPlanner:
     """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address; ``zone_of``
-    with which zone the sources of a party are compared."""
+    with which zone the sources of a party are compared, ``latches`` whether the ways of sessions do."""
 
     def __init__(
-        self, policy: Policy, is_of_zone: Callable[[str, str | None], bool], zone_of: Callable[[Party], str | None]
+        self,
+        policy: Policy,
+        is_of_zone: Callable[[str, str | None], bool],
+        zone_of: Callable[[Party], str | None],
+        *,
+        latches: bool,
     ) -> None:
         self._is_of_zone = is_of_zone
         self._zone_of = zone_of
+        self._latches = latches
         self._address = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
         self._are_offers_open = policy.media.early == "offer"
@@ -81,16 +87,23 @@ class PlainPlanner:
             is_silent = medium.offer.media.lower() not in ("audio", "video")
             if is_silent or (session.is_renewed and not (to_offerer and to_answerer)):
                 to_offerer = to_answerer = False
-            for sender, receiver, src, dst, is_expected in (
-                (answer, offer, answerer, offerer, to_offerer),
-                (offer, answer, offerer, answerer, to_answerer),
+            latches = self._latches
+            for sender, receiver, src, dst, is_expected, is_back in (
+                (answer, offer, answerer, offerer, to_offerer, to_answerer and latches),
+                (offer, answer, offerer, answerer, to_answerer, to_offerer and latches),
             ):
                 kind, formats, direction = receiver.kind, receiver.formats, sender.direction
                 key = PinholeKey("UDP", None, sender.ip, None, receiver.ip, receiver.port)
-                ways.append(Way(key, kind, "rtp", index, formats, direction, src, dst, is_expected=is_expected))
+                ways.append(
+                    Way(
+                        key, kind, "rtp", index, formats, direction, src, dst,
+                        is_expected=is_expected, latches=latches, is_back_expected=is_back,
+                    )
+                )  # fmt: skip
                 for endpoint in () if is_muxed else receiver.rtcp:
                     key = PinholeKey("UDP", None, sender.ip, None, *endpoint)
-                    ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst))
+                    latches_rtcp = latches and bool(sender.rtcp)
+                    ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst, latches=latches_rtcp))
         return ways
 
     def _offer_ways(self, offer: Offer) -> list[Way] | None:

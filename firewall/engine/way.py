@@ -29,11 +29,11 @@ class Way(Struct, frozen=True, gc=False):
     """One direction of a negotiated medium, toward one address and port.
 
     ``index`` is the medium's place in the description, ``direction`` what the sender agreed to do; ``is_expected``: RTP
-    must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: who sends this
-    way named an address that is not its own, so what comes back goes to where this way's packets come from; that way
-    ``is_latched``, and ``is_back_expected`` says whether RTP must come by it. ``is_spare``: it is an ICE candidate that
-    may not be opened, and there are other addresses that may. ``is_elsewhere``: it leads back into the sender's zone,
-    by which its packets go without passing here.
+    must come this way once the call is answered. ``refusal`` says why it may not be opened. ``latches``: what comes
+    back may go to where this way's packets come from, too, as who sends them may have named another address or port
+    than its NAT gives it; that way ``is_latched``, and ``is_back_expected`` says whether RTP must come by it.
+    ``is_spare``: it is an ICE candidate that may not be opened, and there are other addresses that may.
+    ``is_elsewhere``: it leads back into the sender's zone, by which its packets go without passing here.
     """
 
     key: PinholeKey

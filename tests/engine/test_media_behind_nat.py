@@ -47,6 +47,59 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
     assert scene.open == {}
 
 
+@pytest.mark.parametrize("media_ip", [CALLER[0], "203.0.113.9"])
+@pytest.mark.parametrize("source", ["address", "zone"])
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": ", nat: latch"}])
+def test_whose_nat_gives_it_a_port_that_it_did_not_name_hears_what_is_sent_there(
+    rules: dict[str, str], source: str, media_ip: str
+) -> None:
+    """As by STUN, a proxy or a gateway at the NAT that writes the public address, but not the port, into its offer."""
+    more = f"media: {{source: {source}{rules.get('more', '')}}}"
+    scene = MediaScene(policy(ALL, guard=rules.get("guard", "off"), more=more))
+    scene.call(offer=sdp(media_ip, "audio 49170 RTP/AVP 0"))
+    usual, mapped = (media_ip, 49170), (media_ip, 61000)
+    before = len(scene.open)
+    scene.packet(usual, CALLED, at_s=1.2)
+    assert len(scene.open) == before
+    scene.packet(mapped, CALLED, at_s=1.3)
+    is_known = source == "address" or media_ip == CALLER[0] or "more" in rules
+    assert scene.to(mapped) == (FROM_CALLED if is_known else [])
+    if is_known:
+        scene.talk(1.4, 1.6, CALLED, mapped)
+        assert scene.tell(DeadlineReached(), at_s=5).alarms == []
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+def test_what_comes_late_from_a_port_that_was_left_opens_no_way_back_to_it() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call()
+    again = invite(sdp(CALLER[0], "audio 49180 RTP/AVP 0"), to_tag="psap", cseq=2)
+    scene.carrier(again, at_s=2)
+    scene.psap(answer(again), at_s=2.1)
+    for at_s in (2.2, 2.7):  # in the grace time, and after it
+        scene.tell(DeadlineReached(), at_s=at_s)
+        scene.packet(CALLER, CALLED, at_s=at_s)
+    scene.tell(DeadlineReached(), at_s=3.3)
+    assert (scene.to(CALLER), scene.to((CALLER[0], 49180))) == ([], FROM_CALLED)
+
+
+@pytest.mark.parametrize("named", [CALLER[0], "10.0.0.5"])
+def test_no_way_back_leads_to_a_signalling_port_lest_signalling_goes_past_the_firewall(named: str) -> None:
+    scene = MediaScene(policy(ALL, guard="enforce", more="media: {nat: latch}"))
+    scene.call(offer=sdp(named, "audio 49170 RTP/AVP 0"))
+    scene.packet((CALLER[0], 5060), CALLED, at_s=2)
+    assert scene.to((CALLER[0], 5060)) == []
+
+
+def test_where_the_policy_latches_nobody_an_ordinary_caller_hears_at_the_port_that_it_named() -> None:
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(uri=ORDINARY)
+    scene.packet((CALLER[0], 61000), CALLED, at_s=2)
+    assert scene.to((CALLER[0], 61000)) == []
+
+
 @pytest.mark.parametrize("guard", ["off", "enforce"])
 def test_an_emergency_caller_behind_nat_is_no_cause_for_alarm_where_the_policy_latches(guard: str) -> None:
     scene, mapped = MediaScene(policy(ALL, guard=guard, more="media: {nat: latch}")), (CALLER[0], 61000)

@@ -1,11 +1,14 @@
 """The second sight of a message: a capture taken on the firewall itself sees each forwarded one come in and go out.
 
-``tcpdump -i any`` and captures of several interfaces show it twice; a live firewall decides it once. The rule:
+``tcpdump -i any`` and captures of several interfaces show it twice, and once more for each bridge, bond or VLAN that it
+passes; a live firewall decides it once. The rule:
 
 - An outgoing frame repeats an incoming one of the same five-tuple and payload, at most a second away. An end host's own
   messages, outgoing only, repeat nothing and are decided.
+- A frame of the same direction repeats one seen on another interface, at most a tenth of a second away: sooner than any
+  retransmission (RFC 3261 §17.1.1.1).
 - Where the capture does not tell the direction, a frame repeats one seen on another interface, at most a second away.
-- Each frame is repeated once. What is seen again in the same place is a retransmission, and is decided.
+- Each place shows a message once. What is seen again in the same place is a retransmission, and is decided.
 """
 
 from collections import deque
@@ -16,6 +19,7 @@ from firewall.net.datagram import Datagram
 from firewall.net.tcp import Vantage
 
 COPY_WINDOW_NS = 1_000_000_000
+_SAME_DIRECTION_WINDOW_NS = 100_000_000
 _MAX_REMEMBERED = 65_536
 
 
@@ -32,6 +36,28 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
     parsed: bool = False
 
 
+class _Equal(msgspec.Struct, gc=False):
+    """The first sightings of equal messages, by number from 0 on, and the number that each place will show next."""
+
+    first: dict[int, Sighting]
+    next_in: dict[Vantage, int]
+    next: int
+
+    def repeated_by(self, sighting: Sighting) -> Sighting | None:
+        """Return the first sighting of the message that this one shows again; None where it is itself the first."""
+        seen_on = sighting.seen_on
+        number = self.next_in.get(seen_on, self.next - len(self.first))
+        while number < self.next:
+            first = self.first.get(number)  # None when it is forgotten
+            number += 1
+            if first is not None and abs(sighting.seen_ns - first.seen_ns) <= _window_ns(seen_on, first.seen_on):
+                self.next_in[seen_on] = number
+                return first
+        self.first[number] = sighting
+        self.next = self.next_in[seen_on] = number + 1
+        return None
+
+
 class Sightings:
     """What was seen within the last second, oldest first.
 
@@ -41,8 +67,8 @@ class Sightings:
     def __init__(self) -> None:
         self._order: deque[Sighting] = deque()
         self._place: Vantage | None = None
-        self._waiting: dict[int, dict[Vantage, deque[Sighting]]] | None = None
-        """Those not repeated yet by key and place, oldest first, once there are two places."""
+        self._equal: dict[int, _Equal] | None = None
+        """By key, once there are two places."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -53,50 +79,45 @@ class Sightings:
         while order and (now_ns - order[0].seen_ns > COPY_WINDOW_NS or len(order) >= _MAX_REMEMBERED):
             self._forget(order.popleft())
         key = hash((datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port, datagram.payload))
-        first = Sighting(key, now_ns, seen_on)
-        if self._waiting is None and seen_on != self._place:
+        sighting = Sighting(key, now_ns, seen_on)
+        if self._equal is None and seen_on != self._place:
             self._see_elsewhere(seen_on)
-        if self._waiting is not None:
-            earlier = self._waiting.setdefault(key, {})
-            for place, sightings in earlier.items():
-                if not _repeats(seen_on, place):
-                    continue
-                while sightings:
-                    sighting = sightings.popleft()
-                    if abs(now_ns - sighting.seen_ns) <= COPY_WINDOW_NS:
-                        if not sightings:
-                            del earlier[place]  # or each of thousands of interfaces is asked every time
-                        return sighting, True
-            earlier.setdefault(seen_on, deque()).append(first)
-        order.append(first)
-        return first, False
+        if self._equal is not None:
+            equal = self._equal.get(key)
+            if equal is None:
+                self._equal[key] = _Equal({0: sighting}, {seen_on: 1}, 1)
+            elif (first := equal.repeated_by(sighting)) is not None:
+                return first, True
+        order.append(sighting)
+        return sighting, False
 
     def _see_elsewhere(self, seen_on: Vantage) -> None:
         """Take note of a place; from the second one on, what was seen is looked up by its key."""
         if self._place is None:
             self._place = seen_on
             return
-        self._waiting = {}
+        self._equal = {}
         for sighting in self._order:
-            self._waiting.setdefault(sighting.key, {}).setdefault(sighting.seen_on, deque()).append(sighting)
+            # It repeats none: all were seen in one place.
+            self._equal.setdefault(sighting.key, _Equal({}, {}, 0)).repeated_by(sighting)
 
     def _forget(self, oldest: Sighting) -> None:
-        if self._waiting is None:
+        if self._equal is None:
             return
-        places = self._waiting.get(oldest.key, {})
-        sightings = places.get(oldest.seen_on)
-        if sightings and sightings[0] is oldest:
-            sightings.popleft()
-        if not sightings:
-            places.pop(oldest.seen_on, None)
-        if not places:
-            self._waiting.pop(oldest.key, None)
+        equal = self._equal[oldest.key]
+        if len(equal.first) == 1:
+            del self._equal[oldest.key]
+        else:
+            del equal.first[equal.next - len(equal.first)]
 
 
-def _repeats(seen_on: Vantage, first: Vantage) -> bool:
+def _window_ns(seen_on: Vantage, first: Vantage) -> int:
+    """Return how far from its first sighting a message may be seen again in another place; -1 where it never is."""
     (interface, outgoing), (first_interface, first_outgoing) = seen_on, first
-    if outgoing is True:
-        return first_outgoing is False or (first_outgoing is None and first_interface != interface)
-    if outgoing is None:
-        return first_outgoing is None and first_interface != interface
-    return False
+    if outgoing is True and first_outgoing is False:
+        return COPY_WINDOW_NS
+    if interface == first_interface:
+        return -1
+    if first_outgoing is None and outgoing is not False:
+        return COPY_WINDOW_NS
+    return _SAME_DIRECTION_WINDOW_NS if outgoing is first_outgoing else -1

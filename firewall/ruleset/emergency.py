@@ -7,13 +7,14 @@ user part: ``sip:9115551212@`` is an ordinary call.
 import re
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from itertools import islice
 
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.ruleset.policy import EmergencyPolicy
 from firewall.sip.body import body_parts, media_type_of
+from firewall.sip.head import Head, read_head
 from firewall.sip.headers import parse_params, split_values
+from firewall.sip.limits import MAX_HEADER_LINES
 from firewall.sip.message import Message, Request
 from firewall.sip.name_addr import parse_name_addr
 from firewall.sip.uri import Uri, parse_uri, unescape
@@ -40,18 +41,21 @@ _RAW_REQUEST = re.compile(
     r"[\s\0\ufeff]*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)\s+<?([^\s>]+)",
     re.IGNORECASE,
 )
-_RAW_TO = re.compile(r"^(?:to|t)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
 _MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})
 """``_header_marks`` finds nothing in a message without any of these."""
 _TELLING_HEADERS = _MARKING_HEADERS | {"route", "content-type"}
 """A message without any of these says nothing beside its Request-URI and To."""
+_UNREADABLE = "unreadable message: "
 _SHOWN = 120  # characters of a URI that the evidence quotes, and of a service
 _MOST_PHRASES = 32  # of the evidence: the call keeps it, and each record of the call has it
 _CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
 Target = tuple[str, str] | None
 """The service URN asked for, and the standard that says so; None for an ordinary target."""
+
+Evidence = list[tuple[str, str]]
+"""Each service asked for, with the phrase that says where."""
 
 Recogniser = Callable[[Message], EmergencyMark | None]
 
@@ -64,28 +68,28 @@ def recognise(message: Message, definition: EmergencyPolicy) -> EmergencyMark | 
 def recognise_bytes(payload: bytes, definition: EmergencyPolicy) -> EmergencyMark | None:
     """Tell whether bytes that are no SIP message still ask for an emergency service (NENA-STA-010.3 §3.1.1).
 
-    What follows a method at the very beginning, and a To header, count as in a message that can be read.
+    What follows a method at the very beginning, and headers in the lines below it, count as in a message that can be
+    read.
     """
-    evidence: list[tuple[str, str]] = []
+    evidence: Evidence = []
     for named in _RAW_SOS.finditer(payload, 0, _RAW_BYTES):
-        phrase = f"unreadable message naming {named[0].decode('ascii').lower()} (NENA-STA-010.3 §3.1.1)"
+        phrase = f"names {named[0].decode('ascii').lower()} (NENA-STA-010.3 §3.1.1)"
         if named.lastindex is None:
-            return EmergencyMark("call", SOS, (phrase,))
+            return _mark([(SOS, phrase)], 1, prefix=_UNREADABLE)
         if not evidence:
             evidence.append((TEST_SOS, phrase))
-    head = payload[:_RAW_BYTES].decode("utf-8", "surrogateescape")
-    start = _RAW_REQUEST.match(head)
-    if start is not None:
-        target_of = _target_reader(definition)
-        _add(evidence, "unreadable message: request_uri", start[1], target_of(start[1]))
-        to = _RAW_TO.search(head)
-        if to is not None:
-            uri = parse_name_addr(to[1]).uri
-            _add(evidence, "unreadable message: to", uri, target_of(uri))
-    if not evidence:
-        return None
-    emergency_class: EmergencyClass = "test" if all(_is_test(service) for service, _ in evidence) else "call"
-    return EmergencyMark(emergency_class, evidence[0][0], tuple(phrase for _, phrase in evidence))
+    beginning = payload[:_RAW_BYTES]
+    start = _RAW_REQUEST.match(beginning.decode("utf-8", "surrogateescape"))
+    if start is None:
+        return _mark(evidence, len(evidence), prefix=_UNREADABLE)
+    target_of = _target_reader(definition)
+    _add(evidence, "request_uri", start[1], target_of(start[1]))
+    head = read_head(b"\n".join(beginning.split(b"\n", MAX_HEADER_LINES)[:MAX_HEADER_LINES]))
+    _add_targets(evidence, head, "route", target_of)
+    _add_targets(evidence, head, "to", target_of)
+    asked_for = len(evidence)
+    callback = _header_marks(head, evidence)
+    return _mark(evidence, asked_for, callback=callback, prefix=_UNREADABLE)
 
 
 @lru_cache(maxsize=64)
@@ -109,29 +113,21 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
         method = message.method if isinstance(message, Request) else message.cseq_method
         if method == "REGISTER":
             return _registration(message)
-        evidence: list[tuple[str, str]] = []  # (service, phrase)
+        evidence: Evidence = []
         says_more = message.has_any(_TELLING_HEADERS)
         if isinstance(message, Request):
             if (target := target_of(message.request_uri)) is not None:
                 _add(evidence, "request_uri", message.request_uri, target)
-            for hop in message.name_addrs("route") if says_more else ():
-                _add(evidence, "route", hop.uri, target_of(hop.uri))
-        if (target := target_of(message.to.uri)) is not None:
+            if says_more:
+                _add_targets(evidence, message.head, "route", target_of)
+        if message.may_be_several("to"):  # a second is an anomaly, and may be the one that is meant
+            _add_targets(evidence, message.head, "to", target_of)
+        elif (target := target_of(message.to.uri)) is not None:
             _add(evidence, "to", message.to.uri, target)
-        if message.may_be_several("to"):
-            # A second To is an anomaly, and may be the one that is meant.
-            for other in islice(message.name_addrs("to"), 1, None):
-                _add(evidence, "to", other.uri, target_of(other.uri))
         asked_for = len(evidence)
         callback = says_more and _marks(message, evidence)
-        if not evidence:
-            return None
-        targets = [service for service, _ in evidence[:asked_for]]
-        return EmergencyMark(
-            _class_of(message, targets, callback=callback),
-            evidence[0][0],
-            tuple(phrase for _, phrase in evidence[:_MOST_PHRASES]),
-        )
+        is_text = message.cseq_method == "MESSAGE"
+        return _mark(evidence, asked_for, callback=callback, is_text=is_text) if evidence else None
 
     return recognise_message
 
@@ -141,7 +137,32 @@ def dialled_digits(user: str) -> str:
     return unescape(user).partition(";")[0].translate(_SEPARATORS)
 
 
-def _add(evidence: list[tuple[str, str]], where: str, text: str, target: Target) -> None:
+def _add_targets(evidence: Evidence, head: Head, name: str, target_of: Callable[[str], Target]) -> None:
+    """Add what the addresses of a header ask for, those of one line and of several."""
+    for value in head.values(name):
+        for part in split_values(value):
+            uri = parse_name_addr(part).uri
+            _add(evidence, name, uri, target_of(uri))
+
+
+def _mark(
+    evidence: Evidence, asked_for: int, *, callback: bool = False, is_text: bool = False, prefix: str = ""
+) -> EmergencyMark | None:
+    """Return the mark that evidence makes, the first ``asked_for`` of it what the message asks for.
+
+    This alone says whether it is a test: a border function marks all alike (NENA-STA-010.3 §4.1.2).
+    """
+    if not evidence:
+        return None
+    emergency_class: EmergencyClass = "callback" if callback else "text" if is_text else "call"
+    if asked_for and all(_is_test(service) for service, _ in evidence[:asked_for]):
+        emergency_class = "test"
+    return EmergencyMark(
+        emergency_class, evidence[0][0], tuple(prefix + phrase for _, phrase in evidence[:_MOST_PHRASES])
+    )
+
+
+def _add(evidence: Evidence, where: str, text: str, target: Target) -> None:
     if target is not None:
         service, source = target
         evidence.append((service, f"{where} {wire_text(text[:_SHOWN])} ({source})"))
@@ -215,27 +236,27 @@ def _registration(message: Message) -> EmergencyMark | None:
     return None
 
 
-def _marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
+def _marks(message: Message, evidence: Evidence) -> bool:
     """Add what headers and bodies say beside the target; return whether the message calls itself a PSAP callback."""
-    callback = message.has_any(_MARKING_HEADERS) and _header_marks(message, evidence)
+    callback = message.has_any(_MARKING_HEADERS) and _header_marks(message.head, evidence)
     if _holds_alert(message):
         evidence.append((SOS, "body application/EmergencyCallData.cap+xml (RFC 8876)"))
     return callback
 
 
-def _header_marks(message: Message, evidence: list[tuple[str, str]]) -> bool:
-    for value in message.header_values("resource-priority"):
+def _header_marks(head: Head, evidence: Evidence) -> bool:
+    for value in head.values("resource-priority"):
         evidence.extend(
             (SOS, f"resource_priority {wire_text(namespace[:_SHOWN])} (RFC 7135)")
             for namespace in split_values(value)
             if namespace.lower().startswith("esnet.")
         )
-    priorities = [value.partition(";")[0].strip().lower() for value in message.header_values("priority")]
+    priorities = [value.partition(";")[0].strip().lower() for value in head.values("priority")]
     if "emergency" in priorities:
         evidence.append((SOS, "priority emergency (RFC 3261 §20.26)"))
     if "psap-callback" in priorities:
         evidence.append((SOS, "priority psap-callback (RFC 7090)"))
-    for value in message.header_values("call-info"):
+    for value in head.values("call-info"):
         if "emergency" not in value.lower() and "nena" not in value.lower():
             continue
         for info in split_values(value):
@@ -260,12 +281,3 @@ def _holds_alert(message: Message) -> bool:
             return False
         return any(part.content_type.endswith(_CAP_TYPES) for part in body_parts(message))
     return content_type.endswith(_CAP_TYPES)
-
-
-def _class_of(message: Message, targets: list[str], *, callback: bool) -> EmergencyClass:
-    """What a call asks for says whether it is a test: a border function marks all alike (NENA-STA-010.3 §4.1.2)."""
-    if targets and all(map(_is_test, targets)):
-        return "test"
-    if callback:
-        return "callback"
-    return "text" if message.cseq_method == "MESSAGE" else "call"

@@ -268,6 +268,12 @@ def test_unreadable_bytes_that_name_tests_alone_are_a_test(raw: bytes, emergency
         b"\xef\xbb\xbfINVITE sip:911@h SIP/2.0\r\n\r\n",
         b"INVITE\r\n sip:911@h SIP/2.0\r\n\r\n",
         b"INVITE sip:x@h\r\nTo: <sip:911@h>\r\n",
+        b"INVITE sip:x@h\r\nt :\r\n <sip:911@h>\r\n",
+        b"INVITE sip:x@h\r\nTo: <sip:y@h>\r\nTo: <sip:911@h>\r\n",
+        b"INVITE sip:x@h\r\nRoute: <sip:p.example;lr>, <sip:911@h;lr>\r\n",
+        b"INVITE sip:x@h\r\nResource-Priority: esnet.1\r\n",
+        b"INVITE sip:x@h\r\nCall-Info: <urn:emergency:uid:callid:a:b>;purpose=emergency-CallId\r\n",
+        b"INVITE sip:x@h\r\n" + b"X: y\r\n" * 400 + b"Priority: emergency\r\n" + b"X: y\r\n" * 400,
     ],
 )
 def test_an_unreadable_request_to_an_emergency_number_is_recognised(raw: bytes) -> None:
@@ -275,6 +281,13 @@ def test_an_unreadable_request_to_an_emergency_number_is_recognised(raw: bytes) 
     assert found is not None
     assert found.evidence[0].startswith("unreadable message: ")
     assert len(found.evidence[0]) < 300
+
+
+def test_an_unreadable_callback_is_one() -> None:
+    found = recognise_bytes(b"INVITE sip:x@h\r\nPriority: psap-callback\r\n", HERE)
+    assert found is not None
+    assert found.emergency_class == "callback"
+    assert found.evidence == ("unreadable message: priority psap-callback (RFC 7090)",)
 
 
 @pytest.mark.parametrize(

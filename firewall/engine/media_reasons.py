@@ -18,8 +18,7 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "media_recovered",
         "Media of a call that an earlier run let through",
         "The pinhole was open before the firewall was started again. It stays open until its call ends or its "
-        "time-out "
-        "passes without a packet.",
+        "time-out passes without a packet.",
     ),
     (
         "media_takeover",
@@ -30,31 +29,27 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "media_not_negotiated",
         "Media that no allowed call negotiated",
-        "No session description of a call in progress names this address and port. Where the sender is a party "
-        "of a call, "
-        "`call_id` names the call: it sends to another port than the one agreed on, or its packet was "
-        "faster than the answer.",
+        "No session description of a call in progress names this address and port. Where the sender is a party of a "
+        "call, `call_id` names the call: it sends to another port than the one agreed on, or its packet was faster "
+        "than the answer.",
     ),
     (
         "media_wrong_source",
         "Media from somebody else than the negotiated party",
-        "The port is open, but for another source: RTP injection, or a party that sends from another address "
-        "than it named. "
-        "`media.source` says what must fit: `port`, `address` (the default) or only the `zone`.",
+        "The port is open, but for another source: RTP injection, or a party that sends from another address than it "
+        "named. `media.source` says what must fit: `port`, `address` (the default) or only the `zone`.",
     ),
     (
         "media_closed",
         "Media after its pinhole was closed",
-        "`rtp.closed` says why it was closed (`bye`, `failed`, `renegotiated`, `expired`, `policy`), `rtp.ago_s` "
-        "how many "
-        "seconds before the packet. `media.grace` is how long a pinhole stays open after the end.",
+        "`rtp.closed` says why it was closed (`bye`, `failed`, `renegotiated`, `expired`, `policy`), `rtp.ago_s` how "
+        "many seconds before the packet. `media.grace` is how long a pinhole stays open after the end.",
     ),
     (
         "media_timeout",
         "Media after a silence longer than the time-out",
-        "No packet came for longer than `media.timeout`, so the pinhole was closed, although its call goes on. A "
-        "hold can be "
-        "longer than that: raise the time-out. For an emergency call the guard keeps it open.",
+        "No packet came for longer than `media.timeout`, so the pinhole was closed, although its call goes on. A hold "
+        "can be longer than that: raise the time-out. For an emergency call the guard keeps it open.",
     ),
     (
         "media_port_range",
@@ -70,18 +65,15 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "media_third_party",
         "Media to an address outside the sender's zone",
-        "A session description names an address that is neither in the zone of who sent it nor its own: opening "
-        "it would let "
-        "anybody point the other side's media at a stranger. Behind NAT `media.nat: latch` finds the true "
-        "address; media "
-        "relays belong into the zone's networks.",
+        "A session description names an address that is neither in the zone of who sent it nor its own: opening it "
+        "would let anybody point the other side's media at a stranger. Behind NAT `media.nat: latch` finds the true "
+        "address; media relays belong into the zone's networks.",
     ),
     (
         "media_family_gap",
         "Media of an address family that the zone does not have",
-        "The session description names an IPv6 address and the zone has only IPv4 networks, or the other way "
-        "round. Add the "
-        "zone's networks of that family.",
+        "The session description names an IPv6 address and the zone has only IPv4 networks, or the other way round. "
+        "Add the zone's networks of that family.",
     ),
     (
         "media_table_full",
@@ -110,8 +102,7 @@ MEDIA_ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "rtp_payload_type_not_negotiated",
         "RTP payload type that was not negotiated",
-        "A packet has a payload type that the receiver's session description does not name (RFC 3264 §6.1). It "
-        "passes "
+        "A packet has a payload type that the receiver's session description does not name (RFC 3264 §6.1). It passes "
         "unless a rule on `rtp.p_type` drops it.",
     ),
     (

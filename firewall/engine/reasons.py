@@ -103,9 +103,8 @@ REASONS: dict[str, Reason] = _table(
         "log_unwritable",
         "decision",
         "The decision log cannot be written",
-        "The disk is full or failing, and `exceptions.log_unwritable` is `drop`: what cannot be recorded "
-        "does not pass. "
-        "Emergency calls always pass.",
+        "The disk is full or failing, and `exceptions.log_unwritable` is `drop`: what cannot be recorded does not "
+        "pass. Emergency calls always pass.",
     ),
     Reason(
         "internal_error",

@@ -21,7 +21,8 @@ class CallMedia(Struct, eq=False, gc=False):
     ``check_at_ns`` is when both directions must have been heard; ``heard_before`` how much of each way was before.
     ``expected`` are the ways by which media is to come, ``renewed`` those of them by which it was before the last
     answer, too, and ``quiet_before`` those of these by which nothing came then. ``doubted_ns``: since then packets are
-    refused, and whether it is heard without them is to be asked.
+    refused, and whether it is heard without them is to be asked. ``is_emergency``: its ways are those of an emergency
+    call.
     """
 
     negotiation: Negotiation = field(default_factory=Negotiation)
@@ -36,6 +37,7 @@ class CallMedia(Struct, eq=False, gc=False):
     renewed: tuple[PinholeKey, ...] = ()
     quiet_before: tuple[PinholeKey, ...] = ()
     doubted_ns: int | None = None
+    is_emergency: bool = False
 
     def forget_descriptions(self) -> None:
         """Go on without them, as if an earlier run had opened what is open."""

@@ -220,7 +220,7 @@ class CallPinholes:
             hole = Hole(pinhole, way, decision, now_ns, due_ns, emergency=media_mark(call))
             self.table.open(hole)
         if call is not None:
-            call.media = call.media or CallMedia(is_recovered=True)
+            call.media = call.media or CallMedia(is_recovered=True, is_emergency=call.emergency is not None)
             call.media.held[pinhole.key] = way
             hole.hold(call.call_id, way)
         return hole

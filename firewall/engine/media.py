@@ -85,6 +85,8 @@ class Media:
                 return []
             media = call.media = CallMedia()
         cause = _taken_note(call, media, message, facts)
+        if call.emergency is not None and not media.is_emergency:
+            media.is_emergency, cause = True, cause or "renegotiated"
         if call.emergency is None and cause is None:
             return []
         outputs: list[Output] = []

@@ -11,6 +11,8 @@ from tests.media import (
     AUDIO,
     CALLED,
     CALLER,
+    FROM_CALLED,
+    ORDINARY,
     MediaScene,
     answer,
     checked,
@@ -277,6 +279,22 @@ def test_the_guard_lets_media_of_an_emergency_call_pass_and_says_so(more: str, r
     (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
     assert (call.outcome, call.guarded) == ("completed", True)
     assert {record.decision.override for each in told for record in flows(each)} <= {"guard"}
+
+
+def test_the_guard_lets_media_pass_of_a_call_that_is_known_as_an_emergency_only_after_its_answer() -> None:
+    """As when its number was added to the policy meanwhile, or a border function marks what it sends on."""
+    scene = MediaScene(policy(ALL, guard="enforce", more="media: {ports: 20000-60000}"))
+    low = (CALLER[0], 10000)
+    first = invite(sdp(CALLER[0], "audio 10000 RTP/AVP 0"), uri=ORDINARY)
+    scene.carrier(first)
+    scene.psap(answer(first), at_s=1)
+    assert scene.to(low) == []
+    marked = ("Resource-Priority: esnet.1",)
+    told = scene.carrier(request("ACK", ORDINARY, to_tag="psap", headers=marked), at_s=1.1)
+    assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_media_guarded"]
+    assert scene.to(low) == FROM_CALLED
+    assert {hole.is_emergency for hole in scene.open.values()} == {True}
+    assert not scene.carrier(request("INFO", ORDINARY, to_tag="psap", cseq=2, headers=marked), at_s=2).alarms
 
 
 def test_media_that_the_guard_saved_is_alarmed_anew_when_it_is_blocked_without_it() -> None:

@@ -115,12 +115,12 @@ def media_loss_alarm(
         call_id=wire_text(call_id),
         reason=reason,
     )
-    return _attempt_alarm(attempt, fields, now_ns)
+    return _attempt_alarm(attempt, attempt.first, fields, now_ns)
 
 
 def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
     """Return the alarm for an emergency call that sosgate let pass and that nobody answered, or that was refused."""
-    status = attempt.final_status
+    status, tried = attempt.final_status, attempt.latest or attempt.first
     what = "left without an answer by the called side"
     if attempt.is_unheard:
         what = "answered, but nobody acknowledged that for 32 s"
@@ -133,24 +133,23 @@ def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
     restarted = " that it saw, and was restarted meanwhile" if attempt.is_recovered else ""
     words = emergency_words(attempt.mark.emergency_class)
     sentence = (
-        f"{words} {what}: {attempt.method} {_ends(attempt.first)}; sosgate let every message of it pass"
+        f"{words} {what}: {attempt.method} {_ends(tried)}; sosgate let every message of it pass"
         f"{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
-    return _attempt_alarm(attempt, fields, now_ns)
+    return _attempt_alarm(attempt, tried, fields, now_ns)
 
 
-def _attempt_alarm(attempt: Attempt, fields: AlarmFields, now_ns: int) -> Alarm:
-    first = attempt.first
+def _attempt_alarm(attempt: Attempt, sent: Datagram, fields: AlarmFields, now_ns: int) -> Alarm:
     return Alarm(
         timestamp=timestamp(now_ns),
         alarm=fields,
         emergency=attempt.mark,
-        src_ip=first.src_ip,
-        src_port=first.src_port,
-        dest_ip=first.dst_ip,
-        dest_port=first.dst_port,
-        proto=first.transport,
+        src_ip=sent.src_ip,
+        src_port=sent.src_port,
+        dest_ip=sent.dst_ip,
+        dest_port=sent.dst_port,
+        proto=sent.transport,
     )
 
 

@@ -49,6 +49,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     mark: EmergencyMark
     began_ns: int
     method: str
+    latest: Datagram | None = None
+    """The last try at it, to another PSAP perhaps than the first."""
     tried_ns: int = 0
     """When the request whose answer is waited for was first sent."""
     answer_due_ns: int | None = None
@@ -107,7 +109,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return
         if self.tried != tried:
             self.final_status, self.is_cancelled = None, False  # that was another try
-            self.ended_ns = None if self.outcome == "failed_downstream" else self.ended_ns
+            self.ended_ns = None if self.outcome in ("failed_downstream", "abandoned") else self.ended_ns
+            self.outcome = None if self.outcome == "abandoned" else self.outcome  # a proxy hunts (RFC 3261 §16.6)
         self.tried = tried
         self.tried_ns = now_ns
         self.answer_due_ns = now_ns + TIMER_B_NS

@@ -230,11 +230,6 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Tell whether an INVITE outside a dialog may still be answered."""
         return any(each.is_ringing and not each.is_within for each in self.transactions.values())
 
-    def is_ringing(self, invite: TransactionId | None) -> bool:
-        """Tell whether an INVITE was let through and is still to be answered: it may come again."""
-        known = self.transactions.get(invite) if invite is not None else None
-        return known is not None and known.is_ringing
-
     def is_cancel_of_nothing(self, message: Message) -> bool:
         """Tell whether a message cancels what nobody asked: whoever gets it answers 481 (RFC 3261 §9.2)."""
         return isinstance(message, Request) and message.method == "CANCEL" and self._known(message) is None

@@ -13,6 +13,7 @@ from firewall.engine.recording import datagram_flow_id, endpoint_text, printable
 from firewall.engine.transaction import own_transaction_id
 from firewall.engine.trunk import Trunks
 from firewall.engine.way import Way
+from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request, Response
@@ -44,18 +45,20 @@ class Ledger:
             call.attempt = attempt = self._begun(facts, mark, request.method, now_ns)
             if request.from_tag is not None:
                 call.admit((request.from_tag,))
-        if request.method == attempt.method:
-            tried = own_transaction_id(request)
-            if attempt.tried is None or tried != attempt.tried:
-                attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
-                call.heard(now_ns)  # copies of it may come for as long as those of one that passes
-            if tried == attempt.tried or not call.is_ringing(tried):
-                attempt.expect_answer(tried, now_ns)
+        if request.method != attempt.method:
+            return
+        tried = own_transaction_id(request)
+        if attempt.tried is None or (tried != attempt.tried and tried not in call.transactions):
+            attempt.latest = _sent(facts)
+            attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
+            call.heard(now_ns)  # copies of it may come for as long as those of one that passes
+        elif tried != attempt.tried:
+            return  # a copy of another branch
+        attempt.expect_answer(tried, now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
         self.attempts += 1
-        first = replace(facts.datagram, payload=b"")  # a long one would fill the memory, and nobody reads it again
-        return Attempt(first, datagram_flow_id(facts.datagram), mark, now_ns, method)
+        return Attempt(_sent(facts), datagram_flow_id(facts.datagram), mark, now_ns, method)
 
     def _joined(self, call: Call, facts: Facts, now_ns: int) -> Attempt | None:
         """Open an attempt of whose call only the middle was seen: it began before the firewall or the capture did."""
@@ -260,6 +263,11 @@ def attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
     if decision.rule is None:
         return "policy" if decision.reason == "default" else "exception"
     return "limit" if decision.rule.limit is not None else "policy"
+
+
+def _sent(facts: Facts) -> Datagram:
+    """Return what was sent without its payload: a long one would fill the memory, and nobody reads it again."""
+    return replace(facts.datagram, payload=b"")
 
 
 def _told(call: Call, attempt: Attempt, outcome: Outcome, wall_ns: int, frame_number: int | None = None) -> list[Write]:

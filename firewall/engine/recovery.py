@@ -246,6 +246,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns, others_ring=_awaits_answer(call))
     else:
         if sip.method == attempt.method and is_first:
+            attempt.latest = _first(line)
             attempt.expect_answer(tried, at_ns)
         attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
     attempt.is_recovered = True

@@ -1,7 +1,10 @@
 """Emergency calls that nobody answers: when they have failed, and what a late answer changes."""
 
-from firewall.engine.events import DeadlineReached
-from tests.messages import request, response
+import pytest
+
+from firewall.engine.events import DatagramReceived, DeadlineReached
+from firewall.net.datagram import Datagram
+from tests.messages import CARRIER, request, response
 from tests.replay.told import story_of
 from tests.scene import ALL, SECOND, START, Scene, Told, policy
 
@@ -103,6 +106,23 @@ def test_a_call_that_a_proxy_takes_to_another_psap_where_nobody_answers_is_no_ab
     assert "left without an answer" in alarm.alarm.message
     story = story_of(*told)
     assert story.cause == "sosgate let every message pass; the called side never answered"
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "completed"), (486, "failed_downstream")])
+def test_a_call_that_a_proxy_takes_to_another_psap_after_the_first_is_cancelled_goes_on(
+    status: int, outcome: str
+) -> None:
+    """Also where the proxy waits for the 487 before it goes on; whom the alarm names is who was asked last."""
+    scene, first, second = Scene(policy(ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [scene.carrier(first), scene.psap(response(first, 180), at_s=1)]
+    told += [scene.carrier(request("CANCEL", branch="z9hG4bK-a"), at_s=20), scene.psap(response(first, 487), at_s=20.1)]
+    other = Datagram(*CARRIER, "198.51.100.11", 5060, second)
+    told += [scene.tell(DatagramReceived(other), at_s=20.2), scene.psap(response(second, status), at_s=25)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50))
+    assert [call.outcome for each in told for call in each.calls] == ["abandoned", outcome]
+    alarms = [alarm for each in told for alarm in each.alarms]
+    assert [alarm.dest_ip for alarm in alarms] == ([] if status == 200 else ["198.51.100.11"])
+    assert all("to 198.51.100.11:5060;" in alarm.alarm.message for alarm in alarms)
 
 
 def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:

@@ -109,8 +109,9 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return
         if self.tried != tried:
             self.final_status, self.is_cancelled = None, False  # that was another try
-            self.ended_ns = None if self.outcome in ("failed_downstream", "abandoned") else self.ended_ns
-            self.outcome = None if self.outcome == "abandoned" else self.outcome  # a proxy hunts (RFC 3261 §16.6)
+            self.ended_ns = self.ended_ns if self.outcome == "completed" else None
+            if self.outcome in ("abandoned", "impaired"):
+                self.outcome = None  # a proxy hunts (RFC 3261 §16.6)
         self.tried = tried
         self.tried_ns = now_ns
         self.answer_due_ns = now_ns + TIMER_B_NS

@@ -125,6 +125,16 @@ def test_a_call_that_a_proxy_takes_to_another_psap_after_the_first_is_cancelled_
     assert all("to 198.51.100.11:5060;" in alarm.alarm.message for alarm in alarms)
 
 
+def test_a_hurt_call_that_a_proxy_takes_to_another_psap_is_told_to_its_end() -> None:
+    lossy = "  - {name: no-100, when: 'sip.Status-Code == 100', action: drop}\n"
+    scene, first, second = Scene(policy(lossy + ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [scene.carrier(first), *(scene.psap(response(first, status), at_s=1) for status in (100, 503))]
+    told += [scene.carrier(second, at_s=2), scene.psap(response(second), at_s=5)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50))
+    calls = [(call.outcome, call.answered_s, call.ended_s) for each in told for call in each.calls]
+    assert calls == [("impaired", None, None), ("impaired", None, 1), ("impaired", 5, 50)]
+
+
 def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:
     scene, branches = Scene(policy(ALL)), (request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b"))
     for at_s in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):

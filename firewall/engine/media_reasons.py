@@ -31,7 +31,8 @@ MEDIA_REASONS: tuple[tuple[str, str, str], ...] = (
         "Media that no allowed call negotiated",
         "No session description of a call in progress names this address and port. Where the sender is a party of a "
         "call, `call_id` names the call: it sends to another port than the one agreed on, or its packet was faster "
-        "than the answer.",
+        "than the answer. What is sent to where media comes from (symmetric RTP), behind a NAT that gave it another "
+        "port, passes with `media.nat: latch`, and in emergency calls with the guard on.",
     ),
     (
         "media_wrong_source",

@@ -101,8 +101,9 @@ class MediaPolicy:
     ``source``: what must fit of a packet's source beside its destination: the negotiated address, address and port
     (RFC 4961), or only the zone. ``early``: whether the offer or only the answer opens the way to who offered.
     ``nat`` latch: media of who names an address outside its zone, or none, comes from, and goes to, where its
-    signalling comes from. ``ports``: first and last on which media may be negotiated. ``other_ports``: UDP that is no
-    media. ``places`` tells where each key stands that was written.
+    signalling comes from, and that of who names a port that is not its own to where it comes from. ``ports``: first and
+    last on which media may be negotiated. ``other_ports``: UDP that is no media. ``places`` tells where each key stands
+    that was written.
     """
 
     mode: MediaMode = "enforce"

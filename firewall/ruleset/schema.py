@@ -152,7 +152,8 @@ MEDIA_KEYS: dict[str, tuple[str, Schema]] = {
         _choice(get_args(MediaEarly)),
     ),
     "nat": (
-        "latch: who names an address outside its zone, or none, is sent media where its own comes from; default off.",
+        "latch: who names an address outside its zone, none, or a port that is not its own is sent media where its own "
+        "comes from; default off.",
         _choice(get_args(MediaNat)),
     ),
     "ports": ("Ports on which media may be negotiated; default 1024-65535.", _matching(PORT_RANGE)),

@@ -273,9 +273,9 @@ def test_ten_thousand_values_that_are_not_wanted_cost_no_search() -> None:
     asked = [Literal(Comparison(Field("sip.from.user"), "==", f"+1617555{n:05}"), False) for n in range(10_000)]
     asked += literals('sip.from.user contains "1617555"', 'sip.User-Agent contains "zz"')
     settle(TEMPLATE, asked)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert isinstance(settle(TEMPLATE, asked), Settled)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_a_set_of_ten_thousand_names_is_searched() -> None:

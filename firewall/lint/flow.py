@@ -35,9 +35,9 @@ class Flow:
     write: Writer
     in_surge: bool = True
 
-    def steps(self, pair: Pair, form: Form, key: str, start_ms: int = 0) -> tuple[Step, ...]:
+    def steps(self, pair: Pair, form: Form, key: str) -> tuple[Step, ...]:
         """Return its messages between two ends."""
-        script = Script(pair, key, start_ms)
+        script = Script(pair, key)
         self.write(script, form)
         return tuple(script.steps)
 

@@ -71,10 +71,10 @@ def with_article(label: str) -> str:
 class Script:
     """Collects the steps of one flow between two ends. ``key`` makes its Call-IDs, tags and branches its own."""
 
-    def __init__(self, pair: Pair, key: str, start_ms: int = 0) -> None:
+    def __init__(self, pair: Pair, key: str) -> None:
         self.pair = pair
         self.key = key
-        self.now_ms = start_ms
+        self.now_ms = 0
         self.steps: list[Step] = []
         self._branches = 0
 

@@ -45,12 +45,11 @@ class _Examined:
 class PolicyServer(LanguageServer):
     """A language server for policies. A YAML file without a top key ``policy`` is none of ours."""
 
-    def __init__(self, examine: Examine, *, pause_s: float = PAUSE_S) -> None:
+    def __init__(self, examine: Examine) -> None:
         # The whole text with every change: the library would make an edit in lines that it counts in another way.
         whole = types.TextDocumentSyncKind.Full
         super().__init__("sosgate", __version__, text_document_sync_kind=whole, protocol_cls=PolicyProtocol)
         self._examine = examine
-        self._pause_s = pause_s
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lint")
         self._waiting: dict[str, asyncio.Task[None]] = {}
         self._examined: dict[str, _Examined] = {}
@@ -110,7 +109,7 @@ class PolicyServer(LanguageServer):
         return list(quick_fixes(examined.findings, params.range, identifier, _coordinates(document)))
 
     async def _after_pause(self, uri: str) -> None:
-        await asyncio.sleep(self._pause_s)
+        await asyncio.sleep(PAUSE_S)
         document = self.workspace.text_documents.get(uri)
         if document is None:  # saved, but never opened
             return
@@ -155,9 +154,9 @@ def _lines(document: TextDocument) -> list[str]:
     return io.StringIO(document.source, newline="").readlines()
 
 
-def new_server(examine: Examine, *, pause_s: float = PAUSE_S) -> PolicyServer:
+def new_server(examine: Examine) -> PolicyServer:
     """Return a server that answers; ``start_io`` makes it talk on stdin and stdout."""
-    server = PolicyServer(examine, pause_s=pause_s)
+    server = PolicyServer(examine)
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def _opened(params: types.DidOpenTextDocumentParams) -> None:

@@ -83,8 +83,8 @@ TOP_BRANCH = Field("sip.Via.branch of the topmost hop")
 """A field that no rule has: the branch that names the transaction."""
 
 
-def _group(name: str, reading: Reading = "text") -> tuple[Group, ...]:
-    return (Group(name, reading),)
+def _group(name: str) -> tuple[Group, ...]:
+    return (Group(name),)
 
 
 def _request_line() -> Carrier:

@@ -273,6 +273,10 @@ BLOCKING = (
     'sip.Status-Code == 200 and sip.CSeq.method == "INVITE" and dialog.state == "none"',
     'zone.src == "psap" and sip.Method == "CANCEL"',
     'zone.src == "psap" and sip.Method == "MESSAGE" and dialog.state == "none"',
+    (
+        'zone.src == "psap" and sip.Method == "INVITE" and dialog.state == "none" and not sip.Priority and '
+        "len(sip.r-uri.user) < 7"
+    ),
 )
 
 HARMLESS = (
@@ -393,6 +397,6 @@ HARMLESS = (
     'sip.Method == "SUBSCRIBE" and dialog.state == "none"',
     (
         'zone.src == "psap" and sip.Method == "INVITE" and dialog.state == "none" and not sip.Priority and '
-        "len(sip.r-uri.user) < 7"
+        'sip.r-uri.user == "anonymous"'
     ),
 )

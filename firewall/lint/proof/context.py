@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
+from firewall.engine.caller import LONGEST_IDENTITY
 from firewall.engine.engine import Engine
 from firewall.errors import Place
 from firewall.lint.endpoint import Endpoint, Pair
@@ -21,7 +22,7 @@ from firewall.lint.proof.target import mark_language, no_target, target_language
 from firewall.lint.script import Step
 from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
-from firewall.ruleset.expression import Comparison, Field, Matches, Membership, Range
+from firewall.ruleset.expression import Call, Comparison, Field, Matches, Membership, Range
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
 from firewall.sip.message import Request
@@ -39,8 +40,12 @@ _CARRIERS = {
     "body": "body",
 }
 _OTHER_SIDE = {"from": "to", "to": "from"}
-CALLER_NUMBER = Literal(Matches(Field("sip.r-uri.user"), r"^\+?[0-9]{7,15}$"), True)
-"""What makes an unmarked call a callback: that it calls the number of whoever called before (E.164)."""
+CALLER = (
+    Literal(Matches(Field("sip.r-uri"), r"^(?:sips?:|tel:\+?[0-9][-.()0-9]+(?:;.*)?$)"), True),
+    Literal(Comparison(Call("len", Field("sip.r-uri")), "<", LONGEST_IDENTITY), True),
+    Literal(Matches(Field("sip.r-uri.user"), "^anonymous$"), False),
+)
+"""What makes an unmarked call a callback: it calls what an earlier caller is called in From (RFC 3261, RFC 3966)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +195,7 @@ def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy)
     """Return the context in which that stays by which the engine knows the emergency first; all else is free."""
     carrier = _CARRIERS.get(mark.evidence[0].partition(" ")[0])
     if carrier is None or (carrier == "r-uri" and mark.emergency_class == "callback"):
-        return replace(context, language=(CALLER_NUMBER,))
+        return replace(context, language=CALLER)
     # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
     language = no_target("r-uri", definition) if carrier != "r-uri" else ()
     kept = _kept_language(context, carrier, definition) if mark.emergency_class != "test" else None

@@ -14,7 +14,7 @@ from firewall.lint.language.draft import Line, read_draft
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Conflict, Literal, Settled, TooHard, settle
 from firewall.lint.probe import MILLISECOND_NS, Blocked, Probe, Questioner, decide, sent_of
-from firewall.lint.proof.context import CALLER_NUMBER, Context
+from firewall.lint.proof.context import CALLER, Context
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.shorten import least_bytes, shortened
@@ -272,7 +272,7 @@ def _renamed(others: Sequence[Step], names: Sequence[tuple[bytes, bytes]]) -> li
 
 def _names(context: Context, before: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
     """Return what the message is called by in the rest of the call, as it was and as it is now."""
-    is_callback = context.language[:1] == (CALLER_NUMBER,)
+    is_callback = context.language == CALLER
     return [
         (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
         for old, new in zip(*(_identifiers(payload, is_callback) for payload in (before, after)), strict=True)
@@ -285,5 +285,5 @@ def _identifiers(payload: bytes, is_callback: bool) -> tuple[str | None, ...]:
         message: Message = parse_message(payload)
     except SipSyntaxError:
         return (None,) * 5
-    called = message.uri.user if is_callback and isinstance(message, Request) else None
+    called = f"<{message.request_uri}>" if is_callback and isinstance(message, Request) else None
     return message.call_id, message.from_tag, message.to_tag, message.via_branch, called

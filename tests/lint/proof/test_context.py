@@ -1,5 +1,5 @@
 from firewall.lint.flow import FLOWS, selected
-from firewall.lint.proof.context import CALLER_NUMBER, Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.context import CALLER, Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.prove import calling_pairs
 from firewall.lint.proof.target import SERVICE_URNS
 from tests.lint.policies import ZONES, policy
@@ -32,14 +32,14 @@ def test_a_target_may_be_any_of_its_kind_and_what_no_grammar_has_stays_as_it_is(
     assert firsts["Resource-Priority: esnet.1"].held == frozenset()
 
 
-def test_an_unmarked_callback_calls_any_number_that_a_caller_may_have() -> None:
+def test_an_unmarked_callback_calls_whatever_a_caller_may_name_himself() -> None:
     unmarked = [
         each
         for each in of()
         if each.flow.name == "callback without a mark" and (each.step.role, each.step.label) == ("callback", "INVITE")
     ]
     assert unmarked
-    assert all(each.language == (CALLER_NUMBER,) for each in unmarked)
+    assert all(each.language == CALLER for each in unmarked)
 
 
 def test_a_keep_alive_is_always_written_in_one_way() -> None:

@@ -1,3 +1,7 @@
+import re
+
+import pytest
+
 from firewall.lint.flow import FLOWS
 from firewall.lint.probe import Blocked, Questioner
 from firewall.lint.proof.asking import Asker
@@ -52,9 +56,21 @@ def test_where_an_earlier_message_is_blocked_the_guard_lets_the_later_one_be_jud
     assert (plain.decision.decision.rule, guarded.decision.decision.rule) == ("earlier", "guilty")
 
 
-def test_an_unmarked_callback_goes_to_whoever_called() -> None:
-    """A rule against calls abroad meets the call back to a caller from there, who called from there."""
-    tested = policy(rule('zone.src == "psap" and not sip.Priority and sip.r-uri.user matches "^[+]44[0-9]{10}$"'))
+@pytest.mark.parametrize(
+    "called",
+    [
+        r"^sip:[+]44[0-9]{10}@",
+        r"^tel:",
+        r"^sip:[+0-9]+;npdi@",
+        r"^sip:alice@phones[.]caller[.]example",
+        r"^sip:[a-z0-9]+@home1[.]net;gr=urn:uuid:",
+        r"^sip:\[2001:db8::1\]:1357$",
+    ],
+)
+def test_an_unmarked_callback_goes_to_whoever_called(called: str) -> None:
+    """A rule against what no number of this country is meets the call back to a caller who is called so."""
+    when = 'zone.src == "psap" and dialog.state == "none" and not sip.Priority and sip.Method == "INVITE"'
+    tested = policy(rule(f'{when} and sip.r-uri matches r"{called}"'))
     asking = Asker(Encoding([tested]), tested)
     (pair,) = calling_pairs(tested)
     unmarked = next(flow for flow in FLOWS if flow.name == "callback without a mark")
@@ -63,10 +79,12 @@ def test_an_unmarked_callback_goes_to_whoever_called() -> None:
     assert isinstance(found, Staged)
     first, last = (parse_message(each.datagram.payload) for each in (found.sent[0], found.sent[-1]))
     assert isinstance(last, Request)
-    assert last.uri.user is not None
-    assert last.uri.user.startswith("+44")
-    assert last.uri.user in first.from_.uri
-    assert isinstance(run(found, Questioner(tested)), Blocked)
+    assert re.search(called, last.request_uri)
+    assert last.request_uri == first.from_.uri
+    blocked = run(found, Questioner(tested))
+    assert isinstance(blocked, Blocked)
+    assert blocked.decision.emergency is not None
+    assert blocked.decision.emergency.emergency_class == "callback"
 
 
 def test_a_size_is_met_to_the_byte() -> None:

@@ -32,11 +32,13 @@ SERVICE_URNS = Literal(Matches(_WHOLE["r-uri"], _SERVICE_URN), True)
 NENA_URNS = Literal(Matches(_WHOLE["r-uri"], _NENA_URN), True)
 """Every service that i3 elements ask each other for (NENA-STA-010.3 §2.1)."""
 # A namespace is a token without a dot, a priority one, too; both in any case (RFC 4412 §3.1).
-_PRIORITY = r"[a-z0-9!%*_+`'~-]+\.[a-z0-9!%*_+`'~-]+"
-_INFO = r"<[^<>,\"]*>(?:;[a-z-]+=[a-z0-9.-]+)*"
-_CALL_INFO = (
-    r"<urn:(?:emergency|nena):uid:(?:call|incident)id:[a-z0-9:.-]+>;purpose=(?:emergency|nena)-(?:call|incident)id"
-)
+_NAME = r"[a-z0-9!%*_+`'~-]+"
+_PRIORITY = rf"{_NAME}\.{_NAME}"
+# RFC 3261 §20.9. The URN says enough without a purpose: an i3 conformance suite writes none.
+_VALUE = r"""(?:[a-z0-9!%*_+`'~.:\[\]-]+|"(?:[^"\\]|\\.)*")"""
+_PARAMETERS = rf"(?:[ \t]*;[ \t]*{_NAME}(?:[ \t]*=[ \t]*{_VALUE})?)*"
+_INFO = rf'<[^<>"]*>{_PARAMETERS}'
+_CALL_INFO = rf'<urn:(?:emergency|nena):uid:(?:call|incident)id:[^<>"]*>{_PARAMETERS}'
 _MARKS: dict[MarkCarrier, tuple[Field, str]] = {
     "Resource-Priority": (
         Field("sip.Resource-Priority"),

@@ -89,11 +89,22 @@ MARKS: tuple[tuple[MarkCarrier, str], ...] = (
     ("Resource-Priority", "wps.3, ESNET.1"),
     ("Priority", "Emergency"),
     ("Call-Info", "<http://a.example/x>;purpose=icon, <urn:nena:uid:callid:a1:b.example>;purpose=nena-CallId"),
+    ("Call-Info", "<urn:emergency:uid:callid:a1:b.example>; purpose=emergency-CallId"),
+    ("Call-Info", '<urn:emergency:uid:incidentid:a1:b.example> ;q=1;purpose = "emergency-IncidentId"'),
+    ("Call-Info", "<urn:emergency:uid:callid:A_1@b.example>"),
+    ("Call-Info", '<http://a/b,c>;x="d,e",<urn:emergency:uid:callid:a1:b.example>;purpose=emergency-CallId'),
 )
 
 
 @pytest.mark.parametrize(("carrier", "value"), MARKS)
-@pytest.mark.parametrize("odd", ["[A-Z]{3}", ",", "9[-.]?1", "fire", "[ \\t]", "0|incident"])
+def test_what_marks_a_message_is_one_of_those_marks(carrier: MarkCarrier, value: str) -> None:
+    facts = facts_of(INVITE.replace(b"CSeq", f"{carrier}: {value}\r\nCSeq".encode()) % b"sip:b@psap.example")
+    assert facts is not None
+    assert holds_of_message(mark_language(carrier, value, DEFINITION).condition, facts)
+
+
+@pytest.mark.parametrize(("carrier", "value"), MARKS)
+@pytest.mark.parametrize("odd", ["[A-Z]{3}", ",", "9[-.]?1", "fire", "[ \\t]", "0|incident", r"\\|\"[^\"]*[<>]"])
 def test_whatever_marks_a_message_is_recognised(carrier: MarkCarrier, value: str, odd: str) -> None:
     wanted = (
         mark_language(carrier, value, DEFINITION),

@@ -16,6 +16,7 @@ CALLBACK_PAUSE_MS = 10 * 60 * 1000
 
 _CALLBACK: Role = "callback"
 _MARKED: Headers = (("Priority", "psap-callback"),)
+_RELIABLE: Headers = (("Require", "100rel"), ("RSeq", "1"))
 
 Writer = Callable[[Script, Form], None]
 Course = Callable[[Script, Request, Role], None]
@@ -63,9 +64,8 @@ def _voice_with_early_media(script: Script, form: Form) -> None:
     invite = _invite(script, form)
     dialog = invite.dialog
     script.answer(invite, 100, "mid_call")
-    reliable = (("Require", "100rel"), ("RSeq", "1"))
-    script.answer(invite, 183, "mid_call", headers=reliable, body=bodies.audio(script.media_ip("psap")))
-    _exchange(script, dialog, "caller", "PRACK", headers=(("RAck", f"1 {invite.cseq_number} INVITE"),))
+    script.answer(invite, 183, "mid_call", headers=_RELIABLE, body=bodies.audio(script.media_ip("psap")))
+    _acknowledged(script, invite, "mid_call")
     _exchange(script, dialog, "caller", "UPDATE", offer=True)
     _exchange(script, dialog, "psap", "UPDATE", offer=True)
     _exchange(script, dialog, "caller", "INFO")
@@ -154,6 +154,28 @@ def _forked(script: Script, invite: Request, role: Role) -> None:
     _exchange(script, invite.dialog, other(invite.sender), "BYE", role)
 
 
+def _hung_up_early(script: Script, invite: Request, role: Role) -> None:
+    """Who calls gives up while it rings by a BYE (RFC 3261 §15): the dialog ends before the INVITE is answered."""
+    script.answer(invite, 180, role)
+    _exchange(script, invite.dialog, invite.sender, "BYE", role)
+    _not_taken(script, invite, 487, role)
+
+
+def _crossed(script: Script, invite: Request, role: Role) -> None:
+    """Both sides write and ask while it rings; it is answered before PRACK comes, and both hang up (RFC 5407 §3)."""
+    dialog = invite.dialog
+    script.answer(invite, 180, role, headers=_RELIABLE)
+    for side in (invite.sender, other(invite.sender)):
+        _exchange(script, dialog, side, "OPTIONS", role)
+        _exchange(script, dialog, side, "MESSAGE", role, body=bodies.plain_text(script.media_ip(side)))
+    script.answer(invite, 200, role, body=bodies.audio(script.media_ip(other(invite.sender))))
+    _acknowledged(script, invite, role)
+    script.request(dialog, invite.sender, "ACK", role, of=invite)
+    script.wait(2000)
+    for bye in [script.request(dialog, side, "BYE", role) for side in (invite.sender, other(invite.sender))]:
+        script.answer(bye, 200, role)
+
+
 def _changed(script: Script, invite: Request, role: Role) -> None:
     """Both sides write (NENA-STA-010.3 §3.1.1.1), ask and change the session; one change is refused, one given up."""
     dialog = invite.dialog
@@ -209,9 +231,8 @@ def _callback_with_early_media(script: Script, form: Form) -> None:  # noqa: ARG
     invite = _callback_invite(script, _MARKED)
     dialog, role = invite.dialog, _CALLBACK
     script.answer(invite, 100, role)
-    reliable = (("Require", "100rel"), ("RSeq", "1"))
-    script.answer(invite, 183, role, headers=reliable, body=bodies.audio(script.media_ip("caller")))
-    _exchange(script, dialog, "psap", "PRACK", role, headers=(("RAck", f"1 {invite.cseq_number} INVITE"),))
+    script.answer(invite, 183, role, headers=_RELIABLE, body=bodies.audio(script.media_ip("caller")))
+    _acknowledged(script, invite, role)
     for side in ("psap", "caller"):
         _exchange(script, dialog, side, "UPDATE", role, offer=True)
         _exchange(script, dialog, side, "INFO", role)
@@ -282,6 +303,8 @@ FLOWS: tuple[Flow, ...] = (
     Flow("call cancelled before it rings", "voice", "voice", _of_caller(_cancelled_early)),
     Flow("call refused by the PSAP", "voice", "voice", _of_caller(_refused)),
     Flow("call not taken at the PSAP", "voice", "voice", _of_caller(_declined)),
+    Flow("call hung up while ringing", "voice", "voice", _of_caller(_hung_up_early), in_surge=False),
+    Flow("call whose messages cross", "voice", "voice", _of_caller(_crossed), in_surge=False),
     Flow("call answered by another than rang", "voice", "voice", _of_caller(_forked), in_surge=False),
     Flow("call with texts and changes", "voice", "voice", _of_caller(_changed), in_surge=False),
     Flow("real-time text call", "rtt", "rtt", _voice),
@@ -293,6 +316,8 @@ FLOWS: tuple[Flow, ...] = (
     Flow("callback cancelled before it rings", "callback", None, _of_callback(_cancelled_early)),
     Flow("callback refused", "callback", None, _of_callback(_refused)),
     Flow("callback not taken", "callback", None, _of_callback(_declined)),
+    Flow("callback hung up while ringing", "callback", None, _of_callback(_hung_up_early), in_surge=False),
+    Flow("callback whose messages cross", "callback", None, _of_callback(_crossed), in_surge=False),
     Flow("callback answered by another than rang", "callback", None, _of_callback(_forked), in_surge=False),
     Flow("callback with texts and changes", "callback", None, _of_callback(_changed), in_surge=False),
     Flow("callback without a mark", "callback", "voice", _unmarked_callback),
@@ -326,6 +351,12 @@ def _answered(script: Script, invite: Request, role: Role = "mid_call") -> None:
     answerer = other(invite.sender)
     script.answer(invite, 200, role, body=bodies.audio(script.media_ip(answerer)))
     script.request(invite.dialog, invite.sender, "ACK", role, of=invite)
+
+
+def _acknowledged(script: Script, invite: Request, role: Role) -> None:
+    """The reliable provisional response is (RFC 3262 §4)."""
+    rack = (("RAck", f"1 {invite.cseq_number} INVITE"),)
+    _exchange(script, invite.dialog, invite.sender, "PRACK", role, headers=rack)
 
 
 def _not_taken(script: Script, invite: Request, status: int, role: Role, headers: Headers = ()) -> None:

@@ -17,6 +17,7 @@ BLOCKING = (
     'sip.Method and not sip.Method in {"INVITE", "CANCEL", "ACK", "BYE", "REGISTER", "OPTIONS"}',
     'sip.Method == "INFO"',
     'sip.Method == "PRACK" and dialog.state == "early"',
+    'sip.Method == "PRACK" and dialog.state == "confirmed"',
     'lower(sip.Method) == "invite"',
     "len(sip.Method) > 6",
     'sip.Method[0:3] == "INV"',
@@ -293,7 +294,6 @@ HARMLESS = (
         'not sip.Method in {"INVITE", "CANCEL", "ACK", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "MESSAGE"}'
     ),
     'sip.Method == "SUBSCRIBE"',
-    'sip.Method == "PRACK" and dialog.state == "confirmed"',
     'sip.Method == "invite"',
     "len(sip.Method) > 7",
     'sip.Method[0:3] == "SUB"',

@@ -101,7 +101,8 @@ def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Findi
                 for code, record in _blocked(unguarded, pair, medium, at_ns):
                     key = (code, record.decision.rule, record.decision.reason)
                     if key not in findings:
-                        findings[key] = _finding(policy, code, record, pair, medium)
+                        name = f"{medium.name} (payload type {medium.payload_type})"
+                        findings[key] = _finding(policy, code, record, pair, name)
     told = {rule for _, rule, _ in findings}
     return [*findings.values(), *_proposed(policy, unguarded, told), *_port_range(policy)]
 
@@ -118,15 +119,13 @@ def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Itera
         yield Finding(UNDECIDED, message, Place(policy.file), CODES[UNDECIDED].mend)
         return
     for refusal in proposed:
-        packet = refusal.packet
-        medium = Medium(f"{packet.kind} {packet.codec}", packet.kind, packet.payload_type)
         record = _refused(unguarded, refusal)
         if record is not None:
-            yield _finding(policy, "SOS116", record, refusal.pair, medium)
+            yield _finding(policy, "SOS116", record, refusal.pair, refusal.packet.name)
         else:
             rule = next(rule for rule in policy.rules if rule.name == refusal.rule)
             message = f'it is not decided whether rule "{rule.name}" drops media of an emergency call'
-            why = f"payload type {packet.payload_type} from {refusal.sender}: the engine lets it pass"
+            why = f"{refusal.packet.name} from {refusal.sender}: the engine lets it pass"
             yield Finding(UNDECIDED, message, rule.place, CODES[UNDECIDED].mend, rule.name, (why,))
 
 
@@ -163,8 +162,7 @@ def call_of(refusal: Refusal) -> tuple[Sent, ...]:
     source, target = pair.ends(refusal.sender)
     payload = packet.payload(refusal.size_bytes)
     datagram = Datagram(source.ip, refusal.ports[0], target.ip, refusal.ports[1], payload, in_iface=source.interface)
-    label = f"RTP {packet.kind} {packet.codec}, payload type {packet.payload_type}"
-    return (*call, Sent(refusal.at_ns, datagram, label))
+    return (*call, Sent(refusal.at_ns, datagram, f"RTP {packet.name}" if not packet.beside else packet.name))
 
 
 def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
@@ -213,7 +211,7 @@ def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:
     """Return one side's session description: the sender's direction is the packet's, the other's its opposite."""
     packet = refusal.packet
     direction = packet.direction if side == refusal.sender else _OPPOSITE[packet.direction]
-    lines = (f"a=rtpmap:{packet.payload_type} {packet.codec}/8000", f"a={direction}")
+    lines = (f"a=rtpmap:{packet.payload_type} {packet.codec}/8000", f"a={direction}", "a=rtcp-mux")
     return Medium("", packet.kind, packet.payload_type, lines).body(ip, port)
 
 
@@ -277,14 +275,14 @@ def _rtp(payload_type: int, sequence: int) -> bytes:
     return pack(">BBHII", 0x80, payload_type, sequence, sequence * 160, 911) + bytes(160)
 
 
-def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium: Medium) -> Finding:
+def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: str) -> Finding:
     rule = next((rule for rule in policy.rules if rule.name == record.decision.rule), None)
     way = f"{record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
     if code == "SOS117":
         place = Place(policy.file, policy.media.line("timeout"))
         message = (
             f"media.timeout {policy.media.timeout_ns / 1e9:g}s is shorter than a hold of {HOLD_S} s: "
-            f"{medium.name} of an emergency call from {way} is refused after it"
+            f"{name} of an emergency call from {way} is refused after it"
         )
         return Finding(code, message, place, CODES[code].mend)
     if rule is not None:
@@ -292,7 +290,7 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, medium:
     else:
         line = record.decision.line
         what, place = f"{record.decision.reason} keeps back", Place(policy.file, line)
-    message = f"{what} {medium.name} (payload type {medium.payload_type}) of an emergency call from {way}"
+    message = f"{what} {name} of an emergency call from {way}"
     ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
     return Finding(code, message, place, CODES[code].mend, rule.name if rule is not None else None, (ends,))
 

@@ -2,6 +2,7 @@
 
 What SDP negotiates passes unless a rule about media decides against it, so only those rules are encoded. A packet's
 header is given: each payload type, each codec and direction that rules name, and each number at which they change.
+A rule that refuses one packet closes the flow, so what comes on RTP's port beside it is asked about, too.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import PORTS
 from firewall.lint.proof.witness import endpoint_in
 from firewall.net.datagram import Datagram
+from firewall.net.rtcp import is_rtcp
 from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, base_field
@@ -37,6 +39,7 @@ MAX_PACKETS = 20_000
 # RFC 3551 table 4, RFC 3389, and the numbers that RFC 4733 and RFC 4103 are mostly given.
 _PAYLOAD_TYPES = (0, 8, 3, 9, 13, 18, 96, 97, 98, 100, 101, 111, 127)
 _BOTH_WAYS: tuple[Direction, ...] = ("sendrecv",)
+_BINDING_REQUEST = bytes.fromhex("000100002112a442") + bytes(range(12))  # RFC 8489 §5
 
 
 class TooManyPacketsError(Exception):
@@ -55,9 +58,22 @@ class RtpPacket:
     timestamp: int = 8000
     ssrc: int = 911
     marker: int = 0
+    beside: bytes = b""
+    """What comes on the port of this RTP in its stead: how RTCP (RFC 5761 §4) or STUN (RFC 8445 §2.2) begins."""
+
+    @property
+    def name(self) -> str:
+        """The packet in a few words."""
+        rtp = f"{self.kind} {self.codec} (payload type {self.payload_type})"
+        if not self.beside:
+            return rtp
+        beside = f"RTCP (type {self.beside[1]})" if is_rtcp(self.beside) else "STUN"
+        return f"{beside}, and with it what shares its port: {rtp}"
 
     def payload(self, size_bytes: int = PLAIN_BYTES) -> bytes:
         """Return its bytes."""
+        if self.beside:
+            return self.beside.ljust(size_bytes, b"\0")
         second = self.marker << 7 | self.payload_type
         head = pack(">BBHII", _RTP_VERSION_2, second, self.sequence_number, self.timestamp, self.ssrc)
         return head + bytes(max(0, size_bytes - len(head)))
@@ -182,23 +198,42 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
         TooManyPacketsError: there are more than anyone would wait for.
     """
     own = [atom for _, atom in encoding.own]
+    codecs = told_apart(own)
+    is_directed = any(base_field(atom.operand).name == "media.direction" for atom in own)
+    directions: tuple[Direction, ...] = get_args(Direction) if is_directed else _BOTH_WAYS
     choices = (
         kinds,
         tuple(dict.fromkeys((*_PAYLOAD_TYPES, *_numbers(own, "rtp.p_type", 128)))),
-        told_apart(own),
-        get_args(Direction) if any(base_field(atom.operand).name == "media.direction" for atom in own) else _BOTH_WAYS,
+        codecs,
+        directions,
         tuple(dict.fromkeys((50, *_numbers(own, "rtp.seq", 2**16)))),
         tuple(dict.fromkeys((8000, *_numbers(own, "rtp.timestamp", 2**32)))),
         tuple(dict.fromkeys((911, *_numbers(own, "rtp.ssrc", 2**32)))),
         (0, 1),
     )
-    if prod(len(each) for each in choices) > MAX_PACKETS:
+    beside = (kinds, codecs, directions, tuple(_beside(own)))
+    if prod(map(len, choices)) + prod(map(len, beside)) > MAX_PACKETS:
         raise TooManyPacketsError
     return [
         RtpPacket(payload_type, kind, codec, direction, number, timestamp, ssrc, marker)
         for kind, payload_type, codec, direction, number, timestamp, ssrc, marker in product(*choices)
         if not 64 <= payload_type <= 95  # with the marker that would be RTCP: not to be used (RFC 5761 §4)
+    ] + [
+        RtpPacket(kind=kind, codec=codec, direction=direction, beside=begins)
+        for kind, codec, direction, begins in product(*beside)
     ]
+
+
+def _beside(own: list[Atom]) -> Iterator[bytes]:
+    """Yield how packets begin that share RTP's port: RTCP that rules tell apart, and STUN."""
+    numbers = (
+        dict.fromkeys((first, *_numbers(own, f"rtcp.{field}", end)))
+        for field, first, end in (("pt", 200, 256), ("length", 1, 2**16), ("senderssrc", 911, 2**32))
+    )
+    for packet_type, words, ssrc in product(*numbers):
+        if is_rtcp(begins := pack(">BBHI", _RTP_VERSION_2, packet_type, words, ssrc)):
+            yield begins
+    yield _BINDING_REQUEST
 
 
 def _numbers(own: list[Atom], field: str, end: int) -> Iterator[int]:

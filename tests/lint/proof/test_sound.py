@@ -21,6 +21,12 @@ REFUSED = [
     'media.codec == "opus"',
     'media.direction == "recvonly" and zone.src == "psap"',
     'emergency.class == "media" and rtp',
+    "rtcp",
+    "rtcp.pt == 204",
+    "rtcp.length > 100",
+    "rtcp.senderssrc == 7 and frame.len > 200",
+    'media.kind == "audio" and not rtp',
+    "media.negotiated and not rtp and not rtcp",
 ]
 HARMLESS = [
     "rtp and not media.negotiated",
@@ -32,6 +38,9 @@ HARMLESS = [
     'rtp and sip.Method == "INVITE"',
     "rtp.p_type == 0 and rtp.p_type == 8",
     "rtp and tcp",
+    "rtcp and not emergency",
+    "rtcp.pt == 150",
+    'media.protocol == "rtcp"',
 ]
 
 

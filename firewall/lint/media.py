@@ -44,26 +44,28 @@ _OPPOSITE: dict[Direction, Direction] = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
+_DYNAMIC_TYPES = range(96, 128)  # RFC 3551 §6
 # What the policy says of media, as opposed to what a sender does wrong.
 _OWN_REASONS = frozenset({"rule", "media_port_range", "media_family_gap", "media_third_party"})
 
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One kind of media: what SDP calls it, the payload type sent, and what that is in words."""
+    """One kind of media: what SDP calls it, the payload type sent, and what that is in words; others are agreed on."""
 
     name: str
     media: str
     payload_type: int
     lines: tuple[str, ...] = ()
     flows: tuple[Flow, ...] = ("voice", "media")
+    others: tuple[int, ...] = ()
 
     def body(self, ip: str, port: int) -> Body:
         """Return the session description of an end that takes this medium."""
         family = "IP6" if ":" in ip else "IP4"
         lines = [
             "v=0", f"o=- 1 1 IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
-            f"m={self.media} {port} RTP/AVP {self.payload_type}", *self.lines,
+            f"m={self.media} {port} RTP/AVP {' '.join(map(str, (self.payload_type, *self.others)))}", *self.lines,
         ]  # fmt: skip
         return Body("application/sdp", (CRLF.join(lines) + CRLF).encode())
 
@@ -211,8 +213,11 @@ def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:
     """Return one side's session description: the sender's direction is the packet's, the other's its opposite."""
     packet = refusal.packet
     direction = packet.direction if side == refusal.sender else _OPPOSITE[packet.direction]
-    lines = (f"a=rtpmap:{packet.payload_type} {packet.codec}/8000", f"a={direction}", "a=rtcp-mux")
-    return Medium("", packet.kind, packet.payload_type, lines).body(ip, port)
+    free = (number for number in _DYNAMIC_TYPES if number != packet.payload_type)
+    others = dict(zip(free, packet.codecs[1:], strict=False))
+    mapped = {packet.payload_type: packet.codecs[0], **others}
+    lines = (*(f"a=rtpmap:{number} {codec}/8000" for number, codec in mapped.items()), f"a={direction}", "a=rtcp-mux")
+    return Medium("", packet.kind, packet.payload_type, lines, others=tuple(others)).body(ip, port)
 
 
 def _pairs(policy: Policy) -> list[Pair]:

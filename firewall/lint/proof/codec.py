@@ -1,6 +1,7 @@
-"""Which encodings the rules about media tell from one another: one name of each kind, the usual ones first."""
+"""Which encodings of a call the rules about media tell from one another: a list of each kind, the shortest first."""
 
 from collections.abc import Sequence
+from itertools import chain, combinations
 
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import VOICE
@@ -25,18 +26,20 @@ _STEP = VOICE.steps(Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.20")), SOS
 _PACKET = Datagram("192.0.2.10", 0, "198.51.100.20", 0, b"")
 
 
-def told_apart(own: Sequence[Atom]) -> tuple[str, ...]:
-    """Return a name for each way in which the conditions on ``media.codec`` can be true and false together."""
+def told_apart(own: Sequence[Atom]) -> tuple[tuple[str, ...], ...]:
+    """Return what a call may agree on for each way in which the conditions on ``media.codec`` can be true together.
+
+    One encoding, two, or the first of the usual ones; that a rule asks for three by name is not tried.
+    """
     asked = [atom for atom in own if base_field(atom.operand).name == "media.codec"]
     tests = [compile_condition(atom) for atom in asked]
-    names = (
-        *USUAL,
-        *(name for atom in asked for holds in (True, False) if (name := _name_of(atom, holds)) is not None),
-    )
-    kinds: dict[tuple[bool, ...], str] = {}
-    for name in names:
-        facts = Facts(_PACKET, media_negotiated=True, media=MediaFacts("audio", "rtp", (name,), "sendrecv"))
-        kinds.setdefault(tuple(test(facts) for test in tests), name)
+    named = (name for atom in asked for holds in (True, False) if (name := _name_of(atom, holds)) is not None)
+    names = tuple(dict.fromkeys((*USUAL, *named)))
+    firsts = (USUAL[:length] for length in range(3, len(USUAL) + 1))
+    kinds: dict[tuple[bool, ...], tuple[str, ...]] = {}
+    for codecs in chain(((name,) for name in names), combinations(names, 2), firsts):
+        facts = Facts(_PACKET, media_negotiated=True, media=MediaFacts("audio", "rtp", codecs, "sendrecv"))
+        kinds.setdefault(tuple(test(facts) for test in tests), codecs)
     return tuple(kinds.values())
 
 

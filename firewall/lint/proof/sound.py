@@ -52,7 +52,7 @@ class RtpPacket:
 
     payload_type: int = 0
     kind: str = "audio"
-    codec: str = "pcmu"
+    codecs: tuple[str, ...] = ("pcmu",)
     direction: Direction = "sendrecv"
     sequence_number: int = 50
     timestamp: int = 8000
@@ -64,7 +64,7 @@ class RtpPacket:
     @property
     def name(self) -> str:
         """The packet in a few words."""
-        rtp = f"{self.kind} {self.codec} (payload type {self.payload_type})"
+        rtp = f"{self.kind} {', '.join(self.codecs)} (payload type {self.payload_type})"
         if not self.beside:
             return rtp
         beside = f"RTCP (type {self.beside[1]})" if is_rtcp(self.beside) else "STUN"
@@ -137,7 +137,7 @@ def _of_packet(
 def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> tuple[int, ...]:
     """Return what the packet's header and its call decide of the rules' atoms."""
     source, target = pair.ends(sender)
-    about = MediaFacts(packet.kind, "rtp", (packet.codec,), packet.direction)
+    about = MediaFacts(packet.kind, "rtp", packet.codecs, packet.direction)
     datagram = Datagram(source.ip, source.port, target.ip, target.port, packet.payload())
     facts = Facts(datagram, emergency=_MARK, media_negotiated=True, media=about)
     own = {atom: literal for (_, atom), literal in encoding.own.items()} | encoding.text
@@ -215,12 +215,12 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     if prod(map(len, choices)) + prod(map(len, beside)) > MAX_PACKETS:
         raise TooManyPacketsError
     return [
-        RtpPacket(payload_type, kind, codec, direction, number, timestamp, ssrc, marker)
-        for kind, payload_type, codec, direction, number, timestamp, ssrc, marker in product(*choices)
+        RtpPacket(payload_type, kind, agreed, direction, number, timestamp, ssrc, marker)
+        for kind, payload_type, agreed, direction, number, timestamp, ssrc, marker in product(*choices)
         if not 64 <= payload_type <= 95  # with the marker that would be RTCP: not to be used (RFC 5761 §4)
     ] + [
-        RtpPacket(kind=kind, codec=codec, direction=direction, beside=begins)
-        for kind, codec, direction, begins in product(*beside)
+        RtpPacket(kind=kind, codecs=agreed, direction=direction, beside=begins)
+        for kind, agreed, direction, begins in product(*beside)
     ]
 
 

@@ -5,19 +5,28 @@ from tests.lint.policies import codes, condition, lint, rule
 
 
 @pytest.mark.parametrize(
-    ("when", "names"),
+    ("when", "lists"),
     [
-        ('media.codec == "opus"', ("pcmu", "opus")),
-        ('media.codec == "OPUS"', ("pcmu",)),
-        ('media.codec matches "^g7"', ("pcmu", "g722")),
-        ("len(media.codec) > 20", ("pcmu", "x" * 21)),
-        ('media.codec == "no name"', ("pcmu",)),
-        ("media.kind", ("pcmu",)),
+        ('media.codec == "opus"', ["pcmu", "opus"]),
+        ('media.codec == "OPUS"', ["pcmu"]),
+        ('media.codec matches "^g7"', ["pcmu", "g722"]),
+        ('media.codec == "no name"', ["pcmu"]),
+        ("count(media.codec) > 2", ["pcmu", "pcmu pcma g722"]),
+        ("media.kind", ["pcmu"]),
     ],
 )
-def test_one_encoding_stands_for_all_that_a_condition_does_not_tell_apart(when: str, names: tuple[str, ...]) -> None:
-    found = told_apart([condition(when)])  # type: ignore[list-item]
-    assert (found[0], [len(name) for name in found]) == (names[0], [len(name) for name in names])
+def test_one_list_stands_for_all_that_a_condition_does_not_tell_apart(when: str, lists: list[str]) -> None:
+    assert [" ".join(codecs) for codecs in told_apart([condition(when)])] == lists  # type: ignore[list-item]
+
+
+def test_a_name_is_as_long_as_a_condition_asks_for() -> None:
+    ((plain,), (long,)) = told_apart([condition("len(media.codec) > 20")])  # type: ignore[list-item]
+    assert (plain, len(long)) == ("pcmu", 21)
+
+
+def test_two_encodings_that_a_call_agrees_on_meet_two_conditions() -> None:
+    asked = [condition(f'media.codec == "{name}"') for name in ("g729", "opus")]
+    assert set(told_apart(asked)) == {("pcmu",), ("g729",), ("opus",), ("g729", "opus")}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ REFUSED = [
     "rtp.ssrc in {5..9} and rtp.seq < 7 and frame.len < 100",
     "rtp.marker == 1 and rtp.timestamp > 4000000000",
     'media.codec == "opus"',
+    'media.codec == "g729" and media.codec == "telephone-event"',
+    "count(media.codec) > 4",
     'media.direction == "recvonly" and zone.src == "psap"',
     'emergency.class == "media" and rtp',
     "rtcp",

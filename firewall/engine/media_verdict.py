@@ -30,15 +30,13 @@ class MediaVerdicts:
     def decide(
         self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
     ) -> Decision:
-        """Decide on a way, without a packet (None) or with one."""
+        """Decide on a way, without a packet (None) or with one. What goes over TCP passes, whatever rules say."""
         if way.refusal is not None and datagram is None:
             return Decision("drop", way.refusal)
-        if not self.are_by_packet:
+        if not self.are_by_packet or way.key.transport == "TCP":
             return _EARLY if way.is_early else _NEGOTIATED
         key = way.key
-        datagram = datagram or Datagram(
-            key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"", key.transport
-        )
+        datagram = datagram or Datagram(key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"")
         decision = self._rules.decide_media(media_facts(datagram, way, mark), wall_ns, now_ns)
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 

@@ -98,6 +98,13 @@ def test_a_rule_about_a_medium_decides_when_it_is_opened() -> None:
     assert scene.to(CALLER) == [(None, "drop")]
 
 
+def test_no_rule_about_media_is_told_to_have_dropped_session_messages_which_pass_over_tcp() -> None:
+    rules = '  - {name: no-msrp, when: \'media.protocol == "msrp" and media.kind == "message"\', action: drop}\n' + ALL
+    scene = MediaScene(policy(rules))
+    told = scene.carrier(invite(sdp(CALLER[0], "message 9 TCP/MSRP *, a=path:msrp://192.0.2.10:2855/s;tcp")))
+    assert ([(r.state, r.decision.verdict) for r in flows(told)], told.alarms) == ([("opened", "allow")], [])
+
+
 def test_a_rule_about_rtp_decides_on_the_first_packet_and_closes_the_flow() -> None:
     rules = "  - {name: pcmu-only, when: 'rtp and not rtp.p_type in {0, 101}', action: drop}\n" + ALL
     scene = MediaScene(policy(rules))

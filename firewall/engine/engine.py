@@ -27,7 +27,7 @@ from firewall.engine.events import (
     Started,
     Stopped,
 )
-from firewall.engine.glance import call_id_at_a_glance, glance
+from firewall.engine.glance import glance
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.media import Media
 from firewall.engine.media_flow import Ends, MediaFlow
@@ -46,6 +46,7 @@ from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request
 from firewall.sip.response import build_response, response_target
+from firewall.sip.unreadable import call_id_in
 
 _CLOCK_STEP_NS = SECOND_NS
 
@@ -149,7 +150,7 @@ class Engine:
 
     def may_be_emergency(self, datagram: Datagram) -> bool:
         """Tell at a glance whether a datagram may be of an emergency call, new or known; nothing is remembered."""
-        call = self._observer.calls.get(call_id_at_a_glance(datagram.payload))
+        call = self._observer.calls.get(call_id_in(datagram.payload))
         return (call is not None and call.emergency is not None) or self._glance(datagram.payload)
 
     def media_facts(self, datagram: Datagram) -> Facts | None:

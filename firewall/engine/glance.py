@@ -14,7 +14,6 @@ _WORDS = "sos|emergency|esnet[.]|nena|psap-callback|alerting-protocol"
 # Where a number may be dialled: in the first line, and in To and Route, which may be folded.
 _TARGET = r"(?:\A[\s\x00\xef\xbb\xbf]*|[\r\n](?:to?|route)[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*"
 _SEPARATORS = r"[-.()\s]*"  # among them the line end of a folded header
-_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE)
 
 
 def glance(definition: EmergencyPolicy) -> Callable[[bytes], bool]:
@@ -23,9 +22,3 @@ def glance(definition: EmergencyPolicy) -> Callable[[bytes], bool]:
     dialled = "|".join(_SEPARATORS.join(map(re.escape, number)) for number in sorted(numbers))
     search = compile_regex(f"{_WORDS}|{_TARGET}(?:%|{dialled})").search
     return lambda payload: search(payload) is not None
-
-
-def call_id_at_a_glance(payload: bytes) -> str | None:
-    """Return the Call-ID of a message, as far as it stands in one piece."""
-    found = _CALL_ID.search(payload)
-    return found[1].decode("utf-8", "surrogateescape") if found is not None else None

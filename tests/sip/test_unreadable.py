@@ -13,6 +13,8 @@ from firewall.sip.unreadable import call_id_in
         (b"INVITE\r\nCall-ID: a@b\r\nX", "a@b"),
         (b"call-id :\t a@b \r\n", "a@b"),
         (b"X\ni: short", "short"),
+        (b"X\r\ni : a@b\r\nCall-ID: c", "a@b"),
+        (b"", None),
         (b"X: Call-ID: a@b\r\n", None),
         (b"Call-ID:\r\n", None),
         (b"\x16\x03\x01", None),

@@ -17,6 +17,7 @@ from firewall.sip.headers import parse_params, split_values
 from firewall.sip.limits import MAX_HEADER_LINES
 from firewall.sip.message import Message, Request
 from firewall.sip.name_addr import parse_name_addr
+from firewall.sip.start_line import KNOWN_METHODS
 from firewall.sip.uri import Uri, parse_uri, unescape
 
 SOS = "urn:service:sos"
@@ -38,8 +39,7 @@ _RAW_SOS = re.compile(
 )
 _RAW_BYTES = 16_384
 _RAW_REQUEST = re.compile(
-    r"[\s\0\ufeff]*(?:INVITE|ACK|BYE|CANCEL|OPTIONS|PRACK|UPDATE|INFO|MESSAGE|REFER|SUBSCRIBE|NOTIFY|PUBLISH)\s+<?([^\s>]+)",
-    re.IGNORECASE,
+    rf"[\s\0\ufeff]*(?:{'|'.join(sorted(KNOWN_METHODS - {'REGISTER'}))})\s+<?([^\s>]+)", re.IGNORECASE
 )
 _CALL_PURPOSES = ("emergency-callid", "emergency-incidentid", "nena-callid", "nena-incidentid")
 _MARKING_HEADERS = frozenset({"resource-priority", "priority", "call-info"})

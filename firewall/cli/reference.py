@@ -43,6 +43,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.from.tag`, `sip.to.tag` | nothing for `;TAG=` | parameter name in any case |
 | `sip.pai.*`, `sip.ppi.*` | the first address of a line | every address of a line |
 | `sip.Route.*`, `sip.Path.*` … | no value behind one with parameters of its own | every value of a line |
+| `*.addr` and its parts behind a quote without an end (`"Jane Doe <sip:…>`) | nothing | the address |
 | `*.addr`, `*.uri` without brackets | nothing unless it begins with `sip` (`To: urn:service:sos`) | the URI |
 | `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x` | parameter name in any case, blanks around it |
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |

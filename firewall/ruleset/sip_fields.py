@@ -11,16 +11,15 @@ from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import MAX_UINT32, FieldSpec, Reader, Values, values_of
-from firewall.sip.headers import canonical_name, parse_params, split_outside, split_values
+from firewall.sip.headers import QUOTED, canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
+from firewall.sip.name_addr import opening_bracket
 from firewall.sip.uri import Uri, parse_uri
 from firewall.sip.via import Via, parse_via
 
 _CACHED_LINES = 1024
 M = TypeVar("M", Request, Response)
 _DIGITS = re.compile(r"\s*(\d{1,20})")
-# What may be blanks is never tried again shorter (``*+``): three such parts, and a sender may write thousands of them.
-_DISPLAY_NAME = re.compile(r'\s*+("(?:\\.|[^"\\])*"|[^<"]*+)\s*+<', re.DOTALL)
 _LINE_END = re.compile(rb"\r\n?|\n")
 
 # One value per header line. Names are Wireshark's: its table of known headers (wireshark 4.0, packet-sip.c).
@@ -71,11 +70,13 @@ class _Address:
     __slots__ = ("display_info", "params", "uri")
 
     def __init__(self, text: str) -> None:
-        name = _DISPLAY_NAME.match(text)
-        if name is not None:
-            # Wireshark keeps the blank before "<" of a name without quotes.
-            self.display_info = name[1]
-            self.uri, _, rest = text[name.end() :].partition(">")
+        opened = opening_bracket(text)
+        if opened >= 0:
+            # Wireshark keeps the blank before "<" of a name without quotes, and of other names what is quoted first.
+            name = text[:opened].lstrip()
+            quoted = QUOTED.match(name)
+            self.display_info = quoted[0] if quoted is not None and quoted[1] else name
+            self.uri, _, rest = text[opened + 1 :].partition(">")
             self.params = split_outside(rest.strip().removeprefix(";"), ";") if rest.strip() else []
         else:
             self.display_info = ""

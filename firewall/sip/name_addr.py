@@ -5,10 +5,12 @@ import re
 import msgspec
 
 from firewall.net.remembered import remembered
-from firewall.sip.headers import QUOTED, parse_params, unquote
+from firewall.sip.headers import parse_params, unquote
 
 # As nearly every From and To is written: a quoted name without escapes or none, a URI in brackets, a tag or nothing.
 _USUAL = re.compile(r'(?:"([^"\\]*)"[ ]*)?<([!-;=?-~]*)>(?:;tag=([!#-:=-~]*))?')
+# What stands before the first "<" that is in no quoted string, or before a quote without an end.
+_NAME = re.compile(r'(?:[^"<]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 
 
 class NameAddr(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +53,7 @@ def opening_bracket(text: str) -> int:
     """Return where "<" stands first outside a quoted string, -1 where it does not."""
     if '"' not in text:
         return text.find("<")
-    outside = QUOTED.sub(lambda quoted: "-" * len(quoted[0]) if quoted[1] else quoted[0], text)
-    # A quote without an end (RFC 4475 §3.1.2.6) must not hide the URI.
-    return (outside if "<" in outside or '"' not in outside else text).find("<")
+    rest = _NAME.sub("", text, count=1)
+    if rest.startswith('"'):
+        return text.find("<")  # a quote without an end (RFC 4475 §3.1.2.6) must not hide the URI
+    return len(text) - len(rest) if rest else -1

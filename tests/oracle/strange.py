@@ -130,6 +130,11 @@ STRANGE: dict[str, bytes] = {
         frm="From: Anna Maria <sip:al@example.com>;tag=1",
         to='To: "" <sip:bo@example.com>',
     ),
+    "quotes in display names": sip(
+        *(INVITE, 'Contact: "A" B "C" <sip:al@192.0.2.7>;q=1, "D""E" <sip:cy@192.0.2.7>'),
+        frm='From: Anna "Ann" Maria <sip:al@example.com>;tag=1',
+        to='To: "Bo" B. <sip:bo@example.com>',
+    ),
     "numbers": sip(
         *(INVITE, "Max-Forwards: 255", "Expires: 4294967295", "Session-Expires: 90;refresher=uac", "Min-SE: 90"),
         *("RSeq: 1", "RAck: 1 2 INVITE", "Content-Length: 0"),

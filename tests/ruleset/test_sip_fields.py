@@ -110,3 +110,20 @@ def test_no_value_of_a_header_takes_more_than_linear_time(blanks: str) -> None:
         for spec in FIELDS.values():
             spec.read(facts)
         assert time.process_time() - begun_s < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "display_info"),
+    [
+        ('Anna "Ann" Maria ', 'Anna "Ann" Maria '),
+        ('"Bo" B. ', '"Bo"'),
+        ('"D""E"', '"D"'),
+        ('"Mr. J. User ', '"Mr. J. User '),
+    ],
+)
+def test_quotes_in_a_display_name_do_not_hide_the_address(name: str, display_info: str) -> None:
+    read = about(b"INVITE sip:a@b SIP/2.0\r\nFrom: " + name.encode() + b"<sip:al@example.com>;tag=1\r\n\r\n")
+    fields = ("display.info", "addr", "user", "host", "tag")
+    assert [FIELDS[f"sip.from.{each}"].read(read) for each in fields] == [
+        (value,) for value in (display_info, "sip:al@example.com", "al", "example.com", "1")
+    ]

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from firewall.net.datagram import Packet
+from firewall.net.vantage import Vantage
 
 MAX_STREAMS = 65_536
 MAX_HELD_BYTES = 262_144
@@ -24,7 +25,6 @@ _MAX_GAPS = 16
 # A segment this far from what is expected belongs to another connection of the same addresses and ports.
 _FAR_BYTES = 16 * 1024 * 1024
 
-Vantage = tuple[int, bool | None]
 StreamKey = tuple[str, int, str, int, Vantage]
 """Source, destination, and where it was seen: a capture of several interfaces has each stream several times."""
 

@@ -7,12 +7,15 @@ from firewall.net.capture_record import CaptureRecord
 LINUX_SLL, LINUX_SLL2 = 113, 276
 _PACKET_OUTGOING = 4  # linux/if_packet.h
 
+Vantage = tuple[int, bool | None]
+"""A number that tells a capture's interfaces apart, and whether a frame was outgoing there (None: not told)."""
+
 _u16 = Struct(">H").unpack_from
 _u32 = Struct(">I").unpack_from
 
 
-def vantage(record: CaptureRecord) -> tuple[int, bool | None]:
-    """Return a number that tells a capture's interfaces apart, and whether the frame was outgoing (None: not told).
+def vantage(record: CaptureRecord) -> Vantage:
+    """Return where a frame was seen.
 
     Linux cooked v1 (LINKTYPE_LINUX_SLL) names no interface: all its frames seem to be of one. Cooked v2 has the
     kernel's interface index.

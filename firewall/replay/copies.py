@@ -16,7 +16,7 @@ from collections import deque
 import msgspec
 
 from firewall.net.datagram import Datagram
-from firewall.net.tcp import Vantage
+from firewall.net.vantage import Vantage
 
 COPY_WINDOW_NS = 1_000_000_000
 _SAME_DIRECTION_WINDOW_NS = 100_000_000

@@ -14,8 +14,7 @@ from firewall.engine.media_flow import MAX_WAITING, MediaFlow
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.link import ETHERNET, IPV4, IPV6, RAW
 from firewall.net.rtp_stream import RtpPacket
-from firewall.net.tcp import Vantage
-from firewall.net.vantage import LINUX_SLL, LINUX_SLL2, vantage
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2, Vantage, vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 
 _MAX_FLOWS = 65_536
@@ -57,7 +56,6 @@ def _layout(link: str, addresses_bytes: int = 0) -> _Layout:
 
 _LAYOUTS = {link_type: _layout(link, 12 if link_type == ETHERNET else 0) for link_type, link in _LINKS.items()}
 _TAGGED, _TAGGED_TWICE = _layout(_ONE_TAG, 12), _layout(_TWO_TAGS, 12)
-_COOKED = frozenset({LINUX_SLL, LINUX_SLL2})
 _ETHERNET_ALIKE, _PLAIN_HEAD = _LAYOUTS[ETHERNET].alike, b"\x08\x00\x45"
 
 
@@ -175,7 +173,7 @@ class RtpFlows:
         known, now_ns = self._known.get(flow), record.timestamp_ns
         if known is None:
             return False
-        if seen_on(record) == known.seen_on:
+        if vantage(record) == known.seen_on:
             one_packet = sequence, timestamp, length - _UDP_BYTES, now_ns, second > _HIGHEST_TYPE
             if not _count_all(known.media, second & 0x7F, ssrc, one_packet):
                 return False
@@ -216,7 +214,7 @@ class RtpFlows:
             self._refused.clear()
         flow = packet[0]
         self._forget(flow)
-        self._known[flow] = _Known(negotiated, media, seen_on(record), record.timestamp_ns)
+        self._known[flow] = _Known(negotiated, media, vantage(record), record.timestamp_ns)
         if passes:
             for end in _ends_of(flow):
                 self._by_end.setdefault(end, set()).add(flow)
@@ -264,11 +262,6 @@ def _count_all(flows: tuple[MediaFlow, ...], payload_type: int, ssrc: int, packe
         if len(flow.waiting) >= MAX_WAITING:
             flow.settle()
     return True
-
-
-def seen_on(record: CaptureRecord) -> Vantage:
-    """Return where a frame was seen."""
-    return vantage(record) if record.link_type in _COOKED else (record.interface_id, record.outgoing)
 
 
 def rtp_of_flow(link_type: int, data: bytes) -> RtpOfFlow | None:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from firewall.net.datagram import Datagram
-from firewall.net.tcp import Vantage
+from firewall.net.vantage import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
 from firewall.sip.body import contents_of_type

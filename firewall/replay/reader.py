@@ -11,8 +11,7 @@ from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.rtp import is_rtp
 from firewall.net.signalling import is_signalling
-from firewall.net.tcp import Vantage
-from firewall.net.vantage import vantage
+from firewall.net.vantage import Vantage, vantage
 from firewall.replay.copies import Sightings
 from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints

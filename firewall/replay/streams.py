@@ -13,8 +13,8 @@ import msgspec
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
 from firewall.net.signalling import begins_signalling, is_signalling
-from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable, Vantage
-from firewall.net.vantage import vantage
+from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable
+from firewall.net.vantage import Vantage, vantage
 from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
 from firewall.sip.start_line import KNOWN_METHODS
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from firewall.net import tcp
 from firewall.net.datagram import Packet, TcpHeader
-from firewall.net.tcp import GAP_WAIT_NS, MAX_HELD_SEGMENTS, Chunk, End, StreamTable, Vantage
+from firewall.net.tcp import GAP_WAIT_NS, MAX_HELD_SEGMENTS, Chunk, End, StreamTable
+from firewall.net.vantage import Vantage
 from tests.net.packets import CALLER, PSAP, START_NS
 
 HERE: Vantage = (0, None)

@@ -15,7 +15,8 @@ from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
 from firewall.net.rtp import read_rtp_header
 from firewall.net.rtp_stream import RtpPacket
-from firewall.replay.flows import RtpFlows, rtp_of_flow, seen_on
+from firewall.net.vantage import vantage
+from firewall.replay.flows import RtpFlows, rtp_of_flow
 from firewall.sip.media_endpoint import Formats
 from tests.net.packets import CALLER, PSAP, ethernet, ipv4, ipv6, linux_sll, linux_sll2, record, udp
 from tests.replay.calls import rtp
@@ -75,7 +76,7 @@ def test_frames_of_all_links_in_turn_are_counted_as_those_of_one() -> None:
             flows, media = RtpFlows(), flow_of(first)
             flows.learn(first, (media,), negotiated=True)
             one_flow = rtp_of_flow(first.link_type, first.data) == rtp_of_flow(second.link_type, second.data)
-            seen = seen_on(first) == seen_on(second)
+            seen = vantage(first) == vantage(second)
             expected = [True, True if one_flow else None, True]
             assert [counted(flows, frame) for frame in (first, second, first)] == expected
             assert media.packets == 3 + (one_flow and seen)

@@ -326,8 +326,7 @@ class PacketDecoder(ABC):
         if record.outer:
             return "truncated", f"truncated: the tunnelled frame is too short for {what}"
         if len(record.data) < record.original_length:
-            taken = f"{len(record.data)} of {record.original_length} bytes"
-            return "truncated", f"truncated: the capture holds {taken} of the frame"
+            return "truncated", _truncation(len(record.data), record.original_length)
         return "malformed", f"the frame is too short for {what}"
 
     def undecoded(
@@ -347,6 +346,12 @@ class PacketDecoder(ABC):
         if record.outer and not src:
             return Undecoded(kind, reason, record.outer[-1])  # the packet around it is all that is known
         return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport, tcp))
+
+
+@lru_cache(maxsize=4096)
+def _truncation(taken_bytes: int, whole_bytes: int) -> str:
+    """One text for all frames alike: a snapshot length may cut millions, and each loss is kept."""
+    return f"truncated: the capture holds {taken_bytes} of {whole_bytes} bytes of the frame"
 
 
 def tcp_header(sequence: int, acknowledgment: int, flags: int) -> TcpHeader:

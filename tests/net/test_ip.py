@@ -226,3 +226,11 @@ def test_the_authentication_header_is_stepped_over_if_it_fits(words: int, kind: 
     header = bytes([17, words]) + bytes(10)
     found = FrameDecoder().decode(record(ethernet(ipv4(header + udp(b"inside"), protocol=51))))
     assert (found.transport if isinstance(found, Datagram) else None) == kind
+
+
+def test_frames_cut_alike_share_the_text_that_says_so() -> None:
+    frame = ethernet(ipv4(udp(bytes(172))))
+    one, other = (FrameDecoder().decode(record(frame[:60], original=len(frame))) for _ in range(2))
+    assert isinstance(one, Undecoded)
+    assert isinstance(other, Undecoded)
+    assert one.reason is other.reason

@@ -15,6 +15,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram, Packet, TcpHeader, Transport
 from firewall.net.fragment import FragmentTable
 from firewall.net.hep import HEP3_MAGIC, OLD_HEP_HEADS, read_hep
+from firewall.net.signalling import SENT_PROTOCOL
 from firewall.net.tunnel import ICMP_PROTOCOLS, MAX_TUNNELS, Inside, inside_ip, inside_udp, quoted_by_icmp
 from firewall.net.vantage import vantage
 
@@ -48,7 +49,6 @@ _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51,
 _SHIM6 = 140
 # Behind those of Mobile IPv6 (RFC 6275 §6.1.1) and of HIP (RFC 7401 §5.1) nothing stands.
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _SHIM6})
-_IN_VIA = b"SIP/2.0/"
 _TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP", _UDP_LITE: "UDP"}
 
 
@@ -309,7 +309,7 @@ class PacketDecoder(ABC):
 
     def note_unread(self, record: CaptureRecord, data: bytes) -> None:
         """Count a frame with something that is not read when it shows SIP: the Via that each message has."""
-        if _IN_VIA in data:
+        if SENT_PROTOCOL in data:
             first, count = self.unread_sip or (record.frame_number, 0)
             self.unread_sip = first, count + 1
 

@@ -6,6 +6,8 @@ what one nftables set look-up compares.
 """
 
 SIP_PORT = 5060
+SENT_PROTOCOL = b"SIP/2.0/"
+"""In the Via that each message has (RFC 3261 §20.42)."""
 
 # RFC 3261 §7.1 and the IANA "SIP Methods" registry; a status line begins with the SIP version (§7.2).
 MESSAGE_PREFIXES: tuple[bytes, ...] = (

@@ -13,6 +13,7 @@ from firewall.replay.reader import CaptureReader
 from firewall.replay.report import CaptureReport
 from firewall.replay.unread import EXPORT
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp
+from tests.net.test_hep import hep
 from tests.replay.calls import forth, invite
 
 CLIENT_HELLO = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(196)
@@ -39,6 +40,17 @@ def test_tls_on_the_port_of_sips_is_told_once() -> None:
 def test_a_websocket_that_will_carry_sip_is_told_once() -> None:
     upgrade = segment(UPGRADE % b"chat, sip", 1, ports=(40000, 80))
     assert told(upgrade, upgrade) == [(1, f"SIP over WebSocket is not read; this frame is the first; {EXPORT}")]
+
+
+@pytest.mark.parametrize("length", [b"\x7d", b"\x7e\x02\x00"])
+def test_a_websocket_whose_beginning_the_capture_lacks_is_told_by_the_sip_in_it(length: bytes) -> None:
+    frame = segment(b"\x81" + length + invite(), 1, ports=(443, 40000))
+    assert told(frame) == [(1, f"SIP over WebSocket is not read; this frame is the first; {EXPORT}")]
+
+
+def test_a_capture_agent_that_sends_over_tcp_is_told_once() -> None:
+    agent = segment(hep(), 1, ports=(40000, 9060))
+    assert told(agent, agent) == [(1, f"HEP over TCP is not read; this frame is the first; {EXPORT}")]
 
 
 def test_other_tls_and_other_websockets_are_nothing_to_tell() -> None:

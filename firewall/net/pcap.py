@@ -82,6 +82,9 @@ def _frames(
         seconds, fraction, captured, original = unpack(data, offset)
         if swapped and captured > original:
             captured, original = original, captured
+        if not (seconds or fraction or captured or original):
+            unreadable.append(Cut(number, f"cut: there are only zeros where packet {number} should begin"))
+            return
         if captured > MAX_PACKET_BYTES:
             reason = (
                 f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}; "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firewall.errors import CaptureError
-from firewall.net.capture_record import MAX_PACKET_BYTES, CaptureRecord
+from firewall.net.capture_record import MAX_PACKET_BYTES, CaptureRecord, Cut
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, is_cut, losses, pcap, read_all, tshark, udp
 
 FRAMES = [ethernet(ipv4(udp(b"x" * size))) for size in (3, 40, 700)]
@@ -81,6 +81,19 @@ def test_what_a_modified_libpcap_wrote_under_the_usual_magic_number_is_told_with
     assert loss.reason.endswith("convert it with editcap -F pcap IN OUT")
     subprocess.run(["editcap", "-F", "pcap", modified, plain], check=True)
     assert [frame.data for frame in frames_of(plain.read_bytes())] == [FRAMES[1]] * 6
+
+
+@pytest.mark.parametrize("zeros", [16, 40, 100_000])
+def test_zeros_where_a_frame_should_begin_are_a_cut_and_not_thousands_of_frames(zeros: int) -> None:
+    """As a file system leaves them behind what was written before the power failed, or a tool that allots a file."""
+    *frames, cut = read_all(pcap(FRAMES) + bytes(zeros))
+    assert [frame.data for frame in frames if isinstance(frame, CaptureRecord)] == FRAMES
+    number = len(FRAMES) + 1
+    assert cut == Cut(number, f"cut: there are only zeros where packet {number} should begin")
+
+
+def test_an_empty_frame_of_some_time_is_a_frame() -> None:
+    assert [frame.data for frame in frames_of(pcap([(START_NS, b""), (START_NS, FRAMES[0])]))] == [b"", FRAMES[0]]
 
 
 def test_an_empty_capture_has_no_frames() -> None:

@@ -49,6 +49,10 @@ _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51,
 _SHIM6 = 140
 # Behind those of Mobile IPv6 (RFC 6275 §6.1.1) and of HIP (RFC 7401 §5.1) nothing stands.
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _SHIM6})
+_DISCARDED_FRAGMENTS = {
+    "overlap": "IP fragments overlap: the datagram is discarded, as the kernel does",
+    "too long": "IP fragments make more than 65535 bytes: the datagram is discarded",
+}
 _TRANSPORTS: dict[int, Transport] = {_TCP_PROTOCOL: "TCP", _UDP_PROTOCOL: "UDP", _UDP_LITE: "UDP"}
 
 
@@ -147,17 +151,8 @@ class PacketDecoder(ABC):
             if length == 0 or protocol == _UDP_LITE:
                 length = end - start
             if length < 8 or start + length > end:
-                return self.undecoded(
-                    record,
-                    "malformed",
-                    "the UDP length does not fit the IP packet",
-                    src,
-                    dst,
-                    src_port,
-                    dst_port,
-                    "UDP",
-                    data[start + 8 : end],
-                )
+                cut = self._datagram(record, src, dst, src_port, dst_port, data[start + 8 : end], "UDP")
+                return Undecoded("malformed", "the UDP length does not fit the IP packet", cut)
             return self._udp(record, src, dst, src_port, dst_port, data[start + 8 : start + length])
         if protocol == _TCP_PROTOCOL:
             if end - start < 20:
@@ -165,9 +160,8 @@ class PacketDecoder(ABC):
             src_port, dst_port = _PORTS(data, start)
             tcp, header_bytes = _read_tcp_header(data, start)
             if header_bytes < 20 or start + header_bytes > end:
-                return self.undecoded(
-                    record, "malformed", "the TCP header length does not fit", src, dst, src_port, dst_port, "TCP"
-                )
+                cut = self._datagram(record, src, dst, src_port, dst_port, b"", "TCP")
+                return Undecoded("malformed", "the TCP header length does not fit", cut)
             return self._datagram(record, src, dst, src_port, dst_port, data[start + header_bytes : end], "TCP", tcp)
         return self._inside_ip(
             record, self._datagram(record, src, dst, 0, 0, data[start:end], "other"), protocol, data[:end], start
@@ -267,17 +261,11 @@ class PacketDecoder(ABC):
             record.frame_number,
             record.timestamp_ns,
         )
-        match whole:
-            case "waiting":
-                return self.undecoded(record, "fragment", "more fragments are to come", src, dst)
-            case "overlap":
-                reason = "IP fragments overlap: the datagram is discarded, as the kernel does"
-                return self.undecoded(record, "malformed", reason, src, dst)
-            case "too long":
-                reason = "IP fragments make more than 65535 bytes: the datagram is discarded"
-                return self.undecoded(record, "malformed", reason, src, dst)
-            case _:
-                return self._transport(record, src, dst, protocol, whole, 0, len(whole))
+        if isinstance(whole, bytes):
+            return self._transport(record, src, dst, protocol, whole, 0, len(whole))
+        if whole == "waiting":
+            return self.undecoded(record, "fragment", "more fragments are to come", src, dst)
+        return self.undecoded(record, "malformed", _DISCARDED_FRAGMENTS[whole], src, dst)
 
     def _cut_packet(
         self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, start: int | None
@@ -302,7 +290,8 @@ class PacketDecoder(ABC):
                 payload_start = start + header_bytes
         kind, reason = self._shortage(record, "the packet")
         payload = data[payload_start:]
-        cut = self.undecoded(record, kind, reason, src, dst, src_port, dst_port, transport, payload, tcp)
+        datagram = self._datagram(record, src, dst, src_port, dst_port, payload, transport, tcp)
+        cut = Undecoded(kind, reason, datagram)
         if transport == "UDP":
             return self._inside_udp(record, cut, payload)
         return cut if start is None or transport == "TCP" else self._inside_ip(record, cut, protocol, data, start)
@@ -330,22 +319,12 @@ class PacketDecoder(ABC):
         return "malformed", f"the frame is too short for {what}"
 
     def undecoded(
-        self,
-        record: CaptureRecord,
-        kind: UndecodedKind,
-        reason: str,
-        src: bytes = b"",
-        dst: bytes = b"",
-        src_port: int = 0,
-        dst_port: int = 0,
-        transport: Transport = "other",
-        payload: bytes = b"",
-        tcp: TcpHeader | None = None,
+        self, record: CaptureRecord, kind: UndecodedKind, reason: str, src: bytes = b"", dst: bytes = b""
     ) -> Undecoded:
         """Say why the frame gives no datagram, with what is known of it."""
         if record.outer and not src:
             return Undecoded(kind, reason, record.outer[-1])  # the packet around it is all that is known
-        return Undecoded(kind, reason, self._datagram(record, src, dst, src_port, dst_port, payload, transport, tcp))
+        return Undecoded(kind, reason, self._datagram(record, src, dst, 0, 0, b"", "other"))
 
 
 @lru_cache(maxsize=4096)

@@ -270,7 +270,8 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
     (
         "display_name_unquoted",
         "Display name needs quotes",
-        "RFC 3261 §25.1: a display name with a comma or the like stands in quotes (RFC 4475 §3.1.2.15).",
+        "RFC 3261 §25.1: a display name with a comma, a quote or the like stands in quotes as a whole (RFC 4475 "
+        "§3.1.2.15).",
     ),
     (
         "stray_separators",

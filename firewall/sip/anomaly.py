@@ -50,7 +50,7 @@ _SIP_DATE = re.compile(
     r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60) GMT",
     re.ASCII,
 )
-_DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*")
+_DISPLAY_NAME = re.compile(r"""[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*|"(?:[^"\\]++|\\.)*+"\s*""", re.DOTALL)
 _WARNING = re.compile(r'[1-9]\d\d [^\s"]+ [ \t]*"[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The underscore of a host is in no standard, and usual.
@@ -308,7 +308,7 @@ def _address_value(value: str) -> Iterator[str]:
             yield "address_unbracketed"
     elif not closed:
         yield "unterminated_bracket"
-    if bracket and before and before[0] != '"' and _DISPLAY_TOKENS.fullmatch(before) is None:
+    if bracket and _DISPLAY_NAME.fullmatch(before) is None:
         yield "display_name_unquoted"
     if " " in uri or "\t" in uri:
         yield "address_blanks"

@@ -158,6 +158,8 @@ def test_what_the_standard_allows_has_none(raw: bytes) -> None:
         (with_line(b"Refer-To: sip:a@b?Replaces=x"), "address_unbracketed"),
         (with_line(b"Refer-To: < sip:a@b>"), "address_blanks"),
         (changed(b"From: <", b"From: Bell, A. <"), "display_name_unquoted"),
+        (changed(b"From: <", b'From: "Bell" A. <'), "display_name_unquoted"),
+        (changed(b"From: <", b'From: "Alexander" "Bell" <'), "display_name_unquoted"),
         (changed(b"Contact: ", b"Contact: ,, "), "stray_separators"),
         (changed(b";rport", b";;rport"), "stray_separators"),
         *(

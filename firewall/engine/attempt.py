@@ -93,7 +93,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         §17.1.2.2, timer E), and waited for then.
         """
         is_untold = self.answer_due_ns is not None and self.answer_due_ns < log_end_ns
-        is_sent_again = self.method == "MESSAGE" and self.first.transport == "UDP"
+        is_sent_again = self.method == "MESSAGE" and self.first.transport == "UDP" and self.hurt_by is None
         if is_untold or is_sent_again or now_ns - log_end_ns > _SHORT_ABSENCE_NS:
             self.answer_due_ns = None
         elif self.answer_due_ns is not None:
@@ -172,10 +172,10 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
         A copy or branch of an INVITE that comes late has its number and tag. Who was refused tries again.
         """
-        if self.is_open or self.tried == tried:
+        if self.tried == tried:
             return False
         if self.method == "MESSAGE":
-            return True
+            return not self.is_open or (self._is_unknown and self.final_status is None)
         is_later = tried is not None and self.tried is not None and tried[0] > self.tried[0]
         return self.outcome in _ENDED and self.ended_ns is not None and (is_later or is_new_tag)
 
@@ -268,6 +268,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return self.expired(now_ns) or "in_progress"
         return "impaired" if self.is_hurt else "in_progress"
 
+    @property
+    def _is_unknown(self) -> bool:
+        """Whether it may have been answered in a restart."""
+        return self.is_recovered and self.answered_ns is None and self.answer_due_ns is None
+
     def _is_unacknowledged(self, now_ns: int) -> bool:
         """Whether it was answered, and nobody acknowledged that for as long as the called side waits."""
         if self.method != "INVITE" or self.answered_ns is None or self.is_acknowledged:
@@ -276,8 +281,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def expired(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt of which nothing more is expected, None when it was told before."""
-        is_unknown = self.is_recovered and self.answered_ns is None and self.answer_due_ns is None
-        if self.outcome is not None or self.never_began or is_unknown:
+        if self.outcome is not None or self.never_began or self._is_unknown:
             return None
         if self.is_hurt or self._is_unacknowledged(now_ns):
             self.outcome = "impaired"

@@ -40,6 +40,10 @@ class _Sip(msgspec.Struct):
     refer_to: str | None = None
     callers: tuple[str, ...] = ()
 
+    @property
+    def status(self) -> int:
+        return int(self.code or "100")
+
 
 class _Dialog(msgspec.Struct):
     call_id: str
@@ -200,7 +204,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         call.tags.update(dict.fromkeys((from_tag, dialog.to_tag or from_tag)))
     trigger: Trigger | None = "end" if sip.method == "BYE" else None
     if sip.method is None:
-        trigger = response_trigger(cseq_method, int(sip.code or "100"))
+        trigger = response_trigger(cseq_method, sip.status)
     identifier = _dialog_named(call, dialog, is_answer=trigger == "success" and cseq_method == "INVITE")
     if identifier is None:
         return
@@ -223,7 +227,7 @@ def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, i
         return call.invites.setdefault(identifier, Transaction("INVITE", is_within=is_within))
     invite = call.invites.get(identifier)
     if invite is not None and sip.method is None:
-        invite.answered(int(sip.code or "100"))
+        invite.answered(sip.status)
     return invite
 
 
@@ -235,15 +239,14 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
     """Follow an emergency call as far as its log tells; it may have gone on since."""
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
-    cseq_method = (sip.cseq or "").partition(" ")[2]
     is_new_tag = dialog.from_tag is not None and dialog.from_tag not in call.tags
     if attempt is None or (is_first and _is_over(attempt, line, sip, tried, is_new_tag=is_new_tag)):
-        is_call = mark is not None and mark.emergency_class != "registration" and sip.method in ATTEMPT_METHODS
-        if mark is None or sip.method is None or not is_call or not is_first:
+        if mark is None or sip.method is None or not _is_try(line) or mark.emergency_class == "registration":
             return
         call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
-        attempt.response_passed(int(sip.code or "100"), cseq_method, at_ns, others_ring=_awaits_answer(call))
+        asked = tried[1] if tried is not None else None
+        attempt.response_passed(sip.status, asked, at_ns, others_ring=_awaits_answer(call))
     else:
         if sip.method == attempt.method and is_first:
             attempt.latest = _first(line)
@@ -294,6 +297,8 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
     is_waiting = attempt.outcome != "failed_downstream" and _awaits_answer(call)
+    if line.outcome == "blocked":
+        attempt.tried = call.tried or attempt.tried
     if line.outcome == "blocked" and not is_waiting:
         attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None

@@ -58,8 +58,10 @@ def test_a_text_that_waits_for_its_answer_over_a_restart_is_told_as_one_of_its_o
 
 def test_a_text_that_was_answered_in_a_restart_has_not_failed() -> None:
     before, text = Scene(policy(ALL)), request("MESSAGE")
-    after = restarted_with(log_of(before.carrier(text)), at_s=1)
-    assert after.tell(DeadlineReached(), at_s=100).alarms == []
+    after, later = restarted_with(log_of(before.carrier(text)), at_s=1), request("MESSAGE", cseq=2)
+    told = [after.tell(DeadlineReached(), at_s=30), after.carrier(later, at_s=30), after.psap(response(later), at_s=31)]
+    assert [alarm for each in told for alarm in each.alarms] == []
+    assert [(call.outcome, call.answered_s) for each in told for call in each.calls] == [("completed", 1)]
 
 
 @pytest.mark.parametrize("lost", ["request", "answer", "copy"])
@@ -311,10 +313,11 @@ def test_a_call_that_was_told_as_failed_after_a_restart_and_goes_on_all_the_same
     assert [call.outcome for told in (overdue, goes_on) for call in told.calls] == ["failed_downstream", outcome]
 
 
-def test_a_text_that_is_blocked_behind_another_one_is_told_once_over_a_restart() -> None:
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_text_that_is_blocked_behind_another_one_is_told_once_over_a_restart(status: int) -> None:
     before = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL))
     first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
-    log = log_of(before.carrier(first), before.psap(response(first), at_s=1), before.carrier(second, at_s=2))
+    log = log_of(before.carrier(first), before.psap(response(first, status), at_s=1), before.carrier(second, at_s=2))
     after = Scene(before.engine.policy, takeover=True)
     after.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=3)
     assert [*after.carrier(second, at_s=3.5).calls, *after.stops(at_s=5).calls] == []

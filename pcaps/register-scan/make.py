@@ -17,7 +17,8 @@ def sent() -> tuple[Sent, ...]:
     tool = Form("scan", "", "", style=Style("scanner", from_="<sip:100@{host}>", user_agent="friendly-scanner"))
     frames: list[Sent] = []
     for number, method in enumerate(("OPTIONS", *("REGISTER",) * 10, "INVITE")):
-        script = Script(scanner, f"scan{number}", start_ms=number * 100)
+        script = Script(scanner, f"scan{number}")
+        script.wait(number * 100)
         ordinary_request(script, "caller", method, f"sip:{100 + number}@{{host}}", tool)
         frames += [sent_of(step, Probe(VOICE, tool, scanner, BASE_NS)) for step in script.steps]
     call = Probe(VOICE, SOS, Pair(Endpoint("192.0.2.10"), scanner.psap), BASE_NS + SECOND_NS // 2, "emergency")

@@ -25,6 +25,7 @@ from firewall.engine.events import (
     Started,
     Stopped,
 )
+from firewall.engine.timestamp import timestamp
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.background import Background
@@ -89,7 +90,7 @@ class _Daemon:
         self._settings = settings
         self._console = console
         self._notifier = Notifier(os.environ)
-        self._started = datetime.now(UTC)
+        self._started = timestamp(time.time_ns())
         self._started_monotonic = time.monotonic()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
@@ -354,7 +355,7 @@ class _Daemon:
         return Status(
             version=__version__,
             policy=PolicyStatus(policy.name, policy.file, policy.sha256, len(policy.rules)),
-            started=self._started.isoformat(timespec="milliseconds"),
+            started=self._started,
             uptime_s=round(time.monotonic() - self._started_monotonic, 3),
             pid=os.getpid(),
             takeover=self._takeover,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from firewall.engine.timestamp import instant
 from firewall.live import testbed as live_testbed
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces, kernel_state
@@ -45,6 +46,14 @@ def test_it_says_what_is_in_force(testbed: Namespaces, policy: Path) -> None:
     with FirewallProcess(testbed.fw, policy) as firewall:
         firewall.stop()
     assert firewall.lines[0][1] == f"sosgate: policy testbed ({policy}, 1 rule) on f0, f1, ready"
+
+
+def test_the_status_tells_times_as_the_log_does(testbed: Namespaces, policy: Path, tmp_path: Path) -> None:
+    log, control = tmp_path / "log", tmp_path / "control"
+    with FirewallProcess(testbed.fw, policy, "--log", str(log), "--control", str(control)) as firewall:
+        started = ask(control, "status")["started"]
+        firewall.stop()
+    assert instant(started) <= instant(records(log, "policy")[0]["timestamp"])
 
 
 def test_names_of_files_that_are_no_utf_8_are_told_with_their_bytes(

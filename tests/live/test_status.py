@@ -12,7 +12,7 @@ def test_the_status_is_one_json_object_with_these_names() -> None:
     status = Status(
         version="0",
         policy=PolicyStatus("p", "p.yaml", "0" * 64, 1),
-        started="2026-03-01T10:15:02.118+00:00",
+        started="2026-03-01T10:15:02.118000+0000",
         uptime_s=1.5,
         pid=1,
         takeover=False,

@@ -153,9 +153,13 @@ class LogFailed(msgspec.Struct, frozen=True, gc=False):
 
 
 class LogRecovered(msgspec.Struct, frozen=True, gc=False):
-    """The log can be written again; ``lost_records`` were lost meanwhile."""
+    """The log can be written again; ``lost_records`` were lost meanwhile.
+
+    ``is_on_disk`` False: a sync was in vain, and a disk says so once of what it did not take, whatever it says later.
+    """
 
     lost_records: int
+    is_on_disk: bool = True
 
 
 class Stopped(msgspec.Struct, frozen=True, gc=False):

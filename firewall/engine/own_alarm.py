@@ -65,9 +65,11 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
         case LogFailed(error):
             code, subject = "log_unwritable", ""
             sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
-        case LogRecovered(lost):
+        case LogRecovered(lost, is_on_disk):
             code, subject = "log_recovered", ""
             sentence = f"the decision log can be written again; {lost} records were lost"
+            if not is_on_disk:
+                sentence += ", and of those before the disk may lack some: it did not take all when it was to sync them"
         case InterceptionLost(what, effect, error):
             code, subject = "interception_lost", f"{what}: {error}"
             before, since = ("were lost", "are lost") if effect == "lost" else ("passed unseen", "pass unseen")

@@ -77,6 +77,7 @@ class Driver:
         self._syncer = syncer
         self._received: Arrival | None = None
         self.log_failing = False
+        self._is_on_disk = True
         self._telling = False
         self._clock = Clock()
         self._latest_ns = 0
@@ -149,6 +150,7 @@ class Driver:
     def log_synced(self) -> None:
         """A sync of the log has ended: what cannot be brought to the disk is lost as what cannot be written."""
         if self._log is not None:
+            self._is_on_disk = self._is_on_disk and self._log.unsynced is None
             self._tell_log_state(self._log)
 
     def _mind_clock(self) -> None:
@@ -235,7 +237,8 @@ class Driver:
             else:
                 lost = log.take_lost()
                 self.records_lost += lost
-                self.tell(LogRecovered(lost))
+                self.tell(LogRecovered(lost, self._is_on_disk))
+                self._is_on_disk = True
         finally:
             self._telling = False
 

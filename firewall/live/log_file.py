@@ -101,9 +101,9 @@ class LogFile:
         """
         old, self._descriptor = self._descriptor, self._open()
         self._lose_unfinished()
-        # The disk may be busy with a rotation, and what was removed may be large. A sync under way that finds the old
-        # descriptor closed has nothing left to do.
-        threading.Thread(target=_sync_and_close, args=(old,), name="old log").start()
+        # The disk may be busy with a rotation, and what was removed may be large: no stop waits for that, as the kernel
+        # writes it anyway. A sync under way that finds the old descriptor closed has nothing left to do.
+        threading.Thread(target=_sync_and_close, args=(old,), name="old log", daemon=True).start()
 
     def _lose_unfinished(self) -> None:
         self.lost_records += bool(self._unfinished)

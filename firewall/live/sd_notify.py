@@ -34,10 +34,6 @@ class Notifier:
         """The stop begins."""
         self._send("STOPPING=1")
 
-    def status(self, text: str) -> None:
-        """One line for ``systemctl status``."""
-        self._send(f"STATUS={text}")
-
     def watchdog(self) -> None:
         """The event loop is alive."""
         self._send("WATCHDOG=1")

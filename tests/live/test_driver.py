@@ -252,6 +252,7 @@ async def test_a_disk_that_takes_no_sync_is_told_once_and_once_more_when_it_does
     assert said.count("ALARM log_unwritable") == 1
     assert "it cannot be synced to disk: Input/output error" in said
     assert said.count("ALARM log_recovered") == 1
+    assert "0 records were lost, and of those before the disk may lack some" in said
 
 
 @pytest.mark.asyncio

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0  # what others take of a busy machine counts, too; nobody waits for it where all is well
 
 POLICY = """\
 policy: testbed

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.live.firewall_process import wait_until
+from tests.live.firewall_process import WITHIN_S, wait_until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CARRIER = "192.0.2.10"
@@ -46,7 +46,7 @@ class Sipp:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WITHIN_S)
         self._screen.close()
 
     def wait(self, within_s: float = 60) -> int:

@@ -23,7 +23,7 @@ from firewall.live.interface_names import InterfaceNames
 from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
-from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
 from tests.live.test_nftables import policy
@@ -435,7 +435,7 @@ def test_a_clean_stop_ends_connections_in_order_and_leaves_nothing(stage: Stage)
         assert client.recv(1) == b""
         client.close()
         server.close()
-        assert stage.firewall.process.wait(15) == 0
+        assert stage.firewall.process.wait(WITHIN_S) == 0
     assert kernel_state(stage.testbed.fw) == stage.before
     left = subprocess.run(
         ["ip", "netns", "exec", stage.testbed.fw, "ss", "-Htan", "state", "all", "exclude", "time-wait"],

@@ -15,7 +15,7 @@ from firewall.engine.timestamp import instant
 from firewall.live import testbed as live_testbed
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces, kernel_state
-from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.kernel_sets import ip
 from tests.live.sipp import answering, calling
 
@@ -27,7 +27,7 @@ def refused(namespace: str, policy: Path, *arguments: str, prelude: tuple[str, .
     before = kernel_state(namespace)
     process = FirewallProcess(namespace, policy, *arguments, prelude=prelude)
     try:
-        assert process.process.wait(15) == 2
+        assert process.process.wait(WITHIN_S) == 2
     finally:
         process.kill()
     assert kernel_state(namespace) == before
@@ -310,4 +310,4 @@ def test_systemd_hears_readiness_watchdog_reload_and_stop(testbed: Namespaces, p
             hear("READY=1")
             os.kill(firewall.process.pid, signal.SIGTERM)
             hear("STOPPING=1")
-            assert firewall.process.wait(10) == 0
+            assert firewall.process.wait(WITHIN_S) == 0

@@ -16,7 +16,7 @@ from firewall.live.routing import remove_routes
 from firewall.live.testbed import in_namespace
 from tests import messages
 from tests.live.conftest import Namespaces, kernel_state
-from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, PSAP, answering, calling
 from tests.live.wire import Wire, udp_payloads
@@ -95,7 +95,7 @@ def test_killed_with_block_no_call_passes_until_the_daemon_is_back(testbed: Name
         bad = tmp_path / "bad.yaml"
         bad.write_text("policy: [")
         refused = FirewallProcess(testbed.fw, bad)
-        assert refused.process.wait(15) == 2
+        assert refused.process.wait(WITHIN_S) == 2
         refused.kill()
         assert kernel_state(testbed.fw) != before
         with (

@@ -7,7 +7,7 @@ import pytest
 
 from firewall.live.control import ask
 from tests.live.conftest import Namespaces, machine_root
-from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
+from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.sipp import CallCount, answering, calling
 
 pytestmark = pytest.mark.netns
@@ -86,7 +86,7 @@ def test_a_disk_that_a_backup_has_frozen_costs_no_emergency_call(testbed: Namesp
                     assert uac.wait() == 0
             finally:
                 subprocess.run(["fsfreeze", "--unfreeze", str(disk)], check=True)
-            assert firewall.process.wait(10) == 70
+            assert firewall.process.wait(WITHIN_S) == 70
         with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
             assert firewall.stop() == 0
         assert [record["policy"]["action"] for record in records(log, "policy")] == ["loaded", "loaded"]

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import IPv6
 
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
-from tests.live.firewall_process import FirewallProcess, policy_text, records
+from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, Sipp, calling, wait_until_listening
 from tests.live.wire import Wire, tcp_streams
@@ -219,7 +219,7 @@ def test_a_new_policy_in_force_and_a_stop_under_load_cut_no_message_short(testbe
             reader.join(10)
             server.close()
             client.close()
-            assert firewall.process.wait(15) == 0
+            assert firewall.process.wait(WITHIN_S) == 0
     whole, part = divmod(len(received), len(options))
     assert part == 0
     assert whole > 200

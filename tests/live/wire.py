@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
-from tests.live.firewall_process import wait_until
+from tests.live.firewall_process import WITHIN_S, wait_until
 
 
 class Wire:
@@ -30,7 +30,7 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(WITHIN_S)
         self._errors.close()
         assert b"\n0 packets dropped by kernel" in self.capture.with_suffix(".log").read_bytes()
 

@@ -1,6 +1,6 @@
 """Message bodies: one part, or the parts of a multipart body at any depth (RFC 3261 §7.4, RFC 5621, RFC 2046 §5.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from firewall.sip.head import read_head
@@ -35,8 +35,7 @@ def body_parts(message: Message) -> tuple[BodyPart, ...]:
     if not message.body:
         return ()
     parts: list[BodyPart] = []
-    headers = {name: message.header(name) or "" for name in ("content-type", "content-id", "content-disposition")}
-    _collect(headers, message.body, 0, parts)
+    _collect(message.head.first, message.body, 0, parts)
     return tuple(parts)
 
 
@@ -57,20 +56,23 @@ def contents_of_type(message: Message, content_type: str) -> list[bytes]:
     return [part.content for part in body_parts(message) if part.content_type == content_type]
 
 
-def _collect(headers: dict[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
-    media_type, _, params = headers["content-type"].partition(";")
+def _collect(headers: Mapping[str, str], content: bytes, depth: int, parts: list[BodyPart]) -> None:
+    # RFC 2046 §5.1: a part that does not say what it is is text.
+    media_type, _, params = headers.get("content-type", "text/plain" if depth else "").partition(";")
     media_type = media_type_of(media_type) or (SDP_TYPE if content.startswith(_SDP_BEGINNING) else "")
     delimiter = multipart_delimiter(params) if media_type.startswith("multipart/") else None
     sections = list(_sections(content, delimiter)) if delimiter and depth < MAX_BODY_DEPTH else []
     if not sections:
-        disposition = headers["content-disposition"].partition(";")[0].strip().lower() or None
-        parts.append(BodyPart(media_type, content, headers["content-id"].strip("<> \t") or None, disposition))
+        disposition = headers.get("content-disposition", "").partition(";")[0].strip().lower() or None
+        parts.append(BodyPart(media_type, content, headers.get("content-id", "").strip("<> \t") or None, disposition))
         return
     for section in sections:
         if len(parts) >= MAX_BODY_PARTS:
             return
-        inner_headers, inner = _part_headers(section)
-        _collect(inner_headers, inner, depth + 1, parts)
+        framed = b"\n" + section  # so that a part without headers, which begins with an empty line, is like any other
+        empty_line = find_empty_line(framed)
+        head, inner = (framed[: empty_line[0]], framed[empty_line[1] :]) if empty_line else (framed, b"")
+        _collect(read_head(head).first, inner, depth + 1, parts)
 
 
 def _sections(content: bytes, delimiter: bytes) -> Iterator[bytes]:
@@ -98,15 +100,3 @@ def _sections(content: bytes, delimiter: bytes) -> Iterator[bytes]:
 def _without_line_end(section: bytes) -> bytes:
     """The line end before a delimiter belongs to the delimiter (RFC 2046 §5.1.1)."""
     return section[:-2] if section.endswith(b"\r\n") else section.removesuffix(b"\n")
-
-
-def _part_headers(section: bytes) -> tuple[dict[str, str], bytes]:
-    framed = b"\n" + section  # so that a part without headers, which begins with an empty line, is like any other
-    empty_line = find_empty_line(framed)
-    head, inner = (framed[: empty_line[0]], framed[empty_line[1] :]) if empty_line else (framed, b"")
-    headers = read_head(head).first
-    return {
-        "content-type": headers.get("content-type", "text/plain"),
-        "content-id": headers.get("content-id", ""),
-        "content-disposition": headers.get("content-disposition", ""),
-    }, inner

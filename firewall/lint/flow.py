@@ -48,39 +48,50 @@ def selected(wanted: tuple[PolicyFlow, ...]) -> tuple[Flow, ...]:
     return tuple(flow for flow in FLOWS if flow.policy_flow in wanted)
 
 
-def _voice(script: Script, form: Form) -> None:
-    """The shortest call: it rings, is answered, and the caller hangs up."""
-    invite = _invite(script, form)
-    script.answer(invite, 100, "mid_call")
-    script.answer(invite, 180, "mid_call")
+def _short(script: Script, invite: Request, role: Role) -> None:
+    """The shortest call: it rings, is answered, and who called hangs up."""
+    script.answer(invite, 100, role)
+    script.answer(invite, 180, role)
     script.wait(2000)
-    _answered(script, invite)
+    _answered(script, invite, role)
     script.wait(3000)
-    _exchange(script, invite.dialog, "caller", "BYE")
+    _exchange(script, invite.dialog, invite.sender, "BYE", role)
 
 
-def _voice_with_early_media(script: Script, form: Form) -> None:
-    """A call through IMS and an ESRP: reliable progress, UPDATE, hold and resume, INFO; the PSAP hangs up."""
-    invite = _invite(script, form)
-    dialog = invite.dialog
-    script.answer(invite, 100, "mid_call")
-    script.answer(invite, 183, "mid_call", headers=_RELIABLE, body=bodies.audio(script.media_ip("psap")))
-    _acknowledged(script, invite, "mid_call")
-    _exchange(script, dialog, "caller", "UPDATE", offer=True)
-    _exchange(script, dialog, "psap", "UPDATE", offer=True)
-    _exchange(script, dialog, "caller", "INFO")
-    _exchange(script, dialog, "psap", "INFO")
-    script.answer(invite, 180, "mid_call")
+def _answered_after_early_media(script: Script, invite: Request, role: Role) -> None:
+    """The beginning of a call through IMS: reliable progress, then UPDATE and INFO from both sides while it rings."""
+    answerer = other(invite.sender)
+    script.answer(invite, 100, role)
+    script.answer(invite, 183, role, headers=_RELIABLE, body=bodies.audio(script.media_ip(answerer)))
+    _acknowledged(script, invite, role)
+    for method in ("UPDATE", "INFO"):
+        for side in (invite.sender, answerer):
+            _exchange(script, invite.dialog, side, method, role, offer=method == "UPDATE")
+    script.answer(invite, 180, role)
     script.wait(2000)
-    _answered(script, invite)
+    _answered(script, invite, role)
     script.wait(2000)
-    hold = script.request(dialog, "psap", "INVITE", "mid_call", body=bodies.hold(script.media_ip("psap")))
-    _answered(script, hold)
-    _answered(script, _reinvite(script, dialog, "psap"))
+
+
+def _held(script: Script, invite: Request, role: Role) -> None:
+    """A call through IMS and an ESRP: early media, hold and resume, digits; the called side hangs up."""
+    dialog, caller, called = invite.dialog, invite.sender, other(invite.sender)
+    _answered_after_early_media(script, invite, role)
+    hold = script.request(dialog, called, "INVITE", role, body=bodies.hold(script.media_ip(called)))
+    _answered(script, hold, role)
+    _answered(script, _reinvite(script, dialog, called, role), role)
     digits = bodies.Body("application/dtmf-relay", b"Signal=1\r\nDuration=160\r\n")
-    _exchange(script, dialog, "caller", "INFO", body=digits)
-    _exchange(script, dialog, "caller", "OPTIONS")
-    _exchange(script, dialog, "psap", "BYE")
+    _exchange(script, dialog, caller, "INFO", role, body=digits)
+    _exchange(script, dialog, caller, "OPTIONS", role)
+    _exchange(script, dialog, called, "BYE", role)
+
+
+def _updated(script: Script, invite: Request, role: Role) -> None:
+    """A mobile phone is called: early media; it then changes the session, and hangs up."""
+    called = other(invite.sender)
+    _answered_after_early_media(script, invite, role)
+    _exchange(script, invite.dialog, called, "UPDATE", role)
+    _exchange(script, invite.dialog, called, "BYE", role)
 
 
 def _voice_refreshed(script: Script, form: Form) -> None:
@@ -221,34 +232,11 @@ def _location(script: Script, form: Form) -> None:
     _exchange(script, presence, "caller", "NOTIFY", headers=state, body=body)
 
 
-def _marked_callback(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
-    """The PSAP calls back and says so (RFC 7090)."""
-    _callback(script, _MARKED)
-
-
-def _callback_with_early_media(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
-    """The PSAP calls a mobile phone back: reliable progress, and UPDATE from both sides."""
-    invite = _callback_invite(script, _MARKED)
-    dialog, role = invite.dialog, _CALLBACK
-    script.answer(invite, 100, role)
-    script.answer(invite, 183, role, headers=_RELIABLE, body=bodies.audio(script.media_ip("caller")))
-    _acknowledged(script, invite, role)
-    for side in ("psap", "caller"):
-        _exchange(script, dialog, side, "UPDATE", role, offer=True)
-        _exchange(script, dialog, side, "INFO", role)
-    script.answer(invite, 180, role)
-    script.wait(2000)
-    _answered(script, invite, role)
-    script.wait(2000)
-    _exchange(script, dialog, "caller", "UPDATE", role)
-    _exchange(script, dialog, "caller", "BYE", role)
-
-
 def _unmarked_callback(script: Script, form: Form) -> None:
     """A call, and ten minutes later the PSAP calls its caller back without saying so."""
-    _voice(script, form)
+    _short(script, _invite(script, form), "mid_call")
     script.wait(CALLBACK_PAUSE_MS)
-    _callback(script, ())
+    _short(script, _callback_invite(script, ()), _CALLBACK)
 
 
 def _text(script: Script, form: Form) -> None:
@@ -296,8 +284,8 @@ def _keepalive_of(side: Side) -> Writer:
 
 
 FLOWS: tuple[Flow, ...] = (
-    Flow("voice call", "voice", "voice", _voice),
-    Flow("voice call with early media, UPDATE and hold", "voice", "voice", _voice_with_early_media),
+    Flow("voice call", "voice", "voice", _of_caller(_short)),
+    Flow("voice call with early media, UPDATE and hold", "voice", "voice", _of_caller(_held)),
     Flow("long call with refreshes", "voice", "voice", _voice_refreshed, in_surge=False),
     Flow("call cancelled while ringing", "voice", "voice", _of_caller(_cancelled)),
     Flow("call cancelled before it rings", "voice", "voice", _of_caller(_cancelled_early)),
@@ -307,11 +295,11 @@ FLOWS: tuple[Flow, ...] = (
     Flow("call whose messages cross", "voice", "voice", _of_caller(_crossed), in_surge=False),
     Flow("call answered by another than rang", "voice", "voice", _of_caller(_forked), in_surge=False),
     Flow("call with texts and changes", "voice", "voice", _of_caller(_changed), in_surge=False),
-    Flow("real-time text call", "rtt", "rtt", _voice),
+    Flow("real-time text call", "rtt", "rtt", _of_caller(_short)),
     Flow("text message", "text", "text", _text),
     Flow("text message that is answered", "text", "text", _text_answered),
-    Flow("callback marked psap-callback", "callback", None, _marked_callback),
-    Flow("callback with early media and UPDATE", "callback", None, _callback_with_early_media, in_surge=False),
+    Flow("callback marked psap-callback", "callback", None, _of_callback(_short)),
+    Flow("callback with early media and UPDATE", "callback", None, _of_callback(_updated), in_surge=False),
     Flow("callback cancelled while ringing", "callback", None, _of_callback(_cancelled)),
     Flow("callback cancelled before it rings", "callback", None, _of_callback(_cancelled_early)),
     Flow("callback refused", "callback", None, _of_callback(_refused)),
@@ -397,16 +385,6 @@ def _callback_invite(script: Script, headers: Headers) -> Request:
     dialog = script.dialog("psap", uri, f"<{uri}>", from_=_desk(script))
     body = bodies.audio(script.media_ip("psap"))
     return script.request(dialog, "psap", "INVITE", "callback", begins=True, headers=headers, body=body)
-
-
-def _callback(script: Script, headers: Headers) -> None:
-    invite = _callback_invite(script, headers)
-    script.answer(invite, 100, "callback")
-    script.answer(invite, 180, "callback")
-    script.wait(2000)
-    _answered(script, invite, "callback")
-    script.wait(2000)
-    _exchange(script, invite.dialog, "psap", "BYE", "callback")
 
 
 def _desk(script: Script) -> str:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import assert_never
 
 from firewall.lint.language.automaton import (
+    CERTAIN,
+    DEAD,
     Anything,
     Automaton,
     Containing,
@@ -171,7 +173,8 @@ def _membership(items: Sequence[object]) -> Automaton:
             case Range(int() as low, int() as high):
                 numbers.append((low, high))
             case Range(low, high):
-                ranges.append(_Between(bytes_of(str(low)), bytes_of(str(high))))
+                ends = Ordered(bytes_of(str(low)), operator.ge), Ordered(bytes_of(str(high)), operator.le)
+                ranges.append(_Joint(ends, every=True))
             case SetMembers(_, frozenset() as members):
                 texts += [bytes_of(member) for member in members]
             case _:
@@ -180,36 +183,16 @@ def _membership(items: Sequence[object]) -> Automaton:
         return NumberIn(tuple(numbers))
     if texts:
         ranges.insert(0, OneOf(texts))
-    return ranges[0] if len(ranges) == 1 else _Either(ranges)
+    return ranges[0] if len(ranges) == 1 else _Joint(ranges, every=False)
 
 
-class _Between:
-    """Accepts the texts from one to another, by their bytes, both included."""
+class _Joint:
+    """Accepts what each of several automata accepts (``every``), or one of them."""
 
-    def __init__(self, low: bytes, high: bytes) -> None:
-        self._pair = Ordered(low, operator.ge), Ordered(high, operator.le)
-        self.classes = _joint_classes(self._pair)
-        self.start: object = (self._pair[0].start, self._pair[1].start)
-
-    def step(self, state: object, byte: int) -> object:
-        if not isinstance(state, tuple):
-            return state
-        low, high = (each.step(part, byte) for each, part in zip(self._pair, state, strict=True))
-        if -1 in (low, high):
-            return -1
-        return -2 if (low, high) == (-2, -2) else (low, high)
-
-    def accepts(self, state: object) -> bool:
-        if not isinstance(state, tuple):
-            return state == -2
-        return all(each.accepts(part) for each, part in zip(self._pair, state, strict=True))
-
-
-class _Either:
-    """Accepts what one of several automata accepts."""
-
-    def __init__(self, inner: Sequence[Automaton]) -> None:
+    def __init__(self, inner: Sequence[Automaton], *, every: bool) -> None:
         self._inner = inner
+        self._combine = all if every else any
+        self._decides, self._agrees = (DEAD, CERTAIN) if every else (CERTAIN, DEAD)
         self.classes = _joint_classes(inner)
         self.start: object = tuple(each.start for each in inner)
 
@@ -217,14 +200,14 @@ class _Either:
         if not isinstance(state, tuple):
             return state
         stepped = tuple(each.step(part, byte) for each, part in zip(self._inner, state, strict=True))
-        if -2 in stepped:
-            return -2
-        return -1 if all(part == -1 for part in stepped) else stepped
+        if self._decides in stepped:
+            return self._decides
+        return self._agrees if all(part == self._agrees for part in stepped) else stepped
 
     def accepts(self, state: object) -> bool:
         if not isinstance(state, tuple):
-            return state == -2
-        return any(each.accepts(part) for each, part in zip(self._inner, state, strict=True))
+            return state == CERTAIN
+        return self._combine(each.accepts(part) for each, part in zip(self._inner, state, strict=True))
 
 
 def _joint_classes(inner: Sequence[Automaton]) -> bytes:

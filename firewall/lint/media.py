@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from struct import pack
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Event, MediaReceived
@@ -17,7 +16,7 @@ from firewall.lint.form import SOS
 from firewall.lint.probe import MILLISECOND_NS, meet_deadlines
 from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.load import DEFAULT_SURGE
-from firewall.lint.proof.sound import Refusal, TooManyPacketsError, refusals
+from firewall.lint.proof.sound import Refusal, RtpPacket, TooManyPacketsError, refusals
 from firewall.lint.script import Script
 from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
@@ -183,7 +182,7 @@ def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
 def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
     """Return the rule's decision against the packet that the formula proposes, None where the engine lets it pass."""
     against = _decided_against(_of_call(policy, refusal))
-    return next((each for _, each in against if each.decision.rule == refusal.rule), None)
+    return next((each for each in against if each.decision.rule == refusal.rule), None)
 
 
 def _of_call(policy: Policy, refusal: Refusal) -> list[object]:
@@ -236,16 +235,16 @@ def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator
         told = list(_told(engine, DatagramReceived(sent.datagram), sent.at_ns))
         if any(isinstance(record, SipDecision) and record.decision.verdict != "allow" for record in told):
             return  # a call that is not set up has other findings
-        yield from _decided_against(told)
-    for code, after_s in (("SOS116", 1), ("SOS117", 1 + HOLD_S)):
+        yield from (("SOS116", record) for record in _decided_against(told))
+    for after_s in (1, 1 + HOLD_S):
         for sender, receiver in ((pair.caller, pair.psap), (pair.psap, pair.caller)):
             for sequence in range(3):
-                packet = _rtp(medium.payload_type, after_s * 50 + sequence)
-                datagram = _datagram(sender, receiver, packet, port)
-                now_ns = at_ns + (after_s * 50 + sequence) * 20_000_000 + _SECOND_NS
-                told = list(_told(engine, MediaReceived(datagram), now_ns))
-                if code == "SOS116":
-                    yield from _decided_against(told)
+                number = after_s * 50 + sequence
+                packet = RtpPacket(medium.payload_type, sequence_number=number, timestamp=number * 160)
+                datagram = _datagram(sender, receiver, packet.payload(), port)
+                told = list(_told(engine, MediaReceived(datagram), at_ns + number * 20_000_000 + _SECOND_NS))
+                if after_s == 1:
+                    yield from (("SOS116", record) for record in _decided_against(told))
                 yield from (
                     ("SOS117", record)
                     for record in told
@@ -253,7 +252,7 @@ def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator
                 )
 
 
-def _decided_against(told: list[object]) -> Iterator[tuple[str, RtpDecision]]:
+def _decided_against(told: list[object]) -> Iterator[RtpDecision]:
     for record in told:
         if (
             isinstance(record, RtpDecision)
@@ -261,7 +260,7 @@ def _decided_against(told: list[object]) -> Iterator[tuple[str, RtpDecision]]:
             and record.decision.verdict != "allow"
             and record.decision.reason in _OWN_REASONS
         ):
-            yield "SOS116", record
+            yield record
 
 
 def _told(engine: Engine, event: Event, now_ns: int) -> Iterator[object]:
@@ -274,10 +273,6 @@ def _told(engine: Engine, event: Event, now_ns: int) -> Iterator[object]:
 def _datagram(sender: Endpoint, receiver: Endpoint, payload: bytes, media_port: int | None = None) -> Datagram:
     source_port, target_port = (sender.port, receiver.port) if media_port is None else (media_port, media_port)
     return Datagram(sender.ip, source_port, receiver.ip, target_port, payload, in_iface=sender.interface)
-
-
-def _rtp(payload_type: int, sequence: int) -> bytes:
-    return pack(">BBHII", 0x80, payload_type, sequence, sequence * 160, 911) + bytes(160)
 
 
 def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: str) -> Finding:

@@ -20,7 +20,8 @@ def sent() -> tuple[Sent, ...]:
     trunk = Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10"))
     frames = []
     for number in range(120):  # phones that come back all at once, behind one address of the carrier
-        script = Script(trunk, f"register{number}", start_ms=30_000 + number * 5)
+        script = Script(trunk, f"register{number}")
+        script.wait(30_000 + number * 5)
         ordinary_request(script, "caller", "REGISTER", "sip:ims.example")
         frames += [sent_of(step, Probe(VOICE, SOS, trunk, BASE_NS)) for step in script.steps]
     calls = (

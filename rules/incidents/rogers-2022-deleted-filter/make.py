@@ -22,7 +22,8 @@ def sent() -> tuple[Sent, ...]:
     frames = []
     for number in range(900):  # 300 registrations a second, for three seconds
         phone = Pair(Endpoint(f"192.0.2.{20 + number % 200}"), psap)
-        script = Script(phone, f"register{number}", start_ms=number * 10 // 3)
+        script = Script(phone, f"register{number}")
+        script.wait(number * 10 // 3)
         ordinary_request(script, "caller", "REGISTER", "sip:access.example")
         frames += [sent_of(step, Probe(VOICE, SOS, phone, BASE_NS)) for step in script.steps]
     calls = (

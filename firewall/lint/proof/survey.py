@@ -24,7 +24,7 @@ from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Comparison, Exists, Field, base_field
+from firewall.ruleset.expression import Exists, Field, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Limit, Policy
 from firewall.sip.message import Request
@@ -272,8 +272,8 @@ class Survey(Asker):
     def _free(self, context: Context) -> Context:
         """Return the context with what must stay so that it is this one, whatever the rules ask of its text.
 
-        A To tag is there or not, as the dialog has it, and the branch is that of the transaction. Where the policies
-        call different things an emergency, all that can make a message one stays.
+        A To tag is there or not, as the dialog has it. Where the policies call different things an emergency, all that
+        can make a message one stays.
         """
         message = context.facts.message
         if message is None:
@@ -284,9 +284,6 @@ class Survey(Asker):
             if self._asks_for("sip.to", "sip.tag", "sip.To"):
                 has_tag = Literal(Exists(Field("sip.to.tag")), message.to_tag is not None)
                 known = replace(known, language=(*known.language, has_tag))
-            if self._asks_for("sip.Via") and message.via_branch is not None:
-                branch = Literal(Comparison(Field("sip.Via.branch"), "==", message.via_branch), True)
-                known = replace(known, language=(*known.language, branch))
             self._held_as[context] = self._held_as[known] = known
         return known
 

@@ -276,7 +276,7 @@ def _names(context: Context, before: bytes, after: bytes) -> list[tuple[bytes, b
     return [
         (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
         for old, new in zip(*(_identifiers(payload, is_callback) for payload in (before, after)), strict=True)
-        if old and new and old != new
+        if old and new is not None and old != new
     ]
 
 
@@ -286,4 +286,5 @@ def _identifiers(payload: bytes, is_callback: bool) -> tuple[str | None, ...]:
     except SipSyntaxError:
         return (None,) * 5
     called = f"<{message.request_uri}>" if is_callback and isinstance(message, Request) else None
-    return message.call_id, message.from_tag, message.to_tag, message.via_branch, called
+    branch = f";branch={message.via_branch}" if message.via_branch is not None else ""  # without it (RFC 2543), too
+    return message.call_id, message.from_tag, message.to_tag, branch, called

@@ -1,5 +1,7 @@
 """Every pair of rules between which a verdict changes is found once, the limits of both policies taken as they are."""
 
+import pytest
+
 from firewall.lint.proof.compare import Comparison, compare
 from tests.lint.policies import policy, rule
 
@@ -93,3 +95,12 @@ def test_what_is_no_message_may_be_of_any_length_and_come_over_tcp() -> None:
         found = between("", rule(f"malformed and {more}"))
         assert found.changes == ()
         assert found.unanswered
+
+
+@pytest.mark.parametrize("kind", ["sip.Method", "sip.Status-Code"])
+def test_a_message_without_the_branch_of_today_belongs_to_its_call_all_the_same(kind: str) -> None:
+    """RFC 3261 §17.2.3: the transactions of an RFC 2543 element are told by their tags."""
+    when = f'not sip.Via.branch contains "z9hG4bK" and {kind}'
+    found = between(rule(when), rule(f"{when} and not emergency"))
+    assert {is_emergency for _, _, is_emergency in pairs(found)} == {True}
+    assert found.unanswered == ()

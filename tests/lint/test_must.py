@@ -142,3 +142,8 @@ def test_a_promise_about_anomalies_that_no_example_tells_stays_open() -> None:
 def test_a_limit_of_many_a_second_is_exceeded_before_it_refills() -> None:
     limited = rule('sip.Method == "PUBLISH" and not emergency', more="limit: {rate: 500/1s, per: net.src}")
     assert broken('sip.Method == "PUBLISH" and zone.src == "carrier" and zone.dst == "psap"', "allow", limited)
+
+
+def test_a_promise_about_what_no_message_of_the_model_has_stays_open() -> None:
+    (found,) = check(promising("sip.Max-Forwards == 0", "drop"))
+    assert found.code == "SOS115"

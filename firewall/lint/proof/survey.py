@@ -10,7 +10,8 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import PolicyReplaced
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
-from firewall.lint.language.settle import Literal
+from firewall.lint.hygiene.cover import Covers
+from firewall.lint.language.settle import Literal, satisfiable
 from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
 from firewall.lint.proof.atom import subject
@@ -24,7 +25,7 @@ from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Exists, Field, base_field
+from firewall.ruleset.expression import Atom, Condition, Exists, Field, Not, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Limit, Policy
 from firewall.sip.message import Request
@@ -76,6 +77,7 @@ class Survey(Asker):
             self._tie_views()
         for clause in lemmas(encoding.text):
             encoding.formula.add(clause)
+        self._beyond = dict(self._take_out_beyond(first))
         self._outcomes: dict[tuple[object, ...], dict[Outcome, int]] = {}
         self._seen: dict[tuple[Context, int], tuple[Facts, bool]] = {}
         self._held_as: dict[Context, Context] = {}
@@ -99,9 +101,12 @@ class Survey(Asker):
     def unshown(self, context: Context) -> dict[int, str]:
         """Return the literals about what only examples are shown of among the contexts, with the fields.
 
-        What else may come with an anomaly, and how long and by which transport what is no message may be.
+        What else may come with an anomaly, how long and by which transport what is no message may be, and what no
+        message of the model has (a second From, ``Max-Forwards: 0``).
         """
         found: dict[int, str] = {}
+        if not context.is_fixed:
+            found = {literal: base_field(atom.operand).name for atom, literal in self._beyond.items()}
         if context.facts.message is None:
             found = dict.fromkeys((abs(each) for each in self._size_and_transport(context)), "frame.len, udp, tcp")
         for (_, atom), literal in self.encoding.own.items():
@@ -297,6 +302,19 @@ class Survey(Asker):
             if view and other is not None:
                 self.encoding.formula.add([-literal, other])
                 self.encoding.formula.add([literal, -other])
+
+    def _take_out_beyond(self, policy: Policy) -> Iterator[tuple[Atom, int]]:
+        """Yield what is so of every message of the model, though not of any there is; no theory is asked of it."""
+        text, every = self.encoding.text, Covers(policy, ())
+        for atom, literal in list(text.items()):
+            ways: tuple[tuple[bool, Condition], ...] = ((True, atom), (False, Not(atom)))
+            if any(satisfiable((Literal(atom, holds),)) is False and every.is_met(other) for holds, other in ways):
+                del text[atom]
+                yield atom, literal
+
+    def _own(self, context: Context) -> list[int]:
+        beyond = [self._said(atom, literal, context.facts) for atom, literal in self._beyond.items()]
+        return [*super()._own(context), *beyond]
 
     def _key(self, context: Context, number: int) -> tuple[object, ...]:
         facts, follows = self.facts(context, number)

@@ -104,3 +104,15 @@ def test_a_message_without_the_branch_of_today_belongs_to_its_call_all_the_same(
     found = between(rule(when), rule(f"{when} and not emergency"))
     assert {is_emergency for _, _, is_emergency in pairs(found)} == {True}
     assert found.unanswered == ()
+
+
+@pytest.mark.parametrize("odd", ["sip.Max-Forwards == 0", "count(sip.From) > 1", "len(sip.r-uri) > 5000"])
+def test_a_rule_about_what_no_message_of_the_model_has_leaves_the_question_open(odd: str) -> None:
+    found = between(rule(f"{odd} and not emergency"), "")
+    assert found.changes == ()
+    assert found.unanswered
+
+
+def test_a_rule_about_what_no_message_at_all_has_changes_nothing() -> None:
+    found = between(rule('sip.User-Agent matches "a$b" and not emergency'), "")
+    assert (found.changes, found.unanswered) == ((), ())

@@ -25,7 +25,7 @@ def lsp(
     log = logging.StreamHandler()
     log.setFormatter(OneLine())
     logging.getLogger("pygls").addHandler(log)
-    server = new_server(lambda text, path: examine_bytes(text.encode(), path))
+    server = new_server(lambda text, path: examine_bytes(text.encode("utf-8", "surrogatepass"), path))
     # A descriptor of its own: the server closes it at the end, and a stray print cannot get between its messages.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         server.start_io(sys.stdin.buffer, answers)

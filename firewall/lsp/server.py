@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.exceptions import FeatureRequestError, JsonRpcInvalidParams
@@ -87,9 +88,14 @@ class PolicyServer(LanguageServer):
         Raises:
             JsonRpcInvalidParams: it has not: what stands on the disk is none of the server's business.
         """
-        document: TextDocument | None = self.workspace.text_documents.get(uri)
+        document = self._open(uri)
         if document is None:
             raise JsonRpcInvalidParams(f"{uri} is not open here; send textDocument/didOpen first")
+        return document
+
+    def _open(self, uri: str) -> TextDocument | None:
+        """Return a document that the editor has open; the library knows each by its name without escapes."""
+        document: TextDocument | None = self.workspace.text_documents.get(unquote(uri))
         return document
 
     def report_server_error(self, error: Exception, source: "ServerErrors") -> None:
@@ -110,7 +116,7 @@ class PolicyServer(LanguageServer):
 
     async def _after_pause(self, uri: str) -> None:
         await asyncio.sleep(PAUSE_S)
-        document = self.workspace.text_documents.get(uri)
+        document = self._open(uri)
         if document is None:  # saved, but never opened
             return
         version, text = document.version, document.source

@@ -98,6 +98,19 @@ def test_a_yaml_file_that_is_no_policy_is_left_alone_and_a_closed_policy_shows_n
         assert person.diagnostics(uri, None) == []
 
 
+def test_names_with_escapes_in_their_address_and_half_a_character_are_no_obstacle(tmp_path: Path) -> None:
+    uri = (tmp_path / "our policies, für alle.yaml").as_uri()
+    assert "%20" in uri
+    with editor(tmp_path) as person:
+        person.open(uri, BROKEN)
+        assert [each["code"] for each in person.diagnostics(uri, 1)] == ["SOS101", "SOS208"]
+        line = next(number for number, each in enumerate(BROKEN.split("\n")) if each.startswith("policy:"))
+        assert person.hover(uri, line, 2) is not None
+        person.replace(uri, 2, f"{BROKEN}# \ud83d\n")
+        (mistake,) = person.diagnostics(uri, 2)
+        assert "not a text file" in mistake["message"]
+
+
 @pytest.mark.parametrize(("encoding", "units"), [("utf-16", 2), ("utf-32", 1), ("utf-8", 4)])
 def test_places_are_counted_as_the_editor_counts(encoding: str, units: int, tmp_path: Path) -> None:
     text = BROKEN.replace("when: sip.Method ==", 'when: sip.Subject != "🚒" and sip.Metod ==', 1)

@@ -85,5 +85,5 @@ def _without_repeats(findings: list[Finding]) -> list[Finding]:
     """Keep the first finding of each rule and code: a single call says more than a flood."""
     kept: dict[tuple[str, str], Finding] = {}
     for finding in findings:
-        kept.setdefault((finding.code, finding.rule or finding.message), finding)
+        kept.setdefault(finding.identity, finding)
     return list(kept.values())

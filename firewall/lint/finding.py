@@ -111,6 +111,11 @@ class Finding:
         return CODES[self.code]
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """What stays of it when lines move: the code, and the rule or else the sentence."""
+        return self.code, self.rule or self.message
+
+    @property
     def is_error(self) -> bool:
         """Whether the policy must not be used like this."""
         return self.kind.severity == "error"

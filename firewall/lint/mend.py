@@ -11,7 +11,6 @@ from firewall.lint.source import PolicySource
 Examine = Callable[[str], Report]
 """Loads a policy's text and looks at it; raises ``PolicyError`` where it cannot be loaded."""
 
-_Key = tuple[str, str]
 _OTHER_FINDING = "mended like this, the policy has another finding"
 
 
@@ -55,34 +54,29 @@ def mend(text: str, examine: Examine) -> Mended:
     """
     before = examine(text)
     state = _State(text, before)
-    refused: dict[_Key, str] = {}
+    refused: dict[tuple[str, str], str] = {}
     while fixable := _fixable(state.report, refused):
         mended = _attempt(state, fixable, examine) or _attempt(state, fixable[:1], examine)
         if mended is None:
-            refused[_key(fixable[0])] = _OTHER_FINDING
+            refused[fixable[0].identity] = _OTHER_FINDING
         else:
             state = mended
     left = tuple(
-        Left(each, refused.get(_key(each)) or _why_left(each.fix))
+        Left(each, refused.get(each.identity) or _why_left(each.fix))
         for each in state.report.findings
         if each.fix is not None
     )
     return Mended(state.text, before, state.report, state.fixed, left)
 
 
-def _key(finding: Finding) -> _Key:
-    """What stays of a finding when lines move."""
-    return finding.code, finding.rule or finding.message
-
-
-def _fixable(report: Report, refused: dict[_Key, str]) -> list[Finding]:
+def _fixable(report: Report, refused: dict[tuple[str, str], str]) -> list[Finding]:
     fixes = [each for each in report.findings if each.fix is not None and each.fix.is_certain]
-    return [each for each in fixes if _key(each) not in refused]
+    return [each for each in fixes if each.identity not in refused]
 
 
 def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State | None:
     """Make the fixes of ``wanted``, then of what they reveal; None unless nothing is left that was not there before."""
-    before = Counter(_key(each) for each in state.report.findings)
+    before = Counter(each.identity for each in state.report.findings)
     text, report, fixed = state.text, state.report, list(state.fixed)
     seen = {text}
     while wanted:
@@ -94,20 +88,20 @@ def _attempt(state: _State, wanted: list[Finding], examine: Examine) -> _State |
             report = examine(text)
         except PolicyError:
             return None
-        keys = Counter(_key(each) for each in report.findings)
-        if any(keys[_key(each)] >= max(before[_key(each)], 1) for each in wanted):
+        keys = Counter(each.identity for each in report.findings)
+        if any(keys[each.identity] >= max(before[each.identity], 1) for each in wanted):
             return None
         fixed += wanted
         added = keys - before
         # A hint may come in place of something graver: that a rule is in shadow mode is only said of a harmless one.
         only_hints = any(each.kind.severity == "info" for each in wanted)
         wanted = [
-            each for each in report.findings if _key(each) in added and (only_hints or each.kind.severity != "info")
+            each for each in report.findings if each.identity in added and (only_hints or each.kind.severity != "info")
         ]
         if any(each.fix is None or not each.fix.is_certain for each in wanted):
             return None
-    still = {_key(each) for each in report.findings}
-    return _State(text, report, tuple(each for each in fixed if _key(each) not in still))
+    still = {each.identity for each in report.findings}
+    return _State(text, report, tuple(each for each in fixed if each.identity not in still))
 
 
 def _with_fixes(text: str, wanted: list[Finding]) -> tuple[str, list[Finding]]:

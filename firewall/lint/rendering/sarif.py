@@ -48,7 +48,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "level": _LEVELS[finding.kind.severity],
         "message": {"text": f"{finding.message}{witness}\nHelp: {finding.help}"},
         "locations": [_location(finding)],
-        "partialFingerprints": {"codeAndRule/v1": f"{finding.code}:{finding.rule or ''}"},
+        "partialFingerprints": {"codeAndRule/v1": ":".join(finding.identity)},
     }
     if finding.marks:
         result["relatedLocations"] = [_related(finding, mark) for mark in finding.marks]

@@ -161,3 +161,9 @@ def test_a_finding_about_the_whole_file_has_no_region() -> None:
     emergency = "emergency: {from: [carrier], to: [psap], guard: off}\n"
     (run,) = sarif_document([lint(emergency=emergency)])["runs"]
     assert "region" not in run["results"][0]["locations"][0]["physicalLocation"]
+
+
+def test_two_findings_of_one_file_have_two_fingerprints() -> None:
+    report = examined(text(extra="sets:\n  one: {values: [a]}\n  two: {values: [b]}\n"))
+    prints = [each["partialFingerprints"]["codeAndRule/v1"] for each in sarif_document([report])["runs"][0]["results"]]
+    assert len(prints) == len(set(prints)) > 1

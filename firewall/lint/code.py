@@ -18,3 +18,7 @@ class Code:
     mend: str
     example: str = ""
     """Lines of a policy, those to delete begin with ``-``, those to add with ``+``, the others with a blank."""
+
+    def mend_of(self, rule: str | None) -> str:
+        """Return how to mend it in this rule."""
+        return self.mend if rule is None else self.mend.replace("the rule that is named", f'rule "{rule}"')

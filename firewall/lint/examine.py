@@ -31,6 +31,6 @@ def examine(policy: Policy, text: str) -> Report:
 def _pointed(finding: Finding, source: PolicySource) -> Finding:
     marks = marks_of(finding, source)
     place = finding.place
-    if place.line is None and marks:
+    if place.column is None and marks:
         place = Place(place.file, marks[0].line, marks[0].column)
     return replace(finding, place=place, marks=marks)

@@ -58,7 +58,7 @@ def _finding(policy: Policy, name: str, occasion: str, blocked: Blocked | None) 
             f"({blocked.probe.name})",
             Place(policy.file),
             CODES["SOS105"].mend.replace("the exception that is named", f"`exceptions.{name}`"),
-            because=(f"dropped with reason {blocked.decision.decision.reason}: {start_line}",),
+            because=(f"dropped with reason {name}: {start_line}",),
         )
     ]
 

@@ -13,7 +13,7 @@ from firewall.lint.source import Entry, PolicySource, is_block, start_of
 from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
 from firewall.ruleset.policy import Policy, Rule
 
-_EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112")
+_EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112", "SOS116")
 EXCEPTION = re.compile(r"`exceptions\.(\w+)")
 _STRING = re.compile(r"""[rR]?"(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", re.DOTALL)
 _WORD_OR = re.compile(r"\bor\b|\|\||[()]")

@@ -43,8 +43,8 @@ HYGIENE_CODES: tuple[Code, ...] = (
         "never-true",
         "warning",
         "A rule's condition can never be true",
-        "It asks for a thing and its opposite.",
-        "Write `or` where you meant one of several.",
+        "It asks for a thing and its opposite, or for what no message has, as a payload type above 127.",
+        "Write `or` where you meant one of several, or a value that there is; else delete the rule.",
         """\
    - name: no-presence
 -    when: sip.Method == "PUBLISH" and sip.Method == "SUBSCRIBE"

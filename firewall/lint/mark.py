@@ -19,10 +19,14 @@ _RULE_KEYS: dict[str, dict[str, str]] = {
     "SOS203": {"when": "never true"},
     "SOS205": {"mode": "recorded only"},
 }
-_WHOLE_FILE: dict[str, tuple[tuple[str, ...], ...]] = {
+# Of a finding about a setting: the keys at fault, of which the first that is there is pointed at.
+_SETTINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "SOS113": (("emergency", "from"), ("emergency", "to"), ("zones",)),
+    "SOS117": (("media", "timeout"),),
+    "SOS118": (("media", "ports"),),
     "SOS208": (("emergency", "guard"),),
     "SOS209": (("policy",),),
+    "SOS231": (("media", "ports"),),
 }
 
 
@@ -36,8 +40,8 @@ def marks_of(finding: Finding, source: PolicySource) -> tuple[Mark, ...]:
     exception = EXCEPTION.search(finding.message) if finding.code == "SOS105" else None
     if exception is not None:
         return tuple(_value_marks(source, source.root, ("exceptions", exception[1]), ""))
-    if finding.code in _WHOLE_FILE:
-        found = [mark for path in _WHOLE_FILE[finding.code] for mark in _value_marks(source, source.root, path, "")]
+    if finding.code in _SETTINGS:
+        found = [mark for path in _SETTINGS[finding.code] for mark in _value_marks(source, source.root, path, "")]
         return tuple(found[:1])
     return tuple(_at_place(finding, source))
 

@@ -292,7 +292,7 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: s
         what, place = f"{record.decision.reason} keeps back", Place(policy.file, line)
     message = f"{what} {name} of an emergency call from {way}"
     ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
-    return Finding(code, message, place, CODES[code].mend, rule.name if rule is not None else None, (ends,))
+    return Finding(code, message, place, CODES[code].mend_of(record.decision.rule), record.decision.rule, (ends,))
 
 
 def _port_range(policy: Policy) -> list[Finding]:

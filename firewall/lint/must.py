@@ -244,4 +244,4 @@ def _broken(must: Must, guilty: Rule | None, told: str, broken: Broken, *because
     name = guilty.name if guilty is not None else None
     witness = witness_of(broken.flow, broken.sent, broken.decision)
     why = (*_because(must, guilty), *because)
-    return Finding("SOS114", message, must.place, CODES["SOS114"].mend, name, why, witness)
+    return Finding("SOS114", message, must.place, CODES["SOS114"].mend_of(name), name, why, witness)

@@ -27,7 +27,7 @@ def finding_of(policy: Policy, blocked: Blocked, *because: str) -> Finding:
         code,
         f"{_culprit(guilty, decision)} {_VERBS[decision.verdict]} {_object(code, blocked, guilty)}",
         _place(policy, guilty, decision),
-        _help(code, guilty, decision),
+        _help(policy, code, guilty, blocked),
         guilty.name if guilty else None,
         (*_because(policy, blocked, guilty), *because, f"met in: {blocked.probe.name}, {blocked.step.label}"),
         blocked.witness(),
@@ -55,7 +55,7 @@ def load_finding(policy: Policy, surged: Surged) -> Finding:
         code,
         f'rule "{rule.name}" {_VERBS[rule.action]} {what}{_sometimes(rule)}',
         rule.place,
-        _mend(code, rule),
+        CODES[code].mend_of(rule.name),
         rule.name,
         (f"rule matches: {rule.when_text or 'everything'}", met, f"met in: {surged.probe.name}"),
     )
@@ -83,7 +83,7 @@ def ban_finding(policy: Policy, banned: Banned) -> Finding:
         return finding_of(policy, banned.blocked, trigger)
     rule = banned.rule
     message = f'the ban of rule "{rule.name}" drops {_object_of_ban()}'
-    return Finding("SOS109", message, rule.place, _mend("SOS109", rule), rule.name, (trigger,))
+    return Finding("SOS109", message, rule.place, _unban(policy), rule.name, (trigger,))
 
 
 def shadow_finding(shadowed: Shadowed) -> Finding:
@@ -110,8 +110,8 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
         f"it is not decided whether {culprit} blocks the {context.step.label} of an emergency call "
         f"({context.probe.name})",
         rule.place if rule is not None else policy.default_place,
-        CODES[UNDECIDED].mend,
-        rule.name if rule is not None else None,
+        CODES[UNDECIDED].mend_of(unanswered.rule),
+        unanswered.rule,
         (unanswered.reason,),
     )
 
@@ -167,15 +167,24 @@ def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Pla
     return policy.default_place if decision.reason == "default" else Place(policy.file)
 
 
-def _help(code: str, guilty: Rule | None, decision: DecisionFields) -> str:
-    if guilty is None and decision.reason == "default":
-        return "add a rule that allows it; for emergency calls: `when: emergency`, `action: allow`"
-    return _mend(code, guilty)
+def _help(policy: Policy, code: str, guilty: Rule | None, blocked: Blocked) -> str:
+    if code == "SOS109":
+        return _unban(policy)
+    if code == "SOS107":
+        return CODES[code].mend
+    if blocked.decision.emergency is None:
+        before = f'before rule "{guilty.name}"' if guilty is not None else "for it"
+        return f"Put a rule {before} that allows the {blocked.step.label}; `emergency` is not true of it."
+    if guilty is None and blocked.decision.decision.reason == "default":
+        return "Add a rule that allows it: `when: emergency`, `action: allow`."
+    return CODES[code].mend_of(guilty.name if guilty is not None else None)
 
 
-def _mend(code: str, guilty: Rule | None) -> str:
-    mend = CODES[code].mend
-    return mend.replace("the rule that is named", f'rule "{guilty.name}"') if guilty is not None else mend
+def _unban(policy: Policy) -> str:
+    """Say how to keep the zones of emergency calls out of a rule that bans, by their names where they have any."""
+    zones = dict.fromkeys((*policy.emergency.from_zones, *policy.emergency.to_zones))
+    names = ", ".join(f'"{zone}"' for zone in zones) or '"carrier", "psap"'
+    return CODES["SOS109"].mend.replace('"carrier", "psap"', names)
 
 
 def _of_odd_port(blocked: Blocked) -> list[str]:

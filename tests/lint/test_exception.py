@@ -8,6 +8,7 @@ def test_an_exception_policy_that_blocks_emergency_traffic_is_found(name: str) -
     finding = only(lint(extra=f"exceptions: {{{name}: drop}}\n"))
     assert finding.code == "SOS105"
     assert f"`exceptions.{name}: drop`" in finding.message
+    assert finding.because[0].startswith(f"dropped with reason {name}: ")
 
 
 def test_a_defect_counts_for_every_message_whatever_the_rules_are_about() -> None:

@@ -235,3 +235,10 @@ def test_whatever_the_expression_and_its_quoting_the_fix_is_that_expression_and_
     after = loaded(PolicySource(written).edited(fix.edits)).rules[0].when
     parts = before.conditions if isinstance(before, And) else (before,)
     assert after == And((*parts, NOT_EMERGENCY))
+
+
+def test_a_rule_about_media_is_fixed_like_any_other() -> None:
+    assert change(text(rule("rtp.p_type == 13")), "SOS116") == [
+        "-    when: rtp.p_type == 13",
+        "+    when: rtp.p_type == 13 and not emergency",
+    ]

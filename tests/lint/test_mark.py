@@ -36,6 +36,8 @@ def _stretch(lines: list[str], mark: Mark) -> str:
         (text(extra="sets:\n  lists: {values: [a]}\n"), ["lists"]),
         (text(emergency="emergency: {from: [carrier], to: [psap], guard: alert}\n"), ["alert"]),
         (text(extra="exceptions: {internal_error: drop}\n"), ["drop"]),
+        (text(extra="media: {mode: enforce, timeout: 60s}\n"), ["60s"]),
+        (text(extra="media: {mode: enforce, ports: 20000-20050}\n"), ["20000-20050"]),
     ],
 )
 def test_a_finding_points_at_what_is_at_fault(written: str, stretches: list[str]) -> None:

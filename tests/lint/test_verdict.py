@@ -1,7 +1,8 @@
 import pytest
 
-from tests.lint.policies import lint, only, rule
+from tests.lint.policies import CALLS, IPV4_ZONES, lint, only, rule
 
+WHOLE = "  - name: all\n    when: sip\n    action: allow\n"
 INFO = 'sip.Method == "INFO" and emergency.class == "call"'
 
 
@@ -42,8 +43,28 @@ def test_a_response_is_called_by_the_status_that_is_blocked() -> None:
     assert "it blocks too: 486 (INFO)" in finding.because
 
 
+def test_a_request_that_no_rule_tells_from_a_response_keeps_its_name() -> None:
+    finding = next(each for each in lint(rule("zone.src")).findings if each.code == "SOS107")
+    assert "it blocks too: 200 OK (OPTIONS)" in finding.because
+
+
 def test_the_help_names_the_rule_to_mend() -> None:
     assert 'rule "guilty"' in only(lint(rule(INFO))).help
+
+
+def test_the_help_for_a_ban_names_the_zones_of_this_policy() -> None:
+    zones, emergency = (each.replace("carrier", "osp") for each in (IPV4_ZONES, CALLS))
+    report = lint(rule("sip.Subject", more="ban: 1h"), zones=zones, emergency=emergency, after=WHOLE)
+    banned = next(each for each in report.findings if each.code == "SOS109")
+    assert '`and not zone.src in {"osp", "psap"}`' in banned.help
+
+
+def test_what_carries_no_mark_is_not_helped_by_a_rule_about_emergencies() -> None:
+    location = CALLS.replace("[voice]", "[voice, location]")
+    exempt = lint(rule('sip.Method == "NOTIFY" and not emergency'), emergency=location)
+    assert only(exempt).help == 'Put a rule before rule "guilty" that allows the NOTIFY; `emergency` is not true of it.'
+    kept_alive = next(each for each in lint(after="").findings if each.code == "SOS107")
+    assert "Allow OPTIONS between the zones" in kept_alive.help
 
 
 def test_where_no_rule_is_at_fault_the_default_is() -> None:

@@ -139,9 +139,12 @@ def stage(
 
 
 def relabelled(label: str, payload: bytes) -> str:
-    """Return what a message is called now: a response by the status it has, where that is another than its label's."""
+    """Return what a message is called now: a response by the status it has, where that is another than its label's.
+
+    A request that the rules cannot tell from that response says nothing of its status.
+    """
     was, _, rest = label.partition(" ")
-    if not was.isdigit():
+    if not was.isdigit() or not payload.startswith(b"SIP/"):
         return label
     status = payload.split(b" ", 2)[1].decode("ascii", "replace")
     return label if status == was else f"{status} {rest[rest.index('(') :]}"

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from firewall.errors import Place
 from firewall.lint import exception, media, must
-from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED, Extent, Finding, Report, sorted_findings
 from firewall.lint.form import Form
 from firewall.lint.hygiene.inspection import check as read_alone
@@ -30,7 +29,7 @@ def lint_policy(policy: Policy) -> Report:
     pairs = calling_pairs(policy)
     if not pairs:
         message = "no address of `emergency.from` can call one of `emergency.to`: no address family is common to both"
-        nobody = Finding("SOS113", message, Place(policy.file), CODES["SOS113"].mend)
+        nobody = Finding.about("SOS113", message, Place(policy.file))
         return Report(policy, sorted_findings([nobody, *read_alone(policy)]), Extent())
     questioner = Questioner(policy)
     encoding = Encoding([policy])
@@ -57,7 +56,7 @@ def _lasting(policy: Policy) -> tuple[tuple[Form, ...], list[Finding]]:
         return lasting_forms(policy), []
     except UntoldServicesError as error:
         message = f"it is not decided whether the rules block a later message of an emergency call: {error}"
-        return (), [Finding(UNDECIDED, message, Place(policy.file), CODES[UNDECIDED].mend)]
+        return (), [Finding.about(UNDECIDED, message, Place(policy.file))]
 
 
 def _shown(finding: Finding, questioner: Questioner) -> Finding:

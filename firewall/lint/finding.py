@@ -7,7 +7,7 @@ from firewall.errors import Place
 from firewall.lint.codes import CODES, Code
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark
-from firewall.ruleset.policy import Policy
+from firewall.ruleset.policy import Policy, Rule
 
 Result = Literal["refuted", "undecided", "proved"]
 
@@ -104,6 +104,12 @@ class Finding:
     witness: Witness | None = None
     fix: Fix | None = None
     marks: tuple[Mark, ...] = ()
+
+    @classmethod
+    def about(cls, code: str, message: str, at: Rule | Place, *because: str) -> "Finding":
+        """Return a finding about a rule, or at a place that is no rule's, with the help of its code."""
+        place, name = (at.place, at.name) if isinstance(at, Rule) else (at, None)
+        return cls(code, message, place, CODES[code].mend_of(name), name, because)
 
     @property
     def kind(self) -> Code:

@@ -9,7 +9,6 @@ from firewall.engine.outputs import Write
 from firewall.engine.record import RtpDecision, SipDecision
 from firewall.errors import Place
 from firewall.lint.bodies import CRLF, Body
-from firewall.lint.codes import CODES
 from firewall.lint.endpoint import Endpoint, Pair, Side
 from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
@@ -117,7 +116,7 @@ def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Itera
         proposed = [each for each in refusals(policy, _pairs(policy), kinds) if each.rule not in told]
     except TooManyPacketsError:
         message = "it is not decided which media of an emergency call the rules drop: they tell too many packets apart"
-        yield Finding(UNDECIDED, message, Place(policy.file), CODES[UNDECIDED].mend)
+        yield Finding.about(UNDECIDED, message, Place(policy.file))
         return
     for refusal in proposed:
         record = _refused(unguarded, refusal)
@@ -127,7 +126,7 @@ def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Itera
             rule = next(rule for rule in policy.rules if rule.name == refusal.rule)
             message = f'it is not decided whether rule "{rule.name}" drops media of an emergency call'
             why = f"{refusal.packet.name} from {refusal.sender}: the engine lets it pass"
-            yield Finding(UNDECIDED, message, rule.place, CODES[UNDECIDED].mend, rule.name, (why,))
+            yield Finding.about(UNDECIDED, message, rule, why)
 
 
 def changes(old: Policy, new: Policy) -> Iterator[Changed]:
@@ -284,15 +283,11 @@ def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: s
             f"media.timeout {policy.media.timeout_ns / 1e9:g}s is shorter than a hold of {HOLD_S} s: "
             f"{name} of an emergency call from {way} is refused after it"
         )
-        return Finding(code, message, place, CODES[code].mend)
-    if rule is not None:
-        what, place = f'rule "{rule.name}" drops', rule.place
-    else:
-        line = record.decision.line
-        what, place = f"{record.decision.reason} keeps back", Place(policy.file, line)
+        return Finding.about(code, message, place)
+    what = f'rule "{rule.name}" drops' if rule is not None else f"{record.decision.reason} keeps back"
     message = f"{what} {name} of an emergency call from {way}"
     ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
-    return Finding(code, message, place, CODES[code].mend_of(record.decision.rule), record.decision.rule, (ends,))
+    return Finding.about(code, message, rule or Place(policy.file, record.decision.line), ends)
 
 
 def _port_range(policy: Policy) -> list[Finding]:
@@ -307,7 +302,7 @@ def _port_range(policy: Policy) -> list[Finding]:
             f"media.ports {first}-{last} has room for {room} calls of one gateway; {calls} must find a place at once: "
             f"{surge.calls_per_second} a second (emergency.surge), {SURGE_S} s each"
         )
-        return [Finding("SOS118", message, place, CODES["SOS118"].mend)]
+        return [Finding.about("SOS118", message, place)]
     left_out = [f"{low}-{high} ({who})" for low, high, who in USUAL_PORTS if low < first or high > last]
     if not left_out:
         return []
@@ -317,4 +312,4 @@ def _port_range(policy: Policy) -> list[Finding]:
         "every endpoint that may use one of them must be known"
     )
     usual = f"usual ports that are not all within: {', '.join(left_out)}"
-    return [Finding("SOS231", message, place, CODES["SOS231"].mend, because=(usual,))]
+    return [Finding.about("SOS231", message, place, usual)]

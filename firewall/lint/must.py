@@ -215,7 +215,7 @@ class _Prover:
 
     def _open(self, must: Must, reason: str) -> Finding:
         message = f'lint cannot tell whether must "{must.name}" holds: {reason}'
-        return Finding(UNDECIDED, message, must.place, CODES[UNDECIDED].mend)
+        return Finding.about(UNDECIDED, message, must.place)
 
 
 def _breaks(must: Must, decision: SipDecision) -> bool:

@@ -51,14 +51,8 @@ def load_finding(policy: Policy, surged: Surged) -> Finding:
         return finding_of(policy, surged.blocked, met)
     rule = surged.rule
     code, what = ("SOS107", "keep-alives") if load.is_keepalive else ("SOS103", "emergency calls")
-    return Finding(
-        code,
-        f'rule "{rule.name}" {_VERBS[rule.action]} {what}{_sometimes(rule)}',
-        rule.place,
-        CODES[code].mend_of(rule.name),
-        rule.name,
-        (f"rule matches: {rule.when_text or 'everything'}", met, f"met in: {surged.probe.name}"),
-    )
+    message = f'rule "{rule.name}" {_VERBS[rule.action]} {what}{_sometimes(rule)}'
+    return Finding.about(code, message, rule, _matches(rule), met, f"met in: {surged.probe.name}")
 
 
 def _load_text(surged: Surged) -> str:
@@ -89,15 +83,8 @@ def ban_finding(policy: Policy, banned: Banned) -> Finding:
 def shadow_finding(shadowed: Shadowed) -> Finding:
     """Return the finding for a shadow rule that would block a message of an emergency call."""
     rule, staged = shadowed.rule, shadowed.staged
-    return Finding(
-        "SOS112",
-        f'shadow rule "{rule.name}" would {rule.action} the {staged.steps[-1].label} of an emergency call '
-        f"({staged.probe.name})",
-        rule.place,
-        CODES["SOS112"].mend,
-        rule.name,
-        (f"rule matches: {rule.when_text or 'everything'}",),
-    )
+    blocked = f"{rule.action} the {staged.steps[-1].label} of an emergency call ({staged.probe.name})"
+    return Finding.about("SOS112", f'shadow rule "{rule.name}" would {blocked}', rule, _matches(rule))
 
 
 def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
@@ -105,15 +92,9 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     rule = next((rule for rule in policy.rules if rule.name == unanswered.rule), None)
     context = unanswered.context
     culprit = f'rule "{rule.name}"' if rule is not None else "the default"
-    return Finding(
-        UNDECIDED,
-        f"it is not decided whether {culprit} blocks the {context.step.label} of an emergency call "
-        f"({context.probe.name})",
-        rule.place if rule is not None else policy.default_place,
-        CODES[UNDECIDED].mend_of(unanswered.rule),
-        unanswered.rule,
-        (unanswered.reason,),
-    )
+    blocked = f"blocks the {context.step.label} of an emergency call ({context.probe.name})"
+    message = f"it is not decided whether {culprit} {blocked}"
+    return Finding.about(UNDECIDED, message, rule or policy.default_place, unanswered.reason)
 
 
 def _culprit(guilty: Rule | None, decision: DecisionFields) -> str:
@@ -187,6 +168,10 @@ def _unban(policy: Policy) -> str:
     return CODES["SOS109"].mend.replace('"carrier", "psap"', names)
 
 
+def _matches(rule: Rule) -> str:
+    return f"rule matches: {rule.when_text or 'everything'}"
+
+
 def _of_odd_port(blocked: Blocked) -> list[str]:
     """Say what a port is that the PSAP does not listen on."""
     datagram, listens = blocked.sent[-1].datagram, blocked.probe.pair.psap.port
@@ -216,5 +201,5 @@ def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str
     if earlier:
         shown = ", ".join(earlier[:_NAMED_RULES]) + (", …" if len(earlier) > _NAMED_RULES else "")
         because.append(f"no earlier rule decides it ({shown})")
-    because.append(f"rule matches: {guilty.when_text or 'everything'}")
+    because.append(_matches(guilty))
     return tuple(because)

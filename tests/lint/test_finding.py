@@ -8,6 +8,13 @@ def finding(code: str, line: int) -> Finding:
     return Finding(code, "message", Place("test.yaml", line, 1), "help")
 
 
+def test_a_finding_is_at_its_rule_or_its_place_and_its_help_names_the_rule() -> None:
+    guilty = policy(rule("sip")).rules[0]
+    assert (found := Finding.about("SOS101", "x", guilty)).rule == "guilty"
+    assert 'rule "guilty"' in found.help
+    assert Finding.about("SOS206", "x", guilty.place).rule is None
+
+
 def test_findings_stand_by_severity_then_by_line() -> None:
     mixed = [finding("SOS205", 1), finding("SOS101", 9), finding("SOS206", 2), finding("SOS102", 4)]
     assert [each.code for each in sorted_findings(mixed)] == ["SOS102", "SOS101", "SOS206", "SOS205"]

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import Covers
 from firewall.lint.hygiene.reach import Reach
-from firewall.lint.hygiene.wording import finding
 from firewall.lint.proof.atom import normal, subject
 from firewall.lint.proof.line import IPV4_END
 from firewall.net.address import IPV4_FIRST, Network, address_text, family
@@ -30,7 +29,7 @@ def zone_gaps(policy: Policy) -> Iterator[Finding]:
         if len(found) == 1:
             has, lacks = ("IPv4", "IPv6") if 4 in found else ("IPv6", "IPv4")
             message = f'zone "{zone.name}" has {has} networks only: {lacks} calls of it come from no zone'
-            yield finding("SOS207", message, zone.place)
+            yield Finding.about("SOS207", message, zone.place)
 
 
 def _missing_family(policy: Policy, found: set[int]) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def _missing_family(policy: Policy, found: set[int]) -> Iterator[Finding]:
     message = f"{which} {_NAMES[has]} networks only: {lacks} calls come from no zone"
     if policy.media.mode == "enforce":
         message += f", and {lacks} media that a call names is refused (media_family_gap)"
-    yield finding("SOS230", message, first.place)
+    yield Finding.about("SOS230", message, first.place)
 
 
 def rule_gaps(policy: Policy, reach: Reach) -> Iterator[Finding]:
@@ -73,7 +72,7 @@ def rule_gaps(policy: Policy, reach: Reach) -> Iterator[Finding]:
                     f'rule "{rule.name}" takes {_NAMES[has]} messages of zone "{zone.name}" and no '
                     f"{_NAMES[10 - has]} ones, and no other rule does the same with those"
                 )
-                yield finding("SOS229", message, rule)
+                yield Finding.about("SOS229", message, rule)
                 break
 
 

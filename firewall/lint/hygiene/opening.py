@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.reach import Reach, counts_always
 from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
-from firewall.lint.hygiene.wording import finding
 from firewall.ruleset.expression import And, Condition, Or
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
@@ -34,7 +33,7 @@ def check(policy: Policy, reach: Reach) -> Iterator[Finding]:
                 f'rule "{rule.name}" lets messages pass that are no emergency and come from outside every zone, '
                 f"for example a {what} from {passed.datagram.src_ip}"
             )
-            yield finding("SOS225", message, rule)
+            yield Finding.about("SOS225", message, rule)
 
 
 def _passing(number: int, rule: Rule, reach: Reach) -> Iterator[Facts]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.wording import finding
 from firewall.net.address import Network
 from firewall.ruleset.expression import Membership, SetMembers, base_field, signed_atoms
 from firewall.ruleset.network_set import common
@@ -28,7 +27,7 @@ def _unused_sets(policy: Policy) -> Iterator[Finding]:
     used = {use.name for each in users for use in _uses(each)}
     for named_set in policy.sets:
         if named_set.name not in used:
-            yield finding("SOS206", f'no rule uses the set "{named_set.name}"', named_set.place)
+            yield Finding.about("SOS206", f'no rule uses the set "{named_set.name}"', named_set.place)
 
 
 def _zones(policy: Policy) -> Iterator[Finding]:
@@ -44,7 +43,7 @@ def _zones(policy: Policy) -> Iterator[Finding]:
             what = f"interface {min(shared)}" if shared else None if first.interfaces else "everything"
         if what is not None:
             message = f'zones "{first.name}" and "{second.name}" overlap: {what} is of "{first.name}", listed first'
-            yield finding("SOS222", message, second.place)
+            yield Finding.about("SOS222", message, second.place)
 
 
 def _trusted_sets(policy: Policy) -> Iterator[Finding]:
@@ -66,7 +65,7 @@ def _trusted_sets(policy: Policy) -> Iterator[Finding]:
                 message = (
                     f'rule "{rule.name}" {does} by the set "{named_set.name}", which holds {both} of zone "{zone.name}"'
                 )
-                yield finding("SOS227", message, named_set.place)
+                yield Finding.about("SOS227", message, named_set.place)
                 break
 
 
@@ -90,7 +89,7 @@ def _sets(policy: Policy) -> Iterator[Finding]:
             pairs.setdefault((min(one, other), max(one, other)), both)
     for (one, other), both in sorted(pairs.items()):
         first, second = policy.sets[one], policy.sets[other]
-        yield finding("SOS228", f'sets "{first.name}" and "{second.name}" both hold {both}', second.place)
+        yield Finding.about("SOS228", f'sets "{first.name}" and "{second.name}" both hold {both}', second.place)
 
 
 def _shared(sets: Mapping[int, Members]) -> Iterator[tuple[tuple[int, int], str]]:

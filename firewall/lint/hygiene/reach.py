@@ -9,7 +9,7 @@ from firewall.lint.hygiene.alternative import alternatives
 from firewall.lint.hygiene.cover import Counts, Covers
 from firewall.lint.hygiene.sample import Sampler
 from firewall.lint.hygiene.taker import Takers
-from firewall.lint.hygiene.wording import finding, listed, quoted
+from firewall.lint.hygiene.wording import listed, quoted
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.facts import Facts
@@ -98,7 +98,7 @@ class Reach:
                 and all(rule.matches(each) for each in plain)
                 and self.whole.is_always_met(rule.when)
             ):
-                yield finding("SOS220", f'the condition of rule "{rule.name}" is true of every message', rule)
+                yield Finding.about("SOS220", f'the condition of rule "{rule.name}" is true of every message', rule)
 
     def _suspect(
         self, number: int, condition: Condition | None, meets: Callable[[Facts], bool], counts: Counts, text: str = ""
@@ -156,13 +156,13 @@ class Reach:
     def _silent_rule(self, dead: _Dead) -> Finding:
         rule = self._rules[dead.suspect.number]
         if dead.is_never_true:
-            return finding("SOS203", f'the condition of rule "{rule.name}" can never be true', rule)
+            return Finding.about("SOS203", f'the condition of rule "{rule.name}" can never be true', rule)
         cover = [self._rules[each] for each in dead.cover]
         if not cover:
-            return finding("SOS201", f'rule "{rule.name}" can never match: its schedule is never active', rule)
+            return Finding.about("SOS201", f'rule "{rule.name}" can never match: its schedule is never active', rule)
         takes = "takes" if len(cover) == 1 else "together take"
         message = f'rule "{rule.name}" can never match: {listed(cover)} {takes} all its messages'
-        return finding("SOS201", message, rule, *map(quoted, cover))
+        return Finding.about("SOS201", message, rule, *map(quoted, cover))
 
     def _silent_parts(self, rule: Rule, dead: Sequence[_Dead]) -> Finding:
         cover = [self._rules[each] for each in sorted({number for each in dead for number in each.cover})]
@@ -170,7 +170,7 @@ class Reach:
         shown = " and ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if texts[_SHOWN:] else "")
         takes = "takes" if len(cover) == 1 else "together take"
         message = f'rule "{rule.name}" never decides on {shown}: {listed(cover)} {takes} all of that'
-        return finding("SOS221", message, rule, *map(quoted, cover))
+        return Finding.about("SOS221", message, rule, *map(quoted, cover))
 
 
 def counts_always(earlier: Rule, _: Rule) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from firewall.errors import Place
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.value import text_matching, text_meeting
-from firewall.lint.hygiene.wording import finding
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.ruleset.expression import Condition, Matches, Slice, atoms
 from firewall.ruleset.policy import Policy, Rule
@@ -20,7 +19,7 @@ def check(policy: Policy) -> list[Finding]:
     ]
     users += [(f'must "{must.name}"', must.place, must.when) for must in policy.must]
     return [
-        finding(code, f"{user} has a regex that {words}: {expression_text(atom)}", at)
+        Finding.about(code, f"{user} has a regex that {words}: {expression_text(atom)}", at)
         for user, at, when in users
         for atom in dict.fromkeys(atoms(when))
         if isinstance(atom, Matches)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from firewall.errors import Place
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.wording import finding
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.ruleset.policy import Policy
 
@@ -20,7 +19,7 @@ def _shadow_rules(policy: Policy) -> Iterator[Finding]:
     for rule in policy.rules:
         if rule.shadow:
             message = f'rule "{rule.name}" is in shadow mode: what it would {rule.action} passes on to the next rules'
-            yield finding("SOS205", message, rule)
+            yield Finding.about("SOS205", message, rule)
 
 
 def _broad_bans(policy: Policy) -> Iterator[Finding]:
@@ -30,15 +29,15 @@ def _broad_bans(policy: Policy) -> Iterator[Finding]:
         if not any(field.startswith(OWN_TO_A_CALL) for field in rule.limit.per):
             counts = f"for each {' and '.join(rule.limit.per)}" if rule.limit.per else "for all senders together"
             message = f'rule "{rule.name}" bans a source, but its limit counts {counts}'
-            yield finding("SOS226", message, rule)
+            yield Finding.about("SOS226", message, rule)
 
 
 def _whole_policy(policy: Policy) -> Iterator[Finding]:
     if policy.default == "allow":
-        yield finding("SOS204", "what no rule matches is allowed", policy.default_place)
+        yield Finding.about("SOS204", "what no rule matches is allowed", policy.default_place)
     if policy.emergency.guard != "enforce":
         message = f"`guard: {policy.emergency.guard}` does not let a blocked emergency call pass"
-        yield finding("SOS208", message, Place(policy.file))
+        yield Finding.about("SOS208", message, Place(policy.file))
     if not policy.zones:
         message = "the policy names no zones, so lint cannot tell who calls whom"
-        yield finding("SOS209", message, Place(policy.file))
+        yield Finding.about("SOS209", message, Place(policy.file))

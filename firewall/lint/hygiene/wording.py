@@ -2,19 +2,9 @@
 
 from collections.abc import Sequence
 
-from firewall.errors import Place
-from firewall.lint.codes import CODES
-from firewall.lint.finding import Finding
 from firewall.ruleset.policy import Rule
 
 _NAMED = 8
-
-
-def finding(code: str, message: str, at: Rule | Place, *because: str) -> Finding:
-    """Return a finding about a rule, or at a place that is no rule's."""
-    if isinstance(at, Rule):
-        return Finding(code, message, at.place, CODES[code].mend, at.name, because)
-    return Finding(code, message, at, CODES[code].mend, None, because)
 
 
 def listed(rules: Sequence[Rule]) -> str:

@@ -1,4 +1,4 @@
-from firewall.lint.hygiene.wording import finding, listed, quoted
+from firewall.lint.hygiene.wording import listed, quoted
 from tests.lint.policies import policy, rule
 
 RULES = policy("".join(rule("sip", name=name) for name in "abcdefghij"), after="").rules
@@ -12,8 +12,3 @@ def test_rules_are_listed_as_in_a_sentence() -> None:
 
 def test_a_rule_is_quoted_with_its_line() -> None:
     assert quoted(RULES[0]) == '"a" (line 7) matches: sip'
-
-
-def test_a_finding_is_at_its_rule_or_its_place() -> None:
-    assert finding("SOS203", "x", RULES[1]).rule == "b"
-    assert finding("SOS206", "x", RULES[1].place).rule is None

@@ -207,21 +207,18 @@ class _Run:
 
     def _open_lanes(self) -> list[Lane]:
         self._number += 1
+        against = self.report.against
+        return [self._lane(self.report.policy, self._log), *([self._lane(against)] if against is not None else ())]
+
+    def _lane(self, tally: PolicyTally, log: Callable[[Record], None] | None = None) -> Lane:
         number, captures = self._number, self.report.captures
-        log, tally = self._log, self.report.policy
 
         def take(write: Write) -> None:
             tally.note(write, number, captures[-1].path)
             if log is not None:
                 log(write.record)
 
-        lanes = [Lane(tally.policy, take, is_logged=log is not None)]
-        against = self.report.against
-        if against is not None:
-            lanes.append(
-                Lane(against.policy, lambda write: against.note(write, number, captures[-1].path), is_logged=False)
-            )
-        return lanes
+        return Lane(tally.policy, take, is_logged=log is not None)
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
         found, datagram = reader.found, arrival.datagram

@@ -165,7 +165,7 @@ class CaptureReader:
             self.found.unreadable.append(Unreadable(frame_number, reason))
         if self._decoder.unread_sip is not None:
             first, count = self._decoder.unread_sip
-            unread = "SIP in what is not read (SCTP, an unknown tunnel)"
+            unread = "SIP in what is not read (SCTP, an unknown tunnel, a port for --sip-port)"
             self.found.unreadable.append(Unreadable(first, f"{unread}: {count} packets, this is the first; {EXPORT}"))
             self._decoder.unread_sip = None
         self.found.unreadable += self._streams.unreadable

@@ -56,9 +56,8 @@ def test_what_is_not_read_is_said_once_for_a_capture(tmp_path: Path, policy: Pol
     def losses(name: str) -> list[tuple[int, str]]:
         return [(each.packet, each.reason) for each in read(FOREIGN[name], tmp_path, policy).unreadable]
 
-    assert losses("SCTP") == [
-        (1, f"SIP in what is not read (SCTP, an unknown tunnel): 1 packets, this is the first; {EXPORT}")
-    ]
+    what = "SIP in what is not read (SCTP, an unknown tunnel, a port for --sip-port)"
+    assert losses("SCTP") == [(1, f"{what}: 1 packets, this is the first; {EXPORT}")]
     private = "link type 147 is for private use: only who wrote the capture knows what is in it"
     assert losses("user-defined") == [(1, private), (2, private)]
     assert [number for number, _ in losses("cut after 200 bytes")] == [1, 2]

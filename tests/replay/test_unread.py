@@ -9,7 +9,7 @@ import pytest
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.frame import FrameDecoder
-from firewall.replay.reader import CaptureReader
+from firewall.replay.reader import Arrival, CaptureReader
 from firewall.replay.report import CaptureReport
 from firewall.replay.unread import EXPORT
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp
@@ -66,17 +66,20 @@ def test_other_tls_and_other_websockets_are_nothing_to_tell() -> None:
         ethernet(bytes(14) + forth(invite()), ethertype=0x88E5),
         ethernet(ipv4(udp(bytes(8) + forth(invite()), 40000, 4341))),
         ethernet(ipv4(bytes(8) + forth(invite()), protocol=50)),
+        ethernet(forth(b"BELL" + invite()[6:], 7777)),
     ],
-    ids=["MACsec", "LISP", "ESP without encryption"],
+    ids=["MACsec", "LISP", "ESP without encryption", "unregistered method on an odd port"],
 )
 def test_sip_in_what_is_not_read_is_told_once(frame: bytes) -> None:
     reader = CaptureReader(CaptureReport("a.pcap"), frozenset({5060}), frozenset())
     for number in (1, 2):
-        list(reader.read(CaptureRecord(number, START_NS, 1, frame, len(frame))))
+        found = reader.read(CaptureRecord(number, START_NS, 1, frame, len(frame)))
+        assert [each for each in found if isinstance(each, Arrival)] == []
     assert list(reader.finish(START_NS)) == []
     (loss,) = reader.found.unreadable
     assert loss.packet == 1
-    assert loss.reason == f"SIP in what is not read (SCTP, an unknown tunnel): 2 packets, this is the first; {EXPORT}"
+    what = "SIP in what is not read (SCTP, an unknown tunnel, a port for --sip-port)"
+    assert loss.reason == f"{what}: 2 packets, this is the first; {EXPORT}"
 
 
 def test_what_an_icmp_error_quotes_is_nothing_to_tell() -> None:

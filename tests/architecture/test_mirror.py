@@ -25,7 +25,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/errors.py": "tests/cli/test_main.py shows what each becomes",
     "firewall/lint/code.py": "a value; tests/lint/test_codes.py reads all of them",
     "firewall/lint/emergency_codes.py": "a table; tests/lint/test_codes.py holds it against the docs",
-    "firewall/lint/hygiene/count.py": "tests/lint/hygiene/test_world.py asks what counts a message can have",
+    "firewall/lint/language/count.py": "tests/lint/proof/test_world.py asks what counts a message can have",
     "firewall/lint/hygiene_codes.py": "a table; tests/lint/test_codes.py holds it against the docs",
     "firewall/lsp/protocol.py": "tests/lsp/test_server.py sends what cannot be used",
     "firewall/ruleset/facts.py": "values without behaviour",

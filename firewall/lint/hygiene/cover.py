@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from firewall.lint.hygiene.sample import ELSEWHERE
-from firewall.lint.hygiene.world import World
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
+from firewall.lint.proof.world import World
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.policy import Policy, Rule
 
@@ -43,7 +43,8 @@ class Covers:
 
     def is_met(self, condition: Condition | None) -> bool:
         """Tell whether, as far as is known, some message meets a condition."""
-        return self._ask([self.world.literal(condition)], [condition]) is not None
+        self._budget -= 1
+        return self.world.is_met(condition)
 
     def is_always_met(self, condition: Condition) -> bool:
         """Tell whether every message meets a condition."""

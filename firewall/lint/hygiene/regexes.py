@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from firewall.errors import Place
 from firewall.lint.finding import Finding
-from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.value import text_matching, text_meeting
 from firewall.ruleset.expression import Condition, Matches, Slice, atoms
 from firewall.ruleset.policy import Policy, Rule
 from firewall.ruleset.regex import compile_regex

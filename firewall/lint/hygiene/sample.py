@@ -13,9 +13,10 @@ from msgspec import structs
 
 from firewall.engine.reasons import REASONS
 from firewall.errors import SipSyntaxError
-from firewall.lint.hygiene.value import text_matching, text_meeting
 from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.value import text_matching, text_meeting
 from firewall.lint.proof.atom import normal, subject
+from firewall.lint.proof.world import SERVICE_URN
 from firewall.net.address import Network, address_text, family
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.emergency import Recogniser, recogniser
@@ -41,8 +42,6 @@ from firewall.ruleset.policy import Policy, Zone
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.message import parse_message
 
-SERVICE_URN = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]*)*|(nena|emergency):service:[a-z0-9._-]+)$"
-"""The service URNs that are an emergency, in lower case (RFC 5031 §4.2, NENA-STA-010.3 §2.1)."""
 OUTSIDE = {4: "126.77.88.99", 6: "2a0e:7788::99"}
 """Addresses that policies seldom name."""
 

@@ -10,7 +10,6 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import PolicyReplaced
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
-from firewall.lint.hygiene.cover import Covers
 from firewall.lint.language.settle import Literal, satisfiable
 from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
@@ -23,6 +22,7 @@ from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged
+from firewall.lint.proof.world import World
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Atom, Condition, Exists, Field, Not, base_field
@@ -305,10 +305,11 @@ class Survey(Asker):
 
     def _take_out_beyond(self, policy: Policy) -> Iterator[tuple[Atom, int]]:
         """Yield what is so of every message of the model, though not of any there is; no theory is asked of it."""
-        text, every = self.encoding.text, Covers(policy, ())
+        text, bare = self.encoding.text, replace(policy, rules=())
+        world = World(Encoding([bare]), bare)
         for atom, literal in list(text.items()):
             ways: tuple[tuple[bool, Condition], ...] = ((True, atom), (False, Not(atom)))
-            if any(satisfiable((Literal(atom, holds),)) is False and every.is_met(other) for holds, other in ways):
+            if any(satisfiable((Literal(atom, holds),)) is False and world.is_met(other) for holds, other in ways):
                 del text[atom]
                 yield atom, literal
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.lint.hygiene.part import WHOLES
+from firewall.lint.language.part import WHOLES
 from firewall.ruleset.evaluate import operand_reader
 from firewall.ruleset.expression import Field
 from tests.ruleset.captured import facts

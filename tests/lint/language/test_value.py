@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firewall.errors import Place
-from firewall.lint.hygiene.value import Said, conflict, listed_texts, text_matching, text_meeting
+from firewall.lint.language.value import Said, conflict, listed_texts, text_matching, text_meeting
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, atoms

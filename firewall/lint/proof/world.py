@@ -10,13 +10,12 @@ from functools import lru_cache
 from typing import get_args
 
 from firewall.engine.reasons import REASONS
-from firewall.lint.hygiene.count import count_conflict
-from firewall.lint.hygiene.part import WHOLES, of_part
-from firewall.lint.hygiene.sample import SERVICE_URN
-from firewall.lint.hygiene.value import Said, conflict
 from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.count import count_conflict
+from firewall.lint.language.part import WHOLES, of_part
 from firewall.lint.language.predicate import automaton, bytes_of, counts, demands
+from firewall.lint.language.value import Said, conflict
 from firewall.lint.proof.atom import normal, subject
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
@@ -42,6 +41,8 @@ from firewall.sip.message import parse_message
 
 MAX_CONFLICTS = 80
 """Models of one question that may turn out to be no message, before it is left open."""
+SERVICE_URN = r"^urn:(service:(test\.)?sos(\.[a-z0-9-]*)*|(nena|emergency):service:[a-z0-9._-]+)$"
+"""The service URNs that are an emergency, in lower case (RFC 5031 §4.2, NENA-STA-010.3 §2.1)."""
 
 _START_LINE = frozenset({"sip.Method", "sip.Request-Line", "sip.Status-Line", "sip.Status-Code", "sip.r-uri"})
 _SINGLE = _START_LINE | {"sip.r-uri.user", "sip.r-uri.host", "sip.r-uri.port", "sip.CSeq.method", "sip.CSeq.seq"}
@@ -109,6 +110,10 @@ class World:
             for core in cores:
                 self._demand(*(-literal for literal in core))
         return model
+
+    def is_met(self, condition: Condition | None) -> bool:
+        """Tell whether, as far as is known, some message meets a condition."""
+        return self.ask([self.literal(condition)], [condition]) is not None
 
     def _demand(self, *clause: int) -> None:
         self._formula.add([-self._assumed, *clause])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from firewall.lint.hygiene.cover import Covers
-from firewall.lint.hygiene.world import World
 from firewall.lint.proof.encoding import Encoding
+from firewall.lint.proof.world import World
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.text import expression_text

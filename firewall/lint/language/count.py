@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from firewall.lint.hygiene.value import Said
 from firewall.lint.language.automaton import within
 from firewall.lint.language.predicate import count_of
+from firewall.lint.language.value import Said
 
 
 def count_conflict(said: Sequence[Said], present: int, *, is_single: bool) -> list[int] | None:

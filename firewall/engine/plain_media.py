@@ -57,12 +57,14 @@ class PlainPlanner:
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
         """Return the ways of a call that has one session or one offer, all of it plain; None for any other."""
+        if negotiation.candidates or negotiation.early is not None:
+            return None
         sessions, offers = [*negotiation.sessions.values()], [*negotiation.offers.values()]
         if offers:
             offers = [each for each in offers if self._are_offers_open and not each.is_final]
         if not sessions and not offers:
             return {}
-        if len(sessions) + len(offers) > 1 or negotiation.candidates or negotiation.early is not None:
+        if len(sessions) + len(offers) > 1:
             return None
         ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0])
         if ways is None:

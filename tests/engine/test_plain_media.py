@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firewall.engine.media_plan import Planner
-from firewall.engine.negotiation import Negotiation, Offer, Party, Session
+from firewall.engine.negotiation import Negotiation, Offer, Party, Session, SessionKey
 from firewall.engine.plain_media import PlainPlanner
 from firewall.sip.sdp import parse_sdp
 from tests.media import ANSWER, CALLED, CALLER, OFFER
@@ -68,19 +68,33 @@ def offered(text: str, number: int, *, is_final: bool) -> Offer:
     return Offer(parse_sdp(text.encode()), HERE, THERE, number, is_final=is_final)
 
 
-@example([], [(OFFER, ANSWER)], False)
-@given(
-    st.lists(description(HERE), max_size=2),
-    st.lists(st.tuples(description(HERE), description(THERE)), max_size=2),
-    st.booleans(),
-)
-def test_both_planners_give_the_same_ways(offers: list[str], agreed: list[tuple[str, str]], is_renewed: bool) -> None:
-    sessions = {
-        ("a", str(n)): Session(offered(offer, n, is_final=True), parse_sdp(answer.encode()), THERE, is_renewed)
+AGREED = st.lists(st.tuples(description(HERE), description(THERE)), max_size=2)
+
+
+def sessions(agreed: list[tuple[str, str]], *, is_renewed: bool) -> dict[SessionKey, Session]:
+    return {
+        (("a", str(n)), (CALLER[0], CALLED[0])): Session(
+            offered(offer, n, is_final=True), parse_sdp(answer.encode()), THERE, is_renewed
+        )
         for n, (offer, answer) in enumerate(agreed)
     }
+
+
+@example([], [(OFFER, ANSWER)], False, [])
+@example([], [], False, [(OFFER, ANSWER)])
+@given(
+    st.lists(description(HERE), max_size=2),
+    AGREED,
+    st.booleans(),
+    st.just([]) | AGREED,
+)
+def test_both_planners_give_the_same_ways(
+    offers: list[str], agreed: list[tuple[str, str]], is_renewed: bool, early: list[tuple[str, str]]
+) -> None:
     negotiation = Negotiation(
-        {("a", n, "INVITE"): offered(text, n, is_final=n == 1) for n, text in enumerate(offers)}, sessions
+        {("a", n, "INVITE"): offered(text, n, is_final=n == 1) for n, text in enumerate(offers)},
+        sessions(agreed, is_renewed=is_renewed),
+        early=Negotiation({}, sessions(early, is_renewed=False)) if early else None,
     )
     for rules, is_guarding in product(POLICIES, (False, True)):
         planner = Planner(rules, is_guarding=is_guarding)

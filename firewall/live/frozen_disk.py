@@ -19,7 +19,7 @@ PATIENCE_S = _LOOKS * _LOOK_EVERY_S
 
 
 class FrozenDisk:
-    """Calls ``frozen``, in a thread of its own, when one write of the log takes too long.
+    """Calls ``frozen``, in a thread of its own, when one write or reopening of the log takes too long.
 
     Looks are counted, and no time, which goes on where all of the machine stands still.
     """
@@ -35,10 +35,11 @@ class FrozenDisk:
         self._closed.set()
 
     def _watch(self) -> None:
-        seen, looks = None, 0
+        before, looks = None, 0
         while not self._closed.wait(_LOOK_EVERY_S):
-            looks = looks + 1 if seen is not None and self._log.under_way is seen else 0
-            seen = self._log.under_way
+            under_way = self._log.under_way
+            looks = looks + 1 if under_way is not None and under_way is before else 0
+            before = under_way
             if looks == _LOOKS:
                 self._frozen()
                 return

@@ -28,7 +28,7 @@ class LogFile:
 
     A record that was cut short, because the disk was full, is finished by the next write before anything else
     follows, so that no line is ever joined to another. One that is not ``is_needed`` and cannot be opened counts as
-    failing. ``under_way``: what is being written now.
+    failing. ``under_way``: another object for each write and reopening, None where nothing waits for the disk.
 
     Raises:
         MachineError: the file is needed, and cannot be opened for appending.
@@ -38,7 +38,7 @@ class LogFile:
         self.path = path
         self.lost_records = 0
         self.unsynced: str | None = None
-        self.under_way: bytes | None = None
+        self.under_way: object = None
         self._unwritten: str | None = None
         self._unfinished = b""
         self._descriptor = _NOT_OPEN
@@ -59,8 +59,10 @@ class LogFile:
         A file that is gone is made anew, as what is written to it would be found by nobody.
         """
         self.under_way = lines
-        self._append(lines)
-        self.under_way = None
+        try:
+            self._append(lines)
+        finally:
+            self.under_way = None
 
     def _append(self, lines: bytes) -> None:
         found = self._found()
@@ -99,6 +101,13 @@ class LogFile:
         Raises:
             MachineError: the file cannot be opened.
         """
+        self.under_way = object()
+        try:
+            self._reopen()
+        finally:
+            self.under_way = None
+
+    def _reopen(self) -> None:
         old, self._descriptor = self._descriptor, self._open()
         self._lose_unfinished()
         # The disk may be busy with a rotation, and what was removed may be large: no stop waits for that, as the kernel
@@ -123,7 +132,7 @@ class LogFile:
 
     def _made_anew(self) -> bool:
         try:
-            self.reopen()
+            self._reopen()
         except MachineError as error:
             what = "cannot be opened" if self._descriptor == _NOT_OPEN else "is gone, and cannot be made anew"
             self._unwritten = f"the file {what}: {error.cause}"

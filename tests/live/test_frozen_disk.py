@@ -3,44 +3,52 @@
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from firewall.live import frozen_disk
 from firewall.live.frozen_disk import FrozenDisk
 from firewall.live.log_file import LogFile
-
-LOOK_EVERY_S = 0.02
-
-
-@pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogFile]:
-    monkeypatch.setattr(frozen_disk, "_LOOK_EVERY_S", LOOK_EVERY_S)
-    log = LogFile(tmp_path / "log")
-    yield log
-    log.close()
+from tests.live.firewall_process import WITHIN_S
 
 
-def test_a_write_that_does_not_end_is_told(log: LogFile) -> None:
-    frozen = threading.Event()
-    watched = FrozenDisk(log, frozen.set)
-    log.under_way = b"{}\n"
-    assert frozen.wait(10)
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_disk, "_LOOK_EVERY_S", 0.001)
+
+
+class Looked:
+    """A log that says what is under way, and is told when it was looked at for long."""
+
+    def __init__(self, under_way: Callable[[], object]) -> None:
+        self.for_long = threading.Event()
+        self._under_way = under_way
+        self._looks = 0
+
+    @property
+    def under_way(self) -> object:
+        self._looks += 1
+        if self._looks == 5 * frozen_disk._LOOKS:
+            self.for_long.set()
+        return self._under_way()
+
+
+def test_a_write_that_does_not_end_is_told() -> None:
+    frozen, write = threading.Event(), object()
+    watched = FrozenDisk(cast("LogFile", Looked(lambda: write)), frozen.set)
+    assert frozen.wait(WITHIN_S)
     watched.close()
 
 
-def test_writes_that_follow_each_other_and_none_are_not(log: LogFile) -> None:
-    frozen = threading.Event()
-    watched = FrozenDisk(log, frozen.set)
-    end = time.monotonic() + 20 * LOOK_EVERY_S
-    while time.monotonic() < end:
-        log.under_way = bytes(bytearray(b"{}\n"))
-    log.write(b"{}\n")
-    assert not frozen.wait(20 * LOOK_EVERY_S)
+@pytest.mark.parametrize("under_way", [object, lambda: None])
+def test_writes_that_follow_each_other_and_none_are_not(under_way: Callable[[], object]) -> None:
+    frozen, log = threading.Event(), Looked(under_way)
+    watched = FrozenDisk(cast("LogFile", log), frozen.set)
+    assert log.for_long.wait(WITHIN_S)
     watched.close()
+    assert not frozen.is_set()
 
 
 def test_sockets_and_pipes_are_closed_and_files_stay_open() -> None:

@@ -1,5 +1,6 @@
 """A log that cannot be written never stops a call: it is told, counted, and told again when it is over."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -65,7 +66,10 @@ def test_an_emergency_call_passes_with_a_log_that_is_always_full(testbed: Namesp
 
 
 @machine_root
-def test_a_disk_that_a_backup_has_frozen_costs_no_emergency_call(testbed: Namespaces, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_a_disk_that_a_backup_has_frozen_costs_no_emergency_call(
+    testbed: Namespaces, tmp_path: Path, is_rotated: bool
+) -> None:
     policy, image, disk = tmp_path / "p.yaml", tmp_path / "image", tmp_path / "disk"
     policy.write_text(policy_text(guard="enforce"))
     with image.open("wb") as file:
@@ -79,16 +83,23 @@ def test_a_disk_that_a_backup_has_frozen_costs_no_emergency_call(testbed: Namesp
             FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
             answering(testbed.psap, tmp_path),
         ):
+            if is_rotated:
+                log.rename(disk / "rotated")
             subprocess.run(["fsfreeze", "--freeze", str(disk)], check=True)
+            alarm = "ALARM internal_error: the disk of the log has not answered for 3 s"
             try:
+                if is_rotated:
+                    firewall.process.send_signal(signal.SIGHUP)
+                    firewall.wait_for(alarm)
                 with calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50", "-s", "911") as uac:
-                    firewall.wait_for("ALARM internal_error: the disk of the log has not answered for 3 s")
+                    firewall.wait_for(alarm)
                     assert uac.wait() == 0
             finally:
                 subprocess.run(["fsfreeze", "--unfreeze", str(disk)], check=True)
             assert firewall.process.wait(WITHIN_S) == 70
         with FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall:
             assert firewall.stop() == 0
-        assert [record["policy"]["action"] for record in records(log, "policy")] == ["loaded", "loaded"]
+        loaded = ["loaded"] if is_rotated else ["loaded", "loaded"]
+        assert [record["policy"]["action"] for record in records(log, "policy")] == loaded
     finally:
         subprocess.run(["umount", str(disk)], check=True)

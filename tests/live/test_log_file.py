@@ -110,6 +110,27 @@ def test_a_log_that_cannot_be_opened_is_one_sentence_and_a_reopen_that_fails_kee
     log.close()
 
 
+@pytest.mark.parametrize(
+    ("call", "use"), [("write", lambda log: log.write(LINE)), ("fstat", lambda log: log.write(LINE)),
+                      ("open", LogFile.reopen)],
+)  # fmt: skip
+def test_all_that_waits_for_the_disk_is_under_way_until_it_ends_be_it_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, use: Callable[[LogFile], None]
+) -> None:
+    log, seen = LogFile(tmp_path / "log"), list[object]()
+
+    def fail(*_: object) -> None:
+        seen.append(log.under_way)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"firewall.live.log_file.os.{call}", fail)
+        with pytest.raises(MemoryError):
+            use(log)
+    assert (None not in seen, log.under_way) == (True, None)
+    log.close()
+
+
 def test_a_device_that_is_always_full_never_raises() -> None:
     log = LogFile(Path("/dev/full"))
     for _ in range(5):

@@ -120,7 +120,7 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         made = self.made
         if isinstance(message, Request):
             if message.method == "INFO":
-                return dialog is not None and self._more_candidates(message, by, dialog)
+                return dialog is not None and not is_strange and self._more_candidates(message, by, dialog)
             changed = description is not None and self._request(message, description, by, to, dialog)
         else:
             changed = self._response(message, description, by, to, dialog)

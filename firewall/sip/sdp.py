@@ -130,15 +130,16 @@ class SessionDescription(Struct, eq=False, gc=False):
         return len(self._body) * (_OCTETS_PER_BYTE if self._short is not None else 1)
 
     def with_candidates(self, fragment: bytes) -> "SessionDescription":
-        """Return it with the ICE candidates that a later fragment names for its media, told by their ``mid``.
+        """Return it with the ICE candidates that a later fragment names for its media.
 
+        A medium is told by its ``mid``, which no other one has.
         Source: RFC 8840 §9, ``application/trickle-ice-sdpfrag``.
         """
         later = {medium.attribute("mid"): medium.attribute_values("candidate") for medium in parse_sdp(fragment).media}
         session, *texts = _MEDIUM.split("\n" + _text(self._body))
         for index, medium in enumerate(self.media):
             known = medium.attribute_values("candidate")
-            new = [value for value in later.get(medium.attribute("mid"), ()) if value not in known]
+            new = [value for value in later.pop(medium.attribute("mid"), ()) if value not in known]
             texts[index] += "".join([f"\na=candidate:{value}" for value in new])
         return parse_sdp("\nm=".join([session, *texts]).encode("utf-8", "surrogateescape"))
 

@@ -284,6 +284,7 @@ def test_candidates_that_come_later_are_of_who_named_them_until_the_dialog_ends(
     assert session.offer.description.media[0].attribute_values("candidate") == ("1 1 UDP 1 192.0.2.7 5002 typ host",)
     assert session.answer == negotiation.sessions[key].answer
     assert not negotiation.note(parse_message(_info(fragment, cseq=9)), Party("carrier", "192.0.2.99"), THERE, key[0])
+    assert not negotiation.note(parse_message(_info(fragment, cseq=9)), HERE, THERE, key[0], is_strange=True)
     assert not note(negotiation, _info(fragment * 199, cseq=9))
     for number in range(99):
         negotiation.note(parse_message(_info(fragment, cseq=9)), HERE, THERE, ("caller", f"fork {number}"))

@@ -141,6 +141,21 @@ def test_a_long_description_is_kept_by_its_bytes() -> None:
     assert kept[0] != kept[1]
 
 
+def test_later_candidates_are_of_the_medium_with_their_mid_and_of_none_beside() -> None:
+    """RFC 5888 §4: no two have the same. Where thousands had, each byte of a fragment would become hundreds."""
+    media = parse_sdp("".join(f"m=audio 9 RTP/AVP 0\r\na=mid:{mid}\r\n" for mid in "abab").encode())
+    fragment = b"m=audio 9 RTP/AVP 0\r\na=mid:b\r\na=candidate:1 1 UDP 1 192.0.2.7 5000 typ host\r\n"
+    named = media.with_candidates(fragment)
+    assert [len(medium.attribute_values("candidate")) for medium in named.media] == [0, 1, 0, 0]
+    assert named.with_candidates(fragment) == named
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_any_later_candidates_are_taken(body: bytes, fragment: bytes) -> None:
+    described = parse_sdp(b"m=audio 9 RTP/AVP 0\r\n" + body)
+    assert len(described.with_candidates(fragment).media) == len(described.media)
+
+
 def test_candidates_are_read_once_for_all_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message of a call that has many forks plans all of them anew."""
     read: list[str] = []

@@ -21,6 +21,8 @@ from firewall.net.vantage import Vantage
 COPY_WINDOW_NS = 1_000_000_000
 _SAME_DIRECTION_WINDOW_NS = 100_000_000
 _MAX_REMEMBERED = 65_536
+_MAX_COMPARED = 256
+"""With how many equal messages one is compared, the latest: a flood of them in thousands of places is to be cheap."""
 
 
 class Sighting(msgspec.Struct, eq=False, gc=False):
@@ -37,7 +39,7 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
 
 
 class _Equal(msgspec.Struct, gc=False):
-    """The first sightings of equal messages, by number from 0 on, and the number that each place will show next."""
+    """The first sightings of equal messages by number, without a gap, and the number that each place will show next."""
 
     first: dict[int, Sighting]
     next_in: dict[Vantage, int]
@@ -46,11 +48,11 @@ class _Equal(msgspec.Struct, gc=False):
     def repeated_by(self, sighting: Sighting) -> Sighting | None:
         """Return the first sighting of the message that this one shows again; None where it is itself the first."""
         seen_on = sighting.seen_on
-        number = self.next_in.get(seen_on, self.next - len(self.first))
+        number = max(self.next_in.get(seen_on, 0), self.next - min(len(self.first), _MAX_COMPARED))
         while number < self.next:
-            first = self.first.get(number)  # None when it is forgotten
+            first = self.first[number]
             number += 1
-            if first is not None and abs(sighting.seen_ns - first.seen_ns) <= _window_ns(seen_on, first.seen_on):
+            if abs(sighting.seen_ns - first.seen_ns) <= _window_ns(seen_on, first.seen_on):
                 self.next_in[seen_on] = number
                 return first
         self.first[number] = sighting

@@ -145,6 +145,20 @@ def test_a_flood_of_one_datagram_on_one_of_two_interfaces_costs_no_more_than_lin
     assert time.process_time() - begun_s < 3
 
 
+@pytest.mark.parametrize(("outgoing", "later_ns"), [(True, 0), (False, 500 * MS)])
+def test_one_datagram_on_thousands_of_interfaces_that_do_not_repeat_it_costs_no_more_than_linear_time(
+    outgoing: bool, later_ns: int
+) -> None:
+    """Quadratic work would take some fifteen seconds."""
+    sightings, datagram = Sightings(), FrameDecoder().decode(plain(0, 0))
+    assert isinstance(datagram, Datagram)
+    begun_s = time.process_time()
+    told = [sightings.sight(datagram, (1, outgoing), START_NS)[1] for _ in range(8_000)]
+    told += [sightings.sight(datagram, (2 + at, False), START_NS + later_ns)[1] for at in range(8_000)]
+    assert told == [False] * 8_001 + [True] * 7_999
+    assert time.process_time() - begun_s < 3
+
+
 def test_one_datagram_on_thousands_of_interfaces_costs_no_more_than_linear_time() -> None:
     """As files put behind each other have them, one for each file. Quadratic work would take six seconds."""
     sightings, datagram = Sightings(), FrameDecoder().decode(plain(0, 0))

@@ -6,7 +6,7 @@ from firewall.net.datagram import Datagram
 from firewall.net.vantage import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
-from firewall.sip.body import contents_of_type
+from firewall.sip.body import SDP_TYPE, contents_of_type
 from firewall.sip.media_endpoint import plain_address
 from firewall.sip.message import Message
 from firewall.sip.sdp import parse_sdp
@@ -30,7 +30,7 @@ class MediaEndpoints:
         if b"m=" not in message.body:
             return
         changed: list[tuple[str, int]] = []
-        for content in contents_of_type(message, "application/sdp"):
+        for content in contents_of_type(message, SDP_TYPE):
             for media in parse_sdp(content).media:
                 changed += self._remember(media.address, media.port)
         self.flows.renew(changed)

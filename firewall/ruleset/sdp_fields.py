@@ -6,7 +6,7 @@ from functools import lru_cache
 from firewall.net.datagram import MAX_PORT
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import PRESENT, FieldSpec, Reader, Values
-from firewall.sip.body import contents_of_type
+from firewall.sip.body import SDP_TYPE, contents_of_type
 from firewall.sip.message import Message
 from firewall.sip.sdp import SessionDescription, parse_sdp
 
@@ -14,7 +14,7 @@ from firewall.sip.sdp import SessionDescription, parse_sdp
 @lru_cache(maxsize=16)
 def _descriptions(message: Message) -> tuple[SessionDescription, ...]:
     """Read the SDP parts once for all the rules that look at one message (a message is its own key)."""
-    return tuple(parse_sdp(content) for content in contents_of_type(message, "application/sdp"))
+    return tuple(parse_sdp(content) for content in contents_of_type(message, SDP_TYPE))
 
 
 def _of_sdp(read: Callable[[SessionDescription], Values]) -> Reader:

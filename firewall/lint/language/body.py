@@ -11,13 +11,12 @@ from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import Template
 from firewall.ruleset.expression import Call, Comparison, Exists, Field, Matches
-from firewall.sip.body import body_parts
+from firewall.sip.body import SDP_TYPE, body_parts
 
 CONTENT_TYPE = header_carrier("Content-Type")
 CONTENT_LENGTH = header_carrier("Content-Length")
 CARRIERS = (SDP, CONTENT_TYPE, CONTENT_LENGTH)
 
-_SDP_TYPE = "application/sdp"
 _BOUNDARY = "sosgate-part"
 _SHORTEST_ATTRIBUTE = len(b"a=x" + CRLF)
 
@@ -112,7 +111,7 @@ def _plans(template: Template, draft: Draft, sdp: Ask, length: Ask) -> Iterator[
 
 def _plans_with(template: Template, draft: Draft, sdp: Ask, text: bytes) -> Iterator[_Plan]:
     parts = body_parts(template.message)
-    described = [part for part in parts if part.content_type == _SDP_TYPE]
+    described = [part for part in parts if part.content_type == SDP_TYPE]
     body = draft.body
     is_multipart = len(parts) > 1 or (bool(parts) and not body.endswith(parts[0].content))
     if not sdp.literals:
@@ -123,7 +122,7 @@ def _plans_with(template: Template, draft: Draft, sdp: Ask, text: bytes) -> Iter
     elif not text and not described:
         yield _kept_plan(body, False, is_multipart, template)
     if text:
-        yield _Plan(text, r"^application/sdp(?:;|$)", _SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
+        yield _Plan(text, r"^application/sdp(?:;|$)", SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
         yield _multipart(text, b"text/plain", b"sosgate-probe")
         if "content-type" not in template.held:
             yield _Plan(text, None, None, _SHORTEST_ATTRIBUTE, b"a=")
@@ -138,7 +137,7 @@ def _kept_plan(body: bytes, has_sdp: bool, is_multipart: bool, template: Templat
     if not body:
         return _Plan(b"", None, None, 0, b"")
     if has_sdp and not is_multipart:
-        return _Plan(body, r"^application/sdp(?:;|$)", _SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
+        return _Plan(body, r"^application/sdp(?:;|$)", SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
     written = (template.message.header("content-type") or "text/plain").encode("utf-8", "surrogateescape")
     if is_multipart:
         boundary = written.partition(b"boundary=")[2].split(b";")[0].decode("utf-8", "surrogateescape")
@@ -149,7 +148,7 @@ def _kept_plan(body: bytes, has_sdp: bool, is_multipart: bool, template: Templat
 
 def _multipart(sdp: bytes, kind: bytes, other: bytes) -> _Plan:
     delimiter = f"--{_BOUNDARY}".encode()
-    sections = ((_SDP_TYPE.encode(), sdp), (kind, other + CRLF))
+    sections = ((SDP_TYPE.encode(), sdp), (kind, other + CRLF))
     content = b"".join(
         delimiter + CRLF + b"Content-Type: " + media_type + CRLF * 2 + part for media_type, part in sections
     )
@@ -163,7 +162,7 @@ def _descriptions(template: Template, sdp: Ask, length: Ask) -> Iterator[bytes]:
     Where nothing is asked of it, the template's own, or none.
     """
     if not sdp.literals:
-        yield b"".join(part.content for part in body_parts(template.message) if part.content_type == _SDP_TYPE)
+        yield b"".join(part.content for part in body_parts(template.message) if part.content_type == SDP_TYPE)
         return
     near = template.near(sdp.question())
     text = answer_or_unknown(near) if near is not None else None

@@ -147,3 +147,8 @@ def test_a_limit_of_many_a_second_is_exceeded_before_it_refills() -> None:
 def test_a_promise_about_what_no_message_of_the_model_has_stays_open() -> None:
     (found,) = check(promising("sip.Max-Forwards == 0", "drop"))
     assert found.code == "SOS115"
+
+
+def test_a_promise_about_numbers_of_which_no_message_of_the_model_has_one_stays_open() -> None:
+    (found,) = check(promising("sip.Max-Forwards in {0, 3} and not emergency", "drop", rule("sip.Max-Forwards == 3")))
+    assert found.code == "SOS115"

@@ -308,9 +308,13 @@ class Asker:
             carriers = _carriers_of(core)
             if carriers.isdisjoint(context.beyond):
                 grammatical = [literal for name, literal in self._grammatical.items() if name in carriers]
-                self.encoding.formula.add([-literal for literal in (*grammatical, *together)])
+                self.encoding.formula.add([*self._unless(core), *(-literal for literal in (*grammatical, *together))])
                 return
         self._forbid(context, together)
+
+    def _unless(self, _: tuple[Literal, ...]) -> Sequence[int]:
+        """Return literals that let all of this be together after all."""
+        return ()
 
     def _is_about_text(self, core: tuple[Literal, ...]) -> bool:
         return all(literal.condition in self.encoding.text for literal in core)

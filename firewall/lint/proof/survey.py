@@ -11,6 +11,7 @@ from firewall.engine.events import PolicyReplaced
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
 from firewall.lint.language.settle import Literal, satisfiable
+from firewall.lint.language.value import Said, conflict
 from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
 from firewall.lint.proof.atom import subject
@@ -25,8 +26,9 @@ from firewall.lint.proof.witness import Staged
 from firewall.lint.proof.world import World
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.ruleset.expression import Atom, Condition, Exists, Field, Not, base_field
+from firewall.ruleset.expression import Atom, Comparison, Condition, Exists, Field, Not, base_field
 from firewall.ruleset.facts import Facts
+from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.policy import Limit, Policy
 from firewall.sip.message import Request
 
@@ -78,6 +80,7 @@ class Survey(Asker):
         for clause in lemmas(encoding.text):
             encoding.formula.add(clause)
         self._beyond = dict(self._take_out_beyond(first))
+        self._odd_number, self._odd_numbers = encoding.formula.new(), dict[str, None]()
         self._outcomes: dict[tuple[object, ...], dict[Outcome, int]] = {}
         self._seen: dict[tuple[Context, int], tuple[Facts, bool]] = {}
         self._held_as: dict[Context, Context] = {}
@@ -96,17 +99,19 @@ class Survey(Asker):
 
     def assumed(self, context: Context) -> list[int]:
         """Return the literals of all that a context fixes."""
-        return super().assumed(self._free(context))
+        return [*super().assumed(self._free(context)), *(() if context.is_fixed else (-self._odd_number,))]
 
     def unshown(self, context: Context) -> dict[int, str]:
         """Return the literals about what only examples are shown of among the contexts, with the fields.
 
         What else may come with an anomaly, how long and by which transport what is no message may be, and what no
-        message of the model has (a second From, ``Max-Forwards: 0``).
+        message of the model has (a second From, ``Max-Forwards: 0``, also where a rule names it among other numbers).
         """
         found: dict[int, str] = {}
         if not context.is_fixed:
             found = {literal: base_field(atom.operand).name for atom, literal in self._beyond.items()}
+            if self._odd_numbers:
+                found[self._odd_number] = ", ".join(self._odd_numbers)
         if context.facts.message is None:
             found = dict.fromkeys((abs(each) for each in self._size_and_transport(context)), "frame.len, udp, tcp")
         for (_, atom), literal in self.encoding.own.items():
@@ -312,6 +317,20 @@ class Survey(Asker):
             if any(satisfiable((Literal(atom, holds),)) is False and world.is_met(other) for holds, other in ways):
                 del text[atom]
                 yield atom, literal
+
+    def _unless(self, core: tuple[Literal, ...]) -> Sequence[int]:
+        """One number may be all of this though none of the model's is (``Max-Forwards: 0``)."""
+        operand = core[0].condition.operand
+        if not isinstance(operand, Field) or any(each.condition.operand != operand for each in core):
+            return ()
+        maximum = FIELDS[operand.name].maximum
+        if maximum is None:  # no number
+            return ()
+        said = [Said(Comparison(operand, ">", maximum), False, 0), *(Said(e.condition, e.holds, 0) for e in core)]
+        if conflict(said, is_single=True) is not None:
+            return ()
+        self._odd_numbers[operand.name] = None
+        return [self._odd_number]
 
     def _own(self, context: Context) -> list[int]:
         beyond = [self._said(atom, literal, context.facts) for atom, literal in self._beyond.items()]

@@ -116,3 +116,19 @@ def test_a_rule_about_what_no_message_of_the_model_has_leaves_the_question_open(
 def test_a_rule_about_what_no_message_at_all_has_changes_nothing() -> None:
     found = between(rule('sip.User-Agent matches "a$b" and not emergency'), "")
     assert (found.changes, found.unanswered) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("in {0, 3}", "== 3"), ("<= 3", "in {1 .. 3}"), ("not sip.Max-Forwards in {0, 3}", "not sip.Max-Forwards == 3")],
+)
+def test_a_number_that_no_message_of_the_model_has_leaves_the_question_open(before: str, after: str) -> None:
+    one, other = (each if each.startswith("not") else f"sip.Max-Forwards {each}" for each in (before, after))
+    found = between(rule(f"{one} and not emergency"), rule(f"{other} and not emergency"))
+    assert found.changes == ()
+    assert found.unanswered == ("the rules look at sip.Max-Forwards in a way that no message tried here shows",)
+
+
+def test_numbers_that_no_message_can_have_change_nothing() -> None:
+    found = between(rule("sip.Max-Forwards < 5 and not emergency"), rule("sip.Max-Forwards <= 4 and not emergency"))
+    assert (found.changes, found.unanswered) == ((), ())

@@ -236,9 +236,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         self.final_status = status
         if status < 300:
             if self.outcome == "failed_downstream":
-                self.outcome = self.ended_ns = (
-                    None  # it answers a try that nobody saw, as in a restart, or another branch
-                )
+                # It answers a try that nobody saw, as in a restart, or another branch.
+                self.outcome = self.ended_ns = None
             self.answered_ns = now_ns
             self.is_acknowledged = False  # what was acknowledged before was a refusal
             return "completed" if self.method == "MESSAGE" else None

@@ -9,6 +9,7 @@ from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Rules
+from firewall.engine.latching import expected_as, is_reached, may_latch, room_for_another, way_back
 from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import flows_elsewhere
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
@@ -29,10 +30,6 @@ from firewall.sip.media_endpoint import Formats
 
 MAX_PINHOLES = 400_000
 """Of ordinary calls; four make a call."""
-MAX_LATCHED = 16
-"""Of one call, so that nobody fills the table who sends from ever other ports."""
-_LEFT_NS = 10_000_000_000
-"""Where nothing came from for so long makes room for another; live a few seconds pass between two copies of a flow."""
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
@@ -90,7 +87,7 @@ class CallPinholes:
         elif media.negotiation.sessions:
             media.is_recovered = False
         if latching := [way for way in wanted.values() if way.latches]:
-            wanted |= {key: _expected_as(way, latching) for key, way in media.held.items() if way.is_latched}
+            wanted |= {key: expected_as(way, latching) for key, way in media.held.items() if way.is_latched}
         outputs: list[Output] = []
         leaving = [
             (key, way.is_early)
@@ -137,58 +134,16 @@ class CallPinholes:
         """
         call, ends = self._calls.get(flow.call_id) or self._calls.get(hole.pinhole.call_id), flow.ends
         way = hole.owners.get(call.call_id) if call is not None else None
-        if call is None or call.media is None or way is None or not self._may_latch(way, hole, ends):
+        if call is None or call.media is None or way is None or not may_latch(way, hole, ends, self._policy):
             return []
-        if self._is_reached(call, ends, now_ns):
+        if is_reached(call, ends, self.table, now_ns):
             return []
-        if len([way for way in call.media.refused.values() if way.is_latched]) >= MAX_LATCHED:
+        left = room_for_another(call.media, self.table, now_ns)
+        if left is None:
             return []
-        outputs: list[Output] = []
-        latched = [each for each, way in call.media.held.items() if way.is_latched]
-        if len(latched) >= MAX_LATCHED:
-            last_ns = {each: self._last_from(each, call.media) for each in latched}
-            left = min(latched, key=last_ns.__getitem__)
-            if now_ns - last_ns[left] < _LEFT_NS:
-                return []
-            outputs += self.release(call, call.media, [(left, True)], "renegotiated", now_ns, wall_ns)
-        back = replace(
-            way,
-            key=PinholeKey("UDP", None, ends.dst_ip, None, ends.src_ip, ends.src_port),
-            src=way.dst,
-            dst=way.src,
-            is_expected=way.is_back_expected,
-            refusal=None,
-            latches=False,
-            is_latched=True,
-        )
-        return outputs + self._want(call, call.media, back, media_mark(call), now_ns, wall_ns)
-
-    def _may_latch(self, way: Way, hole: Hole, ends: Ends) -> bool:
-        """Tell whether there may be a way back to where a packet came from.
-
-        The guard knows nothing but the address that was named, and the one where the signalling comes from.
-        """
-        is_known = self._policy.media.nat == "latch" or ends.src_ip in (way.src.ip, hole.pinhole.key.src_ip)
-        return way.latches and is_known and ends.src_port not in self._policy.signalling_ports
-
-    def _is_reached(self, call: Call, ends: Ends, now_ns: int) -> bool:
-        """Tell whether a call has a way back to where a packet came from, or had one and left it for another."""
-        source = ends.src_ip, ends.src_port
-        for hole in self.table.toward(source):
-            if hole.pinhole.key.src_ip in (None, ends.dst_ip):
-                is_left = hole.closes_at_ns is not None and not hole.way.is_latched
-                if is_left or call.call_id in hole.owners:
-                    return True
-        shut = self.table.shut(source, now_ns)
-        if shut is None or shut.call_id != call.call_id or shut.way.is_early:
-            return False
-        return shut.reason == "renegotiated" and not shut.way.is_latched
-
-    def _last_from(self, latched: PinholeKey, media: CallMedia) -> int:
-        """Return when the last packet of a call came from where a latched way leads."""
-        holes = self.table.open_among(media.held)
-        source = latched.dst_ip, latched.dst_port
-        return max((hole.flows[source].last_ns for hole in holes if source in hole.flows), default=0)
+        leaving = [(key, True) for key in left]
+        outputs = self.release(call, call.media, leaving, "renegotiated", now_ns, wall_ns)
+        return outputs + self._want(call, call.media, way_back(way, ends), media_mark(call), now_ns, wall_ns)
 
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way of media whose call began before the firewall did."""
@@ -396,12 +351,6 @@ class CallPinholes:
         if not self._is_logged and hole.emergency is None and not hole.packets:
             return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
-
-
-def _expected_as(latched: Way, latching: list[Way]) -> Way:
-    """Return a latched way, expected as what its call has negotiated by now says of it."""
-    answered = [way for way in latching if way.course == latched.course_back]
-    return replace(latched, is_expected=any(way.is_back_expected for way in answered))
 
 
 def _may_be_silent(hole: Hole) -> bool:

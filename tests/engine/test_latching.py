@@ -4,10 +4,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from firewall.engine.call_pinholes import MAX_LATCHED
 from firewall.engine.events import (
     DeadlineReached,
 )
+from firewall.engine.latching import MAX_LATCHED
 from tests.media import (
     ANSWER,
     CALLED,
@@ -83,6 +83,19 @@ def test_what_comes_late_from_a_port_that_was_left_opens_no_way_back_to_it() -> 
         scene.packet(CALLER, CALLED, at_s=at_s)
     scene.tell(DeadlineReached(), at_s=3.3)
     assert (scene.to(CALLER), scene.to((CALLER[0], 49180))) == ([], FROM_CALLED)
+
+
+def test_a_port_that_another_call_had_just_now_is_a_way_back_like_any_other() -> None:
+    """The NAT of a gateway gives a port to one call after the other."""
+    scene = MediaScene(policy(ALL, guard="enforce", more="media: {grace: 30s}"))
+    scene.call()
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=2)
+    first = invite(sdp(CALLER[0], "audio 49180 RTP/AVP 0"), call_id="next")
+    scene.carrier(first, at_s=3)
+    scene.psap(answer(first), at_s=4)
+    scene.packet(CALLER, CALLED, at_s=5)
+    scene.tell(DeadlineReached(), at_s=33)
+    assert scene.to(CALLER) == FROM_CALLED
 
 
 @pytest.mark.parametrize("named", [CALLER[0], "10.0.0.5"])

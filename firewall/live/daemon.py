@@ -40,6 +40,7 @@ from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
+from firewall.live.missing_interfaces import MissingInterfaces
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender
@@ -96,7 +97,7 @@ class _Daemon:
         self._reload = asyncio.Event()
         self._changing = asyncio.Lock()
         self._takeover = False
-        self._missing_interfaces: set[str] = set()
+        self._missing_interfaces = MissingInterfaces(console.say)
         self._interfaces = InterfaceNames()
         self._listeners: list[Listener] = []
         self._policy = policy
@@ -274,7 +275,7 @@ class _Daemon:
         self._driver.tell(PolicyReplaced(policy))
         self._turns.arm_timer()
         self._console.say(f"new policy in force: {self._summary()}")
-        self._warn_of_missing_interfaces()
+        self._missing_interfaces.look(self._policy)
 
     async def _keep_alive(self) -> None:
         if self._notifier.watchdog_s is not None:
@@ -285,7 +286,7 @@ class _Daemon:
     async def _watch_links(self) -> None:
         while True:
             await asyncio.sleep(_INTERFACES_EVERY_S)
-            self._warn_of_missing_interfaces()
+            self._missing_interfaces.look(self._policy)
             self._network_changed()  # where it was not told
             self._connections.sweep()
 
@@ -329,7 +330,7 @@ class _Daemon:
     def _announce(self, left_over: bool) -> None:
         taken = " (took over what a killed run had left)" if left_over else ""
         self._console.say(f"{self._summary()}, ready{taken}")
-        self._warn_of_missing_interfaces()
+        self._missing_interfaces.look(self._policy)
         self._notifier.ready(self._summary())
 
     def _summary(self) -> str:
@@ -337,18 +338,6 @@ class _Daemon:
         where = "every interface" if interfaces is None else ", ".join(interfaces)
         count = len(self._policy.rules)
         return f"policy {self._policy.name} ({self._policy.file}, {count} rule{'' if count == 1 else 's'}) on {where}"
-
-    def _warn_of_missing_interfaces(self) -> None:
-        """Say of a zone's interfaces which are not there, or are there again, as far as it was not said; and by which
-        nothing comes in, as they are ports of one that no zone has."""
-        wanted = set(nftables.zone_interfaces(self._policy) or ())
-        taken_by = {port: master for port, master in routing.ports().items() if port in wanted and master not in wanted}
-        missing = (wanted - set(routing.interface_names().values())) | taken_by.keys()
-        for name in sorted(missing - self._missing_interfaces):
-            self._console.say(f"warning: {_why_unseen(name, taken_by.get(name))}")
-        for name in sorted((self._missing_interfaces & wanted) - missing):
-            self._console.say(f'there is an interface "{name}" now; its traffic is looked at')
-        self._missing_interfaces = missing
 
     def _status(self) -> Status:
         policy, log, driver = self._policy, self._log, self._driver
@@ -378,20 +367,6 @@ class _Daemon:
 def _broke(error: object) -> str:
     """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
     return f"ALARM internal_error: {'the machine refuses' if isinstance(error, OSError) else 'a bug in sosgate'}"
-
-
-def _why_unseen(interface: str, master: str | None) -> str:
-    if master is not None:
-        return (
-            f'the interface "{interface}" is a port of "{master}", by which its traffic comes in: that is in no zone, '
-            "so it passes unseen"
-        )
-    name = routing.name_of_alternative(interface)
-    if name is not None:
-        return (
-            f'"{interface}" is another name of the interface "{name}": its traffic passes unseen until a zone has that'
-        )
-    return f'there is no interface "{interface}" here; its traffic is looked at once there is'
 
 
 def _lock() -> socket.socket:

@@ -16,11 +16,11 @@ from firewall.ruleset.node_reader import (
     entries,
     fail,
     integer,
-    is_empty,
     items,
     name,
     scalar,
     some_items,
+    stated,
     suggestion,
 )
 from firewall.ruleset.policy import (
@@ -106,8 +106,8 @@ def _zone(key: Scalar, node: Node) -> Zone:
     section = Section(node, what, ZONE_KEYS)
     return Zone(
         name=name(key, "the name of a zone"),
-        interfaces=section.get("interfaces", _interfaces, ()),
-        networks=section.get("networks", _networks, ()),
+        interfaces=section.get("interfaces", stated(_interfaces, "name them, or leave it out for any interface"), ()),
+        networks=section.get("networks", stated(_networks, "name them, or leave it out for any address"), ()),
         on_daemon_down=section.get("on_daemon_down", choice(("bypass", "block")), "bypass"),
         place=key.place,
     )
@@ -200,8 +200,10 @@ def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:
             found.append(zone.text)
         return tuple(dict.fromkeys(found))
 
+    usual = " and ".join(DEFAULT_NUMBERS)
+    numbers = stated(_numbers, f"name them, write [] for none, or leave it out for {usual}")
     return EmergencyPolicy(
-        numbers=section.get("numbers", _emergency_numbers, DEFAULT_NUMBERS),
+        numbers=section.get("numbers", numbers, DEFAULT_NUMBERS),
         test_numbers=section.get("test_numbers", _numbers, ()),
         dial_prefixes=section.get("dial_prefixes", _numbers, ()),
         from_zones=section.get("from", zones, zone_names),
@@ -210,13 +212,6 @@ def _emergency(node: Node, zone_names: tuple[str, ...]) -> EmergencyPolicy:
         surge=section.get("surge", _surge, None),
         guard=section.get("guard", choice(get_args(Guard)), "enforce"),
     )
-
-
-def _emergency_numbers(node: Node, what: str) -> tuple[str, ...]:
-    if isinstance(node, Scalar) and is_empty(node):  # all commented out, say: then 911 would be as any other number
-        usual = " and ".join(DEFAULT_NUMBERS)
-        fail(node.place, f"{what} is empty", f"name them, write [] for none, or leave it out for {usual}")
-    return _numbers(node, what)
 
 
 def _numbers(node: Node, what: str) -> tuple[str, ...]:

@@ -91,6 +91,20 @@ def some_items(node: Node, what: str, advice: str) -> tuple[Node, ...]:
     return found
 
 
+def stated(read: Callable[[Node, str], T], advice: str) -> Callable[[Node, str], T]:
+    """Return the reader for a list that means much when it is empty: refused where nothing is written, ``[]`` is not.
+
+    All of its items commented out, say; ``advice`` says what to do.
+    """
+
+    def read_stated(node: Node, what: str) -> T:
+        if isinstance(node, Scalar) and is_empty(node):
+            fail(node.place, f"{what} is empty", advice)
+        return read(node, what)
+
+    return read_stated
+
+
 def is_empty(node: Scalar) -> bool:
     """Tell whether nothing was written after a key."""
     return node.style is None and node.text in ("", "~", "null")

@@ -50,6 +50,10 @@ def _list_of(item: Schema) -> Schema:
     return {"type": ["array", "null"], "items": item}
 
 
+def _stated(many: Schema) -> Schema:
+    return many | {"type": "array"}
+
+
 def _some_of(item: Schema) -> Schema:
     return {"type": "array", "items": item, "minItems": 1}
 
@@ -61,8 +65,8 @@ _PORT = _integer(1, MAX_PORT)
 
 
 ZONE_KEYS: dict[str, tuple[str, Schema]] = {
-    "interfaces": ("Interfaces its packets come in by; none: any interface.", _list_of(_WORD)),
-    "networks": ("IPv4 and IPv6 networks its addresses are in; none: any address.", _list_of(_TEXT)),
+    "interfaces": ("Interfaces its packets come in by; none: any interface.", _stated(_list_of(_WORD))),
+    "networks": ("IPv4 and IPv6 networks its addresses are in; none: any address.", _stated(_list_of(_TEXT))),
     "on_daemon_down": (
         "What the kernel does with its signalling while the daemon is down; default bypass.",
         _choice(("bypass", "block")),
@@ -78,7 +82,7 @@ SURGE_KEYS: dict[str, tuple[str, Schema]] = {
     "per_source": ("Emergency calls per second from one source.", _integer(1, MAX_CALL_RATE)),
 }
 EMERGENCY_KEYS: dict[str, tuple[str, Schema]] = {
-    "numbers": ('Numbers that reach emergency services; default ["911", "112"].', _NUMBERS | {"type": "array"}),
+    "numbers": ('Numbers that reach emergency services; default ["911", "112"].', _stated(_NUMBERS)),
     "test_numbers": ("Numbers for test calls.", _NUMBERS),
     "dial_prefixes": ("Prefixes with which the numbers may be dialled, too.", _NUMBERS),
     "from": ("Zones in which emergency calls begin; default all.", _some_of(_WORD)),

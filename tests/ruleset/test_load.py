@@ -167,6 +167,14 @@ def test_a_mistake_is_one_sentence_with_its_place_and_the_next_step(section: str
         ("rules: []\ndefault: drop\n", '1:1: error: the policy has no "policy"; add policy:'),
         ("policy: p\ndefault: drop\n", '1:1: error: the policy has no "rules"; add rules:'),
         ("policy: p\nrules: []\n", '1:1: error: the policy has no "default"; add default:'),
+        (
+            MINIMAL + "zones:\n  psap:\n    networks:\n    # - 192.0.2.0/24\n    interfaces: [f1]\n",
+            "6:14: error: networks is empty; name them, or leave it out for any address",
+        ),
+        (
+            MINIMAL + "zones: {psap: {interfaces: }}\n",
+            "4:28: error: interfaces is empty; name them, or leave it out for any interface",
+        ),
         ("- a\n", "1:1: error: the policy must be a mapping of keys, not a list; write key: value"),
         ("hello\n", '1:1: error: the policy must be a mapping of keys, not "hello"; write key: value'),
         (

@@ -89,7 +89,7 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
     "policy",
     [
         "policy: 2026\nrules:\nzones:\nsets:\nemergency:\nexceptions:\nmedia:\nmust:",
-        "zones: {a: , b: {interfaces: , networks: }, 7: {interfaces: [7, 8.1]}}",
+        "zones: {a: , b: {interfaces: [], networks: []}, 7: {interfaces: [7, 8.1]}}",
         "zones: {7: }\nemergency: {numbers: [], test_numbers: , from: [7], to: ['7']}",
         "emergency: {numbers: [911, +112, '*9#'], dial_prefixes: [+1]}",
         "sets: {a: {values: [x, 7, 1.5, true]}, b: {values: }, c: {networks: }}",
@@ -109,6 +109,8 @@ def test_the_schema_takes_what_the_loader_takes(policy: str) -> None:
         "policy: a b",
         f"policy: {'p' * 129}",
         "zones: {'a b': {}}",
+        "zones: {a: {networks: }}",
+        "zones: {a: {interfaces: }}",
         "emergency: {numbers: }",
         "emergency: {numbers: ['9-1-1']}",
         "emergency: {from: []}",

@@ -154,8 +154,8 @@ def _help(policy: Policy, code: str, guilty: Rule | None, blocked: Blocked) -> s
     if code == "SOS107":
         return CODES[code].mend
     if blocked.decision.emergency is None:
-        before = f'before rule "{guilty.name}"' if guilty is not None else "for it"
-        return f"Put a rule {before} that allows the {blocked.step.label}; `emergency` is not true of it."
+        add = f'Put a rule before rule "{guilty.name}"' if guilty is not None else "Add a rule"
+        return f"{add} that allows the {blocked.step.label}; `emergency` is not true of it."
     if guilty is None and blocked.decision.decision.reason == "default":
         return "Add a rule that allows it: `when: emergency`, `action: allow`."
     return CODES[code].mend_of(guilty.name if guilty is not None else None)

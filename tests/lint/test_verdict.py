@@ -63,6 +63,9 @@ def test_what_carries_no_mark_is_not_helped_by_a_rule_about_emergencies() -> Non
     location = CALLS.replace("[voice]", "[voice, location]")
     exempt = lint(rule('sip.Method == "NOTIFY" and not emergency'), emergency=location)
     assert only(exempt).help == 'Put a rule before rule "guilty" that allows the NOTIFY; `emergency` is not true of it.'
+    marked = rule("emergency", name="calls", action="allow")
+    blocked = next(each for each in lint(after=marked, emergency=location).findings if each.code == "SOS102")
+    assert blocked.help == "Add a rule that allows the SUBSCRIBE; `emergency` is not true of it."
     kept_alive = next(each for each in lint(after="").findings if each.code == "SOS107")
     assert "Allow OPTIONS between the zones" in kept_alive.help
 
@@ -72,6 +75,7 @@ def test_where_no_rule_is_at_fault_the_default_is() -> None:
     finding = next(each for each in lint(after=after).findings if each.is_error)
     assert (finding.code, finding.rule, finding.place.line) == ("SOS106", None, 10)
     assert finding.message.startswith("no rule matches, and the default drops")
+    assert finding.help == "Add a rule that allows it: `when: emergency`, `action: allow`."
 
 
 def test_where_calls_are_blocked_that_test_calls_are_too_is_no_news() -> None:

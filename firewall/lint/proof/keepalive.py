@@ -14,7 +14,8 @@ from firewall.lint.flow import Flow
 from firewall.lint.proof.asking import Asker, hosts
 from firewall.lint.proof.context import Context, contexts
 from firewall.net.address import Network, address_number, address_text, family
-from firewall.ruleset.expression import Comparison, Contains, Membership
+from firewall.ruleset.expression import Atom, Comparison, Contains, Field, Membership, base_field
+from firewall.ruleset.fields import reader_of
 from firewall.ruleset.policy import Policy
 
 _MOST_ADDRESSES = 40
@@ -29,7 +30,8 @@ def addressed(policy: Policy, asker: Asker, pair: Pair, every: Sequence[Context]
         return list(every)
     flows = tuple(dict.fromkeys(context.flow for context in fixed))
     tied = [_tied(policy, flows, each) for each in _pairs(policy, asker, pair)]
-    seen = {tuple(_told(asker, context) for context in of_pair) for of_pair in tied}
+    atoms = _reading_otherwise(asker, tied)
+    seen = {tuple(asker.holds(atom, each.facts) for each in of_pair for atom in atoms) for of_pair in tied}
     if len(seen) <= 1:
         return list(every)
     return [
@@ -43,8 +45,17 @@ def _tied(policy: Policy, flows: tuple[Flow, ...], pair: Pair) -> list[Context]:
     return [replace(each, is_tied=True) for each in contexts(policy, flows, pair) if each.is_fixed and each.index < 2]
 
 
-def _told(asker: Asker, context: Context) -> tuple[bool, ...]:
-    return tuple(asker.holds(atom, context.facts) for atom in asker.encoding.text)
+def _reading_otherwise(asker: Asker, tied: Sequence[Sequence[Context]]) -> list[Atom]:
+    """Return the conditions on a field that reads otherwise at other addresses: few of many, where rules are many."""
+    by_field: dict[Field, list[Atom]] = {}
+    for atom in asker.encoding.text:
+        by_field.setdefault(base_field(atom.operand), []).append(atom)
+    others: list[Atom] = []
+    for field, atoms in by_field.items():
+        read = reader_of(field)
+        if len({tuple(tuple(read(each.facts)) for each in of_pair) for of_pair in tied}) > 1:
+            others += atoms
+    return others
 
 
 def _pairs(policy: Policy, asker: Asker, pair: Pair) -> Iterator[Pair]:

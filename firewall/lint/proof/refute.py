@@ -50,6 +50,9 @@ class Refuter:
         self._found: dict[tuple[Part, str | None], Refuted] = {}
         self._undecided: dict[tuple[Part, str | None], Unanswered] = {}
         self._below = [-each.above for each in encoded.rules if each.rule.limit is not None]
+        self._blocking: dict[str | None, int] = {
+            each.rule.name: each.decides for each in encoded.rules if _blocks(each)
+        }
 
     @property
     def found(self) -> list[Refuted]:
@@ -137,13 +140,14 @@ class Refuter:
 
     def _culprits(self, context: Context) -> dict[str | None, int]:
         """Return what could block a message of this context and is not known to: rules by name, None is the default."""
-        part = part_of(context)
-        return {name: each for name, each in self._literals(context).items() if not self._is_known(part, name)}
+        part, culprits = part_of(context), self._literals(context)
+        for _, name in self._found:
+            if self._is_known(part, name):
+                culprits.pop(name, None)
+        return culprits
 
     def _literals(self, context: Context) -> dict[str | None, int]:
-        literals: dict[str | None, int] = {
-            each.rule.name: each.decides for each in self._encoded.rules if _blocks(each)
-        }
+        literals = dict(self._blocking)
         if self._encoded.policy.default == "drop" and not context.follows:
             literals[None] = self._encoded.unmatched
         return literals

@@ -245,6 +245,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return "abandoned"
         return None if status in SENT_BACK or status < 400 else "failed_downstream"
 
+    def try_blocked(self, *, others_ring: bool) -> None:
+        """Take note that a try at it was blocked, be it that another branch of the call may still be answered."""
+        if self.outcome == "failed_downstream" or not others_ring:
+            self.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
+
     def _take_back_overdue(self) -> None:
         if self.is_overdue:
             self.is_overdue = False

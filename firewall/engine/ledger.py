@@ -219,9 +219,8 @@ class Ledger:
         attempt.hurt_by = cause
         attempt.attribution = who
         attempt.initial_blocked = facts.message is None or (begins_call(facts.message) and not repeated)
-        is_waiting = attempt.outcome != "failed_downstream" and call.awaits_answer()
-        if attempt.initial_blocked and not is_waiting:
-            attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
+        if attempt.initial_blocked:
+            attempt.try_blocked(others_ring=call.awaits_answer())
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, wall_ns, facts.datagram.frame_number)]
 

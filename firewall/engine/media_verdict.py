@@ -45,14 +45,13 @@ class MediaVerdicts:
 
         Where there is no address, the guard opens the way to where what comes back is sent from.
         """
-        is_never_opened = decision.reason in NEVER_OPENED
-        if decision.verdict == "allow" or (is_never_opened and decision.reason != "media_no_address"):
+        if decision.verdict == "allow":
             return None
-        if mark is not None and self._policy.emergency.guard == "enforce" and not way.is_spare:
+        may_be_opened = decision.reason not in NEVER_OPENED
+        is_guarding = mark is not None and self._policy.emergency.guard == "enforce" and not way.is_spare
+        if is_guarding and (may_be_opened or decision.reason == "media_no_address"):
             return "guard"
-        if is_never_opened:
-            return None
-        return "shadow" if self._policy.media.mode == "shadow" else None
+        return "shadow" if may_be_opened and self._policy.media.mode == "shadow" else None
 
     def pinhole(
         self, call_id: str, way: Way, decision: Decision, override: str | None, mark: EmergencyMark | None

@@ -296,11 +296,9 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
-    is_waiting = attempt.outcome != "failed_downstream" and _awaits_answer(call)
     if line.outcome == "blocked":
         attempt.tried = call.tried or attempt.tried
-    if line.outcome == "blocked" and not is_waiting:
-        attempt.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
+        attempt.try_blocked(others_ring=_awaits_answer(call))
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
     has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.sip.head import Head
-from firewall.sip.headers import QUOTED, multipart_delimiter, split_outside, split_values
+from firewall.sip.headers import QUOTED, QUOTED_TEXT, multipart_delimiter, split_outside, split_values
 from firewall.sip.name_addr import opening_bracket, parse_name_addr
 from firewall.sip.number import MAX_UINT32, read_number
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
@@ -50,7 +50,7 @@ _SIP_DATE = re.compile(
     r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60) GMT",
     re.ASCII,
 )
-_DISPLAY_NAME = re.compile(r"""[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*|"(?:[^"\\]++|\\.)*+"\s*""", re.DOTALL)
+_DISPLAY_NAME = re.compile(rf"""[A-Za-z0-9.!%*_+`'~\s\x80-\U0010ffff-]*|{QUOTED_TEXT}"\s*""", re.DOTALL)
 _WARNING = re.compile(r'[1-9]\d\d [^\s"]+ [ \t]*"[^"\\]*(?:\\.[^"\\]*)*"', re.ASCII | re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # The underscore of a host is in no standard, and usual.

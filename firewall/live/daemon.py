@@ -9,7 +9,6 @@ import contextlib
 import gc
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,8 +51,6 @@ from firewall.ruleset.policy import Policy
 
 LOG_RECENT = timedelta(days=1)
 
-# An abstract socket address belongs to the network namespace and vanishes with the process, however it ends.
-_LOCK_ADDRESS = "\0sosgate"
 _DRAIN_S = 2.0
 _SETTLE_S = 0.02
 _INTERFACES_EVERY_S = 5.0
@@ -144,7 +141,6 @@ class _Daemon:
     async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
         """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
         policy = self._policy
-        undo.callback(_lock().close)
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
         past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
@@ -367,18 +363,6 @@ class _Daemon:
 def _broke(error: object) -> str:
     """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
     return f"ALARM internal_error: {'the machine refuses' if isinstance(error, OSError) else 'a bug in sosgate'}"
-
-
-def _lock() -> socket.socket:
-    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        lock.bind(_LOCK_ADDRESS)
-    except OSError:
-        lock.close()
-        raise MachineError(
-            "start", "sosgate", "another sosgate is running in this network namespace", needs="stop it first"
-        ) from None
-    return lock
 
 
 def _recently_written(log: Path | None) -> bool:

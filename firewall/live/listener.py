@@ -220,12 +220,11 @@ def _transparent_socket(version: int, port: int) -> socket.socket:
 
 def socket_refusal(version: int, transport: Literal["UDP", "TCP"], port: int, error: OSError) -> MachineError:
     """Word the kernel's refusal of a transparent socket."""
-    rights = "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace"
     needs = {
-        errno.EADDRINUSE: f"another program has {transport} port {port}: "
+        errno.EADDRINUSE: f"another sosgate, or another program, has {transport} port {port}: "
         f'"ss -l{transport[0].lower()}np sport = :{port}" names it',
-        errno.EPERM: rights,
-        errno.EACCES: rights,
+        errno.EPERM: "CAP_NET_ADMIN or CAP_NET_RAW is needed in this network namespace",
+        errno.EACCES: "CAP_NET_BIND_SERVICE is needed in this network namespace",
         errno.EADDRNOTAVAIL: 'the loopback interface is down here: "ip link set lo up"',
     }
     what = f"the transparent IPv{version} socket on {transport} port {port}"

@@ -38,7 +38,8 @@ from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
 
 TABLE = "sosgate"
-PROXY_PORT = 15060
+PROXY_PORT = 505
+"""Below 1024: whoever may have it could be handed every message, and another user must not."""
 HANDED_OVER = "handed_over"
 TAKEN = "taken"
 INTERCEPT_MARK = 0x505

@@ -14,6 +14,7 @@ import pytest
 from firewall.engine.timestamp import instant
 from firewall.live import testbed as live_testbed
 from firewall.live.control import ask
+from firewall.live.nftables import PROXY_PORT
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.kernel_sets import ip
@@ -120,17 +121,24 @@ def test_an_alternative_name_of_an_interface_is_a_warning_that_says_which_to_wri
         ip(testbed.fw, "link", "property", "del", "dev", "f1", "altname", "enp9s0")
 
 
-@pytest.mark.parametrize("missing", ["-all", "-net_admin,-net_raw"])
-def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Path, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "needed"),
+    [
+        ("-all", "CAP_NET_ADMIN"),
+        ("-net_admin,-net_raw", "CAP_NET_ADMIN"),
+        ("-net_bind_service", "CAP_NET_BIND_SERVICE is needed in this network namespace"),
+    ],
+)
+def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Path, missing: str, needed: str) -> None:
     sentence = refused(testbed.fw, policy, prelude=("setpriv", f"--bounding-set={missing}", f"--inh-caps={missing}"))
-    assert "CAP_NET_ADMIN" in sentence
+    assert needed in sentence
 
 
 def test_a_second_one_in_the_same_namespace_is_refused_and_the_first_goes_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:
     with FirewallProcess(testbed.fw, policy) as firewall:
-        assert "another sosgate is running in this network namespace" in refused(testbed.fw, policy)
+        assert "another sosgate, or another program, has UDP port" in refused(testbed.fw, policy)
         with answering(testbed.psap, tmp_path), calling(testbed.carrier, tmp_path, "-m", "5", "-r", "50") as uac:
             assert uac.wait() == 0
         assert firewall.stop() == 0
@@ -141,11 +149,11 @@ def test_a_proxy_port_in_use_is_one_sentence(testbed: Namespaces, policy: Path, 
     def occupy() -> socket.socket:
         opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((address, 15060))
+        opened.bind((address, PROXY_PORT))
         return opened
 
     with live_testbed.in_namespace(testbed.fw, occupy):
-        assert "UDP port 15060: Address already in use" in refused(testbed.fw, policy)
+        assert f"UDP port {PROXY_PORT}: Address already in use" in refused(testbed.fw, policy)
 
 
 def test_without_nft_it_says_what_to_install(testbed: Namespaces, policy: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from firewall.live.control import ask
 from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener
+from firewall.live.nftables import PROXY_PORT
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.netns
 
 @pytest.fixture
 def listener(testbed: Namespaces) -> Iterator[Listener]:
-    opened = in_namespace(testbed.fw, lambda: Listener(4, 15060, InterfaceNames()))
+    opened = in_namespace(testbed.fw, lambda: Listener(4, PROXY_PORT, InterfaceNames()))
     yield opened
     opened.close()
 
@@ -36,34 +37,40 @@ def test_a_datagram_comes_with_its_interface_hops_class_and_the_kernels_time(
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
         before_ns = time.time_ns()
         for payload in (b"", b"x" * 65_507, b"last"):
-            sender.sendto(payload, ("192.0.2.1", 15060))
+            sender.sendto(payload, ("192.0.2.1", PROXY_PORT))
         after_ns = time.time_ns()
     arrivals = in_namespace(testbed.fw, lambda: listener.receive(10))
     assert [arrival.datagram.payload for arrival in arrivals] == [b"", b"x" * 65_507, b"last"]
     for arrival in arrivals:
         assert (arrival.hops, arrival.traffic_class) == (33, 0xB8)
         assert (arrival.datagram.in_iface, arrival.datagram.src_ip, arrival.datagram.src_port) == ("f0", CARRIER, 5060)
-        assert (arrival.datagram.dst_ip, arrival.datagram.dst_port) == ("192.0.2.1", 15060)
+        assert (arrival.datagram.dst_ip, arrival.datagram.dst_port) == ("192.0.2.1", PROXY_PORT)
         assert before_ns - 1000 <= arrival.time_ns <= after_ns
         assert arrival.time_ns % 1000 == 0
     assert listener.receive() == []
 
 
+def test_no_other_user_of_the_machine_may_take_the_port(testbed: Namespaces) -> None:
+    """Or it would be handed all messages: a socket of the same port may be opened beside this one."""
+    first_for_everyone = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    assert in_namespace(testbed.fw, lambda: int(first_for_everyone.read_text())) > PROXY_PORT
+
+
 def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: Listener) -> None:
     with udp_socket(testbed.carrier, CARRIER) as sender:
         for number in range(10):
-            sender.sendto(b"%d" % number, ("192.0.2.1", 15060))
+            sender.sendto(b"%d" % number, ("192.0.2.1", PROXY_PORT))
     assert [arrival.datagram.payload for arrival in listener.receive(4)] == [b"0", b"1", b"2", b"3"]
     assert len(listener.receive(64)) == 6
 
 
 def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firewall.live.listener.RECEIVE_BUFFER_BYTES", 4096)
-    small = in_namespace(testbed.fw, lambda: Listener(4, 15060, InterfaceNames()))
+    small = in_namespace(testbed.fw, lambda: Listener(4, PROXY_PORT, InterfaceNames()))
     assert small.dropped() == 0
     with udp_socket(testbed.carrier, CARRIER) as sender:
         for _ in range(100):
-            sender.sendto(bytes(1000), ("192.0.2.1", 15060))
+            sender.sendto(bytes(1000), ("192.0.2.1", PROXY_PORT))
     received = len(small.receive(100))
     assert received < 100
     assert small.dropped() == 100 - received
@@ -74,12 +81,12 @@ def test_what_the_kernel_had_to_drop_is_counted(testbed: Namespaces, monkeypatch
 def test_a_datagram_of_a_wrong_checksum_is_not_one_that_came_too_fast(
     testbed: Namespaces, version: int, caller: str, own: str
 ) -> None:
-    listener = in_namespace(testbed.fw, lambda: Listener(version, 15060, InterfaceNames()))
+    listener = in_namespace(testbed.fw, lambda: Listener(version, PROXY_PORT, InterfaceNames()))
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with in_namespace(testbed.carrier, lambda: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)) as sender:
         sender.bind((caller, 0))
         for _ in range(3):
-            sender.sendto(struct.pack("!HHHH", 5060, 15060, 12, 0x1234) + b"\r\n\r\n", (own, 0))
+            sender.sendto(struct.pack("!HHHH", 5060, PROXY_PORT, 12, 0x1234) + b"\r\n\r\n", (own, 0))
     assert listener.receive() == []
     assert in_namespace(testbed.fw, listener.dropped) == 0
     listener.close()
@@ -114,18 +121,18 @@ def test_what_is_sent_to_the_proxy_port_itself_is_not_taken_for_intercepted(
         FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
         udp_socket(testbed.carrier, CARRIER) as outside,
         udp_socket(testbed.fw, "192.0.2.1") as inside,
-        udp_socket(testbed.psap, PSAP, 15060) as receiver,
+        udp_socket(testbed.psap, PSAP, PROXY_PORT) as receiver,
     ):
-        outside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", 15060))
-        inside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", 15060))
+        outside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", PROXY_PORT))
+        inside.sendto(request("INVITE", CARRIER, "192.0.2.1"), ("192.0.2.1", PROXY_PORT))
         options = request("OPTIONS", CARRIER, PSAP)
-        outside.sendto(options, (PSAP, 15060))  # a peer's own port of that number is a port like any other
+        outside.sendto(options, (PSAP, PROXY_PORT))  # a peer's own port of that number is a port like any other
         assert receiver.recvfrom(65535) == (options, (CARRIER, 5060))
         receiver.sendto(b"SIP/2.0 200 OK\r\n\r\n", (CARRIER, 5060))
         firewall.stop()
     assert {(record["src_ip"], record["src_port"]) for record in records(log, "sip_decision")} == {
         (CARRIER, 5060),
-        (PSAP, 15060),
+        (PSAP, PROXY_PORT),
     }
 
 

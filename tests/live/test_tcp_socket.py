@@ -133,7 +133,7 @@ def test_a_port_in_use_and_missing_rights_are_one_sentence(testbed: Namespaces) 
 
     with (
         in_namespace(testbed.fw, occupied),
-        pytest.raises(MachineError, match="TCP port 15060: Address already in use; another program has TCP port 15060"),
+        pytest.raises(MachineError, match="TCP port 505: Address already in use; another sosgate, or another"),
     ):
         in_namespace(testbed.fw, lambda: TcpListener(4, nftables.PROXY_PORT))
 

@@ -11,7 +11,6 @@ from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.latching import expected_as, is_reached, may_latch, room_for_another, way_back
 from firewall.engine.ledger import Ledger
-from firewall.engine.media_check import flows_elsewhere
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
 from firewall.engine.media_plan import Planner
 from firewall.engine.media_record import closed_records, flow_record, refused_way_record
@@ -32,6 +31,8 @@ MAX_PINHOLES = 400_000
 """Of ordinary calls; four make a call."""
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
+_TIMED_OUT = Decision("drop", "media_timeout")
+_TABLE_FULL = Decision("drop", "media_table_full")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
 """Decisions on what was already there when the firewall began."""
 _NOBODY = Party(None, "")
@@ -225,32 +226,33 @@ class CallPinholes:
         return outputs
 
     def close_due(self, hole: Hole, now_ns: int, wall_ns: int) -> list[Output]:
-        """Close a pinhole whose time has come, or tell that it was silent for too long."""
+        """Close a pinhole whose time has come. A silence loses nothing, until something comes (``missed``)."""
         if hole.closes_at_ns is not None:
             return self._close(hole, hole.cause, now_ns, wall_ns)
-        outputs: list[Output] = []
-        decision = Decision("drop", "media_timeout")
-        override = self._verdicts.override(decision, hole.way, hole.emergency)
-        is_missed = self.table.is_watched and hole.way.protocol == "rtp" and not _may_be_silent(hole)
-        is_news = is_missed and not hole.is_told_idle
-        for call in self._emergencies(hole) if is_news else ():
-            if not flows_elsewhere(call, hole, self.table, now_ns):
-                hole.is_told_idle = True
-                outputs += self._verdicts.hurt(call, hole.owners[call.call_id], decision, override, now_ns, wall_ns)
-        if override is not None:
+        if self._verdicts.override(_TIMED_OUT, hole.way, hole.emergency) is not None:
+            hole.is_overdue = True
+            for flow in hole.flows.values():
+                flow.look_again()
             self.table.schedule(hole, now_ns + hole.pinhole.timeout_ns)
-            return outputs
+            return []
         for owner in list(hole.owners):
             owning = self._calls.get(owner)
             if owning is not None and owning.media is not None:
                 owning.media.held.pop(hole.pinhole.key, None)
-        return outputs + self._close(hole, "timeout", now_ns, wall_ns)
+        return self._close(hole, "timeout", now_ns, wall_ns)
 
     def missed(self, call: Call, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
-        """Tell that a packet came by a way that was closed in a silence: what is said now is lost."""
-        decision = Decision("drop", "media_timeout")
-        override = self._verdicts.override(decision, way, media_mark(call))
-        return self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
+        """Tell that a packet came after a silence longer than the time-out: what is said now is lost, or would be."""
+        override = self._verdicts.override(_TIMED_OUT, way, media_mark(call))
+        return self._verdicts.hurt(call, way, _TIMED_OUT, override, now_ns, wall_ns)
+
+    def resumed(self, hole: Hole, now_ns: int, wall_ns: int) -> list[Output]:
+        """Take note that packets come by a pinhole again that was kept open beyond its time-out."""
+        hole.is_overdue = False
+        outputs: list[Output] = []
+        for call in self._emergencies(hole):
+            outputs += self.missed(call, hole.owners[call.call_id], now_ns, wall_ns)
+        return outputs
 
     def _want(
         self,
@@ -264,38 +266,58 @@ class CallPinholes:
     ) -> list[Output]:
         """Open a way or say why not; ``leaving`` pinholes are closed at the same instant."""
         outputs: list[Output] = []
-        key, override = way.key, None
-        decision, hole = self._verdicts.decide(way, mark, None, wall_ns, now_ns), self.table.holes.get(key)
+        hole, shared_mark = self.table.holes.get(way.key), mark
+        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
         if decision.verdict != "allow" and way.refusal is None and hole is not None:
             decision = self._kept_open(hole, call, now_ns, wall_ns) or decision
+            shared_mark = mark or hole.emergency
+        override = self._verdicts.override(decision, way, shared_mark)
         if decision.verdict != "allow":
-            shared = mark or (hole.emergency if hole is not None and way.refusal is None else None)
-            override = self._verdicts.override(decision, way, shared)
-            is_saved_no_more = hole is not None and hole.override is not None and override is None
-            is_news = is_saved_no_more or media.refused.get(key) != way
-            if is_news:
-                media.refused[key] = way
-                outputs += self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
-            if way.refusal is not None and (override is None or way.refusal in NEVER_OPENED):
-                self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
-                if is_news:
-                    record = refused_way_record(call.call_id, way, decision, mark, self._policy, wall_ns)
-                    outputs.append(Write(record, urgent=mark is not None))
+            is_shut = way.refusal is not None and (override is None or way.refusal in NEVER_OPENED)
+            outputs += self._blocked(call, media, way, decision, override, now_ns, wall_ns, is_shut=is_shut)
+            if is_shut:
                 return outputs
         elif media.refused:
-            media.refused.pop(key, None)
+            media.refused.pop(way.key, None)
         if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
-            return outputs + self._no_room(call, media, way, now_ns, wall_ns)
-        media.held[key] = way
-        if hole is None:
-            pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, mark)
-            due_ns = now_ns + pinhole.timeout_ns
-            hole = Hole(pinhole, way, decision, now_ns, due_ns, {call.call_id: way}, mark, override)
-            self.table.open(hole)
-            if self._is_logged or mark is not None:
-                outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
-            return outputs
-        return outputs + self._share(hole, call, way, decision, override, wall_ns)
+            outputs += self._blocked(call, media, way, _TABLE_FULL, None, now_ns, wall_ns, is_shut=True)
+            return outputs + table_full("pinholes", len(self.table.holes), self._alarms, now_ns, wall_ns)
+        media.held[way.key] = way
+        if hole is not None:
+            return outputs + self._share(hole, call, way, decision, override, wall_ns)
+        pinhole = self._verdicts.pinhole(call.call_id, way, decision, override, mark)
+        due_ns = now_ns + pinhole.timeout_ns
+        hole = Hole(pinhole, way, decision, now_ns, due_ns, {call.call_id: way}, mark, override)
+        self.table.open(hole)
+        if self._is_logged or mark is not None:
+            outputs.append(Write(flow_record("opened", hole, self._policy, wall_ns)))
+        return outputs
+
+    def _blocked(
+        self,
+        call: Call,
+        media: CallMedia,
+        way: Way,
+        decision: Decision,
+        override: str | None,
+        now_ns: int,
+        wall_ns: int,
+        *,
+        is_shut: bool,
+    ) -> list[Output]:
+        """Tell that a way is blocked, or would be, where that is news; one that ``is_shut`` is not opened at all."""
+        hole = self.table.holes.get(way.key)
+        if is_shut and way.refusal is not None:
+            self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
+        is_saved_no_more = hole is not None and hole.override is not None and override is None
+        if media.refused.get(way.key) == way and not is_saved_no_more:
+            return []
+        media.refused[way.key] = way
+        outputs = self._verdicts.hurt(call, way, decision, override, now_ns, wall_ns)
+        if is_shut:
+            record = refused_way_record(call.call_id, way, decision, media_mark(call), self._policy, wall_ns)
+            outputs.append(Write(record, urgent=call.emergency is not None))
+        return outputs
 
     def _share(
         self, hole: Hole, call: Call, way: Way, decision: Decision, override: str | None, wall_ns: int
@@ -337,22 +359,8 @@ class CallPinholes:
                 if call is not None and call.emergency is not None:
                     yield call
 
-    def _no_room(self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int) -> list[Output]:
-        """Tell of a way that finds no place any more; those of emergency calls always do."""
-        outputs: list[Output] = []
-        if media.refused.get(way.key) != way:
-            media.refused[way.key] = way
-            decision = Decision("drop", "media_table_full")
-            outputs.append(Write(refused_way_record(call.call_id, way, decision, None, self._policy, wall_ns)))
-        return outputs + table_full("pinholes", len(self.table.holes), self._alarms, now_ns, wall_ns)
-
     def _close(self, hole: Hole, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
         self.table.close(hole, now_ns, cause)
         if not self._is_logged and hole.emergency is None and not hole.packets:
             return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
-
-
-def _may_be_silent(hole: Hole) -> bool:
-    """Tell whether a silence loses nothing: nobody types (RFC 4103 §5.2 sends then nothing), a camera was never on."""
-    return hole.way.kind == "text" or (hole.way.kind == "video" and not hole.packets)

@@ -78,32 +78,27 @@ class Media:
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
         """Take note of a message that was let through: open and close what it says."""
         message, media = facts.message, call.media
-        if message is None:
+        if message is None or (media is None and b"m=" not in message.body):
             return []
-        if media is None:
-            if not message.body or b"m=" not in message.body:
-                return []
-            media = call.media = CallMedia()
+        media = call.media = media or CallMedia()
         cause = _taken_note(call, media, message, facts)
         if call.emergency is not None and not media.is_emergency:
             media.is_emergency, cause = True, cause or "renegotiated"
-        if call.emergency is None and cause is None:
-            return []
-        outputs: list[Output] = []
-        if cause is not None:
-            outputs += self._pinholes.renew(call, media, cause, now_ns, wall_ns)
-            outputs += self._bound_descriptions(call, now_ns, wall_ns)
+        outputs = self._renewed(call, media, cause, now_ns, wall_ns) if cause is not None else []
         if call.emergency is not None:
             self._checks.schedule(call, media, now_ns)
         return self._told(outputs)
 
-    def _bound_descriptions(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
-        """Have the descriptions of all calls take no more room than they may, after those of one have changed."""
+    def _renewed(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
+        """Open and close what a call asks for by now; the descriptions of all take no more room than they may."""
+        outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns)
         too_many = self._calls.descriptions.note(call)
         for other in [self._calls.get(call_id) for call_id in too_many]:
             if other is not None and other.media is not None:
                 other.media.forget_descriptions()
-        return table_full("descriptions", MAX_OCTETS, self._alarms, now_ns, wall_ns) if too_many else []
+        if too_many:
+            outputs += table_full("descriptions", MAX_OCTETS, self._alarms, now_ns, wall_ns)
+        return outputs
 
     def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
         """Decide on a media packet, or take note of a copy."""
@@ -129,6 +124,8 @@ class Media:
             hole.is_sampled = flow.is_sampled = True
         flow.take(datagram.payload, now_ns)
         outputs = self._pinholes.inspect(hole, flow, datagram, now_ns, wall_ns)
+        if hole.is_overdue:
+            outputs += self._pinholes.resumed(hole, now_ns, wall_ns)
         if len(flow.anomalies) != known and not outputs:
             outputs = [Write(flow_record("changed", hole, self._policy, wall_ns, datagram))]
         if hole.way.latches:
@@ -176,6 +173,8 @@ class Media:
             hole.is_sampled = True
             if more > 0:
                 hole.last_ns = now_ns
+                if hole.is_overdue:
+                    outputs += self._pinholes.resumed(hole, now_ns, wall_ns)
             hole.counted, hole.counted_octets, hole.counted_ns = count.packets, count.octets, now_ns
         self.refused.total = max(self.refused.total, event.refused_packets)
         return self._told(outputs)

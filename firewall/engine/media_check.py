@@ -169,15 +169,6 @@ def _is_in_one_zone(way: Way) -> bool:
     return way.is_elsewhere or (way.src.zone is not None and way.src.zone == way.dst.zone)
 
 
-def flows_elsewhere(call: Call, idle: Hole, table: PinholeTable, now_ns: int) -> bool:
-    """Tell whether the medium of an idle pinhole has another way in that direction in use: ICE, or a fork, chose it."""
-    held = call.media.held if call.media is not None else {}
-    alike = [key for key, way in held.items() if way.course == idle.way.course]
-    return any(
-        hole.packets and hole.quiet_since_ns() + hole.pinhole.timeout_ns > now_ns for hole in table.open_among(alike)
-    )
-
-
 def _is_heard(ways: list[Way], call_id: str, media: CallMedia, since_ns: int, table: PinholeTable) -> bool:
     used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
     return any(

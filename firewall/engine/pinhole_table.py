@@ -32,7 +32,8 @@ class Hole(msgspec.Struct, eq=False, gc=False):
 
     ``decision`` is what rules or exceptions say; with an ``override`` it is open all the same. ``counted`` is what the
     kernel counted, or what flows had that are forgotten, ``counted_ns`` when. ``is_sampled``: only some packets
-    were seen. ``is_flooded``: it counted more packets in a second than a codec for speech sends.
+    were seen. ``is_flooded``: it counted more packets in a second than a codec for speech sends. ``is_overdue``: it was
+    silent for longer than the time-out, and is open all the same.
     """
 
     pinhole: Pinhole
@@ -51,7 +52,7 @@ class Hole(msgspec.Struct, eq=False, gc=False):
     is_flooded: bool = False
     is_sampled: bool = False
     flows: dict[Endpoint, MediaFlow] = msgspec.field(default_factory=dict)
-    is_told_idle: bool = False
+    is_overdue: bool = False
 
     @property
     def packets(self) -> int:

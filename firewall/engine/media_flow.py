@@ -154,7 +154,9 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
             self.anomalies["rtp_payload_type_not_negotiated"] = None
         stream = self._streams.get(ssrc)
         if stream is None:
-            if self._streams:
+            # Media that share a port have a source each, which their payload types tell from another.
+            is_alone = not self._formats.are_bundled
+            if any(is_alone or payload_type == each.payload_type for each in self._streams.values()):
                 self.anomalies["rtp_ssrc_changed"] = None
             if len(self._streams) >= _MANY_STREAMS:
                 self.anomalies["rtp_too_many_sources"] = None

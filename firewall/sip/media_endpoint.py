@@ -38,17 +38,18 @@ class Formats(Struct, frozen=True, gc=False):
     """The RTP formats of a medium: payload types with the encoding's name and clock rate (Hz) of each, where known.
 
     Events have no clock rate: all packets of one have the timestamp of its beginning (RFC 4733 §2.2.1), so these say
-    nothing of when a packet was sent.
+    nothing of when a packet was sent. ``are_bundled``: they are those of several media on one port.
     """
 
     payload_types: frozenset[int] = frozenset()
     codecs: tuple[str, ...] = ()
     clock_rates: tuple[tuple[int, int], ...] = ()
+    are_bundled: bool = False
 
     def and_those_of(self, other: "Formats") -> "Formats":
         """Return these formats and those of a medium on the same port."""
         codecs, rates = dict.fromkeys((*self.codecs, *other.codecs)), dict((*other.clock_rates, *self.clock_rates))
-        return Formats(self.payload_types | other.payload_types, tuple(codecs), tuple(rates.items()))
+        return Formats(self.payload_types | other.payload_types, tuple(codecs), tuple(rates.items()), True)
 
 
 def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bool = False) -> tuple[Endpoint, ...]:

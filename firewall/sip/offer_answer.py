@@ -39,7 +39,22 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[Ne
         paired += [NegotiatedMedium(medium, None) for medium in offered[len(answered) :]]
     if len(offered) > 1 or len(answered) > 1:
         _pair_by_kind(paired, offered, answered)
+        paired = [_bundled(pair, paired, answered) for pair in paired]
     return tuple(paired)
+
+
+def _bundled(
+    pair: NegotiatedMedium, paired: list[NegotiatedMedium], answered: tuple[MediaDescription, ...]
+) -> NegotiatedMedium:
+    """A medium that the answer bundles with another goes where that one goes, whatever port stands in its own section,
+    0 of ``a=bundle-only`` included (RFC 9143 §7.3)."""
+    answer = pair.answer
+    if answer is None or answer.tagged is None:
+        return pair
+    tagged = next((each for each in paired if each.answer is answered[answer.tagged or 0]), pair)
+    if tagged is pair or tagged.answer is None:
+        return pair
+    return _paired(pair.offer.sharing(tagged.offer), answer.sharing(tagged.answer))
 
 
 def _pair_by_kind(

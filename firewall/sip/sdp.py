@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from firewall.net.datagram import MAX_PORT
 from firewall.sip.limits import MAX_MEDIA
@@ -20,6 +21,7 @@ _REMEMBERED = 64
 _LONGEST_KEPT_BYTES = 4096
 _OCTETS_PER_BYTE = 8  # where it is kept as it was read
 _LONGEST_REMEMBERED_SECTION = 1024
+_TRANSPORT = ("candidate", "altc", "rtcp", "rtcp-mux")  # what says where a medium goes, beside its port and c=
 _MEDIUM = re.compile(r"\nm=(?!\n|\Z)")  # a line says something behind the "="
 _CONNECTION_OR_ATTRIBUTE = re.compile(r"\n([ac])=([^\n]+)")
 
@@ -57,7 +59,8 @@ class MediaDescription(Struct, frozen=True, gc=False):
     """One ``m=`` section; ``port`` is 0 for a rejected stream (RFC 3264 §6), ``address`` from the ``c=`` that holds.
 
     ``direction`` is which way media flows, from the describing side's view (RFC 8866 §6.7); that of the session stands
-    where the section has none of its own.
+    where the section has none of its own. ``tagged`` is the place of the medium whose address and port it has where the
+    description bundles them (``a=group:BUNDLE``, RFC 9143 §4).
     """
 
     media: str
@@ -68,6 +71,19 @@ class MediaDescription(Struct, frozen=True, gc=False):
     own: Section
     direction: Direction
     number_of_ports: int = 1
+    tagged: int | None = None
+
+    def sharing(self, other: "MediaDescription") -> "MediaDescription":
+        """Return it with the address, port and candidates of another, whatever it says of its own."""
+        own = {name: values for name, values in self.own.by_name.items() if name not in _TRANSPORT}
+        others = {name: values for name, values in other.own.by_name.items() if name in _TRANSPORT}
+        return replace(
+            self,
+            port=other.port,
+            number_of_ports=other.number_of_ports,
+            address=other.address,
+            own=replace(self.own, by_name=own | others),
+        )
 
     def attribute(self, name: str) -> str | None:
         """Return the value of the first attribute of this name ('' for a flag); None when absent."""
@@ -174,7 +190,17 @@ def _parse_short(body: bytes) -> SessionDescription:
 def _media(body: bytes) -> tuple[MediaDescription, ...]:
     first, *media = _MEDIUM.split("\n" + _text(body))
     session = _section(first)
-    return tuple([_medium(each, session) for each in media[:MAX_MEDIA]])
+    found = [_medium(each, session) for each in media[:MAX_MEDIA]]
+    return tuple(_bundled(found, session.by_name["group"]) if "group" in session.by_name else found)
+
+
+def _bundled(media: list[MediaDescription], groups: tuple[str, ...]) -> list[MediaDescription]:
+    places = {medium.attribute("mid"): place for place, medium in enumerate(media)}
+    for words in map(str.split, groups):
+        members = [places[mid] for mid in words[1:] if mid in places] if words[:1] == ["BUNDLE"] else []
+        for place in members:
+            media[place] = replace(media[place], tagged=members[0])
+    return media
 
 
 _long_media = lru_cache(maxsize=_REMEMBERED)(_media)

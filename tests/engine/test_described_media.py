@@ -189,9 +189,40 @@ def test_media_that_share_a_port_have_the_formats_of_all() -> None:
     )
     for payload_type in (0, 96):
         assert scene.packet(CALLER, CALLED, rtp(1, payload_type=payload_type, ssrc=payload_type), at_s=2)
+    assert scene.packet(CALLER, CALLED, rtp(1, payload_type=0, ssrc=7), at_s=2)
     (closed,) = (r for r in flows(scene.stops(at_s=3)) if r.rtp.packets)
     assert closed.rtp.codecs == ("pcmu", "vp8")
-    assert closed.anomalies == ("rtp_ssrc_changed",)
+    assert closed.anomalies == ("rtp_ssrc_changed",), "of the two that send the same"
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ("0 RTP/AVP 96, a=bundle-only", "40000 RTP/AVP 96"),
+        ("49180 RTP/AVP 96", "0 RTP/AVP 96, a=bundle-only"),
+        ("49180 RTP/AVP 96", "9 RTP/AVP 96"),
+        ("49180 RTP/AVP 96, a=candidate:1 1 UDP 1 192.0.2.9 49180 typ host", "40000 RTP/AVP 96"),
+    ],
+)
+def test_media_that_the_answer_bundles_have_one_port_whatever_their_own_sections_name(
+    offered: str, answered: str
+) -> None:
+    """RFC 9143 §7.2, §7.3: browsers send voice and video by the first one's port."""
+    scene, bundle = MediaScene(policy(ALL, guard="enforce")), "a=group:BUNDLE v p"
+    video = "video {}, a=rtpmap:96 VP8/90000, a=mid:p"
+    first = invite(sdp(CALLER[0], "audio 49170 RTP/AVP 0, a=mid:v", video.format(offered), session=bundle))
+    scene.carrier(first)
+    told = scene.psap(
+        answer(first, sdp(CALLED[0], "audio 40000 RTP/AVP 0, a=mid:v", video.format(answered), session=bundle)), at_s=1
+    )
+    assert told.alarms == []
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    assert {key.dst_port for key, hole in scene.open.items() if hole.kind == "rtp"} == {49170, 40000}
+    for ends in ((CALLER, CALLED), (CALLED, CALLER)):
+        for payload_type in (0, 96):
+            scene.packet(*ends, rtp(1, payload_type=payload_type, ssrc=payload_type), at_s=2)
+    closed = [r for r in flows(scene.stops(at_s=3)) if r.rtp.packets]
+    assert [(r.rtp.packets, r.anomalies) for r in closed] == [(2, ())] * 2
 
 
 def test_ipv6_is_opened_alike() -> None:

@@ -72,6 +72,17 @@ def test_what_was_not_offered_or_is_another_medium_is_not_agreed() -> None:
     assert [medium.is_accepted for medium in media] == [False, True, False]
 
 
+def test_what_an_answer_bundles_is_one_transport_and_what_it_rejects_is_not() -> None:
+    """RFC 9143 §7.3: a rejected medium leaves the group."""
+    media = "m=audio {} RTP/AVP 0\na=mid:a\nm=video 0 RTP/AVP 96\na=bundle-only\na=mid:b\n"
+    offer = parse_sdp(f"c=IN IP4 192.0.2.10\na=group:BUNDLE a b\n{media.format(4000)}".encode())
+    for group, is_accepted in (("BUNDLE a b", True), ("BUNDLE a", False), ("LS a b", False), ("", False)):
+        answer = parse_sdp(f"c=IN IP4 198.51.100.10\na=group:{group}\n{media.format(5000)}".encode())
+        audio, video = negotiate(offer, answer)
+        assert (audio.is_accepted, video.is_accepted) == (True, is_accepted)
+        assert (video.offer.port, video.answer and video.answer.port) == ((4000, 5000) if is_accepted else (0, 0))
+
+
 @given(st.binary(max_size=120), st.binary(max_size=120))
 def test_any_two_descriptions_can_be_compared(offer: bytes, answer: bytes) -> None:
     for medium in negotiate(parse_sdp(b"m=audio 1 RTP/AVP 0\n" + offer), parse_sdp(answer)):

@@ -38,6 +38,7 @@ class Planner:
 
     ``is_guarding``: for calls that the guard keeps heard. Who named an address that is not its own, behind a NAT or
     by mistake, may then send from where its signalling comes from, too, and is sent media there, whatever ``nat`` says.
+    Where ways latch, a NAT may have given another port than was named, so no source's port is asked for.
     """
 
     def __init__(self, policy: Policy, *, is_guarding: bool = False) -> None:
@@ -47,6 +48,7 @@ class Planner:
         self._zones: dict[str, Zone] = {zone.name: zone for zone in policy.zones}
         self._is_inside = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_inside)
         self._latches = is_guarding or policy.media.nat == "latch"
+        self._are_ports_asked = policy.media.source == "port" and not self._latches
         self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable, latches=self._latches)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
@@ -148,10 +150,11 @@ class Planner:
                 same_family = own
             elif self._is_guarding and same_family:
                 same_family += own
-        wanted, ports = self._media.source, dict.fromkeys(same_family)
-        if wanted == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
+        ports = dict.fromkeys(same_family)
+        are_ports_known = len(ports) <= _MAX_SOURCES and all(port for _, port in ports)
+        if self._media.source == "zone" or not same_family or len({ip for ip, _ in same_family}) > _MAX_SOURCES:
             yield _key(protocol, self._comparable(src), None, None, endpoint)
-        elif wanted == "port" and protocol != "msrp" and all(port for _, port in ports) and len(ports) <= _MAX_SOURCES:
+        elif self._are_ports_asked and are_ports_known and protocol != "msrp":
             for ip, port in ports:
                 yield _key(protocol, None, ip, port, endpoint)
         else:

@@ -48,7 +48,7 @@ def test_media_behind_nat_is_latched_to_where_it_comes_from() -> None:
 
 
 @pytest.mark.parametrize("media_ip", [CALLER[0], "203.0.113.9"])
-@pytest.mark.parametrize("source", ["address", "zone"])
+@pytest.mark.parametrize("source", ["address", "port", "zone"])
 @pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": ", nat: latch"}])
 def test_whose_nat_gives_it_a_port_that_it_did_not_name_hears_what_is_sent_there(
     rules: dict[str, str], source: str, media_ip: str
@@ -62,7 +62,7 @@ def test_whose_nat_gives_it_a_port_that_it_did_not_name_hears_what_is_sent_there
     scene.packet(usual, CALLED, at_s=1.2)
     assert len(scene.open) == before
     scene.packet(mapped, CALLED, at_s=1.3)
-    is_known = source == "address" or media_ip == CALLER[0] or "more" in rules
+    is_known = source != "zone" or media_ip == CALLER[0] or "more" in rules
     assert scene.to(mapped) == (FROM_CALLED if is_known else [])
     if is_known:
         scene.talk(1.4, 1.6, CALLED, mapped)

@@ -63,9 +63,10 @@ _FEW_OPTION_BYTES = 64
 
 
 class _Interface(NamedTuple):
-    """A tick is ``tick_ns`` nanoseconds, divided by ``tick_parts``."""
+    """A tick is ``tick_ns`` nanoseconds, divided by ``tick_parts``. ``number`` tells it from the file's others."""
 
     link_type: int
+    number: int
     snap_bytes: int
     name: str | None
     tick_ns: int
@@ -111,7 +112,9 @@ class _Reader:
         self._unreadable = unreadable
         self._order = _ORDERS[window.data[8:12]]
         self._interfaces: list[_Interface] = []
-        self._first_interface_id = 0
+        self._earlier: list[_Interface] = []
+        """The interfaces of the section before."""
+        self._next_number = 0
         self._number = 0
         self._last_ns = 0
 
@@ -125,8 +128,7 @@ class _Reader:
                     return
                 kind, body, end = self._block()
                 if kind == _SECTION_HEADER:
-                    self._first_interface_id += len(self._interfaces)
-                    self._interfaces = []
+                    self._earlier, self._interfaces = self._interfaces, []
                 elif kind == _INTERFACE_DESCRIPTION:
                     self._interface_description(body, end)
                 elif kind in _NUMBERED_BLOCKS:
@@ -148,7 +150,7 @@ class _Reader:
 
         What nearly all of a file is made of, in one loop; ``_block`` and ``_enhanced_packet`` do the rest, one by one.
         """
-        window, order, interfaces, first_id = self._window, self._order, self._interfaces, self._first_interface_id
+        window, order, interfaces = self._window, self._order, self._interfaces
         unpack, word = order.enhanced_block.unpack_from, order.word.unpack_from
         data, offset, number, last_ns = window.data, window.offset, self._number, self._last_ns
         # What the packet before told: most have its interface, and a time a few ticks later.
@@ -171,9 +173,8 @@ class _Reader:
             if high != high_of or interface_id != id_of:
                 if interface_id >= len(interfaces):
                     break
-                link_type, _, name, tick_ns, tick_parts, offset_ns = interfaces[interface_id]
+                link_type, where, _, name, tick_ns, tick_parts, offset_ns = interfaces[interface_id]
                 high_of, id_of, begin_ns = high, interface_id, (high << 32) * tick_ns + offset_ns
-                where = first_id + interface_id
                 if tick_parts != 1 or begin_ns < 0 or begin_ns + (tick_ns << 32) > MAX_TIMESTAMP_NS:
                     break
             last_ns = low * tick_ns + begin_ns
@@ -230,7 +231,16 @@ class _Reader:
                 offset_ns = order.offset.unpack(value)[0] * 1_000_000_000
         shared = gcd(1_000_000_000, ticks_per_s)
         tick_ns, tick_parts = 1_000_000_000 // shared, ticks_per_s // shared
-        self._interfaces.append(_Interface(link_type, snap_bytes, name, tick_ns, tick_parts, offset_ns))
+        number = self._number_of(name)
+        self._interfaces.append(_Interface(link_type, number, snap_bytes, name, tick_ns, tick_parts, offset_ns))
+
+    def _number_of(self, name: str | None) -> int:
+        """Return the number of the next interface; where ``cat`` joined captures, each part has it by the same name."""
+        place = len(self._interfaces)
+        if name and place < len(self._earlier) and self._earlier[place].name == name:
+            return self._earlier[place].number
+        self._next_number += 1
+        return self._next_number - 1
 
     # Each returns the packet of a block, or why it cannot be read.
 
@@ -285,7 +295,7 @@ class _Reader:
             self._window.data[begin : begin + captured],
             original,
             interface.name,
-            self._first_interface_id + interface_id,
+            interface.number,
             outgoing,
         )
 

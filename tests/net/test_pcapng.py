@@ -81,6 +81,15 @@ def test_interfaces_of_every_section_are_told_apart() -> None:
     assert [frame.frame_number for frame in read] == [1, 2, 3]
 
 
+def test_an_interface_of_the_same_name_goes_on_in_the_next_section() -> None:
+    """As where ``cat`` joins the parts of one recording: a message that the end of a part cuts goes on, too."""
+    begin = section() + named(b"f0") + named(b"f1")
+    parts = [begin + enhanced(FRAMES[0], ticks, 0) + enhanced(FRAMES[1], ticks + 1, 1) for ticks in (1, 3)]
+    nameless = [section() + interface() + enhanced(FRAMES[0], ticks) for ticks in (5, 6)]
+    read = frames_of(b"".join((*parts, *nameless)))
+    assert [frame.interface_id for frame in read] == [0, 1, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(("flags", "outgoing"), [(0, None), (1, False), (2, True), (2 | 1 << 5, True)])
 def test_the_flags_of_a_packet_tell_its_direction(flags: int, outgoing: bool | None) -> None:
     told = option(1, b"a comment") + option(PACKET_FLAGS, struct.pack("<I", flags)) + option(0, b"")

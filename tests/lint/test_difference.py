@@ -192,6 +192,14 @@ def test_rules_about_what_no_message_here_shows_leave_it_undecided() -> None:
     assert found.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    "when", ["net.src == 127.0.0.1", "ip.dst == 224.0.1.75", "ipv6.src == fe80::1", "udp.port == 0"]
+)
+def test_packets_that_only_a_capture_or_an_attack_has_are_compared_too(when: str) -> None:
+    found = difference(policy(default="allow"), policy(rule(when), default="allow"))
+    assert any(change.after.rule == "guilty" for change in found.changes)
+
+
 INCIDENTS = sorted(path.parent for path in (ROOT / "rules" / "incidents").glob("*/before.yaml"))
 
 

@@ -18,7 +18,7 @@ from firewall.lint.proof.atom import subject
 from firewall.lint.proof.canonical import lemmas, recognises_alike
 from firewall.lint.proof.context import Context, opened
 from firewall.lint.proof.decision import Outcome, outcome_of, without_rule
-from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
+from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
@@ -348,12 +348,7 @@ class Survey(Asker):
         ]
 
     def _ends(self, context: Context) -> list[int]:
-        encoding, lines = self.encoding, self.encoding.lines
-        ends = [encoding.formula.any_of(lines[name].within(n.first, n.last) for n in OPEN_NETWORKS) for name in _ENDS]
-        ends += [lines["sport"].at_least(1), lines["dport"].at_least(1), -encoding.psap_opens]
-        if context.is_fixed:
-            ends += self._size_and_transport(context)
-        return ends
+        return [-self.encoding.psap_opens, *(self._size_and_transport(context) if context.is_fixed else ())]
 
     def _size_and_transport(self, context: Context) -> list[int]:
         """Return the literals of a datagram that is sent as it stands."""

@@ -1,8 +1,7 @@
 """Whose fault a blocked message is, and which code that has."""
 
-from firewall.engine.record import DecisionFields
 from firewall.lint.probe import Blocked
-from firewall.ruleset.policy import Policy, Rule
+from firewall.ruleset.policy import Rule
 
 CODE_OF_ROLE = {
     "initial": "SOS101",
@@ -30,8 +29,3 @@ def code_of(blocked: Blocked, guilty: Rule | None) -> str:
     if reason not in ("rule", "default"):
         return "SOS105"
     return CODE_OF_ROLE[blocked.step.role]
-
-
-def guilty_rule(policy: Policy, decision: DecisionFields) -> Rule | None:
-    """Return the rule that decided, None where none did."""
-    return next((rule for rule in policy.rules if rule.name == decision.rule), None)

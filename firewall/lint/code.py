@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from firewall.ruleset.expression import is_about_emergencies
+from firewall.ruleset.policy import Rule
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -19,6 +22,11 @@ class Code:
     example: str = ""
     """Lines of a policy, those to delete begin with ``-``, those to add with ``+``, the others with a blank."""
 
-    def mend_of(self, rule: str | None) -> str:
+    def mend_of(self, rule: Rule | None) -> str:
         """Return how to mend it in this rule."""
-        return self.mend if rule is None else self.mend.replace("the rule that is named", f'rule "{rule}"')
+        if rule is None:
+            return self.mend
+        if is_about_emergencies(rule.when) and "`and not emergency`" in self.mend:
+            or_raise = ", raise its limit" if rule.limit is not None else ""
+            return f'Delete rule "{rule.name}"{or_raise} or let it allow: it is about emergency traffic alone.'
+        return self.mend.replace("the rule that is named", f'rule "{rule.name}"')

@@ -108,8 +108,9 @@ class Finding:
     @classmethod
     def about(cls, code: str, message: str, at: Rule | Place, *because: str) -> "Finding":
         """Return a finding about a rule, or at a place that is no rule's, with the help of its code."""
-        place, name = (at.place, at.name) if isinstance(at, Rule) else (at, None)
-        return cls(code, message, place, CODES[code].mend_of(name), name, because)
+        if isinstance(at, Rule):
+            return cls(code, message, at.place, CODES[code].mend_of(at), at.name, because)
+        return cls(code, message, at, CODES[code].mend, None, because)
 
     @property
     def kind(self) -> Code:

@@ -10,7 +10,7 @@ import yaml
 
 from firewall.lint.finding import Edit, Finding, Fix
 from firewall.lint.source import Entry, PolicySource, is_block, start_of
-from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
+from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, is_about_emergencies
 from firewall.ruleset.policy import Policy, Rule
 
 _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112", "SOS116")
@@ -44,6 +44,8 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
     if finding.code in _EXEMPT:
         if _has_exemption(rule.when):
             return None
+        if is_about_emergencies(rule.when):
+            return _without_rule(source, rule, is_certain=False)
         return _narrowed(source, rule, "not emergency", f'Exempt emergency calls from rule "{rule.name}"')
     match finding.code:
         case "SOS109" if policy.emergency.from_zones:

@@ -127,7 +127,7 @@ HYGIENE_CODES: tuple[Code, ...] = (
         "nowhere-to-call",
         "warning",
         "The policy names no zones, so lint cannot tell who calls whom",
-        "The probes then run between documentation addresses only, and rules about your real addresses are not tried.",
+        "Any address may then be a caller's or a PSAP's: rules about one side are judged as if they met both.",
         "Write `zones` and name them in `emergency.from` and `emergency.to`.",
         """\
 +zones:

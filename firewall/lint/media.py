@@ -275,7 +275,7 @@ def _datagram(sender: Endpoint, receiver: Endpoint, payload: bytes, media_port: 
 
 
 def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: str) -> Finding:
-    rule = next((rule for rule in policy.rules if rule.name == record.decision.rule), None)
+    rule = policy.rule_named(record.decision.rule)
     way = f"{record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
     if code == "SOS117":
         place = Place(policy.file, policy.media.line("timeout"))

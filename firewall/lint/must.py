@@ -208,7 +208,7 @@ class _Prover:
 
     def _finding(self, must: Must, broken: Broken) -> Finding:
         decision = broken.decision.decision
-        guilty = next((rule for rule in self._policy.rules if rule.name == decision.rule), None)
+        guilty = self._policy.rule_named(decision.rule)
         does = {"allow": "lets", "drop": "drops", "reject": "rejects"}[decision.verdict]
         what = f"{with_article(broken.label)} pass" if decision.verdict == "allow" else with_article(broken.label)
         return _broken(must, guilty, f"{_culprit(guilty, decision.reason)} {does} {what} ({broken.flow})", broken)
@@ -244,4 +244,4 @@ def _broken(must: Must, guilty: Rule | None, told: str, broken: Broken, *because
     name = guilty.name if guilty is not None else None
     witness = witness_of(broken.flow, broken.sent, broken.decision)
     why = (*_because(must, guilty), *because)
-    return Finding("SOS114", message, must.place, CODES["SOS114"].mend_of(name), name, why, witness)
+    return Finding("SOS114", message, must.place, CODES["SOS114"].mend_of(guilty), name, why, witness)

@@ -26,9 +26,7 @@ def with_passed_rules(finding: Finding, policy: Policy) -> Finding:
         told.insert(0, f"the first {len(passed) - MAX_RULES} rules do not decide it either")
     if not told:
         return finding
-    kept = [sentence for sentence in finding.because if not sentence.startswith("no earlier rule decides it")]
-    before = 1 if kept else 0
-    return replace(finding, because=(*kept[:before], *told, *kept[before:]))
+    return replace(finding, because=(*finding.because[:1], *told, *finding.because[1:]))
 
 
 def passed_rules(policy: Policy, witness: Witness) -> list[tuple[Rule, str]]:

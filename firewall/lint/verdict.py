@@ -2,7 +2,7 @@
 
 from firewall.engine.record import DecisionFields
 from firewall.errors import Place
-from firewall.lint.blame import CODE_OF_ROLE, code_of, guilty_rule
+from firewall.lint.blame import CODE_OF_ROLE, code_of
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.probe import Blocked
@@ -14,14 +14,13 @@ from firewall.lint.proof.surge import Surged
 from firewall.ruleset.policy import Policy, Rule
 
 _VERBS = {"drop": "drops", "reject": "rejects"}
-_NAMED_RULES = 4
 _NAMED_MESSAGES = 8
 
 
 def finding_of(policy: Policy, blocked: Blocked, *because: str) -> Finding:
     """Return the finding for a call that is blocked; it is the witness. ``because`` are further sentences."""
     decision = blocked.decision.decision
-    guilty = guilty_rule(policy, decision)
+    guilty = policy.rule_named(decision.rule)
     code = code_of(blocked, guilty)
     return Finding(
         code,
@@ -89,7 +88,7 @@ def shadow_finding(shadowed: Shadowed) -> Finding:
 
 def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     """Return the finding for a question that was not answered."""
-    rule = next((rule for rule in policy.rules if rule.name == unanswered.rule), None)
+    rule = policy.rule_named(unanswered.rule)
     context = unanswered.context
     culprit = f'rule "{rule.name}"' if rule is not None else "the default"
     blocked = f"blocks the {context.step.label} of an emergency call ({context.probe.name})"
@@ -158,7 +157,7 @@ def _help(policy: Policy, code: str, guilty: Rule | None, blocked: Blocked) -> s
         return f"{add} that allows the {blocked.step.label}; `emergency` is not true of it."
     if guilty is None and blocked.decision.decision.reason == "default":
         return "Add a rule that allows it: `when: emergency`, `action: allow`."
-    return CODES[code].mend_of(guilty.name if guilty is not None else None)
+    return CODES[code].mend_of(guilty)
 
 
 def _unban(policy: Policy) -> str:
@@ -197,9 +196,5 @@ def _because(policy: Policy, blocked: Blocked, guilty: Rule | None) -> tuple[str
         if blocked.decision.decision.reason == "default":
             because.append(f"none of the {len(policy.rules)} rules matches it")
         return tuple(because)
-    earlier = [rule.name for rule in policy.rules[: policy.rules.index(guilty)] if not rule.shadow]
-    if earlier:
-        shown = ", ".join(earlier[:_NAMED_RULES]) + (", …" if len(earlier) > _NAMED_RULES else "")
-        because.append(f"no earlier rule decides it ({shown})")
     because.append(_matches(guilty))
     return tuple(because)

@@ -164,6 +164,19 @@ def signed_atoms(condition: Condition | None, *, is_wanted: bool = True) -> Iter
             assert_never(condition)
 
 
+def is_about_emergencies(condition: Condition | None) -> bool:
+    """Tell whether a condition is true of emergency traffic alone: ``and not emergency`` would leave nothing of it."""
+    match condition:
+        case And(conditions):
+            return any(map(is_about_emergencies, conditions))
+        case Or(conditions):
+            return all(map(is_about_emergencies, conditions))
+        case Not() | None:
+            return False
+        case _:
+            return isinstance(condition.operand, Field) and condition.operand.name.startswith("emergency")
+
+
 def base_field(operand: Operand) -> Field:
     """Return the field that an operand reads."""
     while not isinstance(operand, Field):

@@ -194,3 +194,7 @@ class Policy:
     signalling_ports: frozenset[int] = frozenset({SIP_PORT})
     media: MediaPolicy = field(default_factory=MediaPolicy)
     must: tuple[Must, ...] = ()
+
+    def rule_named(self, name: str | None) -> Rule | None:
+        """Return the rule of a name, as a decision has it; None where no rule decided."""
+        return next((rule for rule in self.rules if rule.name == name), None)

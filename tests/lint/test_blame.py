@@ -1,4 +1,4 @@
-from firewall.lint.blame import code_of, guilty_rule
+from firewall.lint.blame import code_of
 from firewall.lint.flow import VOICE
 from firewall.lint.form import SOS
 from firewall.lint.instant import BASE_NS
@@ -16,7 +16,7 @@ def blocked(tested: Policy) -> Blocked:
 
 def code(tested: Policy) -> str:
     found = blocked(tested)
-    return code_of(found, guilty_rule(tested, found.decision.decision))
+    return code_of(found, tested.rule_named(found.decision.decision.rule))
 
 
 def test_the_code_says_what_the_blocked_message_was_to_the_call() -> None:
@@ -32,4 +32,4 @@ def test_a_limit_and_a_schedule_have_codes_of_their_own() -> None:
 
 def test_where_the_default_decided_no_rule_is_guilty() -> None:
     tested = policy(after="")
-    assert guilty_rule(tested, blocked(tested).decision.decision) is None
+    assert tested.rule_named(blocked(tested).decision.decision.rule) is None

@@ -10,7 +10,7 @@ from firewall.errors import PolicyError
 from firewall.lint.finding import Finding, Fix
 from firewall.lint.fix import fix_of as proposed
 from firewall.lint.source import PolicySource
-from firewall.ruleset.expression import And, Comparison, Condition, Field, Not
+from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, is_about_emergencies
 from firewall.ruleset.text import expression_text
 from tests.lint.policies import examined, loaded, rule, text
 from tests.ruleset.strategies import conditions
@@ -172,6 +172,12 @@ def test_what_a_person_must_decide_is_only_offered() -> None:
     assert not never.is_certain
 
 
+def test_a_rule_about_emergencies_alone_is_offered_to_be_deleted() -> None:
+    offered = fix_of(text(rule('emergency.class == "test"')), "SOS110")
+    assert offered is not None
+    assert (offered.description, offered.is_certain) == ('Delete rule "guilty"', False)
+
+
 @pytest.mark.parametrize(
     "ban",
     [
@@ -229,6 +235,7 @@ def test_whatever_the_expression_and_its_quoting_the_fix_is_that_expression_and_
     finding = Finding("SOS101", "message", policy.rules[0].place, "help", "guilty")
     fix = proposed(finding, policy, PolicySource(written))
     before = policy.rules[0].when
+    assume(not is_about_emergencies(before))
     if fix is None:
         assert before == NOT_EMERGENCY or (isinstance(before, And) and NOT_EMERGENCY in before.conditions)
         return

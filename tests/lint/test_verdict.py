@@ -6,11 +6,6 @@ WHOLE = "  - name: all\n    when: sip\n    action: allow\n"
 INFO = 'sip.Method == "INFO" and emergency.class == "call"'
 
 
-def test_the_rules_before_the_guilty_one_are_named() -> None:
-    rules = rule('sip.Method == "PUBLISH" and not emergency', name="first") + rule(INFO)
-    assert "no earlier rule decides it (first)" in only(lint(rules)).because
-
-
 def test_a_message_without_a_mark_is_not_said_to_have_one() -> None:
     finding = only(lint(rule('sip.Method == "OPTIONS" and not emergency')))
     assert "carries no emergency mark" in finding.because[0]
@@ -50,6 +45,19 @@ def test_a_request_that_no_rule_tells_from_a_response_keeps_its_name() -> None:
 
 def test_the_help_names_the_rule_to_mend() -> None:
     assert 'rule "guilty"' in only(lint(rule(INFO))).help
+
+
+@pytest.mark.parametrize(
+    ("when", "more", "help_"),
+    [
+        ("emergency", "", 'Delete rule "guilty" or let it allow'),
+        ('emergency.class in {"call", "test"} and sip.Method == "INVITE"', "", 'Delete rule "guilty" or let it allow'),
+        ("emergency", "limit: {rate: 5/1s}", 'Delete rule "guilty", raise its limit or let it allow'),
+        ("sip.Subject or emergency", "", "Add `and not emergency`"),
+    ],
+)
+def test_a_rule_about_emergencies_alone_is_not_mended_by_exempting_them(when: str, more: str, help_: str) -> None:
+    assert lint(rule(when, more=more)).findings[0].help.startswith(help_)
 
 
 def test_the_help_for_a_ban_names_the_zones_of_this_policy() -> None:

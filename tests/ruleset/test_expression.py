@@ -2,7 +2,17 @@
 
 import pytest
 
-from firewall.ruleset.expression import And, Comparison, Exists, Field, Not, Or, methods_of, signed_atoms
+from firewall.ruleset.expression import (
+    And,
+    Comparison,
+    Exists,
+    Field,
+    Not,
+    Or,
+    is_about_emergencies,
+    methods_of,
+    signed_atoms,
+)
 from firewall.ruleset.parse import parse_expression
 from tests.ruleset.strategies import PLACE
 
@@ -46,6 +56,21 @@ def test_equal_meanings_have_equal_trees(text: str, tree: object) -> None:
 )
 def test_the_methods_that_a_condition_names(text: str, methods: set[str] | None) -> None:
     assert methods_of(parse_expression(text, sets={}, place=PLACE)) == methods
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("emergency", True),
+        ('sip and emergency.class == "test"', True),
+        ('emergency and sip or emergency.service matches "fire"', True),
+        ("emergency or sip", False),
+        ("not emergency", False),
+        ("count(emergency.class) == 0", False),
+    ],
+)
+def test_a_condition_that_is_about_emergencies_alone(text: str, is_so: bool) -> None:
+    assert is_about_emergencies(parse_expression(text, sets={}, place=PLACE)) is is_so
 
 
 def test_an_atom_is_wanted_under_an_even_number_of_nots() -> None:

@@ -1,7 +1,7 @@
 """Which rules decide anything: never true, always true, unreachable, partly shadowed. Each report is a proof."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from firewall.lint.finding import Finding
@@ -11,9 +11,10 @@ from firewall.lint.hygiene.sample import Sampler
 from firewall.lint.hygiene.taker import Takers
 from firewall.lint.hygiene.wording import listed, quoted
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Condition
+from firewall.ruleset.expression import Comparison, Condition, Field, signed_atoms
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule
+from firewall.ruleset.text import expression_text
 
 FEW_RULES = 300
 """A policy of no more rules is asked about as a whole; of a longer one parts are, with the rules that matter."""
@@ -156,7 +157,8 @@ class Reach:
     def _silent_rule(self, dead: _Dead) -> Finding:
         rule = self._rules[dead.suspect.number]
         if dead.is_never_true:
-            return Finding.about("SOS203", f'the condition of rule "{rule.name}" can never be true', rule)
+            never = Finding.about("SOS203", f'the condition of rule "{rule.name}" can never be true', rule)
+            return replace(never, help=next(_zone_traps(rule.when), never.help))
         cover = [self._rules[each] for each in dead.cover]
         if not cover:
             return Finding.about("SOS201", f'rule "{rule.name}" can never match: its schedule is never active', rule)
@@ -188,6 +190,17 @@ def _judged(suspect: _Suspect, covers: Covers, counts: Counts) -> _Dead | None:
         return _Dead(suspect, (), True)
     cover = covers.cover(suspect.number, suspect.condition, suspect.taking, counts)
     return _Dead(suspect, tuple(cover), False) if cover is not None else None
+
+
+def _zone_traps(when: Condition | None) -> Iterator[str]:
+    """Yield for each zone that must differ what that leaves out, and how to write what was probably meant."""
+    for atom, is_wanted in signed_atoms(when):
+        match atom:
+            case Comparison(Field("zone.src" | "zone.dst" as zone), "!=") if is_wanted:
+                same = expression_text(replace(atom, comparator="=="))
+                yield f"What is outside of every zone has no {zone}: write `not {same}` where you mean that, too."
+            case _:
+                pass
 
 
 def _batches(suspects: Sequence[_Suspect]) -> Iterator[list[_Suspect]]:

@@ -279,7 +279,7 @@ class _Comparer:
 
     def _decided(self, record: SipDecision, number: int) -> Decided:
         fields = record.decision
-        rule = next((rule for rule in self._policies[number].rules if rule.name == fields.rule), None)
+        rule = self._policies[number].rule_named(fields.rule)
         status = rule.status if rule is not None and fields.verdict == "reject" else None
         ban_ns = rule.ban_ns if rule is not None and fields.reason == "rule" else None
         return Decided(Outcome(fields.verdict, status, ban_ns), fields.reason, fields.rule, fields.line)

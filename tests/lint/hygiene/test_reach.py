@@ -208,6 +208,12 @@ def test_a_member_of_a_short_set_that_earlier_rules_take_is_named() -> None:
     assert found.message == 'rule "us" never decides on `203.0.113.7`: rule "them" takes all of that'
 
 
+def test_a_condition_that_forgets_what_no_zone_has_is_shown_how_to_name_it() -> None:
+    rules = rule('zone.src != "carrier" and zone.src != "psap"')
+    (found,) = [each for each in check(policy(rules)) if each.code == "SOS203"]
+    assert 'no zone.src: write `not zone.src == "carrier"`' in found.help
+
+
 @pytest.mark.parametrize("when", ["frame.len < 0", "udp.srcport > 65535", "count(sip.Via) < 1", "udp.port > 65535"])
 def test_a_number_that_cannot_be_is_never_true(when: str) -> None:
     (found,) = [each for each in check(policy(rule(when))) if each.code == "SOS203"]

@@ -37,6 +37,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 
 | field | Wireshark 4.0 | sosgate |
 | --- | --- | --- |
+| any, in a request to what has no colon (`INVITE 911 SIP/2.0`) | nothing: no SIP | read as usual |
 | `*.user` | holds the password, too (`bob:secret`); overlooks a user of one character | the user alone, however long |
 | `sip.r-uri.user` and other parts | nothing when the scheme is in capitals (`SIP:`) | scheme in any case |
 | `sip.r-uri.param` | nothing | each parameter |

@@ -42,7 +42,7 @@ from firewall.live.media_path import MediaPath
 from firewall.live.missing_interfaces import MissingInterfaces
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
-from firewall.live.sender import Sender
+from firewall.live.sender import Sender, descriptors
 from firewall.live.status import LogStatus, PolicyStatus, Status
 from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.turns import Turns
@@ -75,6 +75,7 @@ def run_daemon(settings: Settings) -> None:
         MachineError: the machine refused something that is needed.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # one that comes before its handler would end this
+    descriptors(0)
     policy = settings.load()
     console = Console()
     try:
@@ -184,12 +185,9 @@ class _Daemon:
             undo.push_async_callback(control.stop)
         # pyroute2's synchronous calls run an event loop of their own, so they need a thread of their own.
         added = await asyncio.to_thread(routing.set_up_routes, versions)
-        try:
-            # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
-            await self._media.set_up_table(policy, left_over)
-        except MachineError:
-            await asyncio.to_thread(routing.remove_routes, added)
-            raise
+        undo.push_async_callback(asyncio.to_thread, routing.remove_routes, added)
+        # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
+        await self._media.set_up_table(policy, left_over)
         undo.push_async_callback(self._take_down)
         self._interception = Interception(
             versions, lambda: self._media.put_table_back(self._policy), self._driver.tell, self._changing

@@ -46,9 +46,10 @@ class Interception:
         """Look again and again, and put back what is missing."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            handle = nftables.table_handle()
-            if handle is None or handle != self._table:
-                await self._mend_table()
+            async with self._changing:  # in the middle of a change the table looks as if it had no rules
+                handle = nftables.table_handle()
+                if handle is None or handle != self._table:
+                    await self._mend_table()
             for version in self._versions:
                 if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
                     await self._mend_route(version)
@@ -58,10 +59,9 @@ class Interception:
     async def _mend_table(self) -> None:
         error = None
         try:
-            async with self._changing:
-                await self._put_table_back()
-                self._table = nftables.table_handle()
-                self._handover.begin_anew()
+            await self._put_table_back()
+            self._table = nftables.table_handle()
+            self._handover.begin_anew()
         except MachineError as failure:
             error = failure.cause
         self._told(InterceptionLost(_TABLE, "unseen", error))

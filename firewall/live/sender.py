@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from firewall.errors import MachineError
 from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
 from firewall.net.datagram import Datagram
 
@@ -24,6 +25,7 @@ DEFAULT_HOPS = 64
 _RETRY_S = 0.001
 _SEND_BUFFER_BYTES = 2 * 1024 * 1024
 _DESCRIPTORS_KEPT_FREE = 256
+_DESCRIPTORS_NEEDED = 64
 _SO_SNDBUFFORCE = 32
 _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
@@ -211,10 +213,17 @@ def error_words(error: OSError) -> str:
 
 
 def descriptors(wanted: int) -> int:
-    """Raise the soft limit of open files as far as allowed and ``wanted``; return how many there may be."""
+    """Raise the soft limit of open files as far as allowed and ``wanted``; return how many there may be.
+
+    Raises:
+        MachineError: there may be fewer than the daemon needs by itself.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted += _DESCRIPTORS_KEPT_FREE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if resource.RLIM_INFINITY != soft < _DESCRIPTORS_NEEDED:
+        needs = 'it needs more, as by "ulimit -n 32768" (LimitNOFILE)'
+        raise MachineError("start", "sosgate", f"no more than {soft} files may be open at once here", needs=needs)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft - _DESCRIPTORS_KEPT_FREE

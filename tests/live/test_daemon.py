@@ -134,6 +134,11 @@ def test_without_rights_it_says_which_are_needed(testbed: Namespaces, policy: Pa
     assert needed in sentence
 
 
+def test_with_too_few_open_files_it_says_how_many_there_may_be(testbed: Namespaces, policy: Path) -> None:
+    sentence = refused(testbed.fw, policy, prelude=("sh", "-c", 'ulimit -n 32 && exec "$@"', "sh"))
+    assert "cannot start sosgate: no more than 32 files may be open at once here; it needs more" in sentence
+
+
 def test_a_second_one_in_the_same_namespace_is_refused_and_the_first_goes_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:

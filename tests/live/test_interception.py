@@ -1,10 +1,13 @@
 """What other programs remove of the interception is put back, and told."""
 
+import asyncio
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from firewall.live.interception import Interception
 from firewall.live.nftables import apply_ruleset, remove_table, render_ruleset, table_handle
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
@@ -60,6 +63,37 @@ def test_what_another_program_removes_is_put_back_and_told(
     assert kernel_state(testbed.fw) == before
     assert len(records(log, "sip_decision")) == 2
     assert [record["alarm"]["code"] for record in records(log, "alarm")] == ["interception_lost"]
+
+
+@pytest.mark.asyncio
+async def test_a_table_in_the_middle_of_a_change_of_ours_is_not_one_that_another_program_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[bool] = []
+    changing = asyncio.Lock()
+
+    def table_handle() -> int | None:
+        looks.append(changing.locked())
+        return 7
+
+    async def put_table_back() -> None:
+        pytest.fail("nobody removed it")
+
+    monkeypatch.setattr("firewall.live.interception.LOOK_EVERY_S", 0)
+    monkeypatch.setattr("firewall.live.interception.nftables.table_handle", table_handle)
+    monkeypatch.setattr("firewall.live.interception.Handover", lambda: SimpleNamespace(lost=lambda: 0))
+    interception = Interception((), put_table_back, pytest.fail, changing)
+    looks.clear()
+    async with changing:
+        looking = asyncio.create_task(interception.keep_interception())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert looks == []
+    for _ in range(10):
+        await asyncio.sleep(0)
+    looking.cancel()
+    assert looks
+    assert all(looks)
 
 
 def test_media_of_calls_that_are_up_goes_on_and_nothing_else_passes_when_the_table_is_back(

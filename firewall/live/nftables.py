@@ -9,6 +9,7 @@ belongs to a transparent socket and goes to this machine, also after the daemon 
 what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
 has no socket here; ``on_daemon_down`` decides on its packets until it ends. Nor has, in a flood of SYNs, one whose SYN
 was answered with a cookie: what follows such a SYN goes to the socket that listens, which knows its own cookies.
+What ``block`` does not let go on is reset, so that its peers connect anew at once: the next SYN is intercepted.
 
 What routers say of our connections, and in IPv6 of datagrams that were too big for their links, is for our sockets: it
 is we who send there, in the peer's name. Of other datagrams the peer itself is told, as it would be without us.
@@ -293,16 +294,22 @@ def _daemon_down_rules(policy: Policy) -> list[str]:
     rules = [rule for zone in policy.zones for rule in _zone_rules(zone)]
     blocked = _interfaces_of_blocking_zones_only(policy)
     if blocked is None:
-        rules.append('counter drop comment "in no zone"')
+        rules += _blocked("", 'comment "in no zone"')
     elif blocked:
-        rules.append(f'iifname {quoted_names(blocked)} counter drop comment "in no zone"')
+        rules += _blocked(f"iifname {quoted_names(blocked)} ", 'comment "in no zone"')
     rules.append('counter accept comment "in no zone"')
     return rules
 
 
 def _zone_rules(zone: Zone) -> list[str]:
-    verdict = "counter drop" if zone.on_daemon_down == "block" else "counter accept"
-    return [f"{match}{verdict} {zone_comment(zone)}" for match in zone_matches(zone, "source")]
+    matches, comment = zone_matches(zone, "source"), zone_comment(zone)
+    if zone.on_daemon_down == "block":
+        return [rule for match in matches for rule in _blocked(match, comment)]
+    return [f"{match}counter accept {comment}" for match in matches]
+
+
+def _blocked(match: str, comment: str) -> list[str]:
+    return [f"{match}tcp flags ! syn counter reject with tcp reset {comment}", f"{match}counter drop {comment}"]
 
 
 def _interfaces_of_blocking_zones_only(policy: Policy) -> tuple[str, ...] | None:

@@ -81,7 +81,9 @@ def test_each_zone_becomes_its_choice_and_merged_networks() -> None:
         'iifname { "f0" } ip saddr { 192.0.2.0-192.0.2.255 } counter accept comment "zone carrier"',
         'iifname { "f0" } ip6 saddr { 2001:db8:1::-2001:db8:1:0:ffff:ffff:ffff:ffff } '
         'counter accept comment "zone carrier"',
+        'iifname { "f1" } ip saddr { 198.51.100.10 } tcp flags ! syn counter reject with tcp reset comment "zone psap"',
         'iifname { "f1" } ip saddr { 198.51.100.10 } counter drop comment "zone psap"',
+        'iifname { "f1" } tcp flags ! syn counter reject with tcp reset comment "in no zone"',
         'iifname { "f1" } counter drop comment "in no zone"',
         'counter accept comment "in no zone"',
     ]

@@ -143,6 +143,26 @@ def test_killed_its_connections_end_and_new_ones_go_the_way_the_zone_says(
     assert kernel_state(testbed.fw) == before
 
 
+@pytest.mark.parametrize(("caller", "called"), [(CARRIER, PSAP), (CARRIER_V6, PSAP_V6)])
+def test_a_connection_that_was_made_while_none_ran_and_may_not_go_on_is_reset_so_that_its_client_connects_anew(
+    testbed: Namespaces, tmp_path: Path, caller: str, called: str
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(down="block"))
+    invite = request("INVITE", caller, called, user="911")
+    with tcp_server(testbed.psap, called) as listening, tcp_client(testbed.carrier, caller, called) as old:
+        kept, _ = listening.accept()
+        with kept, FirewallProcess(testbed.fw, policy):
+            old.sendall(invite)
+            with pytest.raises(ConnectionResetError):
+                old.recv(1)
+            with tcp_client(testbed.carrier, caller, called) as new:
+                new.sendall(invite)
+                server, _ = listening.accept()
+                with server:
+                    assert read_bytes(server, len(invite)) == invite
+
+
 @pytest.mark.parametrize("down", ["bypass", "block"])
 @pytest.mark.parametrize(
     ("caller", "called", "spoofed"),

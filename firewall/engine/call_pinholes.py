@@ -22,7 +22,6 @@ from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
 from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
-from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.media_endpoint import Formats
@@ -32,7 +31,6 @@ MAX_PINHOLES = 400_000
 _RECOVERED = Decision("allow", "media_recovered")
 _TAKEN_OVER = Decision("allow", "media_takeover")
 _TIMED_OUT = Decision("drop", "media_timeout")
-_TABLE_FULL = Decision("drop", "media_table_full")
 LEARNED = (_RECOVERED, _TAKEN_OVER)
 """Decisions on what was already there when the firewall began."""
 _NOBODY = Party(None, "")
@@ -96,9 +94,8 @@ class CallPinholes:
             if key not in wanted or wanted[key].refusal == "media_too_many_ways"
         ]
         early_leaving = sum([is_early for _, is_early in leaving])
-        mark = media_mark(call)
         for way in wanted.values():
-            outputs += self._want(call, media, way, mark, now_ns, wall_ns, early_leaving)
+            outputs += self._want(call, media, way, now_ns, wall_ns, early_leaving)
         outputs += self.release(call, media, leaving, cause, now_ns, wall_ns)
         if media.refused:
             media.refused = {key: way for key, way in media.refused.items() if key in wanted}
@@ -144,7 +141,7 @@ class CallPinholes:
             return []
         leaving = [(key, True) for key in left]
         outputs = self.release(call, call.media, leaving, "renegotiated", now_ns, wall_ns)
-        return outputs + self._want(call, call.media, way_back(way, ends), media_mark(call), now_ns, wall_ns)
+        return outputs + self._want(call, call.media, way_back(way, ends), now_ns, wall_ns)
 
     def take_over(self, datagram: Datagram, now_ns: int, wall_ns: int) -> list[Output]:
         """Open the way of media whose call began before the firewall did."""
@@ -255,33 +252,25 @@ class CallPinholes:
         return outputs
 
     def _want(
-        self,
-        call: Call,
-        media: CallMedia,
-        way: Way,
-        mark: EmergencyMark | None,
-        now_ns: int,
-        wall_ns: int,
-        leaving: int = 0,
+        self, call: Call, media: CallMedia, way: Way, now_ns: int, wall_ns: int, leaving: int = 0
     ) -> list[Output]:
         """Open a way or say why not; ``leaving`` pinholes are closed at the same instant."""
         outputs: list[Output] = []
-        hole, shared_mark = self.table.holes.get(way.key), mark
-        decision = self._verdicts.decide(way, mark, None, wall_ns, now_ns)
+        mark, hole = media_mark(call), self.table.holes.get(way.key)
+        if hole is None and mark is None and way.refusal is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
+            way = replace(way, refusal="media_table_full")
+            outputs += table_full("pinholes", len(self.table.holes), self._alarms, now_ns, wall_ns)
+        decision, shared_mark = self._verdicts.decide(way, mark, None, wall_ns, now_ns), mark
         if decision.verdict != "allow" and way.refusal is None and hole is not None:
             decision = self._kept_open(hole, call, now_ns, wall_ns) or decision
             shared_mark = mark or hole.emergency
         override = self._verdicts.override(decision, way, shared_mark)
-        if decision.verdict != "allow":
-            is_shut = way.refusal is not None and (override is None or way.refusal in NEVER_OPENED)
-            outputs += self._blocked(call, media, way, decision, override, now_ns, wall_ns, is_shut=is_shut)
-            if is_shut:
-                return outputs
-        elif media.refused:
+        if decision.verdict == "allow":
             media.refused.pop(way.key, None)
-        if hole is None and mark is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
-            outputs += self._blocked(call, media, way, _TABLE_FULL, None, now_ns, wall_ns, is_shut=True)
-            return outputs + table_full("pinholes", len(self.table.holes), self._alarms, now_ns, wall_ns)
+        else:
+            outputs += self._blocked(call, media, way, decision, override, now_ns, wall_ns)
+            if _is_shut(way, override):
+                return outputs
         media.held[way.key] = way
         if hole is not None:
             return outputs + self._share(hole, call, way, decision, override, wall_ns)
@@ -302,13 +291,11 @@ class CallPinholes:
         override: str | None,
         now_ns: int,
         wall_ns: int,
-        *,
-        is_shut: bool,
     ) -> list[Output]:
-        """Tell that a way is blocked, or would be, where that is news; one that ``is_shut`` is not opened at all."""
-        hole = self.table.holes.get(way.key)
-        if is_shut and way.refusal is not None:
+        """Tell that a way is blocked, or would be, where that is news."""
+        if (is_shut := _is_shut(way, override)) and way.refusal is not None:
             self.table.remember_shut(Shut(call.call_id, way, now_ns, way.refusal))
+        hole = self.table.holes.get(way.key)
         is_saved_no_more = hole is not None and hole.override is not None and override is None
         if media.refused.get(way.key) == way and not is_saved_no_more:
             return []
@@ -364,3 +351,8 @@ class CallPinholes:
         if not self._is_logged and hole.emergency is None and not hole.packets:
             return []
         return [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
+
+
+def _is_shut(way: Way, override: str | None) -> bool:
+    """Tell whether a way is not even open for its packets to be dropped by a rule."""
+    return way.refusal is not None and (override is None or way.refusal in NEVER_OPENED)

@@ -49,7 +49,7 @@ class Planner:
         self._is_inside = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_inside)
         self._latches = is_guarding or policy.media.nat == "latch"
         self._are_ports_asked = policy.media.source == "port" and not self._latches
-        self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable, latches=self._latches)
+        self._plain = PlainPlanner(policy, self._is_of_zone, latches=self._latches)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""
@@ -110,7 +110,7 @@ class Planner:
         flows = medium.flows_to_offerer if receiver is medium.offer else medium.flows_to_answerer
         flows = flows and (sender.address not in NOWHERE or has_other_addresses(sender))
         is_media = flows and receiver.media.lower() in ("audio", "video") and is_rtp_medium(receiver)
-        is_muxed = medium.offer.has_rtcp_mux and medium.answer is not None and medium.answer.has_rtcp_mux
+        is_muxed = "rtcp-mux" in sender.own.by_name and "rtcp-mux" in receiver.own.by_name
         kind, accepted, rtp_sources = medium_kind(receiver), formats(receiver), endpoints(sender, "rtp")
         ways: list[Way] = []
         for protocol in _protocols(receiver):

@@ -5,11 +5,10 @@ from typing import Literal
 import msgspec
 
 from firewall.ruleset.policy import Inspect
+from firewall.sip.media_endpoint import MediaProtocol
 
 MediaTransport = Literal["UDP", "TCP"]
 MediaVerdict = Literal["allow", "drop"]
-PinholeKind = Literal["rtp", "rtcp", "msrp", "udp"]
-"""``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983)."""
 
 
 class PinholeKey(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
@@ -39,7 +38,7 @@ class Pinhole(msgspec.Struct, frozen=True, gc=False):
     """
 
     key: PinholeKey
-    kind: PinholeKind
+    kind: MediaProtocol
     call_id: str
     timeout_ns: int
     verdict: MediaVerdict = "allow"

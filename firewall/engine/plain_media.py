@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from firewall.engine.negotiation import Negotiation, Offer, Party, Session
+from firewall.engine.negotiation import Negotiation, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.way import Way
 from firewall.ruleset.policy import Policy
@@ -35,19 +35,11 @@ class _Plain(Struct, frozen=True, gc=False):
 
 
 class PlainPlanner:
-    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address; ``zone_of``
-    with which zone the sources of a party are compared, ``latches`` whether the ways of sessions do."""
+    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address, ``latches``
+    whether the ways do."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        is_of_zone: Callable[[str, str | None], bool],
-        zone_of: Callable[[Party], str | None],
-        *,
-        latches: bool,
-    ) -> None:
+    def __init__(self, policy: Policy, is_of_zone: Callable[[str, str | None], bool], *, latches: bool) -> None:
         self._is_of_zone = is_of_zone
-        self._zone_of = zone_of
         self._latches = latches
         self._address = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
@@ -56,17 +48,13 @@ class PlainPlanner:
         self._signalling_ports = policy.signalling_ports
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
-        """Return the ways of a call that has one session or one offer, all of it plain; None for any other."""
-        if negotiation.candidates or negotiation.early is not None:
+        """Return the ways of a call that has one session and no open offer, all of it plain; None for any other."""
+        sessions = [*negotiation.sessions.values()]
+        if len(sessions) != 1 or negotiation.candidates or negotiation.early is not None:
             return None
-        sessions, offers = [*negotiation.sessions.values()], [*negotiation.offers.values()]
-        if offers:
-            offers = [each for each in offers if self._are_offers_open and not each.is_final]
-        if not sessions and not offers:
-            return {}
-        if len(sessions) + len(offers) > 1:
+        if self._are_offers_open and not all(offer.is_final for offer in negotiation.offers.values()):
             return None
-        ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0])
+        ways = self._session_ways(sessions[0])
         if ways is None:
             return None
         by_key = {way.key: way for way in ways}
@@ -106,26 +94,6 @@ class PlainPlanner:
                     key = PinholeKey("UDP", None, sender.ip, None, *endpoint)
                     latches_rtcp = latches and bool(sender.rtcp)
                     ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst, latches=latches_rtcp))
-        return ways
-
-    def _offer_ways(self, offer: Offer) -> list[Way] | None:
-        media, src, dst = offer.description.media, offer.to, offer.by
-        if len(media) > _MAX_MEDIA:
-            return None
-        zone = self._zone_of(src)
-        ways: list[Way] = []
-        for index, medium in enumerate(media):
-            if medium.port == 0:
-                continue
-            plain = self._plain(medium, dst)
-            if plain is None:
-                return None
-            kind, formats = plain.kind, plain.formats
-            key = PinholeKey("UDP", zone, None, None, plain.ip, plain.port)
-            ways.append(Way(key, kind, "rtp", index, formats, "sendrecv", src, dst, is_early=True))
-            for endpoint in plain.rtcp:
-                key = PinholeKey("UDP", zone, None, None, *endpoint)
-                ways.append(Way(key, kind, "rtcp", index, formats, "sendrecv", src, dst, is_early=True))
         return ways
 
     def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:

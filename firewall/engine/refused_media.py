@@ -113,12 +113,10 @@ class RefusedMedia:
                 self._ended_packets += forgotten.counts.packets
             flow = self.flows[ends] = RefusedPackets(datagram, MediaFlow(ends, Formats()))
         before = flow.reason
+        why = self._why(datagram, now_ns)
         if opened is not None:  # it was faster than the message that negotiated it
-            flow.reason, flow.call_id, flow.way, flow.shut = (
-                "media_not_negotiated", opened.pinhole.call_id or None, opened.way, None
-            )  # fmt: skip
-        else:
-            flow.reason, flow.call_id, flow.way, flow.shut = self._why(datagram, now_ns)
+            why = "media_not_negotiated", opened.pinhole.call_id or None, opened.way, None
+        flow.reason, flow.call_id, flow.way, flow.shut = why
         if flow.way is not None and flow.reason != before:
             flow.counts.describe(flow.way.formats)
         flow.counts.is_sampled |= event.copied != "all"  # then not every one is seen

@@ -16,9 +16,13 @@ Refusal = Literal[
     "media_no_address",
     "media_signalling_port",
     "media_too_many_ways",
+    "media_table_full",
 ]
-NEVER_OPENED: frozenset[Refusal] = frozenset({"media_no_address", "media_signalling_port", "media_too_many_ways"})
-"""What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it."""
+NEVER_OPENED: frozenset[Refusal] = frozenset(
+    {"media_no_address", "media_signalling_port", "media_too_many_ways", "media_table_full"}
+)
+"""What not even the guard opens: there is no address, signalling would go past the firewall, there is no end of it. The
+table is full for ordinary calls only."""
 
 
 Course = tuple[int, MediaProtocol, str, str]

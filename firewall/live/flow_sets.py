@@ -8,12 +8,13 @@ address and port, of packets that come from the zone (``media4_from`` from anywh
 import hashlib
 import re
 import socket
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 from urllib.parse import quote, unquote
 
-from firewall.engine.pinhole import Pinhole, PinholeKey, PinholeKind
+from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.net.ip import packed_address_text
 from firewall.ruleset.policy import Inspect
+from firewall.sip.media_endpoint import MediaProtocol
 
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
@@ -29,7 +30,7 @@ _ADDRESS_BYTES = {4: 4, 6: 16}
 _PORT_BYTES = 4  # two of them padding
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,48}")
 _MAX_COMMENT_BYTES = 250  # the kernel keeps 256 bytes with an element, three of them around the comment
-_KINDS: dict[str, PinholeKind] = {"rtp": "rtp", "rtcp": "rtcp", "msrp": "msrp", "udp": "udp"}
+_KINDS: dict[str, MediaProtocol] = {kind: kind for kind in get_args(MediaProtocol)}
 
 
 COPYING = (*CHAIN_OF.values(), DROP_CHAIN)
@@ -116,7 +117,7 @@ def comment_of(pinhole: Pinhole) -> str:
     return comment if len(comment) <= _MAX_COMMENT_BYTES else " ".join(words[:2])
 
 
-def read_comment(comment: str) -> tuple[PinholeKind, str | None, str]:
+def read_comment(comment: str) -> tuple[MediaProtocol, str | None, str]:
     """Return what a comment of ours says: kind, zone, call ("" where it is not told)."""
     words = [*comment.split(" "), "", ""]
     return _KINDS.get(words[0], "rtp"), None if words[1] in ("-", "") else unquote(words[1]), unquote(words[2])

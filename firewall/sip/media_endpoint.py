@@ -13,7 +13,8 @@ from firewall.net.rtp_stream import STATIC_CLOCK_RATES
 from firewall.sip.sdp import MediaDescription, candidates_of, payload_maps
 
 MediaProtocol = Literal["rtp", "rtcp", "msrp", "udp"]
-"""``udp``: what SDP negotiates over UDP that is no RTP, as fax (T.38), data channels (RFC 8841), floor control."""
+"""``rtp`` also carries RTCP where both share the port (RFC 5761), and the STUN and DTLS before it (RFC 7983).
+``udp``: what SDP negotiates over UDP that is no RTP, as fax (T.38), data channels (RFC 8841), floor control."""
 Endpoint = tuple[str, int]
 """Address and port; the address as the description has it where it is none (a host name)."""
 
@@ -58,7 +59,7 @@ def endpoints(medium: MediaDescription, protocol: MediaProtocol, *, is_muxed: bo
     () for a rejected medium and for a protocol that it does not have. ``is_muxed``: both sides agreed to have RTCP on
     the RTP port, where it is part of ``rtp``; who only offers that takes it on the next port, too (RFC 5761 §5.1.1).
     """
-    if medium.is_rejected:
+    if medium.port == 0:
         return ()
     if protocol == "msrp":
         return _msrp_endpoint(medium)

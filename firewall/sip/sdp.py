@@ -76,14 +76,8 @@ class MediaDescription(Struct, frozen=True, gc=False):
     def sharing(self, other: "MediaDescription") -> "MediaDescription":
         """Return it with the address, port and candidates of another, whatever it says of its own."""
         own = {name: values for name, values in self.own.by_name.items() if name not in _TRANSPORT}
-        others = {name: values for name, values in other.own.by_name.items() if name in _TRANSPORT}
-        return replace(
-            self,
-            port=other.port,
-            number_of_ports=other.number_of_ports,
-            address=other.address,
-            own=replace(self.own, by_name=own | others),
-        )
+        own |= {name: values for name, values in other.own.by_name.items() if name in _TRANSPORT}
+        return replace(self, port=other.port, address=other.address, own=replace(self.own, by_name=own))
 
     def attribute(self, name: str) -> str | None:
         """Return the value of the first attribute of this name ('' for a flag); None when absent."""
@@ -93,16 +87,6 @@ class MediaDescription(Struct, frozen=True, gc=False):
     def attribute_values(self, name: str) -> tuple[str, ...]:
         """Return the values of every attribute of this name in the section ('' for a flag)."""
         return self.own.by_name.get(name, ())
-
-    @property
-    def is_rejected(self) -> bool:
-        """Port 0: the stream is refused, or offered to be closed (RFC 3264 §6, §8.2)."""
-        return self.port == 0
-
-    @property
-    def has_rtcp_mux(self) -> bool:
-        """RTCP shares the RTP port (RFC 5761)."""
-        return self.attribute("rtcp-mux") is not None
 
     @property
     def said_rtcp(self) -> tuple[int, str | None] | None:

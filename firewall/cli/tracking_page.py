@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from firewall.engine.call import DIALOG_NS, QUEUED_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS
+from firewall.engine.call import DIALOG_NS, QUEUED_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS, UNANSWERED_NS
 from firewall.engine.call_table import MAX_CALLS
 from firewall.engine.dialog import TRANSITIONS
 from firewall.engine.observe import TAKEOVER_NS
@@ -58,6 +58,7 @@ def _mermaid(arrows: _Arrows) -> str:
 def _times() -> str:
     rows = (
         ("a transaction", TRANSACTION_NS, "64*T1, RFC 3261 §17.1.1.2"),
+        ("an emergency call unanswered, or over", UNANSWERED_NS, "who tries elsewhere at Timer B goes on with it"),
         ("a call that rings", RINGING_NS, "longer than Timer C, RFC 3261 §16.6"),
         ("an emergency call that rings", QUEUED_NS, "it may wait in a queue for a call taker"),
         ("a call in progress", DIALOG_NS, "or twice its session timer (RFC 4028), except for an emergency call"),

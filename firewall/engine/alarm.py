@@ -130,11 +130,11 @@ def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
         what = f"sent back with status {status} by the called side, and not tried again"
     elif status is not None:
         what = f"{'redirected' if status < 400 else 'refused'} with status {status} by the called side"
-    restarted = " that it saw, and was restarted meanwhile" if attempt.is_recovered else ""
+    restarted = ", of those that it saw: it was restarted meanwhile" if attempt.is_recovered else ""
     words = emergency_words(attempt.mark.emergency_class)
     sentence = (
-        f"{words} {what}: {attempt.method} {_ends(tried)}; sosgate let every message of it pass"
-        f"{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
+        f"{words} {what}: {attempt.method} {_ends(tried)}; sosgate let every message pass that "
+        f"the call needs{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
     return _attempt_alarm(attempt, tried, fields, now_ns)

@@ -23,6 +23,8 @@ LAST_TRY_NS = 31_000_000_000
 """The last INVITE of RFC 3261 §17.1.1.2 (timer A) is sent after 31.5 s: who has sent that one waits no longer."""
 TIMER_B_NS = 32_000_000_000
 """64*T1: a request without any response has failed (RFC 3261 §17.1.1.2, timer B; §17.1.2.2, timer F)."""
+_SETTLED_NS = 33_000_000_000
+"""Within this an answer is acknowledged, or ended by who gave it; and a call that was sent back is tried again."""
 TIMER_C_NS = 200_000_000_000
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 _SHORT_ABSENCE_NS = 3_000_000_000  # a restart takes so long, and few calls are answered in it
@@ -32,7 +34,6 @@ SENT_BACK = CHALLENGES | {422, 494}
 security (RFC 3329 §2.3.1)."""
 _CALLEE_REACHED = frozenset({486, 600, 603})
 """Busy and declined (RFC 3261 §21.4.24, §21.6): somebody was there to say so, whatever the state of the trunk."""
-_ENDED: frozenset[Outcome | None] = frozenset({"completed", "impaired", "abandoned"})
 ATTEMPT_METHODS = frozenset({"INVITE", "MESSAGE"})
 
 
@@ -61,7 +62,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     """An earlier run saw it begin, and nothing was seen since that tells whether it has been answered meanwhile;
     without ``answer_due_ns`` nobody knows how it stands."""
     is_overdue: bool = False
-    """It was told as failed because no answer had come in time; a late one changes that."""
+    """It was told as failed because no answer, or no ACK of it, had come in time; a late one changes that."""
     ringing_ns: int | None = None
     answered_ns: int | None = None
     is_acknowledged: bool = False
@@ -98,8 +99,6 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.answer_due_ns = None
         elif self.answer_due_ns is not None:
             self.answer_due_ns = max(self.answer_due_ns, now_ns)
-        elif self.final_status is not None:
-            self.answer_due_ns = now_ns + TIMER_B_NS
 
     def expect_answer(self, tried: TransactionId | None, now_ns: int) -> None:
         """Begin to wait for the answer of a request that begins the call, or begins it anew: timers run from here."""
@@ -125,9 +124,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """
         was_overdue = self.is_overdue
         if isinstance(message, Request):
-            is_of_refusal = message.method == "ACK" and message.transaction_id == self.tried
-            is_first = message.to_tag is None or is_of_refusal
-            outcome = self.request_passed(message.method, now_ns, is_first=is_first, is_up=is_up)
+            outcome = self.request_passed(message.method, now_ns, is_first=message.to_tag is None, is_up=is_up)
         else:
             outcome = self.response_passed(message.status_code, message.cseq_method, now_ns, others_ring=others_ring)
         if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
@@ -170,14 +167,16 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     def ends_before(self, tried: TransactionId | None, *, is_new_tag: bool) -> bool:
         """Tell whether a try with this name is none of this attempt, which has ended, but begins another.
 
-        A copy or branch of an INVITE that comes late has its number and tag. Who was refused tries again.
+        A copy or branch of an INVITE that comes late has its number and tag. Who was refused tries again, whether or
+        not something of the try before was lost.
         """
         if self.tried == tried:
             return False
         if self.method == "MESSAGE":
             return not self.is_open or (self._is_unknown and self.final_status is None)
         is_later = tried is not None and self.tried is not None and tried[0] > self.tried[0]
-        return self.outcome in _ENDED and self.ended_ns is not None and (is_later or is_new_tag)
+        was_refused = self.final_status not in (None, 487) and self.answered_ns is None
+        return self.ended_ns is not None and not was_refused and (is_later or is_new_tag)
 
     def is_answer_of_earlier(self, message: Message) -> bool:
         """Tell whether a message answers a text that was sent before the one that is waited for."""
@@ -202,6 +201,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self._take_back_overdue()
         if method == "ACK":
             self.is_acknowledged = True
+            self._take_back_overdue()
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
             return "completed"
         elif method == "BYE" and self.answered_ns is not None and not is_up:
@@ -226,7 +226,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.is_cancelled = False  # if it was, then to go on with another branch
             return None
         if status >= 200:
-            self.answer_due_ns = None
+            self.answer_due_ns = now_ns + _SETTLED_NS
         elif self.method == "INVITE":
             self.answer_due_ns = now_ns + TIMER_C_NS
         if status < 200:
@@ -256,8 +256,10 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.outcome = None  # late, but there is somebody
 
     def overdue(self, now_ns: int) -> Outcome | None:
-        """Return the outcome of an attempt whose answer has not come in time, None when there is nothing to tell."""
-        outcome = self.expired(now_ns) if self.answered_ns is None else None
+        """Return the outcome of an attempt whose answer, or the ACK of it, has not come in time, None when there is
+        nothing to tell."""
+        is_waiting = self.answered_ns is None or self._is_unacknowledged(now_ns)
+        outcome = self.expired(now_ns) if is_waiting else None
         self.answer_due_ns = None
         self.is_overdue = outcome is not None
         return outcome

@@ -13,7 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, own_transaction_id
+from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, is_any_awaited, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -24,8 +24,9 @@ RINGING_NS = 200 * SECOND_NS
 """Longer than Timer C (RFC 3261 §16.6 item 11: more than 3 minutes) of the proxies around us."""
 QUEUED_NS = 30 * 60 * SECOND_NS
 """An emergency call may wait for a call taker, and is told as failed at Timer C before it is answered."""
-LATE_ANSWER_NS = 2 * TRANSACTION_NS
-"""An emergency call is told as failed at Timer B, and an answer that comes later all the same is let through."""
+UNANSWERED_NS = 2 * TRANSACTION_NS
+"""An emergency call is told as failed at Timer B; an answer that comes later is let through, and who tries elsewhere
+goes on with the same call."""
 DIALOG_NS = 24 * 3600 * SECOND_NS
 """A confirmed dialog without a session timer of which nothing was heard for a day is forgotten."""
 
@@ -228,16 +229,13 @@ class Call(msgspec.Struct, eq=False, gc=False):
 
     def awaits_answer(self) -> bool:
         """Tell whether an INVITE outside a dialog may still be answered."""
-        return any(each.is_ringing and not each.is_within for each in self.transactions.values())
+        return is_any_awaited(self.transactions.values())
 
-    def is_cancel_of_nothing(self, message: Message) -> bool:
-        """Tell whether a message cancels what nobody asked: whoever gets it answers 481 (RFC 3261 §9.2)."""
-        return isinstance(message, Request) and message.method == "CANCEL" and self._known(message) is None
-
-    def is_answer_within(self, message: Message) -> bool:
-        """Tell whether a message answers a request within a dialog, as a re-INVITE is: it says nothing of the call."""
-        known = self._known(message)
-        return known is not None and known.is_within and not isinstance(message, Request)
+    def says_nothing(self, message: Message) -> bool:
+        """Tell whether a message says nothing of how the call goes (``Transaction.says_nothing``), or cancels what
+        nobody asked: whoever gets it answers 481 (RFC 3261 §9.2)."""
+        known, method = self._known(message), message.method if isinstance(message, Request) else None
+        return method == "CANCEL" if known is None else known.says_nothing(method)
 
     def comes_late(self, message: Message) -> bool:
         """Tell whether a message is a request within a dialog that has its final response, or a provisional response
@@ -327,6 +325,6 @@ class Call(msgspec.Struct, eq=False, gc=False):
             lasts_ns = QUEUED_NS if self.attempt is not None else RINGING_NS
             self.stage = 1
         else:
-            lasts_ns = LATE_ANSWER_NS if self.attempt is not None and self.awaits_answer() else TRANSACTION_NS
+            lasts_ns = TRANSACTION_NS if self.attempt is None else UNANSWERED_NS
             self.stage = 0
         self.deadline_ns = now_ns + lasts_ns

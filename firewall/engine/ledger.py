@@ -79,9 +79,7 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
             return []
-        if call.is_answer_within(facts.message) or call.is_cancel_of_nothing(facts.message):
-            return []  # who refuses a re-INVITE, say, goes on with the call (RFC 3261 §14.1)
-        if attempt.is_answer_of_earlier(facts.message):
+        if call.says_nothing(facts.message) or attempt.is_answer_of_earlier(facts.message):
             return []
         is_up = "confirmed" in call.dialogs.values()
         outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)

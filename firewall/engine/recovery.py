@@ -10,14 +10,15 @@ from typing import Literal
 
 import msgspec
 
-from firewall.engine.attempt import ATTEMPT_METHODS, LAST_TRY_NS, TIMER_B_NS, Attempt
+from firewall.engine.attempt import ATTEMPT_METHODS, LAST_TRY_NS, Attempt
+from firewall.engine.call import UNANSWERED_NS
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, response_trigger
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome, StatusCode
 from firewall.engine.timestamp import instant, timestamp
-from firewall.engine.transaction import Transaction
+from firewall.engine.transaction import Transaction, is_any_awaited
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
@@ -192,10 +193,10 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
         call.emergency = line.emergency
     _, cseq_method = read_cseq(sip.cseq or "")
     transaction_id, invite = _transaction_id(sip, dialog), None
-    if transaction_id is not None and cseq_method == "INVITE":
+    if transaction_id is not None:
         invite = _note_invite(call, transaction_id, sip, is_within=dialog.to_tag is not None)
-    is_telling = not dialog.retransmission and (invite is None or not invite.is_within)
-    if sip.method is not None or is_telling:  # what answers a re-INVITE, or an earlier try again, says nothing
+    is_answer_again = sip.method is None and dialog.retransmission  # of an earlier try, perhaps
+    if not is_answer_again and (invite is None or not invite.says_nothing(sip.method)):
         _note_attempt(call, line, sip, dialog, transaction_id)
     if sip.refer_to is not None and line.emergency is not None:  # else it is of somebody who knows the Call-ID
         call.refers.append((sip.refer_to, call.last_ns))
@@ -222,17 +223,14 @@ def _dialog_named(call: RecoveredCall, dialog: _Dialog, *, is_answer: bool) -> D
 
 
 def _note_invite(call: RecoveredCall, identifier: TransactionId, sip: _Sip, *, is_within: bool) -> Transaction | None:
-    """Follow an INVITE, be it one within the call; return it, None for an answer to one that is in no log."""
+    """Follow an INVITE, be it one within the call; return the one that a message belongs to, None where it is in no
+    log."""
     if sip.method == "INVITE":
         return call.invites.setdefault(identifier, Transaction("INVITE", is_within=is_within))
     invite = call.invites.get(identifier)
     if invite is not None and sip.method is None:
         invite.answered(sip.status)
     return invite
-
-
-def _awaits_answer(call: RecoveredCall) -> bool:
-    return any(each.is_ringing and not each.is_within for each in call.invites.values())
 
 
 def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, tried: TransactionId | None) -> None:
@@ -246,12 +244,13 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
         asked = tried[1] if tried is not None else None
-        attempt.response_passed(sip.status, asked, at_ns, others_ring=_awaits_answer(call))
+        attempt.response_passed(sip.status, asked, at_ns, others_ring=is_any_awaited(call.invites.values()))
     else:
         if sip.method == attempt.method and is_first:
             attempt.latest = _first(line)
             attempt.expect_answer(tried, at_ns)
-        attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up="confirmed" in call.dialogs.values())
+        is_up = "confirmed" in call.dialogs.values()
+        attempt.request_passed(sip.method, at_ns, is_first=is_first, is_up=is_up)
     attempt.is_recovered = True
     attempt.is_acknowledged = True  # an ACK may have passed while no daemon ran
 
@@ -261,13 +260,14 @@ def _transaction_id(sip: _Sip, dialog: _Dialog) -> TransactionId | None:
     number, method = read_cseq(sip.cseq or "")
     if number is None or method is None:
         return None
-    return number, method, transaction_name(sip.via_branch, dialog.from_tag)
+    asked = "INVITE" if sip.method in ("ACK", "CANCEL") else method
+    return number, asked, transaction_name(sip.via_branch, dialog.from_tag)
 
 
 def _is_over(attempt: Attempt, line: _Line, sip: _Sip, tried: TransactionId | None, *, is_new_tag: bool) -> bool:
     """Tell whether a request begins another attempt than this one, as ``Ledger.seen`` does."""
     if attempt.never_began and attempt.method != "MESSAGE":
-        is_late = instant(line.timestamp) - attempt.began_ns > TIMER_B_NS
+        is_late = instant(line.timestamp) - attempt.began_ns > UNANSWERED_NS
         return is_late or line.src_ip != attempt.first.src_ip
     return sip.method == attempt.method and attempt.ends_before(tried, is_new_tag=is_new_tag)
 
@@ -298,7 +298,7 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
     if line.outcome == "blocked":
         attempt.tried = call.tried or attempt.tried
-        attempt.try_blocked(others_ring=_awaits_answer(call))
+        attempt.try_blocked(others_ring=is_any_awaited(call.invites.values()))
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
     has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))

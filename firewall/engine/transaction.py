@@ -1,5 +1,6 @@
 """Transactions as a proxy between two user agents sees them (RFC 3261 §17 with the correction of RFC 6026)."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -62,6 +63,11 @@ class Transaction(msgspec.Struct, gc=False):
             return self.state == "confirmed"
         return message.method == self.method
 
+    def says_nothing(self, method: str | None) -> bool:
+        """Tell whether what belongs to this says nothing of how its call goes: the answer (``method`` None) to a
+        request within a dialog, as a re-INVITE is (RFC 3261 §14.1), or the ACK of a refusal."""
+        return self.is_within if method is None else method == "ACK" and self.state != "accepted"
+
     def note(self, message: Message) -> None:
         """Move on with a message that was let through."""
         if not isinstance(message, Request):
@@ -79,6 +85,11 @@ class Transaction(msgspec.Struct, gc=False):
     def _move(self, trigger: TransactionTrigger) -> None:
         table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
         self.state = table.get((self.state, trigger), self.state)
+
+
+def is_any_awaited(transactions: Iterable[Transaction]) -> bool:
+    """Tell whether one of these is an INVITE outside a dialog that may still be answered."""
+    return any(each.is_ringing and not each.is_within for each in transactions)
 
 
 def own_transaction_id(request: Request) -> TransactionId | None:

@@ -155,7 +155,7 @@ def test_a_caller_who_still_tries_after_the_restart_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("statuses", "silent_s", "words"),
     [
-        ((), 32, "sosgate let every message of it pass that it saw, and was restarted meanwhile"),
+        ((), 32, "pass that the call needs, of those that it saw: it was restarted meanwhile; Call-ID"),
         ((180,), 201, "left without an answer by the called side"),
         ((401,), 66, "challenged with status 401 by the called side, and not tried again"),
     ],

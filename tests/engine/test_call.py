@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from firewall.engine.call import DIALOG_NS, RINGING_NS, TRANSACTION_NS
+from firewall.engine.call import DIALOG_NS, RINGING_NS, SECOND_NS, TRANSACTION_NS, UNANSWERED_NS
 from firewall.engine.call_table import CallTable
 from firewall.engine.events import DeadlineReached
 from firewall.sip.message import parse_message
@@ -305,7 +305,7 @@ def test_a_call_is_over_where_the_fork_that_answered_is() -> None:
     assert len(scene.engine.calls()) == 1
     scene.carrier(request("BYE", uri="sip:h", to_tag="b", cseq=2), at_s=9)
     assert scene.engine.calls() == []
-    scene.tell(DeadlineReached(), at_s=9 + TRANSACTION_NS // 1_000_000_000 + 1)
+    scene.tell(DeadlineReached(), at_s=9 + UNANSWERED_NS // SECOND_NS + 1)
     assert scene.engine.stats().calls_tracked == 0
 
 

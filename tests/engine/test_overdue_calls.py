@@ -6,7 +6,7 @@ from firewall.engine.events import DatagramReceived, DeadlineReached
 from firewall.net.datagram import Datagram
 from tests.messages import CARRIER, request, response
 from tests.replay.told import story_of
-from tests.scene import ALL, SECOND, START, Scene, Told, policy
+from tests.scene import ALL, SECOND, START, Scene, Told, drop, policy
 
 
 def test_a_call_that_nobody_answers_fails_downstream_after_its_timer() -> None:
@@ -125,14 +125,60 @@ def test_a_call_that_a_proxy_takes_to_another_psap_after_the_first_is_cancelled_
     assert all("to 198.51.100.11:5060;" in alarm.alarm.message for alarm in alarms)
 
 
-def test_a_hurt_call_that_a_proxy_takes_to_another_psap_is_told_to_its_end() -> None:
+@pytest.mark.parametrize("cseq", [1, 2])
+def test_a_hurt_call_that_goes_to_another_psap_is_told_to_its_end(cseq: int) -> None:
+    """By a proxy, or by a caller who counts on (RFC 3261 §8.1.3.5)."""
     lossy = "  - {name: no-100, when: 'sip.Status-Code == 100', action: drop}\n"
-    scene, first, second = Scene(policy(lossy + ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    scene, first = Scene(policy(lossy + ALL)), request(branch="z9hG4bK-a")
+    second = request(branch="z9hG4bK-b", cseq=cseq)
     told = [scene.carrier(first), *(scene.psap(response(first, status), at_s=1) for status in (100, 503))]
     told += [scene.carrier(second, at_s=2), scene.psap(response(second), at_s=5)]
-    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50))
+    told += [scene.carrier(request(method, to_tag="psap"), at_s=at_s) for method, at_s in (("ACK", 5), ("BYE", 50))]
     calls = [(call.outcome, call.answered_s, call.ended_s) for each in told for call in each.calls]
     assert calls == [("impaired", None, None), ("impaired", None, 1), ("impaired", 5, 50)]
+    assert scene.engine.stats().emergency_calls == 1
+
+
+def test_a_blocked_call_that_goes_to_another_psap_when_its_timer_has_run_is_one_call() -> None:
+    """RFC 3263 §4.3: who gets no answer for 64*T1 asks the next server."""
+    scene = Scene(policy("  - {name: wrong, when: 'ip.dst == 198.51.100.10', action: drop}\n" + ALL))
+    other = Datagram(*CARRIER, "198.51.100.11", 5060, request(branch="z9hG4bK-b", cseq=2))
+    told = [scene.carrier(request(), at_s=0), scene.tell(DatagramReceived(other), at_s=32.1)]
+    told.append(scene.tell(DeadlineReached(), at_s=65))
+    assert [(call.outcome, call.started) for each in told for call in each.calls] == [
+        ("blocked", "2026-03-01T10:15:02.000000+0000"),
+        ("impaired", "2026-03-01T10:15:02.000000+0000"),
+    ]
+
+
+def test_an_answer_that_nobody_acknowledges_is_alarmed_also_where_nobody_hangs_up() -> None:
+    """RFC 3261 §13.3.1.4: who answered SHOULD send a BYE after 32 s. What comes later all the same changes it."""
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    for at_s in (5, 5.5, 6.5):
+        scene.psap(response(invite), at_s=at_s)
+    told = scene.tell(DeadlineReached(), at_s=39)
+    assert [(call.outcome, call.attribution) for call in told.calls] == [("impaired", "downstream")]
+    assert ["answered, but nobody acknowledged that for 32 s" in each.alarm.message for each in told.alarms] == [True]
+    assert outcomes(scene.carrier(request("ACK", to_tag="psap"), at_s=40)) == ["in_progress"]
+    assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50)) == ["completed"]
+
+
+def test_an_answer_that_is_acknowledged_is_not_told_again() -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=5)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=5.1)
+    assert scene.tell(DeadlineReached(), at_s=4000).outputs == []
+
+
+def test_the_alarm_of_a_call_that_was_sent_back_and_whose_ack_was_blocked_says_nothing_untrue() -> None:
+    scene, invite = Scene(policy(drop("ACK"))), request(branch="z9hG4bK-a")
+    scene.carrier(invite)
+    scene.psap(response(invite, 401), at_s=1)
+    assert scene.carrier(request("ACK", to_tag="psap", branch="z9hG4bK-a"), at_s=1).verdict == "drop"
+    (alarm,) = scene.tell(DeadlineReached(), at_s=34).alarms
+    assert "; sosgate let every message pass that the call needs; Call-ID" in alarm.alarm.message
 
 
 def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:

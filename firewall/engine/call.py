@@ -138,8 +138,8 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Tell whether the loss of a message harms this call, as nearly every one does.
 
         The ACK of a refusal only ends the repeating of it (RFC 3261 §17.2.1), a CANCEL that comes after the answer has
-        no effect (§9.1), and of a call that was blocked only the end is lost. A request of somebody who has no tag of
-        the call, a forged BYE say, ends nothing: whoever gets it answers 481 (§12.2.2).
+        no effect (§9.1), and of a call that was blocked only the end is lost. A BYE that crosses another, and a request
+        of somebody who has no tag of the call, a forged BYE say, end nothing: whoever gets it answers 481 (§12.2.2).
         """
         if not isinstance(message, Request):
             return True
@@ -150,6 +150,8 @@ class Call(msgspec.Struct, eq=False, gc=False):
             return known.state in UNANSWERED
         if known is not None:
             return message.method != "ACK" or not known.is_refused
+        if message.method == "BYE" and self.place_of(message).state == "terminated":
+            return False
         if message.from_tag is None or message.from_tag in self.tags or message.method == "NOTIFY":
             return True  # a fork's NOTIFY may come before anything else of it (``_follows``)
         return not (self.tags and message.method == "CANCEL" if message.to_tag is None else self.dialogs)

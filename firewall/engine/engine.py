@@ -229,11 +229,12 @@ class Engine:
         outputs: list[Output] = [write]
         if emergency or (passes and call is None):
             call = self._observer.call_for(reading, engine_ns)
-            if self._observer.calls.crowded_out:
-                outputs += self._crowded_out(now_ns, engine_ns)
         if emergency:
             own = call if call is None or passes or not is_anothers(call, facts) else None
-            outputs += self._seen(own, call, facts, now_ns, engine_ns)
+            self._observer.remember_caller(call, facts, engine_ns)
+            if own is not None:
+                self._ledger.seen(own, facts, engine_ns)
+            outputs += self._made_room(now_ns, engine_ns)
             if is_block:
                 outputs += self._hurt(own, reading, write, now_ns, engine_ns)
         if passes:
@@ -253,16 +254,6 @@ class Engine:
         if decision.verdict == "reject":
             outputs += self._reject(call, facts, decision, engine_ns)
         return outputs
-
-    def _seen(self, own: Call | None, call: Call | None, facts: Facts, now_ns: int, engine_ns: int) -> list[Output]:
-        """Take note of who calls and that something of an emergency call came: of ``own``, if it is no other one's."""
-        self._observer.remember_caller(call, facts, engine_ns)
-        if own is not None:
-            self._ledger.seen(own, facts, engine_ns)
-        if not self._observer.related.has_forgotten:
-            return []
-        self._observer.related.has_forgotten = False
-        return [*table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)]
 
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
@@ -296,13 +287,20 @@ class Engine:
             )
         return outputs
 
-    def _crowded_out(self, now_ns: int, engine_ns: int) -> list[Output]:
-        """Tell of emergency calls that made room for newer ones, and close what they held."""
-        calls, self._observer.calls.crowded_out = self._observer.calls.crowded_out, []
-        outputs: list[Output] = [*self._ledger.stopped(calls, engine_ns, now_ns)]
-        for call in calls:
-            outputs += self._media.forgotten(call, engine_ns, now_ns)
-        return [*outputs, *table_full("emergency_calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)]
+    def _made_room(self, now_ns: int, engine_ns: int) -> list[Output]:
+        """Tell of emergency calls and callers that made room for newer ones, and close what the calls held."""
+        outputs: list[Output] = []
+        table, related = self._observer.calls, self._observer.related
+        if table.crowded_out:
+            calls, table.crowded_out = table.crowded_out, []
+            outputs += self._ledger.stopped(calls, engine_ns, now_ns)
+            for call in calls:
+                outputs += self._media.forgotten(call, engine_ns, now_ns)
+            outputs += table_full("emergency_calls", len(table), self._alarms, engine_ns, now_ns)
+        if related.has_forgotten:
+            related.has_forgotten = False
+            outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
+        return outputs
 
     def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         datagram = facts.datagram

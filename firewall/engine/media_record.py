@@ -8,8 +8,8 @@ from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_flow import MediaAnomaly, MediaFlow
 from firewall.engine.pinhole import Pinhole
 from firewall.engine.pinhole_table import Cause, Hole
-from firewall.engine.record import DecisionFields, FlowState, RtpDecision, RtpFields, StreamFields
-from firewall.engine.recording import flow_id
+from firewall.engine.record import FlowState, RtpDecision, RtpFields, StreamFields
+from firewall.engine.recording import decision_fields, flow_id
 from firewall.engine.timestamp import timestamp
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
@@ -109,7 +109,7 @@ def _record(
         state,
         wire_text(call_id) or None,
         fields,
-        decision_fields(hole.decision, hole.override, policy, way.dst.zone),
+        decision_fields(hole.decision, hole.override, policy, media_line(hole.decision, policy, way.dst.zone)),
         hole.emergency,
         way.src.zone,
         way.dst.zone,
@@ -126,26 +126,9 @@ def refused_way_record(
     return flow_record("refused", hole, policy, now_ns)
 
 
-def decision_fields(
-    decision: Decision, override: str | None, policy: Policy, zone: str | None = None
-) -> DecisionFields:
-    """Return a media decision as the log has it; ``zone`` is that of who should receive."""
-    rule = decision.rule
-    return DecisionFields(
-        decision.verdict,
-        override is None,
-        rule.name if rule is not None else None,
-        policy.name,
-        policy.sha256,
-        media_line(decision, policy, zone),
-        decision.reason,
-        decision.shadow,
-        override,
-    )
-
-
 def media_line(decision: Decision, policy: Policy, zone: str | None = None) -> int | None:
-    """Return the line of the policy that a media decision comes from; None where a default does."""
+    """Return the line of the policy that a media decision comes from; None where a default does. ``zone`` is where it
+    should arrive."""
     if decision.rule is not None:
         return decision_line(decision, policy)
     if decision.reason == "media_family_gap":

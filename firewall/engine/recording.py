@@ -59,24 +59,30 @@ def decision_record(
     repeated: bool = False,
 ) -> SipDecision:
     """Return the log's record of one message and its decision; ``repeated``: it is a retransmission."""
-    message, rule = facts.message, decision.rule
+    message = facts.message
     return SipDecision(
         *packet_head(facts.datagram, now_ns),
         _sip_fields(message, facts.emergency) if message is not None else None,
-        DecisionFields(
-            decision.verdict,
-            override is None,
-            rule.name if rule else None,
-            policy.name,
-            policy.sha256,
-            decision_line(decision, policy),
-            decision.reason,
-            decision.shadow,
-            override,
-        ),
+        decision_fields(decision, override, policy, decision_line(decision, policy)),
         facts.emergency,
         _dialog_fields(facts, repeated=repeated),
         message.anomalies if message is not None else (),
+    )
+
+
+def decision_fields(decision: Decision, override: str | None, policy: Policy, line: int | None) -> DecisionFields:
+    """Return a decision as the log has it; ``line`` is the line of the policy that it comes from."""
+    rule = decision.rule
+    return DecisionFields(
+        decision.verdict,
+        override is None,
+        rule.name if rule is not None else None,
+        policy.name,
+        policy.sha256,
+        line,
+        decision.reason,
+        decision.shadow,
+        override,
     )
 
 

@@ -10,11 +10,11 @@ from firewall.engine.call_table import CallTable
 from firewall.engine.decide import Decision
 from firewall.engine.events import MediaReceived
 from firewall.engine.media_flow import Ends, MediaFlow
-from firewall.engine.media_record import CAUSES, decision_fields, stream_fields
+from firewall.engine.media_record import CAUSES, media_line, stream_fields
 from firewall.engine.media_verdict import media_mark
 from firewall.engine.pinhole_table import Hole, PinholeTable, Shut
 from firewall.engine.record import RtpDecision, RtpFields, StreamFields
-from firewall.engine.recording import packet_head
+from firewall.engine.recording import decision_fields, packet_head
 from firewall.engine.timestamp import NEVER_NS, seconds_between
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
@@ -200,12 +200,13 @@ class RefusedMedia:
             candidate=way is not None and way.is_spare,
         )
         override = "shadow" if self._policy.media.mode == "shadow" else None
+        decision = Decision("drop", flow.reason)
         return RtpDecision(
             *packet_head(datagram, wall_ns),
             state,
             wire_text(flow.call_id) if flow.call_id else None,
             fields,
-            decision_fields(Decision("drop", flow.reason), override, self._policy),
+            decision_fields(decision, override, self._policy, media_line(decision, self._policy)),
             emergency,
             *self._zones(datagram),
         )

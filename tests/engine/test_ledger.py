@@ -128,6 +128,18 @@ def test_giving_up_a_blocked_call_is_no_second_alarm() -> None:
     assert (told.verdict, told.alarms) == ("drop", [])
 
 
+def test_a_blocked_bye_that_crosses_the_other_sides_hurts_nobody() -> None:
+    rule = '  - {name: no-bye, when: \'sip.Method == "BYE" and zone.src == "psap"\', action: drop}\n'
+    scene, invite = Scene(policy(rule + ALL)), request()
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=30).calls
+    crossing = scene.psap(request("BYE", from_tag="psap", to_tag="caller", cseq=7), at_s=30.01)
+    assert (crossing.verdict, crossing.calls, crossing.alarms) == ("drop", [], [])
+    assert call.outcome == "completed"
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(503, "failed_downstream"), (487, "abandoned")])
 def test_the_lost_ack_of_a_refusal_does_not_make_the_failure_ours(status: int, outcome: str) -> None:
     """It only ends the repeating of the refusal (RFC 3261 §17.2.1)."""

@@ -5,6 +5,7 @@ from itertools import takewhile
 
 from firewall.engine.record import LogRecord
 from firewall.engine.timestamp import instant
+from firewall.replay.call_log import asked_method, exchange_of, has_passed, is_reinvite
 
 _SESSION_STAYS = (
     "without it the session stays as it was: a hold, a change of media or a session refresh did not happen, and a "
@@ -110,27 +111,6 @@ def _meaning(lost: LogRecord, exchange: Sequence[LogRecord]) -> str | None:
     if code.startswith("2") and any(_is_answer_of_another(lost, record) for record in before):
         return _SECOND_ANSWER
     return next((text for status, text in _RESPONSES.items() if status and code.startswith(status)), _RESPONSES[""])
-
-
-def asked_method(sip: LogRecord) -> str:
-    """Return the method of a message's CSeq: of a response, what it answers."""
-    return str(sip.get("cseq", "")).rpartition(" ")[2]
-
-
-def exchange_of(record: LogRecord) -> tuple[str | None, str]:
-    """Return the name of a message's transaction; an ACK of a success has a name of its own."""
-    sip = record["sip"]
-    return sip.get("via_branch"), (sip.get("cseq") or "").partition(" ")[0]
-
-
-def is_reinvite(record: LogRecord) -> bool:
-    """Tell whether a message asks to change a call that goes on (RFC 3261 §14)."""
-    return record["sip"].get("method") == "INVITE" and bool(record["dialog"].get("to_tag"))
-
-
-def has_passed(record: LogRecord) -> bool:
-    """Tell whether a message was let through, be it by the guard."""
-    return record["decision"]["verdict"] == "allow" or not record["decision"]["enforced"]
 
 
 def _is_copy(lost: LogRecord, earlier: LogRecord) -> bool:

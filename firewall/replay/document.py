@@ -6,34 +6,20 @@ import msgspec
 
 from firewall.engine.record import DecisionFields
 from firewall.replay.media_report import flow_changes
-from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport, sip_summary
+from firewall.replay.report import Change, PolicyTally, ReplayReport, sip_summary
+
+_OF_A_DECISION = ("verdict", "enforced", "rule", "line", "reason")
 
 
 def replay_document(report: ReplayReport) -> dict[str, Any]:
     """Return the findings as plain data. With ``--against``, ``against`` and ``changed`` are added."""
-    document: dict[str, Any] = {
-        "captures": [_capture(capture) for capture in report.captures],
-        **_tally(report.policy),
-    }
+    document: dict[str, Any] = {"captures": msgspec.to_builtins(report.captures), **_tally(report.policy)}
     if report.against is not None:
         document["against"] = _tally(report.against)
         document["changed"] = [_change(change) for change in report.changed]
         flows = flow_changes(report.policy.media, report.against.media)
         document["media_changed"] = msgspec.to_builtins(flows)
     return document
-
-
-def _capture(capture: CaptureReport) -> dict[str, Any]:
-    return {
-        "path": capture.path,
-        "packets": capture.packets,
-        "sip_messages": capture.sip_messages,
-        "cut_messages": capture.cut_messages,
-        "rtp_packets": capture.rtp_packets,
-        "copies": capture.copies,
-        "own_replies": capture.own_replies,
-        "unreadable": msgspec.to_builtins(capture.unreadable),
-    }
 
 
 def _tally(tally: PolicyTally) -> dict[str, Any]:
@@ -70,12 +56,4 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _decision(decision: DecisionFields | None) -> dict[str, Any] | None:
-    if decision is None:
-        return None
-    return {
-        "verdict": decision.verdict,
-        "enforced": decision.enforced,
-        "rule": decision.rule,
-        "line": decision.line,
-        "reason": decision.reason,
-    }
+    return None if decision is None else {name: getattr(decision, name) for name in _OF_A_DECISION}

@@ -27,7 +27,7 @@ _OWN_REJECT = "reject_ack"
 
 @dataclass(slots=True)
 class CaptureReport:
-    """What one capture held.
+    """What one capture held: the keys of the JSON document (docs/replay.md), in their order.
 
     ``packets`` counts frames. ``sip_messages`` counts what was read as SIP. Of them, ``cut_messages`` are known by
     their start line alone, as a snapshot length cut the rest, and are not decided; ``copies`` are messages seen a

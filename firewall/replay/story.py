@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from firewall.engine.alarm import emergency_words
+from firewall.engine.reasons import REASONS
 from firewall.engine.record import LogRecord, check, decode
 from firewall.engine.recording import endpoint_text, escaped, printable
 from firewall.engine.timestamp import instant
-from firewall.replay.cause import CallLog, because, cause_of, mend_of, message_words
-from firewall.replay.consequence import has_passed
+from firewall.replay.call_log import CallLog, has_passed, message_words
+from firewall.replay.cause import cause_of, mend_of
 from firewall.replay.media_story import media_lines
 
 
@@ -177,7 +178,7 @@ def _step(record: LogRecord, first: LogRecord) -> Step:
         message=message_words(record) + _remark(record),
         passed=has_passed(record),
         verdict=f"{decision['verdict']}{guarded}",
-        because=because(decision),
+        because=_because(decision),
     )
 
 
@@ -188,3 +189,12 @@ def _remark(record: LogRecord) -> str:
         return " (again)"
     is_inside = sip is not None and sip.get("method") not in (None, "ACK") and bool(dialog.get("to_tag"))
     return " (of no dialog that is known)" if is_inside and dialog["state"] == "none" else ""
+
+
+def _because(decision: LogRecord) -> str:
+    """Return what decided, in the few words of a ladder."""
+    if decision["rule"]:
+        by = "ban by rule" if decision["reason"] == "banned" else "rule"
+        return f'{by} "{decision["rule"]}", line {decision["line"]}'
+    reason = REASONS.get(decision["reason"])
+    return reason.title if reason else decision["reason"]

@@ -1,8 +1,8 @@
 """IP fragments put together again (RFC 791 §3.2, RFC 8200 §4.5), the way the kernel does it for the live firewall.
 
-A 9 KB INVITE over UDP is normal, and an emergency call's location makes it so. Exact duplicates of a fragment are
-ignored; fragments that overlap discard the whole datagram, as Linux does for both families (RFC 5722, CVE-2018-5391).
-The table is bounded in datagrams, bytes and time.
+A 9 KB INVITE over UDP is normal, and an emergency call's location makes it so. What one fragment brought is ignored
+when it comes again, whatever it says now; fragments that overlap in any other way discard the whole datagram, as Linux
+does for both families (RFC 5722, CVE-2018-5391). The table is bounded in datagrams, bytes and time.
 """
 
 from bisect import bisect, insort
@@ -66,13 +66,14 @@ class FragmentTable:
         if end > MAX_DATAGRAM_BYTES:
             self._forget(key)
             return "too long"
-        if pending.parts.get(offset) == data and (more or pending.total_bytes == end):
-            return "waiting"
-        if _conflicts(pending, offset, end, more):
+        fit = _fit(pending, offset, end, more)
+        if fit == "overlap":
             self._forget(key)
             return "overlap"
         if not more:
             pending.total_bytes = end
+        if fit == "again":
+            return "waiting"
         pending.parts[offset] = data
         insort(pending.offsets, offset)
         pending.held_bytes += len(data)
@@ -122,13 +123,15 @@ class FragmentTable:
         self.held_bytes -= self._pending.pop(key).held_bytes
 
 
-def _conflicts(pending: _Pending, offset: int, end: int, more: bool) -> bool:
-    """Tell whether a fragment does not fit those that came; an empty one never does."""
+def _fit(pending: _Pending, offset: int, end: int, more: bool) -> Literal["new", "again", "overlap"]:
+    """Tell how a fragment fits those that came; an empty one never does."""
     total, parts, offsets = pending.total_bytes, pending.parts, pending.offsets
-    if offset == end or (total is not None and (end > total or not more)):
-        return True
+    if offset == end or (total is not None and (end > total or (not more and end < total))):
+        return "overlap"
     if not more and offsets and offsets[-1] + len(parts[offsets[-1]]) > end:
-        return True
+        return "overlap"
     place = bisect(offsets, offset)
     reaches = offsets[place - 1] + len(parts[offsets[place - 1]]) if place else 0
-    return reaches > offset or (place < len(offsets) and offsets[place] < end)
+    if reaches >= end:
+        return "again"
+    return "overlap" if reaches > offset or (place < len(offsets) and offsets[place] < end) else "new"

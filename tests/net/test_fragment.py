@@ -3,6 +3,7 @@
 import random
 import time
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from firewall.net.fragment import FragmentKey, FragmentTable
 KEY: FragmentKey = (b"\xc0\0\2\7", b"\xc6\x33\x64\2", 1, 17, (0, None))
 SECOND_NS = 1_000_000_000
 Piece = tuple[int, bool, bytes]
+A16, B16, B8 = b"A" * 16, b"B" * 16, b"B" * 8
 
 
 def cut(data: bytes, size: int) -> list[Piece]:
@@ -79,6 +81,23 @@ def test_overlapping_fragments_discard_the_datagram() -> None:
     assert list(table.incomplete()) == []
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(0, True, A16), (0, True, B16), (16, False, A16)],
+        [(0, True, A16), (8, True, B8), (16, False, A16)],
+        [(16, False, A16), (16, False, B16), (0, True, A16)],
+        [(16, False, A16), (24, False, B8), (0, True, A16)],
+    ],
+)
+def test_what_a_fragment_brought_is_ignored_when_it_comes_again_whatever_it_says_now(
+    parts: list[tuple[int, bool, bytes]],
+) -> None:
+    """So Linux 6.18 does: it looks at the places of fragments, not at what they say."""
+    table = FragmentTable()
+    assert [table.add(KEY, *part, number, number) for number, part in enumerate(parts)][-1] == A16 * 2
+
+
 def test_a_second_last_fragment_discards_the_datagram() -> None:
     table = FragmentTable()
     assert table.add(KEY, 16, False, b"A" * 8, 1, 1) == "waiting"
@@ -98,11 +117,11 @@ def test_a_datagram_is_discarded_at_the_first_fragment_that_overlaps_another(
     table, kept, total = FragmentTable(), dict[int, int](), 99
     for start, size, more in asked:
         end = start + size
-        is_repeated = kept.get(start) == size and (more or total == end)
+        is_again = any(other <= start and end <= other + length for other, length in kept.items())
         overlaps = any(start < other + length and other < end for other, length in kept.items())
-        does_not_fit = end > total or (not more and (total < 99 or any(o + n > end for o, n in kept.items())))
+        is_end_wrong = not more and (total not in (99, end) or any(o + n > end for o, n in kept.items()))
         told = table.add(KEY, start * 8, more, b"A" * 8 * size, 1, 1)
-        assert (told == "overlap") == (not is_repeated and (overlaps or does_not_fit))
+        assert (told == "overlap") == (end > total or is_end_wrong or (overlaps and not is_again))
         if isinstance(told, bytes) or told == "overlap":
             return
         kept[start], total = size, total if more else end

@@ -10,7 +10,7 @@ import yaml
 
 from firewall.lint.finding import Edit, Finding, Fix
 from firewall.lint.source import Entry, PolicySource, is_block, start_of
-from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, is_about_emergencies
+from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, is_about_emergencies, is_about_zones
 from firewall.ruleset.policy import Policy, Rule
 
 _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112", "SOS116")
@@ -49,7 +49,9 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
         return _narrowed(source, rule, "not emergency", f'Exempt emergency calls from rule "{rule.name}"')
     match finding.code:
         case "SOS109" if policy.emergency.from_zones:
-            trusted = dict.fromkeys((*policy.emergency.from_zones, *policy.emergency.to_zones))
+            trusted = policy.emergency.zones
+            if is_about_zones(rule.when, trusted):
+                return _without_ban(source, rule)
             # Without braces and commas: a rule on one line ends at them.
             others = " and ".join(f'not zone.src == "{zone}"' for zone in trusted)
             description = f'Keep the zones of emergency calls out of rule "{rule.name}"'
@@ -163,6 +165,14 @@ def _without_rule(source: PolicySource, rule: Rule, *, is_certain: bool) -> Fix 
     if index is None:
         return None
     return _fix(f'Delete rule "{rule.name}"', _without_item(source, rules.value, index), is_certain=is_certain)
+
+
+def _without_ban(source: PolicySource, rule: Rule) -> Fix | None:
+    node = source.rule(rule.name)
+    ban = source.entry(node, "ban")
+    if node is None or ban is None or ban.index == 0:  # a first key has the dash of its rule before it
+        return None
+    return _fix(f'Drop without a ban in rule "{rule.name}"', _without_item(source, node, ban.index), is_certain=False)
 
 
 def _fix(description: str, edit: Edit | None, *, is_certain: bool = True) -> Fix | None:

@@ -11,6 +11,7 @@ from firewall.lint.proof.ban import Banned
 from firewall.lint.proof.load import names_an_end
 from firewall.lint.proof.refute import Refuted, Shadowed
 from firewall.lint.proof.surge import Surged
+from firewall.ruleset.expression import is_about_zones
 from firewall.ruleset.policy import Policy, Rule
 
 _VERBS = {"drop": "drops", "reject": "rejects"}
@@ -76,7 +77,7 @@ def ban_finding(policy: Policy, banned: Banned) -> Finding:
         return finding_of(policy, banned.blocked, trigger)
     rule = banned.rule
     message = f'the ban of rule "{rule.name}" drops {_object_of_ban()}'
-    return Finding("SOS109", message, rule.place, _unban(policy), rule.name, (trigger,))
+    return Finding("SOS109", message, rule.place, _unban(policy, rule), rule.name, (trigger,))
 
 
 def shadow_finding(shadowed: Shadowed) -> Finding:
@@ -149,7 +150,7 @@ def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Pla
 
 def _help(policy: Policy, code: str, guilty: Rule | None, blocked: Blocked) -> str:
     if code == "SOS109":
-        return _unban(policy)
+        return _unban(policy, guilty)
     if code == "SOS107":
         return CODES[code].mend
     if blocked.decision.emergency is None:
@@ -160,9 +161,11 @@ def _help(policy: Policy, code: str, guilty: Rule | None, blocked: Blocked) -> s
     return CODES[code].mend_of(guilty)
 
 
-def _unban(policy: Policy) -> str:
+def _unban(policy: Policy, guilty: Rule | None) -> str:
     """Say how to keep the zones of emergency calls out of a rule that bans, by their names where they have any."""
-    zones = dict.fromkeys((*policy.emergency.from_zones, *policy.emergency.to_zones))
+    zones = policy.emergency.zones
+    if guilty is not None and is_about_zones(guilty.when, zones):
+        return f'Delete the `ban` of rule "{guilty.name}": it is about zones of `emergency.from` and `to` alone.'
     names = ", ".join(f'"{zone}"' for zone in zones) or '"carrier", "psap"'
     return CODES["SOS109"].mend.replace('"carrier", "psap"', names)
 

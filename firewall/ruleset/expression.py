@@ -10,7 +10,7 @@ Fields have any number of values in one message. Wireshark 4 says what that mean
 - ``!=`` holds when the field is present and **every** value differs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -166,15 +166,36 @@ def signed_atoms(condition: Condition | None, *, is_wanted: bool = True) -> Iter
 
 def is_about_emergencies(condition: Condition | None) -> bool:
     """Tell whether a condition is true of emergency traffic alone: ``and not emergency`` would leave nothing of it."""
+    return _demands(condition, lambda a: isinstance(a.operand, Field) and a.operand.name.startswith("emergency"))
+
+
+def is_about_zones(condition: Condition | None, zones: Collection[str]) -> bool:
+    """Tell whether a condition is true only of what comes from one of these zones."""
+    source = Field("zone.src")
+
+    def is_from_one(atom: Atom) -> bool:
+        match atom:
+            case Comparison(operand, "==", value):
+                return operand == source and value in zones
+            case Membership(operand, items):
+                return operand == source and all(item in zones for item in items)
+            case _:
+                return False
+
+    return _demands(condition, is_from_one)
+
+
+def _demands(condition: Condition | None, is_so: Callable[[Atom], bool]) -> bool:
+    """Tell whether some such atom is true wherever the condition is, as far as ``and`` and ``or`` show it."""
     match condition:
         case And(conditions):
-            return any(map(is_about_emergencies, conditions))
+            return any(_demands(each, is_so) for each in conditions)
         case Or(conditions):
-            return all(map(is_about_emergencies, conditions))
+            return all(_demands(each, is_so) for each in conditions)
         case Not() | None:
             return False
         case _:
-            return isinstance(condition.operand, Field) and condition.operand.name.startswith("emergency")
+            return is_so(condition)
 
 
 def base_field(operand: Operand) -> Field:

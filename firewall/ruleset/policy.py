@@ -83,6 +83,11 @@ class EmergencyPolicy:
     surge: Surge | None = None
     guard: Guard = "enforce"
 
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Return the zones at either end of emergency calls, each once."""
+        return tuple(dict.fromkeys((*self.from_zones, *self.to_zones)))
+
 
 @dataclass(frozen=True, slots=True)
 class ExceptionPolicies:

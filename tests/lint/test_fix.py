@@ -179,6 +179,28 @@ def test_a_rule_about_emergencies_alone_is_offered_to_be_deleted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ban", "left"),
+    [
+        (rule('zone.src == "carrier" and sip.Subject', more="ban: 10m"), "    action: drop\n  - name: from"),
+        (
+            '  - {name: guilty, when: zone.src == "carrier" and sip.Subject, action: drop, ban: 1m}\n',
+            '  - {name: guilty, when: zone.src == "carrier" and sip.Subject, action: drop}\n',
+        ),
+    ],
+)
+def test_a_rule_about_zones_of_emergency_calls_is_offered_to_drop_without_a_ban(ban: str, left: str) -> None:
+    offered = fix_of(text(ban), "SOS109")
+    assert offered is not None
+    assert (offered.description, offered.is_certain) == ('Drop without a ban in rule "guilty"', False)
+    assert left in PolicySource(text(ban)).edited(offered.edits)
+
+
+def test_the_dash_of_a_rule_is_not_deleted_with_its_ban() -> None:
+    first = '  - ban: 10m\n    name: guilty\n    when: zone.src == "carrier" and sip.Subject\n    action: drop\n'
+    assert fix_of(text(first), "SOS109") is None
+
+
+@pytest.mark.parametrize(
     "ban",
     [
         '  - {name: guilty, when: sip.User-Agent == "x" and not emergency, action: drop, ban: 1m}\n',

@@ -67,6 +67,12 @@ def test_the_help_for_a_ban_names_the_zones_of_this_policy() -> None:
     assert '`and not zone.src in {"osp", "psap"}`' in banned.help
 
 
+def test_a_ban_in_a_rule_about_zones_of_emergency_calls_alone_must_go() -> None:
+    report = lint(rule('zone.src in {"carrier", "psap"} and sip.Subject', more="ban: 1h"), emergency=CALLS)
+    banned = next(each for each in report.findings if each.code == "SOS109")
+    assert banned.help.startswith('Delete the `ban` of rule "guilty"')
+
+
 def test_what_carries_no_mark_is_not_helped_by_a_rule_about_emergencies() -> None:
     location = CALLS.replace("[voice]", "[voice, location]")
     exempt = lint(rule('sip.Method == "NOTIFY" and not emergency'), emergency=location)

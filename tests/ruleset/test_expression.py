@@ -10,6 +10,7 @@ from firewall.ruleset.expression import (
     Not,
     Or,
     is_about_emergencies,
+    is_about_zones,
     methods_of,
     signed_atoms,
 )
@@ -71,6 +72,22 @@ def test_the_methods_that_a_condition_names(text: str, methods: set[str] | None)
 )
 def test_a_condition_that_is_about_emergencies_alone(text: str, is_so: bool) -> None:
     assert is_about_emergencies(parse_expression(text, sets={}, place=PLACE)) is is_so
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ('zone.src == "a"', True),
+        ('sip and zone.src in {"a", "b"}', True),
+        ('zone.src in {"a", "c"}', False),
+        ('zone.src == "a" or zone.src == "c"', False),
+        ('not zone.src == "a"', False),
+        ('zone.src != "a"', False),
+        ('zone.dst == "a"', False),
+    ],
+)
+def test_a_condition_that_is_about_some_zones_alone(text: str, is_so: bool) -> None:
+    assert is_about_zones(parse_expression(text, sets={}, place=PLACE), ("a", "b")) is is_so
 
 
 def test_an_atom_is_wanted_under_an_even_number_of_nots() -> None:

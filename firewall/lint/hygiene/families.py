@@ -41,8 +41,7 @@ def _missing_family(policy: Policy, found: set[int]) -> Iterator[Finding]:
         return
     (has,) = found
     named = [zone for zone in policy.zones if zone.networks]
-    used = {*policy.emergency.from_zones, *policy.emergency.to_zones}
-    first = next((zone for zone in named if zone.name in used), named[0])
+    first = next((zone for zone in named if zone.name in policy.emergency.zones), named[0])
     which = "the zones have" if len(named) > 1 else f'zone "{first.name}" has'
     lacks = _NAMES[10 - has]
     message = f"{which} {_NAMES[has]} networks only: {lacks} calls come from no zone"

@@ -71,7 +71,7 @@ def _trusted_sets(policy: Policy) -> Iterator[Finding]:
 
 def _trusted(policy: Policy) -> list[Zone]:
     """Return the zones between which emergency calls pass: all, where none is named."""
-    named = {*policy.emergency.from_zones, *policy.emergency.to_zones}
+    named = policy.emergency.zones
     return [zone for zone in policy.zones if zone.name in named or not named]
 
 

@@ -41,7 +41,7 @@ def _first_blocked(questioner: Questioner, pair: Pair, *first: LogFailed) -> Blo
     definition = questioner.policy.emergency
     for flow in selected(definition.flows):
         for form in base_forms(definition):
-            blocked = questioner.ask(Probe(flow, form, pair, BASE_NS), *first).blocked
+            blocked = questioner.ask(Probe(flow, form, pair, BASE_NS), *first)
             if blocked is not None and blocked.decision.decision.reason not in ("rule", "default"):
                 return blocked
     return None

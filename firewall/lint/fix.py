@@ -10,13 +10,11 @@ import yaml
 
 from firewall.lint.finding import Edit, Finding, Fix
 from firewall.lint.source import Entry, PolicySource, is_block, start_of
-from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, is_about_emergencies, is_about_zones
+from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, Or, is_about_emergencies, is_about_zones
 from firewall.ruleset.policy import Policy, Rule
 
 _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112", "SOS116")
 EXCEPTION = re.compile(r"`exceptions\.(\w+)")
-_STRING = re.compile(r"""[rR]?"(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", re.DOTALL)
-_WORD_OR = re.compile(r"\bor\b|\|\||[()]")
 _NAMED_RULE = re.compile(r'"(.*?)" \(line \d+\) matches')
 _NOT_EMERGENCY = Not(Comparison(Field("emergency"), "==", True))
 
@@ -95,7 +93,7 @@ def _narrowed(
     start, end = _expression_span(source, when.value)
     if when.value.style == '"':
         condition = condition.replace('"', '\\"')
-    if not _has_open_or(when.value.value):
+    if not isinstance(rule.when, Or):
         return Fix(description, (source.edit(end, end, f" and {condition}"),), is_certain)
     edits = source.edit(start, start, "("), source.edit(end, end, f") and {condition}")
     return Fix(description, edits, is_certain)
@@ -108,16 +106,6 @@ def _expression_span(source: PolicySource, value: yaml.ScalarNode) -> tuple[int,
         start, end = start + 1, end - 1
     text = source.text[start:end]
     return start + len(text) - len(text.lstrip()), start + len(text.rstrip())
-
-
-def _has_open_or(expression: str) -> bool:
-    """Whether an ``or`` stands outside all parentheses, so that ``and`` behind it would bind to its last part only."""
-    depth = 0
-    for found in _WORD_OR.finditer(_STRING.sub("0", expression)):
-        depth += {"(": 1, ")": -1}.get(found[0], 0)
-        if depth == 0 and found[0] in ("or", "||"):
-            return True
-    return False
 
 
 def _new_key(source: PolicySource, node: yaml.MappingNode, text: str) -> Edit | None:

@@ -50,15 +50,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Shadowed:
-    """A shadow rule that would have blocked a message of a probe."""
-
-    probe: Probe
-    step: Step
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
 class Blocked:
     """The first message of a probe that did not pass, and the decision on it."""
 
@@ -72,16 +63,6 @@ class Blocked:
         return witness_of(self.probe.name, self.sent, self.decision)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the engine did with a probe."""
-
-    probe: Probe
-    messages: int
-    blocked: Blocked | None
-    shadowed: tuple[Shadowed, ...]
-
-
 class Questioner:
     """Puts probes to engines that follow one policy, with the guard off: it is a net, not an excuse."""
 
@@ -90,23 +71,19 @@ class Questioner:
         self._strict = strict
         self.policy = replace(policy, emergency=replace(policy.emergency, guard="off"))
 
-    def ask(self, probe: Probe, *first: Event) -> Answer:
-        """Run a probe through a fresh engine, up to the first message that does not pass; ``first`` happens before."""
+    def ask(self, probe: Probe, *first: Event) -> Blocked | None:
+        """Return the first message of a probe that a fresh engine does not let pass; ``first`` happens before."""
         engine = self.engine()
         for event in first:
             engine.handle(event, probe.at_ns)
         sent: list[Sent] = []
-        shadowed: list[Shadowed] = []
         for step in probe.steps():
             each = sent_of(step, probe)
             sent.append(each)
             decision = decide(engine, each)
-            shadowed += [
-                Shadowed(probe, step, shadow.rule) for shadow in decision.decision.shadow if shadow.verdict != "allow"
-            ]
             if decision.decision.verdict != "allow":
-                return Answer(probe, len(sent), Blocked(probe, step, decision, tuple(sent)), tuple(shadowed))
-        return Answer(probe, len(sent), None, tuple(shadowed))
+                return Blocked(probe, step, decision, tuple(sent))
+        return None
 
     def engine(self, guard: Guard = "off") -> Engine:
         """Return an engine that has seen nothing yet."""

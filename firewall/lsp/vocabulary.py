@@ -6,44 +6,13 @@ from collections.abc import Iterator, Sequence
 from firewall.lint.codes import CODES
 from firewall.lint.ignore import IGNORABLE
 from firewall.ruleset.fields import FIELDS
-from firewall.ruleset.schema import (
-    EMERGENCY_KEYS,
-    EXCEPTION_KEYS,
-    LIMIT_KEYS,
-    MEDIA_KEYS,
-    MUST_KEYS,
-    POLICY_KEYS,
-    RULE_KEYS,
-    SCHEDULE_KEYS,
-    SET_KEYS,
-    SIGNALLING_KEYS,
-    SURGE_KEYS,
-    ZONE_KEYS,
-    Schema,
-)
+from firewall.ruleset.schema import Schema, json_schema
 
-Keys = dict[str, tuple[str, Schema]]
-
+_POLICY = json_schema()
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.-]*")
 _KEY = re.compile(r"^(?P<indent>\s*(?:-\s+)?)(?P<key>[A-Za-z0-9_.-]+)\s*:")
 _OPEN_FLOW = re.compile(r"([A-Za-z0-9_.-]+)\s*:\s*\{[^{}]*$")
 _IGNORE = re.compile(r"#\s*sosgate:\s*ignore\[[^\]]*$")
-# By the path of keys that leads there; "*" is any name.
-_SECTIONS: dict[tuple[str, ...], Keys] = {
-    (): POLICY_KEYS,
-    ("zones", "*"): ZONE_KEYS,
-    ("sets", "*"): SET_KEYS,
-    ("emergency",): EMERGENCY_KEYS,
-    ("emergency", "surge"): SURGE_KEYS,
-    ("exceptions",): EXCEPTION_KEYS,
-    ("rules",): RULE_KEYS,
-    ("rules", "limit"): LIMIT_KEYS,
-    ("rules", "schedule"): SCHEDULE_KEYS,
-    ("must",): MUST_KEYS,
-    ("signalling",): SIGNALLING_KEYS,
-    ("media",): MEDIA_KEYS,
-}
-_NAMED = ("zones", "sets")
 
 
 def word_at(text: str, column: int) -> tuple[str, int, int] | None:
@@ -66,8 +35,8 @@ def meaning(lines: Sequence[str], line: int, column: int) -> str | None:
     if lines[line][end:].lstrip().startswith(":"):
         described = _keys_at(lines, line, lines[line][: end - len(word)]).get(word)
         if described is not None:
-            choices = ", ".join(f"`{choice}`" for choice in described[1].get("enum", ()))
-            return f"**{word}**\n\n{described[0]}" + (f"\n\n{choices}" if choices else "")
+            choices = ", ".join(f"`{choice}`" for choice in described.get("enum", ()))
+            return f"**{word}**\n\n{described['description']}" + (f"\n\n{choices}" if choices else "")
     spec = FIELDS.get(word)
     if spec is None:
         return None
@@ -90,19 +59,24 @@ def proposals(lines: Sequence[str], line: int, column: int) -> Iterator[tuple[st
     keys = _keys_at(lines, line, before)
     open_flow = _OPEN_FLOW.search(before)
     if key is not None and open_flow is None:
-        values = keys.get(key["key"], ("", {}))[1].get("enum", ())
+        values = keys.get(key["key"], {}).get("enum", ())
         yield from ((value, "") for value in values)
         return
-    yield from ((name, description) for name, (description, _) in keys.items())
+    yield from ((name, shape["description"]) for name, shape in keys.items())
 
 
-def _keys_at(lines: Sequence[str], line: int, before: str) -> Keys:
+def _keys_at(lines: Sequence[str], line: int, before: str) -> dict[str, Schema]:
+    """Return the keys that can stand at a place, each with what it takes; none where it is in nothing that has keys."""
     path = _path(lines, line, before)
     open_flow = _OPEN_FLOW.search(before)
     if open_flow is not None:
         path = (*path, open_flow[1])
-    shape = tuple("*" if index == 1 and path[0] in _NAMED else part for index, part in enumerate(path))
-    return _SECTIONS.get(shape, {})
+    shape = _POLICY
+    for key in path:
+        within = shape.get("properties", {}).get(key) or shape.get("additionalProperties") or {}
+        shape = within.get("items", within)
+    keys: dict[str, Schema] = shape.get("properties", {})
+    return keys
 
 
 def _path(lines: Sequence[str], line: int, before: str) -> tuple[str, ...]:

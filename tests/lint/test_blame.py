@@ -9,7 +9,7 @@ from tests.lint.policies import policy, rule
 
 
 def blocked(tested: Policy) -> Blocked:
-    found = Questioner(tested).ask(Probe(VOICE, SOS, calling_pairs(tested)[0], BASE_NS)).blocked
+    found = Questioner(tested).ask(Probe(VOICE, SOS, calling_pairs(tested)[0], BASE_NS))
     assert found is not None
     return found
 

@@ -38,7 +38,7 @@ def change(written: str, code: str) -> list[str]:
         ("{CANCEL}", "{CANCEL} and not emergency"),
         ("{CANCEL}   # why", "{CANCEL} and not emergency   # why"),
         ("{CANCEL} or {OTHER}", "({CANCEL} or {OTHER}) and not emergency"),
-        ("({CANCEL} || {OTHER})", "({CANCEL} || {OTHER}) and not emergency"),
+        ("({CANCEL} || {OTHER})", "(({CANCEL} || {OTHER})) and not emergency"),
         ("({CANCEL}) || ({OTHER})", "(({CANCEL}) || ({OTHER})) and not emergency"),
         ('{CANCEL} and not sip.Subject == "a or b"', '{CANCEL} and not sip.Subject == "a or b" and not emergency'),
         ("'{CANCEL}'", "'{CANCEL} and not emergency'"),

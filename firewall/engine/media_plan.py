@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -27,7 +28,9 @@ from firewall.sip.offer_answer import NegotiatedMedium, negotiate
 from firewall.sip.sdp import MediaDescription
 
 MAX_WAYS = 128  # of one call: a hostile description must not fill the kernel's sets
+_MAX_LOOKED_AT = 2048  # with those that are wanted again and again: 256 media may share a port and its candidates
 MAX_CUT = 32  # so many of those beyond are told
+_DISCARD = 9  # there is no port yet, or none any more (RFC 8829 §5.2.1)
 _HIDDEN = ("media_third_party", "media_no_address")
 _LARGEST = {4: 1 << 24, 6: 1 << 120}  # addresses of one network: a /8
 _MAX_SOURCES = 4  # more addresses than these (ICE) are taken as any of the zone, more ports as any of their addresses
@@ -60,7 +63,7 @@ class Planner:
         """Return the same without looking whether all of it is plain."""
         ways: dict[PinholeKey, Way] = {}
         has_room: set[Course] = set()
-        for way in self._wanted(negotiation):
+        for way in islice(self._wanted(negotiation), _MAX_LOOKED_AT):
             if len(ways) < MAX_WAYS or way.key in ways:
                 _add(ways, way)
                 if way.refusal is None:
@@ -172,7 +175,7 @@ class Planner:
         TCP passes in any case, so nothing is refused of it; to a host that has only a name there is no way to tell of.
         """
         address, port = endpoint
-        if address in NOWHERE:
+        if address in NOWHERE or port == _DISCARD:
             return
         refusal: Refusal | None = None
         is_elsewhere = False

@@ -7,7 +7,7 @@ from firewall.net.vantage import Vantage
 from firewall.replay.copies import COPY_WINDOW_NS
 from firewall.replay.flows import RtpFlows
 from firewall.sip.body import SDP_TYPE, contents_of_type
-from firewall.sip.media_endpoint import plain_address
+from firewall.sip.media_endpoint import endpoints, plain_address
 from firewall.sip.message import Message
 from firewall.sip.sdp import parse_sdp
 
@@ -26,13 +26,14 @@ class MediaEndpoints:
         self._seen: OrderedDict[tuple[str, int, str, int], tuple[Vantage, int]] = OrderedDict()
 
     def learn(self, message: Message) -> None:
-        """Take the media addresses out of a SIP message's session descriptions (RFC 8866 §5.7, §5.14)."""
+        """Take the media addresses out of a SIP message's session descriptions, those of ICE included (RFC 8839)."""
         if b"m=" not in message.body:
             return
         changed: list[tuple[str, int]] = []
         for content in contents_of_type(message, SDP_TYPE):
             for media in parse_sdp(content).media:
-                changed += self._remember(media.address, media.port)
+                for address, port in ((media.address, media.port), *endpoints(media, "rtp")):
+                    changed += self._remember(address, port)
         self.flows.renew(changed)
 
     def carries(self, datagram: Datagram) -> bool:

@@ -46,12 +46,13 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> tuple[Ne
 def _bundled(
     pair: NegotiatedMedium, paired: list[NegotiatedMedium], answered: tuple[MediaDescription, ...]
 ) -> NegotiatedMedium:
-    """A medium that the answer bundles with another goes where that one goes, whatever port stands in its own section,
-    0 of ``a=bundle-only`` included (RFC 9143 §7.3)."""
+    """A medium that offer and answer bundle with another goes where that one goes, whatever port stands in its own
+    section, 0 of ``a=bundle-only`` included (RFC 9143 §7.3)."""
     answer = pair.answer
-    if answer is None or answer.tagged is None:
+    if answer is None or answer.tagged is None or pair.offer.tagged is None:
         return pair
-    tagged = next((each for each in paired if each.answer is answered[answer.tagged or 0]), pair)
+    tag = answered[answer.tagged]
+    tagged = next((each for each in paired if each.answer is tag), pair)
     if tagged is pair or tagged.answer is None:
         return pair
     return _paired(pair.offer.sharing(tagged.offer), answer.sharing(tagged.answer))

@@ -183,7 +183,8 @@ def _bundled(media: list[MediaDescription], groups: tuple[str, ...]) -> list[Med
     for words in map(str.split, groups):
         members = [places[mid] for mid in words[1:] if mid in places] if words[:1] == ["BUNDLE"] else []
         for place in members:
-            media[place] = replace(media[place], tagged=members[0])
+            if media[place].tagged is None:
+                media[place] = replace(media[place], tagged=members[0])
     return media
 
 

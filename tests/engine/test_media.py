@@ -293,6 +293,7 @@ def test_when_no_pinhole_is_left_emergency_calls_get_theirs_all_the_same(monkeyp
     assert {r.decision.reason for r in flows(told)} == {"media_table_full"}
     assert [alarm.alarm.code for alarm in told.alarms] == ["table_full"]
     assert scene.to((CALLER[0], 50000)) == []
+    assert reasons(scene.packet(CALLED, (CALLER[0], 50000), at_s=5.5)) == [("refused", "media_table_full")]
     scene.carrier(invite(moved, call_id="third", from_tag="c"), at_s=6)
     assert scene.to((CALLER[0], 50000)) == ANY
 

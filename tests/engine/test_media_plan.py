@@ -41,6 +41,11 @@ def test_who_puts_media_on_hold_by_the_address_is_sent_none_and_expects_none() -
     assert {way.refusal for way in ways.values()} == {None}
 
 
+def test_who_names_port_9_has_no_port_yet_and_none_is_missed() -> None:
+    ways = Planner(policy(ALL), is_guarding=True).ways(agreed(OFFER.replace(" 49170 ", " 9 "), ANSWER))
+    assert {(way.key.dst_ip, way.refusal) for way in ways.values() if way.protocol == "rtp"} == {(CALLED[0], None)}
+
+
 def test_who_names_nothing_but_candidates_puts_nothing_on_hold() -> None:
     """RFC 8829 §5.2.1: a browser that had none yet when it began, or hides its own, names 0.0.0.0 and port 9."""
     audio = "audio 9 UDP/TLS/RTP/SAVPF 0, a=rtcp-mux, a=candidate:1 1 UDP 1 {} {} typ host"
@@ -92,6 +97,15 @@ _LINES = st.sampled_from(
         "a=candidate:1 2 UDP 1 nowhere 5001 typ host", "a=rtpmap:98 t140/1000",
     ]
 )  # fmt: skip
+
+
+def test_media_that_share_a_port_and_its_candidates_cost_no_more_than_so_many_ways() -> None:
+    """RFC 9143 has each of them sent to all, and a message of 10 KB names 250."""
+    own = ", ".join(f"a=candidate:1 1 UDP 1 192.0.2.{n} 5000 typ host" for n in range(20, 28))
+    media = [f"audio 40000 RTP/AVP {n % 128}, a=mid:{n}, {own if n == 0 else ''}" for n in range(250)]
+    whole = sdp(CALLER[0], *media, session=f"a=group:BUNDLE {' '.join(map(str, range(250)))}")
+    ways = Planner(policy(ALL)).ways(agreed(whole, whole))
+    assert {len(way.formats.payload_types) < 128 for way in ways.values() if way.protocol == "rtp"} == {True}
 
 
 @given(st.lists(_LINES, max_size=40), st.lists(_LINES, max_size=40))

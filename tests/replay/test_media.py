@@ -18,6 +18,14 @@ def test_packets_from_and_to_an_announced_address_are_media() -> None:
     assert not endpoints.carries(Datagram(CALLER, CALLER_MEDIA + 1, PSAP, 9, b""))
 
 
+def test_the_candidates_of_a_browser_count() -> None:
+    """RFC 8829 §5.2.1: its c= names 0.0.0.0 and port 9."""
+    written = sdp("0.0.0.0", 9) + b"a=candidate:1 1 udp 1 " + CALLER.encode() + b" 4000 typ host\r\n"  # noqa: S104
+    endpoints = MediaEndpoints()
+    endpoints.learn(parse_message(message(f"INVITE {SOS} SIP/2.0", "1 INVITE", call_id="m", body=written)))
+    assert endpoints.carries(Datagram(PSAP, 9, CALLER, 4000, b""))
+
+
 def test_a_description_inside_a_multipart_body_counts() -> None:
     body = b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: application/sdp\r\n\r\n"
     body += sdp(CALLER, 4000) + b"\r\n--x--\r\n"

@@ -76,6 +76,8 @@ def test_what_an_answer_bundles_is_one_transport_and_what_it_rejects_is_not() ->
     """RFC 9143 §7.3: a rejected medium leaves the group."""
     media = "m=audio {} RTP/AVP 0\na=mid:a\nm=video 0 RTP/AVP 96\na=bundle-only\na=mid:b\n"
     offer = parse_sdp(f"c=IN IP4 192.0.2.10\na=group:BUNDLE a b\n{media.format(4000)}".encode())
+    alone = parse_sdp(f"c=IN IP4 192.0.2.10\n{media.format(4000)}".encode())
+    assert not negotiate(alone, offer)[1].is_accepted, "nobody offered it"
     for group, is_accepted in (("BUNDLE a b", True), ("BUNDLE a", False), ("LS a b", False), ("", False)):
         answer = parse_sdp(f"c=IN IP4 198.51.100.10\na=group:{group}\n{media.format(5000)}".encode())
         audio, video = negotiate(offer, answer)

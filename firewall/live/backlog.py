@@ -7,10 +7,9 @@ first, and where there is too much, what is dropped is something else.
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from firewall.engine.events import DatagramsLost
-from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival
+from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival, Listener
 from firewall.net.datagram import Datagram
 
 CALM = 512
@@ -23,20 +22,10 @@ _MANY_READ = 256
 _TAKEN_BESIDE = 16
 
 
-class Receives(Protocol):
-    """What is needed of ``Listener``."""
-
-    def receive(self, limit: int = DATAGRAMS_PER_WAKE_UP) -> list[Arrival]:
-        """Return up to ``limit`` datagrams that are waiting."""
-
-    def dropped(self) -> int:
-        """Return how many the kernel dropped."""
-
-
 class Backlog:
     """Datagrams between the listeners and the engine."""
 
-    def __init__(self, listeners: Sequence[Receives], is_urgent: Callable[[Datagram], bool]) -> None:
+    def __init__(self, listeners: Sequence[Listener], is_urgent: Callable[[Datagram], bool]) -> None:
         self._listeners = listeners
         self._is_urgent = is_urgent
         self._urgent: deque[Arrival] = deque()

@@ -39,13 +39,13 @@ from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
-from firewall.live.missing_interfaces import MissingInterfaces
 from firewall.live.past_calls import past_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender, descriptors
 from firewall.live.status import LogStatus, PolicyStatus, Status
 from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.turns import Turns
+from firewall.live.zone_links import ZoneLinks
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 
@@ -95,7 +95,7 @@ class _Daemon:
         self._reload = asyncio.Event()
         self._changing = asyncio.Lock()
         self._takeover = False
-        self._missing_interfaces = MissingInterfaces(console.say)
+        self._zone_links = ZoneLinks(console.say)
         self._interfaces = InterfaceNames()
         self._listeners: list[Listener] = []
         self._policy = policy
@@ -269,7 +269,7 @@ class _Daemon:
         self._driver.tell(PolicyReplaced(policy))
         self._turns.arm_timer()
         self._console.say(f"new policy in force: {self._summary()}")
-        self._missing_interfaces.look(self._policy)
+        self._zone_links.look(self._policy)
 
     async def _keep_alive(self) -> None:
         if self._notifier.watchdog_s is not None:
@@ -280,7 +280,7 @@ class _Daemon:
     async def _watch_links(self) -> None:
         while True:
             await asyncio.sleep(_INTERFACES_EVERY_S)
-            self._missing_interfaces.look(self._policy)
+            self._zone_links.look(self._policy)
             self._network_changed()  # where it was not told
             self._connections.sweep()
 
@@ -324,7 +324,7 @@ class _Daemon:
     def _announce(self, left_over: bool) -> None:
         taken = " (took over what a killed run had left)" if left_over else ""
         self._console.say(f"{self._summary()}, ready{taken}")
-        self._missing_interfaces.look(self._policy)
+        self._zone_links.look(self._policy)
         self._notifier.ready(self._summary())
 
     def _summary(self) -> str:

@@ -2,8 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -20,7 +19,6 @@ from firewall.engine.events import (
     MediaReceived,
 )
 from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Write
-from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.engine.record import Alarm, encode
 from firewall.live.clock import Clock, present_ns
 from firewall.live.connection import NO_ANSWER
@@ -28,7 +26,8 @@ from firewall.live.console import Console
 from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile, Syncer
 from firewall.live.media_copies import MediaCopy
-from firewall.live.sender import DEFAULT_HOPS
+from firewall.live.pinholes import Pinholes
+from firewall.live.sender import Sender
 from firewall.net.datagram import Datagram
 
 # To the engine time goes on: it takes a step of a second back for a clock that was set.
@@ -40,26 +39,6 @@ _DOING_OF_THE_PEER = (
 )
 
 
-class Sends(Protocol):
-    """What the driver needs of ``Sender``."""
-
-    def forward(self, datagram: Datagram, hops: int, traffic_class: int) -> None:
-        """Send a datagram on, as a router."""
-
-    def send(self, datagram: Datagram, hops: int = DEFAULT_HOPS, traffic_class: int = 0) -> None:
-        """Send a datagram of our own."""
-
-
-class ChangesPinholes(Protocol):
-    """What the driver needs of ``Pinholes``."""
-
-    def change(self, opened: Iterable[Pinhole], closed: Iterable[Pinhole]) -> None:
-        """Close and open pinholes in the kernel."""
-
-    def read(self, keys: Iterable[PinholeKey]) -> tuple[FlowCount, ...]:
-        """Return what these have counted by now."""
-
-
 class Driver:
     """Feeds one engine and carries out what it wants: records before the messages they tell of.
 
@@ -68,8 +47,8 @@ class Driver:
 
     def __init__(self, engine: Engine, console: Console, log: LogFile | None, syncer: Syncer | None) -> None:
         self.engine = engine
-        self.sender: Sends | None = None
-        self.pinholes: ChangesPinholes | None = None
+        self.sender: Sender | None = None
+        self.pinholes: Pinholes | None = None
         self.records_lost = 0
         self.internal_errors = 0
         self._console = console

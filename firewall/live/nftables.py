@@ -32,7 +32,7 @@ import subprocess
 
 from firewall.errors import MachineError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
-from firewall.live.netlink import NETFILTER, NFTABLES, attribute, parts, text
+from firewall.live.netlink import NETFILTER, NFTABLES, attribute, parts, refusal, text
 from firewall.live.question import answered
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
@@ -205,7 +205,7 @@ def apply_ruleset(script: str) -> None:
     Raises:
         MachineError: nft is missing, or the kernel refused.
     """
-    _nft(["-f", "-"], "set up", script)
+    _nft("set up", script)
 
 
 def remove_table() -> None:
@@ -214,17 +214,19 @@ def remove_table() -> None:
     Raises:
         MachineError: nft is missing, or the kernel refused.
     """
-    _nft(["-f", "-"], "remove", f"table inet {TABLE}\ndelete table inet {TABLE}\n")
+    _nft("remove", _NO_TABLE)
 
 
 def table_exists() -> bool:
     """Tell whether a table of ours is there, perhaps left by a run that was killed.
 
     Raises:
-        MachineError: nft is missing, or the kernel refused.
+        MachineError: the kernel does not answer the question.
     """
-    listed = _nft(["list", "tables"], "read", "")
-    return f"table inet {TABLE}" in listed.splitlines()
+    try:
+        return _told(_GET_TABLE, _THIS_TABLE) is not None
+    except OSError as error:
+        raise refusal("read", f"the nftables table inet {TABLE}", error.errno or 0) from None
 
 
 def table_handle() -> int | None:
@@ -234,13 +236,9 @@ def table_handle() -> int | None:
     Raises:
         OSError: the kernel does not answer the question.
     """
-    try:
-        table = parts(answered(NETFILTER, _GET_TABLE, _THIS_TABLE), 4)
-        chain = parts(answered(NETFILTER, _GET_CHAIN, _FIRST_CHAIN), 4)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return None
-        raise
+    table, chain = _told(_GET_TABLE, _THIS_TABLE), _told(_GET_CHAIN, _FIRST_CHAIN)
+    if table is None or chain is None:
+        return None
     is_dormant = int.from_bytes(table.get(_TABLE_FLAGS, b""), "big") & _DORMANT
     if is_dormant or not int.from_bytes(chain[_CHAIN_USE], "big"):
         return None
@@ -253,22 +251,27 @@ def counted(counter: str) -> int | None:
     Raises:
         OSError: the kernel does not answer the question.
     """
+    found = _told(_GET_OBJECT, _A_COUNTER + text(_OBJECT_NAME, counter))
+    return None if found is None else int.from_bytes(parts(found[_OBJECT_DATA])[_PACKETS], "big")
+
+
+def _told(kind: int, body: bytes) -> dict[int, bytes] | None:
+    """Return the attributes of what the kernel is asked for, None where there is no such thing."""
     try:
-        answer = answered(NETFILTER, _GET_OBJECT, _A_COUNTER + text(_OBJECT_NAME, counter))
+        return parts(answered(NETFILTER, kind, body), len(_HEADER))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
         raise
-    return int.from_bytes(parts(parts(answer, len(_HEADER))[_OBJECT_DATA])[_PACKETS], "big")
 
 
-def _nft(arguments: list[str], operation: str, script: str) -> str:
+def _nft(operation: str, script: str) -> None:
     program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
     if program is None:
         raise MachineError(operation, "the nftables table", "nft is not installed", needs="install nftables")
     try:
         done = subprocess.run(  # noqa: S603 (a fixed program; the script is rendered above)
-            [program, *arguments],
+            [program, "-f", "-"],
             input=script,
             capture_output=True,
             text=True,
@@ -279,7 +282,7 @@ def _nft(arguments: list[str], operation: str, script: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MachineError(operation, f"the nftables table inet {TABLE}", str(error)) from None
     if done.returncode == 0:
-        return done.stdout
+        return
     cause = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")
     cause = re.sub(r"^\S*?: *Error: *|^Error: *", "", cause).strip()
     needs = "CAP_NET_ADMIN is needed in this network namespace" if "not permitted" in cause else None

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol, TypeVar
+
+from firewall.live.connection import Connection
 
 QUIET_S = 32.0
 """What has been quiet for less than this may be in the middle of a transaction (Timer B, RFC 3261 §17.1.1.2)."""
@@ -11,28 +12,13 @@ GREEDY_SHARE = 4
 """A source with more than one in so many of all connections is greedy: it makes room before any other."""
 
 
-class Candidate(Protocol):
-    """What is asked of a connection. ``useful``: a message of it was let through; ``source``: whose it is."""
-
-    @property
-    def useful(self) -> bool:
-        """Whether a message of it was ever let through."""
-
-    @property
-    def last_active(self) -> float:
-        """When something last came, by the loop's clock."""
-
-    @property
-    def source(self) -> int:
-        """What counts as one source."""
-
-
-_C = TypeVar("_C", bound=Candidate)
-
-
 def making_room(
-    connections: Iterable[_C], newcomer: int | None, most: int, now: float, is_urgent: Callable[[_C], bool]
-) -> list[_C]:
+    connections: Iterable[Connection],
+    newcomer: int | None,
+    most: int,
+    now: float,
+    is_urgent: Callable[[Connection], bool],
+) -> list[Connection]:
     """Return the connections to close so that one more may be, which ``newcomer`` (a source) makes; none: refuse it.
 
     First those of which no message was ever let through; then those of greedy sources, for a newcomer of others even

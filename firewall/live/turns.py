@@ -3,23 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from firewall.live.backlog import Backlog
 from firewall.live.clock import present_ns
+from firewall.live.driver import Driver
 from firewall.live.listener import Arrival
 
 _LONGEST_TIMER_S = 3600.0
-
-
-class Decides(Protocol):
-    """What is needed of ``Driver``."""
-
-    def arrived(self, arrivals: list[Arrival]) -> None:
-        """Take datagrams in the order of their receipt."""
-
-    def reach(self, now_ns: int) -> None:
-        """Let every deadline up to ``now_ns`` happen."""
 
 
 class Turns:
@@ -29,7 +19,7 @@ class Turns:
         self,
         loop: asyncio.AbstractEventLoop,
         backlog: Backlog,
-        driver: Decides,
+        driver: Driver,
         next_deadline: Callable[[], int | None],
     ) -> None:
         self._loop = loop

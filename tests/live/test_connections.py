@@ -382,6 +382,29 @@ def test_in_a_flood_of_newcomers_room_is_looked_for_a_few_times_a_second(monkeyp
     assert 1 <= len(looked) <= 1 + took_s / 0.25
 
 
+def test_a_stop_in_a_flood_takes_no_longer_than_it_may() -> None:
+    reset: list[object] = []
+
+    class Busy:
+        def finish(self) -> None:
+            time.sleep(0.02)
+
+        def abort(self) -> None:
+            reset.append(self)
+
+    async def stop() -> float:
+        loop = asyncio.get_running_loop()
+        nothing: Any = print
+        connections = Connections(loop, [], InterfaceNames(), nothing, nothing, nothing, nothing, nothing)
+        connections._open = dict.fromkeys([Busy() for _ in range(500)])
+        begun = loop.time()
+        await connections.stop(0.1)
+        return loop.time() - begun
+
+    assert asyncio.run(stop()) < 5
+    assert len(reset) == 500
+
+
 def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_connections, "IDLE_MAX_S", 0.1)
 

@@ -16,6 +16,7 @@ import msgspec
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
 from firewall.live.interface_names import InterfaceNames
+from firewall.live.netlink import enlarge_receive_buffer
 from firewall.live.nftables import INTERCEPT_MARK
 from firewall.net.datagram import Datagram
 
@@ -29,7 +30,6 @@ _IP_PKTINFO = 8
 _IP_RECVTTL = 12
 _IP_RECVORIGDSTADDR = 20
 _IPV6_RECVORIGDSTADDR = 74
-_SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("=9I")
@@ -192,7 +192,7 @@ def _transparent_socket(version: int, port: int) -> socket.socket:
     everywhere = "0.0.0.0" if version == 4 else "::"  # noqa: S104 (only what tproxy hands over arrives here)
     opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
-        _set_receive_buffer(opened)
+        enlarge_receive_buffer(opened, RECEIVE_BUFFER_BYTES)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, INTERCEPT_MARK)  # nftables knows it by that
         if version == 4:
@@ -247,10 +247,3 @@ def _refuse_port_in_use(family: int, address: str, port: int) -> None:
         if family == socket.AF_INET6:
             probe.setsockopt(_SOL_IPV6, socket.IPV6_V6ONLY, 1)
         probe.bind((address, port))
-
-
-def _set_receive_buffer(opened: socket.socket) -> None:
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-    except PermissionError:  # root of a user namespace only: as much as the machine gives everyone
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

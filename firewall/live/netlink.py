@@ -138,12 +138,10 @@ class NetfilterSocket:
             self._socket.bind((0, 0))
         except OSError as error:
             raise refusal("open", "a netlink socket to netfilter", error.errno or 0) from None
-        for option, fallback, size in (
-            (_SO_SNDBUFFORCE, socket.SO_SNDBUF, send_bytes),
-            (_SO_RCVBUFFORCE, socket.SO_RCVBUF, receive_bytes),
-        ):
-            if size:
-                _set_buffer(self._socket, option, fallback, size)
+        if send_bytes:
+            enlarge_send_buffer(self._socket, send_bytes)
+        if receive_bytes:
+            enlarge_receive_buffer(self._socket, receive_bytes)
 
     def fileno(self) -> int:
         """Return the descriptor, for the event loop."""
@@ -188,8 +186,18 @@ def refusal(operation: str, what: str, code: int) -> MachineError:
     return MachineError(operation, what, os.strerror(code), needs=needs)
 
 
+def enlarge_send_buffer(opened: socket.socket, size: int) -> None:
+    """Have the kernel hold so many bytes that a socket sends, or as many as it holds for everyone."""
+    _set_buffer(opened, _SO_SNDBUFFORCE, socket.SO_SNDBUF, size)
+
+
+def enlarge_receive_buffer(opened: socket.socket, size: int) -> None:
+    """Have the kernel hold so many bytes that a socket received, or as many as it holds for everyone."""
+    _set_buffer(opened, _SO_RCVBUFFORCE, socket.SO_RCVBUF, size)
+
+
 def _set_buffer(opened: socket.socket, forced: int, plain: int, size: int) -> None:
     try:
         opened.setsockopt(socket.SOL_SOCKET, forced, size)
-    except PermissionError:  # root of a user namespace only: as much as the machine gives everyone
+    except PermissionError:  # root of a user namespace only
         opened.setsockopt(socket.SOL_SOCKET, plain, size)

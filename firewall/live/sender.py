@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from firewall.errors import MachineError
 from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
+from firewall.live.netlink import enlarge_send_buffer
 from firewall.net.datagram import Datagram
 
 SOURCES_MAX = 4096
@@ -26,7 +27,6 @@ _RETRY_S = 0.001
 _SEND_BUFFER_BYTES = 2 * 1024 * 1024
 _DESCRIPTORS_KEPT_FREE = 256
 _DESCRIPTORS_NEEDED = 64
-_SO_SNDBUFFORCE = 32
 _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
 _PMTUDISC_DONT = 0
@@ -50,10 +50,7 @@ class _SourceSocket:
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # it never receives
-            try:
-                self.socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
-            except PermissionError:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            enlarge_send_buffer(self.socket, _SEND_BUFFER_BYTES)
             if self.version == 4:
                 self.socket.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
                 self.socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)

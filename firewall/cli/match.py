@@ -9,7 +9,7 @@ import typer
 
 from firewall.cli.replay import SipPorts, reading_progress
 from firewall.errors import Place
-from firewall.replay.match import MatchReport, match_capture
+from firewall.replay.match import MatchReport, match_expressions
 from firewall.replay.source import check_captures
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
@@ -27,7 +27,8 @@ def match(
     condition = parse_expression(expression, sets={}, place=Place("EXPR", 1, 1))
     matches = compile_condition(condition)
     with reading_progress(check_captures(captures)) as progress:
-        reports = [match_capture(path, matches, progress, frozenset(sip_port or ())) for path in captures]
+        ports = frozenset(sip_port or ())
+        reports = [report for path in captures for report in match_expressions(path, [matches], progress, ports)]
     if output == "json":
         sys.stdout.write(json.dumps({"captures": [_document(report) for report in reports]}, indent=2) + "\n")
         return

@@ -10,6 +10,7 @@ from firewall.net.datagram import Packet, Transport
 from firewall.net.hep import address_in, number_in
 
 EXPORTED_PDU = 252
+EXPORT = "if Wireshark reads it, make a capture that is read with: tshark -r IN -Y sip -U 'OSI layer 7' -w OUT"
 _TAG = Struct(">HH").unpack_from
 _END, _DISSECTOR, _SRC4, _DST4, _SRC6, _DST6, _PORT_TYPE, _SRC_PORT, _DST_PORT = 0, 12, 20, 21, 22, 23, 24, 25, 26
 _READ_DISSECTORS = frozenset({b"sip", b"rtp", b"rtcp"})

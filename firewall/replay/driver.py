@@ -1,12 +1,11 @@
 """Recorded traffic through the engine: frames → datagrams → the same events as live, at the capture's own times."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from firewall.engine.media_flow import Ends
 from firewall.engine.outputs import Write, WriteDecision
-from firewall.engine.record import Record, SipDecision
+from firewall.engine.record import Record
 from firewall.engine.timestamp import NEVER_NS
 from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut
@@ -17,29 +16,6 @@ from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayRep
 from firewall.replay.source import Progress, check_captures, open_capture
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayResult:
-    """What ``replay_capture`` returns: the report, and every record that the daemon would have logged."""
-
-    report: ReplayReport
-    records: list[Record]
-
-    @property
-    def decisions(self) -> list[SipDecision]:
-        """The decisions among the records, in the capture's order."""
-        return [record for record in self.records if isinstance(record, SipDecision)]
-
-
-def replay_capture(paths: list[str], policy: Policy) -> ReplayResult:
-    """Replay captures under one policy and keep all records: for tests and small captures.
-
-    Raises:
-        CaptureError, MachineError: as ``replay``.
-    """
-    records: list[Record] = []
-    return ReplayResult(replay(paths, policy, log=records.append), records)
 
 
 def replay(

@@ -37,13 +37,13 @@ class MatchReport:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
-def match_capture(
+def match_expressions(
     path: str,
-    matches: Predicate,
+    expressions: Sequence[Predicate],
     progress: Progress | None = None,
     sip_ports: frozenset[int] = frozenset(),
-) -> MatchReport:
-    """Evaluate a compiled expression on every frame of a capture.
+) -> list[MatchReport]:
+    """Evaluate compiled expressions on every frame of a capture, in one reading; return one report for each.
 
     SIP goes through an engine that allows everything, so that fields about a message's past (``dialog.state``,
     ``emergency``) have their values. What is no SIP has the fields of its packet. A frame that completes several
@@ -52,16 +52,6 @@ def match_capture(
     Raises:
         CaptureError, MachineError: the capture cannot be read.
     """
-    return match_expressions(path, [matches], progress, sip_ports)[0]
-
-
-def match_expressions(
-    path: str,
-    expressions: Sequence[Predicate],
-    progress: Progress | None = None,
-    sip_ports: frozenset[int] = frozenset(),
-) -> list[MatchReport]:
-    """Evaluate several expressions in one reading of a capture: as ``match_capture``, one report for each."""
     reader = _FactsReader(_SIP_PORTS | sip_ports)
     matched: list[set[int]] = [set() for _ in expressions]
     told: set[int] = set()

@@ -7,6 +7,7 @@ import msgspec
 from firewall.engine.recording import printable
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
+from firewall.net.exported_pdu import EXPORT
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.rtp import is_rtp
@@ -17,7 +18,7 @@ from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
 from firewall.replay.streams import SipStreams, StreamMessage
-from firewall.replay.unread import EXPORT, unread_transport
+from firewall.replay.unread import unread_transport
 from firewall.sip.message import read_ahead
 
 AHEAD_FRAMES = 64

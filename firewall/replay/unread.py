@@ -7,7 +7,6 @@ from firewall.net.hep import HEP3_MAGIC
 from firewall.net.signalling import SENT_PROTOCOL
 
 SIPS_PORT = 5061
-EXPORT = "if Wireshark reads it, make a capture that is read with: tshark -r IN -Y sip -U 'OSI layer 7' -w OUT"
 # Of a TLS handshake, of HTTP and HEP, and of a WebSocket frame that is a whole message.
 _FIRST_BYTES = frozenset({b"\x16", b"G", b"H", b"\x81", b"\x82"})
 _TLS_HANDSHAKE = b"\x16\x03"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from firewall.replay.driver import replay_capture
 from tests.net.packets import CALLER, CALLER6, PSAP, PSAP6, SECOND_NS, START_NS, ethernet, ipv4, ipv6, pcap, udp
 from tests.replay.calls import RULES_CALLS, back, forth, make_policy, message
+from tests.replay.replayed import replay_capture
 
 MS = 1_000_000
 CALLER_PORT, PSAP_PORT = 40000, 50000

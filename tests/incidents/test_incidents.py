@@ -16,10 +16,11 @@ import yaml
 from firewall.cli.policy_file import read_policy
 from firewall.engine.record import encode
 from firewall.lint.check import lint_policy
-from firewall.replay.driver import ReplayResult, replay, replay_capture
+from firewall.replay.driver import replay
 from firewall.replay.report import Change
 from firewall.replay.story import Story, call_records, tell
 from firewall.ruleset.policy import Policy
+from tests.replay.replayed import ReplayResult, replay_capture
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "rules" / "incidents").glob("*/broken.yaml"))

@@ -15,9 +15,9 @@ from firewall.lint.form import SOS, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes, write_captures, write_witnesses
-from firewall.replay.driver import replay_capture
 from firewall.ruleset.policy import EmergencyPolicy
 from tests.lint.policies import linted
+from tests.replay.replayed import replay_capture
 
 ROOT = Path(__file__).parents[2]
 ERRORS = sorted((ROOT / "rules" / "bad").glob("sos1*.yaml"))

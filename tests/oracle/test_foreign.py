@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from firewall.errors import CaptureError
-from firewall.replay.driver import replay_capture
+from firewall.net.exported_pdu import EXPORT
 from firewall.replay.report import CaptureReport
-from firewall.replay.unread import EXPORT
 from firewall.ruleset.policy import Policy
 from tests.net.packets import tshark
 from tests.oracle.foreign import FOREIGN
 from tests.replay.calls import RULES_CALLS, make_policy
+from tests.replay.replayed import replay_capture
 
 # How many messages we count, how many tshark does, and why.
 DIFFERENCES = {

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from firewall.errors import Place
-from firewall.replay.driver import replay_capture
 from firewall.replay.match import match_expressions
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
@@ -16,6 +15,7 @@ from tests.oracle.expressions import WIRESHARK_FIELDS
 from tests.oracle.foreign import authenticated, udplite
 from tests.oracle.wireshark import wireshark_frames
 from tests.replay.calls import RULES_CALLS, back, forth, invite, make_policy, message
+from tests.replay.replayed import replay_capture
 from tests.replay.test_match import frames_matched
 
 RINGING = message("SIP/2.0 180 Ringing", "1 INVITE", call_id="c1", to_tag="b")

@@ -11,7 +11,7 @@ import pytest
 from firewall.engine.record import PolicyChange, SipDecision
 from firewall.net.capture_record import MAX_TIMESTAMP_NS, Unreadable
 from firewall.net.datagram import Datagram
-from firewall.replay.driver import replay, replay_capture
+from firewall.replay.driver import replay
 from firewall.replay.lane import Lane
 from tests.net.packets import (
     CALLER,
@@ -43,6 +43,7 @@ from tests.replay.calls import (
     make_policy,
     policy_text,
 )
+from tests.replay.replayed import replay_capture
 
 TWO_CALLS = call("e1") + call("o1", target=ORDINARY, user="alice", begins_s=20)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from firewall.cli.policy_file import read_policy
-from firewall.replay.driver import replay_capture
 from tests.net.packets import START_NS, enhanced, interface, ipv4, linux_sll2, option, pcap, section, tshark, udp
 from tests.replay.calls import RULES_CALLS, call, invite, make_policy, policy_text
+from tests.replay.replayed import replay_capture
 from tests.replay.test_match import frames_matched
 
 FORWARDING_NS = 30_000

@@ -9,10 +9,10 @@ import pytest
 
 from firewall.engine.record import Record, SipDecision, decode
 from firewall.errors import MachineError, OperatorError
-from firewall.replay.driver import replay_capture
 from firewall.replay.log import log_lines, oldest_first, open_log
 from tests.net.packets import pcap
 from tests.replay.calls import RULES_CALLS, call, make_policy
+from tests.replay.replayed import replay_capture
 from tests.replay.standard_input import standard_input
 
 

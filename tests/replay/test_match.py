@@ -6,7 +6,7 @@ import pytest
 
 from firewall.errors import Place
 from firewall.net.capture_record import Cut
-from firewall.replay.match import match_capture, match_expressions
+from firewall.replay.match import match_expressions
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
 from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, segment, tcp, tshark, udp
@@ -62,7 +62,8 @@ EXPRESSIONS = [
 
 def frames_matched(path: Path, expression: str) -> list[int]:
     condition = parse_expression(expression, sets={}, place=Place("EXPR", 1, 1))
-    return match_capture(str(path), compile_condition(condition)).frames
+    (report,) = match_expressions(str(path), [compile_condition(condition)])
+    return report.frames
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def _with_lengths(cut: bytes, whole: bytes) -> bytes:
 def test_a_cut_is_reported_beside_the_frames_before_it(tmp_path: Path) -> None:
     data = pcap([ethernet(forth(invite()))] * 2)
     (tmp_path / "a.pcap").write_bytes(data[:-5])
-    report = match_capture(str(tmp_path / "a.pcap"), lambda _facts: True)
+    (report,) = match_expressions(str(tmp_path / "a.pcap"), [lambda _facts: True])
     assert report.frames == [1]
     assert [type(loss) for loss in report.unreadable] == [Cut]
 

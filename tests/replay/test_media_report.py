@@ -6,10 +6,11 @@ import pytest
 
 from firewall.cli.policy_file import read_policy
 from firewall.replay.document import replay_document
-from firewall.replay.driver import ReplayResult, replay, replay_capture
+from firewall.replay.driver import replay
 from firewall.replay.media_report import flow_changes
 from tests.net.packets import CALLER, PSAP, SECOND_NS, START_NS, ethernet, ipv4, pcap, udp
 from tests.replay.calls import CALLER_MEDIA, ORDINARY, PSAP_MEDIA, RULES_CALLS, call, make_policy, policy_text, rtp
+from tests.replay.replayed import ReplayResult, replay_capture
 
 PT0_ONLY = """
   - name: pcma-only

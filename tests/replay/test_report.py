@@ -7,12 +7,12 @@ import pytest
 
 from firewall.engine.record import EmergencyCall, Record, SipDecision, SipFields
 from firewall.engine.recording import endpoint_text
-from firewall.replay.driver import replay_capture
 from firewall.replay.report import PolicyTally, sip_summary
 from firewall.ruleset.policy import Policy
 from tests.messages import request
 from tests.net.packets import START_NS, ipv4, pcap, udp
 from tests.replay.calls import RULES_BLOCKING, RULES_CALLS, SOS, back, call, forth, invite, make_policy, message
+from tests.replay.replayed import replay_capture
 
 
 def records_of(folder: Path, rules: str, guard: str = "off") -> tuple[list[Record], Policy]:

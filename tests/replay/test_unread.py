@@ -8,10 +8,10 @@ import pytest
 
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
+from firewall.net.exported_pdu import EXPORT
 from firewall.net.frame import FrameDecoder
 from firewall.replay.reader import Arrival, CaptureReader
 from firewall.replay.report import CaptureReport
-from firewall.replay.unread import EXPORT
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp
 from tests.net.test_hep import hep
 from tests.replay.calls import forth, invite

@@ -12,7 +12,7 @@ import pytest
 
 from firewall.cli.policy_file import read_policy
 from firewall.engine.record import SipDecision
-from firewall.replay.driver import ReplayResult, replay_capture
+from tests.replay.replayed import ReplayResult, replay_capture
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 SCENARIOS = sorted(path.parent for path in PCAPS.glob("*/rules.yaml"))

@@ -12,6 +12,7 @@ from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.ruleset.policy import EmergencyPolicy
 from firewall.sip.body import body_parts, media_type_of
+from firewall.sip.emergency_data import ALERT_SUBTYPES
 from firewall.sip.head import Head, read_head
 from firewall.sip.headers import parse_params, split_values
 from firewall.sip.limits import MAX_HEADER_LINES
@@ -49,7 +50,6 @@ _TELLING_HEADERS = _MARKING_HEADERS | {"route", "content-type"}
 _UNREADABLE = "unreadable message: "
 _SHOWN = 120  # characters of a URI that the evidence quotes, and of a service
 _MOST_PHRASES = 32  # of the evidence: the call keeps it, and each record of the call has it
-_CAP_TYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")  # RFC 8876 §5.1 and its drafts
 
 Target = tuple[str, str] | None
 """The service URN asked for, and the standard that says so; None for an ordinary target."""
@@ -275,9 +275,8 @@ def _holds_alert(message: Message) -> bool:
     if written is None:
         return False
     content_type = media_type_of(written)
-    if content_type.startswith("multipart/"):
-        body = message.body.lower()
-        if not any(cap.encode() in body for cap in _CAP_TYPES):
-            return False
-        return any(part.content_type.endswith(_CAP_TYPES) for part in body_parts(message))
-    return content_type.endswith(_CAP_TYPES)
+    if not content_type.startswith("multipart/"):
+        return content_type.endswith(ALERT_SUBTYPES)
+    body = message.body.lower()
+    is_mentioned = any(subtype.encode() in body for subtype in ALERT_SUBTYPES)
+    return is_mentioned and any(part.content_type.endswith(ALERT_SUBTYPES) for part in body_parts(message))

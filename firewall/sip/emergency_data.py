@@ -17,8 +17,8 @@ from firewall.sip.uri import unescape
 EmergencyDataKind = Literal["location", "alert", "additional_data"]
 ReferringHeader = Literal["geolocation", "call-info"]
 
-# RFC 8876 §5.1, and the name its drafts had.
-_ALERT_TYPES = ("application/emergencycalldata.cap+xml", "application/common-alerting-protocol+xml")
+ALERT_SUBTYPES = ("emergencycalldata.cap+xml", "common-alerting-protocol+xml")
+"""The end of a media type that says that a body is an alert (RFC 8876 §5.1, and the name that its drafts had)."""
 _LOCATION_TYPE = "application/pidf+xml"
 _ADDITIONAL_DATA_TYPES = "application/emergencycalldata."
 _ADDITIONAL_DATA_PURPOSE = "emergencycalldata."
@@ -54,7 +54,7 @@ def emergency_data(message: Message) -> tuple[EmergencyData, ...]:
 def _kind(content_type: str) -> EmergencyDataKind | None:
     if content_type == _LOCATION_TYPE:
         return "location"
-    if content_type in _ALERT_TYPES:
+    if content_type.endswith(ALERT_SUBTYPES):
         return "alert"
     is_additional = content_type.startswith(_ADDITIONAL_DATA_TYPES) and content_type.isascii()
     return "additional_data" if is_additional else None

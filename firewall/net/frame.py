@@ -1,12 +1,13 @@
 """Frames: from the link layer, through any tunnels, to the datagram inside."""
 
+from functools import lru_cache
 from struct import Struct
 
 import msgspec
 
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import ETHERNET_HEADER_BYTES, Datagram, Packet
-from firewall.net.exported_pdu import EXPORTED_PDU, read_exported_pdu
+from firewall.net.exported_pdu import EXPORT, EXPORTED_PDU, read_exported_pdu
 from firewall.net.hep import HEP_BEGINNINGS
 from firewall.net.ip import PacketDecoder, Undecoded, packed_address_text, tcp_header
 from firewall.net.link import ETHERNET as ETHERNET
@@ -43,11 +44,8 @@ class FrameDecoder(PacketDecoder):
             return self.short(record, "its link header")
         if record.link_type == EXPORTED_PDU:
             return self._exported(record)
-        if protocol == UNKNOWN_LINK and record.link_type in _USER_LINKS:
-            reason = f"link type {record.link_type} is for private use: only who wrote the capture knows what is in it"
-            return self.undecoded(record, "link_type", reason)
         if protocol == UNKNOWN_LINK and record.link_type != NO_LINK_TYPE:
-            return self.undecoded(record, "link_type", f"link type {record.link_type} is not supported")
+            return self.undecoded(record, "link_type", _unread_link(record.link_type))
         return self.undecoded(record, "not_ip", "the frame holds no IP packet")
 
     def _exported(self, record: CaptureRecord) -> Packet | Undecoded:
@@ -128,3 +126,11 @@ class FrameDecoder(PacketDecoder):
             record.frame_number,
             tcp_header(sequence, acknowledgment, flags),
         )
+
+
+@lru_cache(maxsize=64)
+def _unread_link(link_type: int) -> str:
+    """Say why frames of a link type are not read: one text for all of them, as each loss is kept."""
+    if link_type in _USER_LINKS:
+        return f"link type {link_type} is for private use: only who wrote the capture knows what is in it"
+    return f"link type {link_type} is not read; {EXPORT}"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
+from firewall.net.exported_pdu import EXPORT
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.link import ETHERNET, ETHERTYPE_IPV4, ip_packet
@@ -116,7 +117,7 @@ def test_a_frame_without_an_ip_packet_is_in_order(link_type: int, frame: bytes) 
 def test_a_link_type_nobody_reads_is_a_loss_with_its_number() -> None:
     decoded = FrameDecoder().decode(record(PACKET4, link_type=189))
     assert isinstance(decoded, Undecoded)
-    assert (decoded.kind, decoded.reason) == ("link_type", "link type 189 is not supported")
+    assert (decoded.kind, decoded.reason) == ("link_type", f"link type 189 is not read; {EXPORT}")
 
 
 @pytest.mark.parametrize(("link_type", "frame", "packet"), IP_FRAMES)

@@ -193,6 +193,21 @@ def test_rules_about_what_no_message_here_shows_leave_it_undecided() -> None:
 
 
 @pytest.mark.parametrize(
+    ("few", "more"),
+    [
+        ('sip.from.user in {"alice"}', 'sip.from.user in {"alice", "é"}'),
+        ('sip and not sip.User-Agent in {"x", "y"}', 'sip and not sip.User-Agent in {"x", "y", " z"}'),
+        ('sip.to.tag in {"x"}', 'sip.to.tag in {"x", "a b"}'),
+    ],
+)
+def test_a_member_of_a_list_that_no_message_of_the_model_has_leaves_it_undecided(few: str, more: str) -> None:
+    for one, other in ((few, more), (more, few)):
+        found = between(rule(one), rule(other))
+        assert found.result == "undecided"
+        assert few.split(" in ")[0].removeprefix("sip and not ") in found.unanswered[0]
+
+
+@pytest.mark.parametrize(
     "when", ["net.src == 127.0.0.1", "ip.dst == 224.0.1.75", "ipv6.src == fe80::1", "udp.port == 0"]
 )
 def test_packets_that_only_a_capture_or_an_attack_has_are_compared_too(when: str) -> None:

@@ -80,7 +80,7 @@ class Survey(Asker):
         for clause in lemmas(encoding.text):
             encoding.formula.add(clause)
         self._beyond = dict(self._take_out_beyond(first))
-        self._odd_number, self._odd_numbers = encoding.formula.new(), dict[str, None]()
+        self._odd, self._odd_fields = encoding.formula.new(), dict[str, None]()
         self._outcomes: dict[tuple[object, ...], dict[Outcome, int]] = {}
         self._seen: dict[tuple[Context, int], tuple[Facts, bool]] = {}
         self._held_as: dict[Context, Context] = {}
@@ -99,7 +99,7 @@ class Survey(Asker):
 
     def assumed(self, context: Context) -> list[int]:
         """Return the literals of all that a context fixes."""
-        return [*super().assumed(self._free(context)), *(() if context.is_fixed else (-self._odd_number,))]
+        return [*super().assumed(self._free(context)), *(() if context.is_fixed else (-self._odd,))]
 
     def unshown(self, context: Context) -> dict[int, str]:
         """Return the literals about what only examples are shown of among the contexts, with the fields.
@@ -110,8 +110,8 @@ class Survey(Asker):
         found: dict[int, str] = {}
         if not context.is_fixed:
             found = {literal: base_field(atom.operand).name for atom, literal in self._beyond.items()}
-            if self._odd_numbers:
-                found[self._odd_number] = ", ".join(self._odd_numbers)
+            if self._odd_fields:
+                found[self._odd] = ", ".join(self._odd_fields)
         if context.facts.message is None:
             found = dict.fromkeys((abs(each) for each in self._size_and_transport(context)), "frame.len, udp, tcp")
         for (_, atom), literal in self.encoding.own.items():
@@ -319,18 +319,18 @@ class Survey(Asker):
                 yield atom, literal
 
     def _unless(self, core: tuple[Literal, ...]) -> Sequence[int]:
-        """One number may be all of this though none of the model's is (``Max-Forwards: 0``)."""
+        """One value may be all of this though none of the model's is (``Max-Forwards: 0``, a user ``é``)."""
         operand = core[0].condition.operand
         if not isinstance(operand, Field) or any(each.condition.operand != operand for each in core):
             return ()
+        said = [Said(each.condition, each.holds, 0) for each in core]
         maximum = FIELDS[operand.name].maximum
-        if maximum is None:  # no number
-            return ()
-        said = [Said(Comparison(operand, ">", maximum), False, 0), *(Said(e.condition, e.holds, 0) for e in core)]
+        if maximum is not None:
+            said.append(Said(Comparison(operand, ">", maximum), False, 0))
         if conflict(said, is_single=True) is not None:
             return ()
-        self._odd_numbers[operand.name] = None
-        return [self._odd_number]
+        self._odd_fields[operand.name] = None
+        return [self._odd]
 
     def _own(self, context: Context) -> list[int]:
         beyond = [self._said(atom, literal, context.facts) for atom, literal in self._beyond.items()]

@@ -76,24 +76,17 @@ def media_alarm(
         f"{endpoint_text(printable(key.dst_ip), key.dst_port)}; drop by {culprit(decision, way, policy)}; "
         f"Call-ID {printable(call_id)}"
     )
-    return Alarm(
-        timestamp=timestamp(now_ns),
-        alarm=AlarmFields(
-            code="emergency_media_guarded" if guarded else "emergency_media_blocked",
-            message=sentence,
-            rule=rule.name if rule is not None else None,
-            file=policy.file,
-            line=media_line(decision, policy, way.dst.zone),
-            call_id=wire_text(call_id),
-            reason=decision.reason,
-        ),
-        emergency=mark,
-        src_ip=key.src_ip or way.src.ip,
-        src_port=key.src_port or 0,
-        dest_ip=wire_text(key.dst_ip),
-        dest_port=key.dst_port,
-        proto=key.transport,
+    fields = AlarmFields(
+        code="emergency_media_guarded" if guarded else "emergency_media_blocked",
+        message=sentence,
+        rule=rule.name if rule is not None else None,
+        file=policy.file,
+        line=media_line(decision, policy, way.dst.zone),
+        call_id=wire_text(call_id),
+        reason=decision.reason,
     )
+    source, target = (key.src_ip or way.src.ip, key.src_port or 0), (wire_text(key.dst_ip), key.dst_port)
+    return _alarm(fields, mark, Datagram(*source, *target, b"", key.transport), now_ns)
 
 
 def media_loss_alarm(
@@ -115,7 +108,7 @@ def media_loss_alarm(
         call_id=wire_text(call_id),
         reason=reason,
     )
-    return _attempt_alarm(attempt, attempt.first, fields, now_ns)
+    return _alarm(fields, attempt.mark, attempt.first, now_ns)
 
 
 def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
@@ -137,14 +130,17 @@ def downstream_alarm(call_id: str, attempt: Attempt, now_ns: int) -> Alarm:
         f"the call needs{restarted}{_trunk_down(attempt)}; Call-ID {printable(call_id)}"
     )
     fields = AlarmFields(code="emergency_failed_downstream", message=sentence, call_id=wire_text(call_id))
-    return _attempt_alarm(attempt, tried, fields, now_ns)
+    return _alarm(fields, attempt.mark, tried, now_ns)
 
 
-def _attempt_alarm(attempt: Attempt, sent: Datagram, fields: AlarmFields, now_ns: int) -> Alarm:
+def _alarm(fields: AlarmFields, mark: EmergencyMark | None, sent: Datagram, now_ns: int) -> Alarm:
+    """Return the alarm about a datagram."""
     return Alarm(
         timestamp=timestamp(now_ns),
         alarm=fields,
-        emergency=attempt.mark,
+        emergency=mark,
+        in_iface=sent.in_iface,
+        pcap_cnt=sent.frame_number,
         src_ip=sent.src_ip,
         src_port=sent.src_port,
         dest_ip=sent.dst_ip,
@@ -189,27 +185,17 @@ def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:
 def _message_alarm(
     code: AlarmCode, sentence: str, facts: Facts, decision: Decision, policy: Policy, now_ns: int
 ) -> Alarm:
-    datagram, rule, call_id = facts.datagram, decision.rule, facts.call_id
-    return Alarm(
-        timestamp=timestamp(now_ns),
-        alarm=AlarmFields(
-            code=code,
-            message=sentence,
-            rule=rule.name if rule else None,
-            file=policy.file,
-            line=decision_line(decision, policy),
-            call_id=wire_text(call_id) if call_id is not None else None,
-            reason=decision.reason,
-        ),
-        emergency=facts.emergency,
-        in_iface=datagram.in_iface,
-        pcap_cnt=datagram.frame_number,
-        src_ip=datagram.src_ip,
-        src_port=datagram.src_port,
-        dest_ip=datagram.dst_ip,
-        dest_port=datagram.dst_port,
-        proto=datagram.transport,
+    rule, call_id = decision.rule, facts.call_id
+    fields = AlarmFields(
+        code=code,
+        message=sentence,
+        rule=rule.name if rule else None,
+        file=policy.file,
+        line=decision_line(decision, policy),
+        call_id=wire_text(call_id) if call_id is not None else None,
+        reason=decision.reason,
     )
+    return _alarm(fields, facts.emergency, facts.datagram, now_ns)
 
 
 def _what_became(facts: Facts, decision: Decision, policy: Policy) -> str:

@@ -134,8 +134,6 @@ class Observer:
             if each.emergency is not None:
                 for refer_to, at_ns in each.refers:
                     self.related.expect_transfer(refer_to, each.emergency, each.call_id, at_ns)
-            if self.calls.get(each.call_id) is not None:
-                continue
             call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
             if call is None:
                 continue

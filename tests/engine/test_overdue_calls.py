@@ -179,6 +179,7 @@ def test_the_alarm_of_a_call_that_was_sent_back_and_whose_ack_was_blocked_says_n
     assert scene.carrier(request("ACK", to_tag="psap", branch="z9hG4bK-a"), at_s=1).verdict == "drop"
     (alarm,) = scene.tell(DeadlineReached(), at_s=34).alarms
     assert "; sosgate let every message pass that the call needs; Call-ID" in alarm.alarm.message
+    assert alarm.in_iface == "f0", "it names the try that it is about"
 
 
 def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.timestamp import seconds_between, timestamp
-from firewall.engine.transaction import own_transaction_id
+from firewall.engine.transaction import TransactionState, own_transaction_id
 from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
@@ -116,17 +116,17 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         self.answer_due_ns = now_ns + TIMER_B_NS
         self.is_overdue = False
 
-    def passed(self, message: Message, now_ns: int, *, others_ring: bool, is_up: bool) -> Outcome | None:
+    def passed(self, message: Message, now_ns: int, *, others: TransactionState | None, is_up: bool) -> Outcome | None:
         """Take note of a message that was let through; return the outcome when it is known by it, else None.
 
-        ``others_ring``: another branch of the call may still be answered (RFC 3261 §16.7). ``is_up``: a dialog of it is
-        confirmed and goes on.
+        ``others``: how far other branches of the call are that may still be answered (RFC 3261 §16.7). ``is_up``: a
+        dialog of it is confirmed and goes on.
         """
         was_overdue = self.is_overdue
         if isinstance(message, Request):
             outcome = self.request_passed(message.method, now_ns, is_first=message.to_tag is None, is_up=is_up)
         else:
-            outcome = self.response_passed(message.status_code, message.cseq_method, now_ns, others_ring=others_ring)
+            outcome = self.response_passed(message.status_code, message.cseq_method, now_ns, others=others)
         if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
             return "in_progress"
         if outcome is None or self.outcome is not None or self.never_began:
@@ -215,15 +215,17 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return None
 
     def response_passed(
-        self, status: int, cseq_method: str | None, now_ns: int, *, others_ring: bool
+        self, status: int, cseq_method: str | None, now_ns: int, *, others: TransactionState | None
     ) -> Outcome | None:
         """Take note of a response; return the outcome that it shows."""
         if cseq_method != self.method or self.answered_ns is not None:
             return None
         self.is_recovered = False
         self._take_back_overdue()
-        if status >= 300 and others_ring:
+        if status >= 300 and others is not None:
             self.is_cancelled = False  # if it was, then to go on with another branch
+            if others == "trying":  # the wait for who refused is over
+                self.answer_due_ns = max(now_ns, self.tried_ns + TIMER_B_NS)
             return None
         if status >= 200:
             self.answer_due_ns = now_ns + _SETTLED_NS
@@ -245,9 +247,9 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             return "abandoned"
         return None if status in SENT_BACK or status < 400 else "failed_downstream"
 
-    def try_blocked(self, *, others_ring: bool) -> None:
+    def try_blocked(self, *, others: TransactionState | None) -> None:
         """Take note that a try at it was blocked, be it that another branch of the call may still be answered."""
-        if self.outcome == "failed_downstream" or not others_ring:
+        if self.outcome == "failed_downstream" or others is None:
             self.initial_passed = 0  # what passed before was refused, challenged, redirected or never answered
 
     def _take_back_overdue(self) -> None:

@@ -13,7 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, is_any_awaited, own_transaction_id
+from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, furthest_awaited, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -229,9 +229,9 @@ class Call(msgspec.Struct, eq=False, gc=False):
         states = self.dialogs.values()
         return "terminated" in states and "confirmed" not in states and not self.awaits_answer()
 
-    def awaits_answer(self) -> bool:
-        """Tell whether an INVITE outside a dialog may still be answered."""
-        return is_any_awaited(self.transactions.values())
+    def awaits_answer(self) -> TransactionState | None:
+        """Return how far the INVITEs outside a dialog are that may still be answered, None where there are none."""
+        return furthest_awaited(self.transactions.values())
 
     def says_nothing(self, message: Message) -> bool:
         """Tell whether a message says nothing of how the call goes (``Transaction.says_nothing``), or cancels what

@@ -82,7 +82,7 @@ class Ledger:
         if call.says_nothing(facts.message) or attempt.is_answer_of_earlier(facts.message):
             return []
         is_up = "confirmed" in call.dialogs.values()
-        outcome = attempt.passed(facts.message, now_ns, others_ring=call.awaits_answer(), is_up=is_up)
+        outcome = attempt.passed(facts.message, now_ns, others=call.awaits_answer(), is_up=is_up)
         if outcome is None:
             return []
         return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)
@@ -218,7 +218,7 @@ class Ledger:
         attempt.attribution = who
         attempt.initial_blocked = facts.message is None or (begins_call(facts.message) and not repeated)
         if attempt.initial_blocked:
-            attempt.try_blocked(others_ring=call.awaits_answer())
+            attempt.try_blocked(others=call.awaits_answer())
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
         return [_write(call, attempt, outcome, wall_ns, facts.datagram.frame_number)]
 

@@ -18,7 +18,7 @@ from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome, StatusCode
 from firewall.engine.timestamp import instant, timestamp
-from firewall.engine.transaction import Transaction, is_any_awaited
+from firewall.engine.transaction import Transaction, furthest_awaited
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
@@ -244,7 +244,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
         asked = tried[1] if tried is not None else None
-        attempt.response_passed(sip.status, asked, at_ns, others_ring=is_any_awaited(call.invites.values()))
+        attempt.response_passed(sip.status, asked, at_ns, others=furthest_awaited(call.invites.values()))
     else:
         if sip.method == attempt.method and is_first:
             attempt.latest = _first(line)
@@ -298,7 +298,7 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
     if line.outcome == "blocked":
         attempt.tried = call.tried or attempt.tried
-        attempt.try_blocked(others_ring=is_any_awaited(call.invites.values()))
+        attempt.try_blocked(others=furthest_awaited(call.invites.values()))
     attempt.media_blocked = line.problem == "MediaLoss" and line.hurt_by is not None
     is_tried_out = attempt.method == "MESSAGE" and instant(line.timestamp) - attempt.tried_ns >= LAST_TRY_NS
     has_ended = line.outcome in _ENDS or (line.outcome == "impaired" and (line.ended_s is not None or is_tried_out))

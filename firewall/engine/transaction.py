@@ -87,9 +87,10 @@ class Transaction(msgspec.Struct, gc=False):
         self.state = table.get((self.state, trigger), self.state)
 
 
-def is_any_awaited(transactions: Iterable[Transaction]) -> bool:
-    """Tell whether one of these is an INVITE outside a dialog that may still be answered."""
-    return any(each.is_ringing and not each.is_within for each in transactions)
+def furthest_awaited(transactions: Iterable[Transaction]) -> TransactionState | None:
+    """Return how far those INVITEs outside a dialog are that may still be answered, None where there are none."""
+    states = {each.state for each in transactions if each.is_ringing and not each.is_within}
+    return "proceeding" if "proceeding" in states else "trying" if states else None
 
 
 def own_transaction_id(request: Request) -> TransactionId | None:

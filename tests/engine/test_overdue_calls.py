@@ -190,6 +190,16 @@ def test_copies_of_several_branches_do_not_put_off_the_alarm() -> None:
     assert len(scene.tell(DeadlineReached(), at_s=32).alarms) == 1
 
 
+@pytest.mark.parametrize(("status", "told_s"), [(None, 32), (180, 202)])
+def test_who_is_silent_beside_one_who_refuses_is_waited_for_as_long_as_alone(status: int | None, told_s: int) -> None:
+    scene, refusing, silent = Scene(policy(ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [scene.carrier(refusing), scene.carrier(silent), scene.psap(response(refusing, 100, to_tag=None), at_s=1)]
+    told += [scene.psap(response(silent, status), at_s=2)] if status is not None else []
+    told += [scene.psap(response(refusing, 503), at_s=2.5), scene.tell(DeadlineReached(), at_s=told_s - 1)]
+    assert [alarm for each in told for alarm in each.alarms] == []
+    assert outcomes(scene.tell(DeadlineReached(), at_s=told_s)) == ["failed_downstream"]
+
+
 def test_a_blocked_call_is_never_overdue() -> None:
     scene = Scene(policy("  - {name: wrong, action: drop}"))
     assert outcomes(scene.carrier(request())) == ["blocked"]

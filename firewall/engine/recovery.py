@@ -246,7 +246,8 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         asked = tried[1] if tried is not None else None
         attempt.response_passed(sip.status, asked, at_ns, others=furthest_awaited(call.invites.values()))
     else:
-        if sip.method == attempt.method and is_first:
+        is_late = dialog.retransmission and tried != attempt.tried  # a copy of an earlier try
+        if sip.method == attempt.method and is_first and not is_late:
             attempt.latest = _first(line)
             attempt.expect_answer(tried, at_ns)
         is_up = "confirmed" in call.dialogs.values()

@@ -152,6 +152,15 @@ def test_a_caller_who_still_tries_after_the_restart_is_waited_for() -> None:
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
 
 
+def test_a_late_copy_of_an_earlier_try_does_not_change_who_is_waited_for_after_a_restart() -> None:
+    scene, first, second = Scene(policy(ALL)), request(branch="z9hG4bK-a"), request(branch="z9hG4bK-b")
+    told = [scene.carrier(first), scene.psap(response(first, 302), at_s=1), scene.carrier(second, at_s=1.1)]
+    told += [scene.psap(response(second, 100, to_tag=None), at_s=1.2), scene.carrier(first, at_s=1.5)]
+    scene = restarted_with(log_of(*told), at_s=2)
+    assert scene.tell(DeadlineReached(), at_s=200).alarms == []
+    assert len(scene.tell(DeadlineReached(), at_s=202).alarms) == 1
+
+
 @pytest.mark.parametrize(
     ("statuses", "silent_s", "words"),
     [

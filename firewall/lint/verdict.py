@@ -2,7 +2,6 @@
 
 from firewall.engine.record import DecisionFields
 from firewall.errors import Place
-from firewall.lint.blame import CODE_OF_ROLE, code_of
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED, Finding
 from firewall.lint.probe import Blocked
@@ -16,13 +15,21 @@ from firewall.ruleset.policy import Policy, Rule
 
 _VERBS = {"drop": "drops", "reject": "rejects"}
 _NAMED_MESSAGES = 8
+_CODE_OF_ROLE = {
+    "initial": "SOS101",
+    "mid_call": "SOS102",
+    "callback": "SOS106",
+    "keepalive": "SOS107",
+    "text": "SOS108",
+    "registration": "SOS111",
+}
 
 
 def finding_of(policy: Policy, blocked: Blocked, *because: str) -> Finding:
     """Return the finding for a call that is blocked; it is the witness. ``because`` are further sentences."""
     decision = blocked.decision.decision
     guilty = policy.rule_named(decision.rule)
-    code = code_of(blocked, guilty)
+    code = _code_of(blocked, guilty)
     return Finding(
         code,
         f"{_culprit(guilty, decision)} {_VERBS[decision.verdict]} {_object(code, blocked, guilty)}",
@@ -97,6 +104,24 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     return Finding.about(UNDECIDED, message, rule or policy.default_place, unanswered.reason)
 
 
+def _code_of(blocked: Blocked, guilty: Rule | None) -> str:
+    """Return the code of a blocked probe."""
+    reason = blocked.decision.decision.reason
+    if blocked.probe.flow.form_flow is not None and blocked.probe.form.is_test:
+        return "SOS110"
+    if reason == "banned":
+        return "SOS109"
+    if blocked.step.role == "keepalive" and reason in ("rule", "default"):
+        return "SOS107"  # a limit or schedule, too: it has no mark by which the rule could exempt it
+    if guilty is not None and guilty.limit is not None:
+        return "SOS103"
+    if guilty is not None and guilty.schedule is not None:
+        return "SOS104"
+    if reason not in ("rule", "default"):
+        return "SOS105"
+    return _CODE_OF_ROLE[blocked.step.role]
+
+
 def _culprit(guilty: Rule | None, decision: DecisionFields) -> str:
     if guilty is not None:
         return f'the ban of rule "{guilty.name}"' if decision.reason == "banned" else f'rule "{guilty.name}"'
@@ -114,7 +139,7 @@ def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
         case "SOS103":
             return f"emergency calls{_sometimes(guilty)}"
         case "SOS104":
-            return f"{_object(CODE_OF_ROLE[blocked.step.role], blocked, None)}{_sometimes(guilty)}"
+            return f"{_object(_CODE_OF_ROLE[blocked.step.role], blocked, None)}{_sometimes(guilty)}"
         case "SOS106":
             return f"the {blocked.step.label} of a call back from the PSAP"
         case "SOS107":

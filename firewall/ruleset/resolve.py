@@ -259,7 +259,7 @@ def _header_name(token: Token, name: str) -> str:
 def _value(token: Token, left: _Left) -> Value:
     match left.kind:
         case "text" | "protocol":
-            return _text(token, left)
+            return _one_of_its_choices(_text(token, left), token, left)
         case "flag":
             return _flag(token, left)
         case "number":
@@ -274,7 +274,10 @@ def _text(token: Token, left: _Left) -> str:
     if token.type != "STRING":
         bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
         raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{shown(bare)}" in double quotes')
-    text = _read(read_string, token)
+    return _read(read_string, token)
+
+
+def _one_of_its_choices(text: str, token: Token, left: _Left) -> str:
     choices = left.spec.choices
     if choices is not None and isinstance(left.operand, Field) and text not in choices:
         advice = suggestion(text, choices) if get_close_matches(text, choices) else f"it is one of {', '.join(choices)}"

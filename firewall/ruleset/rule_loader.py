@@ -89,11 +89,8 @@ class RuleLoader:
         return _named_once(map(self._must, items(node, "must")), "name in must")
 
     def _must(self, node: Node) -> Must:
-        section = Section(node, "an entry of must", MUST_KEYS, required=("name",))
+        section = Section(node, "an entry of must", MUST_KEYS, required=MUST_KEYS)
         must_name = name(section.node("name"), "name")
-        for key, advice in (("when", "add when: with an expression"), ("verdict", "add verdict: allow | drop")):
-            if key not in section:
-                fail(node.place, f'must "{must_name}" has no {key}', advice)
         when, when_text = self._when(section.node("when"), "when")
         return Must(
             name=must_name,

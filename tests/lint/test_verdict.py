@@ -94,3 +94,16 @@ def test_where_no_rule_is_at_fault_the_default_is() -> None:
 
 def test_where_calls_are_blocked_that_test_calls_are_too_is_no_news() -> None:
     assert "SOS110" not in {finding.code for finding in lint(rule('sip.Method == "INVITE"')).findings}
+
+
+@pytest.mark.parametrize(
+    ("when", "more", "code"),
+    [
+        ('sip.Method == "INVITE"', "", "SOS101"),
+        ('sip.Method == "ACK"', "", "SOS102"),
+        ("ip", "limit: {rate: 1/1h, per: net.src, burst: 1}", "SOS103"),
+        ("ip and emergency", 'schedule: {days: [mon], hours: "00:00-24:00", timezone: UTC}', "SOS104"),
+    ],
+)
+def test_the_code_says_what_the_blocked_message_was_to_the_call_and_when(when: str, more: str, code: str) -> None:
+    assert code in {each.code for each in lint(rule(when, more=more)).findings}

@@ -36,3 +36,14 @@ def test_the_forms_of_the_page_are_taken(form: str) -> None:
 
 def test_the_page_shows_all_forms() -> None:
     assert len(FORMS) >= 13
+
+
+def test_a_rule_is_found_by_its_name_and_none_where_none_decided() -> None:
+    policy = load("policy: x\nrules:\n  - {name: a, action: drop}\n  - {name: b, action: allow}\ndefault: drop\n")
+    assert policy.rule_named("b") == policy.rules[1]
+    assert policy.rule_named(None) is None
+
+
+def test_the_zones_of_emergency_calls_are_named_once() -> None:
+    zones = "zones: {a: {}, b: {}, c: {}}\nemergency: {from: [b, a], to: [a]}\n"
+    assert load(f"policy: x\n{zones}rules: []\ndefault: drop\n").emergency.zones == ("b", "a")

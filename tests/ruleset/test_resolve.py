@@ -47,6 +47,11 @@ def test_a_list_file_that_is_no_list_of_networks_is_named_with_its_line() -> Non
     )
 
 
+@pytest.mark.parametrize("text", ['dialog.state matches "^(early|confirmed)$"', 'emergency.class contains "call"'])
+def test_part_of_a_fields_choices_can_be_looked_for(text: str) -> None:
+    parse_expression(text, sets={}, place=PLACE)
+
+
 @pytest.mark.parametrize("text", ["rtp.marker", "rtp.marker == true", "rtp.marker != 1", "not rtp.marker == 0"])
 def test_flags_of_wireshark_can_be_asked_for_presence_and_value(text: str) -> None:
     parse_expression(text, sets={}, place=PLACE)

@@ -92,7 +92,7 @@ class Reach:
         return self._rules[number]
 
     def _always_true(self) -> Iterator[Finding]:
-        plain = list(self.sampler.plain())
+        plain = list(self.sampler.made_for(None))
         for rule in self._rules:
             if (
                 rule.when is not None

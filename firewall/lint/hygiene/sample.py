@@ -83,12 +83,6 @@ class Sampler:
         self._find = zone_finder(policy.zones)
         self._recognise: Recogniser = recogniser(policy.emergency)
 
-    def plain(self) -> Iterator[Facts]:
-        """Yield messages that hardly any rule is about: a request, a datagram that is none, one of an emergency."""
-        yield self._facts(_Wanted())
-        yield self._facts(_Wanted(is_message=False, malformed="not_sip", transport="TCP"))
-        yield self._facts(_Wanted(is_emergency=True))
-
     def made_for(self, condition: Condition | None) -> Iterator[Facts]:
         """Yield messages that are likely to meet a condition; none where none is easily made.
 
@@ -170,18 +164,18 @@ class Sampler:
                 case _:
                     return False
             return True
-        text = _text(atom)
-        if text is None:
+        text, choices = _text(atom), FIELDS[read.name].choices
+        if text is None or (choices is not None and text not in choices):
             return False
         match read.name:
             case "emergency.class":
                 wanted.is_emergency = True
-                wanted.emergency_class = text  # type: ignore[assignment] # the evaluator says whether it is a class
+                wanted.emergency_class = text  # type: ignore[assignment] # one of its choices
             case "emergency.service":
                 wanted.is_emergency, wanted.service = True, text
                 return re.fullmatch(SERVICE_URN, text) is not None
             case "dialog.state":
-                wanted.dialog_state = text  # type: ignore[assignment] # the evaluator says whether it is a state
+                wanted.dialog_state = text  # type: ignore[assignment] # one of its choices
             case "malformed.reason":
                 wanted.malformed, wanted.is_message = text, False
                 return text in REASONS

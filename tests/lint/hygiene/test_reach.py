@@ -214,7 +214,17 @@ def test_a_condition_that_forgets_what_no_zone_has_is_shown_how_to_name_it() -> 
     assert 'no zone.src: write `not zone.src == "carrier"`' in found.help
 
 
-@pytest.mark.parametrize("when", ["frame.len < 0", "udp.srcport > 65535", "count(sip.Via) < 1", "udp.port > 65535"])
-def test_a_number_that_cannot_be_is_never_true(when: str) -> None:
+@pytest.mark.parametrize(
+    "when",
+    [
+        "frame.len < 0",
+        "udp.srcport > 65535",
+        "count(sip.Via) < 1",
+        "udp.port > 65535",
+        'dialog.state matches "x"',
+        'emergency.class contains "calls"',
+    ],
+)
+def test_a_value_that_cannot_be_is_never_true(when: str) -> None:
     (found,) = [each for each in check(policy(rule(when))) if each.code == "SOS203"]
     assert found.rule == "guilty"

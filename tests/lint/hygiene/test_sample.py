@@ -42,7 +42,7 @@ def test_a_message_that_is_an_emergency_by_its_text_is_marked() -> None:
 def test_a_message_moved_is_known_by_its_new_place() -> None:
     tested = policy()
     sampler = Sampler(tested)
-    plain = next(sampler.plain())
+    plain = next(sampler.made_for(None))
     assert sampler.moved(plain, "198.51.100.7", "f1").zone_src == "psap"
     assert sampler.moved(plain, "198.51.100.7", "f0").zone_src is None
     assert sampler.moved(plain, OUTSIDE[6], None).datagram.dst_ip == OUTSIDE[6]

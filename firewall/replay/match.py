@@ -11,6 +11,7 @@ from firewall.engine.events import DatagramReceived, DeadlineReached, Started
 from firewall.errors import Place
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
+from firewall.net.exported_pdu import EXPORTED_PDU
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.signalling import SIP_PORT, is_signalling
@@ -108,6 +109,8 @@ class _FactsReader:
         if isinstance(decoded, Packet):
             if decoded.tcp is not None and not decoded.quoted:
                 return _Stretch(Facts(decoded), self._told(self._streams.read(frame, decoded)))
+            if frame.link_type == EXPORTED_PDU and decoded.transport == "TCP":
+                decoded = self._streams.exported(frame, decoded)
             self._last_ns = frame.timestamp_ns if decoded.captured_ns is None else decoded.captured_ns
         if decoded.transport == "other":
             return Facts(decoded)

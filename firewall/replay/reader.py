@@ -7,7 +7,7 @@ import msgspec
 from firewall.engine.recording import printable
 from firewall.net.capture_record import CaptureRecord, Unreadable
 from firewall.net.datagram import Datagram, Packet
-from firewall.net.exported_pdu import EXPORT
+from firewall.net.exported_pdu import EXPORT, EXPORTED_PDU
 from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.rtp import is_rtp
@@ -122,6 +122,8 @@ class CaptureReader:
         if isinstance(datagram, Packet):
             if datagram.tcp is not None:
                 return self._segment(frame, datagram)
+            if frame.link_type == EXPORTED_PDU and datagram.transport == "TCP":
+                datagram = self._streams.exported(frame, datagram)
             at_ns = at_ns if datagram.captured_ns is None else datagram.captured_ns
         if is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             return (Arrival(datagram, vantage(frame), at_ns, at_ns),)

@@ -63,6 +63,7 @@ class SipStreams:
         """The streams on which a message without Content-Length waits for more, and since when: the frame, perhaps of
         an earlier segment, with which it was put together. The one that waits longest is the first."""
         self._frame_ns = 0
+        self._exported, self._times_exported = b"", 0
         self.unreadable: list[Unreadable] = []
         """Bytes that the capture lacks, each at the frame that shows it."""
 
@@ -75,6 +76,17 @@ class SipStreams:
         self._frame_ns = record.timestamp_ns
         pieces = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
         return [*map(self._sighted, quiet), *map(self._sighted, pieces)]
+
+    def exported(self, record: CaptureRecord, packet: Packet) -> Packet:
+        """Return the message that an exported PDU over TCP is about.
+
+        Of a segment with several messages Wireshark exports the whole once for each, one right after the other.
+        """
+        self._times_exported = self._times_exported + 1 if record.data == self._exported else 0
+        self._exported = record.data
+        messages = [piece.data for piece in Framer().feed(packet.payload) if piece.kind == "message"]
+        is_one_of_several = self._times_exported < len(messages) > 1
+        return msgspec.structs.replace(packet, payload=messages[self._times_exported]) if is_one_of_several else packet
 
     def quiet(self, now_ns: int) -> list[StreamMessage]:
         """Return the messages without Content-Length whose senders have been quiet since, as the live firewall does."""

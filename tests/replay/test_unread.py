@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from firewall.errors import Place
 from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Datagram
 from firewall.net.exported_pdu import EXPORT
 from firewall.net.frame import FrameDecoder
+from firewall.replay.match import match_expressions
 from firewall.replay.reader import Arrival, CaptureReader
 from firewall.replay.report import CaptureReport
+from firewall.ruleset.evaluate import compile_condition
+from firewall.ruleset.parse import parse_expression
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp
 from tests.net.test_hep import hep
-from tests.replay.calls import forth, invite
+from tests.replay.calls import RULES_CALLS, forth, invite, make_policy, message
+from tests.replay.replayed import replay_capture
 
 CLIENT_HELLO = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(196)
 UPGRADE = (
@@ -86,12 +91,29 @@ def test_what_an_icmp_error_quotes_is_nothing_to_tell() -> None:
     assert told(ipv4(b"\x03\x03" + bytes(6) + forth(invite()), protocol=1)) == []
 
 
-def test_what_is_said_to_make_a_capture_that_is_read_makes_one(tmp_path: Path) -> None:
-    unread, read = tmp_path / "IN", tmp_path / "OUT"
-    unread.write_bytes(pcap([ethernet(ipv4(udp(bytes(8) + forth(invite()), 40000, 4341)))]))
+def export(capture: bytes, folder: Path) -> Path:
+    """Run what is said to make a capture that is read."""
+    (folder / "IN").write_bytes(capture)
     command = EXPORT[EXPORT.index("tshark") :]
-    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+    return folder / "OUT"
+
+
+def test_what_is_said_to_make_a_capture_that_is_read_makes_one(tmp_path: Path) -> None:
+    read = export(pcap([ethernet(ipv4(udp(bytes(8) + forth(invite()), 40000, 4341)))]), tmp_path)
     (frame,) = frames_of(read.read_bytes())
     found = FrameDecoder().decode(frame)
     assert isinstance(found, Datagram)
     assert found.payload == invite()
+
+
+def test_each_message_of_a_segment_is_read_once_of_what_wireshark_exports(tmp_path: Path) -> None:
+    """It exports the whole segment once for each message."""
+    options = message("OPTIONS sip:psap.example SIP/2.0", "1 OPTIONS", call_id="o")
+    several = invite() + options + invite("c2")
+    packets = (segment(several, 1), segment(options, 1 + len(several)))
+    exported = export(pcap([ethernet(packet) for packet in packets]), tmp_path)
+    result = replay_capture([str(exported)], make_policy(tmp_path, RULES_CALLS))
+    assert [each.sip and each.sip.call_id for each in result.decisions] == ["c1", "o", "c2", "o"]
+    condition = compile_condition(parse_expression('sip.Method == "OPTIONS"', sets={}, place=Place("EXPR")))
+    assert [report.frames for report in match_expressions(str(exported), [condition])] == [[2, 4]]

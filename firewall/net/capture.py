@@ -9,7 +9,7 @@ from firewall.net.capture_record import ByteSource, ByteWindow, Capture, Unreada
 from firewall.net.order import in_time_order
 from firewall.net.pcap import PCAP_MAGICS, pcap_records
 from firewall.net.pcapng import PCAPNG_MAGIC, pcapng_records
-from firewall.net.vantage import LINUX_SLL2
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
 
 _PROBE_BYTES = 512
 _CONVERT = "convert it with: editcap -F pcap IN OUT"
@@ -47,7 +47,8 @@ def read_capture(source: ByteSource, name: str) -> Capture:
     if magic in PCAP_MAGICS:
         link_type, frames = pcap_records(window, name, unreadable)
         # Any other pcap is of one interface.
-        return Capture(in_time_order(frames) if link_type == LINUX_SLL2 else frames, unreadable)
+        frames = in_time_order(frames) if link_type == LINUX_SLL2 else frames
+        return Capture(frames, unreadable, is_of_one_place=link_type not in (LINUX_SLL, LINUX_SLL2))
     if magic == PCAPNG_MAGIC:
         return Capture(in_time_order(pcapng_records(window, name, unreadable)), unreadable)
     cause, next_step = _describe(window.data[:_PROBE_BYTES])

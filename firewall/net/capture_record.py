@@ -50,10 +50,14 @@ class Cut(Unreadable, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A capture: its frames, read as they are asked for, and what could not be read as far as reading has come."""
+    """A capture: its frames, read as they are asked for, and what could not be read as far as reading has come.
+
+    ``is_of_one_place``: all its frames have the same ``vantage``.
+    """
 
     frames: Iterator[CaptureRecord]
     unreadable: list[Unreadable]
+    is_of_one_place: bool = False
 
 
 class ByteSource(Protocol):

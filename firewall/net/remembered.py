@@ -1,12 +1,12 @@
-"""A memory of what was read before from the wire, bounded: in entries, and for text in bytes too."""
+"""A memory of what was read before from the wire, bounded: in entries, and in how long each may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import TypeVar
 
-LONGEST_CHARACTERS = 256
-"""Longer text is read anew each time: a sender of long nonsense must not fill the memory."""
+LONGEST = 256
+"""What is longer (in characters of a text) is read anew each time: long nonsense must not fill the memory."""
 
-_K = TypeVar("_K")
+_K = TypeVar("_K", bound=Sized)
 _R = TypeVar("_R")
 
 
@@ -23,21 +23,17 @@ class Memory(dict[_K, _R]):
 
     def __missing__(self, key: _K) -> _R:
         value = self._read(key)
-        if len(self) >= self._entries:
-            self.clear()  # cheaper than to know which key was asked for longest ago
-        self[key] = value
+        if len(key) <= LONGEST:
+            if len(self) >= self._entries:
+                self.clear()  # cheaper than to know which key was asked for longest ago
+            self[key] = value
         return value
-
-
-class _TextMemory(Memory[str, _R]):
-    def __missing__(self, text: str) -> _R:
-        return super().__missing__(text) if len(text) <= LONGEST_CHARACTERS else self._read(text)
 
 
 def remembered(entries: int) -> Callable[[Callable[[str], _R]], Callable[[str], _R]]:
     """Decorate a pure function of a text so that short texts are not read again, up to ``entries`` of them."""
 
     def decorate(read: Callable[[str], _R]) -> Callable[[str], _R]:
-        return _TextMemory(read, entries).__getitem__
+        return Memory(read, entries).__getitem__
 
     return decorate

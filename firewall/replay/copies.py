@@ -38,6 +38,9 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
     parsed: bool = False
 
 
+_ONLY = Sighting(0, 0, (0, None))  # stands for each that nothing can repeat
+
+
 class _Equal(msgspec.Struct, gc=False):
     """The first sightings of equal messages by number, without a gap, and the number that each place will show next."""
 
@@ -63,10 +66,12 @@ class _Equal(msgspec.Struct, gc=False):
 class Sightings:
     """What was seen within the last second, oldest first.
 
-    As long as all of it was seen in one and the same place nothing can repeat it, and nothing is looked up.
+    As long as all of it was seen in one and the same place nothing can repeat it, and nothing is looked up. Where it is
+    known that all is ``of_one_place``, nothing is kept either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_one_place: bool = False) -> None:
+        self._is_of_one_place = of_one_place
         self._order: deque[Sighting] = deque()
         self._place: Vantage | None = None
         self._equal: dict[int, _Equal] | None = None
@@ -77,6 +82,8 @@ class Sightings:
 
     def sight(self, datagram: Datagram, seen_on: Vantage, now_ns: int) -> tuple[Sighting, bool]:
         """Return a message's first sighting, and whether this one, from a ``vantage``, repeats it."""
+        if self._is_of_one_place:
+            return _ONLY, False
         order = self._order
         while order and (now_ns - order[0].seen_ns > COPY_WINDOW_NS or len(order) >= _MAX_REMEMBERED):
             self._forget(order.popleft())

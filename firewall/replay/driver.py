@@ -67,15 +67,16 @@ class _Run:
         if fresh:
             self.stop()
         found = CaptureReport(path)
-        if self._reader is None:
-            self._lanes = self._open_lanes()
-            self._reader = CaptureReader(found, self._ports, self._interfaces)
         self.report.captures.append(found)
-        reader = self._reader
-        reader.found = found
-        flows = reader.endpoints.flows
-        rtp_packets = flows.negotiated
         with open_capture(path, progress) as capture:
+            if self._reader is None:
+                of_one_place = fresh and capture.is_of_one_place  # what comes behind it may be of others
+                self._lanes = self._open_lanes()
+                self._reader = CaptureReader(found, self._ports, self._interfaces, of_one_place=of_one_place)
+            reader = self._reader
+            reader.found = found
+            flows = reader.endpoints.flows
+            rtp_packets = flows.negotiated
             is_signalling_mostly = False
             while frames := list(islice(capture.frames, AHEAD_FRAMES)):
                 found.packets += len(frames)

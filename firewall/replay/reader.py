@@ -52,15 +52,18 @@ class CaptureReader:
     """What is kept while one capture is read, or several that are parts of one recording.
 
     ``found`` is the report of the capture that is being read, ``ports`` are those that count as signalling.
+    ``of_one_place``: nothing of it can be seen a second time in another place (``Sightings``).
     """
 
-    def __init__(self, found: CaptureReport, ports: frozenset[int], interfaces: frozenset[str]) -> None:
+    def __init__(
+        self, found: CaptureReport, ports: frozenset[int], interfaces: frozenset[str], *, of_one_place: bool = False
+    ) -> None:
         self.found = found
-        self.sightings = Sightings()
+        self.sightings = Sightings(of_one_place=of_one_place)
         self.endpoints = MediaEndpoints()
         self._ports = ports
         self._decoder = FrameDecoder(interfaces=interfaces)
-        self._streams = SipStreams(ports)
+        self._streams = SipStreams(ports, of_one_place=of_one_place)
         self._cut_messages = CutMessages(ports)
         self.open_bodies = self._streams.open_bodies
         """Where a message without Content-Length may be whole by now (``quiet``), before the next frame is read."""

@@ -4,6 +4,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def _capture(file: FileIO, name: str, progress: Progress | None) -> Capture:
         raise CaptureError(
             "the gzip data is damaged or cut before its first packet", place=error.place, next_step="copy it again"
         ) from None
-    return Capture(_until_cut(capture, source), capture.unreadable) if source.is_compressed else capture
+    return replace(capture, frames=_until_cut(capture, source)) if source.is_compressed else capture
 
 
 def _until_cut(capture: Capture, source: "_Source") -> Iterator[CaptureRecord]:

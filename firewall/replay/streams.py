@@ -53,8 +53,10 @@ class _SipStream:
 class SipStreams:
     """The SIP streams of one capture: those of signalling ports, and those that begin like a SIP message."""
 
-    def __init__(self, ports: frozenset[int]) -> None:
+    def __init__(self, ports: frozenset[int], *, of_one_place: bool = False) -> None:
+        """``of_one_place``: nothing can be seen elsewhere, too (``Sightings``)."""
         self._ports = ports
+        self._is_of_one_place = of_one_place
         self._table = StreamTable(self._is_signalling)
         self._streams: OrderedDict[StreamKey, _SipStream] = OrderedDict()
         self._pending_bytes = 0
@@ -94,6 +96,8 @@ class SipStreams:
 
     def _sighted(self, message: StreamMessage) -> StreamMessage:
         """Tell a message whose last segment was seen elsewhere before: same place in the stream, same bytes."""
+        if self._is_of_one_place:
+            return message
         packet, seen_on = message.segment.packet, message.segment.seen_on
         number = packet.tcp.sequence_number if packet.tcp else None
         key = hash((packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, message.datagram.payload))

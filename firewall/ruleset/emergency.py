@@ -34,6 +34,8 @@ _NENA_URN = re.compile(r"(?:nena|emergency):service:[a-z0-9._-]+")
 # Of the services as they are named here, those for tests; "urn:emergency:service:test.psap" is one of NENA's registry.
 _TEST_SERVICE = re.compile(r"urn:service:test\.sos|urn:(?:nena|emergency):service:test(?:\.|\Z)")
 _CALL_URN = re.compile(r"\s*<?\s*urn:(?:emergency|nena):uid:(callid|incidentid):", re.IGNORECASE)
+# As nearly every ordinary call is addressed; what stands behind the "@" makes no number an emergency's.
+_NUMBER_AT_HOST = re.compile(r"sip:([+0-9]+)@")
 _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §3 visual-separator, and the blank that some send
 _RAW_SOS = re.compile(
     rb"urn:(?:service:(test[.:])?sos|(?:nena|emergency):service:(test(?![a-z0-9_-]))?)", re.IGNORECASE
@@ -100,6 +102,9 @@ def _target_reader(definition: EmergencyPolicy) -> Callable[[str], Target]:
 
     @remembered(8192)
     def target_of(uri_text: str) -> Target:
+        usual = _NUMBER_AT_HOST.match(uri_text)
+        if usual is not None:
+            return _number_target(usual[1], calls, tests)
         return _target(parse_uri(uri_text), numbers, calls, tests)
 
     return target_of
@@ -187,7 +192,10 @@ def _target(uri: Uri, numbers: frozenset[str], calls: re.Pattern[str], tests: re
         user = (uri.opaque or "").partition("@")[0]
     else:
         return None
-    digits = dialled_digits(user or "")
+    return _number_target(dialled_digits(user or ""), calls, tests)
+
+
+def _number_target(digits: str, calls: re.Pattern[str], tests: re.Pattern[str]) -> Target:
     if calls.fullmatch(digits):
         return SOS, "emergency number of the policy"
     return (TEST_SOS, "emergency test number of the policy") if tests.fullmatch(digits) else None

@@ -6,7 +6,6 @@ be told. What can be read with a discernible method is a message, perhaps with *
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from firewall.errors import SipSyntaxError
 from firewall.sip.anomaly import (
@@ -283,9 +282,9 @@ class _LastRead:
 
 
 _last = _LastRead()
-# Messages read ahead until they are asked for: by the identity of their bytes (kept, lest others get it), and whether
+# Messages read ahead until they are asked for: by the identity of their bytes (kept, lest others get it), with whether
 # these came over a stream.
-_ahead: dict[tuple[int, bool], tuple[bytes, Message]] = {}
+_ahead: dict[int, tuple[bytes, bool, Message]] = {}
 
 
 def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
@@ -296,8 +295,11 @@ def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
     """
     _ahead.clear()
     for payload, over_stream in messages:
-        with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
-            _ahead[id(payload), over_stream] = payload, parse_message(payload, over_stream=over_stream)
+        try:
+            message = parse_message(payload, over_stream=over_stream)
+        except Exception:  # noqa: BLE001, S112 (whatever it is, it is raised again when the message is asked for)
+            continue
+        _ahead[id(payload)] = payload, over_stream, message
 
 
 def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
@@ -312,8 +314,8 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     """
     if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
         return _last.message
-    known = _ahead.pop((id(payload), over_stream), None) if _ahead else None
-    message = known[1] if known is not None else _read(payload, over_stream=over_stream)
+    known = _ahead.pop(id(payload), None)
+    message = known[2] if known is not None and known[1] == over_stream else _read(payload, over_stream=over_stream)
     _last.payload, _last.over_stream, _last.message = payload, over_stream, message
     return message
 

@@ -13,6 +13,7 @@ from firewall.errors import CaptureError
 from firewall.net.capture import read_capture
 from firewall.net.capture_record import CaptureRecord, Cut, Unreadable
 from firewall.net.pcap import PCAP_MAGICS
+from firewall.net.vantage import LINUX_SLL, LINUX_SLL2
 from tests.net.packets import (
     enhanced,
     ethernet,
@@ -34,6 +35,13 @@ PCAPNG = section() + interface() + enhanced(FRAME, 1) + enhanced(FRAME, 2)
 @pytest.mark.parametrize("data", [PCAP, PCAPNG], ids=["pcap", "pcapng"])
 def test_a_capture_is_known_by_its_first_bytes(data: bytes) -> None:
     assert [frame.data for frame in read_all(data) if isinstance(frame, CaptureRecord)] == [FRAME, FRAME]
+
+
+def test_which_captures_show_one_place_alone_is_known_before_their_frames() -> None:
+    captures = {link: pcap([FRAME], link_type=link) for link in (1, 101, LINUX_SLL, LINUX_SLL2)}
+    known = {link: read_capture(io.BytesIO(data), "").is_of_one_place for link, data in captures.items()}
+    assert known == {1: True, 101: True, LINUX_SLL: False, LINUX_SLL2: False}
+    assert not read_capture(io.BytesIO(PCAPNG), "").is_of_one_place, "an interface may come later"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Short texts are read once, long ones each time."""
 
-from firewall.net.remembered import LONGEST_CHARACTERS, remembered
+from firewall.net.remembered import LONGEST, remembered
 
 
 def test_only_short_texts_are_remembered() -> None:
@@ -11,7 +11,7 @@ def test_only_short_texts_are_remembered() -> None:
         seen.append(text)
         return len(text)
 
-    long = "x" * (LONGEST_CHARACTERS + 1)
+    long = "x" * (LONGEST + 1)
     assert [read("ab"), read("ab"), read(long), read(long)] == [2, 2, len(long), len(long)]
     assert seen == ["ab", long, long]
 

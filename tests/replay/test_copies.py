@@ -40,6 +40,13 @@ def repeats(*records: CaptureRecord) -> list[bool]:
     return told
 
 
+def test_where_all_is_of_one_place_nothing_is_kept() -> None:
+    sightings, datagram = Sightings(of_one_place=True), FrameDecoder().decode(plain(0, 0))
+    assert isinstance(datagram, Datagram)
+    assert [sightings.sight(datagram, (0, None), START_NS)[1] for _ in range(3)] == [False] * 3
+    assert len(sightings) == 0
+
+
 def test_a_forwarded_message_on_any_interface_is_seen_twice_and_is_one() -> None:
     assert repeats(cooked2(0, 2, outgoing=False), cooked2(MS, 3, outgoing=True)) == [False, True]
     assert repeats(cooked1(0, outgoing=False), cooked1(MS, outgoing=True)) == [False, True]

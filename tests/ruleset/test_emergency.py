@@ -1,6 +1,8 @@
 """What counts as an emergency call (DESIGN section 6), and what does not."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firewall.ruleset.emergency import recognise, recognise_bytes
 from firewall.ruleset.facts import EmergencyMark
@@ -322,3 +324,13 @@ def test_of_hundreds_of_marks_the_first_are_the_evidence() -> None:
     assert found is not None
     assert found.evidence[0].startswith("request_uri urn:service:sos")
     assert len(found.evidence) < 50
+
+
+@given(
+    st.sampled_from(["911", "9911", "+1911", "+11911", "112", "933", "1933", "6175550199", "+", "9", "1911+"]),
+    st.text("0129+@:;?%/.x <>", max_size=12),
+)
+def test_a_number_at_a_host_is_read_at_once_as_it_is_read_step_by_step(number: str, behind: str) -> None:
+    """``SIP:`` goes the long way."""
+    short, long = (request("INVITE", ORDINARY, to=f"<{scheme}:{number}@{behind}>") for scheme in ("sip", "SIP"))
+    assert class_of(short) == class_of(long)

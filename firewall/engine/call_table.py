@@ -129,7 +129,9 @@ class CallTable:
 
     def forget(self, call_id: str) -> None:
         """Forget a call at once."""
-        self.deadlines.remove(call_id, self._calls.pop(call_id).scheduled_ns)
-        self.descriptions.remove(call_id)
-        for makes_room in (self._ordinary, *self._unanswered):
+        call = self._calls.pop(call_id)
+        self.deadlines.remove(call_id, call.scheduled_ns)
+        if call.media is not None:
+            self.descriptions.remove(call_id)
+        for makes_room in (self._ordinary,) if call.emergency is None else self._unanswered:
             makes_room.pop(call_id, None)

@@ -368,11 +368,14 @@ class Engine:
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
-        for call, due_ns in self._observer.calls.expire(engine_ns, self._media.heard_ns):
+        calls = self._observer.calls
+        due = calls.expire(engine_ns, self._media.heard_ns) if engine_ns >= calls.deadlines.due_ns else []
+        for call, due_ns in due:
             outputs += self._ledger.expired(call, due_ns, due_ns - self._clock_offset_ns)
-            if self._observer.calls.get(call.call_id) is not call:
+            if calls.get(call.call_id) is not call:
                 outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
-        outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)
+        if engine_ns >= self._media.next_deadline() or self._media.refused.flows:
+            outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)
         return outputs
 
     def _adopt(self, policy: Policy, now_ns: int, engine_ns: int) -> list[Output]:

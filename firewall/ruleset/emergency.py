@@ -11,7 +11,7 @@ from functools import lru_cache
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
 from firewall.ruleset.policy import EmergencyPolicy
-from firewall.sip.body import body_parts, media_type_of
+from firewall.sip.body import SDP_TYPE, body_parts, media_type_of
 from firewall.sip.emergency_data import ALERT_SUBTYPES
 from firewall.sip.head import Head, read_head
 from firewall.sip.headers import parse_params, split_values
@@ -280,7 +280,7 @@ def _header_marks(head: Head, evidence: Evidence) -> bool:
 def _holds_alert(message: Message) -> bool:
     """Tell whether a body part is a CAP alert; only a multipart body that mentions one is taken apart."""
     written = message.header("content-type")
-    if written is None:
+    if written is None or written == SDP_TYPE:
         return False
     content_type = media_type_of(written)
     if not content_type.startswith("multipart/"):

@@ -44,9 +44,10 @@ class Head(msgspec.Struct, frozen=True):
 
     def values(self, canonical: str) -> tuple[str, ...]:
         """Return all values of a header, by its canonical name, in wire order."""
-        if canonical in self.repeated:
-            return tuple(self.repeated[canonical])
-        return (self.first[canonical],) if canonical in self.first else ()
+        first = self.first.get(canonical)
+        if first is None:
+            return ()
+        return tuple(self.repeated[canonical]) if canonical in self.repeated else (first,)
 
 
 SplitHead = tuple[Head, bytes, bytes | None]

@@ -164,17 +164,18 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Take note of a message that was let through."""
         if isinstance(message, Request):
             self._note_request(message, "trying")
-        # What answers nothing that was asked is no part of this call, unless it is all that is known of it.
-        belongs = not self.tags or self.belongs(message)
-        if belongs and isinstance(message, Response) and 200 <= message.status_code < 300:
-            self._read_session_timer(message)
         identifier = message.transaction_id
         known = self.transactions.get(identifier) if identifier is not None else None
         if known is not None:
             known.note(message)
         trigger = trigger_of(message)
-        if trigger is not None and belongs:
-            self._move_dialogs(message, trigger)
+        is_success = isinstance(message, Response) and 200 <= message.status_code < 300
+        # What answers nothing that was asked is no part of this call, unless it is all that is known of it.
+        if (trigger is not None or is_success) and (not self.tags or self.belongs(message)):
+            if is_success:
+                self._read_session_timer(message)
+            if trigger is not None:
+                self._move_dialogs(message, trigger)
         self._extend(now_ns)
 
     def heard(self, at_ns: int) -> None:
@@ -310,7 +311,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
             self.forks.pop(dialog, None)
         return True
 
-    def _read_session_timer(self, success: Response) -> None:
+    def _read_session_timer(self, success: Message) -> None:
         """RFC 4028 §9: the interval that a 2xx names; without a refresh in it both sides take the session as over."""
         if success.cseq_method in ("INVITE", "UPDATE"):
             interval = _SESSION_EXPIRES.match(success.header("session-expires") or "")

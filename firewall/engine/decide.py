@@ -25,8 +25,6 @@ _FIELDS_OF_SOURCE = frozenset(
 )
 
 
-
-
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """What happens to a message and why. ``rule`` is None where no rule decided."""
 

@@ -190,11 +190,12 @@ class PinholeTable:
         """Take a pinhole as open from now on."""
         key = hole.pinhole.key
         self.holes[key] = hole
-        there = self.toward((key.dst_ip, key.dst_port))
-        for other in there:
+        by_ip = self._by_port.setdefault(key.dst_port, {})
+        there = by_ip.get(key.dst_ip)
+        for other in there.holes if there is not None else ():
             hole.take_over(other)
-        self._by_port.setdefault(key.dst_port, {})[key.dst_ip] = _Toward((*there, hole))
-        self.schedule(hole, hole.scheduled_ns)
+        by_ip[key.dst_ip] = _Toward((*there.holes, hole) if there is not None else (hole,))
+        self.deadlines.put(key, hole.scheduled_ns)
         self._opened[key] = hole.pinhole
         self._new.add(key)
 

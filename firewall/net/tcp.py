@@ -101,7 +101,7 @@ class StreamTable:
         first = header.sequence_number + (1 if header.syn else 0) & 0xFFFF_FFFF
         if stream is not None:
             self._streams.move_to_end(key)  # the one used last is the last to be forgotten
-            if _is_another(stream, first, packet):
+            if (first != stream.expected or header.syn) and _is_another(stream, first, packet):
                 found += self._close(key)
                 stream = None
         if stream is None:
@@ -113,7 +113,11 @@ class StreamTable:
         if header.fin:
             stream.end = first + len(packet.payload) & 0xFFFF_FFFF
         if packet.payload:
-            found += self._payload(key, stream, first, Segment(packet, timestamp_ns, seen_on))
+            segment = Segment(packet, timestamp_ns, seen_on)
+            if first == stream.expected and not stream.held:  # as nearly always
+                found.append(self._deliver(key, stream, packet.payload, segment))
+            else:
+                found += self._payload(key, stream, first, segment)
         if stream.end == stream.expected:
             found += self._close(key)
         return found

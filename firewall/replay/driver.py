@@ -209,8 +209,12 @@ class _Run:
             found.sip_messages += sighting.parsed
             return
         answers = [lane.receive(datagram, arrival.now_ns) for lane in self._lanes]
-        found.own_replies += answers[0] == "own reply"
-        message = _message_of(answers, datagram)
+        answer = answers[0]
+        if isinstance(answer, WriteDecision) and answer.facts.message is not None:
+            message: Message | None = answer.facts.message
+        else:
+            found.own_replies += answer == "own reply"
+            message = _message_of(answers, datagram)
         if message is not None:
             sighting.parsed = True
             found.sip_messages += 1

@@ -125,8 +125,7 @@ class PolicyTally:
         """Count what is to be written; the record itself is asked for only where more than its decision counts."""
         if isinstance(write, WriteDecision):
             decision = write.decision
-            is_hurting = write.facts.emergency is not None and decision.verdict != "allow"
-            if write.is_harmless or not is_hurting:
+            if write.facts.emergency is None or decision.verdict == "allow" or write.is_harmless:
                 rule = decision.rule.name if decision.rule is not None else ""
                 line = decision_line(decision, write.policy)
                 self.deciders[decision.verdict, rule, decision.reason, line] += 1

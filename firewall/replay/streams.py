@@ -5,7 +5,6 @@ for the next start line; what stands before it is no message and nobody's fault,
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from copy import deepcopy
 
 import msgspec
@@ -122,7 +121,7 @@ class SipStreams:
 
         The streams stay, and go on if more is read.
         """
-        found = list(self._pieces(self._table.finish()))
+        found = self._pieces(self._table.finish())
         for key in list(self.open_bodies):
             found += self._released(key)
         found = [self._sighted(message) for message in found]
@@ -135,20 +134,23 @@ class SipStreams:
         # A segment may be shorter than a method.
         return begins_signalling(packet.payload.lstrip(b"\r\n"))
 
-    def _pieces(self, told: list[Chunk | End]) -> Iterator[StreamMessage]:
+    def _pieces(self, told: list[Chunk | End]) -> list[StreamMessage]:
+        found: list[StreamMessage] = []
         for event in told:
             if isinstance(event, End):
-                yield from self._ended(event.stream)
+                found += self._ended(event.stream)
             elif event.order == "late":
-                yield from _whole_messages(event)
+                found += _whole_messages(event)
             elif event.order != "again":
-                yield from self._fed(event)
+                found += self._fed(event)
+        return found
 
-    def _fed(self, chunk: Chunk) -> Iterator[StreamMessage]:
+    def _fed(self, chunk: Chunk) -> list[StreamMessage]:
+        found: list[StreamMessage] = []
         stream = self._streams.get(chunk.stream)
         if stream is None or chunk.order != "next":
             if chunk.stream in self.open_bodies:
-                yield from self._released(chunk.stream)
+                found += self._released(chunk.stream)
             if chunk.order == "gap":
                 lost = f"TCP segments are missing: {chunk.missing_bytes} bytes of the stream before this frame"
                 self.unreadable.append(Unreadable(chunk.segment.packet.frame_number or 0, lost))
@@ -159,7 +161,7 @@ class SipStreams:
         self._pending_bytes += stream.framer.pending - before
         # An open body: this segment only shows where the message ended.
         came_before = stream.latest if pieces and len(pieces[0].data) <= before else None
-        yield from self._numbered(stream, pieces, came_before or latest, chunk.segment)
+        found += self._numbered(stream, pieces, came_before or latest, chunk.segment)
         if stream.framer.has_open_body:
             self.open_bodies[chunk.stream] = self._frame_ns
             self.open_bodies.move_to_end(chunk.stream)
@@ -167,23 +169,28 @@ class SipStreams:
             self.open_bodies.pop(chunk.stream, None)
         stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest
         while self._pending_bytes > MAX_PENDING_BYTES:
-            yield from self._pieces(self._table.forget(next(iter(self._streams))))
+            found += self._pieces(self._table.forget(next(iter(self._streams))))
+        return found
 
     def _numbered(
         self, stream: _SipStream, pieces: list[Piece], latest: Segment, segment: Segment
-    ) -> Iterator[StreamMessage]:
-        for number, piece in enumerate(pieces):
+    ) -> list[StreamMessage]:
+        found: list[StreamMessage] = []
+        for piece in pieces:
             stream.seeking = stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data))
             if not stream.seeking:
-                yield _message(piece, segment if number else latest)
+                found.append(_message(piece, latest if piece is pieces[0] else segment))
+        return found
 
-    def _released(self, key: StreamKey) -> Iterator[StreamMessage]:
+    def _released(self, key: StreamKey) -> list[StreamMessage]:
         del self.open_bodies[key]
         stream = self._streams.get(key)
-        if stream is not None and stream.latest is not None and stream.framer.has_open_body:
-            self._pending_bytes -= stream.framer.pending
-            yield from self._numbered(stream, stream.framer.release(), stream.latest, stream.latest)
-            stream.latest = None
+        if stream is None or stream.latest is None or not stream.framer.has_open_body:
+            return []
+        self._pending_bytes -= stream.framer.pending
+        found = self._numbered(stream, stream.framer.release(), stream.latest, stream.latest)
+        stream.latest = None
+        return found
 
     def _replaced(self, key: StreamKey, *, seeking: bool) -> _SipStream:
         old = self._streams.pop(key, None)
@@ -192,14 +199,13 @@ class SipStreams:
         stream = self._streams[key] = _SipStream(seeking=seeking)
         return stream
 
-    def _ended(self, key: StreamKey) -> Iterator[StreamMessage]:
+    def _ended(self, key: StreamKey) -> list[StreamMessage]:
         stream = self._streams.pop(key, None)
         if stream is None:
-            return
+            return []
         self._pending_bytes -= stream.framer.pending
         latest = stream.latest
-        if latest is not None:
-            yield from self._numbered(stream, stream.framer.flush(), latest, latest)
+        return self._numbered(stream, stream.framer.flush(), latest, latest) if latest is not None else []
 
 
 def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
@@ -216,11 +222,9 @@ def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
     return Unreadable(stream.latest.packet.frame_number or 0, held)
 
 
-def _whole_messages(chunk: Chunk) -> Iterator[StreamMessage]:
+def _whole_messages(chunk: Chunk) -> list[StreamMessage]:
     """The messages that stand whole in a segment outside the stream's order."""
-    for piece in Framer().feed(chunk.data):
-        if piece.kind == "message":
-            yield _message(piece, chunk.segment)
+    return [_message(piece, chunk.segment) for piece in Framer().feed(chunk.data) if piece.kind == "message"]
 
 
 def _lacks_its_beginning(message: bytes) -> bool:
@@ -230,7 +234,9 @@ def _lacks_its_beginning(message: bytes) -> bool:
 
 
 def _message(piece: Piece, segment: Segment) -> StreamMessage:
-    return StreamMessage(msgspec.structs.replace(segment.packet, payload=piece.data), segment)
+    packet = segment.packet
+    is_whole_segment = piece.data is packet.payload
+    return StreamMessage(packet if is_whole_segment else msgspec.structs.replace(packet, payload=piece.data), segment)
 
 
 def _later(one: Segment | None, other: Segment) -> Segment:

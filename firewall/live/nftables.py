@@ -4,12 +4,11 @@ While the daemon listens, ``tproxy`` hands it every signalling datagram that wou
 listener ``tproxy`` breaks its rule, the packet goes on to the next, and there each zone's ``on_daemon_down`` decides.
 All is decided in one chain, before routing, and known media first in it: each rule, and each chain, costs media.
 
-Of TCP, ``tproxy`` gets only the SYNs toward signalling ports. What follows on such a connection, from either side,
-belongs to a transparent socket and goes to this machine, also after the daemon has died: so the kernel ends in order
-what died with it, and a new SYN finds its way as a datagram does. A connection that began while no daemon listened
-has no socket here; ``on_daemon_down`` decides on its packets until it ends. Nor has, in a flood of SYNs, one whose SYN
-was answered with a cookie: what follows such a SYN goes to the socket that listens, which knows its own cookies.
-What ``block`` does not let go on is reset, so that its peers connect anew at once: the next SYN is intercepted.
+Of TCP, ``tproxy`` gets what goes toward signalling ports, but for what follows on a connection of ours: that belongs to
+a transparent socket and goes to this machine, from either side, also after the daemon has died: so the kernel ends in
+order what died with it, and a new SYN finds its way as a datagram does. What follows on another connection goes to the
+socket that listens. In a flood of SYNs, which the kernel answers with cookies, that one knows its own; a connection
+that began while no daemon listened it resets, so that its client connects anew, as its calls would have no media.
 
 What routers say of our connections, and in IPv6 of datagrams that were too big for their links, is for our sockets: it
 is we who send there, in the peer's name. Of other datagrams the peer itself is told, as it would be without us.
@@ -62,10 +61,7 @@ flush set inet {TABLE} signalling_ports"""
 # Not "socket mark": the kernel knows it no longer once a connection is in TIME_WAIT.
 _OF_OUR_SOCKETS = "socket transparent 1"
 _NEW_STREAM = "tcp flags & (fin | syn | rst | ack) == syn"
-# The answer to a cookie may be lost a few times. A flood that is quicker than this many in that time spoils cookies.
-_STREAM_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
-_ANSWERED_STREAMS = "flags dynamic,timeout; timeout 5s; size 131072;"
-_STREAM = {4: "ip saddr . tcp sport . ip daddr . tcp dport", 6: "ip6 saddr . tcp sport . ip6 daddr . tcp dport"}
+_GOES_ON = "tcp flags & (fin | syn | rst | ack) != syn"
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
@@ -99,7 +95,6 @@ def render_ruleset(policy: Policy, *, keep_flows: bool = False) -> str:
     interfaces = zone_interfaces(policy)
     elsewhere = 'iifname "lo"' if interfaces is None else f"iifname != {quoted_names(interfaces)}"
     zones = "\n".join(f"    {line}" for line in _daemon_down_rules(policy))
-    answered = "\n".join(f"    update @answered_streams{version} {{ {key} }}" for version, key in _STREAM.items())
     filters_media = policy.media.mode != "off"
     known_media = "\n".join(f"    {rule}" for rule in KNOWN_MEDIA_RULES) if filters_media else ""
     return f"""\
@@ -109,8 +104,6 @@ table inet {TABLE} {{
     type inet_service
     elements = {{ {ports} }}
   }}
-  set answered_streams4 {{ type {_STREAM_TYPE.format(4)}; {_ANSWERED_STREAMS} }}
-  set answered_streams6 {{ type {_STREAM_TYPE.format(6)}; {_ANSWERED_STREAMS} }}
   counter {HANDED_OVER} {{ }}
   counter {TAKEN} {{ }}
 {media_sets(policy)}
@@ -134,30 +127,18 @@ table inet {TABLE} {{
     goto daemon_down
   }}
   chain streams {{
-    {_NEW_STREAM} goto new_streams
-    {_OF_OUR_SOCKETS} {_MARK_IT} accept
-    {elsewhere} accept
-    tcp dport != @signalling_ports accept
-    fib daddr type != unicast accept
-    {_STREAM[4]} @answered_streams4 {_TO_LISTENER_4} accept
-    {_STREAM[6]} @answered_streams6 {_TO_LISTENER_6} accept
-    goto daemon_down
-  }}
-  chain new_streams {{
+    {_GOES_ON} {_OF_OUR_SOCKETS} {_MARK_IT} accept
     {elsewhere} accept
     tcp dport != @signalling_ports accept
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
-    meta nfproto ipv4 {_TO_LISTENER_4} goto answered_streams
-    meta nfproto ipv6 {_TO_LISTENER_6} goto answered_streams
+    meta nfproto ipv4 {_TO_LISTENER_4} goto handed_over
+    meta nfproto ipv6 {_TO_LISTENER_6} goto handed_over
     goto daemon_down
   }}
-  chain answered_streams {{
-{answered}
-    goto handed_over
-  }}
   chain handed_over {{
+    {_GOES_ON} accept
     {_WITH_OPTIONS} accept
     {_COMES_FROM_WHERE_ITS_SOURCE_IS} counter name {HANDED_OVER}
     accept
@@ -297,22 +278,16 @@ def _daemon_down_rules(policy: Policy) -> list[str]:
     rules = [rule for zone in policy.zones for rule in _zone_rules(zone)]
     blocked = _interfaces_of_blocking_zones_only(policy)
     if blocked is None:
-        rules += _blocked("", 'comment "in no zone"')
+        rules.append('counter drop comment "in no zone"')
     elif blocked:
-        rules += _blocked(f"iifname {quoted_names(blocked)} ", 'comment "in no zone"')
+        rules.append(f'iifname {quoted_names(blocked)} counter drop comment "in no zone"')
     rules.append('counter accept comment "in no zone"')
     return rules
 
 
 def _zone_rules(zone: Zone) -> list[str]:
-    matches, comment = zone_matches(zone, "source"), zone_comment(zone)
-    if zone.on_daemon_down == "block":
-        return [rule for match in matches for rule in _blocked(match, comment)]
-    return [f"{match}counter accept {comment}" for match in matches]
-
-
-def _blocked(match: str, comment: str) -> list[str]:
-    return [f"{match}tcp flags ! syn counter reject with tcp reset {comment}", f"{match}counter drop {comment}"]
+    verdict = "counter drop" if zone.on_daemon_down == "block" else "counter accept"
+    return [f"{match}{verdict} {zone_comment(zone)}" for match in zone_matches(zone, "source")]
 
 
 def _interfaces_of_blocking_zones_only(policy: Policy) -> tuple[str, ...] | None:

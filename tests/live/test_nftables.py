@@ -81,9 +81,7 @@ def test_each_zone_becomes_its_choice_and_merged_networks() -> None:
         'iifname { "f0" } ip saddr { 192.0.2.0-192.0.2.255 } counter accept comment "zone carrier"',
         'iifname { "f0" } ip6 saddr { 2001:db8:1::-2001:db8:1:0:ffff:ffff:ffff:ffff } '
         'counter accept comment "zone carrier"',
-        'iifname { "f1" } ip saddr { 198.51.100.10 } tcp flags ! syn counter reject with tcp reset comment "zone psap"',
         'iifname { "f1" } ip saddr { 198.51.100.10 } counter drop comment "zone psap"',
-        'iifname { "f1" } tcp flags ! syn counter reject with tcp reset comment "in no zone"',
         'iifname { "f1" } counter drop comment "in no zone"',
         'counter accept comment "in no zone"',
     ]
@@ -119,18 +117,16 @@ def test_the_kernel_knows_sip_by_the_same_prefixes_as_replay() -> None:
         assert script.count(f"0x{prefix.hex()}") == 1
 
 
-def test_of_tcp_only_syns_toward_signalling_ports_are_intercepted_and_judged_when_the_daemon_is_down() -> None:
+def test_of_tcp_only_what_goes_toward_signalling_ports_is_intercepted_and_judged_when_the_daemon_is_down() -> None:
     script = render_ruleset(policy(CARRIER, ports=frozenset({5060, 5070})))
     chains = {
         name: body.partition("\n  }")[0]
         for name, _, body in (part.partition(" {") for part in script.split("  chain ")[1:])
     }
-    assert "goto new_streams" in chains["streams"].splitlines()[1]
-    assert "== syn" in chains["streams"].splitlines()[1]
-    assert "tcp dport != @signalling_ports accept" in chains["new_streams"]
-    follows_a_syn = [rule for rule in chains["streams"].splitlines() if "tproxy" in rule]
-    assert all(" tcp dport @answered_streams" in rule for rule in follows_a_syn)
-    assert chains["new_streams"].splitlines()[-1].strip() == "goto daemon_down"
+    assert "!= syn socket transparent 1" in chains["streams"].splitlines()[1]
+    before, _, after = chains["streams"].partition("tcp dport != @signalling_ports accept")
+    assert "tproxy" not in before
+    assert "tproxy" in after
     assert chains["streams"].splitlines()[-1].strip() == "goto daemon_down"
     assert "tcp sport @" not in script
 

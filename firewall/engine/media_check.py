@@ -248,7 +248,8 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
         if reason in _REFUSED and concerns and _is_media(flow, media.doubted_ns):
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
-            return f"{what} ({flow.packets} packets refused by {by})", reason
+            count = f"{'at least ' if flow.is_sampled else ''}{flow.packets}"  # live only some are copied
+            return f"{what} ({count} packets refused by {by})", reason
     used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
     if used and not any(flow.streams for hole in used for flow in hole.flows.values()):
         return "no RTP came, only what sets media up or tells of it (STUN, DTLS, RTCP)", None

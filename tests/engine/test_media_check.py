@@ -1,5 +1,7 @@
 """An answered emergency call must be heard in both directions, within five seconds (NENA: MediaLoss)."""
 
+from typing import Literal
+
 import pytest
 
 from firewall.engine.events import DatagramReceived, DeadlineReached, FlowsCounted, MediaReceived, PolicyReplaced
@@ -201,6 +203,19 @@ def test_media_from_another_address_than_negotiated_names_the_setting() -> None:
     assert "its packets came from 198.51.100.77 instead" in alarm.alarm.message
     assert "media.source address (policy.yaml:7)" in alarm.alarm.message
     assert (alarm.alarm.line, told.calls[0].attribution) == (7, "policy")
+
+
+@pytest.mark.parametrize(("copied", "count"), [("all", "(5 packets"), ("refused", "(at least 5 packets")])
+def test_how_many_packets_were_refused_is_said_as_it_is_known(copied: Literal["all", "refused"], count: str) -> None:
+    """Live only the first copies of a refused flow come."""
+    scene = MediaScene()
+    scene.call()
+    scene.talk(1.5, 1.6)
+    for n in range(5):
+        datagram = Datagram("198.51.100.77", 40000, *CALLER, rtp(n))
+        scene.tell(MediaReceived(datagram, copied=copied), at_s=2 + n / 50)
+    (alarm,) = checked(scene).alarms
+    assert f"{count} refused by media.source address" in alarm.alarm.message
 
 
 def test_a_fork_that_did_not_answer_is_not_expected_to_be_heard() -> None:

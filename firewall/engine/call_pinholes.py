@@ -66,14 +66,17 @@ class CallPinholes:
         self._zone = zone_finder(policy.zones)
 
     def fitting(self, datagram: Datagram) -> Hole | None:
-        """Return the pinhole that lets a packet pass; the one for its source where there is one, as in the kernel."""
+        """Return the pinhole that lets a packet pass: as in the kernel the one for its address, then for its port, too,
+        then for its zone."""
         fitting: Hole | None = None
         for hole in self.table.toward((datagram.dst_ip, datagram.dst_port)):
             key = hole.pinhole.key
-            if key.src_ip is not None:
-                if key.takes(datagram.src_ip, datagram.src_port):
+            if key.src_ip is None:
+                if fitting is None and key.src_zone in (None, self._zone((datagram.src_ip, datagram.in_iface))):
+                    fitting = hole
+            elif key.takes(datagram.src_ip, datagram.src_port):
+                if key.src_port is None:
                     return hole
-            elif fitting is None and key.src_zone in (None, self._zone((datagram.src_ip, datagram.in_iface))):
                 fitting = hole
         return fitting
 

@@ -5,6 +5,7 @@ import pytest
 from firewall.engine.events import (
     DeadlineReached,
 )
+from firewall.net.datagram import Datagram
 from tests.media import (
     ANSWER,
     ANY,
@@ -309,6 +310,18 @@ def test_what_another_call_negotiates_silences_no_emergency_call_that_has_the_sa
     scene.carrier(again, at_s=7)
     scene.psap(answer(again, sdp(CALLED[0], "audio 40000 RTP/AVP 8 18")), at_s=8)
     assert scene.to(CALLED) == [(CALLER[0], "drop")]  # no emergency call has it any more
+
+
+def test_what_passes_by_the_address_of_an_emergency_caller_is_taken_for_that_as_the_kernel_does() -> None:
+    """Called by a gateway whose other calls are told apart by their ports, at a port that all calls have."""
+    scene = MediaScene(policy(ALL, guard="enforce", more="media: {source: port}"))
+    scene.call(uri=ORDINARY)
+    first = invite(sdp(CALLER[0], "audio 49180 RTP/AVP 0"), call_id="emergency")
+    scene.carrier(first, at_s=2)
+    scene.psap(answer(first), at_s=3)
+    facts = scene.engine.media_facts(Datagram(*CALLER, *CALLED, rtp()))
+    assert facts is not None
+    assert facts.emergency is not None
 
 
 def test_a_packet_of_another_call_on_the_same_port_silences_no_emergency_call() -> None:

@@ -83,15 +83,19 @@ def test_a_strangers_rtp_to_an_open_port_is_dropped_and_recorded_as_injection(
         firewall.stop()
 
 
-@pytest.mark.parametrize(("source", "packets"), [("port", 0), ("address", 5), ("zone", 5)])
+@pytest.mark.parametrize(
+    ("source", "user", "packets"),
+    [("port", "6175550199", 0), ("port", "911", 5), ("address", "911", 5), ("zone", "911", 5)],
+)
 def test_how_much_of_a_packets_source_must_fit_is_the_policys_choice(
-    testbed: Namespaces, tmp_path: Path, source: str, packets: int
+    testbed: Namespaces, tmp_path: Path, source: str, user: str, packets: int
 ) -> None:
+    """A NAT may give an emergency caller another port: the guard asks for the address alone."""
     policy = tmp_path / "p.yaml"
     policy.write_text(policy_text() + f"media: {{source: {source}}}\n")
     with (
         FirewallProcess(testbed.fw, policy),
-        Call(testbed) as call,
+        Call(testbed, user=user) as call,
         udp_socket(testbed.carrier, CARRIER, CALLER_MEDIA + 10) as other_port,
         udp_socket(testbed.carrier, STRANGER, CALLER_MEDIA) as outside,
     ):

@@ -30,7 +30,7 @@ from firewall.engine.events import (
 from firewall.engine.glance import glance
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.media import Media
-from firewall.engine.media_flow import Ends, MediaFlow
+from firewall.engine.media_flow import MediaFlow
 from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
 from firewall.engine.own_alarm import defect_told, machine_told, table_full
@@ -161,13 +161,13 @@ class Engine:
         """Tell whether a UDP datagram that is no signalling is media to the policy, to be let pass or refused."""
         return self._media.concerns(datagram)
 
-    def media_flow(self, ends: Ends) -> MediaFlow | None:
-        """Return a media flow of which only the counts are still to be told, None where its packets are to be decided.
+    def media_flow(self, datagram: Datagram) -> MediaFlow | None:
+        """Return the media flow of a packet if only its counts are still to be told, None where packets are decided.
 
         A capture's packets of such a flow may be appended to ``MediaFlow.waiting`` in place of ``handle``, as long as
         it ``is_plain`` and no deadline has come.
         """
-        return self._media.flow(ends)
+        return self._media.flow(datagram)
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""

@@ -148,13 +148,13 @@ class Media:
         hole = self._pinholes.fitting(datagram)
         return media_facts(datagram, hole.way, hole.emergency) if hole is not None else None
 
-    def flow(self, ends: Ends) -> MediaFlow | None:
-        """Return a flow of which only the counts are still to be told (``MediaFlow.waiting``), None for others."""
-        for hole in self.table.toward((ends.dst_ip, ends.dst_port)):
-            flow = hole.flows.get((ends.src_ip, ends.src_port))
-            if flow is not None and flow.is_plain:
-                return flow
-        return self.refused.flow(ends)
+    def flow(self, datagram: Datagram) -> MediaFlow | None:
+        """Return a packet's flow if only its counts are still to be told (``MediaFlow.waiting``), None for others."""
+        hole = self._pinholes.fitting(datagram)
+        if hole is None:
+            return self.refused.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
+        flow = hole.flows.get((datagram.src_ip, datagram.src_port))
+        return flow if flow is not None and flow.is_plain else None
 
     def counted(self, event: FlowsCounted, now_ns: int, wall_ns: int) -> list[Output]:
         """Take over what the kernel counted."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from firewall.engine.media_flow import Ends
 from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Record
 from firewall.engine.timestamp import NEVER_NS
@@ -150,8 +149,7 @@ class _Run:
             lane.media(datagram, arrival.now_ns)
         self._ask_again(reader)
         if arrival.is_plain:
-            ends = Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port)
-            flows = [flow for lane in concerned if (flow := lane.engine.media_flow(ends)) is not None]
+            flows = [flow for lane in concerned if (flow := lane.engine.media_flow(datagram)) is not None]
             if len(flows) == len(concerned):
                 passes = all(lane.engine.media_facts(datagram) is not None for lane in self._lanes)
                 reader.endpoints.flows.learn(frame, tuple(flows), negotiated=arrival.negotiated, passes=passes)

@@ -2,7 +2,8 @@
 
 from firewall.engine.events import DeadlineReached, Started
 from firewall.engine.refused_media import MAX_FLOWS
-from tests.media import ALL, CALLED, CALLER, MediaScene, flows, invite, reasons
+from firewall.net.datagram import Datagram
+from tests.media import ALL, CALLED, CALLER, MediaScene, flows, invite, reasons, rtp, sdp
 from tests.messages import request, response
 from tests.scene import policy
 
@@ -26,6 +27,18 @@ def test_a_flow_whose_reason_changes_is_told_again() -> None:
     scene.tell(DeadlineReached(), at_s=4)
     (after,) = flows(scene.packet(stranger, CALLED, at_s=5))
     assert (before.decision.reason, after.decision.reason) == ("media_wrong_source", "media_closed")
+
+
+def test_a_flow_that_passes_by_now_is_not_counted_as_refused_any_more() -> None:
+    """What goes to where a NAT has its receiver, before and after that sends something."""
+    scene = MediaScene(policy(ALL, guard="enforce"))
+    scene.call(answered=sdp("10.9.9.9", "audio 40000 RTP/AVP 0"))
+    mapped = (CALLED[0], 62000)
+    scene.packet(CALLER, mapped, at_s=2)
+    assert scene.engine.media_flow(Datagram(*CALLER, *mapped, rtp())) is not None
+    scene.packet(mapped, CALLER, at_s=2.01)
+    scene.packet(CALLER, mapped, rtp(1), at_s=2.02)
+    assert scene.engine.media_flow(Datagram(*CALLER, *mapped, rtp(2))) is None, "rules look at its first packets"
 
 
 def test_a_party_that_sends_to_another_port_is_known() -> None:

@@ -237,8 +237,7 @@ class Media:
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        close_ns, check_ns = self.table.deadlines.due_ns, self._checks.deadlines.due_ns
-        due_ns = close_ns if close_ns < check_ns else check_ns
+        due_ns = min(self.table.deadlines.due_ns, self._checks.deadlines.due_ns)
         return min(due_ns, self.refused.next_deadline()) if self.refused.flows else due_ns
 
     def _told(self, outputs: list[Output]) -> list[Output]:

@@ -87,19 +87,14 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     @property
     def octets(self) -> int:
         """How much memory the descriptions take, roughly."""
-        kept: dict[int, SessionDescription] = {}
-        for offer in self.offers.values():
-            kept[id(offer.description)] = offer.description
+        kept = {id(each.description): each.description for each in self.offers.values()}
         for session in self.sessions.values():
-            part: Session | None = session
-            while part is not None:
-                kept[id(part.answer)] = part.answer
-                kept[id(part.offer.description)] = part.offer.description
-                part = part.before
-        octets = self.early.octets if self.early is not None else 0
-        for description in kept.values():
-            octets += description.octets
-        return octets + sum(map(len, self.candidates.values())) if self.candidates else octets
+            for each in (session, session.before):
+                if each is not None:
+                    kept[id(each.answer)] = each.answer
+                    kept[id(each.offer.description)] = each.offer.description
+        beside = sum(map(len, self.candidates.values())) + (self.early.octets if self.early is not None else 0)
+        return sum([description.octets for description in kept.values()]) + beside
 
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False

@@ -21,7 +21,6 @@ registry: it may stand anywhere, as what is before it need not end with its line
 
 import re
 import sys
-from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -249,11 +248,12 @@ def _is_one_message(data: bytes) -> bool:
     empty_line = find_empty_line(data)
     if empty_line is None or len(data) > MAX_MESSAGE_BYTES:
         return False
-    with suppress(Exception):  # whatever it is, it is raised again when the message is asked for
+    try:
         message = parse_message(data, over_stream=True)
-        # A datagram's head goes on behind an empty line that a folded one follows, a stream's does not.
-        return message.is_whole and len(message.body) == len(data) - empty_line[1]
-    return False
+    except Exception:  # noqa: BLE001 (whatever it is, it is raised again when the message is asked for)
+        return False
+    # A datagram's head goes on behind an empty line that a folded one follows, a stream's does not.
+    return message.is_whole and len(message.body) == len(data) - empty_line[1]
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:

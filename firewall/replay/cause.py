@@ -45,7 +45,8 @@ def mend_of(call: CallLog) -> str | None:
         mend = remedy(hurt_by["rule"], hurt_by["reason"], Place(hurt_by["file"], hurt_by["line"]), sender)
         stranger = f"nothing, if {sender} is no peer of yours; if it is one, "
         return f"{stranger}{mend}" if ledger["attribution"] == "attack" else mend
-    decided = call.guarded or (call.blocked if ledger is None and _is_emergency(call.blocked) else None)
+    blocked = call.blocked
+    decided = call.guarded or (blocked if ledger is None and blocked and blocked["emergency"] else None)
     asked = whom_to_ask(call)
     if decided is not None:
         decision = decided["decision"]
@@ -57,10 +58,6 @@ def mend_of(call: CallLog) -> str | None:
 
 def _joined(first: str, then: str | None, *, also: str = "") -> str:
     return f"{first}; {also}{then}" if then else first
-
-
-def _is_emergency(record: LogRecord | None) -> bool:
-    return record is not None and record["emergency"] is not None
 
 
 def _loss_mend(call: CallLog) -> str | None:

@@ -105,8 +105,7 @@ class PolicyTally:
     @property
     def guarded(self) -> int:
         """Hurt calls of which the guard let every message pass."""
-        enforced = {key for key in self.hurt if key not in self._guarded}
-        return len(self.hurt) - len(enforced)
+        return len(self._guarded)
 
     @property
     def trunks_taken_down(self) -> int:

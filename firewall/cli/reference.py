@@ -46,7 +46,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `sip.Route.*`, `sip.Path.*` … | no value behind one with parameters of its own | every value of a line |
 | `*.addr` and its parts behind a quote without an end (`"Jane Doe <sip:…>`) | nothing | the address |
 | `*.addr`, `*.uri` without brackets | nothing unless it begins with `sip` (`To: urn:service:sos`) | the URI |
-| `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x` | parameter name in any case, blanks around it |
+| `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x`; no port without a parameter | as usual; any case, blanks |
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
 | `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
 | `*.port` of a URI without brackets | overlooks one of one digit at its end (`sip:a@b:9`) | the number |

@@ -26,7 +26,7 @@ class Code:
         """Return how to mend it in this rule."""
         if rule is None:
             return self.mend
-        if is_about_emergencies(rule.when) and "`and not emergency`" in self.mend:
+        if self.mend.startswith("Add `and not emergency`") and is_about_emergencies(rule.when):
             or_raise = ", raise its limit" if rule.limit is not None else ""
             return f'Delete rule "{rule.name}"{or_raise} or let it allow: it is about emergency traffic alone.'
         return self.mend.replace("the rule that is named", f'rule "{rule.name}"')

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 from firewall.lint.codes import CODES, codes_markdown
+from tests.lint.policies import policy, rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,3 +28,9 @@ def test_every_code_has_a_policy_that_produces_it() -> None:
     examples = {path.name[:6].upper() for path in (ROOT / "rules" / "bad").glob("sos*.yaml")}
     assert examples == set(CODES) - {"SOS001"}
     assert list((ROOT / "rules" / "bad" / "unusable").glob("*.yaml"))
+
+
+def test_what_is_not_decided_of_a_rule_about_emergencies_is_written_in_a_simpler_way() -> None:
+    (about,) = policy(rule("emergency"), after="").rules
+    assert CODES["SOS115"].mend_of(about).startswith("Write the condition in a simpler way")
+    assert CODES["SOS101"].mend_of(about).startswith('Delete rule "guilty"')

@@ -178,9 +178,12 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         was_refused = self.final_status not in (None, 487) and self.answered_ns is None
         return self.ended_ns is not None and not was_refused and (is_later or is_new_tag)
 
-    def is_answer_of_earlier(self, message: Message) -> bool:
-        """Tell whether a message answers a text that was sent before the one that is waited for."""
-        if self.method != "MESSAGE" or self.tried is None or isinstance(message, Request):
+    def is_of_earlier(self, message: Message) -> bool:
+        """Tell whether a message is a copy of another try than the one that is waited for, or answers a text that was
+        sent before."""
+        if isinstance(message, Request):
+            return begins_call(message) and own_transaction_id(message) != self.tried
+        if self.method != "MESSAGE" or self.tried is None:
             return False
         return message.cseq_method == "MESSAGE" and message.cseq_number != self.tried[0]
 
@@ -210,7 +213,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             self.is_cancelled = True
         elif method == self.method and is_first:
             self.initial_passed += 1
-            if self.outcome == "failed_downstream" and not self.is_overdue:
+            if self.outcome == "failed_downstream" and not self.is_overdue and self.final_status is None:
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 

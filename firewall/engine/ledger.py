@@ -36,7 +36,9 @@ class Ledger:
             return
         if not isinstance(request, Request) or not begins_call(request):
             return
-        attempt = call.attempt
+        attempt, tried = call.attempt, own_transaction_id(request)
+        if attempt is not None and tried != attempt.tried and tried in call.transactions:
+            return  # a copy of an earlier try, or of another branch
         if (
             attempt is None
             or attempt.is_followed_by(request, call.tags)
@@ -47,13 +49,10 @@ class Ledger:
                 call.admit((request.from_tag,))
         if request.method != attempt.method:
             return
-        tried = own_transaction_id(request)
-        if attempt.tried is None or (tried != attempt.tried and tried not in call.transactions):
+        if attempt.tried is None or tried != attempt.tried:
             attempt.latest = _sent(facts)
             attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
             call.heard(now_ns)  # copies of it may come for as long as those of one that passes
-        elif tried != attempt.tried:
-            return  # a copy of another branch
         attempt.expect_answer(tried, now_ns)
 
     def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
@@ -79,7 +78,7 @@ class Ledger:
         attempt = call.attempt
         if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
             return []
-        if call.says_nothing(facts.message) or attempt.is_answer_of_earlier(facts.message):
+        if call.says_nothing(facts.message) or attempt.is_of_earlier(facts.message):
             return []
         is_up = "confirmed" in call.dialogs.values()
         outcome = attempt.passed(facts.message, now_ns, others=call.awaits_answer(), is_up=is_up)

@@ -238,6 +238,8 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
     at_ns = instant(line.timestamp)
     attempt, mark, is_first = call.attempt, line.emergency, dialog.to_tag is None
     is_new_tag = dialog.from_tag is not None and dialog.from_tag not in call.tags
+    if attempt is not None and _is_try(line) and dialog.retransmission and tried != attempt.tried:
+        return  # a copy of an earlier try
     if attempt is None or (is_first and _is_over(attempt, line, sip, tried, is_new_tag=is_new_tag)):
         if mark is None or sip.method is None or not _is_try(line) or mark.emergency_class == "registration":
             return
@@ -246,8 +248,7 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
         asked = tried[1] if tried is not None else None
         attempt.response_passed(sip.status, asked, at_ns, others=furthest_awaited(call.invites.values()))
     else:
-        is_late = dialog.retransmission and tried != attempt.tried  # a copy of an earlier try
-        if sip.method == attempt.method and is_first and not is_late:
+        if sip.method == attempt.method and is_first:
             attempt.latest = _first(line)
             attempt.expect_answer(tried, at_ns)
         is_up = "confirmed" in call.dialogs.values()

@@ -6,6 +6,8 @@ from firewall.engine.events import DeadlineReached
 from tests.messages import request, response
 from tests.scene import ALL, Scene, drop, policy
 
+NO_SECOND = "  - {name: no-second, when: 'sip.CSeq.seq == 2', action: drop}\n"
+
 
 def test_a_call_that_is_answered_and_ended_is_completed() -> None:
     scene = Scene(policy(ALL))
@@ -86,6 +88,25 @@ def test_a_call_that_is_sent_back_and_not_tried_again_has_failed() -> None:
     scene.psap(response(invite, 422), at_s=0.1)
     (alarm,) = scene.tell(DeadlineReached(), at_s=100).alarms
     assert "sent back with status 422 by the called side, and not tried again" in alarm.alarm.message
+
+
+def test_a_copy_of_a_refused_try_that_passes_is_no_second_try_and_no_second_failure() -> None:
+    """The refusal was lost behind the firewall, so that the INVITE comes again (RFC 3261 §17.1.1.2)."""
+    scene, invite = Scene(policy(ALL)), request()
+    told = [scene.carrier(invite), scene.psap(response(invite, 486), at_s=1)]
+    told += [scene.carrier(invite, at_s=1.5), scene.psap(response(invite, 486), at_s=1.6)]
+    told.append(scene.tell(DeadlineReached(), at_s=200))
+    assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
+    assert len([alarm for each in told for alarm in each.alarms]) == 1
+
+
+@pytest.mark.parametrize(("rule", "outcomes"), [(ALL, ["completed"]), (NO_SECOND + ALL, ["blocked"])])
+def test_a_late_copy_of_a_text_is_no_other_text_and_takes_no_part_in_one(rule: str, outcomes: list[str]) -> None:
+    scene, first, second = Scene(policy(rule)), request("MESSAGE"), request("MESSAGE", cseq=2)
+    told = [scene.carrier(first), scene.psap(response(first), at_s=1), scene.carrier(second, at_s=2)]
+    told += [scene.psap(response(second), at_s=3)] if rule == ALL else []
+    told += [scene.carrier(first, at_s=4), scene.tell(DeadlineReached(), at_s=200)]
+    assert [call.outcome for each in told for call in each.calls] == ["completed", *outcomes]
 
 
 def test_a_text_message_is_completed_by_its_answer() -> None:

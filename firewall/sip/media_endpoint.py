@@ -196,8 +196,9 @@ def _address(text: str) -> str:
 
 @remembered(4096)
 def _printed(text: str) -> str | None:
-    """An address as the kernel prints it (RFC 5952); None for what is none."""
+    """An address as packets have it and the kernel prints it (RFC 5952), so IPv4 as such; None for what is none."""
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    return str(address if address.version == 4 else address.ipv4_mapped or address)

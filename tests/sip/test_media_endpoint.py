@@ -56,6 +56,8 @@ def test_alternatives_to_the_address_are_of_the_other_family_with_ports_of_their
 def test_an_address_is_written_as_the_kernel_writes_it() -> None:
     (found,) = parse_sdp(b"c=IN IP6 2001:DB8:0:0::0001\r\nm=audio 4000 RTP/AVP 0").media
     assert endpoints(found, "rtp") == (("2001:db8::1", 4000),)
+    (mapped,) = parse_sdp(b"c=IN IP6 ::ffff:192.0.2.1\r\nm=audio 4000 RTP/AVP 0").media
+    assert endpoints(mapped, "rtp") == (("192.0.2.1", 4000),), "of a socket for both: its packets are IPv4"
 
 
 def test_formats_know_their_names_and_clock_rates() -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from firewall.errors import Place
 from firewall.lint import exception, media, must
 from firewall.lint.finding import UNDECIDED, Extent, Finding, Report, sorted_findings
-from firewall.lint.form import Form
 from firewall.lint.hygiene.inspection import check as read_alone
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.encoding import Encoding
@@ -33,11 +32,11 @@ def lint_policy(policy: Policy) -> Report:
         return Report(policy, sorted_findings([nobody, *read_alone(policy)]), Extent())
     questioner = Questioner(policy)
     encoding = Encoding([policy])
-    lasting, untold = _lasting(policy)
+    lasting, untold = lasting_forms(policy.emergency, [atom for atom, _ in encoding.atoms()])
     proof = prove(policy, pairs, encoding, questioner, lasting)
     findings = [
         *_findings(policy, proof),
-        *untold,
+        *([_untold(policy, untold)] if untold is not None else []),
         *exception.check(policy, questioner, pairs[0]),
         *media.check(policy),
     ]
@@ -50,13 +49,9 @@ def lint_policy(policy: Policy) -> Report:
     return Report(policy, sorted_findings([*_without_repeats(findings), *promises, *own]), proof.extent)
 
 
-def _lasting(policy: Policy) -> tuple[tuple[Form, ...], list[Finding]]:
-    """Return the forms that the rules can tell apart in every step, and the finding that not all are known."""
-    try:
-        return lasting_forms(policy), []
-    except UntoldServicesError as error:
-        message = f"it is not decided whether the rules block a later message of an emergency call: {error}"
-        return (), [Finding.about(UNDECIDED, message, Place(policy.file))]
+def _untold(policy: Policy, error: UntoldServicesError) -> Finding:
+    message = f"it is not decided whether the rules block a later message of an emergency call: {error}"
+    return Finding.about(UNDECIDED, message, Place(policy.file))
 
 
 def _shown(finding: Finding, questioner: Questioner) -> Finding:

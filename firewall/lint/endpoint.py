@@ -33,3 +33,7 @@ class Pair:
     def ends(self, sender: Side) -> tuple[Endpoint, Endpoint]:
         """Return who sends what a side sends, and who receives it."""
         return (self.caller, self.psap) if sender == "caller" else (self.psap, self.caller)
+
+    def turned(self) -> "Pair":
+        """Return them with the called side as the caller."""
+        return Pair(self.psap, self.caller)

@@ -1,4 +1,8 @@
-"""Whole emergency calls and the traffic they depend on, message by message."""
+"""Whole emergency calls and the traffic they depend on, message by message.
+
+A proof asks about each message by itself, as its dialog stands. So there is no flow whose messages others have in the
+same states: a refresh (RFC 4028), or the release of a phone that rang when another one answered.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +13,6 @@ from firewall.lint.form import SOS, Form, FormFlow, Headers
 from firewall.lint.script import Dialog, Request, Role, Script, Step, other
 from firewall.ruleset.policy import Flow as PolicyFlow
 
-REFRESH_PAUSE_MS = 15 * 60 * 1000
-"""Half of the session interval that is recommended (RFC 4028 §4.2, §7.2)."""
 CALLBACK_PAUSE_MS = 10 * 60 * 1000
 """How long after the call the PSAP calls back; within the 30 minutes in which the firewall knows whom it calls."""
 
@@ -27,7 +29,7 @@ Course = Callable[[Script, Request, Role], None]
 class Flow:
     """One kind of traffic. ``form_flow`` is the kind of form it begins with, None when that is no emergency itself.
 
-    ``in_surge``: the calls of a disaster are like it. Most of them are over before anything is refreshed.
+    ``in_surge``: the calls of a disaster are like it. Most of them are over before anything is changed.
     """
 
     name: str
@@ -94,20 +96,6 @@ def _updated(script: Script, invite: Request, role: Role) -> None:
     _exchange(script, invite.dialog, called, "BYE", role)
 
 
-def _voice_refreshed(script: Script, form: Form) -> None:
-    """A long call: both sides refresh it (RFC 4028 §7.4), the PSAP asks a car for data (RFC 8147 §9) and for life."""
-    invite = _invite(script, form)
-    dialog = invite.dialog
-    script.answer(invite, 180, "mid_call")
-    _answered(script, invite)
-    script.wait(REFRESH_PAUSE_MS)
-    _answered(script, _reinvite(script, dialog, "caller"))
-    _exchange(script, dialog, "caller", "UPDATE")
-    for method in ("UPDATE", "INFO", "OPTIONS"):
-        _exchange(script, dialog, "psap", method)
-    _exchange(script, dialog, "caller", "BYE")
-
-
 def _of_caller(course: Course) -> Writer:
     """Return how an emergency call is written that goes so."""
 
@@ -150,19 +138,6 @@ def _declined(script: Script, invite: Request, role: Role) -> None:
     """It rings, and the called side does not take the call."""
     script.answer(invite, 180, role)
     _not_taken(script, invite, 486, role)
-
-
-def _forked(script: Script, invite: Request, role: Role) -> None:
-    """One phone rings, another one answers at once; the first is given up (RFC 3261 §13.2.2.4, §15)."""
-    script.answer(invite, 180, role)
-    rang = invite.dialog.to_tag
-    invite.dialog.to_tag = f"{rang}-2"
-    _answered(script, invite, role)
-    invite.dialog.to_tag = rang
-    _exchange(script, invite.dialog, invite.sender, "BYE", role)
-    invite.dialog.to_tag = f"{rang}-2"
-    script.wait(2000)
-    _exchange(script, invite.dialog, other(invite.sender), "BYE", role)
 
 
 def _hung_up_early(script: Script, invite: Request, role: Role) -> None:
@@ -286,14 +261,12 @@ def _keepalive_of(side: Side) -> Writer:
 FLOWS: tuple[Flow, ...] = (
     Flow("voice call", "voice", "voice", _of_caller(_short)),
     Flow("voice call with early media, UPDATE and hold", "voice", "voice", _of_caller(_held)),
-    Flow("long call with refreshes", "voice", "voice", _voice_refreshed, in_surge=False),
     Flow("call cancelled while ringing", "voice", "voice", _of_caller(_cancelled)),
     Flow("call cancelled before it rings", "voice", "voice", _of_caller(_cancelled_early)),
     Flow("call refused by the PSAP", "voice", "voice", _of_caller(_refused)),
     Flow("call not taken at the PSAP", "voice", "voice", _of_caller(_declined)),
     Flow("call hung up while ringing", "voice", "voice", _of_caller(_hung_up_early), in_surge=False),
     Flow("call whose messages cross", "voice", "voice", _of_caller(_crossed), in_surge=False),
-    Flow("call answered by another than rang", "voice", "voice", _of_caller(_forked), in_surge=False),
     Flow("call with texts and changes", "voice", "voice", _of_caller(_changed), in_surge=False),
     Flow("real-time text call", "rtt", "rtt", _of_caller(_short)),
     Flow("text message", "text", "text", _text),
@@ -306,7 +279,6 @@ FLOWS: tuple[Flow, ...] = (
     Flow("callback not taken", "callback", None, _of_callback(_declined)),
     Flow("callback hung up while ringing", "callback", None, _of_callback(_hung_up_early), in_surge=False),
     Flow("callback whose messages cross", "callback", None, _of_callback(_crossed), in_surge=False),
-    Flow("callback answered by another than rang", "callback", None, _of_callback(_forked), in_surge=False),
     Flow("callback with texts and changes", "callback", None, _of_callback(_changed), in_surge=False),
     Flow("callback without a mark", "callback", "voice", _unmarked_callback),
     Flow("keep-alive from the caller's side", "keepalive", None, _keepalive_of("caller")),

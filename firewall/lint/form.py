@@ -51,7 +51,7 @@ class Style:
     @property
     def odd_headers(self) -> frozenset[str]:
         """The headers that a broken style may write as no grammar has them, by their names in lower case."""
-        if self not in BROKEN_STYLES:
+        if all(self.name != each.name for each in BROKEN_STYLES):
             return frozenset()
         own = {header.lower() for header, _ in self.headers}
         return frozenset(own | ({"from"} if self.from_ != PLAIN.from_ else set()))
@@ -285,7 +285,9 @@ ODD_CARRIERS = frozenset({"r-uri", "to"}).union(*(style.odd_headers for style in
 
 
 def styled(form: Form, style: Style) -> Form:
-    """Return a form as another make of phone writes it."""
+    """Return a form as another make of phone writes it; a Contact that makes it an emergency registration stays."""
+    if form.flow == "registration":
+        style = replace(style, contact=form.style.contact)
     return replace(form, name=f"{form.name}, {style.name}", style=style)
 
 

@@ -1,12 +1,13 @@
 """One question to the engine: do these messages, between these ends, at this instant, pass?"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import DatagramReceived, DeadlineReached, Event
+from firewall.engine.events import DatagramReceived, DeadlineReached, Event, PolicyReplaced
 from firewall.engine.outputs import WriteDecision
 from firewall.engine.record import SipDecision
 from firewall.lint.endpoint import Pair
@@ -15,7 +16,7 @@ from firewall.lint.flow import Flow
 from firewall.lint.form import Form
 from firewall.lint.script import Step
 from firewall.net.datagram import Datagram
-from firewall.ruleset.policy import Guard, Policy
+from firewall.ruleset.policy import ExceptionPolicies, Guard, Policy
 
 MILLISECOND_NS = 1_000_000
 
@@ -92,6 +93,14 @@ class Questioner:
             policy = replace(policy, emergency=replace(policy.emergency, guard=guard))
         return Engine(policy, strict=self._strict)
 
+    def taken_over(self, sent: Iterable[Sent], at_ns: int) -> Engine:
+        """Return an engine that got its policy at an instant, when these messages had passed."""
+        engine = Engine(opened(self.policy))
+        for each in sent:
+            decide(engine, each)
+        engine.handle(PolicyReplaced(self.policy), at_ns)
+        return engine
+
     def confirms(self, witness: Witness) -> bool:
         """Run a witness's datagrams once more: only what is blocked again, for the same reason, is shown."""
         engine = self.engine()
@@ -103,6 +112,11 @@ class Questioner:
             decision.decision.rule,
             decision.decision.reason,
         ) == (witness.verdict, witness.rule, witness.reason)
+
+
+def opened(policy: Policy) -> Policy:
+    """Return the policy without its rules: everything passes."""
+    return replace(policy, rules=(), default="allow", exceptions=ExceptionPolicies())
 
 
 def replays_without_interfaces(policy: Policy, witness: Witness) -> bool:

@@ -12,8 +12,7 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import PolicyReplaced
 from firewall.lint.difference import Difference, VerdictChange, difference
 from firewall.lint.finding import Sent
-from firewall.lint.probe import Questioner, decide
-from firewall.lint.proof.context import opened
+from firewall.lint.probe import Questioner, decide, opened
 from firewall.ruleset.policy import Policy
 from tests.lint.pairs import calls, policies
 from tests.lint.policies import loaded, policy, rule, text

@@ -102,7 +102,10 @@ def _settle(payload: bytes, literals: Sequence[Literal], held: frozenset[str]) -
             unavoidable = [literal for literal in failing if _is_unavoidable(template, literal)]
             if unavoidable:
                 return Conflict((unavoidable[0],))
-            return TooHard(tuple(failing), "no way to edit the message for them is modelled")
+            if not template.is_kept:
+                return TooHard(tuple(failing), "no way to edit the message for them is modelled")
+            # What was kept may be read otherwise beside what is new, as an IPv6 address without its brackets.
+            template.is_kept = False
         active |= dict.fromkeys(failing)
         answer = _edited(template, tuple(active))
         if not isinstance(answer, Draft):

@@ -21,7 +21,7 @@ DIALOG_HELD = frozenset({"method", "cseq", "call-id", "from-tag", "to-tag", "bra
 
 
 class Template:
-    """A well-formed message with the names of what may not change."""
+    """A well-formed message with the names of what may not change. ``is_kept``: its texts stay where nothing asks."""
 
     def __init__(self, payload: bytes, held: Iterable[str]) -> None:
         self.payload = payload
@@ -30,6 +30,7 @@ class Template:
         self.draft: Draft = read_draft(payload)
         self.facts = self._facts(payload)
         self.is_request = isinstance(self.message, Request)
+        self.is_kept = True
 
     def _facts(self, payload: bytes) -> Facts:
         facts = facts_of(payload)
@@ -77,7 +78,7 @@ class Template:
     def near(self, question: Question) -> Question | None:
         """Return the question for an answer near what the message has; None where it has several values already."""
         carrier, read = question.carrier, question.read
-        if self.draft.values(carrier.name) > 1:
+        if not self.is_kept or self.draft.values(carrier.name) > 1:
             return None
         around = enclosing(read_regex(carrier.regex, fold=False))
         free = read.union(*(around.get(name, frozenset()) for name in read))

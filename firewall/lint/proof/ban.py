@@ -1,31 +1,22 @@
 """Bans are about addresses: which ordinary message shuts out everybody behind an address that emergency calls use?"""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from firewall.engine.engine import Engine
-from firewall.lint.endpoint import Pair, Side
-from firewall.lint.flow import VOICE, Flow, Writer, ordinary_request
-from firewall.lint.form import Form, base_forms
-from firewall.lint.instant import BASE_NS, SECOND_NS
+from firewall.lint.endpoint import Pair
+from firewall.lint.flow import VOICE
+from firewall.lint.form import base_forms
+from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import Blocked, Probe, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Unanswered
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
-from firewall.lint.script import Script, Step, other, with_article
-from firewall.ruleset.expression import Comparison, Membership, atoms, base_field
-from firewall.ruleset.policy import Policy, Rule
+from firewall.lint.script import with_article
+from firewall.ruleset.policy import EmergencyPolicy, Rule
 
-_METHODS = (
-    *("OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE", "MESSAGE", "PUBLISH", "NOTIFY", "REFER", "INFO", "BYE"),
-    *("CANCEL", "ACK", "PRACK", "UPDATE"),
-)
-_UNREADABLE = (b"\x00\x01\x02 no SIP at all\r\n\r\n", b"INVITE sip:1000@psap.example SIP/2.0\r\nno header\r\n\r\n")
-_SIDES: tuple[Side, ...] = ("caller", "psap")
 _MAX_REPEATS = 2000
-_PLAIN = Form("ordinary", "", "", body=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +26,6 @@ class Banned:
     rule: Rule
     trigger: str
     blocked: Blocked | None
-
-
-def ordinary_contexts(policy: Policy, pair: Pair) -> Iterator[Context]:
-    """Yield the contexts of messages that are no emergency, from either side: any method, a response, no SIP.
-
-    A banned caller cannot call; of a banned PSAP no answer comes through.
-    """
-    methods = dict.fromkeys((*_METHODS, "X-ORDINARY", *_named_methods(policy)))
-    flows = [flow for sender in _SIDES for flow in _ordinary_flows(methods, sender)]
-    engine = Engine(replace(policy, rules=()))
-    for flow in flows:
-        probe = Probe(flow, _PLAIN, pair, BASE_NS)
-        for index, step in enumerate(probe.steps()):
-            facts = engine.facts(sent_of(step, probe).datagram, BASE_NS)
-            yield Context(flow, _PLAIN, index, pair, step, facts, follows=False, is_fixed=facts.message is None)
-
-
-def _ordinary_flows(methods: Iterable[str], sender: Side) -> Iterator[Flow]:
-    for method in methods:
-        yield Flow(f"ordinary {method}", "voice", None, _request(method, sender))
-    yield Flow("ordinary response", "voice", None, _response(sender))
-    for data in _UNREADABLE:
-        yield Flow("no SIP message", "voice", None, _unreadable(data, sender))
 
 
 def banned(
@@ -105,65 +73,40 @@ def _of_rule(
 
 
 def _shut_out(rule: Rule, staged: Staged, questioner: Questioner) -> Banned | None:
-    """Send the trigger until the rule bans, at once: no limit has time for one more. Then place an emergency call."""
+    """Send the trigger until the rule bans, at once: no limit has time for one more. Then place an emergency call.
+
+    Where the call that the trigger belongs to does not pass, it is one that was set up before these rules were loaded.
+    """
     needed = rule.limit.burst + 1 if rule.limit is not None else 1
-    trigger, pair = staged.sent[-1], staged.probe.pair
+    *before, trigger = staged.sent
     told = f"{with_article(trigger.label)} from {trigger.datagram.src_ip}" + (f", {needed} times," * (needed > 1))
     if needed > _MAX_REPEATS:
         return Banned(rule, told, None)
     engine = questioner.engine()
-    sent = [trigger] * needed
-    for each in sent:
-        decision = decide(engine, each)
+    is_set_up = all(decide(engine, each).decision.verdict == "allow" for each in before)
+    if not is_set_up:
+        engine = questioner.taken_over(before, trigger.at_ns)
+    for _ in range(needed):
+        decision = decide(engine, trigger)
     if decision.decision.rule != rule.name:
         return None
-    call = Probe(VOICE, base_forms(questioner.policy.emergency)[-1], pair, sent[-1].at_ns + SECOND_NS, "banned")
+    definition = questioner.policy.emergency
+    pair = _calling(staged.probe.pair, definition)
+    call = Probe(VOICE, base_forms(definition)[-1], pair, trigger.at_ns + SECOND_NS, "banned")
+    sent = [*before, *[trigger] * needed]
     for step in call.steps():
         sent.append(sent_of(step, call))
         decision = decide(engine, sent[-1])
         if decision.decision.reason == "banned":
-            return Banned(rule, told, Blocked(call, step, decision, tuple(sent)))
+            return Banned(rule, told, Blocked(call, step, decision, tuple(sent)) if is_set_up else None)
     return None
+
+
+def _calling(pair: Pair, definition: EmergencyPolicy) -> Pair:
+    """Return two ends so that emergency calls go from the first to the second."""
+    zones = (pair.caller.zone, definition.from_zones), (pair.psap.zone, definition.to_zones)
+    return pair if all(zone is None or zone in meant for zone, meant in zones) else pair.turned()
 
 
 def _counts_one_call(rule: Rule) -> bool:
     return rule.limit is not None and any(field.startswith(OWN_TO_A_CALL) for field in rule.limit.per)
-
-
-def _named_methods(policy: Policy) -> Iterator[str]:
-    """Yield the methods that rules name, so that an odd one is tried too."""
-    for rule in policy.rules:
-        for atom in atoms(rule.when) if rule.when is not None else ():
-            if base_field(atom.operand).name in ("sip.Method", "sip.CSeq.method"):
-                match atom:
-                    case Comparison(_, _, str() as method):
-                        yield method
-                    case Membership(_, items):
-                        yield from (item for item in items if isinstance(item, str))
-                    case _:
-                        pass
-
-
-def _request(method: str, sender: Side) -> Writer:
-    def write(script: Script, form: Form) -> None:
-        ordinary_request(script, sender, method, f"sip:1000@{other(sender)}.example", form)
-
-    return write
-
-
-def _response(sender: Side) -> Writer:
-    def write(script: Script, form: Form) -> None:
-        uri = f"sip:1000@{sender}.example"
-        dialog = script.dialog(other(sender), uri, f"<{uri}>", form.style)
-        request = script.request(dialog, other(sender), "OPTIONS", "initial", begins=True)
-        script.steps.clear()  # the request itself went another way
-        script.answer(request, 503, "initial")
-
-    return write
-
-
-def _unreadable(data: bytes, sender: Side) -> Writer:
-    def write(script: Script, form: Form) -> None:  # noqa: ARG001 - every flow is written from a form
-        script.steps.append(Step(0, sender, "datagram that is no SIP message", "initial", data))
-
-    return write

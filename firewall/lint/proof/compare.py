@@ -12,11 +12,12 @@ from firewall.lint.proof.context import Context
 from firewall.lint.proof.decision import Outcome
 from firewall.lint.proof.encoding import EncodedRule, Encoding
 from firewall.lint.proof.formula import Model
+from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.region import Region
 from firewall.lint.proof.survey import Case, Survey, Told
 from firewall.lint.proof.traffic import Chain, chains, plain_ends
 from firewall.lint.proof.witness import Staged
-from firewall.ruleset.expression import Atom, base_field
+from firewall.ruleset.expression import base_field
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Limit, Policy, Rule
 
@@ -126,9 +127,9 @@ class _Comparer:
 
     def compare(self) -> Comparison:
         old, new = self._policies
-        every: list[Chain] = chains(_with_rules(old, new), self._atoms(), plain_ends(old))
+        every = self._chains(old)
         if not self._survey.is_alike:
-            every += chains(_with_rules(new, old), self._atoms(), plain_ends(new))
+            every += self._chains(new)
         groups = list(self._survey.cases(every))
         for group in groups:
             self._changes_in(group)
@@ -147,8 +148,13 @@ class _Comparer:
             self._survey.questions,
         )
 
-    def _atoms(self) -> list[Atom]:
-        return [atom for atom, _ in self._encoding.atoms()]
+    def _chains(self, policy: Policy) -> list[Chain]:
+        """Return all messages as a policy recognises them."""
+        atoms = [atom for atom, _ in self._encoding.atoms()]
+        lasting, untold = lasting_forms(policy.emergency, atoms)
+        if untold is not None:
+            self._unanswered.setdefault(f"a later message of an emergency call: {untold}")
+        return chains(policy, atoms, plain_ends(policy), lasting)
 
     def _differ(self, context: Context) -> int:
         formula = self._encoding.formula
@@ -361,10 +367,6 @@ class _Comparer:
             for (_, atom), literal in self._encoding.own.items()
             if len(seen.get(literal, ())) == 1
         }
-
-
-def _with_rules(policy: Policy, other: Policy) -> Policy:
-    return replace(policy, rules=(*policy.rules, *other.rules))
 
 
 def _same_limits(old: Sequence[EncodedRule], new: Sequence[EncodedRule]) -> Iterator[tuple[EncodedRule, EncodedRule]]:

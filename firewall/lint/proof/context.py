@@ -105,11 +105,6 @@ def plain_pair(
     return None
 
 
-def opened(policy: Policy) -> Policy:
-    """Return the policy without its rules: everything passes."""
-    return replace(policy, rules=(), default="allow", exceptions=ExceptionPolicies())
-
-
 def contexts(
     policy: Policy, flows: tuple[Flow, ...], pair: Pair, lasting: tuple[Form, ...] = ()
 ) -> tuple[Context, ...]:

@@ -4,33 +4,35 @@ Most of what a form is like stands in its first request, and what the later ones
 service asked for is remembered, and who writes in a broken way writes every message so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from firewall.lint.form import BROKEN_STYLES, Form, FormFlow, forms, styled
-from firewall.lint.proof.service import named_services
-from firewall.ruleset.expression import atoms, base_field
-from firewall.ruleset.policy import Policy
+from firewall.lint.proof.service import UntoldServicesError, named_services
+from firewall.ruleset.expression import Atom, base_field
+from firewall.ruleset.policy import EmergencyPolicy
 
 
-def lasting_forms(policy: Policy) -> tuple[Form, ...]:
-    """Return the forms that are to be asked about in every step of their flows, beside the plain ones.
+def lasting_forms(
+    definition: EmergencyPolicy, conditions: Sequence[Atom]
+) -> tuple[tuple[Form, ...], UntoldServicesError | None]:
+    """Return the forms to be asked about in every step of their flows, beside the plain ones; or why they are unknown.
 
-    Raises:
-        UntoldServicesError: there are too many.
+    ``conditions`` are those that may tell them apart.
     """
-    return tuple(_lasting(policy))
+    try:
+        return tuple(_lasting(definition, conditions)), None
+    except UntoldServicesError as error:
+        return (), error
 
 
-def _lasting(policy: Policy) -> Iterator[Form]:
-    services = named_services(policy)
-    conditions = (rule.when for rule in policy.rules if rule.when is not None)
-    fields = {base_field(atom.operand).name for condition in conditions for atom in atoms(condition)}
-    plainest = {form.flow: form for form in reversed(forms(policy.emergency))}
+def _lasting(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> Iterator[Form]:
+    services = named_services(conditions)
+    plainest = {form.flow: form for form in reversed(forms(definition))}
     for kind in get_args(FormFlow):
         plain = plainest[kind]
         if kind != "registration":  # it asks for no service in particular
             yield from (replace(plain, name=urn, request_uri=urn, to=f"<{urn}>") for urn in services)
-        if "sip.anomaly" in fields:
+        if any(base_field(atom.operand).name == "sip.anomaly" for atom in conditions):
             yield from (styled(plain, style) for style in BROKEN_STYLES)

@@ -9,12 +9,13 @@ from firewall.lint.flow import Flow, selected
 from firewall.lint.form import Form
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.asking import Asker, Unanswered
-from firewall.lint.proof.ban import Banned, banned, ordinary_contexts
+from firewall.lint.proof.ban import Banned, banned
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.keepalive import addressed
 from firewall.lint.proof.refute import Refuted, Refuter, Shadowed
 from firewall.lint.proof.surge import Surged, surged
+from firewall.lint.proof.traffic import ordinary_contexts
 from firewall.ruleset.policy import Policy
 
 
@@ -57,7 +58,8 @@ def prove(
     refuter.refute(kinds)
     refuter.list_others(kinds)
     has_bans = any(rule.ban_ns is not None for rule in policy.rules)
-    ordinary = [context for pair in pairs for context in ordinary_contexts(policy, pair)] if has_bans else []
+    atoms = [atom for atom, _ in encoding.atoms()]
+    ordinary = [each for pair in pairs for each in ordinary_contexts(policy, atoms, pair)] if has_bans else []
     # How often a limit counts depends on the whole call: contexts alike stand for one another only in one flow.
     loads = surged(encoded, asker, questioner, [each for alike in _of_surge(every) for each in merged(asker, alike)])
     bans = banned(encoded, asker, questioner, list(merged(asker, ordinary)))

@@ -1,6 +1,6 @@
 """Which emergency services the rules tell from one another: later messages of a call name them no more."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import VOICE
@@ -10,9 +10,8 @@ from firewall.lint.proof.target import NENA_URNS, SERVICE_URNS
 from firewall.lint.proof.witness import read_as_service
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Atom, Comparison, Field, atoms, base_field
+from firewall.ruleset.expression import Atom, Comparison, Field, base_field
 from firewall.ruleset.facts import EmergencyMark, Facts
-from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request, parse_message
 
 MAX_SERVICES = 128
@@ -32,24 +31,18 @@ class UntoldServicesError(Exception):
     """Which services the rules tell apart is not known. The message says why."""
 
 
-def named_services(policy: Policy) -> tuple[str, ...]:
-    """Return a service URN for each truth that the rules' conditions on ``emergency.service`` can have together.
+def named_services(conditions: Iterable[Atom]) -> tuple[str, ...]:
+    """Return a service URN for each truth that the conditions on ``emergency.service`` among these can have together.
 
-    Empty where no rule looks at ``emergency.service``.
+    Empty where none is about ``emergency.service``.
 
     Raises:
         UntoldServicesError: these are too many, or cannot be told.
     """
-    asked = dict.fromkeys(
-        atom
-        for rule in policy.rules
-        if rule.when is not None
-        for atom in atoms(rule.when)
-        if base_field(atom.operand).name == _SERVICE.name
-    )
+    asked = list(dict.fromkeys(atom for atom in conditions if base_field(atom.operand).name == _SERVICE.name))
     if not asked:
         return ()
-    return tuple(service for urns, known in _FAMILIES for service in _told_apart(list(asked), urns, known))
+    return tuple(service for urns, known in _FAMILIES for service in _told_apart(asked, urns, known))
 
 
 def _told_apart(asked: Sequence[Atom], urns: Literal, known: Sequence[str]) -> list[str]:

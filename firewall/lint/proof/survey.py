@@ -7,16 +7,15 @@ from typing import TypeVar
 import msgspec
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import PolicyReplaced
 from firewall.engine.record import SipDecision
 from firewall.lint.finding import Sent
 from firewall.lint.language.settle import Literal, satisfiable
 from firewall.lint.language.value import Said, conflict
-from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, sent_of
+from firewall.lint.probe import MILLISECOND_NS, Questioner, decide, opened, sent_of
 from firewall.lint.proof.asking import Asker, Excluded, Undecided
 from firewall.lint.proof.atom import subject
 from firewall.lint.proof.canonical import lemmas, recognises_alike
-from firewall.lint.proof.context import Context, opened
+from firewall.lint.proof.context import Context
 from firewall.lint.proof.decision import Outcome, outcome_of, without_rule
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
@@ -175,7 +174,7 @@ class Survey(Asker):
             excluded = self._excluded(case, staged, min(blocked), model)
             if excluded is not None:
                 return excluded
-            engines = [self._taken_over(staged, number) for number in range(len(self.questioners))]
+            engines = self._taken_over(staged)
         else:
             engines = [engine for engine, _ in before]
         return Told([decide(engine, staged.sent[-1]) for engine in engines], bool(blocked))
@@ -188,14 +187,9 @@ class Survey(Asker):
                 return engine, index
         return engine, None
 
-    def _taken_over(self, staged: Staged, number: int) -> Engine:
-        """Return an engine that got its policy when all but the last message had passed."""
-        policy = self.questioners[number].policy
-        engine = Engine(opened(policy))
-        for each in staged.sent[:-1]:
-            decide(engine, each)
-        engine.handle(PolicyReplaced(policy), staged.sent[-1].at_ns)
-        return engine
+    def _taken_over(self, staged: Staged) -> list[Engine]:
+        *before, last = staged.sent
+        return [each.taken_over(before, last.at_ns) for each in self.questioners]
 
     def run(self, sent: Sequence[Sent], number: int) -> list[SipDecision]:
         """Send messages through a fresh engine of a policy; the decision on each."""
@@ -221,8 +215,11 @@ class Survey(Asker):
         """
         if not limits or min(limit.burst for limit in limits) > MAX_MESSAGES:
             return
-        prepare = self._taken_over if is_taken_over else lambda staged, number: self._sent_before(staged, number)[0]
-        engines = [prepare(staged, number) for number in range(len(self.questioners))]
+        engines = (
+            self._taken_over(staged)
+            if is_taken_over
+            else [self._sent_before(staged, number)[0] for number in range(len(self.questioners))]
+        )
         sent = list(staged.sent[:-1])
         last = staged.sent[-1]
         for offset_ns in _offsets(limits):

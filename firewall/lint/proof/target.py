@@ -5,6 +5,7 @@ They follow ``firewall/ruleset/emergency.py``, which recognises every message th
 """
 
 import re
+from dataclasses import replace
 from typing import Literal as OneOf
 
 from firewall.lint.language.settle import Literal
@@ -23,7 +24,10 @@ _NENA_LABELS = (
     "|s(?:[a-su-z0-9._-][a-z0-9._-]*|t[a-z0-9_-][a-z0-9._-]*)?)?)?)"
 )
 _NENA_URN = rf"^urn:(nena|emergency):service:{_NENA_LABELS}$"
+_TEST_URN = r"^urn:service:test[.:]sos|^urn:(?:nena|emergency):service:test(?:\.|$)"
 _SEPARATORS = r"[-.()]*"
+_NOTHING = "$."
+"""No text has a character behind its end."""
 _WHOLE: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri"), "To": Field("sip.to.addr")}
 _USER: dict[TargetCarrier, Field] = {"r-uri": Field("sip.r-uri.user"), "To": Field("sip.to.user")}
 
@@ -79,6 +83,14 @@ def no_target(carrier: TargetCarrier, definition: EmergencyPolicy) -> tuple[Lite
     return tuple(Literal(each.condition, False) for each in every)
 
 
+def no_emergency(carrier: TargetCarrier, definition: EmergencyPolicy) -> tuple[Literal, ...]:
+    """Return what must not be true of a target, so that it makes no message an emergency nor a test."""
+    tests = replace(definition, numbers=definition.test_numbers)
+    odd = "|".join((_TEST_URN, *_odd(definition), *_odd(tests)[2:]))
+    every = [Literal(Matches(_WHOLE[carrier], odd), True), _dialled(carrier, tests), _dialled_by_tel(carrier, tests)]
+    return (*no_target(carrier, definition), *(replace(each, holds=False) for each in every))
+
+
 def mark_language(carrier: MarkCarrier, value: str, definition: EmergencyPolicy) -> Literal:
     """Return every way to write what a header with this value marks a message with."""
     match carrier:
@@ -108,7 +120,7 @@ def _dialled_by_tel(carrier: TargetCarrier, definition: EmergencyPolicy) -> Lite
 def _odd(definition: EmergencyPolicy) -> tuple[str, ...]:
     """Return the regexes of what is seen in the field: a number or a misspelt URN where a URI should be, or in one."""
     prefixes = "|".join(re.escape(prefix.removeprefix("+")) for prefix in definition.dial_prefixes)
-    numbers = "|".join(definition.numbers)
+    numbers = "|".join(definition.numbers) or _NOTHING
     return (
         rf"^urn:services?:(?:sos|911|{numbers})(?:[;?#].*)?$",
         rf"^sips?:urn:services?:(?:sos|911|{numbers})@",
@@ -120,7 +132,7 @@ def _odd(definition: EmergencyPolicy) -> tuple[str, ...]:
 def _written(definition: EmergencyPolicy) -> str:
     """Return the regex of the emergency numbers as they may be written: prefixed, separated, escaped (RFC 3966 §3)."""
     prefixes = "|".join(_spelled(prefix.removeprefix("+")) for prefix in definition.dial_prefixes)
-    numbers = "|".join(_spelled(number) for number in definition.numbers)
+    numbers = "|".join(_spelled(number) for number in definition.numbers) or _NOTHING
     plus = _spelled("+")
     return rf"^{_SEPARATORS}(?:{plus}(?:[0-9]{_SEPARATORS}){{0,3}}|(?:{plus})?(?:{prefixes}))?(?:{numbers})(?:;|$)"
 

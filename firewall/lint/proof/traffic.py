@@ -16,13 +16,13 @@ from firewall.lint.form import SOS, Form, FormFlow
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.oddity import odd_messages, unreadable_messages
-from firewall.lint.probe import Probe, decide, sent_of
-from firewall.lint.proof.context import Context, contexts, opened, plain_pair, zone_pairs
-from firewall.lint.proof.target import SERVICE_URNS
+from firewall.lint.probe import Probe, decide, opened, sent_of
+from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.target import SERVICE_URNS, TargetCarrier, no_emergency
 from firewall.lint.script import Dialog, Role, Script, Step
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.evaluate import compile_condition
-from firewall.ruleset.expression import Atom, Call, Field, Matches, Membership, base_field
+from firewall.ruleset.expression import Atom, Field, Matches, base_field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, Policy
 from firewall.sip.message import parse_message
@@ -37,8 +37,8 @@ METHODS = (
     *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "MESSAGE", "PRACK", "UPDATE"),
     *("SUBSCRIBE", "NOTIFY", "REFER", "INFO", "PUBLISH", "X-ORDINARY"),
 )
-_OWN_WAYS = frozenset({"INVITE", "ACK", "CANCEL"})
-"""Methods that the engine treats in a way of their own (RFC 3261 §9, §13); it cannot tell the others apart."""
+_OWN_WAYS = frozenset({"INVITE", "ACK", "CANCEL", "REGISTER"})
+"""Methods that the engine treats in a way of their own (RFC 3261 §9, §10, §13); it cannot tell the others apart."""
 _WHERE: dict[State, str] = {
     "none": "outside a call",
     "stray": "of a call nobody knows",
@@ -53,6 +53,11 @@ EMERGENCY_CARRIERS = frozenset(
     {"r-uri", "To", "From", "Route", "Contact", "Resource-Priority", "Priority", "Call-Info", "body"}
 )
 """Everything that can make a message an emergency."""
+_MARKS = (
+    (Field("sip.Priority"), r"^(?:emergency|psap-callback)[ \t]*(?:;|$)"),
+    (Field("sip.Resource-Priority"), r"(?:^|,)[ \t]*esnet\."),
+)
+"""Headers that mark a message for anybody as an emergency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +76,44 @@ def plain_ends(policy: Policy) -> Pair:
     return found or Pair(Endpoint("192.0.2.10", SIP_PORT), Endpoint("198.51.100.20", SIP_PORT))
 
 
-def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Chain]:
+def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair, lasting: tuple[Form, ...] = ()) -> list[Chain]:
     """Return every flow as this policy recognises its messages; ``conditions`` are the atoms of all rules asked about.
 
-    Of methods that neither these atoms nor the engine can tell apart there is one.
+    Of methods that neither these atoms nor the engine can tell apart there is one. ``lasting`` are the forms that these
+    atoms tell apart in later messages, too.
     """
     known = opened(policy)
-    found = [*_emergency_chains(known, conditions, pair), *_ordinary_flows(known, conditions, pair)]
-    methods = _told_apart(conditions)
+    found = [*_emergency_chains(known, conditions, pair, lasting), *_ordinary_flows(known, conditions, pair)]
     for kind in _kinds(policy.emergency, conditions):
-        for state in _WHERE:
-            for method in methods:
-                found += _of_method(known, kind, state, method, pair)
-        found += [_stray_response(known, kind, method, pair) for method in methods if method != "ACK"]
+        found += _of_kind(known, kind, conditions, pair)
     found += _odd_chains(known, conditions, pair)
     return [chain for chain in found if chain]
 
 
-def _emergency_chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
+def ordinary_contexts(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Context]:
+    """Return the messages that are no emergency, from either side: any method in any state, responses, no SIP.
+
+    Those with the fewest messages before them come first.
+    """
+    known, kind = opened(policy), _Kind(_ORDINARY, language=_no_emergency(policy.emergency, conditions))
+    found: list[Context] = []
+    for ends in (pair, pair.turned()):
+        for chain in (
+            *_of_kind(known, kind, conditions, ends),
+            *_ordinary_flows(known, conditions, ends),
+            *_odd_chains(known, conditions, ends),
+        ):
+            found += (each for each in chain if each.facts.emergency is None)
+    return sorted(found, key=lambda each: each.index)
+
+
+def _emergency_chains(
+    policy: Policy, conditions: Sequence[Atom], pair: Pair, lasting: tuple[Form, ...]
+) -> Iterator[Chain]:
     """Yield the flows of the main proof, all of them, whichever the policy promises."""
     flow: list[Context] = []
     ordinary = _no_emergency(policy.emergency, conditions)
-    for context in contexts(policy, FLOWS, pair):
+    for context in contexts(policy, FLOWS, pair, lasting):
         free = context
         if context.facts.message is not None and context.facts.emergency is None:
             language = _of_step(context.step, _Kind(_ORDINARY, language=ordinary))
@@ -130,6 +151,16 @@ def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> Iterator[
     yield _Kind(SOS, language=(SERVICE_URNS,))
     yield _Kind(_TEST, held=frozenset({"r-uri"}))
     yield _Kind(_CALLBACK, held=frozenset({"Priority"}))
+
+
+def _of_kind(policy: Policy, kind: _Kind, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
+    methods = _told_apart(conditions)
+    for state in _WHERE:
+        for method in methods:
+            yield from _of_method(policy, kind, state, method, pair)
+    for method in methods:
+        if method != "ACK":
+            yield _stray_response(policy, kind, method, pair)
 
 
 def _of_method(policy: Policy, kind: _Kind, state: State, method: str, pair: Pair) -> Iterator[Chain]:
@@ -202,6 +233,8 @@ def _odd_chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Itera
     for code, data in unreadable_messages():
         if code == "not_sip" or "malformed.reason" in asked:
             yield _fixed(policy, "datagram that is no SIP message", "no SIP message", data, pair)
+            named = data + SOS.request_uri.encode()
+            yield _fixed(policy, "datagram that names an emergency", "no SIP message, an emergency", named, pair)
     for code, data in odd_messages() if "sip.anomaly" in asked else ():
         yield _fixed(policy, f"INVITE with {code}", f"ordinary INVITE with {code}", data, pair)
 
@@ -243,7 +276,9 @@ def _chain(policy: Policy, flow: Flow, kind: _Kind, pair: Pair) -> Chain:
 
 
 def _of_step(step: Step, kind: _Kind) -> tuple[Literal, ...]:
-    """A response has no Request-URI to speak about."""
+    """A response has no Request-URI to speak about; whom a REGISTER is for makes no emergency."""
+    if kind.form is _ORDINARY and "REGISTER" in step.label:
+        return ()
     if step.payload.startswith(b"SIP/2.0"):
         return tuple(each for each in kind.language if not base_field(each.condition.operand).name.startswith("sip.r-"))
     return kind.language
@@ -251,22 +286,17 @@ def _of_step(step: Step, kind: _Kind) -> tuple[Literal, ...]:
 
 def _no_emergency(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tuple[Literal, ...]:
     """Return what must not become true of an ordinary message, as far as these atoms could make it so."""
-    carriers = {base_field(atom.operand).name for atom in conditions}
-    dialled = tuple(
-        prefix + number
-        for number in (*definition.numbers, *definition.test_numbers)
-        for prefix in ("", "+1", *definition.dial_prefixes)
-    )
-    found: list[Literal] = []
-    for field in ("sip.r-uri", "sip.to"):
-        if any(name == field or name.startswith(f"{field}.") for name in carriers):
-            whole = Call("lower", Field(field if field == "sip.r-uri" else "sip.to.addr"))
-            found.append(Literal(Membership(Field(f"{field}.user"), dialled), False))
-            found.append(Literal(Matches(whole, "^(urn|tel):"), False))
-    if "sip.Priority" in carriers or "sip.header" in carriers:
-        found.append(Literal(Matches(Field("sip.Priority"), "emergency|psap-callback"), False))
-    if "sip.Resource-Priority" in carriers or "sip.header" in carriers:
-        found.append(Literal(Matches(Field("sip.header", "resource-priority"), "esnet"), False))
+    read = {base_field(atom.operand).name for atom in conditions}
+    targets: dict[str, TargetCarrier] = {"sip.r-uri": "r-uri", "sip.to": "To"}
+    found = [
+        literal
+        for field, carrier in targets.items()
+        if any(name.lower() == field or name.startswith(f"{field}.") for name in read)
+        for literal in no_emergency(carrier, definition)
+    ]
+    for field, regex in _MARKS:
+        if field.name in read or "sip.header" in read:
+            found.append(Literal(Matches(field, regex), False))
     return tuple(found)
 
 

@@ -290,3 +290,14 @@ def test_a_set_of_ten_thousand_names_is_searched() -> None:
 def test_no_message_is_without_headers() -> None:
     (nothing,) = literals("not sip.msg_hdr")
     assert settle(TEMPLATE, [nothing]) == Conflict((nothing,))
+
+
+def test_beside_an_ipv6_address_the_port_of_a_via_changes_too() -> None:
+    template = TEMPLATE.replace(b"UDP 192.0.2.10:5060", b"UDP [2001:db8:1::10]:5060")
+    assert template != TEMPLATE
+    port = Literal(Comparison(Field("sip.Via.sent-by.port"), "==", 5061), True)
+    settled = settle(template, [port])
+    assert isinstance(settled, Settled)
+    facts = facts_of(settled.payload)
+    assert facts is not None
+    assert holds_of_message(port.condition, facts)

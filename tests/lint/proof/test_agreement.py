@@ -48,7 +48,8 @@ def refuted(policy: Policy, questioner: Questioner) -> Refuter:
     """The proof about single calls, as ``prove`` asks for it."""
     encoding = Encoding([policy])
     asker = Asker(encoding, policy)
-    flows, lasting = selected(policy.emergency.flows), lasting_forms(policy)
+    flows = selected(policy.emergency.flows)
+    lasting, _ = lasting_forms(policy.emergency, [atom for atom, _ in encoding.atoms()])
     every = [each for pair in calling_pairs(policy) for each in contexts(policy, flows, pair, lasting)]
     refuter = Refuter(encoding.policies[0], asker, questioner)
     refuter.refute(merged(asker, every))

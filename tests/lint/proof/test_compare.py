@@ -3,6 +3,7 @@
 import pytest
 
 from firewall.lint.proof.compare import Comparison, compare
+from firewall.lint.proof.service import MAX_SERVICES
 from tests.lint.policies import policy, rule
 
 
@@ -26,6 +27,41 @@ def test_each_pair_of_rules_is_one_change_for_emergencies_and_one_for_others() -
 def test_a_rule_about_what_no_grammar_has_is_a_change() -> None:
     found = between("", rule('sip.From matches "^[A-Za-z]+, [A-Z]" and sip.Method == "INVITE"'))
     assert ("from-carrier", "guilty", True) in pairs(found)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        'sip.r-uri matches "^tel:.49"',
+        'sip.r-uri matches "^urn:"',
+        'sip.Priority matches "non-emergency"',
+        'sip.Resource-Priority contains "esnet-like"',
+        'sip.to.user == "911"',
+    ],
+)
+def test_what_looks_like_an_emergency_and_is_none_is_among_ordinary_messages(what: str) -> None:
+    found = between("", rule(f"{what} and not emergency"))
+    assert ("from-carrier", "guilty", False) in pairs(found)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        'emergency.service matches "^urn:emergency" and sip.Method == "ACK"',
+        'emergency.service == "urn:service:sos.fire" and sip.Status-Code == 200',
+        'sip.anomaly == "line_end_lf" and sip.Method == "BYE"',
+        "malformed and emergency",
+    ],
+)
+def test_what_a_call_keeps_to_its_end_is_asked_about_in_all_its_messages(what: str) -> None:
+    found = between("", rule(what))
+    assert {after for _, after, is_emergency in pairs(found) if is_emergency} == {"guilty"}
+
+
+def test_more_services_than_are_told_apart_leave_the_difference_open() -> None:
+    many = " or ".join(f'emergency.service == "urn:service:sos.x{number}"' for number in range(MAX_SERVICES + 1))
+    found = between("", rule(f'({many}) and sip.Method == "BYE"'))
+    assert any(str(MAX_SERVICES) in each for each in found.unanswered)
 
 
 def test_two_rules_with_the_same_limit_are_above_it_together() -> None:
@@ -77,11 +113,11 @@ def test_a_rule_about_anomalies_is_a_change_shown_by_a_message_that_has_one() ->
 
 
 def test_a_rule_about_anomalies_together_with_what_no_odd_message_here_has_leaves_the_question_open() -> None:
-    odd = rule('sip.anomaly and sip.User-Agent contains "x" and not emergency', name="odd")
+    odd = rule('sip.anomaly == "bare_cr" and sip.User-Agent contains "x" and not emergency', name="odd")
     found = between(odd, odd.replace('"x"', '"y"'))
     assert found.changes == ()
     assert found.unanswered
-    assert between(odd, odd.replace("sip.anomaly and", "sip.anomaly and sip and")).unanswered == ()
+    assert between(odd, odd.replace("and sip.User-Agent", "and sip and sip.User-Agent")).unanswered == ()
 
 
 def test_reasons_why_a_datagram_is_no_message_are_told_apart() -> None:

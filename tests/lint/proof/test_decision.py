@@ -1,6 +1,6 @@
 """What a policy does with a message is said as the engine does it."""
 
-from firewall.lint.proof.context import opened
+from firewall.lint.probe import opened
 from firewall.lint.proof.decision import Outcome, without_rule
 from tests.lint.policies import policy, rule
 from tests.lint.proof.test_survey import named, survey

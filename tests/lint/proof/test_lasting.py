@@ -1,19 +1,50 @@
-from firewall.lint.form import BROKEN_STYLES
+from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.flow import FLOWS
+from firewall.lint.form import BROKEN_STYLES, Form
+from firewall.lint.probe import Probe
 from firewall.lint.proof.lasting import lasting_forms
-from tests.lint.policies import policy, rule
+from firewall.lint.proof.service import MAX_SERVICES, UntoldServicesError
+from firewall.ruleset.emergency import recognise
+from firewall.ruleset.expression import atoms
+from firewall.ruleset.policy import EmergencyPolicy
+from firewall.sip.message import parse_message
+from tests.lint.policies import condition
+
+PAIR = Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10"))
+REGISTRATION = next(flow for flow in FLOWS if flow.form_flow == "registration")
+
+
+def lasting(when: str) -> tuple[tuple[Form, ...], UntoldServicesError | None]:
+    return lasting_forms(EmergencyPolicy(), list(atoms(condition(when))))
 
 
 def test_no_form_lasts_where_no_rule_could_tell() -> None:
-    assert lasting_forms(policy(rule('sip.User-Agent contains "scan"'))) == ()
+    assert lasting('sip.User-Agent contains "scan"') == ((), None)
 
 
 def test_a_service_that_a_rule_names_is_asked_for_in_calls_and_in_texts() -> None:
-    forms = lasting_forms(policy(rule('emergency.service == "urn:service:sos.fire"')))
+    forms, _ = lasting('emergency.service == "urn:service:sos.fire"')
     flows = {form.flow for form in forms if form.request_uri == "urn:service:sos.fire"}
     assert flows == {"voice", "rtt", "text"}
 
 
 def test_who_writes_in_a_broken_way_writes_every_message_so() -> None:
-    forms = lasting_forms(policy(rule("sip.anomaly")))
+    forms, _ = lasting("sip.anomaly")
     for flow in ("voice", "rtt", "text", "registration"):
-        assert [form.style for form in forms if form.flow == flow] == list(BROKEN_STYLES)
+        assert [form.style.name for form in forms if form.flow == flow] == [style.name for style in BROKEN_STYLES]
+
+
+def test_services_that_cannot_be_told_apart_are_no_forms_and_the_reason_is_told() -> None:
+    many = " or ".join(f'emergency.service == "urn:service:sos.x{number}"' for number in range(MAX_SERVICES + 1))
+    forms, untold = lasting(many)
+    assert forms == ()
+    assert str(MAX_SERVICES) in str(untold)
+
+
+def test_an_emergency_registration_is_one_however_it_is_written() -> None:
+    registrations = [form for form in lasting("sip.anomaly")[0] if form.flow == "registration"]
+    assert registrations
+    for form in registrations:
+        (message, *_) = Probe(REGISTRATION, form, PAIR, 0).steps()
+        assert recognise(parse_message(message.payload), EmergencyPolicy()) is not None, form.name
+        assert form.style.odd_headers == next(s for s in BROKEN_STYLES if s.name == form.style.name).odd_headers

@@ -70,7 +70,7 @@ def test_one_dispatch_centre_may_answer_all_calls_and_calls_no_source_oftener_th
         tested = policy(
             rule(f"'{when}'", more=f"limit: {{rate: 35/1s, per: {per}, burst: 35}}"), after="", default="allow"
         )
-        hung_up = next(flow for flow in FLOWS if flow.name == "call answered by another than rang")
+        hung_up = next(flow for flow in FLOWS if flow.name == "voice call with early media, UPDATE and hold")
         assert (exceeded(tested.rules[0], flow_call(tested, hung_up), CALLER, tested) is not None) is is_above, (
             per,
             when,

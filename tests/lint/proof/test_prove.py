@@ -111,5 +111,5 @@ def test_some_of_the_edits_block_and_some_do_not() -> None:
 def test_the_start_policy_is_proved_in_every_zone_pair_at_every_hour() -> None:
     report = lint_policy(read_policy(str(START)))
     assert report.result == "proved"
-    assert (report.extent.pairs, report.extent.flows, report.extent.times) == (1, 27, 2)
+    assert (report.extent.pairs, report.extent.flows, report.extent.times) == (1, 24, 2)
     assert report.extent.messages > 300

@@ -1,8 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.settle import Literal, Settled, settle
-from firewall.lint.proof.target import MarkCarrier, mark_language, no_target, service_field, target_language
+from firewall.lint.proof.target import (
+    MarkCarrier,
+    TargetCarrier,
+    mark_language,
+    no_emergency,
+    no_target,
+    service_field,
+    target_language,
+)
 from firewall.ruleset.emergency import recognise
 from firewall.ruleset.expression import Field, Matches
 from firewall.ruleset.policy import EmergencyPolicy
@@ -82,6 +92,29 @@ def test_an_odd_target_or_an_ordinary_one_stays_as_it_is(uri: str) -> None:
 
 def test_an_ordinary_target_is_none_of_them() -> None:
     assert all(holds(each, "sip:+16175551212@psap.example") for each in no_target("r-uri", DEFINITION))
+
+
+@pytest.mark.parametrize("carrier", ["r-uri", "To"])
+@pytest.mark.parametrize("uri", [*TARGETS, "sip:933@psap.example", "tel:9933", "933", "urn:service:test.sos.fire"])
+def test_what_no_ordinary_target_may_be_are_emergencies_and_tests(uri: str, carrier: TargetCarrier) -> None:
+    definition = replace(DEFINITION, test_numbers=("933",))
+    assert recognise(parse_message(INVITE % uri.encode()), definition) is not None
+    written = INVITE % b"sip:b@psap.example" if carrier == "To" else INVITE % uri.encode()
+    written = written.replace(b"To: <sip:b@psap.example>", b"To: <%s>" % uri.encode()) if carrier == "To" else written
+    facts = facts_of(written)
+    assert facts is not None
+    language = no_emergency(carrier, definition)
+    assert not all(holds_of_message(each.condition, facts) is each.holds for each in language)
+
+
+@pytest.mark.parametrize("numbers", [(), ("911",)])
+@pytest.mark.parametrize(
+    "uri", ["tel:+4930", "tel:9", "urn:x", "sip:9@a", "sip:1@a", "sip:9", "sip:9110@a", "urn:service:933"]
+)
+def test_any_other_target_is_an_ordinary_one(uri: str, numbers: tuple[str, ...]) -> None:
+    definition = EmergencyPolicy(numbers=numbers, test_numbers=("933",), dial_prefixes=("9", "+1"))
+    assert recognise(parse_message(INVITE % uri.encode()), definition) is None
+    assert all(holds(each, uri) for each in no_emergency("r-uri", definition))
 
 
 MARKS: tuple[tuple[MarkCarrier, str], ...] = (

@@ -1,6 +1,6 @@
 """All traffic: every method in every state of a dialog, emergency or not, each as the engine really meets it."""
 
-from firewall.lint.proof.traffic import METHODS, Chain, chains, plain_ends
+from firewall.lint.proof.traffic import METHODS, Chain, chains, ordinary_contexts, plain_ends
 from firewall.ruleset.expression import Atom, Comparison, Contains, Field, Membership
 from firewall.sip.message import Request
 from tests.lint.policies import loaded, policy, text
@@ -69,7 +69,24 @@ def test_an_ordinary_message_may_not_become_an_emergency_where_rules_look_at_wha
         return len(chain[0].language)
 
     assert language() == 0
-    assert language(Contains(Field("sip.r-uri"), "x")) == 2
+    assert language(Contains(Field("sip.r-uri"), "x")) > 0
+
+
+def test_whom_a_register_is_for_makes_no_emergency() -> None:
+    chain = next(
+        each
+        for each in traffic(Contains(Field("sip.to.user"), "x"))
+        if each[0].flow.name == "ordinary REGISTER outside a call"
+    )
+    assert {context.language for context in chain} == {()}
+
+
+def test_ordinary_messages_are_of_either_side_and_none_is_an_emergency() -> None:
+    asked = [Comparison(Field("malformed.reason"), "==", "not_sip")]
+    every = ordinary_contexts(POLICY, asked, plain_ends(POLICY))
+    assert {each.facts.zone_src for each in every} == {"carrier", "psap"}
+    assert not [each for each in every if each.facts.emergency is not None]
+    assert [each.index for each in every] == sorted(each.index for each in every)
 
 
 def test_without_zones_documentation_addresses_stand_for_the_ends() -> None:

@@ -100,6 +100,8 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     context = unanswered.context
     culprit = f'rule "{rule.name}"' if rule is not None else "the default"
     blocked = f"blocks the {context.step.label} of an emergency call ({context.probe.name})"
+    if rule is not None and rule.ban_ns is not None and context.facts.emergency is None:
+        blocked = f"bans who sends the {context.step.label} ({context.probe.name})"
     message = f"it is not decided whether {culprit} {blocked}"
     return Finding.about(UNDECIDED, message, rule or policy.default_place, unanswered.reason)
 

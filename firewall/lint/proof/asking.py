@@ -1,6 +1,6 @@
 """Asks the formula in a context, and turns each model into a message until one is what the question was about."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
@@ -76,6 +76,11 @@ class Asker:
         """Tell whether, as far as the formula knows, a message of the context meets the goal."""
         self.questions += 1
         return self.encoding.formula.is_possible([*self.assumed(context), *goal])
+
+    def is_possible_beyond(self, context: Context, goal: Sequence[int], free: Container[int]) -> bool:
+        """Tell whether the goal might be met if these literals were not as the context has them."""
+        assumed = [each for each in self.assumed(context) if abs(each) not in free]
+        return self.encoding.formula.is_possible([*assumed, *goal])
 
     def example(self, context: Context, goal: Sequence[int]) -> Model | None:
         """Return what the formula knows of one message that meets the goal, its texts not looked at."""

@@ -14,6 +14,7 @@ from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
 from firewall.lint.script import with_article
+from firewall.ruleset.expression import base_field
 from firewall.ruleset.policy import EmergencyPolicy, Rule
 
 _MAX_REPEATS = 2000
@@ -42,9 +43,21 @@ def banned(
         for each in _deciding(banning, asker, context):
             met.setdefault(each.rule.name, []).append(context)
     answers = [
-        _of_rule(each, encoded, asker, questioner, met[each.rule.name]) for each in banning if each.rule.name in met
+        _of_rule(each, encoded, asker, questioner, met.get(each.rule.name, ())) or _beyond(each, asker, contexts)
+        for each in banning
     ]
     return [answer for answer in answers if answer is not None]
+
+
+def _beyond(each: EncodedRule, asker: Asker, contexts: Sequence[Context]) -> Unanswered | None:
+    """Say so where a message with an anomaly might trigger a ban: of each there is one example, in one method."""
+    own = asker.encoding.own.items()
+    odd = {literal for (_, atom), literal in own if base_field(atom.operand).name == "sip.anomaly"}
+    for context in contexts if odd else ():
+        is_message = context.facts.message is not None
+        if is_message and asker.is_possible_beyond(context, [each.above, each.decides], odd):
+            return Unanswered(context, each.rule.name, "not every message that sip.anomaly is about was tried")
+    return None
 
 
 def _deciding(rules: Sequence[EncodedRule], asker: Asker, context: Context) -> Iterator[EncodedRule]:

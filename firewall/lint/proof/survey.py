@@ -1,6 +1,6 @@
 """Questions about all traffic: any source and destination, any interface, under one policy or under two at once."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -120,11 +120,6 @@ class Survey(Asker):
             ):
                 found[literal] = name
         return found
-
-    def is_possible_beyond(self, context: Context, goal: Sequence[int], free: Container[int]) -> bool:
-        """Tell whether the goal might be met if these literals were not as the context has them."""
-        assumed = [each for each in self.assumed(context) if abs(each) not in free]
-        return self.encoding.formula.is_possible([*assumed, *goal])
 
     def facts(self, context: Context, number: int) -> tuple[Facts, bool]:
         """Return what a policy's rules see of a context's plain message, and whether it follows what was allowed."""

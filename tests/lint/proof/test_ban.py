@@ -52,6 +52,14 @@ def test_a_ban_that_a_message_within_an_ordinary_call_triggers_is_found(what: st
     assert finding.witness.reason == "banned"
 
 
+def test_a_ban_for_an_anomaly_together_with_what_no_odd_message_here_has_is_not_decided() -> None:
+    finding = only(lint(rule('sip.anomaly and sip.Method == "REGISTER" and not emergency', more=BAN)))
+    assert (finding.code, finding.rule) == ("SOS115", "guilty")
+    assert 'whether rule "guilty" bans who sends the REGISTER' in finding.message
+    strangers = 'sip.anomaly and sip.Method == "REGISTER" and not zone.src in {"carrier", "psap"}'
+    assert lint(rule(strangers, more=BAN)).findings == ()
+
+
 def test_an_ordinary_call_that_was_set_up_before_the_rules_were_loaded_triggers_a_ban_too() -> None:
     closed = rule('sip.Method == "INVITE" and not emergency', name="closed")
     finding = only(lint(closed + rule('dialog.state == "confirmed" and not emergency', more=BAN)))

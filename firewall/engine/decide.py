@@ -25,6 +25,10 @@ _FIELDS_OF_SOURCE = frozenset(
 )
 
 
+_Compiled = tuple[Rule, Callable[[Facts], bool], bool]
+"""A rule, what tells whether its condition is met, and whether it has a schedule or a limit besides."""
+
+
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """What happens to a message and why. ``rule`` is None where no rule decided."""
 
@@ -32,11 +36,6 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     reason: str
     rule: Rule | None = None
     shadow: tuple[ShadowVerdict, ...] = ()
-
-
-_Compiled = tuple[Rule, Callable[[Facts], bool], bool, Decision | None]
-"""A rule, what tells whether its condition is met, whether it has a schedule or a limit besides, and what it decides
-where that depends on nothing else."""
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +66,9 @@ class Rules:
         kept: dict[str, Buckets] = earlier._buckets if earlier else {}
         self._buckets: dict[str, Buckets] = {}
         self._key_readers: dict[str, Callable[[Facts], Key]] = {}
-        self._rules = tuple([_compiled(rule) for rule in policy.rules])
+        self._rules = tuple(
+            (rule, rule.matches, rule.schedule is not None or rule.limit is not None) for rule in policy.rules
+        )
         self._rules_by_method, self._rules_without_method = _by_method(self._rules)
         self._media_rules = tuple(
             (rule, frozenset(named_fields(rule.when)))
@@ -91,12 +92,9 @@ class Rules:
         message, rules = facts.message, self._rules_without_method
         if isinstance(message, Request):
             rules = self._rules_by_method.get(message.method, self._rules)
-        for rule, matches, has_more, decides in rules:
+        for rule, matches, has_more in rules:
             if not matches(facts) or (has_more and not self._holds(rule, facts, wall_ns, now_ns)):
                 continue
-            if decides is not None and not shadow:
-                decision = decides
-                break
             if rule.shadow:
                 shadow = (*shadow, ShadowVerdict(rule.name, rule.action, rule.place.line or 0))
                 continue
@@ -174,12 +172,6 @@ class Rules:
         elif standing.untracked and exceptions.table_full == "drop":
             dropped = "table_full"
         return Decision("drop", dropped, None, decision.shadow) if dropped else decision
-
-
-def _compiled(rule: Rule) -> _Compiled:
-    is_plain = not rule.shadow and rule.ban_ns is None and rule.action != "reject"
-    has_more = rule.schedule is not None or rule.limit is not None
-    return rule, rule.matches, has_more, Decision(rule.action, "rule", rule) if is_plain else None
 
 
 def _by_method(compiled: tuple[_Compiled, ...]) -> tuple[dict[str, tuple[_Compiled, ...]], tuple[_Compiled, ...]]:

@@ -10,7 +10,7 @@ from firewall.sip.headers import QUOTED_TEXT, parse_params, unquote
 # As nearly every From and To is written: a quoted name without escapes or none, a URI in brackets, a tag or nothing.
 _USUAL = re.compile(r'(?:"([^"\\]*)"[ ]*)?<([!-;=?-~]*)>(?:;tag=([!#-:=-~]*))?')
 # What stands before the first "<" that is in no quoted string, or before a quote without an end.
-_NAME = re.compile(rf'(?:[^"<]++|{QUOTED_TEXT}")*+', re.DOTALL)
+_NAME = re.compile(rf'(?>(?:[^"<]++|{QUOTED_TEXT}")*)', re.DOTALL)
 
 
 class NameAddr(msgspec.Struct, frozen=True, gc=False):

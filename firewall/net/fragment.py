@@ -1,11 +1,12 @@
 """IP fragments put together again (RFC 791 §3.2, RFC 8200 §4.5), the way the kernel does it for the live firewall.
 
-A 9 KB INVITE over UDP is normal, and an emergency call's location makes it so. What one fragment brought is ignored
-when it comes again, whatever it says now; fragments that overlap in any other way discard the whole datagram, as Linux
-does for both families (RFC 5722, CVE-2018-5391). The table is bounded in datagrams, bytes and time.
+A 9 KB INVITE over UDP is normal, and an emergency call's location makes it so. What one fragment brought, or
+several in order, is ignored when it comes again, whatever it says now; fragments that overlap in any other way discard
+the whole datagram, as Linux does for both families (RFC 5722, CVE-2018-5391). The table is bounded in datagrams, bytes
+and time.
 """
 
-from bisect import bisect, insort
+from bisect import bisect
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Literal
@@ -28,11 +29,36 @@ class _Pending(msgspec.Struct):
     first_frame: int
     """0 once it is told that it is incomplete."""
     first_seen_ns: int
-    parts: dict[int, bytes]
-    offsets: list[int]
-    """Those of the parts, in order: a datagram may have thousands."""
+    parts: dict[int, bytes] = msgspec.field(default_factory=dict)
+    starts: list[int] = msgspec.field(default_factory=list)
+    """Of the kernel's runs, in order: a fragment that goes on where the last one ended makes no run of its own."""
+    ends: list[int] = msgspec.field(default_factory=list)
     held_bytes: int = 0
     total_bytes: int | None = None
+
+    def fit(self, offset: int, end: int, more: bool) -> Literal["new", "again", "overlap"]:
+        """Tell how a fragment fits those that came; an empty one never does."""
+        total, starts, ends = self.total_bytes, self.starts, self.ends
+        if offset == end or (total is not None and (end > total or (not more and end < total))):
+            return "overlap"
+        if not more and ends and ends[-1] > end:
+            return "overlap"
+        place = bisect(starts, offset)
+        reaches = ends[place - 1] if place else 0
+        if reaches >= end:
+            return "again"
+        return "overlap" if reaches > offset or (place < len(starts) and starts[place] < end) else "new"
+
+    def take(self, offset: int, data: bytes) -> None:
+        """Keep what a new fragment brought."""
+        self.parts[offset] = data
+        self.held_bytes += len(data)
+        if self.ends and self.ends[-1] == offset:
+            self.ends[-1] += len(data)
+            return
+        place = bisect(self.starts, offset)
+        self.starts.insert(place, offset)
+        self.ends.insert(place, offset + len(data))
 
 
 class FragmentTable:
@@ -61,12 +87,12 @@ class FragmentTable:
         self._make_room(now_ns)
         pending = self._pending.get(key)
         if pending is None:
-            pending = self._pending[key] = _Pending(frame_number, now_ns, {}, [])
+            pending = self._pending[key] = _Pending(frame_number, now_ns)
         end = offset + len(data)
         if end > MAX_DATAGRAM_BYTES:
             self._forget(key)
             return "too long"
-        fit = _fit(pending, offset, end, more)
+        fit = pending.fit(offset, end, more)
         if fit == "overlap":
             self._forget(key)
             return "overlap"
@@ -74,9 +100,7 @@ class FragmentTable:
             pending.total_bytes = end
         if fit == "again":
             return "waiting"
-        pending.parts[offset] = data
-        insort(pending.offsets, offset)
-        pending.held_bytes += len(data)
+        pending.take(offset, data)
         self.held_bytes += len(data)
         if pending.held_bytes != pending.total_bytes:
             return "waiting"
@@ -121,17 +145,3 @@ class FragmentTable:
 
     def _forget(self, key: FragmentKey) -> None:
         self.held_bytes -= self._pending.pop(key).held_bytes
-
-
-def _fit(pending: _Pending, offset: int, end: int, more: bool) -> Literal["new", "again", "overlap"]:
-    """Tell how a fragment fits those that came; an empty one never does."""
-    total, parts, offsets = pending.total_bytes, pending.parts, pending.offsets
-    if offset == end or (total is not None and (end > total or (not more and end < total))):
-        return "overlap"
-    if not more and offsets and offsets[-1] + len(parts[offsets[-1]]) > end:
-        return "overlap"
-    place = bisect(offsets, offset)
-    reaches = offsets[place - 1] + len(parts[offsets[place - 1]]) if place else 0
-    if reaches >= end:
-        return "again"
-    return "overlap" if reaches > offset or (place < len(offsets) and offsets[place] < end) else "new"

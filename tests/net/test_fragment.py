@@ -88,6 +88,7 @@ def test_overlapping_fragments_discard_the_datagram() -> None:
         [(0, True, A16), (8, True, B8), (16, False, A16)],
         [(16, False, A16), (16, False, B16), (0, True, A16)],
         [(16, False, A16), (24, False, B8), (0, True, A16)],
+        [(0, True, A16[:8]), (8, True, A16[:8]), (0, True, B16), (16, False, A16)],
     ],
 )
 def test_what_a_fragment_brought_is_ignored_when_it_comes_again_whatever_it_says_now(
@@ -96,6 +97,11 @@ def test_what_a_fragment_brought_is_ignored_when_it_comes_again_whatever_it_says
     """So Linux 6.18 does: it looks at the places of fragments, not at what they say."""
     table = FragmentTable()
     assert [table.add(KEY, *part, number, number) for number, part in enumerate(parts)][-1] == A16 * 2
+
+
+def test_what_two_fragments_brought_that_did_not_come_in_order_must_not_come_again_in_one() -> None:
+    table = FragmentTable()
+    assert [table.add(KEY, *part, 1, 1) for part in ((8, True, B8), (0, True, B8), (0, True, A16))][-1] == "overlap"
 
 
 def test_a_second_last_fragment_discards_the_datagram() -> None:
@@ -114,19 +120,21 @@ def test_a_last_fragment_before_what_already_came_discards_the_datagram() -> Non
 def test_a_datagram_is_discarded_at_the_first_fragment_that_overlaps_another(
     asked: list[tuple[int, int, bool]],
 ) -> None:
-    table, kept, total = FragmentTable(), dict[int, int](), 99
+    table, runs, total = FragmentTable(), list[tuple[int, int]](), 99
     for start, size, more in asked:
-        end = start + size
-        is_again = any(other <= start and end <= other + length for other, length in kept.items())
-        overlaps = any(start < other + length and other < end for other, length in kept.items())
-        is_end_wrong = not more and (total not in (99, end) or any(o + n > end for o, n in kept.items()))
+        end, reach = start + size, max((ends for _, ends in runs), default=0)
+        is_again = any(begins <= start and end <= ends for begins, ends in runs)
+        overlaps = any(start < ends and begins < end for begins, ends in runs)
+        is_end_wrong = not more and (total not in (99, end) or reach > end)
         told = table.add(KEY, start * 8, more, b"A" * 8 * size, 1, 1)
         assert (told == "overlap") == (end > total or is_end_wrong or (overlaps and not is_again))
         if isinstance(told, bytes) or told == "overlap":
             return
         total = total if more else end
         if not is_again:
-            kept[start] = size
+            goes_on = [run for run in runs if run[1] == reach == start]
+            runs = [run for run in runs if run not in goes_on]
+            runs.append((goes_on[0][0] if goes_on else start, end))
 
 
 def test_an_empty_fragment_discards_the_datagram_and_takes_no_bytes_away() -> None:

@@ -13,7 +13,14 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, furthest_awaited, own_transaction_id
+from firewall.engine.transaction import (
+    UNANSWERED,
+    Transaction,
+    TransactionState,
+    furthest_awaited,
+    own_transaction_id,
+    says_nothing,
+)
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -235,10 +242,8 @@ class Call(msgspec.Struct, eq=False, gc=False):
         return furthest_awaited(self.transactions.values())
 
     def says_nothing(self, message: Message) -> bool:
-        """Tell whether a message says nothing of how the call goes (``Transaction.says_nothing``), or cancels what
-        nobody asked: whoever gets it answers 481 (RFC 3261 §9.2)."""
-        known, method = self._known(message), message.method if isinstance(message, Request) else None
-        return method == "CANCEL" if known is None else known.says_nothing(method)
+        """Tell whether a message says nothing of how the call goes (``transaction.says_nothing``)."""
+        return says_nothing(self._known(message), message.method if isinstance(message, Request) else None)
 
     def comes_late(self, message: Message) -> bool:
         """Tell whether a message is a request within a dialog that has its final response, or a provisional response

@@ -18,7 +18,7 @@ from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome, StatusCode
 from firewall.engine.timestamp import instant, timestamp
-from firewall.engine.transaction import Transaction, furthest_awaited
+from firewall.engine.transaction import Transaction, furthest_awaited, says_nothing
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.facts import DialogState, EmergencyMark
@@ -196,7 +196,7 @@ def _note(call: RecoveredCall, line: _Line, dialog: _Dialog) -> None:
     if transaction_id is not None:
         invite = _note_invite(call, transaction_id, sip, is_within=dialog.to_tag is not None)
     is_answer_again = sip.method is None and dialog.retransmission  # of an earlier try, perhaps
-    if not is_answer_again and (invite is None or not invite.says_nothing(sip.method)):
+    if not is_answer_again and not says_nothing(invite, sip.method):
         _note_attempt(call, line, sip, dialog, transaction_id)
     if sip.refer_to is not None and line.emergency is not None:  # else it is of somebody who knows the Call-ID
         call.refers.append((sip.refer_to, call.last_ns))

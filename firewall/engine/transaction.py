@@ -63,11 +63,6 @@ class Transaction(msgspec.Struct, gc=False):
             return self.state == "confirmed"
         return message.method == self.method
 
-    def says_nothing(self, method: str | None) -> bool:
-        """Tell whether what belongs to this says nothing of how its call goes: the answer (``method`` None) to a
-        request within a dialog, as a re-INVITE is (RFC 3261 §14.1), or the ACK of a refusal."""
-        return self.is_within if method is None else method == "ACK" and self.state != "accepted"
-
     def note(self, message: Message) -> None:
         """Move on with a message that was let through."""
         if not isinstance(message, Request):
@@ -85,6 +80,17 @@ class Transaction(msgspec.Struct, gc=False):
     def _move(self, trigger: TransactionTrigger) -> None:
         table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS
         self.state = table.get((self.state, trigger), self.state)
+
+
+def says_nothing(known: Transaction | None, method: str | None) -> bool:
+    """Tell whether what belongs to a transaction says nothing of how its call goes.
+
+    That is the answer (``method`` None) to a request within a dialog, as a re-INVITE is (RFC 3261 §14.1), the ACK of a
+    refusal, and a CANCEL of what nobody asked: whoever gets that answers 481 (§9.2).
+    """
+    if known is None:
+        return method == "CANCEL"
+    return known.is_within if method is None else method == "ACK" and known.state != "accepted"
 
 
 def furthest_awaited(transactions: Iterable[Transaction]) -> TransactionState | None:

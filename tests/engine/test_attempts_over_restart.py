@@ -217,6 +217,15 @@ def test_the_ack_of_a_refusal_after_a_short_restart_is_no_sign_of_an_answer(stat
     assert [call.outcome for each in told for call in each.calls] == ["failed_downstream"]
 
 
+def test_a_cancel_of_what_nobody_asked_does_not_make_the_caller_give_up_over_a_restart() -> None:
+    """Whoever gets it answers 481 (RFC 3261 §9.2): the call is left without an answer, and that is alarmed."""
+    before, log = a_911_call(100)
+    log += log_of(before.carrier(request("CANCEL", branch="z9hG4bK-other"), at_s=1.5, src=("192.0.2.66", 5060)))
+    told = restarted_with(log, at_s=3).tell(DeadlineReached(), at_s=300)
+    assert [call.outcome for call in told.calls] == ["failed_downstream"]
+    assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
+
+
 def test_a_try_before_a_restart_has_not_the_refusal_of_an_earlier_one() -> None:
     scene, log = a_911_call(302)
     again = scene.carrier(request(cseq=2), at_s=2)

@@ -10,7 +10,6 @@ from firewall.engine.record import (
     DecisionFields,
     EmergencyCall,
     Outcome,
-    Record,
     RtpDecision,
     SipDecision,
     SipFields,
@@ -121,27 +120,23 @@ class PolicyTally:
         return dict(sorted(outcomes.items()))
 
     def note(self, write: Write, run: int, capture: str) -> None:
-        """Count what is to be written; the record itself is asked for only where more than its decision counts."""
-        if isinstance(write, WriteDecision):
-            decision = write.decision
-            if write.facts.emergency is None or decision.verdict == "allow" or write.is_harmless:
-                rule = decision.rule.name if decision.rule is not None else ""
-                line = decision_line(decision, write.policy)
-                self.deciders[decision.verdict, rule, decision.reason, line] += 1
-                return
-        self.take(write.record, run, capture)
+        """Count what is to be written. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others.
 
-    def take(self, record: Record, run: int, capture: str) -> None:
-        """Count one record of the log. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others."""
-        match record:
-            case SipDecision(decision=decision):
-                self.deciders[decision.verdict, decision.rule or "", decision.reason, decision.line] += 1
-                if record.emergency is not None and decision.verdict != "allow" and decision.reason != _OWN_REJECT:
-                    self._take_hurt(record, record.emergency, run, capture)
-            case EmergencyCall():
+        Of a decision the record itself is asked for only where an emergency call is hurt.
+        """
+        if isinstance(write, WriteDecision):
+            decision, mark = write.decision, write.facts.emergency
+            rule = decision.rule.name if decision.rule is not None else ""
+            self.deciders[decision.verdict, rule, decision.reason, decision_line(decision, write.policy)] += 1
+            is_harmless = write.is_harmless or decision.reason == _OWN_REJECT
+            if mark is not None and decision.verdict != "allow" and not is_harmless:
+                self._take_hurt(write.record, mark, run, capture)
+            return
+        match write.record:
+            case EmergencyCall() as record:
                 self._outcomes[run, record.call_id or f"frame {record.pcap_cnt}"] = record
                 self._take_loss(record, run, capture)
-            case RtpDecision():
+            case RtpDecision() as record:
                 self.media.take(record)
                 self._take_blocked_media(record, run, capture)
             case _:

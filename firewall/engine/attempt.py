@@ -224,12 +224,12 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if cseq_method != self.method or self.answered_ns is not None:
             return None
         self.is_recovered = False
-        self._take_back_overdue()
         if status >= 300 and others is not None:
             self.is_cancelled = False  # if it was, then to go on with another branch
-            if others == "trying":  # the wait for who refused is over
+            if others == "trying" and not self.is_overdue:  # the wait for who refused is over
                 self.answer_due_ns = max(now_ns, self.tried_ns + TIMER_B_NS)
             return None
+        self._take_back_overdue()
         if status >= 200:
             self.answer_due_ns = now_ns + _SETTLED_NS
         elif self.method == "INVITE":

@@ -213,3 +213,18 @@ def test_a_re_invite_with_the_name_of_its_invite_is_no_other_try() -> None:
     scene.psap(response(request(branch=branch), 486), at_s=1)
     scene.carrier(request(branch=branch, to_tag="psap"), at_s=2)
     assert scene.tell(DeadlineReached(), at_s=100).alarms == []
+
+
+@pytest.mark.parametrize(("status", "outcome", "alarms"), [(408, "failed_downstream", 1), (200, "in_progress", 0)])
+def test_one_refusal_after_the_alarm_is_no_news_where_another_psap_is_still_silent(
+    status: int, outcome: str, alarms: int
+) -> None:
+    """A proxy behind both gives up at Timer B, too, and says so of one branch after the other."""
+    scene, branches = Scene(policy(ALL)), [request(branch=f"z9hG4bK-{branch}") for branch in "ab"]
+    for branch in branches:
+        scene.carrier(branch)
+    assert [call.outcome for call in scene.tell(DeadlineReached(), at_s=32).calls] == ["failed_downstream"]
+    first = scene.psap(response(branches[0], 408, to_tag="a"), at_s=32.1)
+    assert (first.calls, first.alarms, scene.tell(DeadlineReached(), at_s=32.2).calls) == ([], [], [])
+    last = scene.psap(response(branches[1], status, to_tag="b"), at_s=32.3)
+    assert ([call.outcome for call in last.calls], len(last.alarms)) == ([outcome], alarms)

@@ -21,7 +21,7 @@ def how_it_failed(call: CallLog) -> str | None:
     if outcome == "in_progress":
         return _as_it_stands(call)
     if outcome == "impaired":
-        return "nobody acknowledged the answer, so the called side gave up after 32 s"
+        return "nobody acknowledged the answer, and the called side waits for that no longer than 32 s"
     if outcome in (None, "failed_downstream", "abandoned"):
         return _how_a_try_failed(call)
     return None

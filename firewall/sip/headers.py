@@ -7,7 +7,7 @@ from firewall.net.remembered import remembered
 from firewall.sip.limits import MAX_IDENTIFIER
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-# Atomic groups, not "(...)*+": CPython before 3.11.5 goes on behind what a choice in such a group read before it failed.
+# Atomic groups, not "(...)*+": CPython before 3.11.5 goes on behind what a choice in it read before it failed.
 QUOTED_TEXT = r'"(?>(?:[^"\\]++|\\.)*)'
 """The pattern of a quoted-string (RFC 3261 §25.1) up to the quote that ends it, which may be missing."""
 # What is in brackets, to the end of the text where it has no end of its own.

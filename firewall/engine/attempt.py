@@ -183,9 +183,13 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         sent before."""
         if isinstance(message, Request):
             return begins_call(message) and own_transaction_id(message) != self.tried
-        if self.method != "MESSAGE" or self.tried is None:
+        return self.is_earlier_text(message.transaction_id)
+
+    def is_earlier_text(self, asked: TransactionId | None) -> bool:
+        """Tell whether a transaction is that of a text that was sent before the one whose answer is waited for."""
+        if self.method != "MESSAGE" or self.tried is None or asked is None:
             return False
-        return message.cseq_method == "MESSAGE" and message.cseq_number != self.tried[0]
+        return asked[1] == "MESSAGE" and asked[0] != self.tried[0]
 
     def is_aftermath(self, request: Request) -> bool:
         """Tell whether a request only ends an attempt whose first request was blocked: the CANCEL or ACK of nothing."""

@@ -245,6 +245,8 @@ def _note_attempt(call: RecoveredCall, line: _Line, sip: _Sip, dialog: _Dialog, 
             return
         call.attempt = attempt = Attempt(_first(line), line.flow_id, mark, at_ns, sip.method)
     if sip.method is None:
+        if attempt.is_earlier_text(tried):
+            return
         asked = tried[1] if tried is not None else None
         attempt.response_passed(sip.status, asked, at_ns, others=furthest_awaited(call.invites.values()))
     else:

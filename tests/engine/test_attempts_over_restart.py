@@ -2,11 +2,12 @@
 
 import pytest
 
-from firewall.engine.events import CallsRecovered, DeadlineReached
+from firewall.engine.events import CallsRecovered, DatagramReceived, DeadlineReached
 from firewall.engine.recovery import recovered_calls
+from firewall.net.datagram import Datagram
 from tests.engine.restart import a_911_call, log_of, restarted_with
-from tests.messages import request, response
-from tests.scene import ALL, Scene, policy
+from tests.messages import CARRIER, PSAP, request, response
+from tests.scene import ALL, Scene, Told, policy
 
 
 def test_the_ledger_of_a_call_across_a_restart_goes_on() -> None:
@@ -224,6 +225,21 @@ def test_a_cancel_of_what_nobody_asked_does_not_make_the_caller_give_up_over_a_r
     told = restarted_with(log, at_s=3).tell(DeadlineReached(), at_s=300)
     assert [call.outcome for call in told.calls] == ["failed_downstream"]
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
+
+
+def test_a_text_before_a_restart_has_not_the_answer_of_an_earlier_one() -> None:
+    before, (first, second) = Scene(policy(ALL)), (request("MESSAGE", cseq=number) for number in (1, 2))
+
+    def over_tcp(sender: tuple[str, int], receiver: tuple[str, int], message: bytes, at_s: float) -> Told:
+        return before.tell(DatagramReceived(Datagram(*sender, *receiver, message, "TCP")), at_s=at_s)
+
+    log = log_of(
+        over_tcp(CARRIER, PSAP, first, 0),
+        over_tcp(CARRIER, PSAP, second, 1),
+        over_tcp(PSAP, CARRIER, response(first), 2),
+    )
+    told = restarted_with(log, at_s=3).tell(DeadlineReached(), at_s=40)
+    assert [call.outcome for call in told.calls] == ["failed_downstream"]
 
 
 def test_a_try_before_a_restart_has_not_the_refusal_of_an_earlier_one() -> None:

@@ -314,7 +314,7 @@ class CallPinholes:
     ) -> list[Output]:
         """Let a call hold a pinhole that is open: for another call, or for what itself negotiated before."""
         outputs: list[Output] = []
-        hole.closes_at_ns = None
+        hole.closes_at_ns, hole.is_overdue = None, False  # what is negotiated now would have opened it anew
         is_shared = call.call_id not in hole.owners
         hole.hold(call.call_id, way)
         hole.emergency = media_mark(call) or hole.emergency

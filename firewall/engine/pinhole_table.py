@@ -20,7 +20,7 @@ Cause = Literal["bye", "failed", "renegotiated", "timeout", "expired", "stopped"
 """Why a pinhole was closed."""
 
 SHUT_NS = 3_600 * 1_000_000_000
-"""How long it is remembered why an endpoint is not open (any more)."""
+"""How long it is remembered why an endpoint is not open (any more); but for a silence, after which a call may go on."""
 _MAX_SHUT = 65_536
 _MAX_FLOWS = 4096  # of one pinhole that a gateway has for all its calls
 _MAX_SAMPLED_FLOWS = 16  # where the kernel counts, and anybody in a zone may make them
@@ -176,7 +176,7 @@ class PinholeTable:
     def shut(self, endpoint: Endpoint, now_ns: int) -> Shut | None:
         """Return why an endpoint is not open, None where that is not known (any more)."""
         shut = self._shut.get(endpoint)
-        return shut if shut is not None and now_ns - shut.at_ns <= SHUT_NS else None
+        return shut if shut and (shut.reason == "timeout" or now_ns - shut.at_ns <= SHUT_NS) else None
 
     def remember_shut(self, shut: Shut) -> None:
         """Remember why the endpoint of a way is not open."""

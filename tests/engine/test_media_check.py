@@ -341,6 +341,17 @@ def test_what_is_said_after_a_time_out_is_alarmed_and_the_guard_keeps_the_way_op
     assert "media.timeout 20s (policy.yaml:7)" in alarm.message
 
 
+@pytest.mark.parametrize(
+    ("guard", "code"), [("off", "emergency_media_blocked"), ("enforce", "emergency_media_guarded")]
+)
+def test_what_is_said_hours_after_a_time_out_is_alarmed(guard: str, code: str) -> None:
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard=guard))
+    scene.call()
+    told = [*scene.talk(1.5, 2), *scene.talk(1.5, 2, CALLED, CALLER), scene.tell(DeadlineReached(), at_s=30)]
+    told.append(scene.packet(CALLER, CALLED, at_s=7300))
+    assert [alarm.alarm.code for each in told for alarm in each.alarms] == [code]
+
+
 @pytest.mark.parametrize("guard", ["off", "enforce"])
 def test_a_call_of_which_nothing_comes_any_more_is_not_told_as_hurt_by_the_time_out(guard: str) -> None:
     """Its BYE was lost, or another firewall let it pass: whoever is left says nothing."""
@@ -351,6 +362,18 @@ def test_a_call_of_which_nothing_comes_any_more_is_not_told_as_hurt_by_the_time_
     assert [alarm for each in told for alarm in each.alarms] == []
     (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=90).calls
     assert (call.outcome, call.guarded) == ("completed", False)
+
+
+def test_a_call_at_a_port_on_which_an_earlier_one_was_silent_for_long_is_not_told_as_guarded() -> None:
+    """A gateway has the next call at the port of one whose BYE was lost; without the guard it would have a way anew."""
+    scene = MediaScene(policy(ALL, more="media: {timeout: 20s}", guard="enforce"))
+    scene.call()
+    scene.talk(1.5, 2)
+    scene.tell(DeadlineReached(), at_s=30)
+    second = invite(sdp(CALLER[0], AUDIO), call_id="second")
+    told = [scene.carrier(second, at_s=40), scene.psap(answer(second), at_s=41)]
+    told += [*scene.talk(42, 43), *scene.talk(42, 43, CALLED, CALLER)]
+    assert [alarm for each in told for alarm in each.alarms] == []
 
 
 def test_what_the_kernel_counts_after_a_time_out_is_alarmed_once_and_passes_with_the_guard() -> None:

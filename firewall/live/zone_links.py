@@ -38,6 +38,8 @@ class ZoneLinks:
 
 def _forwarding_switched_off(policy: Policy) -> set[Path]:
     versions = {family(network.first) for zone in policy.zones for network in zone.networks} or {4}
+    if routing.is_switched_off(6):
+        versions.discard(6)
     names = {4: nftables.zone_interfaces(policy) or ("all",), 6: ("all",)}  # the kernel asks for IPv6 as a whole
     settings = {
         _SETTINGS / f"ipv{version}" / "conf" / name / "forwarding" for version in versions for name in names[version]

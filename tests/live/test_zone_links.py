@@ -17,6 +17,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str | No
     monkeypatch.setattr(zone_links, "_SETTINGS", tmp_path)
     monkeypatch.setattr(routing, "interface_names", lambda: dict(enumerate(found)))
     monkeypatch.setattr(routing, "ports", lambda: {name: master for name, master in found.items() if master})
+    monkeypatch.setattr(routing, "is_switched_off", lambda _: False)
     monkeypatch.setattr(routing, "name_of_alternative", {"enp9s0": "f0"}.get)
     return found
 
@@ -45,7 +46,7 @@ def test_what_is_missing_is_told_once_and_why(there: dict[str, str | None]) -> N
 
 
 def test_a_machine_that_does_not_forward_is_told_once_and_again_when_it_ceases_to(
-    there: dict[str, str | None], tmp_path: Path
+    there: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     there["f1"] = None
@@ -67,5 +68,10 @@ def test_a_machine_that_does_not_forward_is_told_once_and_again_when_it_ceases_t
     four.write_text("0\n")
     links.look(dual_stack)
     assert len(said) == 3
+    four.write_text("1\n")
+    monkeypatch.setattr(routing, "is_switched_off", lambda _: True)
+    ZoneLinks(said.append).look(dual_stack)
+    assert len(said) == 3, "there is no IPv6"
+    four.write_text("0\n")
     ZoneLinks(said.append).look(policy(zone("a", ("f1",), ("192.0.2.0/24",), "bypass")))
     assert len(said) == 3, "nothing of that zone is IPv6, or comes in by f0"

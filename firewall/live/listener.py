@@ -209,8 +209,9 @@ def _transparent_socket(version: int, port: int) -> socket.socket:
             opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
             opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVTCLASS, 1)
         _refuse_port_in_use(family, everywhere, port)
-        # A peer may send from the proxy port's number too; its sending socket must not collide with this one.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A peer may send from the proxy port's number too; its sending socket must not collide with this one. One of
+        # another user must, which SO_REUSEADDR would allow: messages would pass unseen.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind((everywhere, port))
     except OSError as error:
         opened.close()

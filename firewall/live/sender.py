@@ -49,6 +49,7 @@ class _SourceSocket:
         self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the listener may have the port
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # it never receives
             enlarge_send_buffer(self.socket, _SEND_BUFFER_BYTES)
             if self.version == 4:

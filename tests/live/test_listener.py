@@ -1,5 +1,6 @@
 """What the transparent socket receives, and what it must not take for intercepted."""
 
+import os
 import signal
 import socket
 import struct
@@ -14,7 +15,7 @@ from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener
 from firewall.live.nftables import PROXY_PORT
 from firewall.live.testbed import in_namespace
-from tests.live.conftest import Namespaces
+from tests.live.conftest import Namespaces, machine_root
 from tests.live.firewall_process import FirewallProcess, policy_text, records, wait_until
 from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP
@@ -50,10 +51,23 @@ def test_a_datagram_comes_with_its_interface_hops_class_and_the_kernels_time(
     assert listener.receive() == []
 
 
-def test_no_other_user_of_the_machine_may_take_the_port(testbed: Namespaces) -> None:
-    """Or it would be handed all messages: a socket of the same port may be opened beside this one."""
-    first_for_everyone = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-    assert in_namespace(testbed.fw, lambda: int(first_for_everyone.read_text())) > PROXY_PORT
+@pytest.mark.parametrize(
+    ("option", "user"),
+    [(socket.SO_REUSEADDR, os.geteuid()), pytest.param(socket.SO_REUSEPORT, 65534, marks=machine_root)],
+)
+def test_no_other_user_of_the_machine_may_take_the_port(
+    testbed: Namespaces, listener: Listener, option: int, user: int
+) -> None:
+    """Messages would pass unseen; where ``ip_unprivileged_port_start`` is 0, as in a container, all may bind it."""
+    other = in_namespace(testbed.fw, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with other, udp_socket(testbed.carrier, CARRIER) as sender:
+        other.setsockopt(socket.SOL_SOCKET, option, 1)
+        os.fchown(other.fileno(), user, -1)
+        for address in ("0.0.0.0", "192.0.2.1"):  # noqa: S104
+            with pytest.raises(OSError, match="Address already in use"):
+                other.bind((address, PROXY_PORT))
+        sender.sendto(b"all the same", ("192.0.2.1", PROXY_PORT))
+    assert [arrival.datagram.payload for arrival in listener.receive()] == [b"all the same"]
 
 
 def test_no_more_than_the_limit_is_taken_at_once(testbed: Namespaces, listener: Listener) -> None:

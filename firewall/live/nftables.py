@@ -8,7 +8,9 @@ Of TCP, ``tproxy`` gets what goes toward signalling ports, but for what follows 
 a transparent socket and goes to this machine, from either side, also after the daemon has died: so the kernel ends in
 order what died with it, and a new SYN finds its way as a datagram does. What follows on another connection goes to the
 socket that listens. In a flood of SYNs, which the kernel answers with cookies, that one knows its own; a connection
-that began while no daemon listened it resets, so that its client connects anew, as its calls would have no media.
+that began while no daemon listened it resets, so that its client connects anew, as its calls would have no media; the
+client's own reset goes on to the server, which would wait for it otherwise. What is sent back to a client that has a
+signalling port itself, and reached another, is none of that: such clients are remembered (``other_streams``).
 
 What routers say of our connections, and in IPv6 of datagrams that were too big for their links, is for our sockets: it
 is we who send there, in the peer's name. Of other datagrams the peer itself is told, as it would be without us.
@@ -39,7 +41,7 @@ from firewall.ruleset.policy import Policy, Zone
 
 TABLE = "sosgate"
 PROXY_PORT = 505
-"""Below 1024: whoever may have it could be handed every message, and another user must not."""
+"""Below 1024: whoever takes it first keeps the daemon from starting, and another user must not."""
 HANDED_OVER = "handed_over"
 TAKEN = "taken"
 INTERCEPT_MARK = 0x505
@@ -62,6 +64,11 @@ flush set inet {TABLE} signalling_ports"""
 _OF_OUR_SOCKETS = "socket transparent 1"
 _NEW_STREAM = "tcp flags & (fin | syn | rst | ack) == syn"
 _GOES_ON = "tcp flags & (fin | syn | rst | ack) != syn"
+_STREAM_4 = "ip saddr . tcp sport . ip daddr . tcp dport"
+_STREAM_6 = _STREAM_4.replace("ip ", "ip6 ")
+_STREAM_BACK_4 = "ip daddr . tcp dport . ip saddr . tcp sport"
+_STREAM_BACK_6 = _STREAM_BACK_4.replace("ip ", "ip6 ")
+_OTHER_STREAMS = "flags dynamic,timeout; timeout 3h; size 65536;"  # longer than a usual TCP keep-alive (2 h) takes
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
@@ -104,6 +111,8 @@ table inet {TABLE} {{
     type inet_service
     elements = {{ {ports} }}
   }}
+  set other_streams4 {{ type ipv4_addr . inet_service . ipv4_addr . inet_service; {_OTHER_STREAMS} }}
+  set other_streams6 {{ type ipv6_addr . inet_service . ipv6_addr . inet_service; {_OTHER_STREAMS} }}
   counter {HANDED_OVER} {{ }}
   counter {TAKEN} {{ }}
 {media_sets(policy)}
@@ -129,13 +138,22 @@ table inet {TABLE} {{
   chain streams {{
     {_GOES_ON} {_OF_OUR_SOCKETS} {_MARK_IT} accept
     {elsewhere} accept
-    tcp dport != @signalling_ports accept
+    tcp dport != @signalling_ports goto other_streams
+    tcp flags & rst == rst accept
+    {_GOES_ON} {_STREAM_4} @other_streams4 update @other_streams4 {{ {_STREAM_4} }} accept
+    {_GOES_ON} {_STREAM_6} @other_streams6 update @other_streams6 {{ {_STREAM_6} }} accept
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
     meta nfproto ipv4 {_TO_LISTENER_4} goto handed_over
     meta nfproto ipv6 {_TO_LISTENER_6} goto handed_over
     goto daemon_down
+  }}
+  chain other_streams {{
+    {_GOES_ON} accept
+    tcp sport != @signalling_ports accept
+    update @other_streams4 {{ {_STREAM_BACK_4} }}
+    update @other_streams6 {{ {_STREAM_BACK_6} }}
   }}
   chain handed_over {{
     {_GOES_ON} accept

@@ -124,7 +124,7 @@ def test_of_tcp_only_what_goes_toward_signalling_ports_is_intercepted_and_judged
         for name, _, body in (part.partition(" {") for part in script.split("  chain ")[1:])
     }
     assert "!= syn socket transparent 1" in chains["streams"].splitlines()[1]
-    before, _, after = chains["streams"].partition("tcp dport != @signalling_ports accept")
+    before, _, after = chains["streams"].partition("tcp dport != @signalling_ports goto other_streams")
     assert "tproxy" not in before
     assert "tproxy" in after
     assert chains["streams"].splitlines()[-1].strip() == "goto daemon_down"

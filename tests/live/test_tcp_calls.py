@@ -158,11 +158,41 @@ def test_a_connection_that_was_made_while_none_ran_is_reset_so_that_its_client_c
             old.sendall(invite)
             with pytest.raises(ConnectionResetError):
                 old.recv(1)
+            kept.sendall(invite)  # a callback, say
+            kept.settimeout(WITHIN_S)
+            with pytest.raises(ConnectionResetError):
+                kept.recv(1)
             with tcp_client(testbed.carrier, caller, called) as new:
                 new.sendall(invite)
                 server, _ = listening.accept()
                 with server:
                     assert read_bytes(server, len(invite)) == invite
+
+
+@pytest.mark.parametrize("down", ["bypass", "block"])
+@pytest.mark.parametrize(("caller", "called"), [(CARRIER, PSAP), (CARRIER_V6, PSAP_V6)])
+def test_a_connection_from_a_signalling_port_to_one_that_is_none_is_left_alone(
+    testbed: Namespaces, tmp_path: Path, caller: str, called: str, down: str
+) -> None:
+    """TLS to port 5061, say, whose answers look like what clients send."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text(down=down))
+    with (
+        tcp_server(testbed.psap, called, 5061) as listening,
+        FirewallProcess(testbed.fw, policy) as firewall,
+        tcp_client(testbed.carrier, caller, called, 5061, own_port=5060) as client,
+    ):
+        server, _ = listening.accept()
+        with server:
+            for is_reloaded in (False, True):
+                if is_reloaded:
+                    firewall.send(signal.SIGHUP)
+                    firewall.wait_for("new policy in force")
+                client.sendall(b"hello")
+                assert read_bytes(server, 5) == b"hello"
+                server.sendall(b"hi")
+                assert read_bytes(client, 2) == b"hi"
+        assert firewall.stop() == 0
 
 
 @pytest.mark.parametrize("down", ["bypass", "block"])

@@ -296,9 +296,10 @@ def _note_ledger(call: RecoveredCall, line: _Line) -> None:
         call.emergency = call.emergency or (attempt.mark if attempt is not None else None)
     if attempt is None or line.src_ip != attempt.first.src_ip:  # none, or that of another one's call
         return
-    if line.outcome in ("blocked", "impaired"):  # of one that failed downstream they are not about a message of its own
-        attempt.hurt_by, attempt.attribution = line.hurt_by, line.attribution
     attempt.guarded, attempt.media_loss = line.guarded, line.media_loss
+    if line.outcome in ("blocked", "impaired"):  # of one that failed downstream it is not about a message of its own
+        attempt.hurt_by = line.hurt_by
+        attempt.attribution = line.attribution if attempt.is_hurt else None
     attempt.initial_blocked = line.problem == "InitialTrafficBlocked"
     if line.outcome == "blocked":
         attempt.tried = call.tried or attempt.tried

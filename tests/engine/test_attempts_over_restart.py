@@ -227,6 +227,15 @@ def test_a_cancel_of_what_nobody_asked_does_not_make_the_caller_give_up_over_a_r
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_failed_downstream"]
 
 
+def test_an_answer_that_is_acknowledged_late_after_a_restart_is_nobodys_doing() -> None:
+    before, log = a_911_call(200)
+    log += log_of(before.tell(DeadlineReached(), at_s=34))
+    scene = restarted_with(log, at_s=36)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=37)
+    (call,) = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls
+    assert (call.outcome, call.attribution) == ("completed", None)
+
+
 def test_a_text_before_a_restart_has_not_the_answer_of_an_earlier_one() -> None:
     before, (first, second) = Scene(policy(ALL)), (request("MESSAGE", cseq=number) for number in (1, 2))
 

@@ -13,14 +13,7 @@ from firewall.engine.attempt import Attempt
 from firewall.engine.call_media import CallMedia
 from firewall.engine.caller import Caller
 from firewall.engine.dialog import Trigger, half_named_dialog, next_state, trigger_of
-from firewall.engine.transaction import (
-    UNANSWERED,
-    Transaction,
-    TransactionState,
-    furthest_awaited,
-    own_transaction_id,
-    says_nothing,
-)
+from firewall.engine.transaction import UNANSWERED, Transaction, TransactionState, furthest_awaited, own_transaction_id
 from firewall.ruleset.facts import DialogState, EmergencyMark
 from firewall.sip.message import NO_TAG, DialogId, Message, Request, Response, TransactionId
 
@@ -91,8 +84,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
 
     def place_of(self, message: Message) -> Place:
         """Return where a message stands in this call."""
-        identifier, dialog = message.transaction_id, self.dialog_of(message)
-        known = self.transactions.get(identifier) if identifier is not None else None
+        known, dialog = self.transaction_of(message), self.dialog_of(message)
         state = self.dialogs.get(dialog) if dialog is not None else None
         if isinstance(message, Request):
             follows = self._follows(message, known, in_dialog=state is not None)
@@ -152,7 +144,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
             return True
         if self.attempt is not None and self.attempt.is_aftermath(message):
             return False
-        known = self._known(message)
+        known = self.transaction_of(message)
         if known is not None and message.method == "CANCEL":
             return known.state in UNANSWERED
         if known is not None:
@@ -171,8 +163,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
         """Take note of a message that was let through."""
         if isinstance(message, Request):
             self._note_request(message, "trying")
-        identifier = message.transaction_id
-        known = self.transactions.get(identifier) if identifier is not None else None
+        known = self.transaction_of(message)
         if known is not None:
             known.note(message)
         trigger = trigger_of(message)
@@ -197,7 +188,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
 
     def undelivered(self, request: Request) -> None:
         """Take note that a request let through reached nobody: as good as a 503 (RFC 3261 §8.1.3.1)."""
-        known = self._known(request)
+        known = self.transaction_of(request)
         if known is not None and request.method == known.method:
             known.answered(503)
 
@@ -237,13 +228,14 @@ class Call(msgspec.Struct, eq=False, gc=False):
         states = self.dialogs.values()
         return "terminated" in states and "confirmed" not in states and not self.awaits_answer()
 
+    def transaction_of(self, message: Message) -> Transaction | None:
+        """Return the transaction that a message belongs to, None where it is not known."""
+        identifier = message.transaction_id
+        return self.transactions.get(identifier) if identifier is not None else None
+
     def awaits_answer(self) -> TransactionState | None:
         """Return how far the INVITEs outside a dialog are that may still be answered, None where there are none."""
         return furthest_awaited(self.transactions.values())
-
-    def says_nothing(self, message: Message) -> bool:
-        """Tell whether a message says nothing of how the call goes (``transaction.says_nothing``)."""
-        return says_nothing(self._known(message), message.method if isinstance(message, Request) else None)
 
     def comes_late(self, message: Message) -> bool:
         """Tell whether a message is a request within a dialog that has its final response, or a provisional response
@@ -252,16 +244,12 @@ class Call(msgspec.Struct, eq=False, gc=False):
         An INVITE that begins a call may be tried again as it was, by who knows no better, and so may one within it when
         its refusal was acknowledged.
         """
-        known = self._known(message)
+        known = self.transaction_of(message)
         if known is None or not known.is_within or known.state in UNANSWERED:
             return False
         if isinstance(message, Request):
             return message.method == known.method and known.state != "confirmed"
         return message.status_code < 200 and known.state != "accepted"
-
-    def _known(self, message: Message) -> Transaction | None:
-        identifier = message.transaction_id
-        return self.transactions.get(identifier) if identifier is not None else None
 
     def _is_inviting(self) -> bool:
         for transaction in self.transactions.values():

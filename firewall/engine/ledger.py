@@ -10,7 +10,7 @@ from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
 from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
 from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
-from firewall.engine.transaction import own_transaction_id
+from firewall.engine.transaction import own_transaction_id, says_nothing
 from firewall.engine.trunk import Trunks
 from firewall.engine.way import Way
 from firewall.net.datagram import Datagram
@@ -75,13 +75,14 @@ class Ledger:
 
         ``repeated``: an earlier copy of it passed. An answer that only comes again may be one to an earlier try.
         """
-        attempt = call.attempt
-        if attempt is None or facts.message is None or (repeated and not isinstance(facts.message, Request)):
+        attempt, message = call.attempt, facts.message
+        method = message.method if isinstance(message, Request) else None
+        if attempt is None or message is None or (repeated and method is None):
             return []
-        if call.says_nothing(facts.message) or attempt.is_of_earlier(facts.message):
+        if says_nothing(call.transaction_of(message), method) or attempt.is_of_earlier(message):
             return []
         is_up = "confirmed" in call.dialogs.values()
-        outcome = attempt.passed(facts.message, now_ns, others=call.awaits_answer(), is_up=is_up)
+        outcome = attempt.passed(message, now_ns, others=call.awaits_answer(), is_up=is_up)
         if outcome is None:
             return []
         return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)

@@ -269,8 +269,8 @@ class Engine:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
         facts, decision, repeated = reading.facts, write.decision, reading.repeated
         guarded = write.override is not None
-        write.is_harmless = call is not None and not call.misses(facts.message)
-        if write.is_harmless:
+        write.hurts = call is None or call.misses(facts.message)
+        if not write.hurts:
             return []
         outputs: list[Output] = []
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.

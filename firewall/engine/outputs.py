@@ -29,10 +29,10 @@ class Write:
 class WriteDecision(Write):
     """The record of the decision on one message, made when it is asked for: a replay without a log asks for few.
 
-    ``is_harmless``: the emergency call that it is about loses nothing by it (``Call.misses``).
+    ``hurts``: the emergency call that it is about loses something by it (``Call.misses``), or would but for the guard.
     """
 
-    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "is_harmless", "override", "policy")
+    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "hurts", "override", "policy")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WriteDecision(Write):
         self.decision = decision
         self.policy = policy
         self.override = override
-        self.is_harmless = False
+        self.hurts = False
         self._now_ns = now_ns
         self._repeated = repeated
 

@@ -20,9 +20,6 @@ from firewall.replay.media_report import OWN_REASONS, MediaTally
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Policy
 
-# The ACK that ends an exchange which the firewall itself rejected: what hurt the call was the reject.
-_OWN_REJECT = "reject_ack"
-
 
 @dataclass(slots=True)
 class CaptureReport:
@@ -128,8 +125,7 @@ class PolicyTally:
             decision, mark = write.decision, write.facts.emergency
             rule = decision.rule.name if decision.rule is not None else ""
             self.deciders[decision.verdict, rule, decision.reason, decision_line(decision, write.policy)] += 1
-            is_harmless = write.is_harmless or decision.reason == _OWN_REJECT
-            if mark is not None and decision.verdict != "allow" and not is_harmless:
+            if mark is not None and write.hurts:
                 self._take_hurt(write.record, mark, run, capture)
             return
         match write.record:

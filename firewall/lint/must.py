@@ -128,9 +128,9 @@ class _Prover:
     def _beyond(self, promise: _Encoded) -> Iterator[str]:
         """Say so where messages might break a promise that have what only examples were asked about."""
         for group in self._groups:
-            free = self._survey.unshown(group[0].context)
-            if free and self._survey.is_possible_beyond(group[0].context, self._goal(promise, group[0]), free):
-                yield f"not every message that {' or '.join(sorted(set(free.values())))} is about was tried"
+            fields = self._survey.beyond(group[0].context, self._goal(promise, group[0]))
+            if fields is not None:
+                yield f"not every message that {fields} is about was tried"
                 return
 
     def _decides(self, name: str | None) -> int:

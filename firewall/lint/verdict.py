@@ -1,5 +1,7 @@
 """From what the proof found to findings: which code, whose fault, in which words."""
 
+from dataclasses import replace
+
 from firewall.engine.record import DecisionFields
 from firewall.errors import Place
 from firewall.lint.codes import CODES
@@ -99,11 +101,12 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     rule = policy.rule_named(unanswered.rule)
     context = unanswered.context
     culprit = f'rule "{rule.name}"' if rule is not None else "the default"
-    blocked = f"blocks the {context.step.label} of an emergency call ({context.probe.name})"
+    told, place = f"it is not decided whether {culprit}", rule or policy.default_place
     if rule is not None and rule.ban_ns is not None and context.facts.emergency is None:
-        blocked = f"bans who sends the {context.step.label} ({context.probe.name})"
-    message = f"it is not decided whether {culprit} {blocked}"
-    return Finding.about(UNDECIDED, message, rule or policy.default_place, unanswered.reason)
+        told += f" bans who sends the {context.step.label} ({context.probe.name})"
+        return replace(Finding.about(UNDECIDED, told, place, unanswered.reason), help=_unban(policy, rule))
+    told += f" blocks the {context.step.label} of an emergency call ({context.probe.name})"
+    return Finding.about(UNDECIDED, told, place, unanswered.reason)
 
 
 def _code_of(blocked: Blocked, guilty: Rule | None) -> str:

@@ -1,6 +1,6 @@
 """Asks the formula in a context, and turns each model into a message until one is what the question was about."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
@@ -13,7 +13,8 @@ from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.line import ENDS, PORTS
 from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
-from firewall.net.address import Network, address_number, family
+from firewall.net.address import IPV4_FIRST, Network, address_number, family
+from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import Predicate, compile_condition
 from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import Facts
@@ -23,6 +24,10 @@ Found = TypeVar("Found")
 
 MAX_FRAME_BYTES = 65_535
 """The largest message of the model, with its Ethernet, IP and UDP headers."""
+_IPV6_MORE_BYTES = 20
+"""An IPv6 header is so much longer than one of IPv4 (RFC 8200 §3)."""
+_TOO_LARGE = Facts(Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, b""), malformed="message_too_large")
+"""The one reason that no datagram shows: only a stream carries a message over the size limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,29 @@ class Asker:
         self.questions += 1
         return self.encoding.formula.is_possible([*self.assumed(context), *goal])
 
-    def is_possible_beyond(self, context: Context, goal: Sequence[int], free: Container[int]) -> bool:
-        """Tell whether the goal might be met if these literals were not as the context has them."""
+    def beyond(self, context: Context, goal: Sequence[int], more: Mapping[int, str] | None = None) -> str | None:
+        """Return the fields of which only examples are shown (``more``, too) where others might meet the goal."""
+        free = {**(more or {}), **self._unshown(context)}
         assumed = [each for each in self.assumed(context) if abs(each) not in free]
-        return self.encoding.formula.is_possible([*assumed, *goal])
+        if not free or not self.encoding.formula.is_possible([*assumed, *goal]):
+            return None
+        return " or ".join(dict.fromkeys(free.values()))
+
+    def _unshown(self, context: Context) -> dict[int, str]:
+        """Return the literals about what only examples are shown of among the contexts, with the fields.
+
+        What else may come with an anomaly, and how long, by which transport what is no message may be.
+        """
+        found: dict[int, str] = {}
+        if context.facts.message is None:
+            found = dict.fromkeys((abs(each) for each in self._as_it_stands(context)), "frame.len, udp, tcp")
+        for (_, atom), literal in self.encoding.own.items():
+            name = base_field(atom.operand).name
+            if (name == "sip.anomaly" and context.facts.message is not None) or (
+                name == "malformed.reason" and context.facts.message is None and self.holds(atom, _TOO_LARGE)
+            ):
+                found[literal] = name
+        return found
 
     def example(self, context: Context, goal: Sequence[int]) -> Model | None:
         """Return what the formula knows of one message that meets the goal, its texts not looked at."""
@@ -223,10 +247,18 @@ class Asker:
             ends += [lines["src"].at(address_number(sender.ip)), lines["dst"].at(address_number(receiver.ip))]
         ends += self._ports(context)
         if context.is_fixed:
-            ends += [-encoding.is_tcp, lines["frame_len"].at(context.facts.datagram.frame_len)]
-        else:
-            ends.append(-lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES)))
-        return ends
+            return [*ends, *self._as_it_stands(context)]
+        return [*ends, -lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES))]
+
+    def _as_it_stands(self, context: Context) -> list[int]:
+        """Return the literals of a datagram that is sent as it stands."""
+        encoding, lines = self.encoding, self.encoding.lines
+        size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_FIRST, IPV4_FIRST + 2**32 - 1)
+        if ":" in context.facts.datagram.src_ip:
+            size -= _IPV6_MORE_BYTES
+        short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])
+        long = encoding.formula.all_of([-is_ipv4, lines["frame_len"].at(size + _IPV6_MORE_BYTES)])
+        return [-encoding.is_tcp, encoding.formula.any_of([short, long])]
 
     def _ports(self, context: Context) -> Iterator[int]:
         """Yield what the ports are: the caller's any, the PSAP's where it listens.
@@ -239,7 +271,7 @@ class Asker:
             formula.any_of(line.within(port, port) for port in sorted(self._policy.signalling_ports))
             for line in (theirs, ours)
         )
-        if context.is_fixed:
+        if context.is_fixed and context.facts.message is not None:
             yield from (-opens, listening, their_listening)
             return
         yield theirs.at_least(1)

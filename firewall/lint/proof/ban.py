@@ -14,7 +14,6 @@ from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
 from firewall.lint.script import with_article
-from firewall.ruleset.expression import base_field
 from firewall.ruleset.policy import EmergencyPolicy, Rule
 
 _MAX_REPEATS = 2000
@@ -50,13 +49,11 @@ def banned(
 
 
 def _beyond(each: EncodedRule, asker: Asker, contexts: Sequence[Context]) -> Unanswered | None:
-    """Say so where a message with an anomaly might trigger a ban: of each there is one example, in one method."""
-    own = asker.encoding.own.items()
-    odd = {literal for (_, atom), literal in own if base_field(atom.operand).name == "sip.anomaly"}
-    for context in contexts if odd else ():
-        is_message = context.facts.message is not None
-        if is_message and asker.is_possible_beyond(context, [each.above, each.decides], odd):
-            return Unanswered(context, each.rule.name, "not every message that sip.anomaly is about was tried")
+    """Say so where a message might trigger a ban that only examples are sent of."""
+    for context in contexts:
+        fields = asker.beyond(context, [each.above, each.decides])
+        if fields is not None:
+            return Unanswered(context, each.rule.name, f"not every message that {fields} is about was tried")
     return None
 
 

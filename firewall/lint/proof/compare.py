@@ -350,9 +350,8 @@ class _Comparer:
         never_varied = self._never_varied(groups)
         for group in groups:
             context = group[0].context
-            free = {**never_varied, **self._survey.unshown(context)}
-            if free and self._survey.is_possible_beyond(context, [self._differ(context)], free):
-                fields = ", ".join(dict.fromkeys(free.values()))
+            fields = self._survey.beyond(context, [self._differ(context)], never_varied)
+            if fields is not None:
                 self._unanswered.setdefault(f"the rules look at {fields} in a way that no message tried here shows")
                 return
 

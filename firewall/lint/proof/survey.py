@@ -23,7 +23,7 @@ from firewall.lint.proof.line import LineName
 from firewall.lint.proof.traffic import EMERGENCY_CARRIERS, Chain
 from firewall.lint.proof.witness import Staged
 from firewall.lint.proof.world import World
-from firewall.net.address import IPV4_FIRST, address_number
+from firewall.net.address import address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Atom, Comparison, Condition, Exists, Field, Not, base_field
 from firewall.ruleset.facts import Facts
@@ -36,10 +36,6 @@ Found = TypeVar("Found")
 _ENDS: tuple[LineName, LineName] = ("src", "dst")
 MAX_MESSAGES = 3000
 """A limit that takes more messages than these to exceed is not shown by messages."""
-_IPV6_MORE_BYTES = 20
-"""An IPv6 header is so much longer than one of IPv4 (RFC 8200 §3)."""
-_TOO_LARGE = Facts(Datagram("192.0.2.1", 5060, "192.0.2.2", 5060, b""), malformed="message_too_large")
-"""The one reason that no datagram shows: only a stream carries a message over the size limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +96,17 @@ class Survey(Asker):
         """Return the literals of all that a context fixes."""
         return [*super().assumed(self._free(context)), *(() if context.is_fixed else (-self._odd,))]
 
-    def unshown(self, context: Context) -> dict[int, str]:
-        """Return the literals about what only examples are shown of among the contexts, with the fields.
+    def _unshown(self, context: Context) -> dict[int, str]:
+        """Return those, and what no message of the model has.
 
-        What else may come with an anomaly, how long and by which transport what is no message may be, and what no
-        message of the model has (a second From, ``Max-Forwards: 0``, also where a rule names it among other numbers).
+        A second From, ``Max-Forwards: 0``, also where a rule names it among other numbers.
         """
         found: dict[int, str] = {}
         if not context.is_fixed:
             found = {literal: base_field(atom.operand).name for atom, literal in self._beyond.items()}
             if self._odd_fields:
                 found[self._odd] = ", ".join(self._odd_fields)
-        if context.facts.message is None:
-            found = dict.fromkeys((abs(each) for each in self._size_and_transport(context)), "frame.len, udp, tcp")
-        for (_, atom), literal in self.encoding.own.items():
-            name = base_field(atom.operand).name
-            if (name == "sip.anomaly" and context.facts.message is not None) or (
-                name == "malformed.reason" and context.facts.message is None and self.holds(atom, _TOO_LARGE)
-            ):
-                found[literal] = name
-        return found
+        return found | super()._unshown(context)
 
     def facts(self, context: Context, number: int) -> tuple[Facts, bool]:
         """Return what a policy's rules see of a context's plain message, and whether it follows what was allowed."""
@@ -340,17 +327,7 @@ class Survey(Asker):
         ]
 
     def _ends(self, context: Context) -> list[int]:
-        return [-self.encoding.psap_opens, *(self._size_and_transport(context) if context.is_fixed else ())]
-
-    def _size_and_transport(self, context: Context) -> list[int]:
-        """Return the literals of a datagram that is sent as it stands."""
-        encoding, lines = self.encoding, self.encoding.lines
-        size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_FIRST, IPV4_FIRST + 2**32 - 1)
-        if ":" in context.facts.datagram.src_ip:
-            size -= _IPV6_MORE_BYTES
-        short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])
-        long = encoding.formula.all_of([-is_ipv4, lines["frame_len"].at(size + _IPV6_MORE_BYTES)])
-        return [-encoding.is_tcp, encoding.formula.any_of([short, long])]
+        return [-self.encoding.psap_opens, *(self._as_it_stands(context) if context.is_fixed else ())]
 
     def _plain(self, context: Context) -> list[int]:
         """What is given up first stands first: above a limit is only what has to be."""

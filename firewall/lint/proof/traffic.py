@@ -82,9 +82,9 @@ def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair, lasting: tupl
     Of methods that neither these atoms nor the engine can tell apart there is one. ``lasting`` are the forms that these
     atoms tell apart in later messages, too.
     """
-    known = opened(policy)
-    found = [*_emergency_chains(known, conditions, pair, lasting), *_ordinary_flows(known, conditions, pair)]
-    for kind in _kinds(policy.emergency, conditions):
+    known, kinds = opened(policy), _kinds(policy.emergency, conditions)
+    found = [*_emergency_chains(known, kinds[0], pair, lasting), *_ordinary_flows(known, kinds[0], pair)]
+    for kind in kinds:
         found += _of_kind(known, kind, conditions, pair)
     found += _odd_chains(known, conditions, pair)
     return [chain for chain in found if chain]
@@ -95,29 +95,26 @@ def ordinary_contexts(policy: Policy, conditions: Sequence[Atom], pair: Pair) ->
 
     Those with the fewest messages before them come first.
     """
-    known, kind = opened(policy), _Kind(_ORDINARY, language=_no_emergency(policy.emergency, conditions))
+    known, kind = opened(policy), _kinds(policy.emergency, conditions)[0]
     found: list[Context] = []
     for ends in (pair, pair.turned()):
         for chain in (
             *_of_kind(known, kind, conditions, ends),
-            *_ordinary_flows(known, conditions, ends),
+            *_ordinary_flows(known, kind, ends),
             *_odd_chains(known, conditions, ends),
         ):
             found += (each for each in chain if each.facts.emergency is None)
     return sorted(found, key=lambda each: each.index)
 
 
-def _emergency_chains(
-    policy: Policy, conditions: Sequence[Atom], pair: Pair, lasting: tuple[Form, ...]
-) -> Iterator[Chain]:
+def _emergency_chains(policy: Policy, ordinary: _Kind, pair: Pair, lasting: tuple[Form, ...]) -> Iterator[Chain]:
     """Yield the flows of the main proof, all of them, whichever the policy promises."""
     flow: list[Context] = []
-    ordinary = _no_emergency(policy.emergency, conditions)
     for context in contexts(policy, FLOWS, pair, lasting):
         free = context
         if context.facts.message is not None and context.facts.emergency is None:
-            language = _of_step(context.step, _Kind(_ORDINARY, language=ordinary))
-            free = replace(context, is_fixed=False, language=(*context.language, *language))
+            language = (*context.language, *_of_step(context.step, ordinary))
+            free = replace(context, is_fixed=False, language=language)
         if flow and (context.index == 0 or context.flow is not flow[-1].flow or context.form is not flow[-1].form):
             yield from _variants(flow)
             flow = []
@@ -138,19 +135,21 @@ def _variants(flow: Sequence[Context]) -> Iterator[Chain]:
             yield (*firsts[:position], other)
 
 
-def _ordinary_flows(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
-    kind = _Kind(_ORDINARY, language=_no_emergency(policy.emergency, conditions))
+def _ordinary_flows(policy: Policy, kind: _Kind, pair: Pair) -> Iterator[Chain]:
     for flow in FLOWS:
         if flow.form_flow == "voice" and flow.policy_flow != "callback":
             named = replace(flow, name=f"ordinary {flow.name}", form_flow=None)
             yield _chain(policy, named, kind, pair)
 
 
-def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> Iterator[_Kind]:
-    yield _Kind(_ORDINARY, language=_no_emergency(definition, conditions))
-    yield _Kind(SOS, language=(SERVICE_URNS,))
-    yield _Kind(_TEST, held=frozenset({"r-uri"}))
-    yield _Kind(_CALLBACK, held=frozenset({"Priority"}))
+def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tuple[_Kind, ...]:
+    """Return the forms that any method may have in any state, the ordinary one first."""
+    return (
+        _Kind(_ORDINARY, language=_no_emergency(definition, conditions)),
+        _Kind(SOS, language=(SERVICE_URNS,)),
+        _Kind(_TEST, held=frozenset({"r-uri"})),
+        _Kind(_CALLBACK, held=frozenset({"Priority"})),
+    )
 
 
 def _of_kind(policy: Policy, kind: _Kind, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:

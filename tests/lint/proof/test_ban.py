@@ -56,8 +56,15 @@ def test_a_ban_for_an_anomaly_together_with_what_no_odd_message_here_has_is_not_
     finding = only(lint(rule('sip.anomaly and sip.Method == "REGISTER" and not emergency', more=BAN)))
     assert (finding.code, finding.rule) == ("SOS115", "guilty")
     assert 'whether rule "guilty" bans who sends the REGISTER' in finding.message
+    assert '`and not zone.src in {"carrier", "psap"}`' in finding.help
     strangers = 'sip.anomaly and sip.Method == "REGISTER" and not zone.src in {"carrier", "psap"}'
     assert lint(rule(strangers, more=BAN)).findings == ()
+
+
+@pytest.mark.parametrize("what", ["tcp", "frame.len > 2000", 'malformed.reason == "message_too_large"'])
+def test_a_ban_for_what_is_no_sip_but_not_as_it_is_sent_here_is_not_decided(what: str) -> None:
+    assert codes(lint(rule(f"malformed and {what}", more=BAN))) == {("SOS115", "guilty")}
+    assert lint(rule(f'malformed and {what} and not zone.src in {{"carrier", "psap"}}', more=BAN)).findings == ()
 
 
 def test_an_ordinary_call_that_was_set_up_before_the_rules_were_loaded_triggers_a_ban_too() -> None:
@@ -89,8 +96,10 @@ def test_what_triggers_a_ban_is_named_as_in_a_sentence() -> None:
     assert any(text.startswith("a 401 (") for text in finding.because)
 
 
-def test_a_ban_for_what_is_no_sip_is_found() -> None:
-    assert codes(lint(rule("malformed and not emergency", more=BAN))) == {("SOS109", "guilty")}
+@pytest.mark.parametrize("what", ["not emergency", "udp.srcport == 6000"])
+def test_a_ban_for_what_is_no_sip_is_found(what: str) -> None:
+    assert codes(lint(rule(f"malformed and {what}", more=BAN))) == {("SOS109", "guilty")}
+    assert lint(rule(f"malformed and {what} and udp.dstport == 22 and udp.srcport == 6000", more=BAN)).findings == ()
 
 
 def test_a_rule_that_drops_without_a_ban_shuts_nobody_out() -> None:

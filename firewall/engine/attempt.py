@@ -15,7 +15,7 @@ from firewall.engine.trunk import BlockedKeepAlive
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark
-from firewall.sip.message import Message, Request, TransactionId
+from firewall.sip.message import Message, Request, Response, TransactionId
 
 # RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 64*T1 (32 s) ends the call; a little less, for the wire.
 _UNACKNOWLEDGED_NS = 31_000_000_000
@@ -65,6 +65,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     """It was told as failed because no answer, or no ACK of it, had come in time; a late one changes that."""
     ringing_ns: int | None = None
     answered_ns: int | None = None
+    is_answered_again: bool = False
+    """Its answer came again, as it does until the called side has the ACK (RFC 3261 §13.3.1.4)."""
     is_acknowledged: bool = False
     ended_ns: int | None = None
     final_status: int | None = None
@@ -221,6 +223,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
                 self.outcome = None  # the caller tries again, with credentials or elsewhere
         return None
 
+    def response_repeated(self, response: Response) -> None:
+        """Take note of a copy of a response that was let through before."""
+        if self.method == "INVITE" and response.cseq_method == "INVITE" and response.status_code // 100 == 2:
+            self.is_answered_again = True
+
     def response_passed(
         self, status: int, cseq_method: str | None, now_ns: int, *, others: TransactionState | None
     ) -> Outcome | None:
@@ -266,8 +273,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def overdue(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt whose answer, or the ACK of it, has not come in time, None when there is
-        nothing to tell."""
-        is_waiting = self.answered_ns is None or self._is_unacknowledged(now_ns)
+        nothing to tell: the ACK of an answer that came only once took another way than through this machine."""
+        is_waiting = self.answered_ns is None or (self.is_answered_again and self._is_unacknowledged(now_ns))
         outcome = self.expired(now_ns) if is_waiting else None
         self.answer_due_ns = None
         self.is_overdue = outcome is not None

@@ -55,6 +55,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
     is the caller's.
 
     ``forks`` tells which INVITE each early dialog answers: a proxy before us may have sent several (RFC 3261 §16.7).
+    ``hung_up_by``: the From tag of the first BYE.
     ``stage``: nobody answered, or it is over (0), it rings (1), it goes on (2).
 
     Neither this nor what it holds has cycles, and the garbage collector does not look at it (``gc=False``, and dicts of
@@ -71,6 +72,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
     media: CallMedia | None = None
     session_ns: int = DIALOG_NS
     stage: int = 0
+    hung_up_by: str | None = None
     tags: dict[str, None] = msgspec.field(default_factory=dict)
     dialogs: dict[DialogId, DialogState] = msgspec.field(default_factory=dict)
     forks: dict[DialogId, TransactionId | None] = msgspec.field(default_factory=dict)
@@ -150,7 +152,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
         if known is not None:
             return message.method != "ACK" or not known.is_refused
         if message.method == "BYE" and self.place_of(message).state == "terminated":
-            return False
+            return message.from_tag == self.hung_up_by  # who is asked for credentials (§22) must hang up again
         if message.from_tag is None or message.from_tag in self.tags or message.method == "NOTIFY":
             return True  # a fork's NOTIFY may come before anything else of it (``_follows``)
         return not (self.tags and message.method == "CANCEL" if message.to_tag is None else self.dialogs)
@@ -280,7 +282,10 @@ class Call(msgspec.Struct, eq=False, gc=False):
     def _move_dialogs(self, message: Message, trigger: Trigger) -> None:
         identifier = self.dialog_of(message)
         if identifier is not None:
-            state = next_state(self.dialogs.get(identifier, "none"), trigger)
+            before = self.dialogs.get(identifier, "none")
+            state = next_state(before, trigger)
+            if trigger == "end" and before != "terminated":
+                self.hung_up_by = message.from_tag
             if state != "none" and (identifier in self.dialogs or self._has_room_for(state)):
                 self.dialogs[identifier] = state
                 self.admit(identifier)

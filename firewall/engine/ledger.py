@@ -77,7 +77,10 @@ class Ledger:
         """
         attempt, message = call.attempt, facts.message
         method = message.method if isinstance(message, Request) else None
-        if attempt is None or message is None or (repeated and method is None):
+        if attempt is None or message is None:
+            return []
+        if repeated and isinstance(message, Response):
+            attempt.response_repeated(message)
             return []
         if says_nothing(call.transaction_of(message), method) or attempt.is_of_earlier(message):
             return []

@@ -161,6 +161,18 @@ def test_a_blocked_bye_that_crosses_the_other_sides_hurts_nobody() -> None:
     assert call.outcome == "completed"
 
 
+def test_a_bye_that_is_blocked_when_it_comes_again_with_credentials_hurts_the_call() -> None:
+    scene = Scene(policy("  - {name: late, when: sip.Authorization, action: drop}\n" + ALL))
+    scene.carrier(invite := request())
+    scene.psap(response(invite), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=2)
+    bye = request("BYE", to_tag="psap", cseq=2)
+    scene.carrier(bye, at_s=30)
+    scene.psap(response(bye, 401), at_s=30.1)
+    told = scene.carrier(request("BYE", to_tag="psap", cseq=3, headers=("Authorization: Digest x",)), at_s=30.2)
+    assert [(call.outcome, call.hurt_by and call.hurt_by.rule) for call in told.calls] == [("impaired", "late")]
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(503, "failed_downstream"), (487, "abandoned")])
 def test_the_lost_ack_of_a_refusal_does_not_make_the_failure_ours(status: int, outcome: str) -> None:
     """It only ends the repeating of the refusal (RFC 3261 §17.2.1)."""

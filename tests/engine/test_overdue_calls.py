@@ -164,6 +164,14 @@ def test_an_answer_that_nobody_acknowledges_is_alarmed_also_where_nobody_hangs_u
     assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=50)) == ["completed"]
 
 
+def test_an_answer_that_comes_only_once_was_acknowledged_on_another_way() -> None:
+    """RFC 3261 §13.3.1.4: it is repeated until the ACK comes, which a proxy without Record-Route does not see."""
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=5)
+    assert scene.tell(DeadlineReached(), at_s=4000).outputs == []
+
+
 def test_an_answer_that_is_acknowledged_is_not_told_again() -> None:
     scene, invite = Scene(policy(ALL)), request()
     scene.carrier(invite)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from firewall.lint import bodies
 from firewall.lint.endpoint import Pair, Side
-from firewall.lint.form import Form, FormFlow, Headers
+from firewall.lint.form import SOS, Form, FormFlow, Headers
 from firewall.lint.script import Dialog, Request, Role, Script, Step, other
 from firewall.ruleset.policy import Flow as PolicyFlow
 
@@ -289,6 +289,13 @@ FLOWS: tuple[Flow, ...] = (
 )
 
 VOICE = FLOWS[0]
+
+
+def ordinary_request(script: Script, sender: Side, method: str, uri: str, form: Form = SOS) -> None:
+    """Send one request that is no emergency, as the generators of incidents do."""
+    dialog = script.dialog(sender, uri, f"<{uri}>", form.style)
+    body = bodies.audio(script.media_ip(sender)) if method == "INVITE" else None
+    script.request(dialog, sender, method, "initial", begins=True, body=body)
 
 
 def _invite(script: Script, form: Form) -> Request:

@@ -267,10 +267,11 @@ class CallPinholes:
         if decision.verdict != "allow" and way.refusal is None and hole is not None:
             decision = self._kept_open(hole, call, now_ns, wall_ns) or decision
             shared_mark = mark or hole.emergency
-        override = self._verdicts.override(decision, way, shared_mark)
+        override: str | None = None
         if decision.verdict == "allow":
             media.refused.pop(way.key, None)
         else:
+            override = self._verdicts.override(decision, way, shared_mark)
             outputs += self._blocked(call, media, way, decision, override, now_ns, wall_ns)
             if _is_shut(way, override):
                 return outputs

@@ -220,11 +220,11 @@ class Engine:
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         facts, call = reading.facts, reading.call
         emergency = facts.emergency is not None
-        is_block = decision.verdict != "allow" and decision.reason != "reject_ack"
+        is_block = emergency and decision.verdict != "allow" and decision.reason != "reject_ack"
         # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
-        is_guarded = self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
-        override = "guard" if emergency and is_block and is_guarded else None
-        passes = decision.verdict == "allow" or override is not None
+        is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
+        override = "guard" if is_guarded else None
+        passes = is_guarded or decision.verdict == "allow"
         write = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
         outputs: list[Output] = [write]
         if emergency or (passes and call is None):

@@ -84,6 +84,8 @@ class Media:
         cause = _taken_note(call, media, message, facts)
         if call.emergency is not None and not media.is_emergency:
             media.is_emergency, cause = True, cause or "renegotiated"
+        if cause is None and call.emergency is None:
+            return []
         outputs = self._renewed(call, media, cause, now_ns, wall_ns) if cause is not None else []
         if call.emergency is not None:
             self._checks.schedule(call, media, now_ns)

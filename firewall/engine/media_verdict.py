@@ -41,12 +41,10 @@ class MediaVerdicts:
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 
     def override(self, decision: Decision, way: Way, mark: EmergencyMark | None) -> str | None:
-        """Return what lets media pass that rules or settings would not: ``guard``, ``shadow``; None for neither.
+        """Return what lets media pass that a decision blocks: ``guard``, ``shadow``; None for neither.
 
         Where there is no address, the guard opens the way to where what comes back is sent from.
         """
-        if decision.verdict == "allow":
-            return None
         may_be_opened = decision.reason not in NEVER_OPENED
         is_guarding = mark is not None and self._policy.emergency.guard == "enforce" and not way.is_spare
         if is_guarding and (may_be_opened or decision.reason == "media_no_address"):

@@ -87,14 +87,14 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     @property
     def octets(self) -> int:
         """How much memory the descriptions take, roughly."""
-        kept = {id(each.description): each.description for each in self.offers.values()}
+        kept = [offer.description for offer in self.offers.values()]
         for session in self.sessions.values():
-            for each in (session, session.before):
-                if each is not None:
-                    kept[id(each.answer)] = each.answer
-                    kept[id(each.offer.description)] = each.offer.description
-        beside = sum(map(len, self.candidates.values())) + (self.early.octets if self.early is not None else 0)
-        return sum([description.octets for description in kept.values()]) + beside
+            kept += [session.answer, session.offer.description]
+            if session.before is not None:
+                kept += [session.before.answer, session.before.offer.description]
+        octets = sum({id(description): description.octets for description in kept}.values())
+        early_octets = self.early.octets if self.early is not None else 0
+        return octets + sum(map(len, self.candidates.values())) + early_octets
 
     def note(
         self, message: Message, by: Party, to: Party, dialog: DialogId | None, *, is_strange: bool = False

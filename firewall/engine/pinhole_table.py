@@ -215,13 +215,11 @@ class PinholeTable:
         del self.holes[key]
         self.deadlines.remove(key, hole.scheduled_ns)
         by_ip = self._by_port[key.dst_port]
-        there = tuple([other for other in by_ip[key.dst_ip].holes if other is not hole])
-        if there:
-            by_ip[key.dst_ip] = _Toward(there)
-        else:
-            del by_ip[key.dst_ip]
-            if not by_ip:
-                del self._by_port[key.dst_port]
+        there = by_ip.pop(key.dst_ip).holes
+        if len(there) > 1:
+            by_ip[key.dst_ip] = _Toward(tuple([other for other in there if other is not hole]))
+        elif not by_ip:
+            del self._by_port[key.dst_port]
         hole.cause = cause
         self._opened.pop(key, None)
         if key in self._new:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from firewall.engine.negotiation import Negotiation, Party, Session
+from firewall.engine.negotiation import Negotiation, Offer, Party, Session
 from firewall.engine.pinhole import PinholeKey
 from firewall.engine.way import Way
 from firewall.ruleset.policy import Policy
@@ -35,11 +35,19 @@ class _Plain(Struct, frozen=True, gc=False):
 
 
 class PlainPlanner:
-    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address, ``latches``
-    whether the ways do."""
+    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address, ``zone_of``
+    with which zone the sources of a party are compared, ``latches`` whether the ways of sessions do."""
 
-    def __init__(self, policy: Policy, is_of_zone: Callable[[str, str | None], bool], *, latches: bool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        is_of_zone: Callable[[str, str | None], bool],
+        zone_of: Callable[[Party], str | None],
+        *,
+        latches: bool,
+    ) -> None:
         self._is_of_zone = is_of_zone
+        self._zone_of = zone_of
         self._latches = latches
         self._address = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
@@ -48,13 +56,12 @@ class PlainPlanner:
         self._signalling_ports = policy.signalling_ports
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way] | None:
-        """Return the ways of a call that has one session and no open offer, all of it plain; None for any other."""
-        sessions = [*negotiation.sessions.values()]
-        if len(sessions) != 1 or negotiation.candidates or negotiation.early is not None:
+        """Return the ways of a call that has one session or one open offer, all of it plain, or neither; None else."""
+        sessions, offers = [*negotiation.sessions.values()], [*negotiation.offers.values()]
+        offers = [each for each in offers if not each.is_final] if self._are_offers_open else []
+        if len(sessions) + len(offers) > 1 or negotiation.candidates or negotiation.early is not None:
             return None
-        if self._are_offers_open and not all(offer.is_final for offer in negotiation.offers.values()):
-            return None
-        ways = self._session_ways(sessions[0])
+        ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0]) if offers else []
         if ways is None:
             return None
         by_key = {way.key: way for way in ways}
@@ -94,6 +101,20 @@ class PlainPlanner:
                     key = PinholeKey("UDP", None, sender.ip, None, *endpoint)
                     latches_rtcp = latches and bool(sender.rtcp)
                     ways.append(Way(key, kind, "rtcp", index, formats, direction, src, dst, latches=latches_rtcp))
+        return ways
+
+    def _offer_ways(self, offer: Offer) -> list[Way] | None:
+        media, src, dst, zone = offer.description.media, offer.to, offer.by, self._zone_of(offer.to)
+        plain = [each for medium in media if (each := self._plain(medium, dst)) is not None]
+        if len(plain) < len(media) or len(media) > _MAX_MEDIA:
+            return None
+        ways: list[Way] = []
+        for index, each in enumerate(plain):
+            key = PinholeKey("UDP", zone, None, None, each.ip, each.port)
+            ways.append(Way(key, each.kind, "rtp", index, each.formats, "sendrecv", src, dst, is_early=True))
+            for endpoint in each.rtcp:
+                key = PinholeKey("UDP", zone, None, None, *endpoint)
+                ways.append(Way(key, each.kind, "rtcp", index, each.formats, "sendrecv", src, dst, is_early=True))
         return ways
 
     def _plain(self, medium: MediaDescription, party: Party) -> _Plain | None:

@@ -72,10 +72,7 @@ class Transaction(msgspec.Struct, gc=False):
 
     def answered(self, status: int) -> None:
         """Move on with a response of this status."""
-        if status < 200:
-            self._move("provisional")
-        else:
-            self._move("success" if status < 300 else "failure")
+        self._move("provisional" if status < 200 else "success" if status < 300 else "failure")
 
     def _move(self, trigger: TransactionTrigger) -> None:
         table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS

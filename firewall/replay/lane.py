@@ -34,13 +34,9 @@ class Lane:
         self.changed: set[tuple[str, int]] = set()
         self.deadline_ns = self.engine.next_deadline()
 
-    def takes(self, datagram: Datagram) -> bool:
-        """Tell whether the firewall would take a UDP datagram for signalling."""
-        return is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports)
-
     def receive(self, datagram: Datagram, now_ns: int) -> WriteDecision | OwnReply | None:
         """Decide one datagram; None when it is no signalling to this policy."""
-        if not self.takes(datagram):
+        if not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
             return None
         if self.expected_replies and self._is_own_reply(datagram):
             return "own reply"
@@ -82,8 +78,8 @@ class Lane:
     def _take(self, output: Output) -> None:
         match output:
             case PinholesChanged(opened=opened, closed=closed):
-                for pinhole in (*opened, *closed):
-                    self.changed.add((pinhole.key.dst_ip, pinhole.key.dst_port))
+                keys = [pinhole.key for pinhole in (*opened, *closed)]
+                self.changed.update([(key.dst_ip, key.dst_port) for key in keys])
             case Reply(datagram=reply):
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     self.expected_replies.popitem(last=False)

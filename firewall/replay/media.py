@@ -32,7 +32,7 @@ class MediaEndpoints:
         changed: list[tuple[str, int]] = []
         for content in contents_of_type(message, SDP_TYPE):
             for media in parse_sdp(content).media:
-                for address, port in ((media.address, media.port), *endpoints(media, "rtp")):
+                for address, port in dict.fromkeys(((media.address, media.port), *endpoints(media, "rtp"))):
                     changed += self._remember(address, port)
         self.flows.renew(changed)
 

@@ -89,22 +89,19 @@ class CaptureReader:
         """Fill ``arrivals``, and give the messages, each as soon as it is cut out of its stream."""
         latest_ns, streams_go_on = 0, True
         for frame in frames:
-            found: Sequence[Arrival] | None = self._plain_arrival(frame)
+            found: Sequence[Arrival] | None = None
+            datagram, at_ns = self._decoder.plain_udp(frame), frame.timestamp_ns
+            if datagram and is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
+                found = (Arrival(datagram, vantage(frame), at_ns, at_ns),)
             # Streams go on with their frames in time order only: quiet is measured by the frames' times.
-            streams_go_on = streams_go_on and not self.open_bodies and frame.timestamp_ns >= latest_ns
-            latest_ns = frame.timestamp_ns
+            streams_go_on = streams_go_on and not self.open_bodies and at_ns >= latest_ns
+            latest_ns = at_ns
             if found is None and streams_go_on:
                 found = self._plain_segment(frame)
                 streams_go_on = found is not None
             arrivals.append(found)
             for arrival in found or ():
                 yield arrival.datagram.payload, arrival.datagram.transport == "TCP"
-
-    def _plain_arrival(self, frame: CaptureRecord) -> tuple[Arrival] | None:
-        datagram = self._decoder.plain_udp(frame)
-        if datagram is None or not is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
-            return None
-        return (Arrival(datagram, vantage(frame), frame.timestamp_ns, frame.timestamp_ns),)
 
     def _plain_segment(self, frame: CaptureRecord) -> list[Arrival] | None:
         segment = self._decoder.plain_tcp(frame)

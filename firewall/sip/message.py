@@ -282,8 +282,7 @@ class _LastRead:
 
 
 _last = _LastRead()
-# Messages read ahead until they are asked for: by the identity of their bytes (kept, lest others get it), with whether
-# these came over a stream.
+# Messages read ahead, by the identity of their bytes (kept, lest others get it), with whether these came over a stream.
 _ahead: dict[int, tuple[bytes, bool, Message]] = {}
 
 
@@ -312,10 +311,12 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
             ``message_too_large``, ``start_line_too_long``, ``too_many_headers``, ``too_many_values``. Nothing
             else, whatever the bytes.
     """
+    known = _ahead.get(id(payload))
+    if known is not None and known[1] == over_stream:
+        return known[2]
     if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
         return _last.message
-    known = _ahead.pop(id(payload), None)
-    message = known[2] if known is not None and known[1] == over_stream else _read(payload, over_stream=over_stream)
+    message = _read(payload, over_stream=over_stream)
     _last.payload, _last.over_stream, _last.message = payload, over_stream, message
     return message
 

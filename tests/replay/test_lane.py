@@ -93,5 +93,6 @@ def test_of_too_many_rejects_that_the_capture_does_not_show_the_first_is_forgott
 
 def test_what_is_no_signalling_of_this_policy_is_not_taken(tmp_path: Path) -> None:
     lane, _ = lane_of(tmp_path, RULES_CALLS)
-    assert lane.takes(datagram(b"\r\n"))
-    assert not lane.takes(Datagram(CALLER, 4000, PSAP, 6000, b"\x80"))
+    lane.start(START_NS)
+    assert lane.receive(datagram(b"\r\n"), START_NS) is not None
+    assert lane.receive(Datagram(CALLER, 4000, PSAP, 6000, b"\x80"), START_NS) is None

@@ -96,7 +96,7 @@ class CallPinholes:
             for key, way in media.held.items()
             if key not in wanted or wanted[key].refusal == "media_too_many_ways"
         ]
-        early_leaving = sum([is_early for _, is_early in leaving])
+        early_leaving = sum([is_early for _, is_early in leaving]) if leaving else 0
         for way in wanted.values():
             outputs += self._want(call, media, way, now_ns, wall_ns, early_leaving)
         outputs += self.release(call, media, leaving, cause, now_ns, wall_ns)

@@ -56,7 +56,6 @@ class _Run:
         self._takeover = takeover
         self._lanes: list[Lane] = []
         self._reader: CaptureReader | None = None
-        self._number = 0
         self._started = False
         self._last_ns = 0
         self._deadline_ns = NEVER_NS
@@ -74,6 +73,8 @@ class _Run:
                 self._reader = CaptureReader(found, self._ports, self._interfaces, of_one_place=of_one_place)
             reader = self._reader
             reader.found = found
+            for tally in filter(None, (self.report.policy, self.report.against)):
+                tally.capture = path
             flows = reader.endpoints.flows
             rtp_packets = flows.negotiated
             is_signalling_mostly = False
@@ -143,7 +144,9 @@ class _Run:
     def _media(self, arrival: MediaArrival, frame: CaptureRecord, reader: CaptureReader) -> None:
         """Have a media packet decided; when nothing but its count is asked of the next one, take the short way then."""
         datagram = arrival.datagram
-        self._come_to(arrival.now_ns)
+        self._last_ns = arrival.now_ns
+        if not self._started:
+            self._start()
         concerned = [lane for lane in self._lanes if lane.engine.concerns(datagram)]
         for lane in concerned:
             lane.media(datagram, arrival.now_ns)
@@ -169,35 +172,31 @@ class _Run:
         self._started = False
         self._deadline_ns = NEVER_NS
 
-    def _come_to(self, now_ns: int) -> None:
-        """Something is to be decided at this instant, be it the first of the run."""
-        self._last_ns = now_ns
-        if not self._started:
-            self._start()
-
     def _start(self) -> None:
         self._started = True
         for lane in self._lanes:
             lane.start(self._last_ns, takeover=self._takeover)
 
     def _open_lanes(self) -> list[Lane]:
-        self._number += 1
         against = self.report.against
         return [self._lane(self.report.policy, self._log), *([self._lane(against)] if against is not None else ())]
 
     def _lane(self, tally: PolicyTally, log: Callable[[Record], None] | None = None) -> Lane:
-        number, captures = self._number, self.report.captures
+        tally.run += 1
+        if log is None:
+            return Lane(tally.policy, tally.note, is_logged=False)
 
         def take(write: Write) -> None:
-            tally.note(write, number, captures[-1].path)
-            if log is not None:
-                log(write.record)
+            tally.note(write)
+            log(write.record)
 
-        return Lane(tally.policy, take, is_logged=log is not None)
+        return Lane(tally.policy, take)
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
         found, datagram = reader.found, arrival.datagram
-        self._come_to(arrival.now_ns)
+        self._last_ns = arrival.now_ns
+        if not self._started:
+            self._start()
         if arrival.is_copy:
             found.copies += 1
             return
@@ -206,7 +205,9 @@ class _Run:
             found.copies += 1
             found.sip_messages += sighting.parsed
             return
-        answers = [lane.receive(datagram, arrival.now_ns) for lane in self._lanes]
+        answers: list[WriteDecision | OwnReply | None] = []
+        for lane in self._lanes:
+            answers += [lane.receive(datagram, arrival.now_ns)]
         answer = answers[0]
         if isinstance(answer, WriteDecision) and answer.facts.message is not None:
             message: Message | None = answer.facts.message

@@ -78,8 +78,8 @@ class Lane:
     def _take(self, output: Output) -> None:
         match output:
             case PinholesChanged(opened=opened, closed=closed):
-                keys = [pinhole.key for pinhole in (*opened, *closed)]
-                self.changed.update([(key.dst_ip, key.dst_port) for key in keys])
+                for pinhole in (*opened, *closed):
+                    self.changed.add((pinhole.key.dst_ip, pinhole.key.dst_port))
             case Reply(datagram=reply):
                 if len(self.expected_replies) >= _MAX_REPLIES:
                     self.expected_replies.popitem(last=False)

@@ -74,10 +74,15 @@ class HurtCall:
 
 
 class PolicyTally:
-    """What one policy decided over all captures."""
+    """What one policy decided over all captures.
+
+    ``run`` tells apart the engine's runs, as Call-IDs may repeat in others; ``capture`` is the path of the present one.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.run = 0
+        self.capture = ""
         self.deciders: Counter[tuple[str, str, str, int | None]] = Counter()
         """Messages by verdict, rule ("" where none decided), reason and policy line."""
         self.media = MediaTally()
@@ -116,29 +121,26 @@ class PolicyTally:
         outcomes.update(call.apparent_outcome for key, call in self.hurt.items() if key not in self._outcomes)
         return dict(sorted(outcomes.items()))
 
-    def note(self, write: Write, run: int, capture: str) -> None:
-        """Count what is to be written. ``run`` tells apart the engine's runs, as Call-IDs may repeat in others.
-
-        Of a decision the record itself is asked for only where an emergency call is hurt.
-        """
+    def note(self, write: Write) -> None:
+        """Count what is to be written. Of a decision the record is asked for only where an emergency call is hurt."""
         if isinstance(write, WriteDecision):
             decision, mark = write.decision, write.facts.emergency
             rule = decision.rule.name if decision.rule is not None else ""
             self.deciders[decision.verdict, rule, decision.reason, decision_line(decision, write.policy)] += 1
             if mark is not None and write.hurts:
-                self._take_hurt(write.record, mark, run, capture)
+                self._take_hurt(write.record, mark)
             return
         match write.record:
             case EmergencyCall() as record:
-                self._outcomes[run, record.call_id or f"frame {record.pcap_cnt}"] = record
-                self._take_loss(record, run, capture)
+                self._outcomes[self.run, record.call_id or f"frame {record.pcap_cnt}"] = record
+                self._take_loss(record)
             case RtpDecision() as record:
                 self.media.take(record)
-                self._take_blocked_media(record, run, capture)
+                self._take_blocked_media(record)
             case _:
                 pass
 
-    def _take_blocked_media(self, record: RtpDecision, run: int, capture: str) -> None:
+    def _take_blocked_media(self, record: RtpDecision) -> None:
         """Media of an emergency call that the policy does not let pass; RTCP alone hurts no call."""
         decision, mark, rtp = record.decision, record.emergency, record.rtp
         harmless = decision.verdict == "allow" or rtp.protocol == "rtcp" or rtp.candidate
@@ -146,16 +148,16 @@ class PolicyTally:
             return
         if record.state in ("closed", "ended") or decision.reason not in OWN_REASONS:
             return
-        self._note_hurt((run, record.call_id), capture, record, mark, record.call_id, f"media: {rtp.kind}")
+        self._note_hurt((self.run, record.call_id), record, mark, record.call_id, f"media: {rtp.kind}")
 
-    def _take_loss(self, record: EmergencyCall, run: int, capture: str) -> None:
+    def _take_loss(self, record: EmergencyCall) -> None:
         """A call that is not heard both ways because of what the policy says of media."""
         loss = next((loss for loss in record.media_loss if loss.reason is not None), None)
-        key = (run, record.call_id)
+        key = (self.run, record.call_id)
         if loss is None or loss.reason is None or record.attribution != "policy" or key in self.hurt:
             return
         self.hurt[key] = HurtCall(
-            capture=capture,
+            capture=self.capture,
             packet=record.pcap_cnt,
             timestamp=record.timestamp,
             call_id=record.call_id,
@@ -173,16 +175,15 @@ class PolicyTally:
             src_ip=loss.src_ip,
         )
 
-    def _take_hurt(self, record: SipDecision, mark: EmergencyMark, run: int, capture: str) -> None:
+    def _take_hurt(self, record: SipDecision, mark: EmergencyMark) -> None:
         call_id = record.dialog.call_id if record.dialog else None
         in_dialog = record.dialog is not None and record.dialog.to_tag is not None
-        key = (run, call_id or f"frame {record.pcap_cnt}")
-        self._note_hurt(key, capture, record, mark, call_id, sip_summary(record.sip), in_dialog=in_dialog)
+        key = (self.run, call_id or f"frame {record.pcap_cnt}")
+        self._note_hurt(key, record, mark, call_id, sip_summary(record.sip), in_dialog=in_dialog)
 
     def _note_hurt(
         self,
         key: tuple[int, str],
-        capture: str,
         record: SipDecision | RtpDecision,
         mark: EmergencyMark,
         call_id: str | None,
@@ -195,7 +196,7 @@ class PolicyTally:
             if not decision.enforced:
                 self._guarded.add(key)
             self.hurt[key] = HurtCall(
-                capture=capture,
+                capture=self.capture,
                 packet=record.pcap_cnt,
                 timestamp=record.timestamp,
                 call_id=call_id,

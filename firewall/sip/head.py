@@ -87,15 +87,16 @@ def _read_lines(lines: list[str]) -> Head:
     repeated: dict[str, list[str]] = {}
     known = _canonical_names
     start_line, *lines = lines
-    for line in lines:
-        name, colon, value = line.partition(":")
-        canonical = known.get(name)
-        if canonical is None or not colon:
-            return _read_uncommon_head(start_line, lines)
-        if canonical in first:
-            repeated.setdefault(canonical, [first[canonical]]).append(value.strip(_BLANKS))
-        else:
-            first[canonical] = value.strip(_BLANKS)
+    try:
+        for line in lines:
+            name, colon, value = line.partition(":")
+            canonical = known[name if colon else ""]
+            if canonical in first:
+                repeated.setdefault(canonical, [first[canonical]]).append(value.strip(_BLANKS))
+            else:
+                first[canonical] = value.strip(_BLANKS)
+    except KeyError:  # a name not known yet
+        return _read_uncommon_head(start_line, lines)
     return Head(start_line.rstrip("\r"), lines, first, repeated)
 
 

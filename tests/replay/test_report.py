@@ -32,9 +32,9 @@ def a_call(rules: str, guard: str = "off") -> list[Told]:
 
 def tally_of(*told: Told, runs: int = 1) -> PolicyTally:
     tally = PolicyTally(policy(ALL))
-    for run in range(runs):
+    for tally.run in range(runs):
         for write in (output for each in told for output in each.outputs if isinstance(output, Write)):
-            tally.note(write, run, "a.pcap")
+            tally.note(write)
     return tally
 
 

@@ -92,7 +92,8 @@ class Engine:
             outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)
         else:
             outputs += self._told_of(event, now_ns, engine_ns)
-        self._due_ns = min(self._observer.calls.deadlines.due_ns, self._media.next_deadline())
+        calls_ns, media_ns = self._observer.calls.deadlines.due_ns, self._media.next_deadline()
+        self._due_ns = calls_ns if calls_ns < media_ns else media_ns
         return outputs
 
     def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:

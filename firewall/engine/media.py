@@ -78,7 +78,7 @@ class Media:
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
         """Take note of a message that was let through: open and close what it says."""
         message, media = facts.message, call.media
-        if message is None or (media is None and b"m=" not in message.body):
+        if message is None or (media is None and (not message.body or b"m=" not in message.body)):
             return []
         media = call.media = media or CallMedia()
         cause = _taken_note(call, media, message, facts)
@@ -95,7 +95,7 @@ class Media:
         """Open and close what a call asks for by now; the descriptions of all take no more room than they may."""
         outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns)
         too_many = self._calls.descriptions.note(call)
-        for other in [self._calls.get(call_id) for call_id in too_many]:
+        for other in map(self._calls.get, too_many):
             if other is not None and other.media is not None:
                 other.media.forget_descriptions()
         if too_many:
@@ -239,7 +239,8 @@ class Media:
 
     def next_deadline(self) -> int:
         """Return the earliest instant at which ``expire`` has something to do."""
-        due_ns = min(self.table.deadlines.due_ns, self._checks.deadlines.due_ns)
+        due_ns, check_ns = self.table.deadlines.due_ns, self._checks.deadlines.due_ns
+        due_ns = due_ns if due_ns < check_ns else check_ns  # asked with each message: min() takes longer
         return min(due_ns, self.refused.next_deadline()) if self.refused.flows else due_ns
 
     def _told(self, outputs: list[Output]) -> list[Output]:

@@ -52,7 +52,7 @@ class Planner:
         self._is_inside = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_inside)
         self._latches = is_guarding or policy.media.nat == "latch"
         self._are_ports_asked = policy.media.source == "port" and not self._latches
-        self._plain = PlainPlanner(policy, self._is_of_zone, self._comparable, latches=self._latches)
+        self._plain = PlainPlanner(policy, self._is_of_zone, latches=self._latches)
 
     def ways(self, negotiation: Negotiation) -> dict[PinholeKey, Way]:
         """Return the ways that a call needs now, one for each key; the last of too many with that for a refusal."""

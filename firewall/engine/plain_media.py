@@ -35,19 +35,12 @@ class _Plain(Struct, frozen=True, gc=False):
 
 
 class PlainPlanner:
-    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address, ``zone_of``
-    with which zone the sources of a party are compared, ``latches`` whether the ways of sessions do."""
+    """Plans by one policy. ``is_of_zone`` tells whether whoever is in a zone may have media at an address, ``latches``
+    whether the ways of sessions do."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        is_of_zone: Callable[[str, str | None], bool],
-        zone_of: Callable[[Party], str | None],
-        *,
-        latches: bool,
-    ) -> None:
+    def __init__(self, policy: Policy, is_of_zone: Callable[[str, str | None], bool], *, latches: bool) -> None:
         self._is_of_zone = is_of_zone
-        self._zone_of = zone_of
+        self._comparable = frozenset(zone.name for zone in policy.zones if zone.networks)
         self._latches = latches
         self._address = lru_cache(maxsize=REMEMBERED_ADDRESSES)(self._find_address)
         self._is_by_address = policy.media.source == "address"
@@ -104,7 +97,8 @@ class PlainPlanner:
         return ways
 
     def _offer_ways(self, offer: Offer) -> list[Way] | None:
-        media, src, dst, zone = offer.description.media, offer.to, offer.by, self._zone_of(offer.to)
+        media, src, dst = offer.description.media, offer.to, offer.by
+        zone = src.zone if src.zone in self._comparable else None
         plain = [each for medium in media if (each := self._plain(medium, dst)) is not None]
         if len(plain) < len(media) or len(media) > _MAX_MEDIA:
             return None

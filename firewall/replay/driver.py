@@ -205,9 +205,7 @@ class _Run:
             found.copies += 1
             found.sip_messages += sighting.parsed
             return
-        answers: list[WriteDecision | OwnReply | None] = []
-        for lane in self._lanes:
-            answers += [lane.receive(datagram, arrival.now_ns)]
+        answers = [lane.receive(datagram, arrival.now_ns) for lane in self._lanes]
         answer = answers[0]
         if isinstance(answer, WriteDecision) and answer.facts.message is not None:
             message: Message | None = answer.facts.message

@@ -27,7 +27,7 @@ class MediaEndpoints:
 
     def learn(self, message: Message) -> None:
         """Take the media addresses out of a SIP message's session descriptions, those of ICE included (RFC 8839)."""
-        if b"m=" not in message.body:
+        if not message.body or b"m=" not in message.body:
             return
         changed: list[tuple[str, int]] = []
         for content in contents_of_type(message, SDP_TYPE):

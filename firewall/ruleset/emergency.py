@@ -131,8 +131,9 @@ def recogniser(definition: EmergencyPolicy) -> Recogniser:
             _add(evidence, "to", message.to.uri, target)
         asked_for = len(evidence)
         callback = says_more and _marks(message, evidence)
-        is_text = message.cseq_method == "MESSAGE"
-        return _mark(evidence, asked_for, callback=callback, is_text=is_text) if evidence else None
+        if not evidence:
+            return None
+        return _mark(evidence, asked_for, callback=callback, is_text=message.cseq_method == "MESSAGE")
 
     return recognise_message
 

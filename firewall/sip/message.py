@@ -270,20 +270,10 @@ def transaction_name(branch: str | None, from_tag: str | None) -> str:
     return f"{branch or ''};{from_tag or ''}"
 
 
-class _LastRead:
-    """The message read last: several ask for it, policies beside each other and who counts media."""
-
-    __slots__ = ("message", "over_stream", "payload")
-
-    def __init__(self) -> None:
-        self.payload: bytes | None = None
-        self.over_stream = False
-        self.message: Message | None = None
-
-
-_last = _LastRead()
-# Messages read ahead, by the identity of their bytes (kept, lest others get it), with whether these came over a stream.
-_ahead: dict[int, tuple[bytes, bool, Message]] = {}
+_Known = tuple[bytes, bool, Message]
+"""The bytes of a message (kept, lest others get their identity), whether they came over a stream, and what was read."""
+_last: list[_Known | None] = [None]  # several ask for the same: policies beside each other, and who counts media
+_ahead: dict[int, _Known] = {}  # by the identity of their bytes
 
 
 def read_ahead(messages: Iterable[tuple[bytes, bool]]) -> None:
@@ -314,10 +304,11 @@ def parse_message(payload: bytes, *, over_stream: bool = False) -> Message:
     known = _ahead.get(id(payload))
     if known is not None and known[1] == over_stream:
         return known[2]
-    if payload is _last.payload and _last.message is not None and over_stream == _last.over_stream:
-        return _last.message
+    last = _last[0]
+    if last is not None and last[0] is payload and last[1] == over_stream:
+        return last[2]
     message = _read(payload, over_stream=over_stream)
-    _last.payload, _last.over_stream, _last.message = payload, over_stream, message
+    _last[0] = payload, over_stream, message
     return message
 
 

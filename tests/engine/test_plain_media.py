@@ -104,7 +104,7 @@ def test_both_planners_give_the_same_ways(
 def test_an_ordinary_call_is_plain() -> None:
     offer = offered(OFFER, 1, is_final=True)
     session = Session(offer, parse_sdp(ANSWER.encode()), THERE)
-    planner = PlainPlanner(policy(ALL), lambda *_: True, lambda party: party.zone, latches=False)
+    planner = PlainPlanner(policy(ALL), lambda *_: True, latches=False)
     assert len(planner.ways(Negotiation({("a", 1, "INVITE"): offer}, {("a", "b"): session})) or ()) == 4
     assert len(planner.ways(Negotiation({("a", 1, "INVITE"): offered(OFFER, 1, is_final=False)})) or ()) == 2
     assert planner.ways(Negotiation()) == {}

@@ -225,7 +225,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def response_repeated(self, response: Response) -> None:
         """Take note of a copy of a response that was let through before."""
-        if self.method == "INVITE" and response.cseq_method == "INVITE" and response.status_code // 100 == 2:
+        if response.cseq_method == "INVITE" and response.status_code // 100 == 2:
             self.is_answered_again = True
 
     def response_passed(

@@ -76,12 +76,12 @@ class Ledger:
         ``repeated``: an earlier copy of it passed. An answer that only comes again may be one to an earlier try.
         """
         attempt, message = call.attempt, facts.message
-        method = message.method if isinstance(message, Request) else None
         if attempt is None or message is None:
             return []
         if repeated and isinstance(message, Response):
             attempt.response_repeated(message)
             return []
+        method = message.method if isinstance(message, Request) else None
         if says_nothing(call.transaction_of(message), method) or attempt.is_of_earlier(message):
             return []
         is_up = "confirmed" in call.dialogs.values()

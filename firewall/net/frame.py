@@ -78,6 +78,7 @@ class FrameDecoder(PacketDecoder):
             or length < 8
             or end > len(data)
             or dst_port in UDP_TUNNEL_PORTS
+            or src_port in UDP_TUNNEL_PORTS
         ):
             return None
         payload = data[_UDP_PAYLOAD:end]

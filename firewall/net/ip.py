@@ -48,7 +48,7 @@ _TCP_PROTOCOL, _UDP_PROTOCOL, _UDP_LITE = 6, 17, 136
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _SHIM6 = 140
 # Behind those of Mobile IPv6 (RFC 6275 §6.1.1) and of HIP (RFC 7401 §5.1) nothing stands.
-_EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _SHIM6})
+_EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION, _SHIM6})
 _DISCARDED_FRAGMENTS = {
     "overlap": "IP fragments overlap: the datagram is discarded, as the kernel does",
     "too long": "IP fragments make more than 65535 bytes: the datagram is discarded",
@@ -116,33 +116,24 @@ class PacketDecoder(ABC):
             return self.undecoded(record, "malformed", "no IPv6 header where one is announced")
         start = offset + 40
         end = start + payload_bytes if payload_bytes else len(data)
-        while protocol in _EXTENSIONS:
-            if start + 8 > min(end, len(data)):
-                if end > len(data):
-                    return self.short(record, "the IPv6 extension headers", src, dst)
-                return self.undecoded(record, "malformed", "an IPv6 extension header is cut", src, dst)
-            if protocol == _FRAGMENT:
-                protocol, _, field, identification = _IPV6_FRAGMENT(data, start)
-                start += 8
-                if not field & 0xFFF9:  # an atomic fragment (RFC 6946) is whole
-                    continue
+        protocol, start = _behind_extensions(protocol, data, start, min(end, len(data)))
+        if protocol == _FRAGMENT and start + 8 <= min(end, len(data)):
+            protocol, _, field, identification = _IPV6_FRAGMENT(data, start)
+            start += 8
+            if field & 0xFFF9:  # otherwise an atomic fragment (RFC 6946), which is whole
                 if end > len(data):
                     return self._cut_packet(record, src, dst, protocol, None)
                 return self._fragment(record, src, dst, identification, protocol, field & 0xFFF8, field & 1, start, end)
-            size = (data[start + 1] + 2) << 2 if protocol == _AUTHENTICATION else (data[start + 1] + 1) << 3
-            protocol, start = data[start], start + size
         if end > len(data):
             return self._cut_packet(record, src, dst, protocol, start)
-        if start > end:
-            return self.undecoded(record, "malformed", "an IPv6 extension header is longer than the packet", src, dst)
         return self._transport(record, src, dst, protocol, data, start, end)
 
     def _transport(
         self, record: CaptureRecord, src: bytes, dst: bytes, protocol: int, data: bytes, start: int, end: int
     ) -> Datagram | Undecoded:
-        protocol, start = _behind_authentication(protocol, data, start, end)
-        if start > end:
-            return self.undecoded(record, "malformed", "the Authentication Header is longer than the packet", src, dst)
+        protocol, start = _behind_extensions(protocol, data, start, end)
+        if start > end or protocol in _EXTENSIONS:
+            return self.undecoded(record, "malformed", "an extension header is longer than the packet", src, dst)
         if protocol in (_UDP_PROTOCOL, _UDP_LITE):
             if end - start < 8:
                 return self.undecoded(record, "malformed", "the packet is too short for a UDP header", src, dst)
@@ -197,7 +188,7 @@ class PacketDecoder(ABC):
     def _inside_udp(self, record: CaptureRecord, around: Datagram | Undecoded, payload: bytes) -> Datagram | Undecoded:
         """Return the packet inside a datagram, or the datagram where there is none in it."""
         packet = _packet_of(around)
-        inside = inside_udp(packet.dst_port, payload)
+        inside = inside_udp(packet.src_port, packet.dst_port, payload)
         found = around if inside is None else self._enter(record, packet, inside, payload)
         # Ports say little: what cannot be read as a tunnel's packet is a datagram like any other.
         return around if isinstance(found, Undecoded) and found.kind == "malformed" else found
@@ -279,7 +270,7 @@ class PacketDecoder(ABC):
         transport: Transport = "other"
         tcp = None
         if start is not None:
-            protocol, start = _behind_authentication(protocol, data, start, len(data))
+            protocol, start = _behind_extensions(protocol, data, start, len(data))
         if start is not None and protocol in _TRANSPORTS and start + 4 <= len(data):
             src_port, dst_port = _PORTS(data, start)
             transport = _TRANSPORTS[protocol]
@@ -346,10 +337,11 @@ def _read_tcp_header(data: bytes, start: int) -> tuple[TcpHeader, int]:
     return tcp_header(sequence, acknowledgment, flags), words >> 4 << 2
 
 
-def _behind_authentication(protocol: int, data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Step over the Authentication Headers behind an IPv4 header; those behind an IPv6 header were stepped over."""
-    while protocol == _AUTHENTICATION and start + 8 <= end:
-        protocol, start = data[start], start + ((data[start + 1] + 2) << 2)
+def _behind_extensions(protocol: int, data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Step over the extension headers of IPv6, some of which come behind the Fragment header, and over IPv4's AH."""
+    while protocol in _EXTENSIONS and start + 8 <= end:
+        size = (data[start + 1] + 2) << 2 if protocol == _AUTHENTICATION else (data[start + 1] + 1) << 3
+        protocol, start = data[start], start + size
     return protocol, start
 
 

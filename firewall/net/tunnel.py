@@ -1,9 +1,9 @@
 """Packets inside packets: tunnels, and the mirrors that switches and routers send to a capture machine.
 
 IP in IP (RFC 2003, 2473, 4213), Ethernet in IP (RFC 3378, SRv6's RFC 8986), MPLS in IP and in GRE (RFC 4023), GRE (RFC
-2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), VXLAN (RFC
-7348; also as GPE), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (MikroTik's mirrors), L2TP (RFC 2661), Teredo (RFC
-4380); the packet that an ICMP error quotes (RFC 792, RFC 4443).
+2784, 2890; bridged Ethernet, RFC 1701), ERSPAN I to III (draft-foschiano-erspan), PPTP's GRE (RFC 2637), EoIP and TZSP
+(MikroTik's tunnels and mirrors), VXLAN (RFC 7348; also as GPE), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), L2TP (RFC
+2661), Teredo (RFC 4380); the packet that an ICMP error quotes (RFC 792, RFC 4443).
 """
 
 from struct import Struct
@@ -40,7 +40,7 @@ UDP_TUNNEL_PORTS = _VXLAN_PORTS | {_VXLAN_GPE_PORT, _GENEVE_PORT, _GTP_U_PORT, _
 
 _GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
 _GRE_IN_IP = {ETHERTYPE_IPV4: RAW, ETHERTYPE_IPV6: RAW, ETHERTYPE_BRIDGED: ETHERNET, ETHERTYPE_MPLS: MPLS}
-_ERSPAN_II, _ERSPAN_III, _GRE_PPP = 0x88BE, 0x22EB, 0x880B
+_ERSPAN_II, _ERSPAN_III, _GRE_PPP, _EOIP = 0x88BE, 0x22EB, 0x880B, 0x6400
 _GTP_G_PDU = 0xFF
 _GPE_NEXT = {1: RAW, 2: RAW, 3: ETHERNET}
 _TZSP_LINKS = {1: ETHERNET, 18: IEEE802_11, 127: RADIOTAP}
@@ -68,22 +68,26 @@ def inside_ip(protocol: int, data: bytes, start: int, end: int) -> Inside | None
     return None
 
 
-def inside_udp(dst_port: int, payload: bytes) -> Inside | None:
-    """Return what a UDP datagram to some port carries, None when it is no packet."""
-    if dst_port in _VXLAN_PORTS:
+def inside_udp(src_port: int, dst_port: int, payload: bytes) -> Inside | None:
+    """Return what a UDP datagram carries, None when it is no packet.
+
+    A tunnel's port may be the source alone: what comes back through a NAT, or to a client of L2TP or Teredo.
+    """
+    port = dst_port if dst_port in UDP_TUNNEL_PORTS else src_port
+    if port in _VXLAN_PORTS:
         # The I flag, and the reserved byte that no text has.
         return Inside(ETHERNET, 8) if len(payload) > 8 and payload[0] & 0x08 and not payload[7] else None
-    if dst_port == _VXLAN_GPE_PORT and len(payload) > 8 and payload[0] & 0x0C == 0x0C:
+    if port == _VXLAN_GPE_PORT and len(payload) > 8 and payload[0] & 0x0C == 0x0C:
         return Inside(_GPE_NEXT[payload[3]], 8) if payload[3] in _GPE_NEXT else None
-    if dst_port == _TZSP_PORT:
+    if port == _TZSP_PORT:
         return _inside_tzsp(payload)
-    if dst_port == _GTP_U_PORT:
+    if port == _GTP_U_PORT:
         return _inside_gtp_u(payload)
-    if dst_port == _L2TP_PORT:
+    if port == _L2TP_PORT:
         return _inside_l2tp(payload)
-    if dst_port == _TEREDO_PORT:
+    if port == _TEREDO_PORT:
         return _inside_teredo(payload)
-    if dst_port == _GENEVE_PORT and len(payload) > 8 and payload[0] >> 6 == 0:
+    if port == _GENEVE_PORT and len(payload) > 8 and payload[0] >> 6 == 0:
         link_type = _GRE_IN_IP.get(_u16(payload, 2)[0])
         return None if link_type is None else Inside(link_type, 8 + (payload[0] & 0x3F) * 4)
     return None
@@ -102,6 +106,8 @@ def _inside_gre(data: bytes, start: int, end: int) -> Inside | None:
         return None
     flags, protocol = _u16(data, start)[0], _u16(data, start + 2)[0]
     version, size = flags & 7, 4
+    if version == 1 and protocol == _EOIP:  # length and tunnel in place of the key
+        return Inside(ETHERNET, start + 8)
     if version == 1:  # PPTP: a key always, an acknowledgment perhaps
         size += 4 + (4 if flags & _GRE_SEQUENCE else 0) + (4 if flags & _GRE_ACK else 0)
         return Inside(PPP, start + size) if protocol == _GRE_PPP else None

@@ -103,8 +103,8 @@ def test_other_protocols_have_addresses_and_no_ports(packet: bytes) -> None:
         (b"\x44" + ipv4(udp(b"hi"))[1:], "no IPv4 header where one is announced"),
         (ipv4(udp(b"hi"))[:19], "the frame is too short for the IPv4 header"),
         (ipv6(udp(b"hi"))[:39], "the frame is too short for the IPv6 header"),
-        (ipv6(b"\x11\x09" + bytes(6), next_header=0), "an IPv6 extension header is longer than the packet"),
-        (ipv6(b"\x11\0\0", next_header=0), "an IPv6 extension header is cut"),
+        (ipv6(b"\x11\x09" + bytes(6), next_header=0), "an extension header is longer than the packet"),
+        (ipv6(b"\x11\0\0", next_header=0), "an extension header is longer than the packet"),
     ],
 )
 def test_lengths_that_do_not_fit_are_a_loss_and_said(packet: bytes, expected: str) -> None:
@@ -128,17 +128,24 @@ def fragments4(body: bytes, size: int = 1480, identification: int = 77) -> list[
     ]
 
 
-def fragments6(body: bytes, size: int = 1232) -> list[bytes]:
+def fragments6(body: bytes, size: int = 1232, following: int = 17) -> list[bytes]:
     return [
         ipv6(
-            struct.pack(">BBHI", 17, 0, at | (at + size < len(body)), 99) + body[at : at + size],
+            struct.pack(">BBHI", following, 0, at | (at + size < len(body)), 99) + body[at : at + size],
             next_header=44,
         )
         for at in range(0, len(body), size)
     ]
 
 
-@pytest.mark.parametrize("packets", [fragments4(udp(INVITE)), fragments6(udp(INVITE))], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize(
+    "packets",
+    [
+        pytest.param(fragments4(udp(INVITE)), id="IPv4"),
+        pytest.param(fragments6(udp(INVITE)), id="IPv6"),
+        pytest.param(fragments6(bytes([17, 0, 1, 4, 0, 0, 0, 0]) + udp(INVITE), following=60), id="IPv6, options"),
+    ],
+)
 @pytest.mark.parametrize("turn", [0, 1, -1])
 def test_a_message_in_fragments_is_whole_at_the_frame_that_completes_it(
     tmp_path: Path, packets: list[bytes], turn: int

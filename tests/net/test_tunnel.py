@@ -45,6 +45,9 @@ TUNNELS: dict[str, Scapy] = {
     "GRE with checksum, key and sequence": AROUND / GRE(chksum_present=1, key_present=1, seqnum_present=1) / INNER,
     "GRE, bridged": AROUND / GRE(proto=0x6558) / FRAME,
     "GRE over IPv6": AROUND6 / GRE(proto=0x6558, key_present=1, key=9) / FRAME6,
+    "EoIP": IP(src="203.0.113.1", dst="203.0.113.2", proto=47)
+    / Raw(b"\x20\1\x64\0" + len(FRAME).to_bytes(2, "big") + b"\7\0")
+    / FRAME,
     "ERSPAN I": AROUND / GRE(proto=0x88BE) / FRAME,
     "ERSPAN II": AROUND / GRE(proto=0x88BE, seqnum_present=1) / ERSPAN_II() / FRAME6,
     "ERSPAN III": AROUND / GRE(proto=0x22EB, seqnum_present=1) / ERSPAN_III() / FRAME,
@@ -63,11 +66,13 @@ TUNNELS: dict[str, Scapy] = {
     / GTPPDUSessionContainer(type=0, QFI=1)
     / INNER,
     "L2TP": AROUND / UDP(sport=1701, dport=1701) / Raw(b"\0\2\0\1\0\1\xff\3\0\x21") / INNER,
+    "L2TP to a client": AROUND / UDP(sport=1701, dport=50000) / Raw(b"\0\2\0\1\0\1\xff\3\0\x21") / INNER,
     "L2TP with all options": AROUND
     / UDP(sport=1701, dport=1701)
     / Raw(b"\x4b\2" + (16 + len(INNER6)).to_bytes(2, "big") + b"\0\1\0\1\0\0\0\0\0\2ab\0\x57")
     / INNER6,
     "Teredo": AROUND / TEREDO / INNER_TEREDO,
+    "Teredo to a client": AROUND / UDP(sport=3544, dport=50000) / INNER_TEREDO,
     "Teredo with its server's words": AROUND / TEREDO / Raw(b"\0\1\1\2iaa" + bytes(17)) / INNER_TEREDO,
     "MPLS in GRE": AROUND / GRE(proto=0x8847) / MPLS(label=16, s=1, ttl=64) / INNER,
     "MPLS in IP": IP(src="203.0.113.1", dst="203.0.113.2", proto=137) / MPLS(label=16, s=1, ttl=64) / INNER6,
@@ -170,7 +175,7 @@ def test_a_snapshot_length_cuts_what_is_inside_as_tshark_sees_it(name: str, cut:
 
 def test_sip_on_a_tunnels_port_is_sip() -> None:
     for port in (4789, 8472, 4790, 6081, 2152, 37008, 1701, 3544):
-        assert inside_udp(port, SIP) is None
+        assert inside_udp(5060, port, SIP) is inside_udp(port, 5060, SIP) is None
         found = decode(IP(src=CALLER, dst=PSAP) / UDP(sport=5060, dport=port) / Raw(SIP))
         assert found == Datagram(CALLER, 5060, PSAP, port, SIP, frame_number=1)
 

@@ -1,4 +1,4 @@
-"""One question to the kernel over netlink(7) and its whole answer, on a socket of its own: for what is asked seldom."""
+"""A question or an order to the kernel over netlink(7) and its whole answer, on a socket of its own: for rare ones."""
 
 import errno
 import os
@@ -6,7 +6,19 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from firewall.live.netlink import DONE, DUMP, ERROR, HEADER, NOOP, ROUTE, attribute, error_code, open_netlink, request
+from firewall.live.netlink import (
+    ACK,
+    DONE,
+    DUMP,
+    ERROR,
+    HEADER,
+    NOOP,
+    ROUTE,
+    attribute,
+    error_code,
+    open_netlink,
+    request,
+)
 
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _LARGEST_READ_BYTES = 64 * 1024
@@ -24,14 +36,9 @@ def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
         OSError: the kernel does not answer the question, or what it has changed again and again while it was listed.
     """
     for _ in range(_TRIES):
-        found, is_whole = [], True
-        with open_netlink(protocol) as asked:
-            asked.send(request(kind, DUMP, 1, body))
-            for flags, one in _until_done(asked):
-                is_whole &= not flags & _DUMP_INTERRUPTED
-                found.append(one)
-        if is_whole:
-            return found
+        found = told(protocol, kind, DUMP, body)
+        if not any(flags & _DUMP_INTERRUPTED for flags, _ in found):
+            return [one for _, one in found]
     raise OSError(errno.EAGAIN, "it changes too often")
 
 
@@ -46,17 +53,25 @@ def answered(protocol: int, kind: int, body: bytes) -> bytes:
     Raises:
         OSError: the kernel does not answer the question.
     """
-    with open_netlink(protocol) as asked:
-        asked.send(request(kind, 0, 1, body))
-        for _, one in _until_done(asked):
-            return one
+    for _, one in told(protocol, kind, 0, body):
+        return one
     raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
 
 
-def _until_done(asked: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """Give flags and body of each message of an answer."""
+def told(protocol: int, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    """Send the kernel one message, and return flags and body of each it answers with until it says that it is done.
+
+    Raises:
+        OSError: it refuses.
+    """
+    with open_netlink(protocol) as kernel:
+        kernel.send(request(kind, flags | ACK, 1, body))
+        return list(_until_done(kernel))
+
+
+def _until_done(kernel: socket.socket) -> Iterator[tuple[int, bytes]]:
     while True:
-        data, start = asked.recv(_LARGEST_READ_BYTES), 0
+        data, start = kernel.recv(_LARGEST_READ_BYTES), 0
         while start + HEADER.size <= len(data):
             size, kind, flags, _, _ = HEADER.unpack_from(data, start)
             if kind in (ERROR, DONE) and (code := error_code(data, start + HEADER.size)):

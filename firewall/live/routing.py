@@ -12,26 +12,27 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from firewall.errors import MachineError
-from firewall.live.netlink import ROUTE, attribute, parts
+from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, attribute, parts
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import LINK, answered, listed_links
+from firewall.live.question import LINK, answered, listed_links, told
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-_ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 Added = tuple[Literal["rule", "route"], int]
 EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
 
-# <linux/rtnetlink.h>: RTM_GETROUTE, struct rtmsg, RTA_DST, RTA_MARK, RTN_LOCAL.
+# <linux/rtnetlink.h>: RTM_*, struct rtmsg, RTA_*, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL.
+_NEW = {"route": 24, "rule": 32}
+_DELETE = {"route": 25, "rule": 33}
 _GET_ROUTE = 26
 _ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_DST, _MARK, _LOCAL = 1, 16, 2
+_DST, _OUT, _TABLE, _MARK = 1, 4, 15, 16
+_STATIC, _HOST, _LOCAL = 4, 254, 2
+# <linux/fib_rules.h>: FRA_*, FR_ACT_TO_TBL; struct fib_rule_hdr is a struct rtmsg with the action as its type.
+_RULE_PRIORITY, _RULE_MARK, _TO_TABLE = 6, 10, 1
 # Addresses that nobody has (RFC 1112 §4, RFC 6666), and the kernel's words for a packet that leads nowhere.
 _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
@@ -54,18 +55,11 @@ def set_up_routes(families: tuple[int, ...]) -> list[Added]:
     """
     added: list[Added] = []
     try:
-        wanted = [version for version in families if not is_switched_off(version)]
-        with IPRoute() as netlink:
-            loopback = netlink.link_lookup(ifname="lo")[0]
-            try:
-                for kind, version in EVERYTHING:
-                    if version in wanted and _change(netlink, "add", kind, version, loopback):
-                        added.append((kind, version))
-            except (NetlinkError, OSError):
-                for kind, version in reversed(added):
-                    _change(netlink, "del", kind, version, loopback)
-                raise
-    except (NetlinkError, OSError) as error:
+        for kind, version in EVERYTHING:
+            if version in families and not is_switched_off(version) and _add(kind, version):
+                added.append((kind, version))
+    except OSError as error:
+        remove_routes(added[::-1])
         raise _refusal("set up", error) from None
     return added
 
@@ -76,13 +70,12 @@ def remove_routes(only: list[Added] | None = None) -> None:
     Raises:
         MachineError: the kernel refused.
     """
-    try:
-        with IPRoute() as netlink:
-            loopback = netlink.link_lookup(ifname="lo")[0]
-            for kind, version in EVERYTHING if only is None else only:
-                _change(netlink, "del", kind, version, loopback)
-    except (NetlinkError, OSError) as error:
-        raise _refusal("remove", error) from None
+    for kind, version in EVERYTHING if only is None else only:
+        try:
+            told(ROUTE, _DELETE[kind], 0, _message(kind, version))
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise _refusal("remove", error) from None
 
 
 def is_delivered_here(version: int) -> bool:
@@ -145,38 +138,31 @@ def ports() -> dict[str, str]:
     return {name: names[master] for name, master in masters.items() if master in names}
 
 
-def _change(netlink: IPRoute, command: str, kind: str, version: int, loopback: int) -> bool:
-    """Add or remove one rule or route; False when there was nothing to do."""
+def _add(kind: str, version: int) -> bool:
+    """Add one rule or route; False when it is there."""
     try:
-        if kind == "rule":
-            netlink.rule(
-                command,
-                family=_FAMILIES[version],
-                fwmark=INTERCEPT_MARK,
-                table=ROUTE_TABLE,
-                priority=RULE_PRIORITY,
-            )
-        else:
-            netlink.route(
-                command,
-                family=_FAMILIES[version],
-                dst=_ANYWHERE[version],
-                type="local",
-                scope="host",
-                oif=loopback,
-                table=ROUTE_TABLE,
-            )
-    except NetlinkError as error:
-        if command == "add" and error.code == errno.EEXIST:
-            return False
-        if command == "del" and error.code in _GONE:
+        told(ROUTE, _NEW[kind], CREATE | EXCLUSIVE, _message(kind, version))
+    except OSError as error:
+        if error.errno == errno.EEXIST:
             return False
         raise
     return True
 
 
-def _refusal(operation: str, error: NetlinkError | OSError) -> MachineError:
-    code = error.code if isinstance(error, NetlinkError) else error.errno
+def _message(kind: str, version: int) -> bytes:
+    """Return what tells the kernel which rule or route is meant."""
+    told_by = {_TABLE: ROUTE_TABLE}
+    if kind == "rule":
+        header = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, _TO_TABLE, 0)
+        told_by |= {_RULE_MARK: INTERCEPT_MARK, _RULE_PRIORITY: RULE_PRIORITY}
+    else:
+        header = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, _STATIC, _HOST, _LOCAL, 0)
+        told_by |= {_OUT: socket.if_nametoindex("lo")}
+    return header + b"".join(attribute(each, struct.pack("=I", value)) for each, value in told_by.items())
+
+
+def _refusal(operation: str, error: OSError) -> MachineError:
+    code = error.errno
     cause = os.strerror(code) if code else str(error)
     needs = None
     if code == errno.EPERM:

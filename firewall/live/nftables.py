@@ -68,7 +68,10 @@ _STREAM_4 = "ip saddr . tcp sport . ip daddr . tcp dport"
 _STREAM_6 = _STREAM_4.replace("ip ", "ip6 ")
 _STREAM_BACK_4 = "ip daddr . tcp dport . ip saddr . tcp sport"
 _STREAM_BACK_6 = _STREAM_BACK_4.replace("ip ", "ip6 ")
-_OTHER_STREAMS = "flags dynamic,timeout; timeout 3h; size 65536;"  # longer than a usual TCP keep-alive (2 h) takes
+# A SYN that nothing follows is forgotten soon, or a flood of them would leave no room. Another SYN comes after some
+# seconds, and a usual TCP keep-alive after 2 h.
+_OTHER_STREAMS = "flags dynamic,timeout; timeout 30s; size 65536;"
+_GOES_ON_FOR = "timeout 3h"
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
@@ -140,8 +143,8 @@ table inet {TABLE} {{
     {elsewhere} accept
     tcp dport != @signalling_ports goto other_streams
     tcp flags & rst == rst accept
-    {_GOES_ON} {_STREAM_4} @other_streams4 update @other_streams4 {{ {_STREAM_4} }} accept
-    {_GOES_ON} {_STREAM_6} @other_streams6 update @other_streams6 {{ {_STREAM_6} }} accept
+    {_GOES_ON} {_STREAM_4} @other_streams4 accept
+    {_GOES_ON} {_STREAM_6} @other_streams6 accept
     fib daddr type != unicast accept
     ip6 saddr fe80::/10 accept
     ip6 daddr fe80::/10 accept
@@ -150,10 +153,11 @@ table inet {TABLE} {{
     goto daemon_down
   }}
   chain other_streams {{
-    {_GOES_ON} accept
     tcp sport != @signalling_ports accept
-    update @other_streams4 {{ {_STREAM_BACK_4} }}
-    update @other_streams6 {{ {_STREAM_BACK_6} }}
+    {_NEW_STREAM} update @other_streams4 {{ {_STREAM_BACK_4} }}
+    {_NEW_STREAM} update @other_streams6 {{ {_STREAM_BACK_6} }}
+    {_GOES_ON} {_STREAM_BACK_4} @other_streams4 update @other_streams4 {{ {_STREAM_BACK_4} {_GOES_ON_FOR} }}
+    {_GOES_ON} {_STREAM_BACK_6} @other_streams6 update @other_streams6 {{ {_STREAM_BACK_6} {_GOES_ON_FOR} }}
   }}
   chain handed_over {{
     {_GOES_ON} accept

@@ -1,6 +1,7 @@
 """Real calls over TCP through the daemon: SIPp on both sides, tcpdump and tshark as the witnesses."""
 
 import contextlib
+import json
 import signal
 import socket
 import subprocess
@@ -195,6 +196,34 @@ def test_a_connection_from_a_signalling_port_to_one_that_is_none_is_left_alone(
         assert firewall.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("caller", "called", "spoofed"),
+    [(CARRIER, PSAP, IP(src="192.0.2.20", dst=PSAP)), (CARRIER_V6, PSAP_V6, IPv6(src="2001:db8:1::20", dst=PSAP_V6))],
+)
+def test_of_a_flood_of_syns_from_signalling_ports_nothing_is_remembered_for_long(
+    testbed: Namespaces, tmp_path: Path, caller: str, called: str, spoofed: IP | IPv6
+) -> None:
+    """The kernel remembers 65 536 connections; who connects when there are as many is reset."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text(policy_text())
+    family = socket.AF_INET6 if ":" in caller else socket.AF_INET
+    raw = in_namespace(testbed.carrier, lambda: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW))
+    with (
+        raw,
+        tcp_server(testbed.psap, called, 5061) as listening,
+        FirewallProcess(testbed.fw, policy),
+        tcp_client(testbed.carrier, caller, called, 5061, own_port=5060) as client,
+    ):
+        server, _ = listening.accept()
+        raw.sendto(bytes(spoofed / TCP(sport=5060, dport=5061, flags="S")), (called, 0))
+        with server:
+            server.sendall(b"hi")
+            assert read_bytes(client, 2) == b"hi"
+            kept = _remembered_streams(testbed.fw, 6 if ":" in caller else 4)
+    assert 10_000 < kept[caller] <= 10_800
+    assert 0 < kept[spoofed.src] <= 30
+
+
 @pytest.mark.parametrize("down", ["bypass", "block"])
 @pytest.mark.parametrize(
     ("caller", "called", "spoofed"),
@@ -278,6 +307,13 @@ def test_a_new_policy_in_force_and_a_stop_under_load_cut_no_message_short(testbe
     decided = len(records(log, "sip_decision"))
     failed = [record for record in records(log, "alarm") if record["alarm"]["code"] == "forward_failed"]
     assert decided == whole or failed
+
+
+def _remembered_streams(namespace: str, version: int) -> dict[str, int]:
+    """Return for how many more seconds the kernel remembers a client's connection."""
+    ask = ["ip", "netns", "exec", namespace, "nft", "-j", "list", "set", "inet", "sosgate", f"other_streams{version}"]
+    listed = json.loads(subprocess.run(ask, capture_output=True, check=True).stdout)["nftables"][1]["set"]["elem"]
+    return {one["elem"]["val"]["concat"][2]: one["elem"]["expires"] for one in listed}
 
 
 def _set_longest_backlog(connections: str) -> str:

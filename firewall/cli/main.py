@@ -128,6 +128,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except OSError as error:
         subject = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
         return _complain(f"error: the machine refused{subject}: {error.strerror or error}", error)
+    except MemoryError as error:
+        return _complain("error: the machine refused: there is no memory left", error)
     except Exception as error:  # noqa: BLE001 (the last line of defence: no traceback is ever shown unasked)
         sentence = (
             f"error: a bug in sosgate: {type(error).__name__}: {' '.join(str(error).split())}; "

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -56,6 +57,7 @@ _SETTLE_S = 0.02
 _INTERFACES_EVERY_S = 5.0
 _LOSSES_EVERY_S = 0.5
 _EXIT_CRASH = 70
+_MEMORY_NEEDED_MB = 256  # of which some 50 are used while there is little to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,22 @@ def run_daemon(settings: Settings) -> None:
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # one that comes before its handler would end this
     descriptors(0)
+    _refuse_little_memory()
     policy = settings.load()
     console = Console()
     try:
         asyncio.run(_Daemon(settings, policy, console).run())
     finally:
         console.close()
+
+
+def _refuse_little_memory() -> None:
+    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        allowed, _ = resource.getrlimit(limit)
+        if resource.RLIM_INFINITY != allowed < _MEMORY_NEEDED_MB * 2**20:
+            cause = f"no more than {allowed // 2**20} MB of memory may be used here"
+            needs = f"it needs {_MEMORY_NEEDED_MB} and more (ulimit -v and -d, LimitAS and LimitDATA)"
+            raise MachineError("start", "sosgate", cause, needs=needs)
 
 
 class _Daemon:
@@ -183,12 +195,15 @@ class _Daemon:
             )
             await control.start()
             undo.push_async_callback(control.stop)
-        # pyroute2's synchronous calls run an event loop of their own, so they need a thread of their own.
-        added = await asyncio.to_thread(routing.set_up_routes, versions)
-        undo.push_async_callback(asyncio.to_thread, routing.remove_routes, added)
-        # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
-        await self._media.set_up_table(policy, left_over)
-        undo.push_async_callback(self._take_down)
+        added = routing.set_up_routes(versions)
+        try:
+            # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
+            await self._media.set_up_table(policy, left_over)
+        except BaseException:
+            routing.remove_routes(added)
+            raise
+        undo.callback(self._remove_interception)
+        undo.push_async_callback(self._drain)
         self._interception = Interception(
             versions, lambda: self._media.put_table_back(self._policy), self._driver.tell, self._changing
         )
@@ -202,16 +217,15 @@ class _Daemon:
         self._turns.arm_timer()
         self._announce(left_over)
 
-    async def _take_down(self) -> None:
+    async def _drain(self) -> None:
         """Stop without losing a message unseen: no new ones, then those that wait, then the record of the end."""
         loop = asyncio.get_running_loop()
-        failures: list[MachineError] = []
         await self._media.end(loop)
         try:
             # Not in a thread: no pinhole is opened any more, so no call may be answered until nothing needs one.
             nftables.apply_ruleset(nftables.render_last_ruleset())
         except MachineError as error:
-            failures.append(error)
+            self._console.say(str(error))
         if self._frozen_disk is not None:
             self._frozen_disk.close()  # no message waits for the disk any more
         until = loop.time() + _DRAIN_S
@@ -228,15 +242,12 @@ class _Daemon:
         self._sender.close()
         await self._connections.stop(_DRAIN_S)
         self._driver.tell(Stopped())
-        for remove in (nftables.remove_table, routing.remove_routes):
-            try:
-                await asyncio.to_thread(remove)
-            except MachineError as error:
-                failures.append(error)
-        for failure in failures:
-            self._console.say(str(failure))
-        if failures:
-            raise failures[0]
+
+    def _remove_interception(self) -> None:
+        try:
+            nftables.remove_table()
+        finally:
+            routing.remove_routes()
         self._console.say("stopped; its nftables table and routes are removed")
 
     async def _watch_reload(self) -> None:

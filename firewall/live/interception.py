@@ -52,7 +52,7 @@ class Interception:
                     await self._mend_table()
             for version in self._versions:
                 if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
-                    await self._mend_route(version)
+                    self._mend_route(version)
                     self._handover.excuse()
             self._look_at_handover()
 
@@ -72,11 +72,10 @@ class Interception:
             self._lost = lost
             self._told(HandoverLost(lost))
 
-    async def _mend_route(self, version: int) -> None:
+    def _mend_route(self, version: int) -> None:
         error = None
         try:
-            async with self._changing:
-                await asyncio.to_thread(routing.set_up_routes, (version,))
+            routing.set_up_routes((version,))
             if not routing.is_delivered_here(version):
                 error = "another policy rule comes before it"
         except MachineError as failure:

@@ -65,8 +65,13 @@ def told(protocol: int, kind: int, flags: int, body: bytes) -> list[tuple[int, b
         OSError: it refuses.
     """
     with open_netlink(protocol) as kernel:
-        kernel.send(request(kind, flags | ACK, 1, body))
-        return list(_until_done(kernel))
+        return told_by(kernel, kind, flags, body)
+
+
+def told_by(kernel: socket.socket, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    """Do the same on a netlink socket that stays open, for what is asked often."""
+    kernel.send(request(kind, flags | ACK, 1, body))
+    return list(_until_done(kernel))
 
 
 def _until_done(kernel: socket.socket) -> Iterator[tuple[int, bytes]]:

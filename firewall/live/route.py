@@ -9,17 +9,15 @@ import socket
 import struct
 from typing import NamedTuple
 
-from firewall.live.netlink import ROUTE, attribute, open_netlink, parts, refusal, request
+from firewall.live.netlink import ROUTE, attribute, open_netlink, parts, refusal
+from firewall.live.question import told_by
+from firewall.live.routing import GET_ROUTE, ROUTE_MESSAGE
 
-_RTM_NEWROUTE = 24
-_RTM_GETROUTE = 26
 _RTM_F_FIB_MATCH = 0x2000
 _RTN_UNICAST = 1
 # RTA_*, RTAX_MTU
 _DST, _SRC, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 2, 4, 5, 8, 9, 18, 22
 _METRIC_MTU = 2
-_HEADER = struct.Struct("=LHHLL")
-_ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _INDEX = struct.Struct("=L")
 _REMEMBERED = 4096
 
@@ -55,7 +53,6 @@ class RouteLookup:
             raise refusal("open", "a netlink socket to the routing table", error.errno or 0) from None
         self._known: dict[str, _Answer] = {}
         self._next_hops: dict[tuple[str, str], NextHop | None] = {}
-        self._sequence = 0
 
     def close(self) -> None:
         """Ask no more."""
@@ -100,24 +97,18 @@ class RouteLookup:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             packed = socket.inet_pton(family, address)
             packed_source = socket.inet_pton(family, source) if source else b""
-            body = _ROUTE.pack(family, 8 * len(packed), 8 * len(packed_source), 0, 0, 0, 0, 0, flags)
+            body = ROUTE_MESSAGE.pack(family, 8 * len(packed), 8 * len(packed_source), 0, 0, 0, 0, 0, flags)
             body += attribute(_DST, packed)
             if packed_source:
                 body += attribute(_SRC, packed_source)
-            self._sequence += 1
-            self._socket.send(request(_RTM_GETROUTE, 0, self._sequence, body))
-            while True:
-                # The kernel has answered when send() returns; an answer of an earlier, failed question is skipped.
-                answer = self._socket.recv(65536)
-                _, kind, _, sequence, _ = _HEADER.unpack_from(answer)
-                if sequence == self._sequence:
-                    return _read(answer, address) if kind == _RTM_NEWROUTE else _NOWHERE
+            for _, answer in told_by(self._socket, GET_ROUTE, 0, body):
+                return _read(answer, address)
         return _NOWHERE
 
 
 def _read(answer: bytes, address: str) -> _Answer:
-    family, *_, kind, _ = _ROUTE.unpack_from(answer, _HEADER.size)
-    route = parts(answer, _HEADER.size + _ROUTE.size)
+    family, *_, kind, _ = ROUTE_MESSAGE.unpack_from(answer)
+    route = parts(answer, ROUTE_MESSAGE.size)
     interface = int(_INDEX.unpack(route[_OIF])[0]) if _OIF in route else 0
     has_mtu = _METRIC_MTU in parts(route.get(_METRICS, b""))
     if kind != _RTN_UNICAST or not interface or has_mtu or route.keys() & {_MULTIPATH, _VIA, _ENCAP}:

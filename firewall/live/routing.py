@@ -19,6 +19,8 @@ from firewall.live.question import LINK, answered, listed_links, told
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
+NOBODY = {4: "240.0.0.1", 6: "100::1"}
+"""Addresses that nobody has (RFC 1112 §4, RFC 6666)."""
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 Added = tuple[Literal["rule", "route"], int]
@@ -27,14 +29,13 @@ EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
 # <linux/rtnetlink.h>: RTM_*, struct rtmsg, RTA_*, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL.
 _NEW = {"route": 24, "rule": 32}
 _DELETE = {"route": 25, "rule": 33}
-_GET_ROUTE = 26
-_ROUTE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
+GET_ROUTE = 26
+ROUTE_MESSAGE = struct.Struct("=BBBBBBBBL")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _DST, _OUT, _TABLE, _MARK = 1, 4, 15, 16
 _STATIC, _HOST, _LOCAL = 4, 254, 2
 # <linux/fib_rules.h>: FRA_*, FR_ACT_TO_TBL; struct fib_rule_hdr is a struct rtmsg with the action as its type.
 _RULE_PRIORITY, _RULE_MARK, _TO_TABLE = 6, 10, 1
-# Addresses that nobody has (RFC 1112 §4, RFC 6666), and the kernel's words for a packet that leads nowhere.
-_NOBODY = {4: "240.0.0.1", 6: "100::1"}
+# The kernel's words for a packet that leads nowhere.
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
 # <linux/if_link.h>: IFLA_*.
@@ -84,16 +85,16 @@ def is_delivered_here(version: int) -> bool:
     Raises:
         OSError: the kernel does not answer the question.
     """
-    address = socket.inet_pton(_FAMILIES[version], _NOBODY[version])
-    asked = _ROUTE.pack(_FAMILIES[version], 8 * len(address), 0, 0, 0, 0, 0, 0, 0)
+    address = socket.inet_pton(_FAMILIES[version], NOBODY[version])
+    asked = ROUTE_MESSAGE.pack(_FAMILIES[version], 8 * len(address), 0, 0, 0, 0, 0, 0, 0)
     asked += attribute(_DST, address) + attribute(_MARK, struct.pack("=I", INTERCEPT_MARK))
     try:
-        answer = answered(ROUTE, _GET_ROUTE, asked)
+        answer = answered(ROUTE, GET_ROUTE, asked)
     except OSError as error:
         if error.errno in _NOWHERE:
             return False
         raise
-    return int(_ROUTE.unpack_from(answer)[7]) == _LOCAL
+    return int(ROUTE_MESSAGE.unpack_from(answer)[7]) == _LOCAL
 
 
 def is_switched_off(version: int) -> bool:
@@ -153,10 +154,10 @@ def _message(kind: str, version: int) -> bytes:
     """Return what tells the kernel which rule or route is meant."""
     told_by = {_TABLE: ROUTE_TABLE}
     if kind == "rule":
-        header = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, _TO_TABLE, 0)
+        header = ROUTE_MESSAGE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, _TO_TABLE, 0)
         told_by |= {_RULE_MARK: INTERCEPT_MARK, _RULE_PRIORITY: RULE_PRIORITY}
     else:
-        header = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, _STATIC, _HOST, _LOCAL, 0)
+        header = ROUTE_MESSAGE.pack(_FAMILIES[version], 0, 0, 0, 0, _STATIC, _HOST, _LOCAL, 0)
         told_by |= {_OUT: socket.if_nametoindex("lo")}
     return header + b"".join(attribute(each, struct.pack("=I", value)) for each, value in told_by.items())
 

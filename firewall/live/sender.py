@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from firewall.errors import MachineError
 from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
 from firewall.live.netlink import enlarge_send_buffer
+from firewall.live.routing import NOBODY
 from firewall.net.datagram import Datagram
 
 SOURCES_MAX = 4096
@@ -203,6 +204,16 @@ class Sender:
                 del self._waiting[source]
         if self._waiting and self._timer is None:
             self._timer = self._loop.call_later(_RETRY_S, self._retry)
+
+
+def can_send_from(port: int) -> bool:
+    """Tell whether no other program has a peer's port on every address of this machine, so that it cannot be bound."""
+    try:
+        for nobody in NOBODY.values():
+            _SourceSocket((nobody, port)).socket.close()
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
 
 
 def error_words(error: OSError) -> str:

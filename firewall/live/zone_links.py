@@ -1,11 +1,12 @@
 """Interfaces of zones by which nothing comes in (not there, there by another name, or ports of one that no zone has),
-and those whose packets the kernel does not forward.
+those whose packets the kernel does not forward, and ports of peers that another program keeps from being sent from.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from firewall.live import nftables, routing
+from firewall.live.sender import can_send_from
 from firewall.net.address import family
 from firewall.ruleset.policy import Policy
 
@@ -13,19 +14,19 @@ _SETTINGS = Path("/proc/sys/net")
 
 
 class ZoneLinks:
-    """Tells ``say`` which are missing or not forwarded, and which are there again, each once."""
+    """Tells ``say`` which are missing, not forwarded or taken, and which interfaces are there again, each once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._missing: set[str] = set()
-        self._switched_off: set[Path] = set()
+        self._warned: set[str] = set()
 
     def look(self, policy: Policy) -> None:
         """Look at those that zones name as they are now."""
-        switched_off = _forwarding_switched_off(policy)
-        for setting in sorted(switched_off - self._switched_off):
-            self._say(f"warning: {setting} is 0: signalling goes on, but calls have no media until it is 1")
-        self._switched_off = switched_off
+        warnings = _forwarding_switched_off(policy) | _ports_taken(policy)
+        for warning in sorted(warnings - self._warned):
+            self._say(f"warning: {warning}")
+        self._warned = warnings
         wanted = set(nftables.zone_interfaces(policy) or ())
         taken_by = {port: master for port, master in routing.ports().items() if port in wanted and master not in wanted}
         missing = (wanted - set(routing.interface_names().values())) | taken_by.keys()
@@ -36,22 +37,35 @@ class ZoneLinks:
         self._missing = missing
 
 
-def _forwarding_switched_off(policy: Policy) -> set[Path]:
+def _forwarding_switched_off(policy: Policy) -> set[str]:
     versions = {family(network.first) for zone in policy.zones for network in zone.networks} or {4}
-    if routing.is_switched_off(6):
-        versions.discard(6)
-    names = {4: nftables.zone_interfaces(policy) or ("all",), 6: ("all",)}  # the kernel asks for IPv6 as a whole
-    settings = {
-        _SETTINGS / f"ipv{version}" / "conf" / name / "forwarding" for version in versions for name in names[version]
+    names = nftables.zone_interfaces(policy) or ("all",)
+    asked = [f"ipv4/conf/{name}/forwarding" for name in names if 4 in versions]
+    if 6 in versions and not routing.is_switched_off(6):
+        # The kernel asks for IPv6 as a whole; since Linux 6.17 the interface may say so by itself.
+        forced = all(_setting(f"ipv6/conf/{name}/force_forwarding") == "1" for name in names)
+        asked += [] if forced else ["ipv6/conf/all/forwarding"]
+    return {
+        f"{_SETTINGS / setting} is 0: signalling goes on, but calls have no media until it is 1"
+        for setting in asked
+        if _setting(setting) == "0"
     }
-    return {setting for setting in settings if _is_zero(setting)}
 
 
-def _is_zero(setting: Path) -> bool:
+def _setting(name: str) -> str | None:
     try:
-        return setting.read_text() == "0\n"
-    except OSError:  # there is no such interface, or no IPv6
-        return False
+        return (_SETTINGS / name).read_text().strip()
+    except OSError:  # there is no such interface, or no IPv6, or the kernel is older
+        return None
+
+
+def _ports_taken(policy: Policy) -> set[str]:
+    return {
+        f"another program has UDP port {port} on every address: messages of peers from that port cannot be sent on; "
+        f'have it listen on its own address ("ss -lunp sport = :{port}" names it)'
+        for port in policy.signalling_ports
+        if not can_send_from(port)
+    }
 
 
 def _why_unseen(interface: str, master: str | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from firewall import __version__
 from firewall.cli import main as command_line
-from firewall.errors import CaptureError, MachineError, Place, SosgateError
+from firewall.errors import CaptureError, MachineError, Place
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = tuple(command_line.COMMANDS)
@@ -101,10 +101,11 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_2(arguments: list[str], s
             "error: cannot bind 0.0.0.0:5060: Operation not permitted; CAP_NET_ADMIN is needed\n",
         ),
         (PermissionError(13, "Permission denied", "/log"), "error: the machine refused /log: Permission denied\n"),
+        (MemoryError(), "error: the machine refused: there is no memory left\n"),
     ],
 )
 def test_an_error_is_its_sentence_and_exit_2(
-    error: SosgateError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert failing(monkeypatch, error) == 2
     assert capsys.readouterr().err == sentence

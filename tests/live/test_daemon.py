@@ -139,6 +139,12 @@ def test_with_too_few_open_files_it_says_how_many_there_may_be(testbed: Namespac
     assert "cannot start sosgate: no more than 32 files may be open at once here; it needs more" in sentence
 
 
+@pytest.mark.parametrize("limit", ["-v", "-d"])
+def test_with_too_little_memory_it_says_how_much_there_may_be(testbed: Namespaces, policy: Path, limit: str) -> None:
+    sentence = refused(testbed.fw, policy, prelude=("sh", "-c", f'ulimit {limit} 97280 && exec "$@"', "sh"))
+    assert "cannot start sosgate: no more than 95 MB of memory may be used here; it needs 256 and more" in sentence
+
+
 def test_a_second_one_in_the_same_namespace_is_refused_and_the_first_goes_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:
@@ -159,6 +165,21 @@ def test_a_proxy_port_in_use_is_one_sentence(testbed: Namespaces, policy: Path, 
 
     with live_testbed.in_namespace(testbed.fw, occupy):
         assert f"UDP port {PROXY_PORT}: Address already in use" in refused(testbed.fw, policy)
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])  # noqa: S104 (that is what is refused)
+def test_a_program_that_has_the_peers_port_on_every_address_is_a_warning(
+    testbed: Namespaces, policy: Path, everywhere: str
+) -> None:
+    def occupy() -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if ":" in everywhere else socket.AF_INET, socket.SOCK_DGRAM)
+        opened.bind((everywhere, 5060))
+        return opened
+
+    with live_testbed.in_namespace(testbed.fw, occupy), FirewallProcess(testbed.fw, policy) as firewall:
+        firewall.wait_for(
+            "warning: another program has UDP port 5060 on every address: messages of peers from that port"
+        )
 
 
 def test_without_nft_it_says_what_to_install(testbed: Namespaces, policy: Path) -> None:

@@ -128,7 +128,7 @@ def test_of_tcp_only_what_goes_toward_signalling_ports_is_intercepted_and_judged
     assert "tproxy" not in before
     assert "tproxy" in after
     assert chains["streams"].splitlines()[-1].strip() == "goto daemon_down"
-    assert "tcp sport @" not in script
+    assert "tcp sport @signalling_ports" not in script
 
 
 def test_the_ruleset_of_a_clean_stop_intercepts_nothing_new() -> None:

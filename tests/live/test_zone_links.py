@@ -18,6 +18,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str | No
     monkeypatch.setattr(routing, "interface_names", lambda: dict(enumerate(found)))
     monkeypatch.setattr(routing, "ports", lambda: {name: master for name, master in found.items() if master})
     monkeypatch.setattr(routing, "is_switched_off", lambda _: False)
+    monkeypatch.setattr(zone_links, "can_send_from", lambda _: True)
     monkeypatch.setattr(routing, "name_of_alternative", {"enp9s0": "f0"}.get)
     return found
 
@@ -69,6 +70,13 @@ def test_a_machine_that_does_not_forward_is_told_once_and_again_when_it_ceases_t
     links.look(dual_stack)
     assert len(said) == 3
     four.write_text("1\n")
+    for name in ("f0", "f1"):
+        forced = tmp_path / f"ipv6/conf/{name}/force_forwarding"
+        forced.parent.mkdir(parents=True)
+        forced.write_text("1\n")
+    ZoneLinks(said.append).look(dual_stack)
+    assert len(said) == 3, "these interfaces forward IPv6 by themselves"
+    forced.write_text("0\n")
     monkeypatch.setattr(routing, "is_switched_off", lambda _: True)
     ZoneLinks(said.append).look(dual_stack)
     assert len(said) == 3, "there is no IPv6"

@@ -131,10 +131,11 @@ def one_way(
 ) -> tuple[MediaLoss, ...]:
     """Return each direction in which media was agreed on and none came since then, when ``heard_before`` was noted.
 
-    A camera that is off sends nothing, whatever was agreed on, and the call is heard all the same: beside audio, video
-    is lost only where some came and was refused. Who was silent before an answer that has the media come by the same
-    way (a session refresh, RFC 4028) may go on so. Where both ends are in one zone and nothing of either comes, their
-    media goes another way: a proxy of the other zone, or a B2BUA, sent only the signalling back. In shadow mode what is
+    A camera that is off sends nothing, whatever was agreed on, nor does who speaks one language of two (RFC 8373), and
+    the call is heard all the same: video beside audio, and what is beside a voice of that side which is heard, is lost
+    only where some came and was refused. Who was silent before an answer that has the media come by the same way (a
+    session refresh, RFC 4028) may go on so. Where both ends are in one zone and nothing of either comes, their media
+    goes another way: a proxy of the other zone, or a B2BUA, sent only the signalling back. In shadow mode what is
     refused passes, so only silence is lost.
     """
     directions: dict[Course, list[Way]] = {}
@@ -144,6 +145,8 @@ def one_way(
             directions.setdefault(way.course, []).append(way)
     silent = {there: each for there, each in directions.items() if not _is_heard(each, call_id, media, since_ns, table)}
     is_spoken = any(way.kind == "audio" for way in ways)
+    heard = [each[0] for there, each in directions.items() if there not in silent]
+    voices = {(way.src, way.dst) for way in heard if way.kind == "audio"}
     losses: list[MediaLoss] = []
     for each in silent.values():
         loss = _loss(each, media, table, policy)
@@ -154,7 +157,7 @@ def one_way(
         back = silent.get(each[0].course_back, [])
         goes_elsewhere = bool(back) and any(map(_is_in_one_zone, (*each, *back)))
         may_be_mute = media.doubted_ns is not None or any(way.key in media.quiet_before for way in each)
-        may_be_off = each[0].kind == "video" and is_spoken
+        may_be_off = (each[0].kind == "video" and is_spoken) or (each[0].src, each[0].dst) in voices
         if not (goes_elsewhere or may_be_mute or may_be_off):
             losses.append(loss)
     return tuple(losses)

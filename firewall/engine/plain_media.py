@@ -52,7 +52,7 @@ class PlainPlanner:
         """Return the ways of a call that has one session or one open offer, all of it plain, or neither; None else."""
         sessions, offers = [*negotiation.sessions.values()], [*negotiation.offers.values()]
         offers = [each for each in offers if not each.is_final] if self._are_offers_open else []
-        if len(sessions) + len(offers) > 1 or negotiation.candidates or negotiation.early is not None:
+        if len(sessions) + len(offers) > 1 or negotiation.ringing or negotiation.candidates or negotiation.early:
             return None
         ways = self._session_ways(sessions[0]) if sessions else self._offer_ways(offers[0]) if offers else []
         if ways is None:

@@ -226,11 +226,10 @@ def test_a_fork_that_did_not_answer_is_not_expected_to_be_heard() -> None:
     answered = sdp(CALLED[0], _AUDIO_ANSWER, "audio 40002 RTP/AVP 0, a=recvonly")
     scene.psap(answer(first, answered, to_tag="answers"), at_s=1)
     scene.carrier(request("ACK", to_tag="answers"), at_s=1.1)
-    scene.talk(1.2, 1.3)
     scene.talk(1.3, 1.4, CALLED, CALLER)
     (call,) = checked(scene).calls
-    (loss,) = call.media_loss
-    assert loss.dest_port == 40002, "the fork that answered takes a second voice and hears none"
+    lost = [(loss.side, loss.dest_port) for loss in call.media_loss]
+    assert lost == [("carrier", 40000), ("carrier", 40002)], "the fork that answered takes two voices and hears none"
 
 
 def test_what_shadow_mode_lets_pass_is_heard_and_silence_is_told_all_the_same() -> None:
@@ -458,6 +457,32 @@ def test_beside_video_the_voice_that_is_missing_is_alarmed_alone() -> None:
     told = checked(scene)
     assert [loss.dest_port for loss in told.calls[0].media_loss] == [CALLER[1]]
     assert len(told.alarms) == 1
+
+
+@pytest.mark.parametrize(("said_s", "lost"), [((1.2, 1.4), []), ((1.2, 1.2), [CALLER[1], 42000])])
+def test_of_two_audio_media_one_that_is_heard_is_enough(said_s: tuple[float, float], lost: list[int]) -> None:
+    """A call in two languages (RFC 8373): nobody need speak both."""
+    scene = MediaScene()
+    scene.call(
+        offer=sdp(CALLER[0], AUDIO, "audio 42000 RTP/AVP 0"),
+        answered=sdp(CALLED[0], _AUDIO_ANSWER, "audio 44000 RTP/AVP 0"),
+    )
+    scene.talk(1.2, 1.4)
+    scene.talk(*said_s, CALLED, CALLER)
+    assert [loss.dest_port for call in checked(scene).calls for loss in call.media_loss] == lost
+
+
+def test_audio_that_comes_and_is_refused_beside_other_audio_is_lost() -> None:
+    scene = MediaScene()
+    scene.call(
+        offer=sdp(CALLER[0], AUDIO, "audio 42000 RTP/AVP 0"),
+        answered=sdp(CALLED[0], _AUDIO_ANSWER, "audio 44000 RTP/AVP 0"),
+    )
+    scene.talk(1.2, 1.4)
+    scene.talk(1.2, 1.4, CALLED, CALLER)
+    scene.talk(1.2, 1.4, ("198.51.100.77", 44000), (CALLER[0], 42000))
+    (alarm,) = checked(scene).alarms
+    assert "its packets came from 198.51.100.77 instead" in alarm.alarm.message
 
 
 def test_video_that_comes_and_is_refused_is_lost() -> None:

@@ -80,20 +80,23 @@ def sessions(agreed: list[tuple[str, str]], *, is_renewed: bool) -> dict[Session
     }
 
 
-@example([], [(OFFER, ANSWER)], False, [])
-@example([], [], False, [(OFFER, ANSWER)])
+@example([], [(OFFER, ANSWER)], False, True, [])
+@example([], [], False, False, [(OFFER, ANSWER)])
 @given(
     st.lists(description(HERE), max_size=2),
     AGREED,
     st.booleans(),
+    st.booleans(),
     st.just([]) | AGREED,
 )
 def test_both_planners_give_the_same_ways(
-    offers: list[str], agreed: list[tuple[str, str]], is_renewed: bool, early: list[tuple[str, str]]
+    offers: list[str], agreed: list[tuple[str, str]], is_renewed: bool, is_ringing: bool, early: list[tuple[str, str]]
 ) -> None:
+    known = sessions(agreed, is_renewed=is_renewed)
     negotiation = Negotiation(
         {("a", n, "INVITE"): offered(text, n, is_final=n == 1) for n, text in enumerate(offers)},
-        sessions(agreed, is_renewed=is_renewed),
+        known,
+        ringing=frozenset(known) if is_ringing else frozenset(),
         early=Negotiation({}, sessions(early, is_renewed=False)) if early else None,
     )
     for rules, is_guarding in product(POLICIES, (False, True)):

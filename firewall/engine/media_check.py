@@ -28,9 +28,6 @@ CHECK_NS = 4 * 1_000_000_000
 _QUIET_NS = 1_000_000_000
 """Who sent nothing for so long is silent: on mute, or by voice activity detection. Counts may be so old."""
 
-_FEW_PACKETS = 40
-"""Fewer came until the check where only ICE asks and DTLS is tried: speech in frames of 60 ms has more."""
-
 # What a packet was refused for, in words that say what to look at.
 _REFUSED = {
     "media_wrong_source": "its packets came from {src_ip} instead",
@@ -64,8 +61,6 @@ class TwoWayChecks:
         media.renewed = () if is_asked else tuple(key for key in media.expected if key in before)
         media.checked, media.doubted_ns = sessions, None
         self._begin(call, media, now_ns)
-        for hole in self._table.open_among(media.expected):
-            self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
 
     def doubt(self, call: Call, media: CallMedia, now_ns: int) -> None:
         """Ask some seconds after packets of an emergency call were refused whether it is heard without them.
@@ -80,6 +75,8 @@ class TwoWayChecks:
     def _begin(self, call: Call, media: CallMedia, now_ns: int) -> None:
         media.check_at_ns = now_ns + CHECK_NS
         self._note_heard(media, now_ns)
+        for hole in self._table.open_among(media.expected):
+            self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
         self.deadlines.put(call.call_id, now_ns)  # at once: the kernel's counts of this very instant
         self.deadlines.put(call.call_id, media.check_at_ns)
 
@@ -149,7 +146,7 @@ def one_way(
     voices = {(way.src, way.dst) for way in heard if way.kind == "audio"}
     losses: list[MediaLoss] = []
     for each in silent.values():
-        loss = _loss(each, media, table, policy)
+        loss = _loss(each, media, since_ns, table, policy)
         if loss.reason is not None:
             if policy.media.mode != "shadow":
                 losses.append(loss)
@@ -174,9 +171,7 @@ def _is_in_one_zone(way: Way) -> bool:
 
 def _is_heard(ways: list[Way], call_id: str, media: CallMedia, since_ns: int, table: PinholeTable) -> bool:
     used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
-    return any(
-        _may_be_heard(call_id, hole, since_ns, table) and not _is_only_set_up(hole, media, since_ns) for hole in used
-    )
+    return any(_may_be_heard(call_id, hole, since_ns, table) for hole in used)
 
 
 def _used(way: Way, media: CallMedia, table: PinholeTable) -> Hole | None:
@@ -188,29 +183,16 @@ def _used(way: Way, media: CallMedia, table: PinholeTable) -> Hole | None:
 
 
 def _may_be_heard(call_id: str, hole: Hole, since_ns: int, table: PinholeTable) -> bool:
-    """Tell whether some of what passed by a pinhole since then may be of a call.
+    """Tell whether some of what passed by a pinhole since then is RTP, and may be of a call.
 
-    A gateway may have one port for all its calls: one pinhole, and the kernel's count is of all of them. Where a flow
-    begins tells whose it is, if that call receives there (symmetric RTP, RFC 4961); else, and where no packets were
-    copied, nobody can tell.
+    STUN, DTLS and the like (RFC 7983) ask for media that perhaps does not come. A gateway may have one port for all its
+    calls: one pinhole, and the kernel's count is of all of them. Where a flow begins tells whose it is, if that call
+    receives there (symmetric RTP, RFC 4961); else, and where no packets were copied, nobody can tell.
     """
     if hole.is_sampled and hole.pinhole.inspect == "first":
         return True  # those were perhaps copied before the answer
     came = [flow for flow in hole.flows.values() if flow.last_ns >= since_ns]
-    return not came or any(_may_be_of(call_id, flow, hole, table) for flow in came)
-
-
-def _is_only_set_up(hole: Hole, media: CallMedia, since_ns: int) -> bool:
-    """Tell whether all that came since then asks for media that does not come: STUN, DTLS and the like (RFC 7983).
-
-    Of few packets that the kernel counted, the copies tell it, if one of them is late.
-    """
-    came = [flow for flow in hole.flows.values() if flow.last_ns >= since_ns]
-    if not came or any(flow.streams for flow in came):
-        return False
-    is_late = max(flow.last_ns for flow in came) >= since_ns + CHECK_NS // 2
-    more = hole.packets - media.heard_before.get(hole.pinhole.key, 0)
-    return not hole.is_sampled or (is_late and more < _FEW_PACKETS)
+    return not came or any(flow.rtp_ns >= since_ns and _may_be_of(call_id, flow, hole, table) for flow in came)
 
 
 def _may_be_of(call_id: str, flow: MediaFlow, hole: Hole, table: PinholeTable) -> bool:
@@ -218,9 +200,9 @@ def _may_be_of(call_id: str, flow: MediaFlow, hole: Hole, table: PinholeTable) -
     return call_id in receivers if receivers else not flow.is_call_known or flow.call_id == call_id
 
 
-def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> MediaLoss:
+def _loss(ways: list[Way], media: CallMedia, since_ns: int, table: PinholeTable, policy: Policy) -> MediaLoss:
     way = ways[0]
-    cause, reason = _cause(ways, media, table, policy)
+    cause, reason = _cause(ways, media, since_ns, table, policy)
     of_this_call = [way.key for way in ways if _used(way, media, table) is None]
     return MediaLoss(
         way.src.zone or way.src.ip,
@@ -233,7 +215,9 @@ def _loss(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy
     )
 
 
-def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Policy) -> tuple[str, str | None]:
+def _cause(
+    ways: list[Way], media: CallMedia, since_ns: int, table: PinholeTable, policy: Policy
+) -> tuple[str, str | None]:
     """Return why nothing is heard: what we dropped, then what was refused, then that nothing came."""
     is_latched = any(way.is_latched for way in ways)
     for way in ways:
@@ -254,10 +238,10 @@ def _cause(ways: list[Way], media: CallMedia, table: PinholeTable, policy: Polic
             count = f"{'at least ' if flow.is_sampled else ''}{flow.packets}"  # live only some are copied
             return f"{what} ({count} packets refused by {by})", reason
     used = [hole for way in ways if (hole := _used(way, media, table)) is not None]
-    if used and not any(flow.streams for hole in used for flow in hole.flows.values()):
-        return "no RTP came, only what sets media up or tells of it (STUN, DTLS, RTCP)", None
-    if used:
+    if any(flow.rtp_ns >= since_ns for hole in used for flow in hole.flows.values()):
         return "only packets of other calls came, which have the same port", None
+    if used:
+        return "no RTP came, only what sets media up or tells of it (STUN, DTLS, RTCP)", None
     return "nothing came", None
 
 

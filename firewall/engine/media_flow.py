@@ -67,6 +67,7 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
     _packets: int = 0
     _octets: int = 0
     _last_ns: int = 0
+    _rtp_ns: int = 0
     _rates: dict[int, int] = msgspec.field(default_factory=dict)
     _streams: dict[int, RtpStream] = msgspec.field(default_factory=dict)
     _stream: RtpStream | None = None
@@ -89,6 +90,11 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
     def last_ns(self) -> int:
         """When the last packet came; 0 before the first."""
         return self.waiting[-1][3] if self.waiting else self._last_ns
+
+    @property
+    def rtp_ns(self) -> int:
+        """When the last packet came that was RTP; 0 before the first."""
+        return self.waiting[-1][3] if self.waiting else self._rtp_ns
 
     @property
     def streams(self) -> dict[int, RtpStream]:
@@ -119,6 +125,7 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
         if not self.is_rtp:
             return
         if is_rtp(payload):
+            self._rtp_ns = now_ns
             _, second, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(payload)
             payload_type = second & 0x7F
             if ssrc != self.ssrc or payload_type != self.payload_type or self._stream is None:
@@ -134,7 +141,7 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
         if not waiting or stream is None:
             return
         self._packets += len(waiting)
-        self._last_ns = waiting[-1][3]
+        self._last_ns = self._rtp_ns = waiting[-1][3]
         elapsed_ns = waiting[-1][3] - waiting[0][3]
         if self.is_speech and len(waiting) >= _RATE_PACKETS and is_flood(len(waiting) - 1, elapsed_ns):
             self.anomalies["rtp_rate"] = None

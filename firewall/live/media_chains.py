@@ -31,7 +31,8 @@ ALIVE_SET = "daemon_alive"
 ALIVE_KEYS = (b"\x02", b"\x0a")  # NFPROTO_IPV4, NFPROTO_IPV6
 _COPIED_PACKETS = 5
 
-LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in ("media_copied", "media_refused"))
+_SAMPLED = {"media_copied": "==", "media_set_up": "!="}  # the set for RTP and RTCP, and that for what has no version 2
+LIMITER_SETS = tuple(f"{name}{family}" for family in FAMILIES for name in (*_SAMPLED, "media_refused"))
 """What was copied of late: a new daemon has seen none of it."""
 
 _FLOW_TYPE = "ipv{0}_addr . inet_service . ipv{0}_addr . inet_service"
@@ -162,7 +163,12 @@ def _chain(way: str, zone: str | None) -> str:
 
 
 def _copies(limit: str) -> list[str]:
-    return [f"{_limited('media_copied', family, limit)} {_SAMPLED_IN_ALL} {_log(SAMPLE_PREFIX)}" for family in FAMILIES]
+    """RTP and what asks for it (STUN, DTLS) are copied each for itself: so copies tell that none of it came."""
+    return [
+        f"@th,64,2 {is_rtp} 2 {_limited(name, family, limit)} {_SAMPLED_IN_ALL} {_log(SAMPLE_PREFIX)}"
+        for family in FAMILIES
+        for name, is_rtp in _SAMPLED.items()
+    ]
 
 
 def _limited(name: str, family: Family, limit: str) -> str:

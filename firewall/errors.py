@@ -16,8 +16,17 @@ from dataclasses import dataclass
 
 
 def _visible(text: str) -> str:
-    """Return a text without what ends its line, moves the terminal's cursor or cannot be seen."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+    """Return a text without what ends its line, moves the terminal's cursor or cannot be seen.
+
+    A byte that is no UTF-8, as a file's name may have, is shown as ``\\xff``, as in records (``wire_text``).
+    """
+    return text if text.isprintable() else "".join(map(_visible_char, text))
+
+
+def _visible_char(char: str) -> str:
+    if char.isprintable():
+        return char
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else "·"
 
 
 def shown(text: str) -> str:

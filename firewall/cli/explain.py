@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from firewall.engine.reasons import REASONS, Reason
+from firewall.errors import OperatorError
 
 EXIT_NOT_FOUND = 1
 
@@ -62,8 +63,10 @@ def _tell_story(call_id: str, logs: list[str]) -> None:
     from firewall.replay.story import call_records, tell
     from firewall.ruleset.emergency import wire_text
 
-    log = ", ".join(logs)
-    found = call_records(log_lines(oldest_first(logs)), wire_text(call_id))
+    log, call_id = wire_text(", ".join(logs)), wire_text(call_id)
+    found = call_records(log_lines(oldest_first(logs)), call_id)
+    if found.unreadable_lines and not found.has_records:
+        raise OperatorError(f"{log} is no decision log", next_step="name the file that --log of run wrote")
     if found.unreadable_lines:
         sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
     story = tell(call_id, found)

@@ -12,7 +12,10 @@ from firewall.cli.lint import examine_bytes
 
 def lsp(
     _stdio: Annotated[
-        bool, typer.Option("--stdio", help="Talk on stdin and stdout, as it always does; editors like to say so.")
+        bool,
+        typer.Option(
+            "--stdio", show_default=False, help="Talk on stdin and stdout, as it always does; editors like to say so."
+        ),
     ] = True,
 ) -> None:
     """Show lint's findings in an editor while a policy is written (Language Server Protocol on stdin and stdout).

@@ -40,23 +40,31 @@ def replay(
     captures: Annotated[
         list[str], typer.Argument(metavar="PCAP", help="pcap or pcapng files, gzip too; - is standard input.")
     ],
-    policy: Annotated[str, typer.Option("--policy", "-p", help="The policy to replay the traffic under.")],
+    policy: Annotated[
+        str, typer.Option("--policy", "-p", metavar="FILE", help="The policy to replay the traffic under.")
+    ],
     against: Annotated[
-        str | None, typer.Option(help="A second policy: also show which messages it decides differently.")
+        str | None,
+        typer.Option(metavar="FILE", help="A second policy: also show which messages it decides differently."),
     ] = None,
     log: Annotated[
-        str | None, typer.Option(help="Write the decision log here, as the daemon would have (JSON Lines).")
+        str | None,
+        typer.Option(metavar="FILE", help="Write the decision log here, as the daemon would have (JSON Lines)."),
     ] = None,
     sip_port: SipPorts = None,
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the findings.")] = "table",
     continuous: Annotated[
-        bool, typer.Option(help="The captures are parts of one recording, in this order; not each one of its own.")
+        bool,
+        typer.Option(
+            "--continuous", help="The captures are parts of one recording, in this order; not each one of its own."
+        ),
     ] = False,
     takeover: Annotated[
         bool,
         typer.Option(
+            "--takeover",
             help="Calls were in progress when the capture began: let unknown in-dialog messages follow for an hour, "
-            "as the daemon does after a restart."
+            "as the daemon does after a restart.",
         ),
     ] = False,
 ) -> None:

@@ -13,6 +13,7 @@ from firewall.replay.lane import Lane, OwnReply
 from firewall.replay.reader import AHEAD_FRAMES, Arrival, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
 
@@ -64,7 +65,7 @@ class _Run:
         """Take one capture from its first frame to its last."""
         if fresh:
             self.stop()
-        found = CaptureReport(path)
+        found = CaptureReport(wire_text(path))
         self.report.captures.append(found)
         with open_capture(path, progress) as capture:
             if self._reader is None:
@@ -74,7 +75,7 @@ class _Run:
             reader = self._reader
             reader.found = found
             for tally in filter(None, (self.report.policy, self.report.against)):
-                tally.capture = path
+                tally.capture = found.path
             flows = reader.endpoints.flows
             rtp_packets = flows.negotiated
             is_signalling_mostly = False

@@ -19,6 +19,7 @@ from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.source import Progress, open_capture
 from firewall.replay.streams import SipStreams, StreamMessage
+from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy
 
@@ -79,7 +80,7 @@ def match_expressions(
                 take(frame.frame_number, facts.segment)
                 take_messages(facts.messages)
     take_messages(reader.finish())
-    return [MatchReport(path, sorted(numbers), capture.unreadable) for numbers in matched]
+    return [MatchReport(wire_text(path), sorted(numbers), capture.unreadable) for numbers in matched]
 
 
 class _Stretch(NamedTuple):

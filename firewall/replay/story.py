@@ -55,11 +55,12 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """The records of one call, how many lines of the log were no records, the alarms of blocked keep-alives, and the
-    file of each policy by its sha256."""
+    """The records of one call, how many lines of the log were no records, whether any was one, the alarms of blocked
+    keep-alives, and the file of each policy by its sha256."""
 
     records: tuple[LogRecord, ...]
     unreadable_lines: int
+    has_records: bool = True
     keep_alives: tuple[LogRecord, ...] = ()
     policy_files: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,16 +71,18 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
     keep_alives: list[LogRecord] = []
     policy_files: dict[str, str] = {}
     unreadable = 0
+    has_records = False
     for line in lines:
         if not line.strip():
             continue
         try:
             record = decode(line)
-            is_wanted, kind = _is_named(_call_id(record), call_id), record.get("event_type")
+            is_wanted, kind = _is_named(_call_id(record), call_id), record["event_type"]
+            has_records = True
             if not is_wanted and kind not in ("alarm", "policy"):
                 continue
             check(record)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, KeyError):
             unreadable += 1
             continue
         if is_wanted:
@@ -88,7 +91,7 @@ def call_records(lines: Iterable[bytes], call_id: str) -> LogLines:
             policy_files[record["policy"]["sha256"]] = record["policy"]["file"]
         elif kind == "alarm" and record["alarm"]["code"] == "keep_alive_blocked":
             keep_alives.append(record)
-    return LogLines(tuple(wanted), unreadable, tuple(keep_alives), policy_files)
+    return LogLines(tuple(wanted), unreadable, has_records, tuple(keep_alives), policy_files)
 
 
 def tell(call_id: str, log: LogLines) -> Story | None:

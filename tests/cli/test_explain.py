@@ -138,3 +138,19 @@ def test_a_call_whose_call_id_was_forged_is_told_beside_the_forged_one(
     lines = capsys.readouterr().out.splitlines()
     assert "outcome: blocked / InitialTrafficBlocked" in lines
     assert lines[-1] == "also: other attempts have this Call-ID: 1 completed"
+
+
+@pytest.mark.parametrize("content", [b"policy: county\n", b'{"name": "of another program"}\n', bytes(range(256))])
+def test_a_file_that_is_no_decision_log_is_said_to_be_none(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(content)
+    assert run_command(["explain", "call-1@192.0.2.10", "--log", str(other)]) == 2
+    assert capsys.readouterr().err == f"error: {other} is no decision log; name the file that --log of run wrote\n"
+
+
+def test_what_is_no_utf_8_is_shown_by_its_bytes(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = log.rename(log.with_name("decisions\udcff.jsonl"))
+    assert run_command(["explain", "other\udcfe", "--log", str(named)]) == 1
+    assert capsys.readouterr().err.endswith('decisions\\xff.jsonl has no message with Call-ID "other\\xfe"\n')

@@ -73,3 +73,12 @@ def test_ports_named_on_the_command_line_are_signalling(tmp_path: Path) -> None:
     assert sosgate("match", "malformed", path, "--sip-port", "9999", "--sip-port", "7777").stdout == "1\n"
     done = sosgate("match", "malformed", path, "--sip-port", "70000")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_capture_whose_name_is_no_utf_8_is_named_by_its_bytes(capture: Path) -> None:
+    named = capture.rename(capture.with_name("n\udcff.pcap"))
+    done = sosgate("match", "sip", named, "--format", "json")
+    assert json.loads(done.stdout)["captures"][0]["path"].endswith("/n\\xff.pcap")
+    assert sosgate("match", "sip", f"{named}.gone").stderr.endswith(
+        "/n\\xff.pcap.gone: error: there is no such file; check the path of the capture\n"
+    )

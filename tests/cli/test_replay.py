@@ -163,3 +163,15 @@ def test_a_capture_that_begins_inside_a_call_is_followed_for_an_hour_on_demand(t
         records = [json.loads(line) for line in log.read_text().splitlines()]
         decisions = [record["decision"] for record in records if record["event_type"] == "sip_decision"]
         assert [(decision["verdict"], decision["reason"]) for decision in decisions] == decided, options
+
+
+def test_a_capture_whose_name_is_no_utf_8_is_named_by_its_bytes(capture: Path, good: Path) -> None:
+    named = capture.rename(capture.with_name("n\udcff.pcap"))
+    document = json.loads(sosgate("replay", named, "--policy", good, "--format", "json").stdout)
+    assert document["captures"][0]["path"].endswith("/n\\xff.pcap")
+
+
+def test_help_names_what_an_option_takes_and_offers_no_opposite_of_a_flag() -> None:
+    shown = sosgate("replay", "--help").stdout
+    assert shown.count("FILE") == 3
+    assert "--no-" not in shown

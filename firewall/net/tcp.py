@@ -1,9 +1,9 @@
 """TCP segments of a capture put in order again (RFC 9293 §3.4): each direction of each connection is a byte stream.
 
-Pure and bounded. What came first counts: bytes that come again are told as ``Again`` and never delivered twice. Bytes
-that are missing are waited for until the other side has acknowledged them (then the network had them and only the
-capture lacks them), a second has passed or too much waits behind them; then the stream goes on behind the gap. A stream
-whose beginning the capture does not hold begins at the first segment that ``wanted`` takes.
+Pure and bounded. What came first counts: bytes that come again are not told. Missing bytes are waited for until the
+other side has acknowledged them (then the network had them and only the capture lacks them), a second has passed or too
+much waits behind them; then the stream goes on behind the gap. A stream whose beginning the capture does not hold
+begins at the first segment that ``wanted`` takes, as if behind a gap.
 """
 
 from collections import OrderedDict
@@ -24,6 +24,8 @@ GAP_WAIT_NS = 1_000_000_000
 _MAX_GAPS = 16
 # A segment this far from what is expected belongs to another connection of the same addresses and ports.
 _FAR_BYTES = 16 * 1024 * 1024
+# How far before the first segment of a stream without its SYN others belong to it: a window without scaling.
+_BEFORE_BYTES = 65_536
 
 StreamKey = tuple[str, int, str, int, Vantage]
 """Source, destination, and where it was seen: a capture of several interfaces has each stream several times."""
@@ -41,15 +43,21 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     """The next bytes of a stream, and the segment that brought them.
 
     ``order``: ``next`` follows the bytes before, ``begin`` begins a stream with its SYN, ``middle`` one without;
-    ``gap`` goes on behind ``missing_bytes`` that the capture lacks, ``late`` fills a part of such a gap after all;
-    ``again`` was delivered before.
+    ``gap`` goes on behind ``missing_bytes`` that the capture lacks, ``late`` fills a part of such a gap after all.
+    ``start`` is the sequence number of the first byte.
     """
 
     stream: StreamKey
     data: bytes
     segment: Segment
-    order: Literal["next", "begin", "middle", "gap", "late", "again"]
+    order: Literal["next", "begin", "middle", "gap", "late"]
+    start: int
     missing_bytes: int = 0
+
+    @property
+    def end(self) -> int:
+        """The sequence number behind the last byte."""
+        return self.start + len(self.data) & 0xFFFF_FFFF
 
 
 class End(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +118,8 @@ class StreamTable:
             while len(self._streams) >= MAX_STREAMS:
                 found += self.forget(next(iter(self._streams)))
             stream = self._streams[key] = _Stream(first, first, "begin" if header.syn else "middle")
+            if not header.syn:
+                stream.gaps.append((first - _BEFORE_BYTES & 0xFFFF_FFFF, first))
         if header.fin:
             stream.end = first + len(packet.payload) & 0xFFFF_FFFF
         if packet.payload:
@@ -156,17 +166,18 @@ class StreamTable:
             return
         if -ahead < len(data):
             if ahead:
-                yield from _seen_before(key, stream, first, data[:-ahead], segment)
+                yield from _late(key, stream, first, data[:-ahead], segment)
             yield self._deliver(key, stream, data[-ahead:], segment)
             if stream.held:
                 yield from self._contiguous(key, stream)
         else:
-            yield from _seen_before(key, stream, first, data, segment)
+            yield from _late(key, stream, first, data, segment)
 
     def _deliver(self, key: StreamKey, stream: _Stream, data: bytes, segment: Segment) -> Chunk:
-        chunk = Chunk(key, data, segment, stream.order, stream.missing_bytes)
+        start = stream.expected
+        chunk = Chunk(key, data, segment, stream.order, start, stream.missing_bytes)
         stream.order, stream.missing_bytes = "next", 0
-        stream.expected = stream.expected + len(data) & 0xFFFF_FFFF
+        stream.expected = start + len(data) & 0xFFFF_FFFF
         return chunk
 
     def _hold(self, key: StreamKey, stream: _Stream, first: int, segment: Segment) -> None:
@@ -232,18 +243,21 @@ def _distance(start: int, end: int) -> int:
 def _is_another(stream: _Stream, first: int, packet: Packet) -> bool:
     """Tell whether a segment is not of this stream but of a later connection of the same addresses and ports."""
     if packet.tcp is not None and packet.tcp.syn:
-        return first != stream.start  # the same SYN again is nothing new
+        return first != stream.start or stream.closed  # the same SYN again is nothing new
     ahead = _distance(stream.expected, first)
     return abs(ahead) > _FAR_BYTES or (stream.closed and ahead > 1 and bool(packet.payload))
 
 
-def _seen_before(key: StreamKey, stream: _Stream, first: int, data: bytes, segment: Segment) -> Iterator[Chunk]:
-    """Bytes before the expected one: a part of a gap that comes after all, or a retransmission."""
-    end = first + len(data) & 0xFFFF_FFFF
-    for place, (gap_start, gap_end) in enumerate(stream.gaps):
-        if _distance(gap_start, first) >= 0 and _distance(end, gap_end) >= 0:
-            kept = [(gap_start, first), (end, gap_end)]
-            stream.gaps[place : place + 1] = [gap for gap in kept if gap[0] != gap[1]]
-            yield Chunk(key, data, segment, "late")
-            return
-    yield Chunk(key, data, segment, "again")
+def _late(key: StreamKey, stream: _Stream, first: int, data: bytes, segment: Segment) -> Iterator[Chunk]:
+    """Return what of bytes before the expected one fills gaps after all; the rest came before."""
+    kept: list[tuple[int, int]] = []
+    for gap_start, gap_end in stream.gaps:
+        begin = max(_distance(first, gap_start), 0)
+        end = min(_distance(first, gap_end), len(data))
+        if begin >= end:
+            kept.append((gap_start, gap_end))
+            continue
+        filled, until = first + begin & 0xFFFF_FFFF, first + end & 0xFFFF_FFFF
+        kept += [gap for gap in ((gap_start, filled), (until, gap_end)) if gap[0] != gap[1]]
+        yield Chunk(key, data[begin:end], segment, "late", filled)
+    stream.gaps = kept[-_MAX_GAPS:]

@@ -36,17 +36,25 @@ class StreamMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class _SipStream:
-    """The framer of one direction of one connection, and what it holds."""
+    """The framer of one direction of one connection, and what it holds; with what is around a gap in front of it."""
 
-    __slots__ = ("framer", "latest", "seeking", "told")
+    __slots__ = ("before", "before_end", "framer", "latest", "seeking", "skipped", "start", "told")
 
-    def __init__(self, *, seeking: bool) -> None:
+    def __init__(self, first: Chunk, before: Framer) -> None:
         self.framer = Framer()
-        self.seeking = seeking
+        self.seeking = first.order != "begin"
         self.latest: Segment | None = None
         """Of the segments whose bytes the framer holds, the one captured last."""
         self.told: Segment | None = None
         """The one behind which a capture ended: that it cut a message is told."""
+        self.start, self.skipped = first.start, b""
+        """The sequence number of the first byte, and what stood before the first start line."""
+        self.before, self.before_end = before, first.start - first.missing_bytes & 0xFFFF_FFFF
+        """What has read the stream in front of the gap, up to that sequence number."""
+
+    @property
+    def held_bytes(self) -> int:
+        return self.framer.pending + len(self.skipped) + self.before.pending
 
 
 class SipStreams:
@@ -58,7 +66,8 @@ class SipStreams:
         self._is_of_one_place = of_one_place
         self._table = StreamTable(self._is_signalling)
         self._streams: OrderedDict[StreamKey, _SipStream] = OrderedDict()
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        """What they hold of messages that are not whole, and of what is around gaps."""
         self._seen: OrderedDict[int, Vantage] = OrderedDict()
         self.open_bodies: OrderedDict[StreamKey, int] = OrderedDict()
         """The streams on which a message without Content-Length waits for more, and since when: the frame, perhaps of
@@ -139,10 +148,8 @@ class SipStreams:
         for event in told:
             if isinstance(event, End):
                 found += self._ended(event.stream)
-            elif event.order == "late":
-                found += _whole_messages(event)
-            elif event.order != "again":
-                found += self._fed(event)
+            else:
+                found += self._late(event) if event.order == "late" else self._fed(event)
         return found
 
     def _fed(self, chunk: Chunk) -> list[StreamMessage]:
@@ -154,11 +161,11 @@ class SipStreams:
             if chunk.order == "gap":
                 lost = f"TCP segments are missing: {chunk.missing_bytes} bytes of the stream before this frame"
                 self.unreadable.append(Unreadable(chunk.segment.packet.frame_number or 0, lost))
-            stream = self._replaced(chunk.stream, seeking=chunk.order != "begin")
+            stream = self._replaced(chunk)
         before = stream.framer.pending
         latest = _later(stream.latest, chunk.segment) if before else chunk.segment
         pieces = stream.framer.feed(chunk.data)
-        self._pending_bytes += stream.framer.pending - before
+        self.pending_bytes += stream.framer.pending - before
         # An open body: this segment only shows where the message ended.
         came_before = stream.latest if pieces and len(pieces[0].data) <= before else None
         found += self._numbered(stream, pieces, came_before or latest, chunk.segment)
@@ -168,7 +175,7 @@ class SipStreams:
         else:
             self.open_bodies.pop(chunk.stream, None)
         stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest
-        while self._pending_bytes > MAX_PENDING_BYTES:
+        while self.pending_bytes > MAX_PENDING_BYTES:
             found += self._pieces(self._table.forget(next(iter(self._streams))))
         return found
 
@@ -177,35 +184,63 @@ class SipStreams:
     ) -> list[StreamMessage]:
         found: list[StreamMessage] = []
         for piece in pieces:
-            stream.seeking = stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data))
-            if not stream.seeking:
-                found.append(_message(piece, latest if piece is pieces[0] else segment))
+            if stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data)):
+                stream.skipped += piece.data
+                self.pending_bytes += len(piece.data)
+                continue
+            stream.seeking = False
+            found.append(_message(piece, latest if piece is pieces[0] else segment))
         return found
+
+    def _late(self, chunk: Chunk) -> list[StreamMessage]:
+        """Return the messages in what fills a gap after all; they may begin in front of it and end behind it."""
+        stream = self._streams.get(chunk.stream)
+        if stream is None:
+            return _messages(Framer().feed(chunk.data), chunk.segment)
+        self.pending_bytes -= stream.held_bytes
+        if chunk.start != stream.before_end:
+            stream.before = Framer()
+        stream.before_end = chunk.end
+        found = _messages(stream.before.feed(chunk.data), chunk.segment)
+        behind = b""
+        if chunk.end == stream.start and stream.seeking:  # the gap is no more
+            behind = stream.skipped + b"".join(piece.data for piece in stream.framer.flush())
+            stream.framer, stream.before, stream.skipped = stream.before, Framer(), b""
+        elif chunk.end == stream.start:
+            found += _messages(stream.before.feed(stream.skipped), chunk.segment)
+        self.pending_bytes += stream.held_bytes
+        return (
+            [*found, *self._fed(Chunk(chunk.stream, behind, chunk.segment, "next", stream.start))] if behind else found
+        )
 
     def _released(self, key: StreamKey) -> list[StreamMessage]:
         del self.open_bodies[key]
         stream = self._streams.get(key)
         if stream is None or stream.latest is None or not stream.framer.has_open_body:
             return []
-        self._pending_bytes -= stream.framer.pending
+        self.pending_bytes -= stream.framer.pending
         found = self._numbered(stream, stream.framer.release(), stream.latest, stream.latest)
         stream.latest = None
         return found
 
-    def _replaced(self, key: StreamKey, *, seeking: bool) -> _SipStream:
-        old = self._streams.pop(key, None)
+    def _replaced(self, first: Chunk) -> _SipStream:
+        old = self._streams.pop(first.stream, None)
         if old is not None:
-            self._pending_bytes -= old.framer.pending
-        stream = self._streams[key] = _SipStream(seeking=seeking)
+            self.pending_bytes -= old.held_bytes
+        before = old.framer if old is not None and first.order == "gap" else Framer()
+        stream = self._streams[first.stream] = _SipStream(first, before)
+        self.pending_bytes += before.pending
         return stream
 
     def _ended(self, key: StreamKey) -> list[StreamMessage]:
         stream = self._streams.pop(key, None)
         if stream is None:
             return []
-        self._pending_bytes -= stream.framer.pending
+        self.pending_bytes -= stream.framer.pending
         latest = stream.latest
-        return self._numbered(stream, stream.framer.flush(), latest, latest) if latest is not None else []
+        found = self._numbered(stream, stream.framer.flush(), latest, latest) if latest is not None else []
+        self.pending_bytes -= stream.held_bytes
+        return found
 
 
 def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
@@ -222,9 +257,8 @@ def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
     return Unreadable(stream.latest.packet.frame_number or 0, held)
 
 
-def _whole_messages(chunk: Chunk) -> list[StreamMessage]:
-    """The messages that stand whole in a segment outside the stream's order."""
-    return [_message(piece, chunk.segment) for piece in Framer().feed(chunk.data) if piece.kind == "message"]
+def _messages(pieces: list[Piece], segment: Segment) -> list[StreamMessage]:
+    return [_message(piece, segment) for piece in pieces if piece.kind == "message"]
 
 
 def _lacks_its_beginning(message: bytes) -> bool:

@@ -51,7 +51,7 @@ class Network:
 
 
 def delivered(told: list[Chunk | End]) -> bytes:
-    return b"".join(each.data for each in told if isinstance(each, Chunk) and each.order not in ("again", "late"))
+    return b"".join(each.data for each in told if isinstance(each, Chunk) and each.order != "late")
 
 
 def orders(told: list[Chunk | End]) -> list[str]:
@@ -83,7 +83,7 @@ def test_what_comes_again_is_not_delivered_again() -> None:
     net.sends(-1, flags="S")
     told = net.sends(0, b"onetwo") + net.sends(-1, flags="S") + net.sends(0, b"one") + net.sends(3, b"twoend")
     assert delivered(told) == b"onetwoend"
-    assert orders(told) == ["begin", "again", "again", "next"]
+    assert orders(told) == ["begin", "next"]
 
 
 def test_of_bytes_that_overlap_the_first_count() -> None:
@@ -128,7 +128,7 @@ def test_a_part_of_a_gap_that_comes_after_all_is_told_as_late() -> None:
     net.sends(6, b"end")
     net.sends(0, acknowledges=9, back=True)
     told = net.sends(0, b"one") + net.sends(3, b"two") + net.sends(3, b"two")
-    assert orders(told) == ["late", "late", "again"]
+    assert orders(told) == ["late", "late"]
 
 
 def test_the_captures_end_gives_what_still_waits() -> None:
@@ -151,7 +151,29 @@ def test_a_reset_ends_both_directions_with_what_waits_in_them() -> None:
 def test_a_retransmission_after_the_end_begins_nothing() -> None:
     net = Network()
     told = net.sends(-1, flags="S") + net.sends(0, b"one", flags="F") + net.sends(0, b"one", flags="F")
-    assert orders(told) == ["begin", "end", "again"]
+    assert orders(told) == ["begin", "end"]
+
+
+def test_the_same_syn_after_the_end_is_of_a_new_connection() -> None:
+    """Simple senders begin each connection with the same number."""
+    net = Network()
+    told = net.sends(-1, flags="S") + net.sends(0, b"one", flags="F") + net.sends(-1, flags="S") + net.sends(0, b"two")
+    assert (delivered(told), orders(told)) == (b"onetwo", ["begin", "end", "begin"])
+
+
+def test_a_gap_that_is_sent_again_in_larger_segments_is_filled() -> None:
+    net = Network()
+    net.sends(-1, flags="S")
+    told = net.sends(0, b"one") + net.sends(6, b"end") + net.sends(0, acknowledges=9, back=True)
+    told = net.sends(0, b"onetwoend")
+    assert [(each.order, each.data) for each in told if isinstance(each, Chunk)] == [("late", b"two")]
+
+
+def test_what_came_before_the_first_segment_of_a_stream_without_its_syn_is_late() -> None:
+    net = Network()
+    told = net.sends(6, b"end") + net.sends(3, b"two") + net.sends(3, b"two") + net.sends(0, b"onetwo")
+    assert orders(told) == ["middle", "late", "late"]
+    assert [each.data for each in told if isinstance(each, Chunk)] == [b"end", b"two", b"one"]
 
 
 def test_a_new_connection_of_the_same_ports_is_a_new_stream() -> None:

@@ -158,6 +158,43 @@ def test_a_lost_segment_that_comes_after_all_gives_its_message() -> None:
     assert capture.numbered() == [(2, b"BYE"), (4, b"OPTIONS")]
 
 
+@pytest.mark.parametrize("late", [(0,), (0, 1), (0, 1, 2)], ids=["in one", "in two", "in three"])
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_a_message_over_a_gap_is_decided_when_the_last_of_it_comes_after_all(
+    late: tuple[int, ...], is_behind: bool
+) -> None:
+    """Whether or not something behind the gap began a message meanwhile."""
+    size, missing = len(INVITE), len(INVITE) - 250
+    places = [200, *(200 + missing * part // len(late) for part in late[1:]), 200 + missing]
+    first, *lost, rest = cut(INVITE, *places)
+    acknowledged = segment(b"", 1, acknowledges=1000 + size, back=True)
+    behind = [segment(OPTIONS, 1000 + size)] if is_behind else []
+    capture = Capture().take(segment(b"", 999, flags="S"), first, rest, acknowledged, *behind, *lost).end()
+    came = 4 + len(behind) + len(late)
+    assert capture.numbered() == [(5, b"OPTIONS")] * is_behind + [(came, b"INVITE")]
+    assert capture.found[-1].datagram.payload == INVITE
+    assert capture.take(segment(BYE, 1000 + size + is_behind * len(OPTIONS))).numbered()[-1] == (came + 1, b"BYE")
+
+
+@pytest.mark.parametrize("place", [100, len(INVITE) - 60, len(INVITE), len(INVITE) + 9])
+def test_without_the_syn_the_first_two_segments_may_be_swapped(place: int) -> None:
+    first, second, third = cut(INVITE + OPTIONS + BYE, place, len(INVITE + OPTIONS))
+    capture = Capture().take(second, first, third).end()
+    assert sorted(method for _, method in capture.numbered()) == [b"BYE", b"INVITE", b"OPTIONS"]
+    assert capture.streams.unreadable == []
+
+
+def test_what_is_kept_for_gaps_is_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_PENDING_BYTES", 5000)
+    capture = Capture()
+    for port in range(1, 60):
+        ports = (port, 5060)
+        capture.take(segment(b"x" * 400 + b"\r\n", 1000, ports=ports), segment(INVITE[:200], 700, ports=ports))
+    assert 0 < len(capture.streams) <= 5000 // 600
+    capture.take(*(segment(b"", 9, flags="R", ports=(port, 5060)) for port in range(1, 60)))
+    assert len(capture.streams) == capture.streams.pending_bytes == 0
+
+
 def test_sip_on_any_port_is_found_by_its_content_and_nothing_else_is_looked_into() -> None:
     ports = (40000, 40001)
     capture = Capture().take(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from firewall.cli.reasons_page import reasons_page
 from firewall.cli.tracking_page import tracking_page
+from firewall.lint.codes import codes_page
 from firewall.ruleset.field_spec import FieldSpec
 from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.schema import json_schema
@@ -91,6 +92,7 @@ def schema_page() -> str:
 
 GENERATED = {
     "docs/fields.md": fields_page,
+    "docs/lint-codes.md": codes_page,
     "docs/policy.schema.json": schema_page,
     "docs/reasons.md": reasons_page,
     "docs/tracking.md": tracking_page,

@@ -201,6 +201,8 @@ class _Daemon:
             await self._media.set_up_table(policy, left_over)
         except BaseException:
             routing.remove_routes(added)
+            if not left_over:
+                nftables.remove_table()  # nft may have failed after it had set it up
             raise
         undo.callback(self._remove_interception)
         undo.push_async_callback(self._drain)

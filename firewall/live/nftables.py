@@ -25,6 +25,7 @@ loss is told (``handover``), but not where the kernel itself may drop it: for it
 a source route.
 """
 
+import contextlib
 import errno
 import re
 import shutil
@@ -33,7 +34,7 @@ import subprocess
 
 from firewall.errors import MachineError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
-from firewall.live.netlink import NETFILTER, NFTABLES, attribute, parts, refusal, text
+from firewall.live.netlink import NETFILTER, NFTABLES, NetfilterSocket, attribute, batch, message, parts, refusal, text
 from firewall.live.question import answered
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
@@ -50,7 +51,8 @@ _MARK = f"0x{INTERCEPT_MARK:x}"
 _MARK_IT = f"meta mark set {_MARK}"
 _TO_LISTENER_4 = f"meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} {_MARK_IT}"
 _TO_LISTENER_6 = f"meta l4proto tcp tproxy ip6 to [::1]:{PROXY_PORT} {_MARK_IT}"
-_NFT_TIMEOUT_S = 20
+_NFT_TIMEOUT_S = 10  # less than a service manager waits for the end of a stop
+_THE_TABLE = f"the nftables table inet {TABLE}"
 _LAST = 10_000  # other programs' chains have priorities of some hundreds
 _WITH_OPTIONS = "ip hdrlength > 5"
 _COMES_FROM_WHERE_ITS_SOURCE_IS = "fib saddr . iif oif exists"
@@ -75,14 +77,15 @@ _GOES_ON_FOR = "timeout 3h"
 _ICMP_ERRORS = "type { destination-unreachable, time-exceeded, parameter-problem }"
 # The protocol of the packet that an error is about (RFC 792, RFC 4443 §2.4): its header follows after eight bytes.
 _ABOUT_TCP = {4: "@th,136,8 6", 6: "@th,112,8 6"}
-# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETOBJ, NFTA_TABLE_*,
+# <linux/netfilter/nf_tables.h>, <linux/netfilter.h>: NFT_MSG_DELTABLE, _GETTABLE, _GETCHAIN and _GETOBJ, NFTA_TABLE_*,
 # NFTA_CHAIN_*, NFTA_OBJ_*, NFTA_COUNTER_PACKETS, NFT_TABLE_F_DORMANT, NFPROTO_INET.
+_DELETE_TABLE, _INET = 2, 1
 _GET_TABLE, _GET_CHAIN, _GET_OBJECT = NFTABLES << 8 | 1, NFTABLES << 8 | 4, NFTABLES << 8 | 19
 _TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_USE = 1, 3, 6
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER, _PACKETS = 1, 2, 3, 4, 1, 2
 _DORMANT = 1
-_HEADER = struct.pack("=BBH", 1, 0, 0)
+_HEADER = struct.pack("=BBH", _INET, 0, 0)
 _THIS_TABLE = _HEADER + text(_TABLE_NAME, TABLE)
 _FIRST_CHAIN = _HEADER + text(_CHAIN_TABLE, TABLE) + text(_CHAIN_NAME, "prerouting")
 _A_COUNTER = _HEADER + text(_OBJECT_TABLE, TABLE) + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER))
@@ -208,16 +211,45 @@ def apply_ruleset(script: str) -> None:
     Raises:
         MachineError: nft is missing, or the kernel refused.
     """
-    _nft("set up", script)
+    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+    if program is None:
+        raise MachineError("set up", "the nftables table", "nft is not installed", needs="install nftables")
+    try:
+        done = subprocess.run(  # noqa: S603 (a fixed program; the script is rendered above)
+            [program, "-f", "-"],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=_NFT_TIMEOUT_S,
+            check=False,
+            start_new_session=True,  # Ctrl-C at the terminal is for us, it must not cut nft short
+        )
+    except subprocess.TimeoutExpired:
+        raise MachineError("set up", _THE_TABLE, f"{program} has not ended within {_NFT_TIMEOUT_S} s") from None
+    except OSError as error:
+        raise MachineError("set up", _THE_TABLE, f"{program}: {error.strerror}") from None
+    if done.returncode == 0:
+        return
+    cause = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")
+    cause = re.sub(r"^\S*?: *Error: *|^Error: *", "", cause).strip()
+    needs = "CAP_NET_ADMIN is needed in this network namespace" if "not permitted" in cause else None
+    raise MachineError("set up", _THE_TABLE, cause, needs=needs)
 
 
 def remove_table() -> None:
-    """Remove the table if it is there.
+    """Remove the table if it is there; without nft, which may be what fails.
 
     Raises:
-        MachineError: nft is missing, or the kernel refused.
+        MachineError: the kernel refused.
     """
-    _nft("remove", _NO_TABLE)
+    with contextlib.closing(NetfilterSocket()) as kernel:
+        try:
+            kernel.send(batch([message(NFTABLES, _DELETE_TABLE, 0, 0, _THIS_TABLE[len(_HEADER) :], family=_INET)]))
+            refused = set(kernel.errors().values()) - {errno.ENOENT}
+        except OSError as error:
+            refused = {error.errno or 0}
+    if refused:
+        raise refusal("remove", _THE_TABLE, refused.pop())
 
 
 def table_exists() -> bool:
@@ -229,7 +261,7 @@ def table_exists() -> bool:
     try:
         return _told(_GET_TABLE, _THIS_TABLE) is not None
     except OSError as error:
-        raise refusal("read", f"the nftables table inet {TABLE}", error.errno or 0) from None
+        raise refusal("read", _THE_TABLE, error.errno or 0) from None
 
 
 def table_handle() -> int | None:
@@ -266,30 +298,6 @@ def _told(kind: int, body: bytes) -> dict[int, bytes] | None:
         if error.errno == errno.ENOENT:
             return None
         raise
-
-
-def _nft(operation: str, script: str) -> None:
-    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
-    if program is None:
-        raise MachineError(operation, "the nftables table", "nft is not installed", needs="install nftables")
-    try:
-        done = subprocess.run(  # noqa: S603 (a fixed program; the script is rendered above)
-            [program, "-f", "-"],
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=_NFT_TIMEOUT_S,
-            check=False,
-            start_new_session=True,  # Ctrl-C at the terminal is for us, it must not cut nft short
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MachineError(operation, f"the nftables table inet {TABLE}", str(error)) from None
-    if done.returncode == 0:
-        return
-    cause = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")
-    cause = re.sub(r"^\S*?: *Error: *|^Error: *", "", cause).strip()
-    needs = "CAP_NET_ADMIN is needed in this network namespace" if "not permitted" in cause else None
-    raise MachineError(operation, f"the nftables table inet {TABLE}", cause, needs=needs)
 
 
 def _daemon_down_rules(policy: Policy) -> list[str]:

@@ -1,8 +1,10 @@
 """What becomes of calls when the daemon is killed, started again and stopped."""
 
 import contextlib
+import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -145,6 +147,27 @@ def test_a_clean_stop_leaves_the_machine_as_it_was(testbed: Namespaces, tmp_path
     finally:
         subprocess.run([*in_fw, "nft", "delete", "table", "inet", "other"], check=True)
         subprocess.run([*in_fw, "ip", "route", "flush", "table", "505"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo 'Error: Could not process rule: No memory' >&2; exit 1", "Could not process rule: No memory"),
+        ("exec sleep 100", "has not ended within 10 s"),
+    ],
+)
+def test_a_stop_where_nft_fails_leaves_nothing(testbed: Namespaces, tmp_path: Path, does: str, said: str) -> None:
+    policy, nft, fails = tmp_path / "p.yaml", tmp_path / "nft", tmp_path / "fails"
+    policy.write_text(policy_text(down="block"))
+    nft.write_text(f'#!/bin/sh\n[ ! -e {fails} ] || {{ {does}; }}\nexec {shutil.which("nft")} "$@"\n')
+    nft.chmod(0o755)
+    before = kernel_state(testbed.fw)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with FirewallProcess(testbed.fw, policy, environment=environment) as firewall:
+        fails.touch()
+        assert firewall.stop() == 0
+    assert said in firewall.stderr
+    assert kernel_state(testbed.fw) == before
 
 
 def test_a_stop_under_load_loses_no_message(testbed: Namespaces, tmp_path: Path) -> None:

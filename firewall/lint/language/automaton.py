@@ -383,6 +383,15 @@ class SlicedFromEnd:
         held = len(runs) == self._back and 0 < self._length <= self._back
         return self._inner.accepts(runs[0] if held else self._inner.start)
 
+    def least_bytes(self, state: State) -> int:
+        """Return how many bytes at least are still to come before the value can end, where an empty one is no use."""
+        runs = state if isinstance(state, tuple) else ()
+        if self._inner.accepts(self._inner.start):
+            return 0
+        missing = self._back - len(runs)
+        begun = (missing + index for index, run in enumerate(runs) if run != DEAD)
+        return next(begun, self._back)
+
 
 def within(number: int, intervals: Intervals) -> bool:
     """Tell whether a number is in one of the intervals."""

@@ -16,6 +16,7 @@ from firewall.lint.language.automaton import (
     Automaton,
     Intervals,
     LengthIn,
+    SlicedFromEnd,
     SlicedFromStart,
     State,
     within,
@@ -134,7 +135,7 @@ class _Search:
             if observer.bit is not None:
                 self._by_bit[observer.bit].append(index)
         self._is_long = any(
-            isinstance(each.automaton, LengthIn) or (each.bit is not None and _least(each.automaton) > _LONG_BYTES)
+            isinstance(each.automaton, LengthIn | SlicedFromEnd) or (each.bit is not None and _least(each.automaton) > _LONG_BYTES)
             for each in self._observers
         )
         self._bytes: dict[int, tuple[int, ...]] = {}
@@ -340,7 +341,7 @@ class _Search:
 
 def _least(reader: Automaton, state: State | None = CLOSED) -> int:
     """Return how many bytes at least are to come before a reader accepts; 0 where that is not known."""
-    if not isinstance(reader, LengthIn | Matching | SlicedFromStart):
+    if not isinstance(reader, LengthIn | Matching | SlicedFromEnd | SlicedFromStart):
         return 0
     return reader.least_bytes(reader.start if state is CLOSED else state)
 

@@ -52,6 +52,19 @@ def test_a_slice_is_the_one_the_evaluator_takes(wanted: bytes, value: bytes, sta
     assert holds_of(automaton, value) is (slice_bytes(value, start, length) == wanted)
 
 
+@given(_TEXTS, _TEXTS, st.integers(-4, 4), st.one_of(st.none(), st.integers(0, 4)))
+def test_a_slice_takes_at_least_the_bytes_it_says(
+    wanted: bytes, value: bytes, start: int, length: int | None
+) -> None:
+    inner = Equal(wanted)
+    automaton = SlicedFromStart(inner, start, length) if start >= 0 else SlicedFromEnd(inner, -start, length)
+    if holds_of(automaton, value):
+        state = automaton.start
+        for index, byte in enumerate(value):
+            assert automaton.least_bytes(state) <= len(value) - index
+            state = automaton.step(state, byte)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.one_of(st.none(), st.integers(0, 300))), max_size=3),
     st.integers(0, 1200),

@@ -69,6 +69,13 @@ def test_there_is_an_answer_wherever_trying_every_small_message_finds_one(seed: 
             assert not any(_is_met(values, some, none) for values in _MESSAGES)
 
 
+def test_a_slice_far_from_the_end_is_found_without_trying_what_lies_behind_it() -> None:
+    to = Field("sip.to.addr")
+    text = find(_question([Comparison(Slice(to, -22, 2), "==", "ab")], []))
+    assert text is not None
+    assert b"ab" in text
+
+
 def test_one_value_that_meets_all_comes_before_one_for_each() -> None:
     text = find(_question([Contains(Field("sip.User-Agent"), "ab"), Contains(Field("sip.User-Agent"), "cd")], []))
     assert text is not None

@@ -5,7 +5,7 @@ about the message's text means is asked of ``language`` when a model needs it; t
 dialog state …) are given by the context in which the formula is asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, assert_never
@@ -28,9 +28,11 @@ from firewall.ruleset.expression import (
     Membership,
     Not,
     Or,
+    SetMembers,
     atoms,
 )
 from firewall.ruleset.facts import Facts
+from firewall.ruleset.network_set import merged
 from firewall.ruleset.policy import EmergencyPolicy, Policy, Rule, Zone
 from firewall.ruleset.schedule import Schedule
 from firewall.ruleset.zones import zone_finder
@@ -164,11 +166,27 @@ class Encoding:
                 return self._zone_atom(atom, view, about)
             case "src" | "dst" | "frame_len":
                 holds = compile_condition(atom)
-                return self.lines[about].where(cuts(atom), lambda number: holds(Facts(_packet(about, number))))
+
+                def holds_of(number: int) -> bool:
+                    return holds(Facts(_packet(about, number)))
+
+                if isinstance(atom, Membership) and about != "frame_len":
+                    return self._listed(atom, self.lines[about], holds_of)
+                return self.lines[about].where(cuts(atom), holds_of)
             case "sport" | "dport":
                 return self._port_atom(atom, about)
             case _:
                 assert_never(about)
+
+    def _listed(self, atom: Membership, line: Line, holds_of: Callable[[int], bool]) -> int:
+        """Addresses that are listed, maybe many: of each family one tells whether the field reads them."""
+        items = (each.members if isinstance(each, SetMembers) else (each,) for each in atom.items)
+        networks = merged(each for listed in items for each in listed if isinstance(each, Network))
+        one_of_each = {family(each.first): each.first for each in networks}
+        read = {which for which, number in one_of_each.items() if holds_of(number)}
+        return self.formula.any_of(
+            line.within(each.first, each.last) for each in networks if family(each.first) in read
+        )
 
     def _port_atom(self, atom: Atom, about: LineName) -> int:
         """A port is of UDP or of TCP: the atom of one is false (or, for ``!=``, false too) in the other."""

@@ -19,6 +19,9 @@ CONDITIONS = (
     "net.src == 192.0.2.0/24",
     "net.src != 192.0.2.77",
     "ip.src in {192.0.2.64/26, 10.0.0.0/8}",
+    "net.src in {192.0.2.77, $mixed}",
+    "ip.addr in $mixed",
+    "ipv6.dst in $mixed",
     "ipv6.dst == 2001:db8:2::/64",
     "ip.addr == 203.0.113.255",
     "ip",
@@ -51,7 +54,8 @@ def test_the_formula_decides_every_packet_as_first_match_does(seed: int) -> None
     rules = "".join(
         rule(random_condition(random), random.choice(("drop", "allow")), name=f"r{number}") for number in range(5)
     )
-    tested = policy(rules, zones=ZONES, after="")
+    mixed = 'sets: {mixed: {networks: [192.0.2.0/26, 203.0.113.255, "2001:db8:2::/64"]}}\n'
+    tested = policy(rules, zones=ZONES, after="", extra=mixed)
     encoding = Encoding([tested])
     encoded = encoding.policies[0]
     find = zone_finder(tested.zones)

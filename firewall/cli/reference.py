@@ -12,6 +12,7 @@ from firewall.cli.tracking_page import tracking_page
 from firewall.lint.codes import codes_page
 from firewall.ruleset.field_spec import FieldSpec
 from firewall.ruleset.fields import FIELDS
+from firewall.ruleset.node_reader import MOST_LISTED
 from firewall.ruleset.schema import json_schema
 
 _FIELDS_HEAD = """\
@@ -80,7 +81,7 @@ def _sort_key(spec: FieldSpec) -> tuple[str, str]:
 
 
 def _meaning(spec: FieldSpec) -> str:
-    if spec.choices is None:
+    if spec.choices is None or len(spec.choices) > MOST_LISTED:
         return spec.description
     return f"{spec.description}: {', '.join(f'`{choice}`' for choice in spec.choices)}"
 

@@ -7,8 +7,8 @@ never used again for something else.
 from dataclasses import dataclass
 from typing import Literal
 
-from firewall.engine.anomalies import ANOMALIES
 from firewall.engine.media_reasons import MEDIA_ANOMALIES, MEDIA_REASONS
+from firewall.sip.fault_words import ANOMALIES, MALFORMED
 
 Kind = Literal["decision", "malformed", "anomaly", "media"]
 
@@ -129,54 +129,7 @@ REASONS: dict[str, Reason] = _table(
         "sends on it is lost, an emergency call too, and no rule had a say. It stands in alarms and in the ledger. "
         "`sosgate ctl status` shows the counts and the limits; `ulimit -n` sets how many there may be.",
     ),
-    Reason(
-        "not_sip",
-        "malformed",
-        "No SIP message",
-        "A datagram on a signalling port has no request line or status line (RFC 3261 §7). No rule matched: "
-        "`exceptions.malformed` decided.",
-    ),
-    Reason(
-        "message_too_large",
-        "malformed",
-        "Message over the size limit",
-        "The message is longer than 65 535 bytes, or its Content-Length says so on a stream (TCP). No rule matched: "
-        "`exceptions.malformed` decided, also on that of an emergency call: its head alone would take what follows on "
-        "the connection, the messages of other calls, for its body.",
-    ),
-    Reason(
-        "start_line_too_long",
-        "malformed",
-        "Start line over the size limit",
-        "The request or status line is longer than 8 192 characters. No rule matched: `exceptions.malformed` decided.",
-    ),
-    Reason(
-        "too_many_headers",
-        "malformed",
-        "Too many header lines",
-        "The message has more than 512 header lines. No rule matched: `exceptions.malformed` decided.",
-    ),
-    Reason(
-        "too_many_values",
-        "malformed",
-        "Too many values in header lines",
-        "The header lines hold more than 1 024 commas, which divide values (RFC 3261 §7.3.1): more than any list in "
-        "use, and slow to read on purpose. No rule matched: `exceptions.malformed` decided.",
-    ),
-    Reason(
-        "status_code_invalid",
-        "malformed",
-        "Status line without a status code",
-        "The message begins like a response, but its status code is not three digits (RFC 3261 §7.2, RFC 4475 "
-        "§3.1.2.19). No rule matched: `exceptions.malformed` decided.",
-    ),
-    Reason(
-        "stun",
-        "malformed",
-        "STUN on the signalling port",
-        "The datagram is a STUN message (RFC 8489 §5): the sender keeps its binding alive or asks for its address "
-        "(RFC 5626 §3.5.2). No rule matched: `exceptions.malformed` decided.",
-    ),
+    *(Reason(code, "malformed", title, text) for code, title, text in MALFORMED),
     *(Reason(code, "decision", title, text) for code, title, text in MEDIA_REASONS),
     *(Reason(code, "anomaly", title, text) for code, title, text in ANOMALIES),
     *(Reason(code, "media", title, text) for code, title, text in MEDIA_ANOMALIES),

@@ -16,6 +16,7 @@ from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
 from firewall.ruleset.sdp_fields import SDP_FIELDS
 from firewall.ruleset.sip_fields import SIP_FIELDS, header_reader
+from firewall.sip.fault_words import ANOMALIES, MALFORMED
 
 HEADER_FIELD = "sip.header"
 
@@ -77,10 +78,20 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         own=True,
     ),
     FieldSpec(
-        "malformed.reason", "text", "Reason code of a malformed message", values_of(attrgetter("malformed")), own=True
+        "malformed.reason",
+        "text",
+        "Reason code of a malformed message",
+        values_of(attrgetter("malformed")),
+        own=True,
+        choices=tuple(code for code, _, _ in MALFORMED),
     ),
     FieldSpec(
-        "sip.anomaly", "text", "Code of each thing wrong with a message that could still be read", _anomalies, own=True
+        "sip.anomaly",
+        "text",
+        "Code (docs/reasons.md) of each thing wrong with a message that could still be read",
+        _anomalies,
+        own=True,
+        choices=tuple(code for code, _, _ in ANOMALIES),
     ),
     FieldSpec(
         HEADER_FIELD,

@@ -13,7 +13,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _NAME = re.compile(NAME)
-_MOST_LISTED = 12
+MOST_LISTED = 12
 _DURATION = re.compile(DURATION)
 UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
@@ -29,8 +29,12 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     close = get_close_matches(wrong, names, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    listed = names if len(names) <= _MOST_LISTED else [*names[: _MOST_LISTED - 1], "…"]
-    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(listed)}" if names else "there are none"
+    return f"there {'is' if len(names) == 1 else 'are'} {listed(names)}" if names else "there are none"
+
+
+def listed(names: list[str] | tuple[str, ...]) -> str:
+    """Return names as a list that is not too long for one sentence."""
+    return ", ".join(names if len(names) <= MOST_LISTED else [*names[: MOST_LISTED - 1], "…"])
 
 
 class Section:

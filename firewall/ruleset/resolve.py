@@ -44,7 +44,7 @@ from firewall.ruleset.literal import (
     text_bytes,
 )
 from firewall.ruleset.network_set import networks_of_list
-from firewall.ruleset.node_reader import suggestion
+from firewall.ruleset.node_reader import listed, suggestion
 from firewall.ruleset.policy import NamedSet, NetworkSet, StringSet
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import operand_text
@@ -280,7 +280,7 @@ def _text(token: Token, left: _Left) -> str:
 def _one_of_its_choices(text: str, token: Token, left: _Left) -> str:
     choices = left.spec.choices
     if choices is not None and isinstance(left.operand, Field) and text not in choices:
-        advice = suggestion(text, choices) if get_close_matches(text, choices) else f"it is one of {', '.join(choices)}"
+        advice = suggestion(text, choices) if get_close_matches(text, choices) else f"it is one of {listed(choices)}"
         raise _at(token, f'{left.spec.name} is never "{shown(text)}"', advice)
     return text
 

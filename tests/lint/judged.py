@@ -357,7 +357,7 @@ HARMLESS = (
     'dialog.state == "none" and sip.Method in {"PRACK", "UPDATE", "INFO"}',
     'dialog.state == "terminated" and sip.Method == "INVITE"',
     "malformed",
-    'malformed.reason == "start_line_invalid"',
+    'malformed.reason == "start_line_too_long"',
     'sip.anomaly == "conflicting_call_id"',
     'sip.anomaly in {"cseq_method_mismatch", "conflicting_cseq"}',
     'zone.src == "carrier" and sip.Method == "REGISTER" or sip.Method == "INVITE" and not emergency',

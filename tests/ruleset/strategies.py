@@ -42,7 +42,7 @@ NUMBER_FIELDS = [
     "sip.Status-Code", "sip.Content-Length", "sip.CSeq.seq", "sip.Via.sent-by.port", "udp.port", "udp.srcport",
     "sdp.media.port", "frame.len",
 ]  # fmt: skip
-OWN_TEXT_FIELDS = ["zone.src", "malformed.reason", "sip.anomaly", "emergency.service"]
+OWN_TEXT_FIELDS = ["zone.src", "emergency.service"]
 ADDRESSES = {
     4: ["192.0.2.10", "192.0.2.0", "198.51.100.1", "203.0.113.9"],
     6: ["2001:db8:1::1", "2001:db8:2::2", "2001:db8::"],

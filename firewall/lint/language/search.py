@@ -135,7 +135,8 @@ class _Search:
             if observer.bit is not None:
                 self._by_bit[observer.bit].append(index)
         self._is_long = any(
-            isinstance(each.automaton, LengthIn | SlicedFromEnd) or (each.bit is not None and _least(each.automaton) > _LONG_BYTES)
+            isinstance(each.automaton, LengthIn | SlicedFromEnd)
+            or (each.bit is not None and _least(each.automaton) > _LONG_BYTES)
             for each in self._observers
         )
         self._bytes: dict[int, tuple[int, ...]] = {}

@@ -53,9 +53,7 @@ def test_a_slice_is_the_one_the_evaluator_takes(wanted: bytes, value: bytes, sta
 
 
 @given(_TEXTS, _TEXTS, st.integers(-4, 4), st.one_of(st.none(), st.integers(0, 4)))
-def test_a_slice_takes_at_least_the_bytes_it_says(
-    wanted: bytes, value: bytes, start: int, length: int | None
-) -> None:
+def test_a_slice_takes_at_least_the_bytes_it_says(wanted: bytes, value: bytes, start: int, length: int | None) -> None:
     inner = Equal(wanted)
     automaton = SlicedFromStart(inner, start, length) if start >= 0 else SlicedFromEnd(inner, -start, length)
     if holds_of(automaton, value):

@@ -1,4 +1,7 @@
-"""The words of every anomaly: code, title, page. ``reasons.py`` puts them into the one table."""
+"""The words of all that can be wrong with a message: code, title, page. ``reasons.py`` puts them into the one table.
+
+``ANOMALIES`` are of messages that can be read, ``MALFORMED`` says why one could not be.
+"""
 
 _ATTACK = "Attack tools send it; no phone or trunk should."
 
@@ -277,5 +280,49 @@ ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "stray_separators",
         "Separators without values",
         "RFC 3261 §7.3.1 (RFC 4475 §3.1.2.1). An address or Via has commas or semicolons with nothing between them.",
+    ),
+)
+
+MALFORMED: tuple[tuple[str, str, str], ...] = (
+    (
+        "not_sip",
+        "No SIP message",
+        "A datagram on a signalling port has no request line or status line (RFC 3261 §7). No rule matched: "
+        "`exceptions.malformed` decided.",
+    ),
+    (
+        "message_too_large",
+        "Message over the size limit",
+        "The message is longer than 65 535 bytes, or its Content-Length says so on a stream (TCP). No rule matched: "
+        "`exceptions.malformed` decided, also on that of an emergency call: its head alone would take what follows on "
+        "the connection, the messages of other calls, for its body.",
+    ),
+    (
+        "start_line_too_long",
+        "Start line over the size limit",
+        "The request or status line is longer than 8 192 characters. No rule matched: `exceptions.malformed` decided.",
+    ),
+    (
+        "too_many_headers",
+        "Too many header lines",
+        "The message has more than 512 header lines. No rule matched: `exceptions.malformed` decided.",
+    ),
+    (
+        "too_many_values",
+        "Too many values in header lines",
+        "The header lines hold more than 1 024 commas, which divide values (RFC 3261 §7.3.1): more than any list in "
+        "use, and slow to read on purpose. No rule matched: `exceptions.malformed` decided.",
+    ),
+    (
+        "status_code_invalid",
+        "Status line without a status code",
+        "The message begins like a response, but its status code is not three digits (RFC 3261 §7.2, RFC 4475 "
+        "§3.1.2.19). No rule matched: `exceptions.malformed` decided.",
+    ),
+    (
+        "stun",
+        "STUN on the signalling port",
+        "The datagram is a STUN message (RFC 8489 §5): the sender keeps its binding alive or asks for its address "
+        "(RFC 5626 §3.5.2). No rule matched: `exceptions.malformed` decided.",
     ),
 )

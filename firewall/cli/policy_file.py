@@ -58,7 +58,7 @@ def read_policy_bytes(path: str, *, is_lasting: bool = False) -> bytes:
         raise PolicyError(
             f"cannot read the policy: {reason}",
             place=Place(wire_text(path)),
-            next_step="name a YAML file that can be read",
+            next_step="name a YAML file that can be read" + (", or /dev/stdin" if path == "-" else ""),
         ) from None
 
 

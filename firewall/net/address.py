@@ -59,7 +59,9 @@ class Network:
         Raises:
             ValueError: not a network, or host bits are set (``192.0.2.1/24``), said in words.
         """
-        if "/" not in text and "%" not in text:  # most lines of a long list
+        if "%" in text:
+            raise ValueError(f'"{shown(text)}" has a zone id, which no packet carries: leave out all from the % on')
+        if "/" not in text:  # most lines of a long list
             try:
                 number = address_number(text)
             except ValueError:

@@ -83,3 +83,9 @@ def test_a_mapped_address_is_the_ipv4_address_it_maps() -> None:
     assert address_number("::ffff:192.0.2.7") == address_number("192.0.2.7")
     assert Network.parse("::ffff:192.0.2.0/120") == Network.parse("192.0.2.0/24")
     assert Network.parse("::ffff:0:0/96") == Network.parse("0.0.0.0/0")
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "fe80::%f0/64"])
+def test_a_zone_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="has a zone id"):
+        Network.parse(text)

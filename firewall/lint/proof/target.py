@@ -120,7 +120,7 @@ def _dialled_by_tel(carrier: TargetCarrier, definition: EmergencyPolicy) -> Lite
 def _odd(definition: EmergencyPolicy) -> tuple[str, ...]:
     """Return the regexes of what is seen in the field: a number or a misspelt URN where a URI should be, or in one."""
     prefixes = "|".join(re.escape(prefix.removeprefix("+")) for prefix in definition.dial_prefixes)
-    numbers = "|".join(definition.numbers) or _NOTHING
+    numbers = "|".join(re.escape(number) for number in definition.numbers) or _NOTHING
     return (
         rf"^urn:services?:(?:sos|911|{numbers})(?:[;?#].*)?$",
         rf"^sips?:urn:services?:(?:sos|911|{numbers})@",

@@ -117,6 +117,15 @@ def test_any_other_target_is_an_ordinary_one(uri: str, numbers: tuple[str, ...])
     assert all(holds(each, uri) for each in no_emergency("r-uri", definition))
 
 
+@pytest.mark.parametrize("number", ["+1911", "*911", "91*1", "112#"])
+def test_a_number_is_no_regex(number: str) -> None:
+    definition = EmergencyPolicy(numbers=(number,))
+    for uri in (f"sip:{number.replace('#', '%23')}@psap.example", number):
+        language = target_language(uri, "r-uri", definition)
+        assert language is not None
+        assert holds(language, uri)
+
+
 MARKS: tuple[tuple[MarkCarrier, str], ...] = (
     ("Route", "<urn:service:sos>"),
     ("Resource-Priority", "wps.3, ESNET.1"),

@@ -39,7 +39,7 @@ _RULE_PRIORITY, _RULE_MARK, _TO_TABLE = 6, 10, 1
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
 # <linux/if_link.h>: IFLA_*.
-_NAME, _MASTER, _LINK_INFO, _PORT_KIND = 3, 10, 18, 4
+_NAME, _MASTER, _LINK_INFO, _KIND, _PORT_KIND = 3, 10, 18, 1, 4
 _IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
@@ -120,23 +120,38 @@ def name_of_alternative(name: str) -> str | None:
     return None if found == name else found
 
 
+def bridges() -> set[str]:
+    """Return the interfaces that are bridges, none where the kernel does not tell."""
+    return {_name(link) for link in _links().values() if _told_of_kind(link, _KIND) == b"bridge"}
+
+
 def ports() -> dict[str, str]:
     """Return the interfaces that are ports of a bridge, or of several in one (bond, team): name to the name of that.
 
     What comes in by them counts as coming in by it. None where the kernel does not tell.
     """
+    links = _links()
+    masters = {
+        _name(link): int.from_bytes(link[_MASTER], sys.byteorder)
+        for link in links.values()
+        if _MASTER in link and _told_of_kind(link, _PORT_KIND) != b"vrf"
+    }
+    return {name: _name(links[master]) for name, master in masters.items() if master in links}
+
+
+def _links() -> dict[int, dict[int, bytes]]:
     try:
-        answers = listed_links()
+        return {LINK.unpack_from(answer)[2]: parts(answer, LINK.size) for answer in listed_links()}
     except OSError:
         return {}
-    links = {LINK.unpack_from(answer)[2]: parts(answer, LINK.size) for answer in answers}
-    names = {index: os.fsdecode(link.get(_NAME, b"").rstrip(b"\0")) for index, link in links.items()}
-    masters = {
-        names[index]: int.from_bytes(link[_MASTER], sys.byteorder)
-        for index, link in links.items()
-        if _MASTER in link and parts(link.get(_LINK_INFO, b"")).get(_PORT_KIND, b"").rstrip(b"\0") != b"vrf"
-    }
-    return {name: names[master] for name, master in masters.items() if master in names}
+
+
+def _name(link: dict[int, bytes]) -> str:
+    return os.fsdecode(link.get(_NAME, b"").rstrip(b"\0"))
+
+
+def _told_of_kind(link: dict[int, bytes], which: int) -> bytes:
+    return parts(link.get(_LINK_INFO, b"")).get(which, b"").rstrip(b"\0")
 
 
 def _add(kind: str, version: int) -> bool:

@@ -1,5 +1,5 @@
 """Interfaces of zones by which nothing comes in (not there, there by another name, or ports of one that no zone has),
-those whose packets the kernel does not forward, and ports of peers that another program keeps from being sent from.
+those whose packets the kernel does not forward or hand over, and ports of peers that another program has taken.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class ZoneLinks:
 
     def look(self, policy: Policy) -> None:
         """Look at those that zones name as they are now."""
-        warnings = _forwarding_switched_off(policy) | _ports_taken(policy)
+        warnings = _forwarding_switched_off(policy) | _bridges_that_lose(policy) | _ports_taken(policy)
         for warning in sorted(warnings - self._warned):
             self._say(f"warning: {warning}")
         self._warned = warnings
@@ -49,6 +49,18 @@ def _forwarding_switched_off(policy: Policy) -> set[str]:
         f"{_SETTINGS / setting} is 0: signalling goes on, but calls have no media until it is 1"
         for setting in asked
         if _setting(setting) == "0"
+    }
+
+
+def _bridges_that_lose(policy: Policy) -> set[str]:
+    asked = [f"bridge/bridge-nf-call-{tables}" for tables in ("iptables", "ip6tables")]
+    switched_on = [name for name in asked if _setting(name) == "1"]
+    wanted = nftables.zone_interfaces(policy)
+    return {
+        f'{_SETTINGS / name} is 1: messages that come in by the bridge "{bridge}" are lost until it is 0'
+        for name in switched_on
+        for bridge in routing.bridges()
+        if wanted is None or bridge in wanted
     }
 
 

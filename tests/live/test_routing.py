@@ -9,7 +9,14 @@ import pytest
 from pyroute2 import netns
 
 from firewall.errors import MachineError
-from firewall.live.routing import is_delivered_here, is_switched_off, name_of_alternative, remove_routes, set_up_routes
+from firewall.live.routing import (
+    bridges,
+    is_delivered_here,
+    is_switched_off,
+    name_of_alternative,
+    remove_routes,
+    set_up_routes,
+)
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.kernel_sets import ip
@@ -124,3 +131,10 @@ def test_an_interface_is_known_by_its_alternative_name(fw: str) -> None:
         assert in_namespace(fw, named) == ["f0", None, None]
     finally:
         ip(fw, "link", "property", "del", "dev", "f0", "altname", "enp9s0")
+
+
+def test_bridges_are_known_by_their_kind(lone: str) -> None:
+    assert in_namespace(lone, bridges) == set()
+    _ip(lone, "link", "add", "b9", "type", "bridge")
+    _ip(lone, "link", "add", "f0", "type", "veth", "peer", "name", "f1")
+    assert in_namespace(lone, bridges) == {"b9"}

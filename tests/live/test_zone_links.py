@@ -83,3 +83,17 @@ def test_a_machine_that_does_not_forward_is_told_once_and_again_when_it_ceases_t
     four.write_text("0\n")
     ZoneLinks(said.append).look(policy(zone("a", ("f1",), ("192.0.2.0/24",), "bypass")))
     assert len(said) == 3, "nothing of that zone is IPv6, or comes in by f0"
+
+
+def test_a_bridge_whose_packets_the_kernel_does_not_hand_over_is_told(
+    there: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    there["br0"] = None
+    monkeypatch.setattr(routing, "bridges", lambda: {"br0", "br1"})
+    setting = tmp_path / "bridge/bridge-nf-call-iptables"
+    setting.parent.mkdir()
+    for value in ("0\n", "1\n"):
+        setting.write_text(value)
+        ZoneLinks(said.append).look(wanting("f0", "br0"))
+    assert said == [f'warning: {setting} is 1: messages that come in by the bridge "br0" are lost until it is 0']

@@ -159,7 +159,7 @@ def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyErro
 _SYNTAX_ADVICE = {
     "mapping values are not allowed": 'mind the indentation and the blank behind each colon; quote what holds ": "',
     "could not find expected ':'": "write a colon and a blank behind each key, no no-break space",
-    "did not find expected key": 'mind the indentation; in double quotes write \\" for ", or put all into single quotes',
+    "did not find expected key": 'mind the indentation; in double quotes write \\" for ", or use single quotes',
     "cannot start any token": "put the value into quotes",
     "unexpected end of stream": "close the quotes",
     "expected ',' or": "close the bracket, or put an expression with brackets in it into quotes",

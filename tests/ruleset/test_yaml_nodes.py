@@ -94,8 +94,7 @@ def test_nodes_know_their_places() -> None:
         (b'a: "b\nc: d\ne: f\n', "p.yaml:4:1: error: not YAML: found unexpected end of stream while scanning a quoted "
          "scalar, which begins at line 1; close the quotes"),
         (b"a:\n  - b\n c: d", "p.yaml:3:2: error: not YAML: did not find expected key while parsing a block mapping, "
-         "which begins at line 1; mind the indentation; in double quotes write \\\" for \", or put all into single "
-         "quotes"),
+         "which begins at line 1; mind the indentation; in double quotes write \\\" for \", or use single quotes"),
         (b"a: b\n\t\n", "p.yaml:2:1: error: a tab cannot indent YAML; use spaces"),
         (b"a: &x 1\nb: *x", 'p.yaml:1:4: error: the anchor "&x" is not part of the policy language; remove it'),
         (b"b: *x", 'p.yaml:1:4: error: the alias "*x" is not part of the policy language; write the value out'),

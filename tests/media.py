@@ -1,6 +1,7 @@
 """Calls with media for engine tests: session descriptions, RTP packets, and a scene that knows the open pinholes."""
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from firewall.engine.events import DatagramReceived, DeadlineReached, Event, MediaReceived
@@ -65,9 +66,12 @@ class MediaScene(Scene):
 
     rules: Policy = field(default_factory=lambda: policy(ALL))
     open: dict[PinholeKey, Pinhole] = field(default_factory=dict)
+    takeover: bool = False
+    past: Iterable[bytes] = ()
+    at_s: float = 0
 
     def __post_init__(self) -> None:
-        super().__init__(self.rules)
+        super().__init__(self.rules, takeover=self.takeover, past=self.past, at_s=self.at_s)
 
     def tell(self, event: Event, *, at_s: float) -> Told:
         told = super().tell(event, at_s=at_s)

@@ -1,11 +1,13 @@
 """A scene for engine tests: datagrams go in at named times, what the engine decided comes out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Event, Started, Stopped
 from firewall.engine.outputs import Forward, Output, Reply, Write
 from firewall.engine.record import Alarm, EmergencyCall, SipDecision
+from firewall.engine.recovery import recall
 from firewall.net.datagram import Datagram
 from firewall.ruleset.load import load_policy
 from firewall.ruleset.policy import Policy
@@ -85,11 +87,13 @@ class Told:
 
 
 class Scene:
-    """One engine and the time since its start, in seconds."""
+    """One engine and the time in seconds; it starts at ``at_s``, with the log of an earlier run where there is one."""
 
-    def __init__(self, rules: Policy, *, takeover: bool = False) -> None:
+    def __init__(self, rules: Policy, *, takeover: bool = False, past: Iterable[bytes] = (), at_s: float = 0.0) -> None:
         self.engine = Engine(rules)
-        self.tell(Started(takeover=takeover), at_s=0.0)
+        flows = recall(self.engine, past)
+        self.tell(Started(takeover=takeover), at_s=at_s)
+        self.tell(flows, at_s=at_s)
 
     def tell(self, event: Event, *, at_s: float) -> Told:
         return Told(self.engine.handle(event, START + round(at_s * SECOND)))

@@ -95,8 +95,10 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         that no answer came in time. Nor of a text, whose answer comes at once: if none came it is sent again (RFC 3261
         §17.1.2.2, timer E), and waited for then.
         """
+        self.is_recovered = self.is_acknowledged = True  # an ACK may have passed while no daemon ran
         is_untold = self.answer_due_ns is not None and self.answer_due_ns < log_end_ns
-        is_sent_again = self.method == "MESSAGE" and self.first.transport == "UDP" and self.hurt_by is None
+        is_text_sent = self.method == "MESSAGE" and self.first.transport == "UDP" and self.hurt_by is None
+        is_sent_again = is_text_sent and self.final_status is None
         if is_untold or is_sent_again or now_ns - log_end_ns > _SHORT_ABSENCE_NS:
             self.answer_due_ns = None
         elif self.answer_due_ns is not None:
@@ -208,12 +210,15 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             if method != "UPDATE":  # which may come before the answer, too
                 self.answer_due_ns = None
             self._take_back_overdue()
-        if method == "ACK":
-            self.is_acknowledged = True
+        is_settled = self.answered_ns is not None and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
+        if method == "ACK" or (is_settled and not is_first and method != "BYE"):
+            self.is_acknowledged = True  # else the called side would have ended it by now
             self._take_back_overdue()
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
             return "completed"
         elif method == "BYE" and self.answered_ns is not None and not is_up:
+            # Who hangs up just then has waited for the ACK, be it that its answer came only once.
+            self.is_answered_again |= now_ns - self.answered_ns <= _SETTLED_NS
             return "impaired" if self._is_unacknowledged(now_ns) else "completed"
         elif method == "CANCEL":
             self.is_cancelled = True
@@ -227,6 +232,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """Take note of a copy of a response that was let through before."""
         if response.cseq_method == "INVITE" and response.status_code // 100 == 2:
             self.is_answered_again = True
+            self.is_acknowledged &= not self.is_recovered  # no ACK passed while no daemon ran, or this would not come
 
     def response_passed(
         self, status: int, cseq_method: str | None, now_ns: int, *, others: TransactionState | None
@@ -273,8 +279,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
     def overdue(self, now_ns: int) -> Outcome | None:
         """Return the outcome of an attempt whose answer, or the ACK of it, has not come in time, None when there is
-        nothing to tell: the ACK of an answer that came only once took another way than through this machine."""
-        is_waiting = self.answered_ns is None or (self.is_answered_again and self._is_unacknowledged(now_ns))
+        nothing to tell."""
+        is_waiting = self.answered_ns is None or self._is_unacknowledged(now_ns)
         outcome = self.expired(now_ns) if is_waiting else None
         self.answer_due_ns = None
         self.is_overdue = outcome is not None
@@ -296,8 +302,9 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return self.is_recovered and self.answered_ns is None and self.answer_due_ns is None
 
     def _is_unacknowledged(self, now_ns: int) -> bool:
-        """Whether it was answered, and nobody acknowledged that for as long as the called side waits."""
-        if self.method != "INVITE" or self.answered_ns is None or self.is_acknowledged:
+        """Whether it was answered, and nobody acknowledged that for as long as the called side waits; the ACK of an
+        answer that came only once took another way than through this machine."""
+        if self.method != "INVITE" or self.answered_ns is None or self.is_acknowledged or not self.is_answered_again:
             return False
         return now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
 

@@ -209,21 +209,6 @@ class Call(msgspec.Struct, eq=False, gc=False):
             self.dialogs[identifier] = "confirmed"
             self.admit(identifier)
 
-    def recover(
-        self,
-        began_ns: int,
-        last_ns: int,
-        tags: Collection[str],
-        dialogs: dict[DialogId, DialogState],
-        invites: dict[TransactionId, Transaction],
-    ) -> None:
-        """Take over what the log of an earlier run tells of this call."""
-        self.dialogs.update(dialogs)
-        self.admit(tags)
-        self.transactions.update(list(invites.items())[-_MAX_TRANSACTIONS:])
-        self.began_ns = began_ns
-        self._extend(last_ns)
-
     @property
     def is_over(self) -> bool:
         """Whether it was hung up: a fork that only rang is over too when no INVITE is to be answered any more."""

@@ -66,7 +66,7 @@ class CallTable:
         call.forwarded(message, now_ns)
         if call.emergency is not None:
             self._place(call)
-        if call.deadline_ns < call.scheduled_ns or call.attempt is not None:
+        if call.deadline_ns < call.scheduled_ns:
             self.schedule(call)
 
     def schedule(self, call: Call) -> None:

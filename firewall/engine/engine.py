@@ -7,16 +7,16 @@ Live, replay and tests drive this same class.
 from hashlib import blake2b
 from typing import Literal
 
-from firewall.engine.alarm import AlarmMemory, connection_alarm, emergency_alarm, forward_alarm, keep_alive_alarm
-from firewall.engine.call import SECOND_NS, Call
+from firewall.engine.alarm import connection_alarm, forward_alarm
+from firewall.engine.call import SECOND_NS
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
-    CallsRecovered,
     ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     Event,
     FlowsCounted,
+    FlowsRecovered,
     ForwardFailed,
     LogFailed,
     LogRecovered,
@@ -24,14 +24,14 @@ from firewall.engine.events import (
     PinholesRecovered,
     PolicyRefused,
     PolicyReplaced,
+    Recalled,
     Started,
     Stopped,
 )
 from firewall.engine.glance import glance
-from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.media import Media
 from firewall.engine.media_flow import MediaFlow
-from firewall.engine.observe import TAKEOVER_NS, Observer, Reading
+from firewall.engine.observe import TAKEOVER_NS, Reading
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
 from firewall.engine.own_alarm import defect_told, machine_told, table_full
 from firewall.engine.pinhole import PinholeKey
@@ -39,7 +39,7 @@ from firewall.engine.record import PolicyChange, PolicyFields, Stats, StatsField
 from firewall.engine.related import MAX_EXPECTED
 from firewall.engine.status import CallStatus, call_status
 from firewall.engine.timestamp import NEVER_NS, timestamp
-from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
+from firewall.engine.tracking import Tracking
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
 from firewall.ruleset.facts import Facts
@@ -64,12 +64,11 @@ class Engine:
         self.policy = policy
         self._strict = strict
         self._is_logged = is_logged
-        self._observer = Observer(policy)
+        self._tracking = Tracking(policy)
+        self._observer, self._ledger = self._tracking.observer, self._tracking.ledger
+        self._alarms = self._tracking.alarms
         self._glance = glance(policy.emergency)
         self._rules = Rules(policy)
-        self._trunks = Trunks()
-        self._ledger = Ledger(self._trunks)
-        self._alarms = AlarmMemory()
         self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms, is_logged=is_logged)
         self._now_ns = 0
         self._clock_offset_ns = 0
@@ -86,6 +85,8 @@ class Engine:
         outputs: list[Output] = []
         if isinstance(event, FlowsCounted):
             outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
+        elif isinstance(event, Started | Recalled):
+            self._tracking.resume(event, engine_ns)  # first: what is due may have come while no daemon ran
         if engine_ns >= self._due_ns or self._media.refused.flows:
             outputs += self._expire(engine_ns)
         if isinstance(event, DatagramReceived):  # nearly all events there are
@@ -110,9 +111,10 @@ class Engine:
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
-            case CallsRecovered(calls):
-                self._observer.recover(calls, engine_ns)
-                outputs += self._media.recover_calls(calls, engine_ns)
+            case Recalled():
+                outputs += self._guarded_past(event, now_ns, engine_ns)
+            case FlowsRecovered(flows):
+                outputs += self._media.recover_flows(flows, engine_ns)
             case PolicyReplaced(policy):
                 outputs.append(self._policy_write("applied", now_ns))
                 outputs += self._adopt(policy, now_ns, engine_ns)
@@ -219,42 +221,32 @@ class Engine:
             return [*defect_told(defect, event.datagram.src_ip, self._alarms, engine_ns, now_ns)]
 
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
-        facts, call = reading.facts, reading.call
-        emergency = facts.emergency is not None
-        is_block = emergency and decision.verdict != "allow" and decision.reason != "reject_ack"
+        facts = reading.facts
+        is_block = facts.emergency is not None and decision.verdict != "allow" and decision.reason != "reject_ack"
         # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
         is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if is_guarded else None
-        passes = is_guarded or decision.verdict == "allow"
         write = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
         outputs: list[Output] = [write]
-        if emergency or (passes and call is None):
-            call = self._observer.call_for(reading, engine_ns)
-        if emergency:
-            own = call if call is None or passes or not is_anothers(call, facts) else None
-            self._observer.remember_caller(call, facts, engine_ns)
-            if own is not None:
-                self._ledger.seen(own, facts, engine_ns)
+        call = self._tracking.follow(reading, write, outputs, now_ns, engine_ns)
+        if facts.emergency is not None:
             outputs += self._made_room(now_ns, engine_ns)
-            if is_block:
-                outputs += self._hurt(own, reading, write, now_ns, engine_ns)
-        if passes:
-            if isinstance(facts.message, Request):
-                self._trunks.passed(facts.message, facts.datagram)
-            if call is not None:
-                self._observer.forwarded(call, reading, decision, engine_ns)
-                if call.attempt is not None:
-                    outputs += self._ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
-                outputs += self._media.passed(call, facts, engine_ns, now_ns)
-            elif reading.standing.untracked:
-                outputs += table_full("calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)
-            outputs.append(Forward(facts.datagram))
-            return outputs
-        if is_keep_alive(facts.message):
-            outputs += self._keep_alive_blocked(facts, decision, now_ns, engine_ns)
-        if decision.verdict == "reject":
-            outputs += self._reject(call, facts, decision, engine_ns)
+        if not write.passes:
+            return outputs + self._reject(facts, decision) if decision.verdict == "reject" else outputs
+        if call is not None:
+            outputs += self._media.passed(call, facts, engine_ns, now_ns)
+        elif reading.standing.untracked:
+            outputs += table_full("calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)
+        outputs.append(Forward(facts.datagram))
         return outputs
+
+    def _guarded_past(self, event: Recalled, now_ns: int, engine_ns: int) -> list[Output]:
+        try:
+            return self._tracking.go_through(event, now_ns, engine_ns)
+        except Exception as defect:  # as above: it is better to start with less than not to start
+            if self._strict:
+                raise
+            return [*defect_told(defect, "", self._alarms, engine_ns, now_ns)]
 
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
@@ -263,30 +255,6 @@ class Engine:
         if self._is_logged or (facts.emergency is not None and decision.verdict != "allow"):
             _ = write.record  # a defect in making it must be found here, where it is guarded against
         return write
-
-    def _hurt(
-        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int
-    ) -> list[Output]:
-        """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
-        facts, decision, repeated = reading.facts, write.decision, reading.repeated
-        guarded = write.override is not None
-        write.hurts = call is None or call.misses(facts.message)
-        if not write.hurts:
-            return []
-        outputs: list[Output] = []
-        # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
-        subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
-        culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
-        if self._alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
-            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=now_ns)
-            outputs.append(Write(alarm, urgent=True))
-            if call is None and not guarded:
-                outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
-        if call is not None:
-            outputs += self._ledger.blocked(
-                call, facts, decision, self.policy, engine_ns, now_ns, guarded=guarded, repeated=repeated
-            )
-        return outputs
 
     def _made_room(self, now_ns: int, engine_ns: int) -> list[Output]:
         """Tell of emergency calls and callers that made room for newer ones, and close what the calls held."""
@@ -303,19 +271,7 @@ class Engine:
             outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
         return outputs
 
-    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
-        datagram = facts.datagram
-        if not self._trunks.knows(datagram):
-            return []
-        cause = hurt_by(facts, decision, self.policy)
-        who = attribution(decision, is_trunk=True)
-        self._trunks.blocked(facts.message, datagram, BlockedKeepAlive(engine_ns, cause, who))
-        ends = sorted((datagram.src_ip, datagram.dst_ip))
-        if not self._alarms.first(engine_ns, "keep_alive", *ends, decision.reason):
-            return []
-        return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
-
-    def _reject(self, call: Call | None, facts: Facts, decision: Decision, engine_ns: int) -> list[Output]:
+    def _reject(self, facts: Facts, decision: Decision) -> list[Output]:
         request, datagram, rule = facts.message, facts.datagram, decision.rule
         if not isinstance(request, Request) or rule is None:
             return []
@@ -324,8 +280,6 @@ class Engine:
             f"{request.call_id} {request.from_tag} {request.cseq_number}".encode("utf-8", "surrogateescape"),
             digest_size=8,
         ).hexdigest()
-        if request.method == "INVITE":
-            self._observer.rejected(call, request, engine_ns)
         dst_ip, dst_port = response_target(request, datagram.src_ip, datagram.src_port)
         payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
         return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload, datagram.transport))]
@@ -382,7 +336,7 @@ class Engine:
     def _adopt(self, policy: Policy, now_ns: int, engine_ns: int) -> list[Output]:
         self.policy = policy
         self._rules = Rules(policy, self._rules)
-        self._observer.adopt(policy)
+        self._tracking.adopt(policy)
         self._glance = glance(policy.emergency)
         return self._media.adopt(policy, self._rules, engine_ns, now_ns)
 

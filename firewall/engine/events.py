@@ -5,10 +5,12 @@ from typing import Literal
 import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole
-from firewall.engine.recovery import RecoveredCall
+from firewall.engine.record import PolicyChange, Record
+from firewall.engine.way import Way
 from firewall.errors import Place
 from firewall.net.datagram import Datagram
 from firewall.ruleset.policy import Policy
+from firewall.sip.message import Message
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
@@ -21,10 +23,25 @@ class Started(msgspec.Struct, frozen=True, gc=False):
     takeover: bool = False
 
 
-class CallsRecovered(msgspec.Struct, frozen=True, gc=False):
-    """The calls that an earlier run's decision log tells of (``engine/recovery.py``); told once, after ``Started``."""
+class Recalled(msgspec.Struct, frozen=True, gc=False):
+    """A record of an earlier run's log, told before ``Started`` at the instant that it names.
 
-    calls: tuple[RecoveredCall, ...]
+    ``message``: the one that a ``sip_decision`` is about, as far as the log has it (``engine/recovery.py``).
+    """
+
+    record: Record
+    message: Message | None = None
+
+    @property
+    def is_start(self) -> bool:
+        """Whether a run began with it."""
+        return isinstance(self.record, PolicyChange) and self.record.policy.action == "loaded"
+
+
+class FlowsRecovered(msgspec.Struct, frozen=True, gc=False):
+    """The pinholes that an earlier run had open, as its log tells; told once, after ``Started``."""
+
+    flows: tuple[tuple[Pinhole, Way], ...]
 
 
 class DatagramReceived(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +72,7 @@ class FlowsCounted(msgspec.Struct, frozen=True, gc=False):
 
 
 class PinholesRecovered(msgspec.Struct, frozen=True, gc=False):
-    """The pinholes found in the kernel at a start, left by an earlier run; told once, after ``CallsRecovered``.
+    """The pinholes found in the kernel at a start, left by an earlier run; told once, after ``FlowsRecovered``.
 
     Those that belong to no call that is still known are closed when their time-out has passed without a packet.
     """
@@ -172,7 +189,8 @@ MachineEvent = (
 
 Event = (
     Started
-    | CallsRecovered
+    | Recalled
+    | FlowsRecovered
     | DatagramReceived
     | MediaReceived
     | FlowsCounted

@@ -8,8 +8,9 @@ from firewall.engine.call import Call
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
-from firewall.engine.record import Attribution, HurtBy, MediaLoss, Outcome
+from firewall.engine.record import Attribution, EmergencyCall, HurtBy, MediaLoss, Outcome
 from firewall.engine.recording import datagram_flow_id, endpoint_text, printable, summary
+from firewall.engine.timestamp import timestamp
 from firewall.engine.transaction import own_transaction_id, says_nothing
 from firewall.engine.trunk import Trunks
 from firewall.engine.way import Way
@@ -202,6 +203,21 @@ class Ledger:
         """Tell how the calls stand that are still open when the firewall stops: what was hurt stays hurt."""
         attempts = [(call, call.attempt) for call in calls if call.attempt is not None and call.attempt.is_open]
         return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), wall_ns)]
+
+    def told_before(self, call: Call, told: EmergencyCall) -> None:
+        """Take over what an earlier run told of a call and no message of it tells."""
+        attempt = call.attempt
+        if attempt is None or told.started != timestamp(attempt.began_ns):
+            return
+        attempt.guarded, attempt.media_loss = told.guarded, told.media_loss
+        if told.outcome in ("blocked", "impaired"):  # of one that failed downstream it is about no message of its own
+            attempt.hurt_by = told.hurt_by
+            attempt.attribution = told.attribution if attempt.is_hurt else None
+        attempt.initial_blocked = told.problem == "InitialTrafficBlocked"
+        attempt.media_blocked = told.problem == "MediaLoss" and told.hurt_by is not None
+        if told.outcome == "failed_downstream" and attempt.outcome is None:
+            attempt.outcome, attempt.answer_due_ns = told.outcome, None
+            attempt.is_overdue = attempt.final_status is None
 
     def _hurt(
         self,

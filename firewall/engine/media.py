@@ -4,7 +4,7 @@
 packets. Each returns what must be done; pinholes come before the message that announces them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
@@ -24,8 +24,8 @@ from firewall.engine.outputs import Output, Write
 from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
-from firewall.engine.recovery import RecoveredCall
 from firewall.engine.refused_media import RefusedMedia
+from firewall.engine.way import Way
 from firewall.net.address import address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
@@ -181,13 +181,12 @@ class Media:
         self.refused.total = max(self.refused.total, event.refused_packets)
         return self._told(outputs)
 
-    def recover_calls(self, recovered: Sequence[RecoveredCall], now_ns: int) -> list[Output]:
+    def recover_flows(self, flows: tuple[tuple[Pinhole, Way], ...], now_ns: int) -> list[Output]:
         """Open again what an earlier run had opened for calls that are still in progress, as its log tells."""
-        for each in recovered:
-            call = self._calls.get(each.call_id)
-            if call is not None and call.media is None:
-                for pinhole, way in each.ways.values():
-                    self._pinholes.recover(call, pinhole, way, now_ns)
+        for pinhole, way in flows:
+            call = self._calls.get(pinhole.call_id)
+            if call is not None:
+                self._pinholes.recover(call, pinhole, way, now_ns)
         return self._told([])
 
     def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:

@@ -1,7 +1,5 @@
 """Parse, classify, track: what is known of a datagram before the rules look, and what is remembered afterwards."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from firewall.engine.attempt import begins_call
@@ -9,10 +7,10 @@ from firewall.engine.call import SECOND_NS, Call, Place
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, caller_identities
 from firewall.engine.decide import Decision, Standing
-from firewall.engine.recovery import RecoveredCall
+from firewall.engine.record import SipDecision
 from firewall.engine.related import RelatedCalls
 from firewall.errors import SipSyntaxError
-from firewall.net.datagram import Datagram
+from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.emergency import recognise_bytes, recogniser
 from firewall.ruleset.facts import EmergencyMark, Facts
 from firewall.ruleset.policy import Policy
@@ -124,32 +122,20 @@ class Observer:
         elif message.method == "REFER":
             self.related.expect_transfer(message.header("refer-to") or "", mark, call.call_id, now_ns)
 
-    def recover(self, recovered: Sequence[RecoveredCall], now_ns: int) -> None:
-        """Know again the calls of an earlier run that are still in progress, and who may be called back."""
-        for each in recovered:
-            for other, at_ns in each.others.items():
-                self.related.expect_callback(other, each.call_id, at_ns)
-            if each.caller is not None:
-                self.related.expect_callback(each.caller, each.call_id, each.last_ns)
-            if each.emergency is not None:
-                for refer_to, at_ns in each.refers:
-                    self.related.expect_transfer(refer_to, each.emergency, each.call_id, at_ns)
-            call = self.calls.add(each.call_id, now_ns, must=each.emergency is not None)
-            if call is None:
-                continue
-            call.attempt, call.caller = each.attempt, each.caller
-            if each.attempt is not None:
-                each.attempt.recovered(each.log_end_ns, now_ns)
-            call.recover(each.began_ns, each.last_ns, each.tags, each.dialogs, each.invites)
-            if each.emergency is not None:
-                self.calls.mark_emergency(call, _carried(each.emergency))
-            if call.deadline_ns <= now_ns or not (call.stage or call.awaits_answer() or each.emergency):
-                self.calls.forget(call.call_id)  # it is over, and nothing of an ordinary one is worth waiting for
-            else:
-                self.calls.schedule(call)
+    def read_again(self, record: SipDecision, message: Message) -> Reading:
+        """Read a message that an earlier run decided on, as its log has it."""
+        transport: Transport = "TCP" if record.proto == "TCP" else "UDP"
+        ends = record.src_ip, record.src_port, record.dest_ip, record.dest_port
+        datagram = Datagram(*ends, b"", transport, record.in_iface)
+        facts = Facts(datagram, message, emergency=record.emergency)
+        is_repeated = record.dialog is not None and record.dialog.retransmission
+        return Reading(facts, self.calls.get(message.call_id), Standing(), is_repeated)
 
-    def rejected(self, call: Call | None, request: Request, now_ns: int) -> None:
+    def rejected(self, call: Call | None, facts: Facts, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""
+        request = facts.message
+        if not isinstance(request, Request) or request.method != "INVITE":
+            return
         if call is None and request.call_id is not None:
             call = self.calls.add(request.call_id, now_ns, must=False)
         if call is not None:

@@ -55,6 +55,11 @@ class WriteDecision(Write):
         self._repeated = repeated
 
     @property
+    def passes(self) -> bool:
+        """Whether the message is let through, be it by the guard."""
+        return self.override is not None or self.decision.verdict == "allow"
+
+    @property
     def record(self) -> SipDecision:
         """What is to be written."""
         if self._made is None:

@@ -10,6 +10,8 @@ import msgspec
 from firewall.engine.timestamp import instant
 from firewall.ruleset.facts import EmergencyMark
 from firewall.sip.emergency_data import EmergencyData
+from firewall.sip.media_endpoint import MediaProtocol
+from firewall.sip.sdp import Direction
 
 AlarmCode = Literal[
     "emergency_blocked",
@@ -39,8 +41,9 @@ Attribution = Literal["policy", "limit", "exception", "attack", "downstream", "c
 class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
     """The message in Suricata's words (``method uri version request_line code reason response_line``) and ours.
 
-    ``refer_to``: whom a REFER has the call transferred to. ``callers``: by what identities its caller may be called
-    back, and ``emergency_data`` what it carries of the caller's place and the like, where it begins an emergency call.
+    ``refer_to``: whom a REFER has the call transferred to. ``contact``: where an emergency call is redirected to.
+    ``geolocation``: where its caller may be asked for, ``callers`` by what identities it may be called back, and
+    ``emergency_data`` what it carries of the caller's place and the like, in what begins an emergency call.
     """
 
     method: str | None = None
@@ -59,6 +62,8 @@ class SipFields(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_"
     content_type: str | None = None
     content_length: int | None = None
     refer_to: str | None = None
+    contact: str | None = None
+    geolocation: str | None = None
     callers: tuple[str, ...] = ()
     emergency_data: tuple[EmergencyData, ...] = ()
 
@@ -88,6 +93,11 @@ class DecisionFields(msgspec.Struct, frozen=True):
     reason: str
     shadow: tuple[ShadowVerdict, ...] = ()
     override: str | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it was let through, be it by the guard."""
+        return self.verdict == "allow" or not self.enforced
 
 
 class DialogFields(msgspec.Struct, frozen=True):
@@ -146,9 +156,9 @@ class RtpFields(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     kind: str
-    protocol: str
+    protocol: MediaProtocol
     codecs: tuple[str, ...] = ()
-    direction: str | None = None
+    direction: Direction | None = None
     packets: int = 0
     octets: int = 0
     streams: tuple[StreamFields, ...] = ()

@@ -142,19 +142,40 @@ def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:
         int(content_length) if content_length and _LENGTH.fullmatch(content_length) else None,
     )
     start_line = wire_text(message.start_line)
-    if isinstance(message, Request):
-        method, uri = wire_text(message.method), wire_text(message.request_uri)
-        refer_to = _header(message, "refer-to") if message.method == "REFER" else None
-        callers: tuple[str, ...] = ()
-        carried: tuple[EmergencyData, ...] = ()
-        if mark is not None and mark.emergency_class != "callback" and begins_call(message):
-            callers = tuple([wire_text(identity) for identity in caller_identities(message)])
-            carried = emergency_data(message)
-        return SipFields(
-            method, uri, message.version, start_line, None, None, None, *common, refer_to, callers, carried
-        )
-    code, reason = str(message.status_code), wire_text(message.reason_phrase)
-    return SipFields(None, None, message.version, None, code, reason, start_line, *common)
+    if not isinstance(message, Request):
+        code, reason = str(message.status_code), wire_text(message.reason_phrase)
+        is_redirection = mark is not None and message.status_code // 100 == 3 and message.cseq_method == "INVITE"
+        contact = _all(message, "contact") if is_redirection else None
+        return SipFields(None, None, message.version, None, code, reason, start_line, *common, None, contact)
+    refer_to = _header(message, "refer-to") if message.method == "REFER" else None
+    geolocation: str | None = None
+    callers: tuple[str, ...] = ()
+    carried: tuple[EmergencyData, ...] = ()
+    if mark is not None and mark.emergency_class != "callback" and begins_call(message):
+        geolocation = _all(message, "geolocation")
+        callers = tuple([wire_text(identity) for identity in caller_identities(message)])
+        carried = emergency_data(message)
+    method, uri = wire_text(message.method), wire_text(message.request_uri)
+    return SipFields(
+        method,
+        uri,
+        message.version,
+        start_line,
+        None,
+        None,
+        None,
+        *common,
+        refer_to,
+        None,
+        geolocation,
+        callers,
+        carried,
+    )
+
+
+def _all(message: Message, name: str) -> str | None:
+    """Return the values of a header that may have several."""
+    return wire_text(", ".join(message.header_values(name))) or None
 
 
 def _header(message: Message, name: str) -> str | None:

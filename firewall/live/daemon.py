@@ -18,13 +18,7 @@ from pathlib import Path
 
 from firewall import __version__
 from firewall.engine.engine import Engine
-from firewall.engine.events import (
-    CallsRecovered,
-    PolicyRefused,
-    PolicyReplaced,
-    Started,
-    Stopped,
-)
+from firewall.engine.events import FlowsRecovered, PolicyRefused, PolicyReplaced, Started, Stopped
 from firewall.engine.timestamp import timestamp
 from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
@@ -40,7 +34,7 @@ from firewall.live.interface_names import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer, last_record_at
 from firewall.live.media_path import MediaPath
-from firewall.live.past_calls import past_calls
+from firewall.live.past_calls import recall_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender, descriptors
 from firewall.live.status import LogStatus, PolicyStatus, Status
@@ -156,7 +150,9 @@ class _Daemon:
         policy = self._policy
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
-        past = past_calls(self._settings.log) if self._takeover and self._settings.log is not None else ()
+        engine, flows = Engine(policy, strict=False), FlowsRecovered(())
+        if self._takeover and self._settings.log is not None:
+            flows = recall_calls(engine, self._settings.log)
         if self._settings.log is not None:
             # Before the sockets: from then on messages would wait with this for the disk.
             self._log = LogFile(self._settings.log, is_needed=not self._takeover)
@@ -172,7 +168,7 @@ class _Daemon:
         tcp_listeners = open_tcp_listeners(versions, nftables.PROXY_PORT)
         for tcp_listener in tcp_listeners:
             undo.callback(tcp_listener.close)
-        self._driver = Driver(Engine(policy, strict=False), self._console, self._log, self._syncer)
+        self._driver = Driver(engine, self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
         self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
         self._connections = Connections(
@@ -210,8 +206,7 @@ class _Daemon:
             versions, lambda: self._media.put_table_back(self._policy), self._driver.tell, self._changing
         )
         self._driver.tell(Started(takeover=self._takeover))
-        if past:
-            self._driver.tell(CallsRecovered(past))
+        self._driver.tell(flows)
         self._media.begin(loop, takeover=self._takeover)
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._turns.readable)

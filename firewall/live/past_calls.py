@@ -1,31 +1,44 @@
-"""The calls that an earlier run's decision log tells of, read at start."""
+"""The end of an earlier run's decision log, read at start."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from firewall.engine.recovery import RecoveredCall, recovered_calls
+from firewall.engine.engine import Engine
+from firewall.engine.events import FlowsRecovered
+from firewall.engine.recovery import recall
 
 LOOK_BACK_BYTES = 64 * 1024 * 1024
 """How much of the log's end is read: some 60 000 messages, in about a second."""
 
 
-def past_calls(log: Path) -> tuple[RecoveredCall, ...]:
-    """Return the calls that the end of a log tells of, with the part that was rotated last (``.1``) before it where the
-    log is short; none where it is missing, no file, or cannot be read.
+def recall_calls(engine: Engine, log: Path) -> FlowsRecovered:
+    """Tell an engine, before it starts, of the calls that the end of a log tells of, with the part that was rotated
+    last (``.1``) before it where the log is short; return the pinholes that were open.
 
-    What cannot be read here only makes the start like a first one: unknown in-dialog messages still follow
-    (reason ``takeover``).
+    Where the log is missing, no file, or cannot be read, the start is like a first one: unknown in-dialog messages
+    still follow (reason ``takeover``).
     """
-    try:
-        if not log.is_file():
-            return ()
-        room = LOOK_BACK_BYTES - log.stat().st_size
-        rotated = log.with_name(f"{log.name}.1")
-        parts = [(rotated, room)] if room > 0 and rotated.is_file() and os.access(rotated, os.R_OK) else []
-        return tuple(recovered_calls(_ends(*parts, (log, LOOK_BACK_BYTES))))
-    except OSError:
-        return ()
+    return recall(engine, _LastLines(log))
+
+
+class _LastLines:
+    """The lines at the end of a log, read anew each time."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __iter__(self) -> Iterator[bytes]:
+        log = self._log
+        try:
+            if not log.is_file():
+                return
+            room = LOOK_BACK_BYTES - log.stat().st_size
+            rotated = log.with_name(f"{log.name}.1")
+            parts = [(rotated, room)] if room > 0 and rotated.is_file() and os.access(rotated, os.R_OK) else []
+            yield from _ends(*parts, (log, LOOK_BACK_BYTES))
+        except OSError:
+            return
 
 
 def _ends(*parts: tuple[Path, int]) -> Iterator[bytes]:

@@ -1,9 +1,7 @@
 """An earlier run, its log, and the firewall that starts with it."""
 
-from firewall.engine.events import CallsRecovered
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
-from firewall.engine.recovery import recovered_calls
 from tests.messages import request, response
 from tests.scene import Scene, Told, policy
 
@@ -17,9 +15,7 @@ def log_of(*told: Told) -> list[bytes]:
 
 
 def restarted(log: list[bytes], *, at_s: float) -> Scene:
-    scene = Scene(policy(INVITES_ONLY))
-    scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=at_s)
-    return scene
+    return Scene(policy(INVITES_ONLY), past=log, at_s=at_s)
 
 
 def an_answered_call(uri: str = "sip:6175550199@h") -> list[bytes]:
@@ -34,9 +30,7 @@ RULES = "  - {name: no-info, when: 'sip.Method == \"INFO\"', action: drop}\n  - 
 
 
 def restarted_with(log: list[bytes], *, at_s: float) -> Scene:
-    scene = Scene(policy(RULES), takeover=True)
-    scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=at_s)
-    return scene
+    return Scene(policy(RULES), takeover=True, past=log, at_s=at_s)
 
 
 def a_911_call(*statuses: int) -> tuple[Scene, list[bytes]]:

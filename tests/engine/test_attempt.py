@@ -2,8 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import CallsRecovered, DeadlineReached, PolicyReplaced
-from firewall.engine.recovery import recovered_calls
+from firewall.engine.events import DeadlineReached, PolicyReplaced
 from tests.messages import request, response
 from tests.replay.told import log_of, story_of
 from tests.scene import ALL, Scene, Told, policy
@@ -242,8 +241,7 @@ def test_who_calls_again_with_the_call_id_of_a_call_that_has_ended_is_told_of(
     scene = Scene(policy(ALL))
     told = an_ended_call(scene, answered=answered)
     if restart:
-        scene = Scene(policy(ALL), takeover=True)
-        scene.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=8)
+        scene = Scene(policy(ALL), takeover=True, past=log_of(*told), at_s=8)
     told += [scene.carrier(request(from_tag=from_tag, cseq=cseq, branch="z9hG4bK-2"), at_s=10)]
     told.append(scene.tell(DeadlineReached(), at_s=100))
     expected = ["completed" if answered else "abandoned", "failed_downstream"]

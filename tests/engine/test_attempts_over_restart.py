@@ -2,8 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import CallsRecovered, DatagramReceived, DeadlineReached
-from firewall.engine.recovery import recovered_calls
+from firewall.engine.events import DatagramReceived, DeadlineReached
 from firewall.net.datagram import Datagram
 from tests.engine.restart import a_911_call, log_of, restarted_with
 from tests.messages import CARRIER, PSAP, request, response
@@ -272,8 +271,7 @@ def test_a_try_after_one_that_was_told_as_unanswered_goes_on_over_a_restart() ->
 def test_a_try_that_is_blocked_after_one_that_was_told_as_unanswered_is_told_once_over_a_restart() -> None:
     before, again = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL)), request(cseq=2)
     told = [before.carrier(request()), before.tell(DeadlineReached(), at_s=32), before.carrier(again, at_s=32)]
-    after = Scene(before.engine.policy, takeover=True)
-    after.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=33)
+    after = Scene(before.engine.policy, takeover=True, past=log_of(*told), at_s=33)
     later = [after.carrier(again, at_s=33.5), after.tell(DeadlineReached(), at_s=500)]
     assert [call.outcome for each in told for call in each.calls] == ["failed_downstream", "blocked"]
     assert [call for each in later for call in each.calls] == []
@@ -284,11 +282,10 @@ def test_a_callback_that_is_blocked_is_told_once_over_a_restart() -> None:
     before = Scene(policy(rules))
     back = request(uri="sip:6175550123@192.0.2.10", call_id="back", from_uri="sip:psap@198.51.100.10")
     told = [before.carrier(request()), before.psap(response(request(), 486), at_s=1), before.psap(back, at_s=60)]
-    after = Scene(before.engine.policy, takeover=True)
-    after.tell(CallsRecovered(tuple(recovered_calls(log_of(*told)))), at_s=60.3)
+    after = Scene(before.engine.policy, takeover=True, past=log_of(*told), at_s=60.3)
     assert [call.outcome for each in told for call in each.calls] == ["failed_downstream", "blocked"]
     again = after.psap(back, at_s=60.5)
-    assert ([alarm.alarm.code for alarm in again.alarms], again.calls) == (["emergency_blocked"], [])
+    assert (again.verdict, again.alarms, again.calls) == ("drop", [], [])
     assert after.stops(at_s=61).calls == []
 
 
@@ -361,9 +358,23 @@ def test_a_text_that_is_blocked_behind_another_one_is_told_once_over_a_restart(s
     before = Scene(policy("  - {name: no, when: 'sip.CSeq.seq == 2', action: drop}\n" + ALL))
     first, second = request("MESSAGE", cseq=1), request("MESSAGE", cseq=2)
     log = log_of(before.carrier(first), before.psap(response(first, status), at_s=1), before.carrier(second, at_s=2))
-    after = Scene(before.engine.policy, takeover=True)
-    after.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=3)
+    after = Scene(before.engine.policy, takeover=True, past=log, at_s=3)
     assert [*after.carrier(second, at_s=3.5).calls, *after.stops(at_s=5).calls] == []
     third = request("MESSAGE", cseq=3)
     told = [after.carrier(third, at_s=6), after.psap(response(third), at_s=7)]
     assert [(call.outcome, call.hurt_by) for each in told for call in each.calls] == [("completed", None)]
+
+
+def test_an_answer_that_comes_again_after_a_restart_was_not_acknowledged_in_it() -> None:
+    _, log = a_911_call(200)
+    scene = restarted_with(log, at_s=2)
+    scene.psap(response(request()), at_s=5)
+    told = scene.tell(DeadlineReached(), at_s=40)
+    assert [(call.outcome, call.attribution) for call in told.calls] == [("impaired", "downstream")]
+
+
+def test_a_text_that_was_challenged_before_a_restart_and_is_not_sent_again_has_failed() -> None:
+    before, text = Scene(policy(ALL)), request("MESSAGE")
+    log = log_of(before.carrier(text), before.psap(response(text, 407), at_s=1))
+    told = restarted_with(log, at_s=2).tell(DeadlineReached(), at_s=40)
+    assert [(call.outcome, call.final_status) for call in told.calls] == [("failed_downstream", 407)]

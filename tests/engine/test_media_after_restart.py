@@ -3,7 +3,6 @@
 import pytest
 
 from firewall.engine.events import (
-    CallsRecovered,
     DeadlineReached,
     Event,
     MediaReceived,
@@ -12,7 +11,6 @@ from firewall.engine.events import (
 )
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
-from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from tests.media import (
     ANSWER,
@@ -82,12 +80,8 @@ def after_a_restart(
         before.tell(DeadlineReached(), at_s=4)
     else:
         before.stops(at_s=4)
-    scene = MediaScene()
-    scene.tell(Started(takeover=True), at_s=60)
-    if by_kernel:
-        scene.open = dict(before.open)
-    if by_log:
-        scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=60)
+    left_open = dict(before.open) if by_kernel else {}
+    scene = MediaScene(open=left_open, takeover=True, past=log if by_log else (), at_s=60)
     if by_kernel:
         scene.tell(PinholesRecovered(tuple(before.open.values())), at_s=60)
     return scene
@@ -172,9 +166,7 @@ def test_a_caller_behind_nat_who_is_answered_after_a_restart_is_heard_and_hears(
     first, outside = invite(sdp("10.0.0.5", "audio 49170 RTP/AVP 0")), (CALLER[0], 61000)
     told = MediaScene(policy(ALL, guard="enforce")).carrier(first)
     log = [encode(o.record) for o in told.outputs if isinstance(o, Write)]
-    scene = MediaScene(policy(ALL, guard="enforce"))
-    scene.tell(Started(takeover=True), at_s=4)
-    scene.tell(CallsRecovered(tuple(recovered_calls(log))), at_s=4)
+    scene = MediaScene(policy(ALL, guard="enforce"), takeover=True, past=log, at_s=4)
     scene.psap(answer(first), at_s=5)
     assert scene.packet(outside, CALLED, at_s=6).outputs == []
     assert reasons(scene.packet(CALLED, outside, at_s=6.1)) == [("opened", "media_takeover")]

@@ -172,6 +172,33 @@ def test_an_answer_that_comes_only_once_was_acknowledged_on_another_way() -> Non
     assert scene.tell(DeadlineReached(), at_s=4000).outputs == []
 
 
+def test_the_answer_of_a_call_that_rang_is_waited_for_to_be_acknowledged_no_longer_than_that_of_another() -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    scene.psap(response(invite, 180), at_s=1)
+    scene.tell(DeadlineReached(), at_s=33)
+    for at_s in (40, 40.5):
+        scene.psap(response(invite), at_s=at_s)
+    assert scene.engine.next_deadline() == START + 73 * SECOND
+
+
+def test_a_call_whose_acks_take_another_way_ends_well() -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    scene.psap(response(invite), at_s=5)
+    assert outcomes(scene.psap(request("BYE", from_tag="psap", to_tag="caller"), at_s=100)) == ["completed"]
+
+
+def test_what_is_said_in_a_call_long_after_its_answer_shows_that_it_was_acknowledged() -> None:
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    for at_s in (5, 5.5):
+        scene.psap(response(invite), at_s=at_s)
+    assert outcomes(scene.tell(DeadlineReached(), at_s=39)) == ["impaired"]
+    assert outcomes(scene.carrier(request("INFO", to_tag="psap", cseq=2), at_s=40)) == ["in_progress"]
+    assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=50)) == ["completed"]
+
+
 def test_an_answer_that_is_acknowledged_is_not_told_again() -> None:
     scene, invite = Scene(policy(ALL)), request()
     scene.carrier(invite)

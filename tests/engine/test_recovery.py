@@ -5,8 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firewall.engine.events import DeadlineReached
-from firewall.engine.recovery import recovered_calls
-from tests.engine.restart import CALLER, INVITES_ONLY, a_911_call, an_answered_call, log_of, restarted, restarted_with
+from tests.engine.restart import (
+    CALLER,
+    INVITES_ONLY,
+    RULES,
+    a_911_call,
+    an_answered_call,
+    log_of,
+    restarted,
+    restarted_with,
+)
 from tests.messages import request, response
 from tests.scene import Scene, policy
 
@@ -173,15 +181,44 @@ def test_what_was_blocked_gives_no_right_to_follow() -> None:
     scene = Scene(policy("  - {name: none, action: drop}"))
     invite = request(uri="sip:6175550199@h")
     log = log_of(scene.carrier(invite), scene.psap(response(invite), at_s=1))
-    assert recovered_calls(log) == []
+    assert restarted(log, at_s=2).engine.calls() == []
 
 
 def test_torn_and_foreign_lines_are_left_out() -> None:
     log = an_answered_call()
     noisy = [b"", b"{", log[0][:50], b'{"event_type":"dns","timestamp":"x"}', b"[1]", *log]
-    assert [call.call_id for call in recovered_calls(noisy)] == ["call-1@192.0.2.10"]
+    assert [call.call_id for call in restarted(noisy, at_s=60).engine.calls()] == ["call-1@192.0.2.10"]
 
 
 @given(st.lists(st.binary(max_size=80), max_size=5))
 def test_any_bytes_are_read(lines: list[bytes]) -> None:
-    recovered_calls(lines)
+    assert restarted(lines, at_s=0).engine.calls() == []
+
+
+def test_where_an_emergency_call_was_redirected_to_before_a_restart_is_known_after_it() -> None:
+    """The call there has another Call-ID where a session border controller makes it (RFC 3261 §8.1.3.4)."""
+    moved = response(request(), 302).replace(b"\r\n", b"\r\nContact: <sip:psap@198.51.100.20>\r\n", 1)
+    before, log = a_911_call()
+    log += log_of(before.psap(moved, at_s=1))
+    leg = request(uri="sip:psap@198.51.100.20", call_id="leg")
+    for at_s, expected in ((60, True), (300, False)):
+        told = restarted_with(log, at_s=at_s).carrier(leg, at_s=at_s + 1)
+        assert (told.decision.emergency is not None) == expected
+
+
+def test_where_a_caller_can_be_asked_for_is_known_after_a_restart() -> None:
+    scene = Scene(policy(RULES))
+    log = log_of(scene.carrier(request(headers=("Geolocation: <sip:at-7@192.0.2.10>", "Geolocation: <cid:x@h>"))))
+    asked = request("SUBSCRIBE", "sip:at-7@192.0.2.10", call_id="where", from_tag="p")
+    assert restarted_with(log, at_s=60).psap(asked, at_s=61).decision.emergency is not None
+
+
+@pytest.mark.parametrize("hung_up", [("one",), ("one", "other")])
+def test_an_ordinary_call_is_over_when_each_of_its_forks_was_hung_up(hung_up: tuple[str, ...]) -> None:
+    scene, invite = Scene(policy(INVITES_ONLY)), request(uri="sip:6175550199@h")
+    told = [scene.carrier(invite), *(scene.psap(response(invite, to_tag=fork)) for fork in ("one", "other"))]
+    for number, fork in enumerate(hung_up, 2):
+        bye = request("BYE", to_tag=fork, cseq=number)
+        told += [scene.carrier(bye, at_s=2), scene.psap(response(bye), at_s=2)]
+    known = restarted(log_of(*told), at_s=3).engine.calls()
+    assert [call.call_id for call in known] == ["call-1@192.0.2.10"] * (len(hung_up) == 1)

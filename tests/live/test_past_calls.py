@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from firewall.engine.engine import Engine
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.live import past_calls as module
-from firewall.live.past_calls import past_calls
+from firewall.live.past_calls import recall_calls
 from tests.messages import request
 from tests.scene import Scene, policy
 
@@ -21,15 +22,21 @@ def write_log(path: Path, *call_ids: str) -> None:
                     log.write(encode(output.record) + b"\n")
 
 
+def known(path: Path) -> list[str]:
+    engine = Engine(policy("  - {name: all, action: allow}"))
+    recall_calls(engine, path)
+    return [call.call_id for call in engine.calls()]
+
+
 def test_the_calls_of_the_log_are_found(tmp_path: Path) -> None:
     write_log(tmp_path / "log", "one", "two")
-    assert [call.call_id for call in past_calls(tmp_path / "log")] == ["one", "two"]
+    assert known(tmp_path / "log") == ["one", "two"]
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_log(tmp_path / "log", *(f"call-{number}" for number in range(50)))
     monkeypatch.setattr(module, "LOOK_BACK_BYTES", 3000)
-    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    found = known(tmp_path / "log")
     assert 0 < len(found) < 5
     assert found[-1] == "call-49"
 
@@ -40,15 +47,15 @@ def test_calls_that_began_before_the_log_was_rotated_are_found_too(
     """logrotate and upgrades of packages come at the same hour of the night."""
     write_log(tmp_path / "log.1", *(f"call-{number}" for number in range(50)))
     write_log(tmp_path / "log", "later")
-    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    found = known(tmp_path / "log")
     assert (len(found), found[-2:]) == (51, ["call-49", "later"])
     monkeypatch.setattr(module, "LOOK_BACK_BYTES", 3000)
-    found = [call.call_id for call in past_calls(tmp_path / "log")]
+    found = known(tmp_path / "log")
     assert 1 < len(found) < 5
     monkeypatch.setattr(module, "LOOK_BACK_BYTES", 500)
-    assert [call.call_id for call in past_calls(tmp_path / "log")] in ([], ["later"])
+    assert known(tmp_path / "log") in ([], ["later"])
 
 
 def test_a_missing_log_and_a_folder_have_no_calls(tmp_path: Path) -> None:
-    assert past_calls(tmp_path / "none") == ()
-    assert past_calls(tmp_path) == ()
+    assert known(tmp_path / "none") == []
+    assert known(tmp_path) == []

@@ -6,7 +6,6 @@ import pytest
 
 from firewall.engine.events import ConnectionRefused, DeadlineReached, Started
 from firewall.engine.recording import printable
-from firewall.engine.recovery import recovered_calls
 from firewall.net.datagram import Datagram
 from firewall.replay.story import call_records, tell
 from tests.messages import CARRIER, PSAP, request, response
@@ -324,7 +323,7 @@ def test_a_record_that_another_program_wrote_anew_is_left_out_and_counted(old: b
     found = call_records([*log[:-1], spoiled], CALL_ID)
     assert found.unreadable_lines == 1
     assert tell(CALL_ID, found) is not None
-    recovered_calls([*log[:-1], spoiled])
+    Scene(policy(ALL), past=[*log[:-1], spoiled])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""What a decision means for the calls: they are followed, and what hurts one is said.
+
+An earlier run's log is gone through in the same way (``engine/recovery.py``), so that it makes no difference to a call
+whether the firewall was restarted meanwhile; but for what passed while no daemon ran.
+"""
+
+from hashlib import blake2b
+
+from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm
+from firewall.engine.call import Call
+from firewall.engine.decide import Decision
+from firewall.engine.events import Recalled, Started
+from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
+from firewall.engine.observe import Observer, Reading
+from firewall.engine.outputs import Output, Write, WriteDecision
+from firewall.engine.record import EmergencyCall, SipDecision
+from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.policy import Policy
+from firewall.sip.message import Request
+
+
+class Tracking:
+    """The calls, trunks and the ledger, and which alarms were raised of late."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.observer = Observer(policy)
+        self.trunks = Trunks()
+        self.ledger = Ledger(self.trunks)
+        self.alarms = AlarmMemory()
+        self._recalled_ns = 0
+
+    def adopt(self, policy: Policy) -> None:
+        """Go on with another policy; what is known of calls stays."""
+        self.policy = policy
+        self.observer.adopt(policy)
+
+    def follow(
+        self, reading: Reading, write: WriteDecision, outputs: list[Output], now_ns: int, engine_ns: int
+    ) -> Call | None:
+        """Follow a call with a message that was decided on, and say what that means for it; return the call."""
+        facts, call, decision = reading.facts, reading.call, write.decision
+        emergency = facts.emergency is not None
+        if emergency or (write.passes and call is None):
+            call = self.observer.call_for(reading, engine_ns)
+        if emergency:
+            own = call if call is None or write.passes or not is_anothers(call, facts) else None
+            self.observer.remember_caller(call, facts, engine_ns)
+            if own is not None:
+                self.ledger.seen(own, facts, engine_ns)
+            if decision.verdict != "allow" and decision.reason != "reject_ack":
+                outputs += self._hurt(own, reading, write, now_ns, engine_ns)
+        if not write.passes:
+            if is_keep_alive(facts.message):
+                outputs += self._keep_alive_blocked(facts, decision, now_ns, engine_ns)
+            if decision.verdict == "reject":
+                self.observer.rejected(call, facts, engine_ns)
+            return call
+        if isinstance(facts.message, Request):
+            self.trunks.passed(facts.message, facts.datagram)
+        if call is not None:
+            self.observer.forwarded(call, reading, decision, engine_ns)
+            outputs += self.ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
+            self.observer.calls.schedule(call)
+        return call
+
+    def resume(self, event: Started | Recalled, engine_ns: int) -> None:
+        """Take note of when no daemon ran, at the start of another: until the last record of the one before."""
+        if isinstance(event, Started) or event.is_start:
+            for call in self.observer.calls.all():
+                if call.attempt is not None:
+                    call.attempt.recovered(self._recalled_ns, engine_ns)
+            self.ledger.attempts = self.ledger.hurt = 0
+        self._recalled_ns = engine_ns
+
+    def go_through(self, event: Recalled, now_ns: int, engine_ns: int) -> list[Output]:
+        """Go through what an earlier run wrote; what it said of it is said again, to nobody."""
+        outputs: list[Output] = []
+        match event.record:
+            case SipDecision() as record if event.message is not None:
+                reading = self.observer.read_again(record, event.message)
+                decided, rules = record.decision, () if record.decision.verdict == "allow" else self.policy.rules
+                rule = next((rule for rule in rules if rule.name == decided.rule), None)
+                decision = Decision(decided.verdict, decided.reason, rule)
+                write = WriteDecision(reading.facts, decision, self.policy, decided.override, now_ns)
+                self.follow(reading, write, outputs, now_ns, engine_ns)
+            case EmergencyCall() as told:
+                call = self.observer.calls.get(told.call_id)
+                if call is not None:
+                    self.ledger.told_before(call, told)
+            case _:
+                pass
+        return outputs
+
+    def _hurt(
+        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int
+    ) -> list[Output]:
+        """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
+        facts, decision, repeated = reading.facts, write.decision, reading.repeated
+        guarded = write.override is not None
+        write.hurts = call is None or call.misses(facts.message)
+        if not write.hurts:
+            return []
+        outputs: list[Output] = []
+        # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
+        subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
+        culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
+        if self.alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
+            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=now_ns)
+            outputs.append(Write(alarm, urgent=True))
+            if call is None and not guarded:
+                outputs += self.ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
+        if call is not None:
+            outputs += self.ledger.blocked(
+                call, facts, decision, self.policy, engine_ns, now_ns, guarded=guarded, repeated=repeated
+            )
+        return outputs
+
+    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
+        datagram = facts.datagram
+        if not self.trunks.knows(datagram):
+            return []
+        cause = hurt_by(facts, decision, self.policy)
+        who = attribution(decision, is_trunk=True)
+        self.trunks.blocked(facts.message, datagram, BlockedKeepAlive(engine_ns, cause, who))
+        ends = sorted((datagram.src_ip, datagram.dst_ip))
+        if not self.alarms.first(engine_ns, "keep_alive", *ends, decision.reason):
+            return []
+        return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]

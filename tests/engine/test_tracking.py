@@ -1,0 +1,56 @@
+"""What a decision means for the calls is the same whether a message is told of now or by an earlier run's log."""
+
+import pytest
+
+from firewall.engine.engine import Engine
+from firewall.engine.events import Started
+from firewall.engine.recovery import recall
+from tests.engine.restart import log_of
+from tests.messages import request, response
+from tests.scene import ALL, START, Scene, drop, policy
+
+
+def test_a_keep_alive_that_an_earlier_run_blocked_is_named_as_the_cause_of_a_call_that_fails() -> None:
+    before = Scene(policy(drop("OPTIONS")))
+    log = log_of(
+        before.carrier(request(uri="sip:6175550199@h", call_id="before")),
+        before.psap(request("OPTIONS", "sip:192.0.2.10", call_id="keep-alive"), at_s=20),
+    )
+    after = Scene(before.engine.policy, takeover=True, past=log, at_s=40)
+    after.carrier(request(), at_s=50)
+    (call,) = after.psap(response(request(), 503), at_s=51).calls
+    assert (call.outcome, call.attribution) == ("failed_downstream", "policy")
+    assert call.hurt_by is not None
+    assert (call.hurt_by.rule, call.hurt_by.line) == ("no-options", 9)
+
+
+def test_an_alarm_that_an_earlier_run_raised_is_not_raised_again_until_ten_minutes_later() -> None:
+    before = Scene(policy(drop("INFO")))
+    before.carrier(request())
+    info = request("INFO", to_tag="psap", cseq=2)
+    log = log_of(before.carrier(request()), before.psap(response(request()), at_s=1), before.carrier(info, at_s=2))
+    after = Scene(before.engine.policy, takeover=True, past=log, at_s=3)
+    later = request("INFO", to_tag="psap", cseq=3)
+    assert [len(after.carrier(later, at_s=at_s).alarms) for at_s in (4, 605)] == [0, 1]
+
+
+def test_what_was_counted_before_the_start_is_not_counted_again() -> None:
+    before = Scene(policy(drop("INVITE")))
+    after = Scene(policy(ALL), past=log_of(before.carrier(request())), at_s=3)
+    stats = after.engine.stats()
+    assert (stats.messages, stats.emergency_calls, stats.emergency_calls_hurt, stats.calls_tracked) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_defect_in_going_through_a_log_does_not_keep_the_firewall_from_starting(
+    strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_of(Scene(policy(ALL)).carrier(request()))
+    engine = Engine(policy(ALL), strict=strict)
+    monkeypatch.setattr(engine._observer, "read_again", None)
+    if strict:
+        with pytest.raises(TypeError):
+            recall(engine, log)
+    else:
+        recall(engine, log)
+    assert engine.handle(Started(takeover=True), START + 1_000_000_000)

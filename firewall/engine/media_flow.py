@@ -161,9 +161,11 @@ class MediaFlow(msgspec.Struct, eq=False, gc=False):
             self.anomalies["rtp_payload_type_not_negotiated"] = None
         stream = self._streams.get(ssrc)
         if stream is None:
-            # Media that share a port have a source each, which their payload types tell from another.
-            is_alone = not self._formats.are_bundled
-            if any(is_alone or payload_type == each.payload_type for each in self._streams.values()):
+            # Media that share a port have a source each, which their payload types tell from another; video has several
+            # of its own (simulcast, RFC 8853; retransmission, RFC 4588).
+            is_alone, is_video = not self._formats.are_bundled, self._rates.get(payload_type) == _VIDEO_CLOCK_HZ
+            others = () if is_video else self._streams.values()
+            if any(is_alone or payload_type == each.payload_type for each in others):
                 self.anomalies["rtp_ssrc_changed"] = None
             if len(self._streams) >= _MANY_STREAMS:
                 self.anomalies["rtp_too_many_sources"] = None

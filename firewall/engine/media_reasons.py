@@ -110,7 +110,7 @@ MEDIA_ANOMALIES: tuple[tuple[str, str, str], ...] = (
         "rtp_ssrc_changed",
         "RTP from another source on the same flow",
         "The synchronization source changed (RFC 3550 §8.2): another device, a transfer, or somebody who forges "
-        "the address.",
+        "the address. Of video it is not told: one camera may have several (simulcast, RFC 8853).",
     ),
     (
         "rtp_sequence_jump",

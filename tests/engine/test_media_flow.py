@@ -54,6 +54,16 @@ def test_more_packets_than_speech_has_are_a_flood_and_video_may_have_them() -> N
         assert list(flow.anomalies) == odd
 
 
+def test_one_camera_may_have_several_sources_and_a_voice_has_one() -> None:
+    """Simulcast (RFC 8853) has one for each size of the picture, retransmission (RFC 4588) another."""
+    both = Formats(frozenset({0, 96, 97}), ("pcmu", "vp8", "rtx"), ((0, 8000), (96, 90_000), (97, 90_000)))
+    for payload_types, odd in (((0, 96, 97, 96), []), ((0, 96, 0), ["rtp_ssrc_changed"])):
+        flow = MediaFlow(ENDS, both.and_those_of(FORMATS))
+        for ssrc, payload_type in enumerate(payload_types):
+            flow.take(rtp(ssrc=ssrc, payload_type=payload_type), 0)
+        assert list(flow.anomalies) == odd
+
+
 def test_sources_are_bounded() -> None:
     flow = MediaFlow(ENDS, FORMATS)
     for ssrc in range(100):

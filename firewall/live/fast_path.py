@@ -23,7 +23,7 @@ _FLOWS = 65_536
 _SETS: dict[str, Family] = {"media4": 4, "media6": 6}
 
 
-class Way(NamedTuple):
+class Egress(NamedTuple):
     """Where the packets of a flow go: the outgoing link's index and MTU, and the neighbour's packed address."""
 
     link: int
@@ -68,7 +68,7 @@ class FastPath:
     def use(self, forwarding: Forwarding, from_interfaces: Collection[str] | None) -> None:
         """Hand packets on between these links, and no others, when they come in by those interfaces (None: all).
 
-        Every element must have been removed before: its way may lead over a link that is none any more. So what is
+        Every element must have been removed before: its packets may leave by a link that is none any more. So what is
         attached hands nothing on, and stays where it may: attaching takes the kernel 10 ms a link, and so does the end.
         """
         self._routes.forget()
@@ -114,8 +114,8 @@ class FastPath:
         """Routes may have changed."""
         self._routes.forget()
 
-    def way(self, element: Element, src_ip: str, dst_ip: str) -> Way | None:
-        """Return the way of an element's packets; None: the usual one, or none at all."""
+    def egress(self, element: Element, src_ip: str, dst_ip: str) -> Egress | None:
+        """Return where an element's packets go; None: the usual way, or none at all."""
         family = _SETS.get(element.set_name)
         if family is None or not self._links:
             return None
@@ -125,13 +125,13 @@ class FastPath:
         if hop is None or link is None or family not in link.versions or self._routes.next_hop(src_ip) is None:
             return None
         mtu = link.mtu if family == 4 else link.mtu_6
-        return Way(link.index, mtu, socket.inet_pton(ADDRESS_FAMILY[family], hop.address))
+        return Egress(link.index, mtu, socket.inet_pton(ADDRESS_FAMILY[family], hop.address))
 
-    def add(self, element: Element, way: Way) -> bool:
+    def add(self, element: Element, egress: Egress) -> bool:
         """Hand an element's packets on from now on; False where the kernel has no room for that."""
         family = _SETS[element.set_name]
         try:
-            self._maps[family].put(element.key, element_value(way.link, way.mtu, family, way.neighbour))
+            self._maps[family].put(element.key, element_value(egress.link, egress.mtu, family, egress.neighbour))
         except OSError:
             return False
         return True

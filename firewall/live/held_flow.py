@@ -3,7 +3,7 @@
 import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
-from firewall.live.fast_path import Way
+from firewall.live.fast_path import Egress
 
 
 class Held(msgspec.Struct):
@@ -11,7 +11,7 @@ class Held(msgspec.Struct):
     added. ``chain`` is where its packets go; ``is_resting``: no packets are copied at present; ``turned_at_s``: when
     that last changed; ``watched_until_s``: it does not rest before.
 
-    ``packets`` and ``octets`` are what the element itself has counted. ``fast`` is the way of its packets on the fast
+    ``packets`` and ``octets`` are what the element itself has counted. ``fast`` is where its packets go on the fast
     path, if they take it, and ``fast_*`` what was counted there. ``ended_*``: what elements had counted that this one
     took the place of, and what the fast path had when it was left. ``told_packets``: the count that was told last.
     """
@@ -26,7 +26,7 @@ class Held(msgspec.Struct):
     watched_until_s: float = 0.0
     packets: int = 0
     octets: int = 0
-    fast: Way | None = None
+    fast: Egress | None = None
     fast_packets: int = 0
     fast_octets: int = 0
     ended_packets: int = 0

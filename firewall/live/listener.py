@@ -44,7 +44,7 @@ _ENDPOINTS_CACHED = 65536
 _COUNTS = Path("/proc/thread-self/net")
 
 
-class Way(Protocol):
+class ConnectionWay(Protocol):
     """The way of a message that came on a connection: it is forwarded and answered there and nowhere else."""
 
     def forward(self, datagram: Datagram) -> None:
@@ -64,7 +64,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     datagram: Datagram
     hops: int
     traffic_class: int
-    way: Way | None = None
+    way: ConnectionWay | None = None
 
 
 class Listener:

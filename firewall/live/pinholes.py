@@ -10,7 +10,7 @@ from itertools import product
 import msgspec
 
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
-from firewall.live.fast_path import FastPath, Way
+from firewall.live.fast_path import Egress, FastPath
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
 from firewall.live.flow_messages import Found, add_element, flush_set
 from firewall.live.flow_questions import FlowQuestions
@@ -167,7 +167,7 @@ class Pinholes:
         fast = [(element, held) for element, held in self._held.items() if held.fast is not None]
         are_few = len({(held.pinhole.key.src_ip, held.pinhole.key.dst_ip) for _, held in fast}) <= _FOLLOWED_AT_ONCE
         for element, held in fast:
-            if not are_few or held.fast != self._way(element, held):
+            if not are_few or held.fast != self._egress(element, held):
                 self._end_fast(element, held)
                 if are_few:
                     self._begin_fast(element, held)
@@ -300,16 +300,16 @@ class Pinholes:
         is_accepted, comment = held.chain == ACCEPT, comment_of(pinhole)
         out.append(Addition(add_element(_placed(element, held), timeout_ms, is_accepted=is_accepted, comment=comment)))
 
-    def _way(self, element: Element, held: Held) -> Way | None:
+    def _egress(self, element: Element, held: Held) -> Egress | None:
         key = held.pinhole.key
         if held.chain != ACCEPT or key.src_ip is None:
             return None
-        return self._fast_path.way(element, key.src_ip, key.dst_ip)
+        return self._fast_path.egress(element, key.src_ip, key.dst_ip)
 
     def _begin_fast(self, element: Element, held: Held) -> None:
-        way = self._way(element, held)
-        if way is not None and self._fast_path.add(element, way):
-            held.fast = way
+        egress = self._egress(element, held)
+        if egress is not None and self._fast_path.add(element, egress):
+            held.fast = egress
 
     def _end_fast(self, element: Element, held: Held) -> None:
         if held.fast is not None:

@@ -74,7 +74,7 @@ def test_only_what_is_routed_from_a_neighbour_to_a_neighbour_has_a_way(ways: Fas
     link = live_testbed.in_namespace(testbed.fw, lambda: socket.if_nametoindex("f1"))
 
     def way(src: str | None, dst: str, src_port: int | None = None) -> str | None:
-        found = ways.way(element_of(PinholeKey("UDP", None, src, src_port, dst, PORT)), src or "", dst)
+        found = ways.egress(element_of(PinholeKey("UDP", None, src, src_port, dst, PORT)), src or "", dst)
         assert found is None or (found.link, found.mtu) == (link, 1500)
         return None if found is None else packed_address_text(found.neighbour)
 
@@ -99,7 +99,7 @@ def test_a_way_leads_over_the_links_and_in_the_versions_it_was_told_of(ways: Fas
     f0, f1 = found.links
 
     def has_way() -> tuple[bool, bool]:
-        return ways.way(MEDIA, CARRIER, PSAP) is not None, ways.way(MEDIA_V6, CARRIER_V6, PSAP_V6) is not None
+        return ways.egress(MEDIA, CARRIER, PSAP) is not None, ways.egress(MEDIA_V6, CARRIER_V6, PSAP_V6) is not None
 
     use(testbed, ways, found, "f0")
     assert has_way() == (True, True)  # also over an interface by which none may come in
@@ -110,12 +110,12 @@ def test_a_way_leads_over_the_links_and_in_the_versions_it_was_told_of(ways: Fas
 
 
 def test_what_routes_were_before_it_was_told_of_links_is_forgotten(ways: FastPath, testbed: Namespaces) -> None:
-    before = ways.way(MEDIA, CARRIER, PSAP)
+    before = ways.egress(MEDIA, CARRIER, PSAP)
     ip(testbed.fw, "route", "add", "blackhole", f"{PSAP}/32")
     try:
-        assert ways.way(MEDIA, CARRIER, PSAP) == before is not None
+        assert ways.egress(MEDIA, CARRIER, PSAP) == before is not None
         use(testbed, ways, live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs)))
-        assert ways.way(MEDIA, CARRIER, PSAP) is None
+        assert ways.egress(MEDIA, CARRIER, PSAP) is None
     finally:
         ip(testbed.fw, "route", "del", "blackhole", f"{PSAP}/32")
 
@@ -128,7 +128,7 @@ def test_a_link_takes_packets_only_of_its_versions_and_none_where_another_is_ref
 ) -> None:
     found = live_testbed.in_namespace(testbed.fw, lambda: survey(our_programs=ways.programs))
     f0, f1 = found.links
-    way = ways.way(MEDIA, CARRIER, PSAP)
+    way = ways.egress(MEDIA, CARRIER, PSAP)
     assert way is not None
     ways.add(MEDIA, way)
     send(flow, 1)
@@ -165,9 +165,9 @@ def test_a_link_that_nothing_changed_about_keeps_its_program(
 
     monkeypatch.setattr("firewall.live.fast_path.attach", note)
     use(testbed, ways, replace(found, obstacle="something"))
-    assert ways.way(MEDIA, CARRIER, PSAP) is None
+    assert ways.egress(MEDIA, CARRIER, PSAP) is None
     use(testbed, ways, replace(found, links=(replace(f0, mtu=1400), f1)))
-    assert (attached, ways.way(MEDIA, CARRIER, PSAP) is None) == ([], False)
+    assert (attached, ways.egress(MEDIA, CARRIER, PSAP) is None) == ([], False)
     use(testbed, ways, replace(found, links=(f0, replace(f1, versions=(4,)))))
     assert attached == [f1.index]
     use(testbed, ways, replace(found, links=(f0,)))
@@ -206,7 +206,7 @@ def test_no_descriptor_is_left_open_however_often_the_links_change(ways: FastPat
 
 def test_more_flows_than_are_read_at_once_are_all_counted(ways: FastPath) -> None:
     elements = [element_of(PinholeKey("UDP", None, CARRIER, None, PSAP, port)) for port in range(10_000, 20_000)]
-    way = ways.way(elements[0], CARRIER, PSAP)
+    way = ways.egress(elements[0], CARRIER, PSAP)
     assert way is not None
     assert all(ways.add(element, way) for element in elements)
     parts = list(ways.counts())

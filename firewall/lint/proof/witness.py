@@ -43,7 +43,7 @@ class TooSmall:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Carriage:
     """How a call's messages are carried. ``psap_port``: whence its PSAP asks where that is not where it listens.
 
     Over TCP that is the connection of the whole call, whoever asks.
@@ -76,11 +76,11 @@ class Staged:
     steps: tuple[Step, ...]
     sent: tuple[Sent, ...]
     rest: tuple[Step, ...]
-    way: Way
+    carriage: Carriage
 
     def whole(self) -> "Staged":
         """Return the call to its end."""
-        sent = tuple(self.way.sent(each, self.probe) for each in self.rest)
+        sent = tuple(self.carriage.sent(each, self.probe) for each in self.rest)
         return replace(self, steps=self.steps + self.rest, sent=self.sent + sent, rest=())
 
 
@@ -106,7 +106,7 @@ def alike(whole: Staged, index: int, atoms: Iterable[Atom]) -> Staged:
             settled = settle(payload, literals, held if facts.message.body else held | OF_BODY)
             payload = settled.payload if isinstance(settled, Settled) else payload
         steps.append(replace(step, payload=payload))
-    sent = tuple(whole.way.sent(each, whole.probe) for each in steps)
+    sent = tuple(whole.carriage.sent(each, whole.probe) for each in steps)
     return replace(whole, steps=tuple(steps), sent=sent)
 
 
@@ -114,7 +114,7 @@ def stage(
     encoding: Encoding, context: Context, model: Model, text: Sequence[Literal]
 ) -> Staged | Conflict | TooHard | TooSmall:
     """Write the call that a model stands for, the message in question so that the literals are true of it."""
-    pair, way = _carried(encoding, context, model)
+    pair, carriage = _carried(encoding, context, model)
     probe = Probe(context.flow, context.form, pair, 0, "proof")
     every = probe.steps()
     step = every[context.index]
@@ -125,7 +125,7 @@ def stage(
         settled = settle(step.payload, literals, context.held, held)
         if not isinstance(settled, Settled):
             return settled
-        packet = way.sent(replace(step, payload=settled.payload), probe).datagram
+        packet = carriage.sent(replace(step, payload=settled.payload), probe).datagram
         sized = _sized(encoding.lines["frame_len"].piece(model), packet, literals, context.held | held)
         if isinstance(sized, TooSmall):
             return sized
@@ -135,7 +135,7 @@ def stage(
     steps = (*named[0], replace(step, payload=payload, label=relabelled(step.label, payload)))
     begins_ns = encoding.instant_ns(model) - step.at_ms * MILLISECOND_NS
     probe = replace(probe, at_ns=begins_ns)
-    return Staged(probe, steps, tuple(way.sent(each, probe) for each in steps), tuple(named[1]), way)
+    return Staged(probe, steps, tuple(carriage.sent(each, probe) for each in steps), tuple(named[1]), carriage)
 
 
 def relabelled(label: str, payload: bytes) -> str:
@@ -204,7 +204,7 @@ def _reading(operand: Operand, urn: Field) -> Operand:
             return Call(function, _reading(inner, urn))
 
 
-def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, Way]:
+def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, Carriage]:
     """Return the ends of a model's call, each at the port where it is reached, and how its messages are carried."""
     lines = encoding.lines
     plain = context.pair
@@ -215,8 +215,8 @@ def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, 
     caller, psap = Pair(source, destination).ends(context.step.sender)
     transport = encoding.transport(model)
     if not model.holds(encoding.psap_opens):
-        return Pair(caller, psap), Way(transport, None)
-    return Pair(caller, replace(psap, port=plain.psap.port)), Way(transport, psap.port)
+        return Pair(caller, psap), Carriage(transport, None)
+    return Pair(caller, replace(psap, port=plain.psap.port)), Carriage(transport, psap.port)
 
 
 def _endpoint(plain: Endpoint, address: tuple[int, int], port: tuple[int, int]) -> Endpoint:

@@ -232,7 +232,8 @@ def _cause(
     senders = {way.key.src_ip or way.src.ip for way in ways}
     for (reason, src_ip, target), flow in media.refused_flows.items():
         concerns = target in targets or (src_ip in senders and media.doubted_ns is None)
-        if reason in _REFUSED and concerns and _is_media(flow, media.doubted_ns):
+        passes_now = any(hole.pinhole.key.takes(src_ip, flow.ends.src_port) for hole in table.toward(target))
+        if reason in _REFUSED and concerns and not passes_now and _is_media(flow, media.doubted_ns):
             what = _REFUSED[reason].format(src_ip=printable(src_ip), dst_ip=target[0], dst_port=target[1])
             by = culprit(Decision("drop", reason), ways[0], policy)
             count = f"{'at least ' if flow.is_sampled else ''}{flow.packets}"  # live only some are copied

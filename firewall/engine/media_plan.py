@@ -120,7 +120,7 @@ class Planner:
             # RTCP may come from the RTP port where only one side shares it (RFC 5761 §5.1.1).
             sources = rtp_sources if protocol == "rtp" else (*rtp_sources, *endpoints(sender, protocol))
             judged: list[Way] = []
-            for endpoint in endpoints(receiver, protocol, is_muxed=is_muxed):
+            for endpoint in self._endpoints(receiver, dst, protocol, is_muxed=is_muxed):
                 is_expected = is_media and protocol == "rtp" and endpoint[0] not in NOWHERE
                 for key in self._keys(endpoint, sources, src, protocol):
                     way = Way(
@@ -135,11 +135,20 @@ class Planner:
             kind, offered = medium_kind(medium), formats(medium)
             for protocol in _protocols(medium):
                 judged: list[Way] = []
-                for endpoint in endpoints(medium, protocol):
+                for endpoint in self._endpoints(medium, offer.by, protocol):
                     key = _key(protocol, self._comparable(offer.to), None, None, endpoint)
                     way = Way(key, kind, protocol, index, offered, "sendrecv", offer.to, offer.by, is_early=True)
                     judged += self._judged(way, endpoint)
                 yield from (way for way in _with_spares(judged, medium) if not self._may_latch(way))
+
+    def _endpoints(
+        self, medium: MediaDescription, party: Party, protocol: MediaProtocol, *, is_muxed: bool = False
+    ) -> Iterator[Endpoint]:
+        """Where a party takes packets. The host that it names is perhaps where its signalling comes from."""
+        for address, port in endpoints(medium, protocol, is_muxed=is_muxed):
+            yield address, port
+            if self._latches and protocol != "msrp" and address == named_address(medium) and _number(address) is None:
+                yield party.ip, port
 
     def _keys(
         self, endpoint: Endpoint, sources: Sequence[Endpoint], src: Party, protocol: MediaProtocol
@@ -238,9 +247,9 @@ def _unexpected(way: Way) -> Way:
 
 
 def _with_latch(way: Way, back: list[Way]) -> Way:
-    """Return a way that latches if there is any way back, expected as these are."""
+    """Return a way that latches if there is any way back, or nowhere to send it, expected as these are."""
     alike = [each for each in back if each.protocol == way.protocol]
-    return replace(way, latches=bool(alike), is_back_expected=any(each.is_expected for each in alike))
+    return replace(way, latches=bool(alike) or not back, is_back_expected=any(each.is_expected for each in alike))
 
 
 def _add(ways: dict[PinholeKey, Way], way: Way) -> None:

@@ -208,17 +208,56 @@ def test_the_guard_lets_an_emergency_caller_behind_nat_be_heard_and_hear_but_no_
 def test_who_names_a_host_or_no_address_at_all_hears_where_its_media_comes_from(
     rules: dict[str, str], named: str
 ) -> None:
-    """RFC 8866 §5.7 allows a host's name and wants a c=; what is sent there cannot be known beforehand."""
-    scene = MediaScene(policy(ALL, **rules))
+    """RFC 8866 §5.7 allows a host's name and wants a c=; nobody knows beforehand whether that is where it signals."""
+    scene, outside = MediaScene(policy(ALL, **rules)), (CALLER[0], 61000)
     scene.call(offer=OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
-    scene.talk(1.2, 1.4)
+    scene.talk(1.2, 1.4, outside)
     assert all(ip_address(key.dst_ip) for key in scene.open), "the kernel knows no names"
-    assert scene.to(CALLER) == FROM_CALLED
-    scene.talk(1.4, 1.6, CALLED, CALLER)
+    assert scene.to(outside) == FROM_CALLED
+    scene.talk(1.4, 1.6, CALLED, outside)
     assert scene.tell(DeadlineReached(), at_s=5).alarms == []
     assert reasons(scene.packet(("198.51.100.66", 61000), CALLER, at_s=6)) == [("refused", "media_wrong_source")]
     call = scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10).calls[-1]
     assert (call.outcome, call.hurt_by, call.guarded) == ("completed", None, "guard" in rules)
+
+
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+@pytest.mark.parametrize("named", ["c=IN IP4 media.example", "i=nothing"])
+def test_who_names_a_host_or_no_address_at_all_hears_from_the_first_packet_on_where_its_signalling_is(
+    rules: dict[str, str], named: str
+) -> None:
+    """Both sides may do that: neither would bring the other's way with its packets."""
+    scene, first = MediaScene(policy(ALL, **rules)), invite(OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
+    scene.carrier(first)
+    assert [verdict for _, verdict in scene.to(CALLER)] == ["allow"], "early media, too"
+    scene.psap(answer(first, ANSWER.replace(f"c=IN IP4 {CALLED[0]}", named)), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
+    for src, dst in ((CALLED, CALLER), (CALLER, CALLED)):
+        assert not any(told.outputs for told in scene.talk(1.2, 1.4, src, dst))
+    assert scene.tell(DeadlineReached(), at_s=5).alarms == []
+    scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=10)
+    scene.tell(DeadlineReached(), at_s=11)
+    assert scene.open == {}
+
+
+@pytest.mark.parametrize("rules", [{"guard": "enforce"}, {"more": "media: {nat: latch}"}])
+def test_who_names_nowhere_and_sends_all_the_same_is_sent_media_there(rules: dict[str, str]) -> None:
+    """As a phone that does not know its address yet, or whose later candidates nobody saw."""
+    scene = MediaScene(policy(ALL, **rules))
+    scene.call(answered=sdp("0.0.0.0", "audio 40000 RTP/AVP 0"))  # noqa: S104
+    scene.talk(1.2, 1.4, CALLED, CALLER)
+    assert scene.to(CALLED) == FROM_CALLER
+
+
+def test_packets_that_were_faster_than_the_latching_do_not_make_a_camera_that_is_off_a_lost_one() -> None:
+    """The called side sends to where the caller's first packet came from, at once: live the daemon has not seen it."""
+    scene, mapped = MediaScene(policy(ALL, guard="enforce")), (CALLER[0], 61000)
+    offer, answered = (sdp(ip, "audio 40000 RTP/AVP 0", "video 49180 RTP/AVP 97") for ip in ("10.0.0.5", CALLED[0]))
+    scene.call(offer=offer, answered=answered)
+    assert reasons(scene.packet(CALLED, mapped, at_s=1.2)) == [("refused", "media_not_negotiated")]
+    scene.talk(1.3, 1.5, mapped, CALLED)
+    scene.talk(1.3, 1.5, CALLED, mapped)
+    assert scene.tell(DeadlineReached(), at_s=6).alarms == []
 
 
 @pytest.mark.parametrize("named", ["c=IN IP4 media.example", "i=nothing"])

@@ -188,7 +188,7 @@ class Engine:
             calls_tracked=len(self._observer.calls),
             bans=len(self._rules.bans.banned),
             pinholes=len(self._media.table.holes),
-            media_refused=self._media.refused_packets,
+            media_refused=self._media.refused.packets,
         )
 
     def _time_of_earlier(self, now_ns: int) -> int:

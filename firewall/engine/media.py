@@ -134,11 +134,6 @@ class Media:
             outputs += self._pinholes.latch(hole, flow, now_ns, wall_ns)
         return self._told(outputs)
 
-    @property
-    def refused_packets(self) -> int:
-        """How many packets were refused: as the kernel counted them, or as they were seen."""
-        return self.refused.packets
-
     def concerns(self, datagram: Datagram) -> bool:
         """Tell whether a UDP datagram that is no signalling is media: of an open pinhole, or to be refused."""
         if self._policy.media.mode == "off":
@@ -284,8 +279,8 @@ def _taken_note(call: Call, media: CallMedia, message: Message, facts: Facts) ->
             if state == "terminated" and negotiation.forget(dialog):
                 changed, cause = True, "bye"
         if _is_over(call, message):
-            negotiation.end()
-            media.is_recovered = False
+            media.forget_descriptions()
+            media.is_recovered = False  # nor is anything of an earlier run kept
             cause = "bye" if message.cseq_method == "BYE" else "failed"
             return cause if changed or media.held else None
     if changed and not negotiation.sessions and not negotiation.offers:

@@ -157,13 +157,6 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
         is_early = self.early is not None and self.early.forget(dialog)
         return bool(sessions or offers or is_early)
 
-    def end(self) -> None:
-        """Forget all that was agreed on, or is to be: the call is over."""
-        self.offers.clear()
-        self.sessions.clear()
-        self.candidates.clear()
-        self.early = None
-
     def with_candidates(self, key: SessionKey) -> Session:
         """Return a session with the candidates that its sides named later."""
         session = self.sessions[key]
@@ -211,8 +204,10 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
                     return False
             key = branch
         is_renewal = request.to_tag is not None
-        new = Offer(description, by, to, self.made + 1, request=request_key, branches=(branch,), is_renewal=is_renewal)
-        self._offered(key, new)
+        self.made += 1
+        self.offers[key] = Offer(
+            description, by, to, self.made, request=request_key, branches=(branch,), is_renewal=is_renewal
+        )
         return True
 
     def _response(
@@ -249,7 +244,8 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
             return False
         if known is not None and known[1].description == description:
             return False  # a retransmission
-        self._offered((*own_key, request_key), Offer(description, by, to, self.made + 1, request=request_key))
+        self.made += 1
+        self.offers[(*own_key, request_key)] = Offer(description, by, to, self.made, request=request_key)
         return True
 
     def _offer_of(self, response: Response) -> tuple[OfferKey, Offer | None]:
@@ -269,10 +265,6 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
 
     def _sessions_of(self, dialog: DialogId) -> list[SessionKey]:
         return [key for key in self.sessions if key[0] == dialog]
-
-    def _offered(self, key: OfferKey, offer: Offer) -> None:
-        self.made = offer.number
-        self.offers[key] = offer
 
     def _bound_offers(self, *, is_strange: bool) -> None:
         """Forget the oldest of too many offers, first of those that anybody may have sent who knows the Call-ID, then

@@ -1,10 +1,11 @@
-"""``sosgate explain``: the page of a code, or the story of one call from the decision log."""
+"""``sosgate explain``: the page of a reason, an alarm or a finding, or the story of one call from the decision log."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from firewall.engine.alarm_words import ALARMS
 from firewall.engine.reasons import REASONS, Reason
 from firewall.errors import OperatorError
 
@@ -12,7 +13,9 @@ EXIT_NOT_FOUND = 1
 
 
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="CODE|CALL-ID", help="A reason or lint code, or a Call-ID.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="CODE|CALL-ID", help="A reason, an alarm, a lint code, or a Call-ID.")
+    ],
     log: Annotated[
         list[str] | None,
         typer.Option(
@@ -22,7 +25,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a reason code or a finding's code, or tell one call's story from the decision log (exit 1: not found)."""
+    """Explain the code of a reason, an alarm or a finding, or tell one call's story from the decision log (exit 1: not found)."""
     if log:
         _tell_story(subject, log)
         return
@@ -36,8 +39,10 @@ def explain(
 def _page(code: str) -> str | None:
     from firewall.lint.codes import CODES
 
-    if code in REASONS:
-        return _reason_page(REASONS[code])
+    pages = [_reason_page(REASONS[code])] if code in REASONS else []
+    pages += [f"{name}: an alarm\n\n{text}" for name, text in ALARMS.items() if name == code]
+    if pages:
+        return "\n\n".join(pages)
     finding = CODES.get(code.upper())
     if finding is None:
         return None
@@ -68,7 +73,7 @@ def _tell_story(call_id: str, logs: list[str]) -> None:
     if found.unreadable_lines and not found.has_records:
         raise OperatorError(f"{log} is no decision log", next_step="name the file that --log of run wrote")
     if found.unreadable_lines:
-        sys.stderr.write(f"{log}: {found.unreadable_lines} lines are no records and were left out\n")
+        sys.stderr.write(f"{log}: {found.unreadable_lines} line(s) that are no records were left out\n")
     story = tell(call_id, found)
     if story is None:
         sys.stderr.write(f'{log} has no message with Call-ID "{call_id}"\n')

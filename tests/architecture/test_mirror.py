@@ -15,6 +15,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/cli/story.py": "tests/cli/test_explain.py reads what it prints",
     "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",
     "firewall/engine/events.py": "values without behaviour",
+    "firewall/engine/alarm_words.py": "a table; tests/cli/test_explain.py reads all of it",
     "firewall/engine/call_media.py": "values; tests/engine/test_media.py follows them through calls",
     "firewall/engine/media_record.py": "tests/engine/test_media.py reads the records",
     "firewall/engine/media_verdict.py": "tests/engine/test_media.py and test_media_check.py read the verdicts",

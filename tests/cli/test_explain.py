@@ -2,11 +2,13 @@
 
 import gzip
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from firewall.cli.main import run_command
 from firewall.engine.reasons import REASONS
+from firewall.engine.record import AlarmCode
 from firewall.lint.codes import CODES
 from tests.messages import request, response
 from tests.replay.told import CALL_ID, log_of
@@ -21,10 +23,17 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("code", [*REASONS, *CODES])
+@pytest.mark.parametrize("code", [*REASONS, *CODES, *get_args(AlarmCode)])
 def test_every_code_has_a_page(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["explain", code]) == 0
     assert capsys.readouterr().out.startswith(code)
+
+
+def test_a_code_of_a_reason_and_an_alarm_has_both_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "table_full"]) == 0
+    reason, alarm = capsys.readouterr().out.split("\n\ntable_full: an alarm\n\n")
+    assert "(reason of a decision)" in reason
+    assert "calls" in alarm
 
 
 def test_an_unknown_code_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,10 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain the code of a reason, an alarm or a finding, or tell one call's story from the decision log (exit 1: not found)."""
+    """Explain the code of a reason, an alarm or a finding, or tell one call's story from the decision log.
+
+    Exit code 1: not found; 2: a log cannot be read, or is none.
+    """
     if log:
         _tell_story(subject, log)
         return

@@ -36,7 +36,7 @@ COMMANDS = {
     "lsp": "Show lint's findings in an editor while a policy is written.",
     "replay": "Run the firewall's engine on recorded traffic.",
     "match": "Print the numbers of the frames that an expression matches.",
-    "explain": "Explain a reason code, or tell one call's story from the decision log.",
+    "explain": "Explain a code, or tell one call's story from the decision log.",
     "testbed": "Make, remove or show three network namespaces for hand work.",
     "demo": "Show a 911 call blocked, explained and mended, with real calls.",
     "ctl": "Ask a running firewall.",

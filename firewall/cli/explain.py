@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from firewall.engine.alarm_words import ALARMS
-from firewall.engine.reasons import REASONS, Reason
+from firewall.engine.reasons import REASONS
 from firewall.errors import OperatorError
 
 EXIT_NOT_FOUND = 1
@@ -42,28 +42,14 @@ def explain(
 def _page(code: str) -> str | None:
     from firewall.lint.codes import CODES
 
-    pages = [_reason_page(REASONS[code])] if code in REASONS else []
-    pages += [f"{name}: an alarm\n\n{text}" for name, text in ALARMS.items() if name == code]
-    if pages:
-        return "\n\n".join(pages)
+    pages = [f"{code}: {one.title} ({one.kind})\n\n{one.text}" for one in REASONS.values() if one.code == code]
+    pages += [f"{code} (alarm)\n\n{text}" for name, text in ALARMS.items() if name == code]
     finding = CODES.get(code.upper())
-    if finding is None:
-        return None
-    example = f"\n\nExample:\n\n{finding.example.rstrip()}" if finding.example else ""
-    return (
-        f"{finding.code} {finding.name}: {finding.title} ({finding.severity})\n\n"
-        f"{finding.why}\n\nMend: {finding.mend}{example}"
-    )
-
-
-def _reason_page(reason: Reason) -> str:
-    kinds = {
-        "decision": "reason of a decision",
-        "malformed": "reason of a malformed message",
-        "anomaly": "anomaly",
-        "media": "anomaly of a media flow",
-    }
-    return f"{reason.code}: {reason.title} ({kinds[reason.kind]})\n\n{reason.text}"
+    if finding is not None:
+        example = f"\n\nExample:\n\n{finding.example.rstrip()}" if finding.example else ""
+        head = f"{finding.code} {finding.name}: {finding.title} ({finding.severity})"
+        pages.append(f"{head}\n\n{finding.why}\n\nMend: {finding.mend}{example}")
+    return "\n\n".join(pages) or None
 
 
 def _tell_story(call_id: str, logs: list[str]) -> None:

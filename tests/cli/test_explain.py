@@ -31,8 +31,8 @@ def test_every_code_has_a_page(code: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_code_of_a_reason_and_an_alarm_has_both_pages(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["explain", "table_full"]) == 0
-    reason, alarm = capsys.readouterr().out.split("\n\ntable_full: an alarm\n\n")
-    assert "(reason of a decision)" in reason
+    reason, alarm = capsys.readouterr().out.split("\n\ntable_full (alarm)\n\n")
+    assert "(decision)" in reason
     assert "calls" in alarm
 
 

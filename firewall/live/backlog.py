@@ -7,6 +7,7 @@ first, and where there is too much, what is dropped is something else.
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from firewall.engine.events import DatagramsLost
 from firewall.live.listener import DATAGRAMS_PER_WAKE_UP, Arrival, Listener
@@ -84,7 +85,7 @@ class Backlog:
                 read += batch
             if len(read) >= _READ_AT_ONCE or all(len(batch) < DATAGRAMS_PER_WAKE_UP for batch in batches):
                 self._latest = read or self._latest
-                read.sort(key=_time_of)
+                read.sort(key=attrgetter("time_ns"))
                 return read
 
     def _sort_out(self, read: list[Arrival]) -> None:
@@ -109,7 +110,3 @@ def _loudest(arrivals: list[Arrival]) -> str:
 
 def _first(queue: deque[Arrival], count: int) -> list[Arrival]:
     return [queue.popleft() for _ in range(min(count, len(queue)))]
-
-
-def _time_of(arrival: Arrival) -> int:
-    return arrival.time_ns

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
@@ -11,9 +12,8 @@ from msgspec.structs import replace
 from firewall.engine.events import ConnectionsClosed
 from firewall.live.clock import present_ns
 from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serve
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.listener import Arrival
-from firewall.live.room import GREEDY_SHARE, making_room
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX, descriptors, error_words
 from firewall.live.shares import Shares
@@ -24,6 +24,10 @@ from firewall.sip.framing import Framer, Piece
 
 CONNECTIONS_MAX = 8192
 IDLE_MAX_S = 12 * 3600.0
+QUIET_S = 32.0
+"""What has been quiet for less than this may be in the middle of a transaction (Timer B, RFC 3261 §17.1.1.2)."""
+GREEDY_SHARE = 4
+"""A source with more than one in so many of all connections is greedy: it makes room before any other."""
 
 _ACCEPTS_PER_WAKE_UP = 32
 _ACCEPT_AGAIN_S = 0.1
@@ -268,6 +272,36 @@ class Connections:
                 self._broken += 1
             else:
                 self._not_reached += 1
+
+
+def making_room(
+    connections: Iterable[Connection],
+    newcomer: int | None,
+    most: int,
+    now: float,
+    is_urgent: Callable[[Connection], bool],
+) -> list[Connection]:
+    """Return the connections to close so that one more may be, which ``newcomer`` (a source) makes; none: refuse it.
+
+    First those of which no message was ever let through; then those of greedy sources, for a newcomer of others even
+    where they are not quiet; then quiet ones; of each the longest quiet. One that ``is_urgent``, as it has an emergency
+    call, only where all are: who talks sends nothing, and is the longest quiet of all, so others go that are not quiet.
+    """
+    candidates = list(connections)
+    greedy = {
+        source for source, count in Counter(each.source for each in candidates).items() if count > most // GREEDY_SHARE
+    }
+    may_be_busy = set() if newcomer in greedy else greedy
+    found = [
+        each for each in candidates if not each.useful or now - each.last_active > QUIET_S or each.source in may_be_busy
+    ]
+    found.sort(key=lambda each: (each.useful, each.source not in greedy, each.last_active))
+    count = 1 + most // 64
+    spare = list(islice((each for each in found if not is_urgent(each)), count))
+    if spare or not found or newcomer in greedy:
+        return spare
+    others = sorted(candidates, key=lambda each: each.last_active)
+    return list(islice((each for each in others if not is_urgent(each)), 1)) or found[:count]
 
 
 def _reset(accepted: Accepted) -> Datagram:

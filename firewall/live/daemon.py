@@ -30,11 +30,11 @@ from firewall.live.control import ControlServer
 from firewall.live.driver import Driver
 from firewall.live.frozen_disk import PATIENCE_S, FrozenDisk, close_all_but_files
 from firewall.live.interception import Interception
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
-from firewall.live.log_file import LogFile, Syncer, last_record_at
+from firewall.live.log_file import LogFile, Syncer
 from firewall.live.media_path import MediaPath
-from firewall.live.past_calls import recall_calls
+from firewall.live.past_calls import last_record_at, recall_calls
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender, descriptors
 from firewall.live.status import LogStatus, PolicyStatus, Status
@@ -170,7 +170,7 @@ class _Daemon:
             undo.callback(tcp_listener.close)
         self._driver = Driver(engine, self._console, self._log, self._syncer)
         self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
-        self._turns = Turns(loop, self._backlog, self._driver, self._driver.engine.next_deadline)
+        self._turns = Turns(loop, self._backlog, self._driver)
         self._connections = Connections(
             loop,
             tcp_listeners,

@@ -6,20 +6,19 @@ filter of traffic control and no reverse path filter. So none of them may be the
 
 import struct
 import sys
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from firewall.live.bpf import programs_behind
+from firewall.live.links import LINK, listed_links, setting
 from firewall.live.netlink import ROUTE, parts
 from firewall.live.nftables import TABLE
 from firewall.live.obstacles import obstacle
-from firewall.live.question import LINK, listed, listed_links
+from firewall.live.question import listed
 
 OUR_TABLES = frozenset({f"inet {TABLE}"})
 
-_PROC_SYS_NET = Path("/proc/sys/net")  # that of the calling thread, unlike /proc/net
 _STRICT = 1
 
 # <linux/if_link.h>: IFLA_*, ARPHRD_ETHER, IFF_UP.
@@ -72,14 +71,14 @@ def survey(our_tables: frozenset[str] = OUR_TABLES, our_programs: frozenset[int]
     What the kernel does not tell is one.
     """
     try:
-        links, filtered = _links(), _filtered_links()
+        links, filtered = [_link(answer) for answer in listed_links()], _filtered_links()
     except OSError as error:
         return Forwarding((), f"the kernel does not tell its interfaces ({error.strerror})")
     lower = {link.index: link.lower for link in links}
     # The two ends of a cable within one namespace name each other; what is stacked names what it stands on.
     stacked_on = {link.lower for link in links if lower.get(link.lower) != link.index}
-    filter_of_all = _sysctl("ipv4/conf/all/rp_filter", unknown=_STRICT)
-    forwards_6 = _sysctl("ipv6/conf/all/forwarding", unknown=0) != 0
+    filter_of_all = int(setting("ipv4/conf/all/rp_filter") or _STRICT)
+    forwards_6 = setting("ipv6/conf/all/forwarding") not in ("0", None)
     usable = [
         ForwardingLink(link.index, link.name, link.mtu, _mtu_6(link), versions)
         for link in sorted(links, key=lambda link: link.index)
@@ -106,10 +105,6 @@ def _versions(link: _Link, filter_of_all: int, forwards_6: bool) -> tuple[Litera
 def _mtu_6(link: _Link) -> int:
     """Return the MTU for IPv6, which a router or a setting may have made smaller than the link's."""
     return min([link.mtu, *link.settings.get(_AF_INET6, ())[_MTU_6 : _MTU_6 + 1]])
-
-
-def _links() -> list[_Link]:
-    return [_link(answer) for answer in listed_links()]
 
 
 def _filtered_links() -> set[int]:
@@ -139,13 +134,6 @@ def _link(answer: bytes) -> _Link:
         lower=0 if _LOWER_NAMESPACE in link else _number(link.get(_LOWER, b"")),
         settings={family: struct.unpack(f"={len(data) // 4}i", data) for family, data in settings.items()},
     )
-
-
-def _sysctl(name: str, unknown: int) -> int:
-    try:
-        return int((_PROC_SYS_NET / name).read_text())
-    except (OSError, ValueError):
-        return unknown
 
 
 def _number(data: bytes) -> int:

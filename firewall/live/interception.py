@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from firewall.engine.events import HandoverLost, InterceptionLost
 from firewall.errors import MachineError
 from firewall.live import nftables, routing
-from firewall.live.handover import Handover
+from firewall.live.nftables import HANDED_OVER, TAKEN, counted
 
 LOOK_EVERY_S = 0.25
 """A message that is lost meanwhile is sent again after 0.5 s (T1, RFC 3261 §17.1.1.1)."""
@@ -81,3 +81,40 @@ class Interception:
         except MachineError as failure:
             error = failure.cause
         self._told(InterceptionLost(_ROUTE.format(version), "lost", error))
+
+
+class Handover:
+    """Counts what the kernel hands over from now on and other programs' rules keep from the daemon's sockets."""
+
+    def __init__(self) -> None:
+        taken, handed_over = (
+            counted(TAKEN),
+            counted(HANDED_OVER),
+        )  # in this order: what comes meanwhile is not lost
+        self._before = (handed_over or 0) - (taken or 0)
+        self._latest = 0
+        self._lost = 0
+        self._lost_of_past_tables = 0
+
+    def lost(self) -> int:
+        """Return how many messages were lost by the time of the last call: the latest may still be on their way.
+
+        Raises:
+            OSError: the kernel does not answer the question.
+        """
+        handed_over, taken = counted(HANDED_OVER), counted(TAKEN)
+        if handed_over is not None and taken is not None:
+            latest = handed_over - taken - self._before
+            self._lost, self._latest = max(self._lost, min(latest, self._latest)), latest
+        return self._lost_of_past_tables + self._lost
+
+    def excuse(self) -> None:
+        """Take what was lost since ``lost`` for lost by another cause, which is known."""
+        handed_over, taken = counted(HANDED_OVER), counted(TAKEN)
+        if handed_over is not None and taken is not None:
+            self._before, self._latest = handed_over - taken - self._lost, self._lost
+
+    def begin_anew(self) -> None:
+        """The table was made anew, and counts from nothing."""
+        self._lost_of_past_tables += self._lost
+        self._before = self._latest = self._lost = 0

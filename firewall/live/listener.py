@@ -4,6 +4,7 @@ One per IP version. Every datagram comes with its original destination, its inte
 class and the kernel's receive timestamp, which is also the one that tcpdump records.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -15,27 +16,17 @@ import msgspec
 
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
-from firewall.live.interface_names import InterfaceNames
-from firewall.live.netlink import enlarge_receive_buffer
+from firewall.live.links import InterfaceNames
+from firewall.live.netlink import enlarge_buffer
 from firewall.live.nftables import INTERCEPT_MARK
+from firewall.live.transparent import OPTIONS, SO_TIMESTAMPNS, transparent_socket
 from firewall.net.datagram import Datagram
 
 RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
 DATAGRAMS_PER_WAKE_UP = 64
 
-# <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>: what Python's socket module has no names for.
-IP_TRANSPARENT = 19
-IPV6_TRANSPARENT = 75
-_IP_PKTINFO = 8
-_IP_RECVTTL = 12
-_IP_RECVORIGDSTADDR = 20
-_IPV6_RECVORIGDSTADDR = 74
-_SO_TIMESTAMPNS = 35
-_SO_MEMINFO = 55
+_SO_MEMINFO = 55  # <asm-generic/socket.h>
 _MEMINFO = struct.Struct("=9I")
-
-_SOL_IP = 0
-_SOL_IPV6 = 41
 _TIMESPEC = struct.Struct("@ll")
 _INT = struct.Struct("@i")
 _ANCILLARY_BYTES = 512
@@ -76,7 +67,7 @@ class Listener:
 
     def __init__(self, version: int, port: int, interfaces: InterfaceNames) -> None:
         self.version = version
-        self._socket = _transparent_socket(version, port)
+        self._socket = _listening_socket(version, port)
         self._garbled_before = _garbled(version)
         self._dropped = 0
         self._buffer = bytearray(_LARGEST_DATAGRAM_BYTES)
@@ -166,14 +157,12 @@ def open_listeners(port: int, interfaces: InterfaceNames) -> list[Listener]:
     Raises:
         MachineError: a socket cannot be made here.
     """
-    listeners = [Listener(4, port, interfaces)]
-    try:
-        if _has_ipv6():
-            listeners.append(Listener(6, port, interfaces))
-    except MachineError:
-        for listener in listeners:
-            listener.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        listeners = [
+            undo.enter_context(contextlib.closing(Listener(version, port, interfaces)))
+            for version in ((4, 6) if _has_ipv6() else (4,))
+        ]
+        undo.pop_all()
     return listeners
 
 
@@ -187,34 +176,26 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _transparent_socket(version: int, port: int) -> socket.socket:
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
+def _listening_socket(version: int, port: int) -> socket.socket:
     everywhere = "0.0.0.0" if version == 4 else "::"  # noqa: S104 (only what tproxy hands over arrives here)
-    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    options = OPTIONS[version]
     try:
-        enlarge_receive_buffer(opened, RECEIVE_BUFFER_BYTES)
-        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, INTERCEPT_MARK)  # nftables knows it by that
-        if version == 4:
-            opened.setsockopt(_SOL_IP, IP_TRANSPARENT, 1)
-            opened.setsockopt(_SOL_IP, _IP_RECVORIGDSTADDR, 1)
-            opened.setsockopt(_SOL_IP, _IP_PKTINFO, 1)
-            opened.setsockopt(_SOL_IP, _IP_RECVTTL, 1)
-            opened.setsockopt(_SOL_IP, socket.IP_RECVTOS, 1)
-        else:
-            opened.setsockopt(_SOL_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.setsockopt(_SOL_IPV6, IPV6_TRANSPARENT, 1)
-            opened.setsockopt(_SOL_IPV6, _IPV6_RECVORIGDSTADDR, 1)
-            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
-            opened.setsockopt(_SOL_IPV6, socket.IPV6_RECVTCLASS, 1)
-        _refuse_port_in_use(family, everywhere, port)
-        # A peer may send from the proxy port's number too; its sending socket must not collide with this one. One of
-        # another user must, which SO_REUSEADDR would allow: messages would pass unseen.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        opened.bind((everywhere, port))
+        with contextlib.ExitStack() as undo:
+            opened = undo.enter_context(transparent_socket(version, socket.SOCK_DGRAM))
+            enlarge_buffer(opened, "receive", RECEIVE_BUFFER_BYTES)
+            opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, INTERCEPT_MARK)  # nftables knows it by that
+            for told in (options.original_destination, options.arrival, options.hops_received):
+                opened.setsockopt(options.level, told, 1)
+            opened.setsockopt(options.level, options.traffic_class_received, 1)
+            with transparent_socket(version, socket.SOCK_DGRAM) as probe:
+                probe.bind((everywhere, port))
+            # A peer may send from the proxy port's number too; its sending socket must not collide with this one. One
+            # of another user must, which SO_REUSEADDR would allow: messages would pass unseen.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            opened.bind((everywhere, port))
+            undo.pop_all()
     except OSError as error:
-        opened.close()
         raise socket_refusal(version, "UDP", port, error) from None
     return opened
 
@@ -241,10 +222,3 @@ def _garbled(version: int) -> int:
         return int(dict(row.split() for row in (_COUNTS / "snmp6").read_text().splitlines())["Udp6InCsumErrors"])
     except (OSError, ValueError, KeyError):
         return 0
-
-
-def _refuse_port_in_use(family: int, address: str, port: int) -> None:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        if family == socket.AF_INET6:
-            probe.setsockopt(_SOL_IPV6, socket.IPV6_V6ONLY, 1)
-        probe.bind((address, port))

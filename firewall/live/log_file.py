@@ -11,16 +11,12 @@ import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
-
-import msgspec
 
 from firewall.errors import MachineError
 
 LOG_MODE = 0o640
 _NOT_OPEN = (1 << 31) - 1  # a descriptor that nothing has: the kernel refuses it (EBADF), Python none but negative ones
-_TAIL_BYTES = 256 * 1024
 
 
 class LogFile:
@@ -211,27 +207,6 @@ class Syncer:
         self._synced()
         if self._wanted:
             self._start()
-
-
-def last_record_at(path: Path) -> datetime | None:
-    """Return the timestamp of the last whole record of a decision log; None when there is none to be read."""
-    try:
-        if not path.is_file():
-            return None  # to open a pipe would be to wait for who writes into it
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
-    except OSError:
-        return None
-    for line in reversed(tail.splitlines()):
-        try:
-            record = msgspec.json.decode(line)
-            at = datetime.fromisoformat(record["timestamp"])
-        except (msgspec.DecodeError, ValueError, TypeError, KeyError):
-            continue
-        return at if at.tzinfo is not None else at.astimezone()
-    return None
 
 
 def _sync_and_close(descriptor: int) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from firewall.errors import MachineError
 from firewall.live.clock import present_ns
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
 from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages
 from firewall.net.datagram import Datagram

@@ -10,7 +10,7 @@ from firewall.errors import MachineError
 from firewall.live import nftables
 from firewall.live.driver import Driver
 from firewall.live.forwarding import Forwarding, survey
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
 from firewall.live.route_changes import RouteChanges

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Literal
 
 from firewall.errors import MachineError
 
@@ -31,7 +32,7 @@ ROUTE, XFRM, NETFILTER = 0, 6, 12
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NESTED = 0x8000
 _TYPE_MASK = 0x3FFF
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_BUFFERS = {"send": (32, socket.SO_SNDBUF), "receive": (33, socket.SO_RCVBUF)}  # SO_SNDBUFFORCE, SO_RCVBUFFORCE
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NETFILTER_HEADER = struct.Struct(">BBH")  # family, version, resource
@@ -140,9 +141,9 @@ class NetfilterSocket:
         except OSError as error:
             raise refusal("open", "a netlink socket to netfilter", error.errno or 0) from None
         if send_bytes:
-            enlarge_send_buffer(self._socket, send_bytes)
+            enlarge_buffer(self._socket, "send", send_bytes)
         if receive_bytes:
-            enlarge_receive_buffer(self._socket, receive_bytes)
+            enlarge_buffer(self._socket, "receive", receive_bytes)
 
     def fileno(self) -> int:
         """Return the descriptor, for the event loop."""
@@ -187,17 +188,9 @@ def refusal(operation: str, what: str, code: int) -> MachineError:
     return MachineError(operation, what, os.strerror(code), needs=needs)
 
 
-def enlarge_send_buffer(opened: socket.socket, size: int) -> None:
-    """Have the kernel hold so many bytes that a socket sends, or as many as it holds for everyone."""
-    _set_buffer(opened, _SO_SNDBUFFORCE, socket.SO_SNDBUF, size)
-
-
-def enlarge_receive_buffer(opened: socket.socket, size: int) -> None:
-    """Have the kernel hold so many bytes that a socket received, or as many as it holds for everyone."""
-    _set_buffer(opened, _SO_RCVBUFFORCE, socket.SO_RCVBUF, size)
-
-
-def _set_buffer(opened: socket.socket, forced: int, plain: int, size: int) -> None:
+def enlarge_buffer(opened: socket.socket, which: Literal["send", "receive"], size: int) -> None:
+    """Have the kernel hold so many bytes that a socket sends or received, or as many as it holds for everyone."""
+    forced, plain = _BUFFERS[which]
     try:
         opened.setsockopt(socket.SOL_SOCKET, forced, size)
     except PermissionError:  # root of a user namespace only

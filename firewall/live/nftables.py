@@ -224,10 +224,9 @@ def apply_ruleset(script: str) -> None:
             check=False,
             start_new_session=True,  # Ctrl-C at the terminal is for us, it must not cut nft short
         )
-    except subprocess.TimeoutExpired:
-        raise MachineError("set up", _THE_TABLE, f"{program} has not ended within {_NFT_TIMEOUT_S} s") from None
-    except OSError as error:
-        raise MachineError("set up", _THE_TABLE, f"{program}: {error.strerror}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        cause = error.strerror if isinstance(error, OSError) else f"it has not ended within {_NFT_TIMEOUT_S} s"
+        raise MachineError("set up", _THE_TABLE, f"{program}: {cause}") from None
     if done.returncode == 0:
         return
     cause = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")

@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered
@@ -10,6 +13,23 @@ from firewall.engine.recovery import recall
 
 LOOK_BACK_BYTES = 64 * 1024 * 1024
 """How much of the log's end is read: some 60 000 messages, in about a second."""
+
+_TAIL_BYTES = 256 * 1024
+
+
+def last_record_at(log: Path) -> datetime | None:
+    """Return the timestamp of the last whole record of a decision log; None when there is none to be read."""
+    try:
+        tail = list(_ends((log, _TAIL_BYTES))) if log.is_file() else []  # not a pipe: it would wait for who writes
+    except OSError:
+        return None
+    for line in reversed(tail):
+        try:
+            at = datetime.fromisoformat(msgspec.json.decode(line)["timestamp"])
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError):
+            continue
+        return at if at.tzinfo is not None else at.astimezone()
+    return None
 
 
 def recall_calls(engine: Engine, log: Path) -> FlowsRecovered:

@@ -3,30 +3,13 @@
 import errno
 import os
 import socket
-import struct
 from collections.abc import Iterator
 
-from firewall.live.netlink import (
-    ACK,
-    DONE,
-    DUMP,
-    ERROR,
-    HEADER,
-    NOOP,
-    ROUTE,
-    attribute,
-    error_code,
-    open_netlink,
-    request,
-)
+from firewall.live.netlink import ACK, DONE, DUMP, ERROR, HEADER, NOOP, error_code, open_netlink, request
 
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _LARGEST_READ_BYTES = 64 * 1024
 _TRIES = 4
-# <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS.
-_GET_LINK = 18
-LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_WITHOUT_COUNTS = attribute(29, struct.pack("=I", 1 << 3))
 
 
 def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
@@ -40,11 +23,6 @@ def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
         if not any(flags & _DUMP_INTERRUPTED for flags, _ in found):
             return [one for _, one in found]
     raise OSError(errno.EAGAIN, "it changes too often")
-
-
-def listed_links() -> list[bytes]:
-    """Return what the kernel has of each interface, without its counts: a ``LINK``, then attributes."""
-    return listed(ROUTE, _GET_LINK, bytes(LINK.size) + _WITHOUT_COUNTS)
 
 
 def answered(protocol: int, kind: int, body: bytes) -> bytes:

@@ -5,7 +5,6 @@ import errno
 
 from firewall.live.netlink import ROUTE, open_netlink, refusal
 
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 # RTNLGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, the same of IPv6, IPV4_NETCONF, IPV6_NETCONF, NEXTHOP.
 _GROUPS = (1, 5, 7, 8, 9, 11, 19, 24, 25, 32)
 _LARGEST_READ_BYTES = 64 * 1024
@@ -24,9 +23,7 @@ class RouteChanges:
         try:
             with contextlib.ExitStack() as opened:
                 self._socket = opened.enter_context(open_netlink(ROUTE))
-                self._socket.bind((0, 0))  # who has no port is told nothing
-                for group in _GROUPS:
-                    self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+                self._socket.bind((0, sum(1 << (group - 1) for group in _GROUPS)))
                 opened.pop_all()
         except OSError as error:
             raise refusal("listen to", "changes of routes", error.errno or 0) from None

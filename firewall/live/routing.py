@@ -8,14 +8,13 @@ import errno
 import os
 import socket
 import struct
-import sys
-from pathlib import Path
 from typing import Literal
 
 from firewall.errors import MachineError
-from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, attribute, parts
+from firewall.live.links import interface_names, setting
+from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, attribute
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import LINK, answered, listed_links, told
+from firewall.live.question import answered, told
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505
@@ -38,9 +37,6 @@ _RULE_PRIORITY, _RULE_MARK, _TO_TABLE = 6, 10, 1
 # The kernel's words for a packet that leads nowhere.
 _NOWHERE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL}
 
-# <linux/if_link.h>: IFLA_*.
-_NAME, _MASTER, _LINK_INFO, _KIND, _PORT_KIND = 3, 10, 18, 1, 4
-_IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EAFNOSUPPORT}
 
@@ -99,59 +95,10 @@ def is_delivered_here(version: int) -> bool:
 
 def is_switched_off(version: int) -> bool:
     """Tell whether no interface of this network namespace has an IP version, as after ``sysctl disable_ipv6=1``."""
+    # One that is not there has none, either: this kernel has no IPv6, or the interface has just gone.
     return version == 6 and all(
-        (_IPV6_SETTINGS / name / "disable_ipv6").read_text().strip() == "1"
-        for name in interface_names().values()
-        if (_IPV6_SETTINGS / name).exists()
+        setting(f"ipv6/conf/{name}/disable_ipv6") in ("1", None) for name in interface_names().values()
     )
-
-
-def interface_names() -> dict[int, str]:
-    """Return the interfaces of this network namespace, index to name."""
-    return dict(socket.if_nameindex())
-
-
-def name_of_alternative(name: str) -> str | None:
-    """Return the name, which packets are told by, of an interface that has this one, too; None where there is none."""
-    try:
-        found = socket.if_indextoname(socket.if_nametoindex(name))
-    except OSError:
-        return None
-    return None if found == name else found
-
-
-def bridges() -> set[str]:
-    """Return the interfaces that are bridges, none where the kernel does not tell."""
-    return {_name(link) for link in _links().values() if _told_of_kind(link, _KIND) == b"bridge"}
-
-
-def ports() -> dict[str, str]:
-    """Return the interfaces that are ports of a bridge, or of several in one (bond, team): name to the name of that.
-
-    What comes in by them counts as coming in by it. None where the kernel does not tell.
-    """
-    links = _links()
-    masters = {
-        _name(link): int.from_bytes(link[_MASTER], sys.byteorder)
-        for link in links.values()
-        if _MASTER in link and _told_of_kind(link, _PORT_KIND) != b"vrf"
-    }
-    return {name: _name(links[master]) for name, master in masters.items() if master in links}
-
-
-def _links() -> dict[int, dict[int, bytes]]:
-    try:
-        return {LINK.unpack_from(answer)[2]: parts(answer, LINK.size) for answer in listed_links()}
-    except OSError:
-        return {}
-
-
-def _name(link: dict[int, bytes]) -> str:
-    return os.fsdecode(link.get(_NAME, b"").rstrip(b"\0"))
-
-
-def _told_of_kind(link: dict[int, bytes], which: int) -> bytes:
-    return parts(link.get(_LINK_INFO, b"")).get(which, b"").rstrip(b"\0")
 
 
 def _add(kind: str, version: int) -> bool:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firewall.errors import MachineError
-from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT
-from firewall.live.netlink import enlarge_send_buffer
+from firewall.live.netlink import enlarge_buffer
 from firewall.live.routing import NOBODY
+from firewall.live.transparent import OPTIONS, transparent_socket
 from firewall.net.datagram import Datagram
 
 SOURCES_MAX = 4096
@@ -28,8 +28,6 @@ _RETRY_S = 0.001
 _SEND_BUFFER_BYTES = 2 * 1024 * 1024
 _DESCRIPTORS_KEPT_FREE = 256
 _DESCRIPTORS_NEEDED = 64
-_IP_MTU_DISCOVER = 10
-_IPV6_MTU_DISCOVER = 23
 _PMTUDISC_DONT = 0
 _LATER = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
 
@@ -40,25 +38,20 @@ OnFailed = Callable[[Datagram, str], None]
 class _SourceSocket:
     """The socket of one source, with what was last set on it."""
 
-    __slots__ = ("hops", "sendto", "socket", "traffic_class", "version")
+    __slots__ = ("_options", "hops", "sendto", "socket", "traffic_class")
 
     def __init__(self, source: Source) -> None:
-        self.version = 6 if ":" in source[0] else 4
+        version = 6 if ":" in source[0] else 4
+        self._options = OPTIONS[version]
         self.hops = -1
         self.traffic_class = 0
-        family = socket.AF_INET6 if self.version == 6 else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.socket = transparent_socket(version, socket.SOCK_DGRAM)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the listener may have the port
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # it never receives
-            enlarge_send_buffer(self.socket, _SEND_BUFFER_BYTES)
-            if self.version == 4:
-                self.socket.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
-                self.socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
-            else:
-                self.socket.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
-                self.socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+            enlarge_buffer(self.socket, "send", _SEND_BUFFER_BYTES)
+            self.socket.setsockopt(self._options.level, self._options.path_mtu_discovery, _PMTUDISC_DONT)
             self.socket.bind(source)
         except OSError:
             self.socket.close()
@@ -66,17 +59,11 @@ class _SourceSocket:
         self.sendto = self.socket.sendto
 
     def set_hops(self, hops: int) -> None:
-        if self.version == 4:
-            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
-        else:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+        self.socket.setsockopt(self._options.level, self._options.hops, hops)
         self.hops = hops
 
     def set_traffic_class(self, traffic_class: int) -> None:
-        if self.version == 4:
-            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class)
-        else:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class)
+        self.socket.setsockopt(self._options.level, self._options.traffic_class, traffic_class)
         self.traffic_class = traffic_class
 
 
@@ -91,7 +78,8 @@ class _Waiting:
 class Sender:
     """Sends datagrams from their own source; what the machine will not take is told to ``on_failed``, never lost.
 
-    A full send buffer is waited for, up to ``WAITING_S`` and ``WAITING_MAX`` datagrams; order per source is kept.
+    A full send buffer is waited for, up to ``WAITING_S`` and ``WAITING_MAX`` datagrams (``waiting`` now); order per
+    source is kept.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_failed: OnFailed) -> None:
@@ -100,13 +88,8 @@ class Sender:
         self._sources: OrderedDict[Source, _SourceSocket] = OrderedDict()
         self._sources_max = max(16, min(SOURCES_MAX, descriptors(SOURCES_MAX) // 2))  # the other half is for TCP
         self._waiting: dict[Source, deque[_Waiting]] = {}
-        self._waiting_count = 0
+        self.waiting = 0
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def waiting(self) -> int:
-        """How many datagrams wait for room in a send buffer."""
-        return self._waiting_count
 
     def forward(self, datagram: Datagram, hops: int, traffic_class: int) -> None:
         """Send a datagram on, as a router: ``hops`` is what it came with."""
@@ -119,7 +102,7 @@ class Sender:
     def send(self, datagram: Datagram, hops: int = DEFAULT_HOPS, traffic_class: int = 0) -> None:
         """Send a datagram from ``src_ip:src_port`` to ``dst_ip:dst_port``."""
         source = (datagram.src_ip, datagram.src_port)
-        if self._waiting_count and source in self._waiting:
+        if self.waiting and source in self._waiting:
             self._wait(source, datagram, hops, traffic_class)
             return
         try:
@@ -138,7 +121,7 @@ class Sender:
             for waiting in queue:
                 self._on_failed(waiting.datagram, "the firewall stopped before the send buffer had room")
         self._waiting.clear()
-        self._waiting_count = 0
+        self.waiting = 0
         for source_socket in self._sources.values():
             source_socket.socket.close()
         self._sources.clear()
@@ -174,12 +157,12 @@ class Sender:
             oldest.socket.close()
 
     def _wait(self, source: Source, datagram: Datagram, hops: int, traffic_class: int) -> None:
-        if self._waiting_count >= WAITING_MAX:
+        if self.waiting >= WAITING_MAX:
             self._on_failed(datagram, f"the send buffer is full and {WAITING_MAX} datagrams wait already")
             return
         give_up_at = self._loop.time() + WAITING_S
         self._waiting.setdefault(source, deque()).append(_Waiting(datagram, hops, traffic_class, give_up_at))
-        self._waiting_count += 1
+        self.waiting += 1
         if self._timer is None:
             self._timer = self._loop.call_later(_RETRY_S, self._retry)
 
@@ -197,7 +180,7 @@ class Sender:
                         break
                     failure = error_words(error)
                 queue.popleft()
-                self._waiting_count -= 1
+                self.waiting -= 1
                 if failure is not None:
                     self._on_failed(waiting.datagram, failure)
             if not queue:

@@ -11,7 +11,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from firewall.live.listener import IP_TRANSPARENT, IPV6_TRANSPARENT, socket_refusal
+from firewall.live.listener import socket_refusal
+from firewall.live.transparent import OPTIONS, SO_TIMESTAMPNS, transparent_socket
 
 Endpoint = tuple[str, int]
 
@@ -27,8 +28,6 @@ UNACKNOWLEDGED_MS = 64_000
 KERNEL_BUFFER_BYTES = 128 * 1024
 
 _BACKLOG = 4096
-_SO_TIMESTAMPNS = 35
-_IP_PKTINFO = 8
 _IP_PKTOPTIONS = 9
 _IPV6_2292PKTOPTIONS = 6
 _OPTIONS_BYTES = 512
@@ -128,18 +127,11 @@ def connect_from(client: Endpoint, server: Endpoint, traffic_class: int) -> sock
         OSError: the kernel refuses at once.
     """
     version = 6 if ":" in client[0] else 4
-    opened = socket.socket(
-        socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-    )
+    opened = transparent_socket(version, socket.SOCK_STREAM)
     try:
         # Several connections of one client port to several servers share the port, as they do at the client.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if version == 4:
-            opened.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
-            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class)
-        else:
-            opened.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class)
+        opened.setsockopt(OPTIONS[version].level, OPTIONS[version].traffic_class, traffic_class)
         _set_up(opened)
         opened.bind(client)
         code = opened.connect_ex(server)
@@ -160,7 +152,7 @@ def reset(opened: socket.socket) -> None:
 
 
 def _set_up(opened: socket.socket) -> None:
-    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_BYTES)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
     # A byte that is marked urgent is one of the stream's like any other (RFC 6093 §6), as it is in a capture.
@@ -174,24 +166,18 @@ def _set_up(opened: socket.socket) -> None:
 
 
 def _listening_socket(version: int, own: Endpoint) -> socket.socket:
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    options = OPTIONS[version]
     try:
-        # Inherited by what is accepted: without it two connections to one server could not be made side by side.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if version == 4:
-            opened.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
-            opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-            opened.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
-        else:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
-        opened.bind(own)
-        opened.listen(_BACKLOG)
+        with contextlib.ExitStack() as undo:
+            opened = undo.enter_context(transparent_socket(version, socket.SOCK_STREAM))
+            # Inherited by what is accepted: without it two connections to one server could not be made side by side.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.setsockopt(options.level, options.arrival, 1)
+            opened.setsockopt(options.level, options.traffic_class_received, 1)
+            opened.bind(own)
+            opened.listen(_BACKLOG)
+            undo.pop_all()
     except OSError as error:
-        opened.close()
         raise socket_refusal(version, "TCP", own[1], error) from None
     return opened
 

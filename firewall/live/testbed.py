@@ -9,8 +9,8 @@ import ctypes
 import errno
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -79,10 +79,8 @@ def up(prefix: str = "") -> None:
         OperatorError: a namespace of that name exists and is not ours, or only a part of the testbed is there.
         MachineError: the kernel refused.
     """
-    try:
+    with _refused("make"):
         _ensure_namespace_directory()
-    except OSError as error:
-        raise _refusal("make", error) from None
     current = statuses(prefix)
     states = {status.name: status.state for status in current}
     _refuse_foreign(states)
@@ -95,18 +93,18 @@ def up(prefix: str = "") -> None:
             f"a part of the testbed is there already ({there})", next_step='run "sosgate testbed down" first'
         )
     made: list[str] = []
-    with _signals_held():
+    with _refused("make"), _signals_held():
         try:
             for name in NAMESPACES:
                 netns.create(prefix + name)
                 made.append(prefix + name)
                 _mark(prefix + name)
             _connect(prefix)
-        except (NetlinkError, OSError) as error:
+        except (NetlinkError, OSError):
             for name in reversed(made):
                 with contextlib.suppress(NetlinkError, OSError):
                     netns.remove(name)
-            raise _refusal("make", error) from None
+            raise
 
 
 def _connect(prefix: str) -> None:
@@ -143,15 +141,12 @@ def down(prefix: str = "") -> tuple[str, ...]:
     current = statuses(prefix)
     _refuse_foreign({status.name: status.state for status in current})
     there = [status.name for status in current if status.state == "up"]
-    with _signals_held():
-        try:
-            if (prefix + "fw") in there:
-                # The cables go first: a namespace in which a program still runs would keep them.
-                _remove_cables(prefix + "fw")
-            for name in there:
-                netns.remove(name)
-        except (NetlinkError, OSError) as error:
-            raise _refusal("remove", error) from None
+    with _refused("remove"), _signals_held():
+        if (prefix + "fw") in there:
+            # The cables go first: a namespace in which a program still runs would keep them.
+            _remove_cables(prefix + "fw")
+        for name in there:
+            netns.remove(name)
     return tuple(there)
 
 
@@ -161,42 +156,19 @@ def statuses(prefix: str = "") -> tuple[NamespaceStatus, ...]:
     Raises:
         MachineError: the kernel would not say.
     """
-    try:
+    with _refused("read"):
         return tuple(_status(prefix + name) for name in NAMESPACES)
-    except (NetlinkError, OSError) as error:
-        raise _refusal("read", error) from None
 
 
 def in_namespace(name: str, function: Callable[[], _T]) -> _T:
     """Call ``function`` in a thread of its own that has entered the named namespace, and return its result."""
-    result: list[_T] = []
-    failure: list[BaseException] = []
 
-    def enter_and_call() -> None:
-        try:
-            _enter(name)
-            result.append(function())
-        except BaseException as error:  # noqa: BLE001 (handed to the caller, below)
-            failure.append(error)
+    def enter_and_call() -> _T:
+        netns.setns(name, flags=os.O_RDONLY)
+        return function()
 
-    thread = threading.Thread(target=enter_and_call, name=f"in {name}")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
-
-
-def _enter(name: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(_NAMESPACE_DIRECTORY / name, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        clone_newnet = 0x40000000
-        if libc.setns(descriptor, clone_newnet) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), name)
-    finally:
-        os.close(descriptor)
+    with ThreadPoolExecutor(1, thread_name_prefix=f"in {name}") as thread:
+        return thread.submit(enter_and_call).result()
 
 
 def _status(name: str) -> NamespaceStatus:
@@ -315,10 +287,15 @@ def _remove_cables(namespace: str) -> None:
                     netlink.link("del", index=index)
 
 
-def _refusal(operation: str, error: NetlinkError | OSError) -> MachineError:
-    code = error.code if isinstance(error, NetlinkError) else error.errno
-    cause = os.strerror(code) if isinstance(code, int) and code else str(error)
-    needs = None
-    if code in (errno.EPERM, errno.EACCES):
-        needs = 'root is needed, or run it inside "unshare -Urnm" as an ordinary user'
-    return MachineError(operation, "the testbed's network namespaces", cause, needs=needs)
+@contextlib.contextmanager
+def _refused(operation: str) -> Iterator[None]:
+    """Word the kernel's refusal of what is done in it."""
+    try:
+        yield
+    except (NetlinkError, OSError) as error:
+        code = error.code if isinstance(error, NetlinkError) else error.errno
+        cause = os.strerror(code) if isinstance(code, int) and code else str(error)
+        needs = None
+        if code in (errno.EPERM, errno.EACCES):
+            needs = 'root is needed, or run it inside "unshare -Urnm" as an ordinary user'
+        raise MachineError(operation, "the testbed's network namespaces", cause, needs=needs) from None

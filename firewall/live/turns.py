@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from firewall.live.backlog import Backlog
 from firewall.live.clock import present_ns
@@ -13,19 +12,12 @@ _LONGEST_TIMER_S = 3600.0
 
 
 class Turns:
-    """Brings what waits in the backlog to the driver. ``next_deadline`` is the engine's."""
+    """Brings what waits in the backlog to the driver."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        backlog: Backlog,
-        driver: Driver,
-        next_deadline: Callable[[], int | None],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, backlog: Backlog, driver: Driver) -> None:
         self._loop = loop
         self._backlog = backlog
         self._driver = driver
-        self._next_deadline = next_deadline
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns: int | None = None
@@ -50,7 +42,7 @@ class Turns:
 
     def arm_timer(self) -> None:
         """Wake up at the next deadline, which may be another than before."""
-        deadline_ns = self._next_deadline()
+        deadline_ns = self._driver.engine.next_deadline()
         if deadline_ns == self._timer_at_ns and self._timer is not None:
             return
         if self._timer is not None:

@@ -3,14 +3,11 @@ those whose packets the kernel does not forward or hand over, and ports of peers
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
-from firewall.live import nftables, routing
+from firewall.live import links, nftables, routing
 from firewall.live.sender import can_send_from
 from firewall.net.address import family
 from firewall.ruleset.policy import Policy
-
-_SETTINGS = Path("/proc/sys/net")
 
 
 class ZoneLinks:
@@ -28,8 +25,8 @@ class ZoneLinks:
             self._say(f"warning: {warning}")
         self._warned = warnings
         wanted = set(nftables.zone_interfaces(policy) or ())
-        taken_by = {port: master for port, master in routing.ports().items() if port in wanted and master not in wanted}
-        missing = (wanted - set(routing.interface_names().values())) | taken_by.keys()
+        taken_by = {port: master for port, master in links.ports().items() if port in wanted and master not in wanted}
+        missing = (wanted - set(links.interface_names().values())) | taken_by.keys()
         for name in sorted(missing - self._missing):
             self._say(f"warning: {_why_unseen(name, taken_by.get(name))}")
         for name in sorted((self._missing & wanted) - missing):
@@ -43,32 +40,25 @@ def _forwarding_switched_off(policy: Policy) -> set[str]:
     asked = [f"ipv4/conf/{name}/forwarding" for name in names if 4 in versions]
     if 6 in versions and not routing.is_switched_off(6):
         # The kernel asks for IPv6 as a whole; since Linux 6.17 the interface may say so by itself.
-        forced = all(_setting(f"ipv6/conf/{name}/force_forwarding") == "1" for name in names)
+        forced = all(links.setting(f"ipv6/conf/{name}/force_forwarding") == "1" for name in names)
         asked += [] if forced else ["ipv6/conf/all/forwarding"]
     return {
-        f"{_SETTINGS / setting} is 0: signalling goes on, but calls have no media until it is 1"
+        f"{links.SETTINGS / setting} is 0: signalling goes on, but calls have no media until it is 1"
         for setting in asked
-        if _setting(setting) == "0"
+        if links.setting(setting) == "0"
     }
 
 
 def _bridges_that_lose(policy: Policy) -> set[str]:
     asked = [f"bridge/bridge-nf-call-{tables}" for tables in ("iptables", "ip6tables")]
-    switched_on = [name for name in asked if _setting(name) == "1"]
+    switched_on = [name for name in asked if links.setting(name) == "1"]
     wanted = nftables.zone_interfaces(policy)
     return {
-        f'{_SETTINGS / name} is 1: messages that come in by the bridge "{bridge}" are lost until it is 0'
+        f'{links.SETTINGS / name} is 1: messages that come in by the bridge "{bridge}" are lost until it is 0'
         for name in switched_on
-        for bridge in routing.bridges()
+        for bridge in links.bridges()
         if wanted is None or bridge in wanted
     }
-
-
-def _setting(name: str) -> str | None:
-    try:
-        return (_SETTINGS / name).read_text().strip()
-    except OSError:  # there is no such interface, or no IPv6, or the kernel is older
-        return None
 
 
 def _ports_taken(policy: Policy) -> set[str]:
@@ -86,7 +76,7 @@ def _why_unseen(interface: str, master: str | None) -> str:
             f'the interface "{interface}" is a port of "{master}", by which its traffic comes in: that is in no zone, '
             "so it passes unseen"
         )
-    name = routing.name_of_alternative(interface)
+    name = links.name_of_alternative(interface)
     if name is not None:
         return (
             f'"{interface}" is another name of the interface "{name}": its traffic passes unseen until a zone has that'

@@ -19,7 +19,7 @@ from firewall.live import nftables, routing
 from firewall.live.connection import Connection
 from firewall.live.connections import Connections, ConnectionsStatus
 from firewall.live.control import ask
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.tcp_socket import open_tcp_listeners
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state

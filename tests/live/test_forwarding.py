@@ -11,7 +11,7 @@ import pytest
 
 from firewall.live.bpf import Code, attach, load, program_id
 from firewall.live.forwarding import Forwarding, ForwardingLink, survey
-from firewall.live.routing import interface_names
+from firewall.live.links import interface_names
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, machine_root
 
@@ -151,7 +151,7 @@ def test_a_link_that_is_no_ethernet_is_left_out(testbed: Namespaces) -> None:
 def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
     testbed: Namespaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firewall.live.question._GET_LINK", 250)
+    monkeypatch.setattr("firewall.live.links._GET_LINK", 250)
     found = in_namespace(testbed.fw, survey)
     assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")
 
@@ -162,7 +162,7 @@ def test_a_setting_of_all_links_that_cannot_be_read_is_against_it(
 ) -> None:
     (tmp_path / known).parent.mkdir(parents=True)
     (tmp_path / known).write_text("0\n" if versions == (4,) else "1\n")
-    monkeypatch.setattr("firewall.live.forwarding._PROC_SYS_NET", tmp_path)
+    monkeypatch.setattr("firewall.live.links.SETTINGS", tmp_path)
     assert usable(testbed.fw) == {"f0": versions, "f1": versions}
 
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from firewall.live.handover import Handover
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.interception import Handover
+from firewall.live.links import InterfaceNames
 from firewall.live.listener import open_listeners
 from firewall.live.nftables import PROXY_PORT, apply_ruleset, remove_table, render_ruleset
 from firewall.live.routing import remove_routes, set_up_routes

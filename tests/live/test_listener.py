@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from firewall.live.control import ask
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.listener import Listener
 from firewall.live.nftables import PROXY_PORT
 from firewall.live.testbed import in_namespace

@@ -12,13 +12,12 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from firewall.errors import MachineError
-from firewall.live.log_file import LogFile, Syncer, last_record_at
+from firewall.live.log_file import LogFile, Syncer
 
 LINE = b'{"event_type":"stats","timestamp":"2026-03-01T10:15:02.118000+0000"}\n'
 
@@ -150,34 +149,6 @@ def test_a_pipe_that_nobody_empties_never_blocks(tmp_path: Path) -> None:
     assert log.lost_records > 1000
     log.close()
     os.close(reader)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (LINE, datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
-        (LINE + b'{"timest', datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
-        (b"", None),
-        (b"\x00\xff\nnot json\n[]\n{}\n", None),
-        (b'{"timestamp": 5}\n', None),
-    ],
-)
-def test_the_last_record_tells_when_an_earlier_run_was_here(
-    tmp_path: Path, content: bytes, expected: datetime | None
-) -> None:
-    (tmp_path / "log").write_bytes(content)
-    assert last_record_at(tmp_path / "log") == expected
-    assert last_record_at(tmp_path / "none") is None
-    assert last_record_at(tmp_path) is None
-
-
-def test_a_pipe_is_not_waited_for_to_learn_of_an_earlier_run(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    told: list[datetime | None] = []
-    asking = threading.Thread(target=lambda: told.append(last_record_at(tmp_path / "pipe")), daemon=True)
-    asking.start()
-    asking.join(10)
-    assert told == [None]
 
 
 async def _until(condition: Callable[[], bool]) -> None:

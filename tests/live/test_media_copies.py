@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firewall.errors import MachineError
 from firewall.live import testbed as live_testbed
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.media_copies import MediaCopies, MediaCopy, read_packet
 from firewall.live.nftables import render_ruleset
 from firewall.net.datagram import Datagram

@@ -18,7 +18,7 @@ from firewall.engine.engine import Engine
 from firewall.live.console import Console
 from firewall.live.control import ask
 from firewall.live.driver import Driver
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.log_file import LogFile
 from firewall.live.media_path import MediaPath
 from firewall.live.testbed import in_namespace

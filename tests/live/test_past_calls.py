@@ -1,5 +1,8 @@
-"""The calls of an earlier run, read from the end of its log."""
+"""The calls of an earlier run, and when it ended, read from the end of its log."""
 
+import os
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,11 @@ from firewall.engine.engine import Engine
 from firewall.engine.outputs import Write
 from firewall.engine.record import encode
 from firewall.live import past_calls as module
-from firewall.live.past_calls import recall_calls
+from firewall.live.past_calls import last_record_at, recall_calls
 from tests.messages import request
 from tests.scene import Scene, policy
+
+LINE = b'{"event_type":"stats","timestamp":"2026-03-01T10:15:02.118000+0000"}\n'
 
 
 def write_log(path: Path, *call_ids: str) -> None:
@@ -59,3 +64,31 @@ def test_calls_that_began_before_the_log_was_rotated_are_found_too(
 def test_a_missing_log_and_a_folder_have_no_calls(tmp_path: Path) -> None:
     assert known(tmp_path / "none") == []
     assert known(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (LINE, datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
+        (LINE + b'{"timest', datetime(2026, 3, 1, 10, 15, 2, 118000, tzinfo=UTC)),
+        (b"", None),
+        (b"\x00\xff\nnot json\n[]\n{}\n", None),
+        (b'{"timestamp": 5}\n', None),
+    ],
+)
+def test_the_last_record_tells_when_an_earlier_run_was_here(
+    tmp_path: Path, content: bytes, expected: datetime | None
+) -> None:
+    (tmp_path / "log").write_bytes(content)
+    assert last_record_at(tmp_path / "log") == expected
+    assert last_record_at(tmp_path / "none") is None
+    assert last_record_at(tmp_path) is None
+
+
+def test_a_pipe_is_not_waited_for_to_learn_of_an_earlier_run(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    told: list[datetime | None] = []
+    asking = threading.Thread(target=lambda: told.append(last_record_at(tmp_path / "pipe")), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert told == [None]

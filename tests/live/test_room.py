@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from firewall.live.room import QUIET_S, making_room
+from firewall.live.connections import QUIET_S, making_room
 
 MOST = 40  # a source with more than 10 is greedy
 FLOODER, NEIGHBOUR, CALLER = 1, 2, 3

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from firewall.errors import MachineError
+from firewall.live.links import interface_names
 from firewall.live.route import RouteLookup
-from firewall.live.routing import interface_names
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
 

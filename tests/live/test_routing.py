@@ -9,14 +9,8 @@ import pytest
 from pyroute2 import netns
 
 from firewall.errors import MachineError
-from firewall.live.routing import (
-    bridges,
-    is_delivered_here,
-    is_switched_off,
-    name_of_alternative,
-    remove_routes,
-    set_up_routes,
-)
+from firewall.live.links import bridges, name_of_alternative
+from firewall.live.routing import is_delivered_here, is_switched_off, remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.kernel_sets import ip

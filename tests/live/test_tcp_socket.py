@@ -8,6 +8,7 @@ import pytest
 
 from firewall.errors import MachineError
 from firewall.live import nftables, routing
+from firewall.live.links import interface_names
 from firewall.live.tcp_socket import (
     KERNEL_BUFFER_BYTES,
     Accepted,
@@ -61,7 +62,7 @@ def test_a_connection_is_accepted_in_its_servers_name_and_made_in_its_clients(
     with tcp_server(testbed.psap, called) as server, tcp_client(testbed.carrier, caller, called) as client:
         accepted = accept(listeners[version])
         assert (accepted.client, accepted.server) == (client.getsockname()[:2], (called, 5060))
-        names = in_namespace(testbed.fw, routing.interface_names)
+        names = in_namespace(testbed.fw, interface_names)
         assert names[accepted.interface_index] == "f0"
         upstream = in_namespace(testbed.fw, lambda: connect_from(accepted.client, accepted.server, 0xB8))
         connection, source = server.accept()

@@ -20,6 +20,7 @@ class Decider:
         self.given: list[Arrival] = []
         self.reached = 0
         self.deadline_ns = deadline_ns
+        self.engine = self
         self.done = asyncio.Event()
         self._expected = expected
 
@@ -40,7 +41,7 @@ class Decider:
 
 def turns_of(socket: Socket, decider: Decider) -> Turns:
     waiting = Backlog((socket,), lambda datagram: datagram.payload == b"sos")
-    return Turns(asyncio.get_running_loop(), waiting, decider, decider.next_deadline)
+    return Turns(asyncio.get_running_loop(), waiting, decider)
 
 
 async def test_a_flood_is_worked_off_a_turn_in_each_round_of_the_loop() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from firewall.live import routing, zone_links
+from firewall.live import links, routing, zone_links
 from firewall.live.zone_links import ZoneLinks
 from firewall.ruleset.policy import Policy
 from tests.live.test_nftables import policy, zone
@@ -14,12 +14,12 @@ from tests.live.test_nftables import policy, zone
 def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str | None]:
     """The interfaces that are there: each with the one whose port it is, or None."""
     found: dict[str, str | None] = {"f0": None}
-    monkeypatch.setattr(zone_links, "_SETTINGS", tmp_path)
-    monkeypatch.setattr(routing, "interface_names", lambda: dict(enumerate(found)))
-    monkeypatch.setattr(routing, "ports", lambda: {name: master for name, master in found.items() if master})
+    monkeypatch.setattr(links, "SETTINGS", tmp_path)
+    monkeypatch.setattr(links, "interface_names", lambda: dict(enumerate(found)))
+    monkeypatch.setattr(links, "ports", lambda: {name: master for name, master in found.items() if master})
     monkeypatch.setattr(routing, "is_switched_off", lambda _: False)
     monkeypatch.setattr(zone_links, "can_send_from", lambda _: True)
-    monkeypatch.setattr(routing, "name_of_alternative", {"enp9s0": "f0"}.get)
+    monkeypatch.setattr(links, "name_of_alternative", {"enp9s0": "f0"}.get)
     return found
 
 
@@ -90,7 +90,7 @@ def test_a_bridge_whose_packets_the_kernel_does_not_hand_over_is_told(
 ) -> None:
     said: list[str] = []
     there["br0"] = None
-    monkeypatch.setattr(routing, "bridges", lambda: {"br0", "br1"})
+    monkeypatch.setattr(links, "bridges", lambda: {"br0", "br1"})
     setting = tmp_path / "bridge/bridge-nf-call-iptables"
     setting.parent.mkdir()
     for value in ("0\n", "1\n"):

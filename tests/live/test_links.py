@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces
 

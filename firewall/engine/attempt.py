@@ -95,7 +95,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         that no answer came in time. Nor of a text, whose answer comes at once: if none came it is sent again (RFC 3261
         §17.1.2.2, timer E), and waited for then.
         """
-        self.is_recovered = self.is_acknowledged = True  # an ACK may have passed while no daemon ran
+        self.is_recovered, self.is_answered_again = True, False  # an ACK may have passed while no daemon ran
         is_untold = self.answer_due_ns is not None and self.answer_due_ns < log_end_ns
         is_text_sent = self.method == "MESSAGE" and self.first.transport == "UDP" and self.hurt_by is None
         is_sent_again = is_text_sent and self.final_status is None
@@ -156,6 +156,11 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return self.outcome == "impaired" and not self.is_hurt
 
     @property
+    def is_redirected(self) -> bool:
+        """Whether it is open, and its last try was sent elsewhere (RFC 3261 §8.1.3.4)."""
+        return self.is_open and self.final_status is not None and self.final_status // 100 == 3
+
+    @property
     def is_open(self) -> bool:
         """Whether its outcome is still to come."""
         return self.outcome is None and not self.never_began
@@ -214,11 +219,13 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         if method == "ACK" or (is_settled and not is_first and method != "BYE"):
             self.is_acknowledged = True  # else the called side would have ended it by now
             self._take_back_overdue()
+            if self.answered_ns is None and self.final_status is None and self.outcome is None:
+                self.answered_ns, self.answer_due_ns = now_ns, None  # by an answer that took another way, or was lost
         elif method == "BYE" and self.answered_ns is None and self.is_recovered:
             return "completed"
         elif method == "BYE" and self.answered_ns is not None and not is_up:
             # Who hangs up just then has waited for the ACK, be it that its answer came only once.
-            self.is_answered_again |= now_ns - self.answered_ns <= _SETTLED_NS
+            self.is_answered_again |= not self.is_recovered and now_ns - self.answered_ns <= _SETTLED_NS
             return "impaired" if self._is_unacknowledged(now_ns) else "completed"
         elif method == "CANCEL":
             self.is_cancelled = True
@@ -232,7 +239,6 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         """Take note of a copy of a response that was let through before."""
         if response.cseq_method == "INVITE" and response.status_code // 100 == 2:
             self.is_answered_again = True
-            self.is_acknowledged &= not self.is_recovered  # no ACK passed while no daemon ran, or this would not come
 
     def response_passed(
         self, status: int, cseq_method: str | None, now_ns: int, *, others: TransactionState | None
@@ -304,7 +310,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     def _is_unacknowledged(self, now_ns: int) -> bool:
         """Whether it was answered, and nobody acknowledged that for as long as the called side waits; the ACK of an
         answer that came only once took another way than through this machine."""
-        if self.method != "INVITE" or self.answered_ns is None or self.is_acknowledged or not self.is_answered_again:
+        if self.answered_ns is None or self.is_acknowledged or not self.is_answered_again:
             return False
         return now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
 

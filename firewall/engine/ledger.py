@@ -68,7 +68,7 @@ class Ledger:
         if message.cseq_method in _NO_CALL_METHODS:
             return None
         call.attempt = self._begun(facts, mark, "INVITE", now_ns)
-        call.attempt.is_recovered = call.attempt.is_acknowledged = True
+        call.attempt.is_recovered = True
         return call.attempt
 
     def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int, *, repeated: bool) -> list[Write]:
@@ -90,6 +90,15 @@ class Ledger:
         if outcome is None:
             return []
         return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)
+
+    def moved(self, call: Call | None, now_ns: int, wall_ns: int) -> list[Write]:
+        """Tell that a call that was redirected goes on with another Call-ID."""
+        attempt = call.attempt if call is not None else None
+        if call is None or attempt is None or not attempt.is_redirected:
+            return []
+        attempt.ended_ns, attempt.answer_due_ns = now_ns, None
+        attempt.outcome = "impaired" if attempt.is_hurt else "completed"
+        return [_write(call, attempt, attempt.outcome, wall_ns)]
 
     def blocked(
         self,

@@ -34,7 +34,8 @@ _ANY_DIALOG_HEADER = frozenset(_DIALOG_HEADERS)
 
 
 class _Expected(msgspec.Struct, frozen=True, gc=False):
-    """A call that is expected to some identity: until when, from whom not, and what it will be.
+    """A call that is expected to some identity: until when, from whom not, and what it will be; and the Call-ID of the
+    one that it will take the place of, as it was redirected there.
 
     Without ``gc=False`` the collector would look at all of them in the middle of a message, for 60 ms.
     """
@@ -42,6 +43,7 @@ class _Expected(msgspec.Struct, frozen=True, gc=False):
     until_ns: int
     not_from_ip: str | None
     mark: EmergencyMark
+    redirected: str | None = None
 
 
 class RelatedCalls:
@@ -69,14 +71,16 @@ class RelatedCalls:
         """Expect a call to where an emergency call is redirected to, which a B2BUA makes with a Call-ID of its own."""
         how = f"is where emergency call {wire_text(call_id)} was redirected to (RFC 3261 §8.1.3.4)"
         for contact in islice(response.name_addrs("contact"), MAX_IDENTITIES):
-            self._expect_call(contact, mark, how, now_ns)
+            self._expect_call(contact, mark, how, now_ns, redirected=call_id)
 
-    def _expect_call(self, to: NameAddr, mark: EmergencyMark, how: str, now_ns: int) -> None:
+    def _expect_call(
+        self, to: NameAddr, mark: EmergencyMark, how: str, now_ns: int, *, redirected: str | None = None
+    ) -> None:
         target = identifier(identity_of(parse_uri(to.uri)), LONGEST_IDENTITY)
         if target is not None:
             to_class: EmergencyClass = "test" if mark.emergency_class == "test" else "call"
             expected = EmergencyMark(to_class, mark.service, (f"request_uri {how}",))
-            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, expected), now_ns)
+            self._expect(target, _Expected(now_ns + TRANSFER_WINDOW_NS, None, expected, redirected), now_ns)
 
     def expect_location(self, request: Request, mark: EmergencyMark, call_id: str, now_ns: int) -> None:
         """Expect a subscription to the first place where an emergency call says that its caller can be asked for."""
@@ -94,14 +98,21 @@ class RelatedCalls:
             return named
         if not self._expected:
             return None
+        expected = self._expected_as(request, now_ns)
+        return expected.mark if expected is not None and datagram.src_ip != expected.not_from_ip else None
+
+    def redirected(self, request: Request, now_ns: int) -> str | None:
+        """Return the Call-ID of the emergency call that a request goes on with, as it was redirected there."""
+        expected = self._expected_as(request, now_ns)
+        return expected.redirected if expected is not None and expected.redirected != request.call_id else None
+
+    def _expected_as(self, request: Request, now_ns: int) -> _Expected | None:
         if begins_call(request):
             identity = identifier(identity_of(request.uri), LONGEST_IDENTITY)
         else:
             identity = _place(request.request_uri) if request.method == "SUBSCRIBE" else None
         expected = self._expected.get(identity) if identity is not None else None
-        if expected is None or now_ns > expected.until_ns or datagram.src_ip == expected.not_from_ip:
-            return None
-        return expected.mark
+        return expected if expected is not None and now_ns <= expected.until_ns else None
 
     def _expect(self, identity: str, expected: _Expected, now_ns: int) -> None:
         known = self._expected.pop(identity, None)

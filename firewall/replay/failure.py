@@ -14,7 +14,7 @@ _GIVEN_UP = 487  # RFC 3261 §21.4.25: the request was cancelled
 
 
 def how_it_failed(call: CallLog) -> str | None:
-    """Return what others did to a call; None for one that went well, or of which no message is in the log."""
+    """Return what others did to a call; None for one that went well here, or of which no message is in the log."""
     outcome = call.outcome
     if not call.decisions:
         return None
@@ -22,9 +22,10 @@ def how_it_failed(call: CallLog) -> str | None:
         return _as_it_stands(call)
     if outcome == "impaired":
         return "nobody acknowledged the answer, and the called side waits for that no longer than 32 s"
-    if outcome in (None, "failed_downstream", "abandoned"):
-        return _how_a_try_failed(call)
-    return None
+    if outcome == "completed":
+        moved = _refusal_of(call)
+        return f"the called side {moved.words}, and it went on with another Call-ID" if moved is not None else None
+    return _how_a_try_failed(call) if outcome in (None, "failed_downstream", "abandoned") else None
 
 
 def what_followed(call: CallLog, ledger: LogRecord) -> str | None:

@@ -199,6 +199,21 @@ def test_what_is_said_in_a_call_long_after_its_answer_shows_that_it_was_acknowle
     assert outcomes(scene.carrier(request("BYE", to_tag="psap", cseq=3), at_s=50)) == ["completed"]
 
 
+@pytest.mark.parametrize("statuses", [(), (180,), (401,)])
+def test_an_ack_of_its_own_transaction_shows_an_answer_that_nobody_saw_and_that_of_a_refusal_none(
+    statuses: tuple[int, ...],
+) -> None:
+    """RFC 3261 §13.2.2.4. It took another way, or the capture lacks it."""
+    scene, invite = Scene(policy(ALL)), request()
+    scene.carrier(invite)
+    for status in statuses:
+        scene.psap(response(invite, status), at_s=1)
+    scene.carrier(request("ACK", to_tag="psap"), at_s=5)
+    told = [scene.tell(DeadlineReached(), at_s=300), scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=301)]
+    expected = ["failed_downstream"] if 401 in statuses else ["completed"]
+    assert [each for one in told for each in outcomes(one)] == expected
+
+
 def test_an_answer_that_is_acknowledged_is_not_told_again() -> None:
     scene, invite = Scene(policy(ALL)), request()
     scene.carrier(invite)

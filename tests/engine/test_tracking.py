@@ -3,11 +3,12 @@
 import pytest
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import Started
+from firewall.engine.events import DeadlineReached, Started
 from firewall.engine.recovery import recall
 from tests.engine.restart import log_of
 from tests.messages import request, response
-from tests.scene import ALL, START, Scene, drop, policy
+from tests.replay.told import story_of
+from tests.scene import ALL, START, Scene, Told, drop, policy
 
 
 def test_a_keep_alive_that_an_earlier_run_blocked_is_named_as_the_cause_of_a_call_that_fails() -> None:
@@ -54,3 +55,35 @@ def test_a_defect_in_going_through_a_log_does_not_keep_the_firewall_from_startin
     else:
         recall(engine, log)
     assert engine.handle(Started(takeover=True), START + 1_000_000_000)
+
+
+def redirected(*, rules: str = ALL) -> tuple[Scene, list[Told], bytes]:
+    """A call that is redirected, and the leg that a session border controller then makes with its own Call-ID."""
+    scene = Scene(policy(rules))
+    moved = response(request(), 302).replace(b"\r\n", b"\r\nContact: <sip:psap@198.51.100.20>\r\n", 1)
+    told = [scene.carrier(request()), scene.psap(moved, at_s=1)]
+    return scene, told, request(uri="sip:psap@198.51.100.20", call_id="leg")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_redirected_call_that_goes_on_with_another_call_id_has_not_failed(is_restarted: bool) -> None:
+    scene, told, leg = redirected()
+    if is_restarted:
+        scene = Scene(policy(ALL), takeover=True, past=log_of(*told), at_s=1.5)
+    told += [scene.carrier(leg, at_s=2), scene.psap(response(leg), at_s=3), scene.tell(DeadlineReached(), at_s=100)]
+    told.append(scene.carrier(request("BYE", call_id="leg", to_tag="psap", cseq=2), at_s=101))
+    calls = [(call.call_id, call.outcome, call.final_status, call.ended_s) for each in told for call in each.calls]
+    assert calls == [("call-1@192.0.2.10", "completed", 302, 2.0), ("leg", "completed", 200, 99.0)]
+    cause = "sosgate let every message pass; the called side redirected the call with 302 OK, and it went on with"
+    assert story_of(*told).cause == f"{cause} another Call-ID"
+    assert [alarm for each in told for alarm in each.alarms] == []
+
+
+def test_a_redirected_call_whose_next_leg_is_blocked_or_never_comes_has_failed() -> None:
+    for rules in (ALL, drop("INVITE").replace("sip.Method ==", 'sip.r-uri.user == "psap" and sip.Method ==')):
+        scene, told, leg = redirected(rules=rules)
+        if rules != ALL:
+            told.append(scene.carrier(leg, at_s=2))
+        told.append(scene.tell(DeadlineReached(), at_s=100))
+        of_first = [call for each in told for call in each.calls if call.call_id == "call-1@192.0.2.10"]
+        assert [(call.outcome, call.final_status) for call in of_first] == [("failed_downstream", 302)]

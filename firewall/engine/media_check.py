@@ -219,12 +219,13 @@ def _cause(
     ways: list[Way], media: CallMedia, since_ns: int, table: PinholeTable, policy: Policy
 ) -> tuple[str, str | None]:
     """Return why nothing is heard: what we dropped, then what was refused, then that nothing came."""
-    is_latched = any(way.is_latched for way in ways)
+    is_latched, is_open = any(way.is_latched for way in ways), any(way.key in media.held for way in ways)
     for way in ways:
         hole = table.holes.get(way.key)
         if hole is not None and hole.pinhole.verdict == "drop":
             return f"dropped by {culprit(hole.decision, way, policy)}", hole.decision.reason
-        is_harmless = is_latched or way.is_spare or way.is_elsewhere or way.key in media.held
+        is_replaced = is_latched or (is_open and way.refusal == "media_no_address")  # a host, perhaps the one there
+        is_harmless = is_replaced or way.is_spare or way.is_elsewhere or way.key in media.held
         if way.refusal is not None and not is_harmless:
             decision = Decision("drop", way.refusal)
             return f"dropped by {culprit(decision, way, policy)}", way.refusal

@@ -227,10 +227,11 @@ def test_who_names_a_host_or_no_address_at_all_hears_from_the_first_packet_on_wh
     rules: dict[str, str], named: str
 ) -> None:
     """Both sides may do that: neither would bring the other's way with its packets."""
-    scene, first = MediaScene(policy(ALL, **rules)), invite(OFFER.replace(f"c=IN IP4 {CALLER[0]}", named))
+    camera = "m=video 49180 RTP/AVP 97\r\n"  # that is off
+    scene, first = MediaScene(policy(ALL, **rules)), invite(OFFER.replace(f"c=IN IP4 {CALLER[0]}", named) + camera)
     scene.carrier(first)
     assert [verdict for _, verdict in scene.to(CALLER)] == ["allow"], "early media, too"
-    scene.psap(answer(first, ANSWER.replace(f"c=IN IP4 {CALLED[0]}", named)), at_s=1)
+    scene.psap(answer(first, ANSWER.replace(f"c=IN IP4 {CALLED[0]}", named) + camera), at_s=1)
     scene.carrier(request("ACK", to_tag="psap"), at_s=1.1)
     for src, dst in ((CALLED, CALLER), (CALLER, CALLED)):
         assert not any(told.outputs for told in scene.talk(1.2, 1.4, src, dst))

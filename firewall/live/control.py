@@ -143,6 +143,8 @@ def _no_daemon(path: Path, error: Exception) -> MachineError:
         cause = "there is no such socket"
     elif code == errno.ECONNREFUSED:
         cause = "nobody answers there"
+    elif code == errno.EAGAIN:
+        cause, needs = "too many ask at once", "ask again"
     elif code in (errno.EACCES, errno.EPERM):
         cause, needs = "it belongs to another user", "ask as the user the daemon runs as (root)"
     else:

@@ -136,6 +136,16 @@ async def test_no_daemon_is_one_sentence(tmp_path: Path) -> None:
         ask(path, "status")
 
 
+async def test_a_daemon_that_too_many_ask_is_one_sentence(tmp_path: Path) -> None:
+    path = os.fspath(tmp_path / "control")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(path)
+        busy.listen(0)
+        first.connect(path)
+        with pytest.raises(MachineError, match="too many ask at once"):
+            ask(tmp_path / "control", "status")
+
+
 @pytest.mark.netns
 async def test_ctl_shows_the_status_and_the_calls_in_progress(testbed: Namespaces, tmp_path: Path) -> None:
     policy, control = tmp_path / "p.yaml", tmp_path / "control"

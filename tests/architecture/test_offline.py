@@ -1,42 +1,23 @@
-"""The engine and everything under it need no network: their tests pass where there is none."""
+"""The engine and everything under it need no network: their tests are run where there is none (tests/conftest.py)."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import socket
+import tomllib
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PURE = ("net", "sip", "ruleset", "engine")
-REACH_OUT = "import socket; socket.create_connection(('192.0.2.1', 9), 1)"
+from tests.conftest import CORE, TESTS
+
+pytestmark = pytest.mark.netns
 
 
-def without_network(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a new network namespace, in which not even the loopback interface is up."""
-    return subprocess.run(
-        ["unshare", "--net", sys.executable, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"HYPOTHESIS_PROFILE": "small"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("address", ["192.0.2.1", "127.0.0.1"])
+def test_where_there_is_no_network_nothing_is_reached(address: str) -> None:
+    with pytest.raises(OSError, match="Network is unreachable"):
+        socket.create_connection((address, 9), 1)
 
 
-@pytest.mark.netns
-def test_the_namespace_of_these_tests_reaches_nothing() -> None:
-    assert "Network is unreachable" in without_network("-c", REACH_OUT).stderr
-
-
-@pytest.mark.netns
-@pytest.mark.timeout(300)
-def test_the_pure_core_passes_its_tests_without_a_network() -> None:
-    folders = [f"tests/{package}" for package in PURE]
-    # Not twice what asks tshark: it is the oracle there, and what it costs would be most of the time.
-    selection = ["-m", "not netns", "-k", "not wireshark and not tshark", "--numprocesses", "2"]
-    done = without_network("-m", "pytest", *folders, "-q", "-p", "no:cacheprovider", *selection)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert " passed" in done.stdout
+def test_that_is_where_every_package_is_tested_that_may_touch_no_socket() -> None:
+    contracts = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (closed,) = [each["source_modules"] for each in contracts if each["type"] == "forbidden"]
+    assert [f"firewall.{package}" for package in CORE] == closed

@@ -1,5 +1,7 @@
 """The engine as a whole: verdict semantics of DESIGN section 5, exceptions, guard, clock."""
 
+import socket
+
 import pytest
 
 from firewall.engine.engine import Engine
@@ -452,3 +454,9 @@ def test_the_head_of_a_message_that_is_too_large_is_told_and_not_passed_on_alone
     assert (told.verdict, told.reason, told.forwarded) == ("drop", "message_too_large", [])
     assert [alarm.alarm.code for alarm in told.alarms] == ["emergency_blocked"]
     assert [(call.outcome, call.attribution) for call in told.calls] == [("blocked", "exception")]
+
+
+@pytest.mark.netns
+def test_it_is_tested_where_there_is_no_network() -> None:
+    with pytest.raises(OSError, match="Network is unreachable"):
+        socket.create_connection(("127.0.0.1", 9), 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 30
+WAIT_S = 60
 
 Message = dict[str, Any]
 

@@ -3,7 +3,6 @@
 import re
 import runpy
 import shutil
-import subprocess
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -16,10 +15,12 @@ import yaml
 from firewall.cli.policy_file import read_policy
 from firewall.engine.record import encode
 from firewall.lint.check import lint_policy
+from firewall.lint.finding import Report
 from firewall.replay.driver import replay
 from firewall.replay.report import Change
 from firewall.replay.story import Story, call_records, tell
 from firewall.ruleset.policy import Policy
+from tests.oracle.sharkd import shown
 from tests.replay.replayed import ReplayResult, replay_capture
 
 ROOT = Path(__file__).parents[2]
@@ -51,10 +52,14 @@ def expected(folder: Path) -> dict[str, Any]:
 
 
 @cache
+def linted(folder: Path, variant: str) -> Report:
+    return lint_policy(policy(folder, variant))
+
+
 def guilty(folder: Path, variant: str) -> dict[str, set[str]]:
     """The error codes lint gives each rule; ``default`` is what no rule decides."""
     found: dict[str, set[str]] = {}
-    for finding in lint_policy(policy(folder, variant)).findings:
+    for finding in linted(folder, variant).findings:
         if finding.kind.severity == "error":
             found.setdefault(finding.rule or "default", set()).add(finding.code)
     return found
@@ -111,7 +116,7 @@ def test_lint_accuses_the_guilty_rules_and_no_other(folder: Path, variant: str) 
     found = guilty(folder, variant)
     assert found.keys() == wanted.keys()
     assert not {rule: codes for rule, codes in wanted.items() if not set(codes) <= found[rule]}
-    assert (lint_policy(policy(folder, variant)).result == "refuted") == bool(wanted)
+    assert (linted(folder, variant).result == "refuted") == bool(wanted)
 
 
 @variants
@@ -155,7 +160,7 @@ def test_nothing_is_left_to_say_of_a_mended_policy_but_what_its_story_means(fold
     """Shadow rules are there on purpose, and the networks of these stories have IPv4 only; whoever copies the mended
     policy must not be warned of anything."""
     if (folder / "mended.yaml").exists():
-        codes = {each.code for each in lint_policy(policy(folder, "mended")).findings}
+        codes = {each.code for each in linted(folder, "mended").findings}
         assert codes <= {"SOS205", "SOS230"}
 
 
@@ -190,14 +195,9 @@ def test_the_generator_makes_the_same_bytes_of_documentation_addresses(folder: P
 
 @incidents
 def test_tshark_sees_the_same_messages_in_the_same_frames(folder: Path) -> None:
-    tshark = shutil.which("tshark")
-    assert tshark is not None
-    fields = ["-e", "frame.number", "-e", "sip.Method", "-e", "sip.Status-Code"]
-    command = [tshark, "-r", str(folder / "calls.pcap"), "-Y", "sip", "-T", "fields", *fields]
-    rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     ours = [
-        (str(each.pcap_cnt), each.sip.method or "", each.sip.code or "")
+        [str(each.pcap_cnt), each.sip.method or "", each.sip.code or ""]
         for each in replayed(folder, "broken").decisions
         if each.sip is not None
     ]
-    assert [tuple(line.split("\t")) for line in rows] == ours
+    assert shown(folder / "calls.pcap", "sip", "sip.Method", "sip.Status-Code") == ours

@@ -4,7 +4,7 @@ import json
 import re
 import runpy
 import shutil
-import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from firewall.cli.policy_file import read_policy
 from firewall.engine.record import SipDecision
+from tests.oracle.sharkd import shown
 from tests.replay.replayed import ReplayResult, replay_capture
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -27,6 +28,7 @@ REQUIRED = {
 scenarios = pytest.mark.parametrize("folder", SCENARIOS, ids=lambda folder: folder.name)
 
 
+@cache
 def replayed(folder: Path) -> ReplayResult:
     return replay_capture([str(folder / "capture.pcap")], read_policy(str(folder / "rules.yaml")))
 
@@ -78,17 +80,12 @@ def test_the_generator_makes_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 
 @scenarios
 def test_tshark_sees_the_same_messages_in_the_same_frames(folder: Path) -> None:
-    tshark = shutil.which("tshark")
-    assert tshark is not None
-    fields = ["-e", "frame.number", "-e", "sip.Method", "-e", "sip.Status-Code"]
-    command = [tshark, "-r", str(folder / "capture.pcap"), "-Y", "sip", "-T", "fields", *fields]
-    rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     ours = [
-        (str(each.pcap_cnt), each.sip.method or "", each.sip.code or "")
+        [str(each.pcap_cnt), each.sip.method or "", each.sip.code or ""]
         for each in replayed(folder).decisions
         if each.sip is not None
     ]
-    assert [tuple(line.split("\t")) for line in rows] == ours
+    assert shown(folder / "capture.pcap", "sip", "sip.Method", "sip.Status-Code") == ours
 
 
 @scenarios
@@ -111,6 +108,4 @@ def test_what_became_of_the_media_of_the_call_that_is_not_heard() -> None:
     (hurt,) = result.report.policy.hurt.values()
     assert (hurt.reason, hurt.line) == ("media_wrong_source", 7)
     assert result.report.policy.by_outcome == {"impaired": 1}
-    command = ["tshark", "-r", str(folder / "capture.pcap"), "-Y", "udp and not sip"]
-    rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert len(rows) == sum(media.packets.values())
+    assert len(shown(folder / "capture.pcap", "udp and not sip")) == sum(media.packets.values())

@@ -11,6 +11,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# The tests start sosgate some hundred times: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,12 +87,12 @@ check-layers:
 	$(call stage,layers: import-linter)
 	@$(BIN)/lint-imports
 
-# Two at a time what only computes; one after the other what places calls and watches the clock.
+# Two at a time, but for what loads the machine or watches the clock.
 check-tests:
-	$(call stage,tests that compute: pytest)
-	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not netns"
-	$(call stage,tests with calls in network namespaces: pytest)
-	@$(AS_ROOT) $(BIN)/python -m pytest -m netns
+	$(call stage,tests: pytest)
+	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not alone"
+	$(call stage,tests that have the machine to themselves: pytest)
+	@$(AS_ROOT) $(BIN)/python -m pytest -m alone
 
 check-rules:
 	$(call stage,our own rules: sosgate lint)
@@ -110,7 +112,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "setup: installing the locked packages"
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q firewall # as pip did the others: where PYTHONDONTWRITEBYTECODE is set, each start would
+	@$(BIN)/python -m compileall -q firewall # as pip did the others
 	@touch $@
 
 # The tools of the testbed. Root gets them installed; anyone else is told the one line to run.

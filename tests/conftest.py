@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,15 @@ from hypothesis import settings
 
 CAP_NET_ADMIN = 12
 CAP_SYS_ADMIN = 21
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
 TESTS = Path(__file__).parent
+LIBC = ctypes.CDLL(None, use_errno=True)
 CORE = ("engine", "ruleset", "sip", "net")
 
 # No deadline: a shared machine may be slow for a moment, and that is no bug of the code under test.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
-settings.register_profile("small", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
@@ -26,6 +28,19 @@ def may_make_namespaces() -> bool:
     status = Path("/proc/self/status").read_text()
     effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
     return all(effective >> capability & 1 for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of those that run tests side by side a network and mounts of its own."""
+    if hasattr(config, "workerinput") and may_make_namespaces():
+        succeed(LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS))
+        succeed(LIBC.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def succeed(result: int) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +52,12 @@ def namespaces_where_needed(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="module")
 def no_network() -> Iterator[None]:
     """The thread that runs tests is in a network namespace in which not even the loopback interface is up."""
-    libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open("rb") as before:
-        assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        succeed(LIBC.unshare(CLONE_NEWNET))
         try:
             yield
         finally:
-            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            succeed(LIBC.setns(before.fileno(), CLONE_NEWNET))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,5 +1,6 @@
 """How well media arrived: our figures against ``tshark -q -z rtp,streams``, on calls with loss, jitter and disorder."""
 
+import itertools
 import random
 import re
 import struct
@@ -14,6 +15,7 @@ from tests.replay.calls import RULES_CALLS, back, forth, make_policy, message
 from tests.replay.replayed import replay_capture
 
 MS = 1_000_000
+Media = list[list[tuple[int, bytes]]]
 CALLER_PORT, PSAP_PORT = 40000, 50000
 
 
@@ -76,24 +78,25 @@ def sdp(address: str, port: int) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("caller", "psap"), [(CALLER, PSAP), (CALLER6, PSAP6)])
-@pytest.mark.parametrize(("payload_type", "ticks"), [(0, 160), (96, 960)])
-def test_packets_loss_and_jitter_of_each_stream_are_tsharks(
-    tmp_path: Path, seed: int, caller: str, psap: str, payload_type: int, ticks: int
-) -> None:
-    here, there = (caller, CALLER_PORT), (psap, PSAP_PORT)
-    media = stream(seed, here, there, 0x11, payload_type=payload_type, ticks=ticks, begin_s=2)
-    media += stream(seed + 100, there, here, 0x22, payload_type=payload_type, ticks=ticks, begin_s=2)
-    media += stream(seed + 200, there, here, 0x33, payload_type=payload_type, ticks=ticks, begin_s=9)
+def test_packets_loss_and_jitter_of_each_stream_are_tsharks(tmp_path: Path, caller: str, psap: str) -> None:
+    media: Media = []
+    for number, (seed, (payload_type, ticks)) in enumerate(itertools.product(range(6), [(0, 160), (96, 960)])):
+        here, there = (caller, CALLER_PORT + 2 * number), (psap, PSAP_PORT + 2 * number)
+        media.append(
+            stream(seed, here, there, 0x11, payload_type=payload_type, ticks=ticks, begin_s=2)
+            + stream(seed + 100, there, here, 0x22, payload_type=payload_type, ticks=ticks, begin_s=2)
+            + stream(seed + 200, there, here, 0x33, payload_type=payload_type, ticks=ticks, begin_s=9)
+        )
     assert_agreed(tmp_path, caller, psap, media, sources=3)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_streams_that_change_stop_and_start_again_are_tsharks_too(tmp_path: Path, seed: int) -> None:
+def test_streams_that_change_stop_and_start_again_are_tsharks_too(tmp_path: Path) -> None:
     """Events, comfort noise, types without a clock rate, frames of several packets, restarts, jumps of the clock."""
-    media = odd_stream(seed, (CALLER, CALLER_PORT), (PSAP, PSAP_PORT), 0x44)
-    media += odd_stream(seed + 100, (PSAP, PSAP_PORT), (CALLER, CALLER_PORT), 0x55)
+    media: Media = []
+    for seed in range(12):
+        here, there = (CALLER, CALLER_PORT + 2 * seed), (PSAP, PSAP_PORT + 2 * seed)
+        media.append(odd_stream(seed, here, there, 0x44) + odd_stream(seed + 100, there, here, 0x55))
     assert_agreed(tmp_path, CALLER, PSAP, media, sources=2)
 
 
@@ -123,12 +126,16 @@ def odd_stream(seed: int, src: tuple[str, int], dst: tuple[str, int], ssrc: int)
     return packets
 
 
-def assert_agreed(tmp_path: Path, caller: str, psap: str, media: list[tuple[int, bytes]], *, sources: int) -> None:
-    offer = message("INVITE urn:service:sos SIP/2.0", "1 INVITE", call_id="c", body=sdp(caller, CALLER_PORT))
-    answer = message("SIP/2.0 200 OK", "1 INVITE", call_id="c", to_tag="b", body=sdp(psap, PSAP_PORT))
-    signalling = [(START_NS, forth(offer)), (START_NS + SECOND_NS, back(answer))]
+def assert_agreed(tmp_path: Path, caller: str, psap: str, media: Media, *, sources: int) -> None:
+    """What flows in several calls at once, each at ports of its own, is measured as by one run of tshark."""
+    packets = [packet for of_call in media for packet in of_call]
+    for number in range(len(media)):
+        call_id, ports = f"c{number}", (CALLER_PORT + 2 * number, PSAP_PORT + 2 * number)
+        offer = message("INVITE urn:service:sos SIP/2.0", "1 INVITE", call_id=call_id, body=sdp(caller, ports[0]))
+        answer = message("SIP/2.0 200 OK", "1 INVITE", call_id=call_id, to_tag="b", body=sdp(psap, ports[1]))
+        packets += [(START_NS + number * MS, forth(offer)), (START_NS + SECOND_NS + number * MS, back(answer))]
     path = tmp_path / "calls.pcap"
-    path.write_bytes(pcap([(at_ns, ethernet(packet)) for at_ns, packet in signalling + sorted(media)]))
+    path.write_bytes(pcap([(at_ns, ethernet(packet)) for at_ns, packet in sorted(packets)]))
 
     theirs = tshark_streams(path)
     flows = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.policy.media.flows
@@ -137,7 +144,7 @@ def assert_agreed(tmp_path: Path, caller: str, psap: str, media: list[tuple[int,
         for flow in flows
         for stream in flow.streams
     }
-    assert len(theirs) == sources
+    assert len(theirs) == sources * len(media)
     assert ours.keys() == theirs.keys()
     for key, line in theirs.items():
         assert (ours[key].packets, ours[key].lost) == (line.packets, line.lost)

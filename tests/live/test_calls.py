@@ -11,7 +11,7 @@ from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, Sipp, answering, calling
 from tests.live.wire import Wire, udp_payloads
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(("caller", "called", "calls"), [(CARRIER, PSAP, 300), (CARRIER_V6, PSAP_V6, 100)])

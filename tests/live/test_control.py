@@ -147,6 +147,7 @@ async def test_a_daemon_that_too_many_ask_is_one_sentence(tmp_path: Path) -> Non
 
 
 @pytest.mark.netns
+@pytest.mark.alone
 async def test_ctl_shows_the_status_and_the_calls_in_progress(testbed: Namespaces, tmp_path: Path) -> None:
     policy, control = tmp_path / "p.yaml", tmp_path / "control"
     policy.write_text(policy_text(guard="enforce"))

@@ -145,6 +145,7 @@ def test_with_too_little_memory_it_says_how_much_there_may_be(testbed: Namespace
     assert "cannot start sosgate: no more than 95 MB of memory may be used here; it needs 256 and more" in sentence
 
 
+@pytest.mark.alone
 def test_a_second_one_in_the_same_namespace_is_refused_and_the_first_goes_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_loopback_that_is_down_is_one_sentence(testbed: Namespaces, policy: Pa
         subprocess.run([*in_fw, "up"], check=True)
 
 
+@pytest.mark.alone
 def test_sighup_brings_a_good_policy_into_force_and_calls_go_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def _a_pipe(policy: Path) -> None:
     os.mkfifo(policy)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("spoil", [_unknown_field, _impossible_interface, _gone, _a_pipe])
 def test_sighup_with_an_unusable_policy_keeps_the_old_one_and_says_why(
     testbed: Namespaces, policy: Path, tmp_path: Path, spoil: Callable[[Path], None]

@@ -23,7 +23,7 @@ from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, PSAP, Sipp, calling
 from tests.live.wire import Wire, udp_payloads
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 
 def test_killed_with_bypass_no_call_fails_and_a_restarted_daemon_takes_over(

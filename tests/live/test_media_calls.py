@@ -17,7 +17,7 @@ from tests.live.wire import Wire, udp_payloads
 from tests.media import rtp
 from tests.net.packets import SECOND_NS, ethernet, ipv4, pcap, udp
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 # RTP and RTCP toward each caller; what SIPp's uas listens on is one port for all calls.
 _OPEN_IN_200_CALLS = 2 * 200 + 2

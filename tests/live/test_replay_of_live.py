@@ -13,7 +13,7 @@ from tests.live.firewall_process import FirewallProcess, policy_text, records
 from tests.live.sipp import PSAP, answering, calling, wait_until_listening
 from tests.live.wire import Wire
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 LIMIT = """\
   - name: surge-limit

@@ -22,7 +22,7 @@ from tests.live.peer import read_bytes, request, tcp_client, tcp_server
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, Sipp, calling, wait_until_listening
 from tests.live.wire import Wire, tcp_streams
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 ONE_CONNECTION = ("-t", "t1")
 ONE_EACH = ("-t", "tn", "-max_socket", "2000")

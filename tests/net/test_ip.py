@@ -22,9 +22,9 @@ from tests.net.packets import (
     pcap,
     record,
     tcp,
-    tshark,
     udp,
 )
+from tests.oracle.sharkd import frames_shown
 
 INVITE = b"INVITE urn:service:sos SIP/2.0\r\n" + b"X-Filler: " + b"f" * 9000 + b"\r\n\r\n"
 
@@ -60,7 +60,7 @@ def test_extension_headers_of_ipv6_are_passed_over() -> None:
 def test_tshark_passes_over_the_same_extension_headers(protocol: int, is_read: bool, tmp_path: Path) -> None:
     packet = ipv6(bytes([17, 0, 0, 0, 0, 0, 0, 0]) + udp(INVITE), next_header=protocol)
     (tmp_path / "a.pcap").write_bytes(pcap([ethernet(packet)]))
-    assert bool(tshark(tmp_path / "a.pcap", "frame.number", only="sip")) == is_read
+    assert bool(frames_shown(tmp_path / "a.pcap", "sip")) == is_read
     decoded = decode(packet)
     assert isinstance(decoded, Datagram)
     assert (decoded.transport == "UDP") == is_read
@@ -158,7 +158,7 @@ def test_a_message_in_fragments_is_whole_at_the_frame_that_completes_it(
     assert isinstance(last, Datagram)
     assert (last.payload, last.frame_number, last.src_port) == (INVITE, len(packets), 5060)
     (tmp_path / "a.pcap").write_bytes(pcap([ethernet(packet) for packet in turned]))
-    assert tshark(tmp_path / "a.pcap", "frame.number", only="sip.Method == INVITE") == [[str(len(packets))]]
+    assert frames_shown(tmp_path / "a.pcap", "sip.Method == INVITE") == [len(packets)]
 
 
 def test_an_atomic_fragment_is_whole() -> None:

@@ -30,10 +30,15 @@ def _ask(method: str, **parameters: Any) -> Any:
 
 
 def shown(capture: Path, only: str, *fields: str) -> list[list[str]]:
-    """Return the number of each frame that a display filter shows, and its values of ``fields`` (commas between them)."""
+    """Return the number of each frame that a display filter shows, and its values of ``fields``, many with commas."""
     assert _ask("load", file=str(capture.resolve())) == {"status": "OK"}
     columns = {f"column{number}": f"{field}:0" for number, field in enumerate(fields)}
     return [
         [str(frame["num"]), *frame.get("c", [])[: len(fields)]]
         for frame in _ask("frames", filter=f"({only}) and frame.number < {next(_last_frame)}", **columns)
     ]
+
+
+def frames_shown(capture: Path, only: str) -> list[int]:
+    """Return the numbers of the frames that a display filter shows."""
+    return [int(number) for (number,) in shown(capture, only)]

@@ -11,8 +11,8 @@ from firewall.errors import CaptureError
 from firewall.net.exported_pdu import EXPORT
 from firewall.replay.report import CaptureReport
 from firewall.ruleset.policy import Policy
-from tests.net.packets import tshark
 from tests.oracle.foreign import FOREIGN
+from tests.oracle.sharkd import shown
 from tests.replay.calls import RULES_CALLS, make_policy
 from tests.replay.replayed import replay_capture
 
@@ -46,8 +46,8 @@ def read(data: bytes, folder: Path, policy: Policy) -> CaptureReport:
 @pytest.mark.parametrize("name", FOREIGN)
 def test_sip_messages_are_counted_as_by_tshark(name: str, tmp_path: Path, policy: Policy) -> None:
     ours = read(FOREIGN[name], tmp_path, policy).sip_messages
-    rows = tshark(tmp_path / "foreign", "sip.Method", "sip.Status-Code", only="sip")
-    theirs = sum(1 for row in rows for values in row for value in values.split(",") if value)
+    rows = shown(tmp_path / "foreign", "sip", "sip.Method", "sip.Status-Code")
+    theirs = sum(1 for _, *row in rows for values in row for value in values.split(",") if value)
     expected = DIFFERENCES.get(name)
     assert (ours, theirs) == (expected[:2] if expected is not None else (theirs, theirs))
 

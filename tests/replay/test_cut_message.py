@@ -10,9 +10,10 @@ from firewall.errors import Place
 from firewall.replay.match import match_expressions
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
-from tests.net.packets import ethernet, ipv4, pcap, segment, tshark, udp
+from tests.net.packets import ethernet, ipv4, pcap, segment, udp
 from tests.oracle.expressions import WIRESHARK_FIELDS
 from tests.oracle.foreign import authenticated, udplite
+from tests.oracle.sharkd import frames_shown
 from tests.oracle.wireshark import wireshark_frames
 from tests.replay.calls import RULES_CALLS, back, forth, invite, make_policy, message
 from tests.replay.replayed import replay_capture
@@ -53,7 +54,7 @@ def test_an_expression_matches_the_cut_frames_that_it_matches_in_tshark(
 def test_cut_messages_are_counted_as_by_tshark_and_not_decided(capture: Path, tmp_path: Path) -> None:
     result = replay_capture([str(capture)], make_policy(tmp_path, RULES_CALLS))
     (found,) = result.report.captures
-    theirs = len(tshark(capture, "frame.number", only="sip.Method || sip.Status-Code"))
+    theirs = len(frames_shown(capture, "sip.Method || sip.Status-Code"))
     assert found.sip_messages == theirs
     assert len(result.decisions) == found.sip_messages - found.cut_messages
 
@@ -79,7 +80,7 @@ def test_a_message_whose_packet_says_it_is_longer_is_counted_like_a_cut_one(tmp_
     (found,) = result.report.captures
     assert (found.sip_messages, found.cut_messages, len(result.decisions)) == (2, 2, 0)
     assert [loss.packet for loss in found.unreadable] == [1, 2]
-    assert len(tshark(path, "frame.number", only="sip.Method")) == 2
+    assert len(frames_shown(path, "sip.Method")) == 2
     assert frames_matched(path, 'sip.Method == "INVITE"') == [1, 2]
 
 
@@ -89,7 +90,7 @@ def test_a_first_fragment_that_was_cut_is_counted_by_what_it_begins(tmp_path: Pa
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap([ethernet(part) for part in parts], snap_bytes=300))
     (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
-    assert len(tshark(path, "frame.number", only="sip.Method")) == 1
+    assert len(frames_shown(path, "sip.Method")) == 1
     assert (found.sip_messages, found.cut_messages) == (1, 1)
 
 
@@ -106,7 +107,7 @@ def test_a_cut_segment_that_is_sent_again_is_counted_once(tmp_path: Path) -> Non
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap([ethernet(packet) for packet in sent], snap_bytes=200))
     (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
-    theirs = [int(row[0]) for row in tshark(path, "frame.number", only="sip.Method")]
+    theirs = frames_shown(path, "sip.Method")
     assert (theirs, found.sip_messages, found.cut_messages) == ([1, 3, 5, 7, 9], 4, 4)
     assert [loss.packet for loss in found.unreadable] == [1, 2, 3, 4, 5, 6, 7, 9]
     assert frames_matched(path, "sip.Method") == theirs[:-1]
@@ -147,7 +148,7 @@ def test_cut_at_any_byte_it_is_counted_as_by_tshark(packet: Callable[[bytes, int
     path = tmp_path / "a.pcap"
     path.write_bytes(cut_everywhere(MESSAGES, packet, lambda payload: list(range(1, len(payload)))))
     (found,) = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report.captures
-    assert found.sip_messages == len(tshark(path, "frame.number", only="sip.Method || sip.Status-Code"))
+    assert found.sip_messages == len(frames_shown(path, "sip.Method || sip.Status-Code"))
 
 
 def line_ends(payload: bytes) -> list[int]:

@@ -27,10 +27,10 @@ from tests.net.packets import (
     pcap,
     section,
     segment,
-    tshark,
     udp,
 )
 from tests.net.test_hep import hep
+from tests.oracle.sharkd import frames_shown
 from tests.replay.calls import (
     ORDINARY,
     RULES_BLOCKING,
@@ -60,7 +60,7 @@ def test_a_capture_is_counted_and_every_message_decided_once(tmp_path: Path) -> 
     (found,) = result.report.captures
     assert (found.path, found.packets, found.sip_messages, found.rtp_packets) == (path, 28, 12, 16)
     assert (found.copies, found.own_replies, found.unreadable) == (0, 0, [])
-    sip_frames = [int(row[0]) for row in tshark(Path(path), "frame.number", only="sip")]
+    sip_frames = frames_shown(Path(path), "sip")
     assert [decision.pcap_cnt for decision in result.decisions] == sip_frames
     tally = result.report.policy
     assert tally.verdicts == Counter(allow=12)
@@ -71,7 +71,7 @@ def test_rtp_is_counted_as_tshark_does_when_the_description_is_known(tmp_path: P
     stray = [(START_NS + 10**10, ipv4(udp(b"\x80\0" + bytes(170), 1234, 4321)))]
     path = write(tmp_path, call(media_packets=50) + stray)
     (found,) = replay_capture([path], make_policy(tmp_path, RULES_CALLS)).report.captures
-    assert found.rtp_packets == len(tshark(Path(path), "frame.number", only="rtp")) == 100
+    assert found.rtp_packets == len(frames_shown(Path(path), "rtp")) == 100
 
 
 @pytest.mark.parametrize(("guard", "guarded", "outcome"), [("enforce", 1, "completed"), ("off", 0, "blocked")])
@@ -110,11 +110,11 @@ def test_frames_cut_by_the_snapshot_length_are_named_and_the_rest_is_replayed(tm
     path.write_bytes(pcap([(at, ethernet(packet)) for at, packet in call()], snap_bytes=330))
     report = replay_capture([str(path)], make_policy(tmp_path, RULES_CALLS)).report
     (found,) = report.captures
-    truncated = [int(row[0]) for row in tshark(path, "frame.number", only="frame.cap_len < frame.len")]
+    truncated = frames_shown(path, "frame.cap_len < frame.len")
     assert truncated
     assert [loss.packet for loss in found.unreadable] == truncated
     assert len(found.unreadable) + sum(report.policy.verdicts.values()) == found.sip_messages
-    assert found.sip_messages == len(tshark(path, "frame.number", only="sip")) == 6
+    assert found.sip_messages == len(frames_shown(path, "sip")) == 6
 
 
 def fragments(packet: bytes, size: int = 160) -> list[bytes]:
@@ -131,7 +131,7 @@ def test_a_message_in_fragments_is_decided_at_the_frame_that_completes_it(tmp_pa
     path = write(tmp_path, [(START_NS + n, piece) for n, piece in enumerate(pieces)])
     result = replay_capture([path], make_policy(tmp_path, RULES_CALLS))
     assert [decision.pcap_cnt for decision in result.decisions] == [len(pieces)]
-    assert tshark(Path(path), "frame.number", only="sip") == [[str(len(pieces))]]
+    assert frames_shown(Path(path), "sip") == [len(pieces)]
 
 
 def test_a_message_of_which_a_fragment_is_missing_is_reported(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_capture_of_any_interface_is_decided_like_one_of_a_single_interface(tm
         assert [d.decision for d in both.decisions] == [d.decision for d in single.decisions]
         (found,) = both.report.captures
         assert (found.packets, found.copies, found.sip_messages) == (56, 12, 24)
-        assert found.sip_messages == len(tshark(tmp_path / "any.pcap", "frame.number", only="sip"))
+        assert found.sip_messages == len(frames_shown(tmp_path / "any.pcap", "sip"))
 
 
 def pcapng_of_both_sides(folder: Path, names: tuple[bytes, bytes]) -> str:

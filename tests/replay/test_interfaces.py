@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from firewall.cli.policy_file import read_policy
-from tests.net.packets import START_NS, enhanced, interface, ipv4, linux_sll2, option, pcap, section, tshark, udp
+from tests.net.packets import START_NS, enhanced, interface, ipv4, linux_sll2, option, pcap, section, udp
+from tests.oracle.sharkd import frames_shown
 from tests.replay.calls import RULES_CALLS, call, invite, make_policy, policy_text
 from tests.replay.replayed import replay_capture
 from tests.replay.test_match import frames_matched
@@ -92,4 +93,4 @@ def test_fragments_of_two_interfaces_make_a_message_on_either_and_the_second_is_
     assert [decision.pcap_cnt for decision in result.decisions] == [first]
     assert (found.sip_messages, found.copies, found.unreadable) == (2, 1, [])
     assert frames_matched(path, "sip") == [first, second]
-    assert [int(row[0]) for row in tshark(path, "frame.number", only="sip")] == theirs
+    assert frames_shown(path, "sip") == theirs

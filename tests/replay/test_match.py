@@ -9,7 +9,8 @@ from firewall.net.capture_record import Cut
 from firewall.replay.match import match_expressions
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
-from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, segment, tcp, tshark, udp
+from tests.net.packets import CALLER, START_NS, ethernet, ipv4, ipv6, pcap, segment, tcp, udp
+from tests.oracle.sharkd import frames_shown
 from tests.oracle.wireshark import wireshark_frames
 from tests.replay.calls import ORDINARY, call, forth, invite, message
 
@@ -113,7 +114,7 @@ def test_media_cut_by_the_snapshot_length_is_known_as_in_tshark(tmp_path: Path, 
     data = pcap(records, snap_bytes=max(len(frame) for frame in frames))
     cut = pcap([(at, frame if b"SIP/2.0" in frame else frame[:80]) for at, frame in records])
     (tmp_path / "a.pcap").write_bytes(_with_lengths(cut, data))
-    theirs = [int(row[0]) for row in tshark(tmp_path / "a.pcap", "frame.number", only=expression)]
+    theirs = frames_shown(tmp_path / "a.pcap", expression)
     assert frames_matched(tmp_path / "a.pcap", expression) == theirs
 
 

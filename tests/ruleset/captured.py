@@ -193,11 +193,6 @@ def tshark(folder: str, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def tshark_frames(folder: str, expression: str) -> list[int]:
-    """Return the 1-based numbers of the messages that Wireshark's filter of this text matches."""
-    return [int(line) for line in tshark(folder, "-Y", expression, "-T", "fields", "-e", "frame.number").split()]
-
-
 def sosgate_frames(expression: str) -> list[int]:
     """Return the 1-based numbers of the messages that sosgate's expression of this text matches."""
     matches = compile_condition(parse_expression(expression, sets={}, place=PLACE))

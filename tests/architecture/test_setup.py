@@ -14,6 +14,7 @@ TOOLS = {
     "ip": "iproute2",
     "sipp": "sip-tester",
     "tshark": "tshark",
+    "sharkd": "wireshark-common",
     "tcpdump": "tcpdump",
     "baresip": "baresip-core",
     "linphonec": "linphone-cli",
@@ -64,7 +65,7 @@ def test_an_ordinary_user_is_told_the_one_line_to_run(machine: Machine) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "error: system packages are missing; "
-        "run: sudo apt-get install -y nftables sip-tester tshark tcpdump baresip-core linphone-cli\n"
+        "run: sudo apt-get install -y nftables sip-tester tshark wireshark-common tcpdump baresip-core linphone-cli\n"
     )
     assert not machine.apt_log.exists()
 
@@ -76,7 +77,7 @@ def test_root_gets_the_missing_packages_without_a_question(machine: Machine) -> 
     assert done.returncode == 0, done.stderr
     update, install = machine.apt_log.read_text().splitlines()
     assert update == "noninteractive update"
-    packages = "iproute2 sip-tester tshark tcpdump baresip-core linphone-cli"
+    packages = "iproute2 sip-tester tshark wireshark-common tcpdump baresip-core linphone-cli"
     assert install == f"noninteractive install -y --no-install-recommends {packages}"
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -19,15 +20,10 @@ def sosgate(*arguments: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-m", "firewall", *arguments])
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], stdout: int | IO[str] = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    quiet, told = subprocess.DEVNULL, subprocess.PIPE
     return subprocess.run(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+        command, cwd=ROOT, stdin=quiet, stdout=stdout, stderr=told, text=True, timeout=30, check=False
     )
 
 
@@ -139,31 +135,14 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def test_a_reader_that_went_away_is_no_error(command: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-m", "firewall", command],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        timeout=30,
-        check=False,
-    )
+    done = run([sys.executable, "-m", "firewall", command], writer)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_full_disk_under_stdout_is_one_sentence() -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "firewall", "--version"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+    with Path("/dev/full").open("w") as full:
+        done = run([sys.executable, "-m", "firewall", "--version"], full)
     assert done.returncode == 2
     assert done.stderr == "error: the machine refused: No space left on device\n"
 

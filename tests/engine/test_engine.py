@@ -5,12 +5,7 @@ import socket
 import pytest
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import (
-    DatagramReceived,
-    DeadlineReached,
-    PolicyRefused,
-    PolicyReplaced,
-)
+from firewall.engine.events import DatagramReceived, DeadlineReached, PolicyRefused, PolicyReplaced
 from firewall.engine.outputs import Forward, Write, WriteDecision
 from firewall.engine.record import PolicyChange, Stats
 from firewall.errors import Place

@@ -2,13 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import (
-    ConnectionRefused,
-    DatagramReceived,
-    ForwardFailed,
-    LogFailed,
-    LogRecovered,
-)
+from firewall.engine.events import ConnectionRefused, DatagramReceived, ForwardFailed, LogFailed, LogRecovered
 from firewall.engine.outputs import Write
 from firewall.net.datagram import Datagram
 from tests.messages import CARRIER, PSAP, request, response

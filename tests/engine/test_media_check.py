@@ -9,18 +9,7 @@ from firewall.engine.media_check import CHECK_NS
 from firewall.engine.pinhole import FlowCount
 from firewall.net.datagram import Datagram
 from firewall.ruleset.load import load_policy
-from tests.media import (
-    AUDIO,
-    CALLED,
-    CALLER,
-    MediaScene,
-    answer,
-    checked,
-    flows,
-    invite,
-    rtp,
-    sdp,
-)
+from tests.media import AUDIO, CALLED, CALLER, MediaScene, answer, checked, flows, invite, rtp, sdp
 from tests.messages import CARRIER, PSAP, request
 from tests.scene import ALL, SECOND, START, NoFiles, policy
 

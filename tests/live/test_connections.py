@@ -1,4 +1,4 @@
-"""TCP through the daemon: what two peers see of each other, and what happens when there are too many."""
+"""TCP through the daemon: what two peers see of each other."""
 
 import asyncio
 import random

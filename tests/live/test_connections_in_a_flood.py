@@ -12,7 +12,7 @@ import pytest
 from firewall.live import connections as live_connections
 from firewall.live.connection import Connection
 from firewall.live.connections import Connections
-from firewall.live.interface_names import InterfaceNames
+from firewall.live.links import InterfaceNames
 from tests.live.conftest import Namespaces
 from tests.live.firewall_process import records, wait_until
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server

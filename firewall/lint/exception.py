@@ -59,6 +59,7 @@ def _finding(policy: Policy, name: str, occasion: str, blocked: Blocked | None) 
             Place(policy.file),
             CODES["SOS105"].mend.replace("the exception that is named", f"`exceptions.{name}`"),
             because=(f"dropped with reason {name}: {start_line}",),
+            named=(name,),
         )
     ]
 

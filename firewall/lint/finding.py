@@ -92,6 +92,7 @@ class Mark:
 class Finding:
     """One thing wrong at one place. ``because`` are further sentences, ``help`` is the way out.
 
+    ``named`` is what it names beside its rule: other rules, a set, an exception.
     ``fix`` and ``marks`` come with the policy's text (``examine.py``): a finding about a policy alone has none.
     """
 
@@ -102,6 +103,7 @@ class Finding:
     rule: str | None = None
     because: tuple[str, ...] = ()
     witness: Witness | None = None
+    named: tuple[str, ...] = ()
     fix: Fix | None = None
     marks: tuple[Mark, ...] = ()
 

@@ -4,8 +4,6 @@ A fix is certain where there is one way to mend the finding (exempt emergency ca
 changes no decision (a rule that the next one repeats). Where a person must say what was meant, it is only offered.
 """
 
-import re
-
 import yaml
 
 from firewall.lint.finding import Edit, Finding, Fix
@@ -14,8 +12,6 @@ from firewall.ruleset.expression import And, Comparison, Condition, Field, Not, 
 from firewall.ruleset.policy import Policy, Rule
 
 _EXEMPT = ("SOS101", "SOS102", "SOS103", "SOS104", "SOS106", "SOS108", "SOS110", "SOS111", "SOS112", "SOS116")
-EXCEPTION = re.compile(r"`exceptions\.(\w+)")
-_NAMED_RULE = re.compile(r'"(.*?)" \(line \d+\) matches')
 _NOT_EMERGENCY = Not(Comparison(Field("emergency"), "==", True))
 
 
@@ -23,15 +19,14 @@ def fix_of(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None
     """Return the fix of a finding, None where there is none or the policy's layout leaves no place for it."""
     if finding.fix is not None:
         return finding.fix
-    number = source.rule_number(finding.rule) if finding.rule is not None else None
-    if number is not None:
-        return _rule_fix(finding, policy.rules[number], policy, source)
+    rule = policy.rule_named(finding.rule)
+    if rule is not None:
+        return _rule_fix(finding, rule, policy, source)
     match finding.code:
         case "SOS105":
-            name = EXCEPTION.search(finding.message)
-            return _set_value(source, "allow", "exceptions", name[1]) if name is not None else None
+            return _set_value(source, "allow", "exceptions", *finding.named)
         case "SOS206":
-            return _without_set(finding, policy, source)
+            return _without_set(source, *finding.named)
         case "SOS208":
             return _set_value(source, "enforce", "emergency", "guard", is_certain=False)
         case _:
@@ -55,7 +50,8 @@ def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource
             description = f'Keep the zones of emergency calls out of rule "{rule.name}"'
             return _narrowed(source, rule, others, description, is_certain=False)
         case "SOS201":
-            return _without_rule(source, rule, is_certain=_is_same_as_its_covers(finding, rule, policy, source))
+            covers = [each for each in policy.rules if each.name in finding.named]
+            return _without_rule(source, rule, is_certain=bool(covers) and _do_the_same(covers, rule))
         case "SOS202":
             return _without_rule(source, rule, is_certain=True)
         case "SOS203":
@@ -68,15 +64,13 @@ def _has_exemption(when: Condition | None) -> bool:
     return when == _NOT_EMERGENCY or (isinstance(when, And) and _NOT_EMERGENCY in when.conditions)
 
 
-def _is_same_as_its_covers(finding: Finding, rule: Rule, policy: Policy, source: PolicySource) -> bool:
+def _do_the_same(covers: list[Rule], rule: Rule) -> bool:
     """Whether the rules that take its messages do with them what it would do.
 
     If they do something else, its author wanted something that does not happen, and a person has to see that.
     """
-    named = [found[1] for told in finding.because if (found := _NAMED_RULE.match(told)) is not None]
-    covers = [policy.rules[number] for name in named if (number := source.rule_number(name)) is not None]
     wanted = (rule.action, rule.status, rule.ban_ns)
-    return bool(covers) and all((each.action, each.status, each.ban_ns) == wanted for each in covers)
+    return all((each.action, each.status, each.ban_ns) == wanted for each in covers)
 
 
 def _narrowed(
@@ -132,10 +126,7 @@ def _set_value(source: PolicySource, value: str, *path: str, is_certain: bool = 
     return Fix(f"Set {'.'.join(path)}: {value}", (edit,), is_certain)
 
 
-def _without_set(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None:
-    name = next((each.name for each in policy.sets if each.place == finding.place), None)
-    if name is None:
-        return None
+def _without_set(source: PolicySource, name: str) -> Fix | None:
     description = f'Delete the set "{name}"'
     sets, entry = source.entry(source.root, "sets"), source.entry(source.root, "sets", name)
     if sets is None or entry is None or not isinstance(sets.value, yaml.MappingNode):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import yaml
 
 from firewall.lint.finding import Finding, Mark
-from firewall.lint.fix import EXCEPTION
 from firewall.lint.source import PolicySource
 
 # Of a finding about a rule: the keys of the rule that are at fault, each with what to say of it.
@@ -37,9 +36,8 @@ def marks_of(finding: Finding, source: PolicySource) -> tuple[Mark, ...]:
         keys = _RULE_KEYS.get(finding.code, {"when": ""})
         marks = [mark for key, label in keys.items() for mark in _value_marks(source, rule, (key,), label)]
         return tuple(sorted(marks or _value_marks(source, rule, ("action",), "whatever the message"), key=_in_file))
-    exception = EXCEPTION.search(finding.message) if finding.code == "SOS105" else None
-    if exception is not None:
-        return tuple(_value_marks(source, source.root, ("exceptions", exception[1]), ""))
+    if finding.code == "SOS105":
+        return tuple(_value_marks(source, source.root, ("exceptions", *finding.named), ""))
     if finding.code in _SETTINGS:
         found = [mark for path in _SETTINGS[finding.code] for mark in _value_marks(source, source.root, path, "")]
         return tuple(found[:1])

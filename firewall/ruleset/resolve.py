@@ -1,5 +1,6 @@
 """The meaning of a parsed expression: which field, which type, which value. Refuses what has none."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -41,6 +42,7 @@ from firewall.ruleset.literal import (
     read_number,
     read_slice,
     read_string,
+    string_text,
     text_bytes,
 )
 from firewall.ruleset.network_set import networks_of_list
@@ -52,6 +54,8 @@ from firewall.ruleset.text import operand_text
 Node = Tree[Token]
 T = TypeVar("T")
 
+_BYTES = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+")
+"""A byte sequence, as Wireshark writes it."""
 _FUNCTIONS: dict[str, Function] = {"len": "len", "lower": "lower", "upper": "upper", "count": "count"}
 _COMPARATORS: dict[str, Comparator] = {
     "==": "==", "eq": "==", "!=": "!=", "ne": "!=", ">": ">", "gt": ">", ">=": ">=", "ge": ">=", "<": "<", "lt": "<",
@@ -273,6 +277,9 @@ def _text(token: Token, left: _Left) -> str:
         return str(token)[2:-1]
     if token.type != "STRING":
         bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
+        if _BYTES.fullmatch(bare):
+            written = string_text(bytes.fromhex(bare.replace(":", "")).decode("utf-8", "surrogateescape"))
+            raise _at(token, f"{bare} is no text", f"write the bytes as {written}")
         raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{shown(bare)}" in double quotes')
     return _read(read_string, token)
 

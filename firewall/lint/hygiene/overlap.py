@@ -1,7 +1,7 @@
 """Zones and sets: which have addresses in common, and which nobody uses."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from firewall.lint.finding import Finding
@@ -27,7 +27,8 @@ def _unused_sets(policy: Policy) -> Iterator[Finding]:
     used = {use.name for each in users for use in _uses(each)}
     for named_set in policy.sets:
         if named_set.name not in used:
-            yield Finding.about("SOS206", f'no rule uses the set "{named_set.name}"', named_set.place)
+            unused = Finding.about("SOS206", f'no rule uses the set "{named_set.name}"', named_set.place)
+            yield replace(unused, named=(named_set.name,))
 
 
 def _zones(policy: Policy) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from firewall.lint.hygiene.alternative import alternatives
 from firewall.lint.hygiene.cover import Counts, Covers
 from firewall.lint.hygiene.sample import Sampler
 from firewall.lint.hygiene.taker import Takers
-from firewall.lint.hygiene.wording import listed, quoted
+from firewall.lint.hygiene.wording import finding_beside, listed
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Comparison, Condition, Field, signed_atoms
 from firewall.ruleset.facts import Facts
@@ -164,7 +164,7 @@ class Reach:
             return Finding.about("SOS201", f'rule "{rule.name}" can never match: its schedule is never active', rule)
         takes = "takes" if len(cover) == 1 else "together take"
         message = f'rule "{rule.name}" can never match: {listed(cover)} {takes} all its messages'
-        return Finding.about("SOS201", message, rule, *map(quoted, cover))
+        return finding_beside("SOS201", message, rule, cover)
 
     def _silent_parts(self, rule: Rule, dead: Sequence[_Dead]) -> Finding:
         cover = [self._rules[each] for each in sorted({number for each in dead for number in each.cover})]
@@ -172,7 +172,7 @@ class Reach:
         shown = " and ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if texts[_SHOWN:] else "")
         takes = "takes" if len(cover) == 1 else "together take"
         message = f'rule "{rule.name}" never decides on {shown}: {listed(cover)} {takes} all of that'
-        return Finding.about("SOS221", message, rule, *map(quoted, cover))
+        return finding_beside("SOS221", message, rule, cover)
 
 
 def counts_always(earlier: Rule, _: Rule) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import MAX_BESIDE, MAX_COVER, Covers
 from firewall.lint.hygiene.reach import FEW_RULES, Reach, counts_always
-from firewall.lint.hygiene.wording import listed, quoted
+from firewall.lint.hygiene.wording import finding_beside, listed
 from firewall.ruleset.expression import atoms, base_field
 from firewall.ruleset.policy import Policy, Rule
 
@@ -31,7 +31,7 @@ class Redundancy:
                 rules = [self._rules[other] for other in same]
                 does = "does" if len(rules) == 1 else "do"
                 message = f'rule "{rule.name}" changes nothing: {listed(rules)} {does} the same to all its messages'
-                yield Finding.about("SOS202", message, rule, *map(quoted, rules))
+                yield finding_beside("SOS202", message, rule, rules)
 
     def _same_later(self, number: int) -> list[int] | None:
         """Return the later rules that would decide the same on all that a rule decides; None where they would not."""

@@ -1,7 +1,9 @@
 """How findings about rules are put."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from firewall.lint.finding import Finding
 from firewall.ruleset.policy import Rule
 
 _NAMED = 8
@@ -17,6 +19,7 @@ def listed(rules: Sequence[Rule]) -> str:
     return f"rules {', '.join(names[:-1])} and {names[-1]}"
 
 
-def quoted(rule: Rule) -> str:
-    """Return what a rule asks for, with its line."""
-    return f'"{rule.name}" (line {rule.place.line}) matches: {rule.when_text or "everything"}'
+def finding_beside(code: str, message: str, rule: Rule, others: Sequence[Rule]) -> Finding:
+    """Return a finding about a rule that other rules make what it is; it says what each of them asks for."""
+    asked = [f'"{each.name}" (line {each.place.line}) matches: {each.when_text or "everything"}' for each in others]
+    return replace(Finding.about(code, message, rule, *asked), named=tuple(each.name for each in others))

@@ -1,4 +1,4 @@
-from firewall.lint.hygiene.wording import listed, quoted
+from firewall.lint.hygiene.wording import finding_beside, listed
 from tests.lint.policies import policy, rule
 
 RULES = policy("".join(rule("sip", name=name) for name in "abcdefghij"), after="").rules
@@ -10,5 +10,6 @@ def test_rules_are_listed_as_in_a_sentence() -> None:
     assert listed(RULES) == 'rules "a", "b", "c", "d", "e", "f", "g", "h" and 2 more'
 
 
-def test_a_rule_is_quoted_with_its_line() -> None:
-    assert quoted(RULES[0]) == '"a" (line 7) matches: sip'
+def test_a_finding_names_other_rules_with_their_lines() -> None:
+    found = finding_beside("SOS202", "it changes nothing", RULES[1], RULES[:1])
+    assert (found.rule, found.named, found.because) == ("b", ("a",), ('"a" (line 7) matches: sip',))

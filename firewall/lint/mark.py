@@ -26,6 +26,7 @@ _SETTINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "SOS208": (("emergency", "guard"),),
     "SOS209": (("policy",),),
     "SOS231": (("media", "ports"),),
+    "SOS232": (("emergency", "numbers"),),
 }
 
 

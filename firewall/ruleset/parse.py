@@ -102,7 +102,6 @@ def _unexpected_character(text: str, position: int) -> ExpressionError:
         "=": 'compare with "==" or "!="',
         "&": 'write "and" or "&&"',
         "|": 'write "or" or "||"',
-        ":": r'bytes stand in a text: "\x49\x4e"',
         "%": "an address has no zone id here: no packet carries one",
         "[": 'a slice is [offset:length]; a header is sip.header["Name"]',
     }.get(char, 'a text stands in straight double quotes: "…"')

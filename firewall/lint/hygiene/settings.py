@@ -38,6 +38,9 @@ def _whole_policy(policy: Policy) -> Iterator[Finding]:
     if policy.emergency.guard != "enforce":
         message = f"`guard: {policy.emergency.guard}` does not let a blocked emergency call pass"
         yield Finding.about("SOS208", message, Place(policy.file))
+    if not policy.emergency.numbers:
+        message = "no number reaches emergency services: a call to 911 or 112 is one only where its message says so"
+        yield Finding.about("SOS232", message, Place(policy.file))
     if not policy.zones:
         message = "the policy names no zones, so lint cannot tell who calls whom"
         yield Finding.about("SOS209", message, Place(policy.file))

@@ -37,3 +37,7 @@ def test_a_guard_that_does_not_let_calls_pass_is_found(guard: str) -> None:
 
 def test_a_policy_without_zones_is_told_that_lint_cannot_know_who_calls_whom() -> None:
     assert codes(zones="", emergency="", after=rule("sip", "allow")) == [("SOS209", None)]
+
+
+def test_an_emergency_that_nobody_can_dial_is_found() -> None:
+    assert codes(emergency="emergency: {numbers: [], from: [carrier], to: [psap]}\n") == [("SOS232", None)]

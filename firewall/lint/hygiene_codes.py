@@ -363,8 +363,8 @@ HYGIENE_CODES: tuple[Code, ...] = (
         "no-emergency-numbers",
         "warning",
         "`emergency.numbers` is empty: no call is an emergency by the number that was dialled",
-        "What says itself that it is one (`urn:service:sos`, Resource-Priority) still counts. Where callers dial, rules "
-        "with `not emergency` and the guard do nothing for their calls, and lint does not ask about them.",
+        "What says itself that it is one (`urn:service:sos`, Resource-Priority) still counts. Where callers dial, "
+        "`not emergency` and the guard do nothing for their calls, and lint does not ask about them.",
         "Name the numbers; where every call comes with a service URN, say so in an ignore comment.",
         """\
 -emergency: {numbers: [], from: [carrier], to: [psap]}

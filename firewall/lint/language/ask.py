@@ -12,7 +12,7 @@ from firewall.lint.language.bounds import (
 )
 from firewall.lint.language.carrier import LINE, REQUEST_LINE, SDP, Carrier, Group
 from firewall.lint.language.jury import Literal
-from firewall.lint.language.predicate import interval
+from firewall.lint.language.predicate import is_longer_than
 from firewall.lint.language.search import Bound, Question, find
 from firewall.ruleset.expression import Call, Comparison, Field
 
@@ -99,10 +99,6 @@ def answer(question: Question) -> bytes | None:
 
 def _is_too_long(bound: Bound, carrier: Carrier) -> bool:
     """Tell whether a condition asks for a value longer than its carrier can be."""
-    atom = bound.atom
-    is_length = isinstance(atom.operand, Call) and atom.operand.function == "len"
-    if not is_length or not isinstance(atom, Comparison) or not isinstance(atom.value, int):
-        return False
     is_of_uri = carrier is REQUEST_LINE and bound.groups[0].name not in (LINE, "method")
     longest = MAX_BODY_BYTES if carrier is SDP else MAX_REQUEST_URI_BYTES if is_of_uri else MAX_HEADER_LINE_BYTES
-    return all(low > longest for low, _ in interval(atom.comparator, atom.value))
+    return is_longer_than(longest, bound.atom)

@@ -5,11 +5,12 @@ every text is. ``classes`` gives each byte a number; bytes of one number lead to
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Final, Protocol, TypeVar
 
 from firewall.lint.language.bounds import MAX_WINDOW_BYTES, UnmodelledError
 
+P = TypeVar("P")
 State = Hashable
 DEAD: Final = -1
 CERTAIN: Final = -2
@@ -44,6 +45,16 @@ def holds_of(automaton: Automaton, value: bytes) -> bool:
     for byte in value:
         state = automaton.step(state, byte)
     return automaton.accepts(state)
+
+
+def text_to(place: P, came_from: Mapping[P, tuple[P, int] | None]) -> bytes:
+    """Return the bytes that lead to a place of a search, which knows from where and by which byte it came to each."""
+    text = bytearray()
+    step = came_from[place]
+    while step is not None:
+        text.append(step[1])
+        step = came_from[step[0]]
+    return bytes(reversed(text))
 
 
 def classes_of(members: Sequence[int]) -> bytes:
@@ -254,11 +265,7 @@ class NumberIn:
             return DEAD
         count, orders = state
         compared = tuple(
-            1
-            if count >= len(end)
-            else order
-            if order or count >= len(end)
-            else (byte > end[count]) - (byte < end[count])
+            1 if count >= len(end) else order or (byte > end[count]) - (byte < end[count])
             for order, end in zip(orders, self._ends, strict=True)
         )
         return min(count + 1, self._most), compared

@@ -3,7 +3,7 @@
 from typing import Final
 
 from firewall.lint.language.automaton import CERTAIN, DEAD, State
-from firewall.lint.language.program import END, START, AssertedEdge, least_steps, match_program
+from firewall.lint.language.program import END, START, Asserted, least_steps, match_program
 from firewall.lint.language.regex import AssertionKind, read_regex
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -74,7 +74,7 @@ class Matching:
             reached.add(START)
         return (frozenset(reached), self._seen(byte)) if reached else DEAD
 
-    def _leaving(self, place: int, before: int) -> tuple[AssertedEdge, ...]:
+    def _leaving(self, place: int, before: int) -> tuple[tuple[Asserted, int], ...]:
         return self._starts_later if place == START and before != _BEGIN else self._edges[place]
 
     def _is_found(self, places: frozenset[int], before: int, after: int | None) -> bool:

@@ -8,7 +8,7 @@ so that an edited message stays near the one it was.
 from dataclasses import dataclass
 
 from firewall.lint.language.carrier import LINE
-from firewall.lint.language.regex import Chars, Choice, Group, Node, Repeat, Sequence
+from firewall.lint.language.regex import Chars, Choice, Group, Node, Repeat, Sequence, parts_of
 
 _VALUE_GROUPS = frozenset({LINE, "uri", "hop"})
 """Groups of which each is one value: where a single one is wanted, further ones are left out."""
@@ -41,7 +41,7 @@ def enclosing(node: Node) -> dict[str, frozenset[str]]:
         if isinstance(each, Group):
             found[each.name] = found.get(each.name, frozenset()) | around
             around |= {each.name}
-        pending += [(inner, around) for inner in _children(each)]
+        pending += [(inner, around) for inner in parts_of(each)]
     return found
 
 
@@ -116,15 +116,5 @@ class _Narrower:
         known = self._names.get(id(node))
         if known is None:
             own = frozenset((node.name,)) if isinstance(node, Group) else frozenset()
-            known = self._names[id(node)] = own.union(*(self._names_in(each) for each in _children(node)))
+            known = self._names[id(node)] = own.union(*(self._names_in(each) for each in parts_of(node)))
         return known
-
-
-def _children(node: Node) -> tuple[Node, ...]:
-    match node:
-        case Group(_, inner) | Repeat(inner, _, _):
-            return (inner,)
-        case Sequence(parts) | Choice(parts):
-            return parts
-        case _:
-            return ()

@@ -7,9 +7,9 @@ from itertools import product
 from firewall.lint.language.bounds import MAX_MESSAGE_BYTES, UnmodelledError
 from firewall.lint.language.carrier import LINE, Carrier, Group, Place, header_carrier, places
 from firewall.lint.language.jury import Literal
-from firewall.lint.language.predicate import Demand, counts, demands, interval
+from firewall.lint.language.predicate import Demand, counts, demands, is_longer_than
 from firewall.lint.language.search import Bound
-from firewall.ruleset.expression import Atom, Call, Comparison, Contains, Field, base_field
+from firewall.ruleset.expression import Atom, Contains, Field, base_field
 
 WHOLE_MESSAGE = ("sip", "sip.msg_hdr")
 """Fields that read the message as a whole."""
@@ -56,12 +56,7 @@ def _options_of_demand(demand: Demand) -> Iterable[Option]:
 
 
 def _is_longer_than_a_message(atom: Atom) -> bool:
-    operand = atom.operand
-    if not (isinstance(operand, Call) and operand.function == "len" and base_field(operand).name in WHOLE_MESSAGE):
-        return False
-    if not isinstance(atom, Comparison) or not isinstance(atom.value, int):
-        return False
-    return all(low > MAX_MESSAGE_BYTES for low, _ in interval(atom.comparator, atom.value))
+    return base_field(atom.operand).name in WHOLE_MESSAGE and is_longer_than(MAX_MESSAGE_BYTES, atom)
 
 
 def _bound(atom: Atom, place: Place) -> Bound:

@@ -6,7 +6,7 @@ What every value of the part contains, the whole contains too.
 from dataclasses import replace
 
 from firewall.lint.language.bounds import UnmodelledError
-from firewall.lint.language.regex import Assertion, Choice, Group, Node, Repeat, Sequence, read_regex
+from firewall.lint.language.regex import Assertion, Node, parts_of, read_regex
 from firewall.ruleset.expression import Atom, Call, Contains, Field, Matches
 
 _ADDRESSES = (
@@ -64,14 +64,4 @@ def _is_found_anywhere(regex: str) -> bool:
 
 
 def _asserts(node: Node) -> bool:
-    match node:
-        case Assertion():
-            return True
-        case Sequence(parts):
-            return any(map(_asserts, parts))
-        case Choice(alternatives):
-            return any(map(_asserts, alternatives))
-        case Repeat(inner) | Group(_, inner):
-            return _asserts(inner)
-        case _:
-            return False
+    return isinstance(node, Assertion) or any(map(_asserts, parts_of(node)))

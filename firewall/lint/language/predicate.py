@@ -42,6 +42,7 @@ from firewall.ruleset.expression import (
     Slice,
     base_field,
 )
+from firewall.ruleset.literal import text_bytes
 
 _HOLDS: dict[Comparator, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -88,6 +89,15 @@ def count_of(atom: Atom) -> Intervals:
     raise UnmodelledError("count() in a condition of this form")
 
 
+def is_longer_than(longest: int, atom: Atom) -> bool:
+    """Tell whether an atom asks for a value of more bytes."""
+    match atom:
+        case Comparison(Call("len"), comparator, int() as number):
+            return all(low > longest for low, _ in interval(comparator, number))
+        case _:
+            return False
+
+
 @lru_cache(maxsize=8192)
 def automaton(atom: Atom) -> Automaton:
     """Return the automaton of an atom on one value of its field, as the text it has on the wire (numbers in decimal).
@@ -100,7 +110,7 @@ def automaton(atom: Atom) -> Automaton:
         case Exists():
             inner: Automaton = NotEmpty(Anything()) if isinstance(operand, Slice) else Anything()
         case Contains(text=text):
-            inner = Containing(bytes_of(text))
+            inner = Containing(text_bytes(text))
         case Matches(regex=regex):
             inner = NotEmpty(Matching(regex)) if isinstance(operand, Slice) else Matching(regex)
         case Comparison(comparator=comparator, value=value):
@@ -115,12 +125,7 @@ def automaton(atom: Atom) -> Automaton:
 @lru_cache(maxsize=64)
 def one_of(operand: Operand, texts: frozenset[str]) -> Automaton:
     """Return the automaton of many equalities at once."""
-    return _on_value(operand, OneOf([bytes_of(text) for text in texts]))
-
-
-def bytes_of(text: str) -> bytes:
-    """Return a literal's bytes on the wire."""
-    return text.encode("utf-8", "surrogateescape")
+    return _on_value(operand, OneOf([text_bytes(text) for text in texts]))
 
 
 def _any_value(operand: Operand) -> Atom:
@@ -152,7 +157,7 @@ def _compared(operand: Operand, comparator: Comparator, value: object) -> Automa
     if isinstance(value, int):
         numbers = interval(comparator, value)
         return LengthIn(numbers) if isinstance(operand, Call) else NumberIn(numbers)
-    text = bytes_of(value)
+    text = text_bytes(value)
     if comparator == "==":
         return Equal(text)
     if comparator == "!=":
@@ -167,16 +172,16 @@ def _membership(items: Sequence[object]) -> Automaton:
     for item in items:
         match item:
             case str():
-                texts.append(bytes_of(item))
+                texts.append(text_bytes(item))
             case int() if not isinstance(item, bool):
                 numbers.append((item, item))
             case Range(int() as low, int() as high):
                 numbers.append((low, high))
             case Range(low, high):
-                ends = Ordered(bytes_of(str(low)), operator.ge), Ordered(bytes_of(str(high)), operator.le)
+                ends = Ordered(text_bytes(str(low)), operator.ge), Ordered(text_bytes(str(high)), operator.le)
                 ranges.append(_Joint(ends, every=True))
             case SetMembers(_, frozenset() as members):
-                texts += [bytes_of(member) for member in members]
+                texts += [text_bytes(member) for member in members]
             case _:
                 raise UnmodelledError("a set of neither texts nor numbers")
     if numbers:

@@ -5,7 +5,7 @@ Between two bytes stand *marks*: the assertions of a regex, or the beginnings an
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Generic, Literal, TypeVar, assert_never
 
 from firewall.lint.language.bounds import MAX_PROGRAM_STEPS, UnmodelledError
 from firewall.lint.language.regex import Assertion, AssertionKind, Chars, Choice, Group, Node, Repeat, Sequence
@@ -14,27 +14,20 @@ START = 0
 END = -1
 
 Mark = tuple[Literal["open", "close"], str]
-Edge = tuple[tuple[Mark, ...], int]
-AssertedEdge = tuple[frozenset[AssertionKind], int]
+Marks = tuple[Mark, ...]
+Asserted = frozenset[AssertionKind]
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """``members[i]`` are the bytes of step ``i``; ``edges[i]`` what may follow it, with the groups passed on the way.
+class Program(Generic[M]):
+    """``members[i]`` are the bytes of step ``i``; ``edges[i]`` what may follow it, with what is passed on the way.
 
     Step ``START`` takes no byte: it stands before the text. ``END`` is its end.
     """
 
     members: tuple[frozenset[int], ...]
-    edges: tuple[tuple[Edge, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AssertedProgram:
-    """The same for matching: groups do not count, and an edge holds where all its assertions do."""
-
-    members: tuple[frozenset[int], ...]
-    edges: tuple[tuple[AssertedEdge, ...], ...]
+    edges: tuple[tuple[tuple[M, int], ...], ...]
 
 
 @dataclass(slots=True)
@@ -50,6 +43,10 @@ class _Thompson:
     def __init__(self, node: Node) -> None:
         self.states: list[_State] = [_State()]
         self.start = self._build(node, 0)
+        steps = [index for index, state in enumerate(self.states) if state.members is not None]
+        self.numbers = {state: number + 1 for number, state in enumerate(steps)}
+        self.members = (frozenset[int](), *(self.states[step].members or frozenset[int]() for step in steps))
+        self.starts = [self.start, *(self.states[step].targets[0] for step in steps)]
 
     def _add(self, state: _State) -> int:
         self.states.append(state)
@@ -90,32 +87,20 @@ class _Thompson:
         return after
 
 
-def shape_program(node: Node) -> Program:
+def shape_program(node: Node) -> Program[Marks]:
     """Build the program of a shape: named groups are its marks. A shape has no assertions."""
     thompson = _Thompson(node)
-    steps = [index for index, state in enumerate(thompson.states) if state.members is not None]
-    numbers = {state: number + 1 for number, state in enumerate(steps)}
-    starts = [thompson.start, *(thompson.states[state].targets[0] for state in steps)]
-    return Program(
-        _members(thompson, steps),
-        tuple(tuple(_marked_edges(thompson, start, numbers)) for start in starts),
-    )
+    return Program(thompson.members, tuple(tuple(_marked_edges(thompson, start)) for start in thompson.starts))
 
 
-def match_program(node: Node) -> AssertedProgram:
-    """Build the program that matches a regex."""
+def match_program(node: Node) -> Program[Asserted]:
+    """Build the program that matches a regex: groups do not count, and an edge holds where all its assertions do."""
     thompson = _Thompson(node)
-    steps = [index for index, state in enumerate(thompson.states) if state.members is not None]
-    numbers = {state: number + 1 for number, state in enumerate(steps)}
-    starts = [thompson.start, *(thompson.states[state].targets[0] for state in steps)]
-    return AssertedProgram(
-        _members(thompson, steps),
-        tuple(tuple(_asserted_edges(thompson, start, numbers)) for start in starts),
-    )
+    return Program(thompson.members, tuple(tuple(_asserted_edges(thompson, start)) for start in thompson.starts))
 
 
-def least_steps(program: AssertedProgram) -> tuple[int, ...]:
-    """Return for each step how many more bytes at least lead to the end, whatever is asserted on the way."""
+def least_steps(program: Program[M]) -> tuple[int, ...]:
+    """Return for each step how many more bytes at least lead to the end, whatever is passed on the way."""
     before: list[list[int]] = [[] for _ in program.edges]
     least = [len(program.edges)] * len(program.edges)
     reached: list[int] = []
@@ -134,13 +119,9 @@ def least_steps(program: AssertedProgram) -> tuple[int, ...]:
     return tuple(least)
 
 
-def _members(thompson: _Thompson, steps: list[int]) -> tuple[frozenset[int], ...]:
-    return frozenset(), *(thompson.states[state].members or frozenset() for state in steps)
-
-
-def _marked_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> Iterator[Edge]:
-    found: dict[Edge, None] = {}
-    pending: list[tuple[int, tuple[Mark, ...], frozenset[int]]] = [(start, (), frozenset())]
+def _marked_edges(thompson: _Thompson, start: int) -> Iterator[tuple[Marks, int]]:
+    found: dict[tuple[Marks, int], None] = {}
+    pending: list[tuple[int, Marks, frozenset[int]]] = [(start, (), frozenset())]
     while pending:
         index, marks, passed = pending.pop()
         if index == 0:
@@ -148,7 +129,7 @@ def _marked_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> I
             continue
         state = thompson.states[index]
         if state.members is not None:
-            found[marks, numbers[index]] = None
+            found[marks, thompson.numbers[index]] = None
             continue
         if isinstance(state.mark, tuple):
             marks = (*marks, state.mark)
@@ -156,9 +137,9 @@ def _marked_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> I
     yield from found
 
 
-def _asserted_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) -> Iterator[AssertedEdge]:
-    nothing: frozenset[AssertionKind] = frozenset()
-    seen: set[tuple[int, frozenset[AssertionKind]]] = set()
+def _asserted_edges(thompson: _Thompson, start: int) -> Iterator[tuple[Asserted, int]]:
+    nothing: Asserted = frozenset()
+    seen: set[tuple[int, Asserted]] = set()
     pending = [(start, nothing)]
     while pending:
         index, asserted = pending.pop()
@@ -170,7 +151,7 @@ def _asserted_edges(thompson: _Thompson, start: int, numbers: dict[int, int]) ->
             continue
         state = thompson.states[index]
         if state.members is not None:
-            yield asserted, numbers[index]
+            yield asserted, thompson.numbers[index]
             continue
         if isinstance(state.mark, str):
             asserted |= {state.mark}

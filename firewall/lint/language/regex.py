@@ -63,6 +63,18 @@ class Group:
 
 Node = Chars | Sequence | Choice | Repeat | Assertion | Group
 
+
+def parts_of(node: Node) -> tuple[Node, ...]:
+    """Return the nodes right inside a node."""
+    match node:
+        case Group(_, inner) | Repeat(inner):
+            return (inner,)
+        case Sequence(parts) | Choice(parts):
+            return parts
+        case _:
+            return ()
+
+
 _REPEAT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 _ESCAPE = re.compile(r"\\(?:x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|[pP]\{[^}]*\}|[pP].|[0-7]{1,3}|.)", re.DOTALL)
 _GROUP = re.compile(r"\((?:\?P?<(\w+)>|\?([imsU]*)(?:-([imsU]+))?([:)]))")

@@ -19,6 +19,7 @@ from firewall.lint.language.automaton import (
     SlicedFromEnd,
     SlicedFromStart,
     State,
+    text_to,
     within,
 )
 from firewall.lint.language.bounds import MAX_STATES, MAX_VALUES, UnmodelledError
@@ -193,7 +194,7 @@ class _Search:
                     continue
                 if target == END:
                     if self._is_answer(passed):
-                        return _text(came_from, place)
+                        return text_to(place, came_from)
                     continue
                 for byte, after in self._step(passed, target):
                     known = lengths.get(after)
@@ -366,12 +367,3 @@ def _read(inner: Automaton, group: Group) -> Automaton:
             return inner
         case "payload":
             return PayloadNamed(inner)
-
-
-def _text(came_from: dict[_Place, tuple[_Place, int] | None], place: _Place) -> bytes:
-    text = bytearray()
-    step = came_from[place]
-    while step is not None:
-        text.append(step[1])
-        step = came_from[step[0]]
-    return bytes(reversed(text))

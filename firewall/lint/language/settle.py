@@ -16,10 +16,10 @@ from firewall.lint.language.carrier import LINE, REQUEST_LINE, SDP, Carrier, Gro
 from firewall.lint.language.draft import Draft
 from firewall.lint.language.jury import Jury, Literal, facts_of
 from firewall.lint.language.options import Option, banned_everywhere, options_of
-from firewall.lint.language.predicate import bytes_of
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import DIALOG_HELD, Template
 from firewall.ruleset.expression import Atom, Contains, Exists, Field
+from firewall.ruleset.literal import text_bytes
 
 __all__ = ["Atom", "Conflict", "Literal", "Settled", "TooHard", "satisfiable", "settle"]
 
@@ -120,13 +120,15 @@ def _settle(payload: bytes, literals: Sequence[Literal], held: frozenset[str]) -
 
 def _is_unavoidable(template: Template, literal: Literal) -> bool:
     """Tell whether the message must not have what every message has, or contain what those of its dialog contain."""
-    if isinstance(literal.condition, Exists) and not literal.holds and literal.condition.operand in _OF_EVERY_MESSAGE:
-        return True
-    return any(literal in banned_everywhere((literal,)) and _text_of(literal) in each for each in template.skeleton)
-
-
-def _text_of(literal: Literal) -> bytes:
-    return bytes_of(literal.condition.text) if isinstance(literal.condition, Contains) else b""
+    if literal.holds or literal.condition.operand not in _OF_EVERY_MESSAGE:
+        return False
+    match literal.condition:
+        case Exists():
+            return True
+        case Contains(_, text):
+            return any(text_bytes(text) in each for each in template.skeleton)
+        case _:
+            return False
 
 
 def _edited(template: Template, literals: tuple[Literal, ...]) -> Draft | Conflict | TooHard:
@@ -150,12 +152,8 @@ def _edited(template: Template, literals: tuple[Literal, ...]) -> Draft | Confli
         except UnmodelledError as unmodelled:
             hard = hard or str(unmodelled)
         except NoAnswerError as none:
-            inexact = [
-                literal
-                for literal, option in zip(literals, chosen, strict=True)
-                if not option.is_exact and option.parts
-            ]
-            if any(literal in none.core for literal in inexact):
+            ways_chosen = zip(literals, chosen, strict=True)
+            if any(not each.is_exact and each.parts and literal in none.core for literal, each in ways_chosen):
                 hard = hard or "a text that could stand anywhere in the message"
             core |= dict.fromkeys(none.core)
     return TooHard(literals, hard) if hard is not None else Conflict(tuple(core))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from firewall.lint.language.narrow import Narrowing, narrowed
-from firewall.lint.language.program import END, START, Program, shape_program
+from firewall.lint.language.program import END, START, Marks, Program, least_steps, shape_program
 from firewall.lint.language.regex import read_regex
 
 
@@ -12,7 +12,7 @@ from firewall.lint.language.regex import read_regex
 class Shape:
     """The program of a narrowed shape, and facts about its steps."""
 
-    program: Program
+    program: Program[Marks]
     distances: tuple[int, ...]
     """Least bytes from each step to the end."""
     openable: tuple[frozenset[str], ...]
@@ -25,23 +25,10 @@ class Shape:
 def shape_of(regex: str, narrowing: Narrowing) -> Shape:
     """Return the shape of a grammar's regex, narrowed."""
     program = shape_program(narrowed(read_regex(regex, fold=False), narrowing))
-    return Shape(program, _distances(program), _openable(program), _inside(program))
+    return Shape(program, least_steps(program), _openable(program), _inside(program))
 
 
-def _distances(program: Program) -> tuple[int, ...]:
-    far = 1 << 30
-    found = [far] * len(program.members)
-    changed = True
-    while changed:
-        changed = False
-        for step in range(len(found) - 1, -1, -1):
-            least = min((0 if to == END else found[to] + 1 for _, to in program.edges[step]), default=far)
-            if least < found[step]:
-                found[step], changed = least, True
-    return tuple(found)
-
-
-def _openable(program: Program) -> tuple[frozenset[str], ...]:
+def _openable(program: Program[Marks]) -> tuple[frozenset[str], ...]:
     found: list[frozenset[str]] = [frozenset() for _ in program.members]
     changed = True
     while changed:
@@ -57,7 +44,7 @@ def _openable(program: Program) -> tuple[frozenset[str], ...]:
     return tuple(found)
 
 
-def _inside(program: Program) -> tuple[frozenset[str], ...]:
+def _inside(program: Program[Marks]) -> tuple[frozenset[str], ...]:
     found: list[frozenset[str] | None] = [None] * len(program.members)
     found[START] = frozenset()
     pending = [START]

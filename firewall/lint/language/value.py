@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 
-from firewall.lint.language.automaton import CERTAIN, DEAD, Automaton, holds_of
+from firewall.lint.language.automaton import CERTAIN, DEAD, Automaton, holds_of, text_to
 from firewall.lint.language.bounds import UnmodelledError
-from firewall.lint.language.predicate import Demand, automaton, bytes_of, demands
+from firewall.lint.language.predicate import Demand, automaton, demands
 from firewall.lint.language.regex import read_regex, short_text
 from firewall.ruleset.expression import Atom, Comparison, Field, Matches, Membership, SetMembers
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.regex import compile_regex
 
 MAX_STATES = 3000
@@ -53,7 +54,7 @@ def _text_meeting(some: tuple[Atom, ...], none: tuple[Atom, ...]) -> bytes | Non
         left = listed[1].difference(*sets) if sets else listed[1]
         for text in sorted(left):
             if all(_holds(each, text) for each in others) and not any(_holds(each, text) for each in rest):
-                return bytes_of(text)
+                return text_bytes(text)
         return None
     return _searched([automaton(each) for each in some], [automaton(each) for each in none])
 
@@ -181,7 +182,7 @@ def _minimal(some: _Named, none: _Named) -> list[int]:
 
 def _holds(atom: Atom, text: str) -> bool:
     listed = listed_texts(atom)
-    return text in listed if listed is not None else holds_of(automaton(atom), bytes_of(text))
+    return text in listed if listed is not None else holds_of(automaton(atom), text_bytes(text))
 
 
 def _searched(some: Sequence[Automaton], none: Sequence[Automaton]) -> bytes | None:
@@ -196,7 +197,7 @@ def _searched(some: Sequence[Automaton], none: Sequence[Automaton]) -> bytes | N
         if all(a.accepts(s) for a, s in zip(some, states, strict=False)) and not any(
             a.accepts(s) for a, s in zip(none, states[wanted:], strict=True)
         ):
-            return _path(before, states)
+            return text_to(states, before)
         for byte in letters:
             after = tuple(each.step(state, byte) for each, state in zip(automata, states, strict=True))
             if after in before or DEAD in after[:wanted] or CERTAIN in after[wanted:]:
@@ -214,13 +215,3 @@ def _letters(automata: Sequence[Automaton]) -> list[int]:
     for byte, *classes in zip(_BYTES, *(_BYTES.translate(each.classes) for each in automata), strict=True):
         found.setdefault(tuple(classes), byte)
     return list(found.values())
-
-
-def _path(before: dict[tuple[object, ...], tuple[tuple[object, ...], int] | None], end: tuple[object, ...]) -> bytes:
-    text = bytearray()
-    step = before[end]
-    while step is not None:
-        states, byte = step
-        text.append(byte)
-        step = before[states]
-    return bytes(reversed(text))

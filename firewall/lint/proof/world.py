@@ -14,7 +14,7 @@ from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.count import count_conflict
 from firewall.lint.language.part import WHOLES, of_part
-from firewall.lint.language.predicate import automaton, bytes_of, counts, demands
+from firewall.lint.language.predicate import automaton, counts, demands
 from firewall.lint.language.value import Said, conflict
 from firewall.lint.proof.atom import normal, subject
 from firewall.lint.proof.encoding import Encoding
@@ -35,6 +35,7 @@ from firewall.ruleset.expression import (
 )
 from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
 from firewall.ruleset.fields import FIELDS
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import EmergencyPolicy, Policy
 from firewall.sip.headers import canonical_name
 from firewall.sip.message import parse_message
@@ -218,7 +219,7 @@ class World:
 
         def any_with(each: Atom) -> int:
             machine = automaton(each)
-            return formula.any_of(there for code, there in found.items() if holds_of(machine, bytes_of(code)))
+            return formula.any_of(there for code, there in found.items() if holds_of(machine, text_bytes(code)))
 
         try:
             ways = [

@@ -216,7 +216,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
                 self.answer_due_ns = None
             self._take_back_overdue()
         is_settled = self.answered_ns is not None and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
-        if method == "ACK" or (is_settled and not is_first and method != "BYE"):
+        if (method == "ACK" and self.method == "INVITE") or (is_settled and not is_first and method != "BYE"):
             self.is_acknowledged = True  # else the called side would have ended it by now
             self._take_back_overdue()
             if self.answered_ns is None and self.final_status is None and self.outcome is None:

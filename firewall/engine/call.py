@@ -189,10 +189,10 @@ class Call(msgspec.Struct, eq=False, gc=False):
         self._note_request(request, "rejected")
 
     def undelivered(self, request: Request) -> None:
-        """Take note that a request let through reached nobody: as good as a 503 (RFC 3261 §8.1.3.1)."""
+        """Take note that a request let through reached nobody."""
         known = self.transaction_of(request)
         if known is not None and request.method == known.method:
-            known.answered(503)
+            known.state = "unsent"
 
     def admit(self, tags: Collection[str]) -> None:
         """Take tags as this call's; of too many, those are forgotten that are of none of its dialogs."""
@@ -257,6 +257,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
             return
         known = self.transactions.get(identifier)
         if known is not None and (known.is_allowed or state == "rejected"):
+            known.sent_again()
             return
         self.transactions[identifier] = Transaction(request.method, state, request.to_tag is not None)
         if len(self.transactions) > _MAX_TRANSACTIONS:

@@ -7,7 +7,7 @@ import msgspec
 
 from firewall.sip.message import Message, Request, TransactionId, transaction_name
 
-TransactionState = Literal["trying", "proceeding", "accepted", "completed", "confirmed", "rejected"]
+TransactionState = Literal["trying", "proceeding", "accepted", "completed", "confirmed", "rejected", "unsent"]
 TransactionTrigger = Literal["provisional", "success", "failure", "ack"]
 
 # What is not in the table changes nothing: a final state stays, and what comes again is a retransmission.
@@ -31,7 +31,8 @@ _FINAL: frozenset[TransactionState] = frozenset({"accepted", "completed", "confi
 
 
 class Transaction(msgspec.Struct, gc=False):
-    """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself.
+    """One transaction that was let through, or, in state ``rejected``, answered by the firewall itself. ``unsent``: it
+    could not be sent on, and has failed unless it comes again (RFC 3261 §8.1.3.1).
 
     ``is_within``: it was asked within a dialog, as a re-INVITE is (RFC 3261 §14).
     """
@@ -72,7 +73,13 @@ class Transaction(msgspec.Struct, gc=False):
 
     def answered(self, status: int) -> None:
         """Move on with a response of this status."""
+        self.sent_again()
         self._move("provisional" if status < 200 else "success" if status < 300 else "failure")
+
+    def sent_again(self) -> None:
+        """Move on with another copy of the request."""
+        if self.state == "unsent":
+            self.state = "trying"
 
     def _move(self, trigger: TransactionTrigger) -> None:
         table = INVITE_TRANSITIONS if self.method == "INVITE" else NON_INVITE_TRANSITIONS

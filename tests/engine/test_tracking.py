@@ -3,7 +3,7 @@
 import pytest
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import DeadlineReached, Started
+from firewall.engine.events import DeadlineReached, ForwardFailed, Started
 from firewall.engine.recovery import recall
 from tests.engine.restart import log_of
 from tests.messages import request, response
@@ -87,3 +87,18 @@ def test_a_redirected_call_whose_next_leg_is_blocked_or_never_comes_has_failed()
         told.append(scene.tell(DeadlineReached(), at_s=100))
         of_first = [call for each in told for call in each.calls if call.call_id == "call-1@192.0.2.10"]
         assert [(call.outcome, call.final_status) for call in of_first] == [("failed_downstream", 302)]
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+def test_a_request_that_could_not_be_sent_on_and_came_again_is_answered(method: str) -> None:
+    """RFC 3261 §17.1.1.2: a route that is away for a moment loses one copy of it."""
+    scene, asked = Scene(policy(ALL)), request(method)
+    (sent,) = scene.carrier(asked).forwarded
+    told = [scene.tell(ForwardFailed(sent, "Network is unreachable", downstream=True), at_s=0)]
+    told += [scene.carrier(asked, at_s=0.5), scene.psap(response(asked), at_s=1)]
+    if method == "INVITE":
+        told.append(scene.carrier(request("ACK", to_tag="psap"), at_s=2))
+        told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=30))
+    told.append(scene.tell(DeadlineReached(), at_s=100))
+    calls = [(call.outcome, call.answered_s) for each in told for call in each.calls]
+    assert calls == [("failed_downstream", None), ("completed", 1)]

@@ -8,11 +8,11 @@ from firewall.lint.finding import UNDECIDED, Extent, Finding, Report, sorted_fin
 from firewall.lint.hygiene.inspection import check as read_alone
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.encoding import Encoding
-from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.prove import Proof, calling_pairs, prove
-from firewall.lint.proof.service import UntoldServicesError
 from firewall.lint.verdict import ban_finding, load_finding, open_finding, refuted_finding, shadow_finding
 from firewall.ruleset.policy import Policy
+
+_UNTOLD = "it is not decided whether the rules block a message of an emergency call"
 
 
 class UnconfirmedWitnessError(AssertionError):
@@ -31,12 +31,9 @@ def lint_policy(policy: Policy) -> Report:
         nobody = Finding.about("SOS113", message, Place(policy.file))
         return Report(policy, sorted_findings([nobody, *read_alone(policy)]), Extent())
     questioner = Questioner(policy)
-    encoding = Encoding([policy])
-    lasting, untold = lasting_forms(policy.emergency, [atom for atom, _ in encoding.atoms()])
-    proof = prove(policy, pairs, encoding, questioner, lasting)
+    proof = prove(policy, pairs, Encoding([policy]), questioner)
     findings = [
         *_findings(policy, proof),
-        *([_untold(policy, untold)] if untold is not None else []),
         *exception.check(policy, questioner, pairs[0]),
         *media.check(policy),
     ]
@@ -47,11 +44,6 @@ def lint_policy(policy: Policy) -> Report:
     would_block = {shadowed.rule.name for shadowed in proof.shadowed}
     own = [each for each in read_alone(policy) if each.code != "SOS205" or each.rule not in would_block]
     return Report(policy, sorted_findings([*_without_repeats(findings), *promises, *own]), proof.extent)
-
-
-def _untold(policy: Policy, error: UntoldServicesError) -> Finding:
-    message = f"it is not decided whether the rules block a later message of an emergency call: {error}"
-    return Finding.about(UNDECIDED, message, Place(policy.file))
 
 
 def _shown(finding: Finding, questioner: Questioner) -> Finding:
@@ -72,6 +64,7 @@ def _findings(policy: Policy, proof: Proof) -> list[Finding]:
         *(ban_finding(policy, each) for each in proof.banned),
         *(shadow_finding(each) for each in proof.shadowed),
         *(open_finding(policy, each) for each in proof.unanswered),
+        *(Finding.about(UNDECIDED, f"{_UNTOLD}: {each}", Place(policy.file)) for each in proof.untold),
     ]
 
 

@@ -158,8 +158,7 @@ def _crossed(script: Script, invite: Request, role: Role) -> None:
     _acknowledged(script, invite, role)
     script.request(dialog, invite.sender, "ACK", role, of=invite)
     script.wait(2000)
-    for bye in [script.request(dialog, side, "BYE", role) for side in (invite.sender, other(invite.sender))]:
-        script.answer(bye, 200, role)
+    _both_hang_up(script, dialog, invite.sender, role)
 
 
 def _changed(script: Script, invite: Request, role: Role) -> None:
@@ -176,7 +175,7 @@ def _changed(script: Script, invite: Request, role: Role) -> None:
         script.answer(slow, 100, role)
         script.answer(slow, 180, role)
         _given_up(script, slow, role)
-    _exchange(script, dialog, invite.sender, "BYE", role)
+    _both_hang_up(script, dialog, other(invite.sender), role)
 
 
 def _transfer(script: Script, form: Form) -> None:
@@ -349,6 +348,11 @@ def _exchange(
     offered, answered = (bodies.audio(end.ip) if offer else None for end in script.pair.ends(sender))
     request = script.request(dialog, sender, method, role, headers=headers, body=body or offered)
     script.answer(request, status, role, body=answered)
+
+
+def _both_hang_up(script: Script, dialog: Dialog, first: Side, role: Role) -> None:
+    for bye in [script.request(dialog, side, "BYE", role) for side in (first, other(first))]:
+        script.answer(bye, 200, role)
 
 
 def _callback_invite(script: Script, headers: Headers) -> Request:

@@ -17,7 +17,6 @@ from firewall.lint.proof.asking import Excluded, Undecided
 from firewall.lint.proof.canonical import canonical, canonical_policies
 from firewall.lint.proof.encoding import EncodedRule, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.survey import Case, Survey
 from firewall.lint.proof.traffic import chains, plain_ends
 from firewall.lint.proof.witness import Staged
@@ -65,8 +64,7 @@ class _Prover:
         self._survey = Survey(encoding, [policy])
         self._routed = self._formula.all_of(self._by_its_interface(encoding))
         atoms = [atom for atom, _ in encoding.atoms()]
-        lasting, self._untold = lasting_forms(policy.emergency, atoms)
-        every = chains(policy, atoms, plain_ends(policy), lasting)
+        every, self._untold = chains(policy, atoms, plain_ends(policy))
         self._groups = list(self._survey.cases(every))
 
     def _by_its_interface(self, encoding: Encoding) -> Iterator[int]:
@@ -89,7 +87,7 @@ class _Prover:
 
     def _of_promise(self, promise: _Encoded) -> Iterator[Finding]:
         must, found = promise.must, dict[str | None, Broken]()
-        undecided = dict.fromkeys([str(self._untold)] if self._untold is not None else [])
+        undecided = dict.fromkeys(self._untold)
         for group in self._groups:
             for case in group:
                 self._break(promise, case, found, undecided)

@@ -169,7 +169,7 @@ def _sometimes(rule: Rule | None) -> str:
 
 
 def _object_of_ban() -> str:
-    return "an emergency call because of an ordinary message from the same address"
+    return "an emergency call because of another message from the same address"
 
 
 def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Place:

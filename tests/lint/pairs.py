@@ -9,10 +9,11 @@ import msgspec
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Sent
 from firewall.lint.flow import FLOWS
-from firewall.lint.form import base_forms, forms
+from firewall.lint.form import base_forms
 from firewall.lint.instant import BASE_NS, SECOND_NS
 from firewall.lint.probe import Probe
 from firewall.ruleset.policy import Policy
+from tests.lint.forms import every_form
 from tests.lint.policies import loaded
 
 _HEAD = """policy: random
@@ -75,7 +76,7 @@ def calls(random: Random, policy: Policy, count: int) -> Iterator[list[Sent]]:
             for ip in random.sample(_ENDS, 2)
         )
         flow = random.choice(FLOWS)
-        fitting = [form for form in forms(policy.emergency) if form.flow == (flow.form_flow or "voice")]
+        fitting = [form for form in every_form(policy.emergency) if form.flow == (flow.form_flow or "voice")]
         form = random.choice(fitting) if random.random() < 0.6 else base_forms(policy.emergency)[0]
         at_ns = BASE_NS + random.randrange(7 * 86_400) * SECOND_NS
         yield [_odd(random, each) for each in Probe(flow, form, Pair(one, other), at_ns).sent()]

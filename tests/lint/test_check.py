@@ -7,7 +7,7 @@ from firewall.lint.check import lint_policy
 from firewall.lint.codes import CODES
 from firewall.lint.finding import UNDECIDED
 from firewall.lint.probe import Questioner
-from firewall.lint.proof import service
+from firewall.lint.proof import kinds
 from tests.lint.policies import codes, lint, linted, rule
 
 ROOT = Path(__file__).parents[2]
@@ -57,11 +57,11 @@ def test_lint_says_the_same_every_time() -> None:
 
 
 def test_more_services_than_can_be_told_apart_are_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_SERVICES", 1)
+    monkeypatch.setattr(kinds, "MAX_KINDS", 1)
     report = lint(rule('emergency.service == "urn:service:sos.fire" and not emergency'))
     assert report.result == "undecided"
     undecided = [finding for finding in report.findings if finding.code == UNDECIDED]
     assert undecided[0].message == (
-        "it is not decided whether the rules block a later message of an emergency call: "
+        "it is not decided whether the rules block a message of an emergency call: "
         "the rules tell more than 1 emergency services apart"
     )

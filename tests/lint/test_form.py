@@ -7,7 +7,7 @@ import pytest
 from firewall.lint import bodies
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import FLOWS
-from firewall.lint.form import BROKEN_STYLES, STYLES, Form, base_forms, forms
+from firewall.lint.form import BROKEN_STYLES, Form, base_forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.carrier import places
 from firewall.lint.language.settle import Literal, satisfiable
@@ -20,6 +20,7 @@ from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS
 from firewall.ruleset.policy import EmergencyPolicy
 from firewall.sip.message import Request, parse_message
+from tests.lint.forms import STYLES, every_form
 
 DEFINITION = EmergencyPolicy(
     numbers=("911", "112", "999"), test_numbers=("933",), dial_prefixes=("9", "1", "+1", "0"), from_zones=("carrier",)
@@ -32,14 +33,14 @@ def first_message(form: Form) -> bytes:
     return SHORTEST[form.flow].steps(PAIR, form, "test")[0].payload
 
 
-@pytest.mark.parametrize("form", forms(DEFINITION), ids=lambda form: form.name)
+@pytest.mark.parametrize("form", every_form(DEFINITION), ids=lambda form: form.name)
 def test_every_form_is_an_emergency_by_the_definition_the_engine_uses(form: Form) -> None:
     mark = recognise(parse_message(first_message(form)), DEFINITION)
     assert mark is not None
     assert (mark.emergency_class == "test") == form.is_test
 
 
-@pytest.mark.parametrize("form", forms(DEFINITION), ids=lambda form: form.name)
+@pytest.mark.parametrize("form", every_form(DEFINITION), ids=lambda form: form.name)
 def test_every_form_can_be_read_and_only_the_broken_ones_have_an_anomaly(form: Form) -> None:
     message = parse_message(first_message(form))
     assert isinstance(message, Request)
@@ -58,7 +59,7 @@ _READ = (
 def test_what_no_grammar_has_stands_in_the_carriers_that_the_form_names() -> None:
     """The theory of texts would say of it that no message has it, and lint that no rule about it blocks a call."""
     known: dict[tuple[str, object], bool] = {}
-    for form in forms(DEFINITION):
+    for form in every_form(DEFINITION):
         message = parse_message(first_message(form))
         facts = Facts(Datagram("192.0.2.10", 5060, "198.51.100.10", 5060, message.raw), message=message)
         for name in _READ:
@@ -72,7 +73,7 @@ def test_what_no_grammar_has_stands_in_the_carriers_that_the_form_names() -> Non
 
 
 def test_the_forms_cover_every_way_the_design_names() -> None:
-    start_lines = {first_message(form).split(b"\r\n")[0].decode() for form in forms(DEFINITION)}
+    start_lines = {first_message(form).split(b"\r\n")[0].decode() for form in every_form(DEFINITION)}
     host = "198.51.100.10"
     expected = {
         "INVITE urn:service:sos SIP/2.0",
@@ -100,13 +101,13 @@ def test_the_forms_cover_every_way_the_design_names() -> None:
 
 
 def test_the_largest_forms_have_the_sizes_of_real_ones() -> None:
-    sizes = {form.name: len(first_message(form)) for form in forms(DEFINITION)}
+    sizes = {form.name: len(first_message(form)) for form in every_form(DEFINITION)}
     assert 10_000 < sizes["urn:service:sos, 10 KB of nested multipart"] < 12_000
     assert 55_000 < sizes["urn:service:sos, 60 KB with a picture"] < 65_507
 
 
 def test_every_make_of_phone_dials_the_number_and_asks_for_the_service() -> None:
-    every = forms(DEFINITION)
+    every = every_form(DEFINITION)
     for base in base_forms(DEFINITION):
         assert len([form for form in every if form.name.startswith(f"{base.name}, ")]) >= len(STYLES)
 
@@ -114,7 +115,7 @@ def test_every_make_of_phone_dials_the_number_and_asks_for_the_service() -> None
 def test_tshark_reads_every_form_as_the_request_it_is(tmp_path: Path) -> None:
     tshark = shutil.which("tshark")
     assert tshark is not None
-    every = forms(DEFINITION)
+    every = every_form(DEFINITION)
     sent = [
         Probe(SHORTEST[form.flow], form, PAIR, BASE_NS + number, f"f{number}").sent()[0]
         for number, form in enumerate(every)

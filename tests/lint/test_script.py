@@ -1,7 +1,8 @@
 from firewall.lint.endpoint import Endpoint, Pair
-from firewall.lint.form import STYLES, Style
+from firewall.lint.form import Style
 from firewall.lint.script import Script
 from firewall.sip.message import parse_message
+from tests.lint.forms import STYLES
 
 PAIR = Pair(Endpoint("192.0.2.10"), Endpoint("2001:db8:2::10"))
 

@@ -11,11 +11,12 @@ from firewall.errors import MachineError
 from firewall.lint.check import lint_policy
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import VOICE
-from firewall.lint.form import SOS, forms
+from firewall.lint.form import SOS
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes, write_captures, write_witnesses
 from firewall.ruleset.policy import EmergencyPolicy
+from tests.lint.forms import every_form
 from tests.lint.policies import linted
 from tests.replay.replayed import replay_capture
 
@@ -67,7 +68,7 @@ def test_tshark_sees_the_call_the_times_and_good_checksums(ips: tuple[str, str],
 
 
 def test_a_long_message_goes_in_fragments_where_asked(tmp_path: Path) -> None:
-    long = next(form for form in forms(EmergencyPolicy()) if "10 KB" in form.name)
+    long = next(form for form in every_form(EmergencyPolicy()) if "10 KB" in form.name)
     sent = Probe(VOICE, long, Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.10")), BASE_NS).sent()[:1]
     capture = tmp_path / "long.pcap"
     capture.write_bytes(capture_bytes(sent, fragment_bytes=1480))

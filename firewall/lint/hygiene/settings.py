@@ -7,7 +7,7 @@ from firewall.lint.finding import Finding
 from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.ruleset.policy import Policy
 
-_SOURCES = frozenset({"net.src", "ip.src", "ipv6.src"})
+_OF_ONE_SOURCE = OWN_TO_A_CALL | {"net.src", "ip.src", "ipv6.src"}
 
 
 def check(policy: Policy) -> list[Finding]:
@@ -24,9 +24,7 @@ def _shadow_rules(policy: Policy) -> Iterator[Finding]:
 
 def _broad_bans(policy: Policy) -> Iterator[Finding]:
     for rule in policy.rules:
-        if rule.ban_ns is None or rule.limit is None or _SOURCES.intersection(rule.limit.per):
-            continue
-        if not any(field.startswith(OWN_TO_A_CALL) for field in rule.limit.per):
+        if rule.ban_ns is not None and rule.limit is not None and _OF_ONE_SOURCE.isdisjoint(rule.limit.per):
             counts = f"for each {' and '.join(rule.limit.per)}" if rule.limit.per else "for all senders together"
             message = f'rule "{rule.name}" bans a source, but its limit counts {counts}'
             yield Finding.about("SOS226", message, rule)

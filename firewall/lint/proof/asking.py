@@ -11,10 +11,11 @@ from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiabl
 from firewall.lint.proof.context import Context
 from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.line import ENDS, PORTS
+from firewall.lint.proof.line import ENDS, IPV4_END, PORTS
 from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
 from firewall.net.address import IPV4_FIRST, Network, address_number, family
 from firewall.net.datagram import Datagram
+from firewall.net.signalling import is_signalling
 from firewall.ruleset.evaluate import Predicate, compile_condition
 from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import Facts
@@ -242,13 +243,20 @@ class Asker:
     def _ends(self, context: Context) -> list[int]:
         encoding, lines = self.encoding, self.encoding.lines
         sender, receiver = context.pair.ends(context.step.sender)
+        if context.to_anyone:
+            ends = [*to_anyone(encoding, self._zones, sender, receiver), *self._any_ports(context)]
+            return [*ends, *(self._as_it_stands(context) if context.is_fixed else self._bounded())]
         ends = list(between(encoding, self._zones, sender, receiver))
         if context.is_tied:
             ends += [lines["src"].at(address_number(sender.ip)), lines["dst"].at(address_number(receiver.ip))]
         ends += self._ports(context)
         if context.is_fixed:
             return [*ends, *self._as_it_stands(context)]
-        return [*ends, -lines["frame_len"].at_least(next_cut(lines["frame_len"].cuts, MAX_FRAME_BYTES))]
+        return [*ends, *self._bounded()]
+
+    def _bounded(self) -> list[int]:
+        line = self.encoding.lines["frame_len"]
+        return [-line.at_least(next_cut(line.cuts, MAX_FRAME_BYTES))]
 
     def _as_it_stands(self, context: Context) -> list[int]:
         """Return the literals of a datagram that is sent as it stands."""
@@ -279,6 +287,14 @@ class Asker:
         yield formula.any_of([formula.all_of([-opens, listening]), opened])
         if not of_psap(context.step):
             yield formula.any_of([-opens, self.encoding.is_tcp])
+
+    def _any_ports(self, context: Context) -> Iterator[int]:
+        """Yield that both ports are any; what does not begin as SIP does is known by one (``signalling.py``)."""
+        lines, payload = self.encoding.lines, context.facts.datagram.payload
+        yield from (-self.encoding.psap_opens, *(lines[name].at_least(1) for name in PORTS))
+        if not is_signalling(0, 0, payload, frozenset()):
+            ports = sorted(self._policy.signalling_ports)
+            yield self.encoding.formula.any_of(lines[name].within(port, port) for name in PORTS for port in ports)
 
     def _selector(self, context: Context) -> int:
         known = self._selectors.get(context)
@@ -392,6 +408,17 @@ def between(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, rec
     yield any_of(encoding.interfaces[name] for name in (source.interfaces if source is not None else ()) or (None,))
     yield any_of(lines["src"].within(each.first, each.last) for each in hosts(source, destination))
     yield any_of(lines["dst"].within(each.first, each.last) for each in hosts(destination, source))
+
+
+def to_anyone(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, partner: Endpoint) -> Iterator[int]:
+    """Yield the literals that a packet comes from its sender's zone, of a family that a partner has, to anybody."""
+    lines, zone, other = encoding.lines, zones.get(sender.zone or ""), zones.get(partner.zone or "")
+    interface, source, _ = between(encoding, zones, sender, partner)
+    is_ipv4 = lines["src"].within(IPV4_FIRST, IPV4_END - 1)
+    families = {family(each.first) for each in hosts(other, zone)}
+    yield from (interface, source)
+    yield encoding.formula.any_of(is_ipv4 if each == 4 else -is_ipv4 for each in sorted(families))
+    yield encoding.formula.any_of(lines["dst"].within(each.first, each.last) for each in OPEN_NETWORKS)
 
 
 def hosts(zone: Zone | None, other: Zone | None) -> list[Network]:

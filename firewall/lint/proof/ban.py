@@ -1,7 +1,8 @@
-"""Bans are about addresses: which ordinary message shuts out everybody behind an address that emergency calls use?"""
+"""Bans are about addresses: which message shuts out everybody behind an address that emergency calls use?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from firewall.lint.endpoint import Pair
 from firewall.lint.flow import VOICE
@@ -9,12 +10,12 @@ from firewall.lint.form import base_forms
 from firewall.lint.instant import SECOND_NS
 from firewall.lint.probe import Blocked, Probe, Questioner, decide, sent_of
 from firewall.lint.proof.asking import Asker, Unanswered
-from firewall.lint.proof.context import Context
+from firewall.lint.proof.context import Context, plain_pair
 from firewall.lint.proof.encoding import EncodedPolicy, EncodedRule
-from firewall.lint.proof.load import OWN_TO_A_CALL
 from firewall.lint.proof.witness import Staged
 from firewall.lint.script import with_article
-from firewall.ruleset.policy import EmergencyPolicy, Rule
+from firewall.net.address import address_number, family
+from firewall.ruleset.policy import Policy, Rule
 
 _MAX_REPEATS = 2000
 
@@ -31,12 +32,8 @@ class Banned:
 def banned(
     encoded: EncodedPolicy, asker: Asker, questioner: Questioner, contexts: Sequence[Context]
 ) -> list[Banned | Unanswered]:
-    """Return every rule whose ban an ordinary message from either side triggers, or why that is not known."""
-    banning = [
-        each
-        for each in encoded.rules
-        if each.rule.ban_ns is not None and not each.rule.shadow and not _counts_one_call(each.rule)
-    ]
+    """Return every rule whose ban any message from either side triggers, or why that is not known."""
+    banning = [each for each in encoded.rules if each.rule.ban_ns is not None and not each.rule.shadow]
     met: dict[str, list[Context]] = {}
     for context in contexts if banning else ():
         for each in _deciding(banning, asker, context):
@@ -74,7 +71,7 @@ def _of_rule(
     goal = [*below, each.above, each.decides]
     unanswered: Unanswered | None = None
     for context in contexts:
-        answer = asker.ask(context, goal, lambda staged: _shut_out(each.rule, staged, questioner))
+        answer = asker.ask(context, goal, partial(_shut_out, each.rule, context, questioner))
         if isinstance(answer, Banned):
             return answer
         if answer is not None:
@@ -82,7 +79,7 @@ def _of_rule(
     return unanswered
 
 
-def _shut_out(rule: Rule, staged: Staged, questioner: Questioner) -> Banned | None:
+def _shut_out(rule: Rule, context: Context, questioner: Questioner, staged: Staged) -> Banned | None:
     """Send the trigger until the rule bans, at once: no limit has time for one more. Then place an emergency call.
 
     Where the call that the trigger belongs to does not pass, it is one that was set up before these rules were loaded.
@@ -100,9 +97,8 @@ def _shut_out(rule: Rule, staged: Staged, questioner: Questioner) -> Banned | No
         decision = decide(engine, trigger)
     if decision.decision.rule != rule.name:
         return None
-    definition = questioner.policy.emergency
-    pair = _calling(staged.probe.pair, definition)
-    call = Probe(VOICE, base_forms(definition)[-1], pair, trigger.at_ns + SECOND_NS, "banned")
+    pair = _calling(trigger.datagram.src_ip, context, questioner.policy)
+    call = Probe(VOICE, base_forms(questioner.policy.emergency)[-1], pair, trigger.at_ns + SECOND_NS, "banned")
     sent = [*before, *[trigger] * needed]
     for step in call.steps():
         sent.append(sent_of(step, call))
@@ -112,11 +108,17 @@ def _shut_out(rule: Rule, staged: Staged, questioner: Questioner) -> Banned | No
     return None
 
 
-def _calling(pair: Pair, definition: EmergencyPolicy) -> Pair:
-    """Return two ends so that emergency calls go from the first to the second."""
-    zones = (pair.caller.zone, definition.from_zones), (pair.psap.zone, definition.to_zones)
-    return pair if all(zone is None or zone in meant for zone, meant in zones) else pair.turned()
-
-
-def _counts_one_call(rule: Rule) -> bool:
-    return rule.limit is not None and any(field.startswith(OWN_TO_A_CALL) for field in rule.limit.per)
+def _calling(banned_ip: str, context: Context, policy: Policy) -> Pair:
+    """Return two ends of an emergency call; one is at the address that is banned, a context's sender."""
+    zones, definition = {zone.name: zone for zone in policy.zones}, policy.emergency
+    caller, psap = context.pair.caller, context.pair.psap
+    meant = (caller.zone, definition.from_zones), (psap.zone, definition.to_zones)
+    is_turned = any(zone is not None and zone not in those for zone, those in meant)
+    if is_turned:
+        caller, psap = psap, caller
+    families = (family(address_number(banned_ip)),)
+    pair = plain_pair(policy, zones.get(caller.zone or ""), zones.get(psap.zone or ""), families)
+    assert pair is not None  # noqa: S101 - the sender is of a family that both ends have
+    if (context.step.sender == "caller") is is_turned:
+        return replace(pair, psap=replace(pair.psap, ip=banned_ip))
+    return replace(pair, caller=replace(pair.caller, ip=banned_ip))

@@ -3,26 +3,21 @@
 from collections.abc import Sequence
 from itertools import chain, combinations
 
-from firewall.lint.endpoint import Endpoint, Pair
-from firewall.lint.flow import VOICE
-from firewall.lint.form import SOS
-from firewall.lint.language.settle import Literal, Settled, settle
-from firewall.lint.proof.witness import read_as_service
+from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.predicate import demands
+from firewall.lint.language.value import text_meeting
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, Field, Matches, base_field
 from firewall.ruleset.facts import Facts, MediaFacts
-from firewall.sip.message import parse_message
 
 # RFC 3551, RFC 3389, RFC 4733, RFC 4867, RFC 7587, RFC 4103, and 3GPP TS 26.445: what trunks and handsets agree on.
 USUAL = (
     *("pcmu", "pcma", "g722", "g723", "g728", "g729", "gsm", "ilbc", "speex", "opus"),
     *("amr", "amr-wb", "evs", "telephone-event", "cn", "t140", "red"),
 )
-_CALL_ID = Field("sip.Call-ID")
-_NAME = Literal(Matches(_CALL_ID, r"^[a-z0-9][a-z0-9._-]{0,30}$"), True)
-"""An encoding's name as SDP can carry it (RFC 8866 §6.6), written into a header of one word."""
-_STEP = VOICE.steps(Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.20")), SOS, "codec")[0]
+_NAME = Matches(Field("media.codec"), r"^(?-i:[a-z0-9][a-z0-9._-]{0,30})$")
+"""An encoding's name as SDP can carry it (RFC 8866 §6.6), in lower case as rules see it."""
 _PACKET = Datagram("192.0.2.10", 0, "198.51.100.20", 0, b"")
 
 
@@ -45,6 +40,9 @@ def told_apart(own: Sequence[Atom]) -> tuple[tuple[str, ...], ...]:
 
 def _name_of(atom: Atom, holds: bool) -> str | None:
     """Return a name of which the condition is true, or false; None where there is none."""
-    settled = settle(_STEP.payload, [Literal(read_as_service(atom, _CALL_ID), holds), _NAME], frozenset(), frozenset())
-    name = parse_message(settled.payload).call_id if isinstance(settled, Settled) else None
-    return name.lower() if name is not None else None
+    way = demands(atom, holds=holds)[0]
+    try:
+        name = text_meeting([_NAME, *way.some], way.none)
+    except UnmodelledError:
+        return None
+    return name.decode() if name is not None else None

@@ -12,7 +12,6 @@ from firewall.lint.proof.context import Context
 from firewall.lint.proof.decision import Outcome
 from firewall.lint.proof.encoding import EncodedRule, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.region import Region
 from firewall.lint.proof.survey import Case, Survey, Told
 from firewall.lint.proof.traffic import Chain, chains, plain_ends
@@ -151,10 +150,9 @@ class _Comparer:
     def _chains(self, policy: Policy) -> list[Chain]:
         """Return all messages as a policy recognises them."""
         atoms = [atom for atom, _ in self._encoding.atoms()]
-        lasting, untold = lasting_forms(policy.emergency, atoms)
-        if untold is not None:
-            self._unanswered.setdefault(f"a later message of an emergency call: {untold}")
-        return chains(policy, atoms, plain_ends(policy), lasting)
+        every, untold = chains(policy, atoms, plain_ends(policy))
+        self._unanswered.update(dict.fromkeys(f"a message of an emergency call: {each}" for each in untold))
+        return every
 
     def _differ(self, context: Context) -> int:
         formula = self._encoding.formula

@@ -39,6 +39,10 @@ _CARRIERS = {
     "contact": "Contact",
     "body": "body",
 }
+_ALIKE: dict[str, tuple[int | Range, ...]] = {"100": (100,), "401": (401,), "487": (487,)}
+_ALIKE |= dict.fromkeys(("180", "183"), (Range(101, 199),))
+_ALIKE |= dict.fromkeys(("200", "202"), (Range(200, 299),))
+_ALIKE |= dict.fromkeys(("486", "491", "503"), (Range(300, 699),))
 _OTHER_SIDE = {"from": "to", "to": "from"}
 CALLER = (
     Literal(Matches(Field("sip.r-uri"), r"^(?:sips?:|tel:\+?[0-9][-.()0-9]+(?:;.*)?$)"), True),
@@ -56,7 +60,7 @@ class Context:
     that must stay, ``language`` is what must stay true of those that may change. ``is_fixed``: nothing in its text is
     its sender's choice (a keep-alive is always written in the same way). ``is_tied``: its addresses are the pair's.
     ``beyond`` are those of the held carriers whose text may be none of the grammar's: what is known of that is not true
-    of it.
+    of it. ``to_anyone``: its receiver may be anybody, and its ports any.
     """
 
     flow: Flow
@@ -71,6 +75,7 @@ class Context:
     is_fixed: bool = False
     is_tied: bool = False
     beyond: frozenset[str] = frozenset()
+    to_anyone: bool = False
 
     @property
     def probe(self) -> Probe:
@@ -216,27 +221,11 @@ def _kept_language(context: Context, carrier: str, definition: EmergencyPolicy) 
 
 def _status_language(label: str) -> tuple[Literal, ...]:
     """Return which other status a response may have and still play the same part in the call (RFC 3261 §21)."""
-    code = Field("sip.Status-Code")
-    match label.split(" ")[0]:
-        case "180" | "183":
-            low, high = 101, 199
-        case "200" | "202" if label.endswith("(INVITE)"):
-            low, high = 200, 299
-        case "200" | "202":
-            low, high = 200, 699
-        case "486" | "491" | "503":
-            low, high = 300, 699
-        case "401":
-            low, high = 401, 401
-        case "487":
-            low, high = 487, 487
-        case "100":
-            low, high = 100, 100
-        case _:
-            return ()
-    if low == high:
-        return (Literal(Comparison(code, "==", low), True),)
-    return (Literal(Membership(code, (Range(low, high),)), True),)
+    status, _, rest = label.partition(" ")
+    alike = _ALIKE.get(status, ())
+    if status in ("200", "202") and not rest.endswith("(INVITE)"):
+        alike = (100, Range(200, 699))  # 100, too, where the answer takes long (RFC 4320 §4.1)
+    return (Literal(Membership(Field("sip.Status-Code"), alike), True),) if alike else ()
 
 
 def _interface(zone: Zone | None) -> str | None:

@@ -22,8 +22,11 @@ DEFAULT_SURGE = Surge(calls_per_second=40, per_source=25)
 """For a policy that names no surge: what a county's trunk saw in a storm, not an extreme."""
 SURGE_S = 86_400
 _MAX_EVENTS = 300_000
-OWN_TO_A_CALL = ("sip.Call-ID", "sip.from.tag", "sip.to.tag", "sip.tag", "sip.Via")
-"""Fields that no two calls share: a limit for each of their values counts one call."""
+OWN_TO_A_CALL = frozenset({"sip.Call-ID", "sip.from.tag"})
+"""Fields that no two calls share: a limit for each of their values counts one call.
+
+Not those that a call's first request has no value of (``sip.to.tag``), or a phone that writes no branch (``sip.Via``).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _first_above(
     rate, refill = calls_per_second * _fullest(arrivals), limit.count * SECOND_NS / limit.period_ns
     if most is not None:
         calls = most
-    elif any(field.startswith(OWN_TO_A_CALL) for field in limit.per):
+    elif not OWN_TO_A_CALL.isdisjoint(limit.per):
         calls = 1
     elif rate > refill:
         # The load is there in full when the first calls have come to their last message; then it uses up the burst.

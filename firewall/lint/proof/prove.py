@@ -1,33 +1,37 @@
 """Everything that is asked about one policy, and what came of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firewall.lint.endpoint import Pair
 from firewall.lint.finding import Extent
 from firewall.lint.flow import Flow, selected
-from firewall.lint.form import Form
 from firewall.lint.probe import Questioner
 from firewall.lint.proof.asking import Asker, Unanswered
 from firewall.lint.proof.ban import Banned, banned
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.keepalive import addressed
+from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.refute import Refuted, Refuter, Shadowed
 from firewall.lint.proof.surge import Surged, surged
-from firewall.lint.proof.traffic import ordinary_contexts
+from firewall.lint.proof.traffic import contexts_of_anybody
 from firewall.ruleset.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of it. Nothing found and nothing unanswered is a proof, as far as ``extent`` says."""
+    """What came of it. Nothing found, unanswered and untold is a proof, as far as ``extent`` says.
+
+    ``untold`` says of which kinds of messages not all were asked about.
+    """
 
     refuted: tuple[Refuted, ...]
     surged: tuple[Surged, ...]
     banned: tuple[Banned, ...]
     shadowed: tuple[Shadowed, ...]
     unanswered: tuple[Unanswered, ...]
+    untold: tuple[str, ...]
     extent: Extent
 
 
@@ -42,13 +46,11 @@ def prove(
     pairs: Sequence[Pair],
     encoding: Encoding,
     questioner: Questioner,
-    lasting: tuple[Form, ...] = (),
 ) -> Proof:
-    """Ask whether this policy, the encoding's first, can block an emergency call between these ends.
-
-    ``lasting`` are the forms that its rules can tell apart in later messages, too.
-    """
+    """Ask whether this policy, the encoding's first, can block an emergency call between these ends."""
     encoded, asker = encoding.policies[0], Asker(encoding, policy)
+    atoms = [atom for atom, _ in encoding.atoms()]
+    lasting, untold = lasting_forms(policy.emergency, atoms)
     flows = selected(policy.emergency.flows)
     every = [
         context for pair in pairs for context in addressed(policy, asker, pair, contexts(policy, flows, pair, lasting))
@@ -57,19 +59,21 @@ def prove(
     refuter = Refuter(encoded, asker, questioner)
     refuter.refute(kinds)
     refuter.list_others(kinds)
-    has_bans = any(rule.ban_ns is not None for rule in policy.rules)
-    atoms = [atom for atom, _ in encoding.atoms()]
-    ordinary = [each for pair in pairs for each in ordinary_contexts(policy, atoms, pair)] if has_bans else []
+    anybodys: list[Context] = []
+    for pair in pairs if any(rule.ban_ns is not None for rule in policy.rules) else ():
+        found, untold = contexts_of_anybody(policy, atoms, pair)
+        anybodys += found
     # How often a limit counts depends on the whole call: contexts alike stand for one another only in one flow.
     loads = surged(encoded, asker, questioner, [each for alike in _of_surge(every) for each in merged(asker, alike)])
-    bans = banned(encoded, asker, questioner, list(merged(asker, ordinary)))
+    bans = banned(encoded, asker, questioner, list(merged(asker, anybodys)))
     return Proof(
         tuple(refuter.found),
         tuple(each for each in loads if isinstance(each, Surged)),
         tuple(each for each in bans if isinstance(each, Banned)),
         tuple(refuter.shadowed(list(kinds))),
         (*refuter.unanswered, *(each for each in (*loads, *bans) if isinstance(each, Unanswered))),
-        _extent(flows, pairs, every, kinds, asker),
+        untold,
+        Extent(len(every), len(kinds), len(flows), len(pairs), len(encoding.instants), asker.questions),
     )
 
 
@@ -90,16 +94,3 @@ def _of_surge(every: Sequence[Context]) -> list[list[Context]]:
     for context in every:
         flows.setdefault(context.flow, []).append(context)
     return [alike for flow, alike in flows.items() if flow.in_surge]
-
-
-def _extent(
-    flows: Sequence[Flow], pairs: Sequence[Pair], every: Sequence[Context], kinds: Collection[Context], asker: Asker
-) -> Extent:
-    return Extent(
-        flows=len(flows),
-        pairs=len(pairs),
-        messages=len(every),
-        kinds=len(kinds),
-        times=len(asker.encoding.instants),
-        questions=asker.questions,
-    )

@@ -5,7 +5,7 @@ between two policies is about every message, so here are those of ordinary calls
 dialog, what belongs to nothing, and what is no SIP message.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
@@ -18,14 +18,13 @@ from firewall.lint.language.settle import Literal
 from firewall.lint.oddity import odd_messages, unreadable_messages
 from firewall.lint.probe import Probe, decide, opened, sent_of
 from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.proof.kinds import methods_told_apart
+from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.target import SERVICE_URNS, TargetCarrier, no_emergency
 from firewall.lint.script import Dialog, Role, Script, Step
 from firewall.net.signalling import SIP_PORT
-from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, Field, Matches, base_field
-from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, Policy
-from firewall.sip.message import parse_message
 
 State = OneOf["none", "stray", "early", "confirmed", "terminated"]
 """Where in a dialog a message stands; ``stray``: it says it belongs to one, and nobody knows that one."""
@@ -33,12 +32,6 @@ State = OneOf["none", "stray", "early", "confirmed", "terminated"]
 Chain = tuple[Context, ...]
 """The messages of one flow in order. Each but the first is met in its state only when those before it passed."""
 
-METHODS = (
-    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "MESSAGE", "PRACK", "UPDATE"),
-    *("SUBSCRIBE", "NOTIFY", "REFER", "INFO", "PUBLISH", "X-ORDINARY"),
-)
-_OWN_WAYS = frozenset({"INVITE", "ACK", "CANCEL", "REGISTER"})
-"""Methods that the engine treats in a way of their own (RFC 3261 §9, §10, §13); it cannot tell the others apart."""
 _WHERE: dict[State, str] = {
     "none": "outside a call",
     "stray": "of a call nobody knows",
@@ -76,35 +69,29 @@ def plain_ends(policy: Policy) -> Pair:
     return found or Pair(Endpoint("192.0.2.10", SIP_PORT), Endpoint("198.51.100.20", SIP_PORT))
 
 
-def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair, lasting: tuple[Form, ...] = ()) -> list[Chain]:
-    """Return every flow as this policy recognises its messages; ``conditions`` are the atoms of all rules asked about.
+def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> tuple[list[Chain], tuple[str, ...]]:
+    """Return every flow as this policy recognises its messages; and why there may be more kinds of them.
 
-    Of methods that neither these atoms nor the engine can tell apart there is one. ``lasting`` are the forms that these
-    atoms tell apart in later messages, too.
+    ``conditions`` are the atoms of all rules asked about. Of methods that neither these atoms nor the engine can tell
+    apart there is one; the forms that these atoms tell apart in later messages are asked about in all.
     """
     known, kinds = opened(policy), _kinds(policy.emergency, conditions)
+    lasting, untold_forms = lasting_forms(policy.emergency, conditions)
+    methods, untold_methods = methods_told_apart(conditions)
     found = [*_emergency_chains(known, kinds[0], pair, lasting), *_ordinary_flows(known, kinds[0], pair)]
     for kind in kinds:
-        found += _of_kind(known, kind, conditions, pair)
+        found += _of_kind(known, kind, methods, pair)
     found += _odd_chains(known, conditions, pair)
-    return [chain for chain in found if chain]
+    return [chain for chain in found if chain], (*untold_forms, *untold_methods)
 
 
-def ordinary_contexts(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> list[Context]:
-    """Return the messages that are no emergency, from either side: any method in any state, responses, no SIP.
-
-    Those with the fewest messages before them come first.
-    """
-    known, kind = opened(policy), _kinds(policy.emergency, conditions)[0]
-    found: list[Context] = []
-    for ends in (pair, pair.turned()):
-        for chain in (
-            *_of_kind(known, kind, conditions, ends),
-            *_ordinary_flows(known, kind, ends),
-            *_odd_chains(known, conditions, ends),
-        ):
-            found += (each for each in chain if each.facts.emergency is None)
-    return sorted(found, key=lambda each: each.index)
+def contexts_of_anybody(
+    policy: Policy, conditions: Sequence[Atom], pair: Pair
+) -> tuple[list[Context], tuple[str, ...]]:
+    """Return what either side may send to whomever, what has the fewest messages before it first; and why not all."""
+    both = [chains(policy, conditions, ends) for ends in (pair, pair.turned())]
+    every = [replace(each, to_anyone=True) for found, _ in both for chain in found for each in chain]
+    return sorted(every, key=lambda each: (each.index, each.form is not _ORDINARY)), both[0][1]
 
 
 def _emergency_chains(policy: Policy, ordinary: _Kind, pair: Pair, lasting: tuple[Form, ...]) -> Iterator[Chain]:
@@ -152,8 +139,7 @@ def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tuple[_Ki
     )
 
 
-def _of_kind(policy: Policy, kind: _Kind, conditions: Sequence[Atom], pair: Pair) -> Iterator[Chain]:
-    methods = _told_apart(conditions)
+def _of_kind(policy: Policy, kind: _Kind, methods: Sequence[str], pair: Pair) -> Iterator[Chain]:
     for state in _WHERE:
         for method in methods:
             yield from _of_method(policy, kind, state, method, pair)
@@ -297,32 +283,3 @@ def _no_emergency(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tu
         if field.name in read or "sip.header" in read:
             found.append(Literal(Matches(field, regex), False))
     return tuple(found)
-
-
-def _told_apart(conditions: Iterable[Atom]) -> list[str]:
-    """Return methods, one of each kind that the engine or these atoms tell apart, named ones first."""
-    about = [atom for atom in conditions if base_field(atom.operand).name in ("sip.Method", "sip.CSeq.method")]
-    named = [
-        value
-        for atom in about
-        for value in (*getattr(atom, "items", ()), getattr(atom, "value", None))
-        if isinstance(value, str)
-        and value
-        and value.isascii()
-        and all(char.isalnum() or char in "-._" for char in value)
-    ]
-    tests = [compile_condition(atom) for atom in about]
-    kinds: dict[tuple[object, ...], str] = {}
-    for method in dict.fromkeys((*METHODS, *named)):
-        facts = _request_facts(method)
-        own = method if method in _OWN_WAYS else ""
-        kinds.setdefault((own, *(test(facts) for test in tests)), method)
-    return list(kinds.values())
-
-
-def _request_facts(method: str) -> Facts:
-    script = Script(Pair(Endpoint("192.0.2.10"), Endpoint("198.51.100.20")), "method")
-    dialog = script.dialog("caller", "sip:1000@psap.example", "<sip:1000@psap.example>")
-    script.request(dialog, "caller", method, "initial", begins=True)
-    payload = script.steps[-1].payload
-    return Facts(sent_of(script.steps[-1], Probe(FLOWS[0], SOS, script.pair, 0)).datagram, parse_message(payload))

@@ -9,12 +9,13 @@ import msgspec
 from firewall.engine.engine import Engine
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import selected
-from firewall.lint.form import base_forms, forms
+from firewall.lint.form import base_forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe, decide, sent_of
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
+from tests.lint.forms import every_form
 from tests.lint.policies import EMERGENCY, ZONES, loaded, policy
 
 TEXT_FIELDS = (
@@ -236,7 +237,7 @@ def emergency_messages() -> tuple[Message, ...]:
     found: list[Message] = []
     base, begun = base_forms(tested.emergency), set[str | None]()
     for pair in _PAIRS:
-        every = forms(tested.emergency)
+        every = every_form(tested.emergency)
         for flow in selected(tested.emergency.flows):
             if flow.policy_flow == "keepalive":
                 continue

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.lint.policies import codes, lint, only, rule
+from tests.lint.policies import IPV4_ZONES, codes, lint, only, rule
 
 BAN = "ban: 10m"
 
@@ -100,6 +100,34 @@ def test_what_triggers_a_ban_is_named_as_in_a_sentence() -> None:
 def test_a_ban_for_what_is_no_sip_is_found(what: str) -> None:
     assert codes(lint(rule(f"malformed and {what}", more=BAN))) == {("SOS109", "guilty")}
     assert lint(rule(f"malformed and {what} and udp.dstport == 22 and udp.srcport == 6000", more=BAN)).findings == ()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        'sip.Method matches "^fo"',
+        'malformed and udp.srcport == 5060 and udp.dstport == 34000 and zone.src == "psap"',
+        'sip.anomaly == "bare_cr" and udp.srcport == 40000',
+        'sip.Method == "INVITE" and udp.dstport == 5080 and udp.srcport == 5080',
+        'emergency.class == "test"',
+        'emergency.class == "registration"',
+        'sip.Method == "REFER"',
+        "net.dst == 203.0.113.7",
+    ],
+)
+def test_a_ban_that_whatever_either_side_sends_to_anyone_triggers_is_found(what: str) -> None:
+    assert ("SOS109", "guilty") in codes(lint(rule(what, more=BAN)))
+
+
+def test_a_ban_by_a_limit_of_one_call_is_found_as_anybody_may_send_so_much_in_one() -> None:
+    retransmitted = 'sip.Method == "INVITE" and not emergency'
+    finding = only(lint(rule(retransmitted, more=f"limit: {{rate: 5/10s, per: sip.Call-ID}}\n{BAN}")))
+    assert (finding.code, finding.rule) == ("SOS109", "guilty")
+
+
+def test_a_ban_of_a_family_that_only_one_side_has_is_harmless() -> None:
+    zones = IPV4_ZONES.replace("192.0.2.0/24", '192.0.2.0/24, "2001:db8:1::/64"')
+    assert ("SOS109", "guilty") not in codes(lint(rule("ipv6", more=BAN), zones=zones))
 
 
 def test_a_rule_that_drops_without_a_ban_shuts_nobody_out() -> None:

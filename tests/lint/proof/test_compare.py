@@ -3,7 +3,7 @@
 import pytest
 
 from firewall.lint.proof.compare import Comparison, compare
-from firewall.lint.proof.service import MAX_SERVICES
+from firewall.lint.proof.kinds import MAX_KINDS
 from tests.lint.policies import policy, rule
 
 
@@ -59,9 +59,9 @@ def test_what_a_call_keeps_to_its_end_is_asked_about_in_all_its_messages(what: s
 
 
 def test_more_services_than_are_told_apart_leave_the_difference_open() -> None:
-    many = " or ".join(f'emergency.service == "urn:service:sos.x{number}"' for number in range(MAX_SERVICES + 1))
+    many = " or ".join(f'emergency.service == "urn:service:sos.x{number}"' for number in range(MAX_KINDS + 1))
     found = between("", rule(f'({many}) and sip.Method == "BYE"'))
-    assert any(str(MAX_SERVICES) in each for each in found.unanswered)
+    assert any(str(MAX_KINDS) in each for each in found.unanswered)
 
 
 def test_two_rules_with_the_same_limit_are_above_it_together() -> None:

@@ -1,8 +1,16 @@
+from firewall.engine.engine import Engine
 from firewall.lint.flow import FLOWS, selected
+from firewall.lint.form import Form
+from firewall.lint.instant import BASE_NS
+from firewall.lint.language.jury import holds_of_message
+from firewall.lint.probe import Probe
 from firewall.lint.proof.context import CALLER, Context, contexts, plain_pair, zone_pairs
 from firewall.lint.proof.prove import calling_pairs
-from firewall.lint.proof.target import SERVICE_URNS
-from tests.lint.policies import ZONES, policy
+from firewall.lint.proof.target import SERVICE_URNS, service_field
+from firewall.ruleset.facts import Facts
+from firewall.sip.message import Message, Request
+from tests.lint.forms import every_form
+from tests.lint.policies import EMERGENCY, ZONES, policy
 
 
 def of(**options: str) -> tuple[Context, ...]:
@@ -29,7 +37,40 @@ def test_a_target_may_be_any_of_its_kind_and_what_no_grammar_has_stays_as_it_is(
     assert firsts["tel:911"].held == frozenset()
     assert firsts["INVITE 911 SIP/2.0"].held == frozenset()
     assert firsts["INVITE <urn:service:sos> SIP/2.0"].held == {"r-uri"}
-    assert firsts["Resource-Priority: esnet.1"].held == frozenset()
+    assert firsts["Resource-Priority: esnet.0"].held == frozenset()
+
+
+def test_every_way_to_write_an_emergency_call_is_in_a_context_of_the_proof() -> None:
+    """What one fixes is so of the message, and what it leaves open is any text's: no rule tells them apart."""
+    tested = policy(emergency=EMERGENCY.replace("}", ", flows: [voice, rtt, text, registration]}"))
+    (pair,) = calling_pairs(tested)
+    asked = [each for each in contexts(tested, FLOWS, pair) if each.index == 0 and each.flow.form_flow is not None]
+    for form in every_form(tested.emergency):
+        flow = next(each for each in FLOWS if each.form_flow == form.flow)
+        (first, *_) = Probe(flow, form, pair, BASE_NS).sent()
+        facts = Engine(tested).facts(first.datagram, first.at_ns)
+        assert any(_covers(each, form, facts) for each in asked if each.form.flow == form.flow), form.name
+
+
+def _covers(context: Context, form: Form, facts: Facts) -> bool:
+    ours, own, message = context.facts.emergency, facts.emergency, facts.message
+    known = context.facts.message
+    assert ours is not None and own is not None and message is not None and known is not None  # noqa: PT018
+    is_named = bool(context.language) and service_field(context.language[0]) is not None
+    return (
+        (ours.emergency_class, form.is_test) == (own.emergency_class, context.form.is_test)
+        and (is_named or ours.service == own.service)
+        and known.anomalies == message.anomalies
+        and bool(known.body) == bool(message.body)
+        and all(_text_of(name, known) == _text_of(name, message) for name in context.held)
+        and all(holds_of_message(each.condition, facts) == each.holds for each in context.language)
+    )
+
+
+def _text_of(carrier: str, message: Message) -> object:
+    if carrier == "r-uri":
+        return message.request_uri if isinstance(message, Request) else None
+    return message.body if carrier == "body" else message.header(carrier)
 
 
 def test_an_unmarked_callback_calls_whatever_a_caller_may_name_himself() -> None:

@@ -101,6 +101,12 @@ def test_a_key_that_no_two_calls_share_counts_one_call() -> None:
     assert exceeded(tested.rules[0], call(tested), CALLER, tested) is None
 
 
+@pytest.mark.parametrize("per", ["sip.to.tag", "sip.Via.sent-by.address", "sip.Via"])
+def test_a_key_that_calls_may_share_counts_them_together(per: str) -> None:
+    tested = limited("5/1s", 5, per)
+    assert exceeded(tested.rules[0], call(tested), CALLER, tested) is not None
+
+
 def test_a_counter_of_millions_is_reached_by_arithmetic() -> None:
     tested = limited("1000000/8760h", 1_000_000, "[]")
     load = exceeded(tested.rules[0], call(tested), CALLER, tested)

@@ -10,12 +10,12 @@ from firewall.cli.policy_file import FileSources, read_policy
 from firewall.errors import PolicyError
 from firewall.lint.check import lint_policy
 from firewall.lint.flow import selected
-from firewall.lint.form import forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.probe import Probe, Questioner
 from firewall.lint.proof.prove import calling_pairs
 from firewall.ruleset.load import load_policy
 from firewall.ruleset.policy import Policy
+from tests.lint.forms import every_form
 
 START = Path(__file__).parents[3] / "rules" / "start.yaml"
 TEXT = START.read_text()
@@ -72,7 +72,7 @@ def blocked_probe(policy: Policy, share: int) -> str | None:
     prover. Which third is said by ``share``: all have their turn, and one edit takes a third of the time."""
     # Which media the calls then agree on decides about none of their messages.
     questioner = Questioner(replace(policy, media=replace(policy.media, mode="off")))
-    every = forms(policy.emergency)
+    every = every_form(policy.emergency)
     probes = []
     for pair in calling_pairs(policy):
         for flow in selected(policy.emergency.flows):

@@ -14,7 +14,7 @@ from tests.lint.policies import ALLOW_ALL, policy, rule
 def survey(tested: Policy) -> tuple[Survey, list[Case]]:
     encoding = Encoding(canonical_policies([tested]))
     found = Survey(encoding, [tested])
-    every = chains(tested, [atom for atom, _ in encoding.atoms()], plain_ends(tested))
+    every, _ = chains(tested, [atom for atom, _ in encoding.atoms()], plain_ends(tested))
     return found, [case for group in found.cases(every) for case in group]
 
 

@@ -1,6 +1,7 @@
 """All traffic: every method in every state of a dialog, emergency or not, each as the engine really meets it."""
 
-from firewall.lint.proof.traffic import METHODS, Chain, chains, ordinary_contexts, plain_ends
+from firewall.lint.proof.kinds import METHODS
+from firewall.lint.proof.traffic import Chain, chains, contexts_of_anybody, plain_ends
 from firewall.ruleset.expression import Atom, Comparison, Contains, Field, Membership
 from firewall.sip.message import Request
 from tests.lint.policies import loaded, policy, text
@@ -9,7 +10,7 @@ POLICY = policy("")
 
 
 def traffic(*atoms: Atom) -> list[Chain]:
-    return chains(POLICY, atoms, plain_ends(POLICY))
+    return chains(POLICY, atoms, plain_ends(POLICY))[0]
 
 
 def kinds(found: list[Chain]) -> set[tuple[str | None, str, str]]:
@@ -81,12 +82,20 @@ def test_whom_a_register_is_for_makes_no_emergency() -> None:
     assert {context.language for context in chain} == {()}
 
 
-def test_ordinary_messages_are_of_either_side_and_none_is_an_emergency() -> None:
+def test_anybodys_messages_are_of_either_side_to_anyone_those_with_few_before_them_first() -> None:
     asked = [Comparison(Field("malformed.reason"), "==", "not_sip")]
-    every = ordinary_contexts(POLICY, asked, plain_ends(POLICY))
+    every, untold = contexts_of_anybody(POLICY, asked, plain_ends(POLICY))
     assert {each.facts.zone_src for each in every} == {"carrier", "psap"}
-    assert not [each for each in every if each.facts.emergency is not None]
+    assert all(each.to_anyone for each in every)
     assert [each.index for each in every] == sorted(each.index for each in every)
+    assert untold == ()
+
+
+def test_methods_that_cannot_be_told_apart_are_told() -> None:
+    asked = [Contains(Field("sip.Method"), text) for text in "ABCDEFGH"]
+    every, untold = chains(POLICY, asked, plain_ends(POLICY))
+    assert untold == ("the rules tell more than 128 methods apart",)
+    assert any("X-ORDINARY" in chain[0].flow.name for chain in every)
 
 
 def test_without_zones_documentation_addresses_stand_for_the_ends() -> None:

@@ -136,7 +136,8 @@ class _Reader:
                     yield CaptureRecord(self._number, self._last_ns, NO_LINK_TYPE, window.data[body:end], end - body)
                 elif kind in _PACKETS:
                     self._number += 1
-                    packet = _PACKETS[kind](self, body, end)
+                    header_bytes, read = _PACKETS[kind]
+                    packet = read(self, body, end) if end - body >= header_bytes else _TOO_SHORT
                     if isinstance(packet, CaptureRecord):
                         yield packet
                     else:
@@ -246,32 +247,19 @@ class _Reader:
 
     def _enhanced_packet(self, body: int, end: int) -> CaptureRecord | str:
         data, order = self._window.data, self._order
-        if end - body < 20:
-            return _TOO_SHORT
-        interface_id, high, low, captured, original = order.enhanced.unpack_from(data, body)
+        interface_id, *ticks, captured, original = order.enhanced.unpack_from(data, body)
         options = body + 20 + (captured + 3 & ~3)
-        if options > end:
-            return _overlong(captured)
         outgoing = _outgoing(data[options:end], order) if options < end else None
-        return self._packet(interface_id, (high, low), body + 20, captured, original, outgoing)
+        return self._packet(interface_id, ticks, body + 20, captured, original, end, outgoing)
 
     def _obsolete_packet(self, body: int, end: int) -> CaptureRecord | str:
-        if end - body < 20:
-            return _TOO_SHORT
         interface_id, _, *ticks, captured, original = self._order.obsolete.unpack_from(self._window.data, body)
-        if body + 20 + captured > end:
-            return _overlong(captured)
-        return self._packet(interface_id, ticks, body + 20, captured, original)
+        return self._packet(interface_id, ticks, body + 20, captured, original, end)
 
     def _simple_packet(self, body: int, end: int) -> CaptureRecord | str:
-        if end - body < 4:
-            return _TOO_SHORT
         original = self._order.word.unpack_from(self._window.data, body)[0]
         snap_bytes = self._interfaces[0].snap_bytes if self._interfaces else 0
-        captured = min(original, snap_bytes or original)
-        if body + 4 + captured > end:
-            return _overlong(captured)
-        return self._packet(0, None, body + 4, captured, original)
+        return self._packet(0, None, body + 4, min(original, snap_bytes or original), original, end)
 
     def _packet(
         self,
@@ -280,9 +268,12 @@ class _Reader:
         begin: int,
         captured: int,
         original: int,
+        end: int,
         outgoing: bool | None = None,
     ) -> CaptureRecord | str:
         """Return the packet of a block; one without ``ticks`` (high, low) has the time of the one before."""
+        if begin + captured > end:
+            return f"the packet claims {captured} bytes, more than its block holds"
         if interface_id >= len(self._interfaces):
             return f"the packet names interface {interface_id}, which is not described"
         interface = self._interfaces[interface_id]
@@ -300,15 +291,12 @@ class _Reader:
         )
 
 
+# How many bytes stand before the packet in each kind of block, and what reads it.
 _PACKETS = {
-    _ENHANCED_PACKET: _Reader._enhanced_packet,
-    _OBSOLETE_PACKET: _Reader._obsolete_packet,
-    _SIMPLE_PACKET: _Reader._simple_packet,
+    _ENHANCED_PACKET: (20, _Reader._enhanced_packet),
+    _OBSOLETE_PACKET: (20, _Reader._obsolete_packet),
+    _SIMPLE_PACKET: (4, _Reader._simple_packet),
 }
-
-
-def _overlong(captured: int) -> str:
-    return f"the packet claims {captured} bytes, more than its block holds"
 
 
 def _options(data: bytes, order: _Order) -> Iterator[tuple[int, bytes]]:

@@ -96,15 +96,13 @@ class StreamTable:
         header = packet.tcp
         if header is None:
             return []
-        found: list[Chunk | End] = list(self._expired(timestamp_ns)) if self._waiting else []
-        outgoing = seen_on[1]
-        back = (packet.dst_ip, packet.dst_port, packet.src_ip, packet.src_port)
-        other: StreamKey = (*back, (seen_on[0], None if outgoing is None else not outgoing))
-        if header.acknowledgment_number is not None and other in self._waiting:
-            found += self._acknowledged(other, header.acknowledgment_number)
         key: StreamKey = (packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, seen_on)
+        found: list[Chunk | End] = []
+        if self._waiting:
+            found += self._expired(timestamp_ns)
+            found += self._acknowledged(_way_back(key), header.acknowledgment_number)
         if header.rst:
-            return [*found, *self._close(key), *self._close(other)]
+            return [*found, *self._close(key), *self._close(_way_back(key))]
         stream = self._streams.get(key)
         first = header.sequence_number + (1 if header.syn else 0) & 0xFFFF_FFFF
         if stream is not None:
@@ -134,10 +132,7 @@ class StreamTable:
 
     def finish(self) -> list[Chunk | End]:
         """Return what still waits for bytes that never came; the streams stay open, as the capture leaves them."""
-        found: list[Chunk | End] = []
-        for key in list(self._waiting):
-            found += self._give_up(key)
-        return found
+        return [chunk for key in list(self._waiting) for chunk in self._give_up(key)]
 
     def forget(self, key: StreamKey) -> list[Chunk | End]:
         """End a stream, with what waits in it, and forget that it was there."""
@@ -181,15 +176,12 @@ class StreamTable:
         return chunk
 
     def _hold(self, key: StreamKey, stream: _Stream, first: int, segment: Segment) -> None:
-        known = stream.held.get(first)
         size = len(segment.packet.payload)
-        if known is not None:
-            if len(known.packet.payload) >= size:
-                return
-            self._held(stream, -len(known.packet.payload))
-        stream.held[first] = segment
-        self._held(stream, size)
-        self._waiting.setdefault(key, segment.timestamp_ns)
+        known_bytes = len(stream.held[first].packet.payload) if first in stream.held else 0
+        if size > known_bytes:
+            stream.held[first] = segment
+            self._held(stream, size - known_bytes)
+            self._waiting.setdefault(key, segment.timestamp_ns)
 
     def _held(self, stream: _Stream, change: int) -> None:
         stream.held_bytes += change
@@ -220,10 +212,11 @@ class StreamTable:
         stream = self._streams[key]
         while stream.held:
             yield from self._skip_gap(key, stream)
-        self._waiting.pop(key, None)
 
-    def _acknowledged(self, key: StreamKey, number: int) -> Iterator[Chunk]:
-        stream = self._streams[key]
+    def _acknowledged(self, key: StreamKey, number: int | None) -> Iterator[Chunk]:
+        stream = self._streams.get(key)
+        if stream is None or number is None:
+            return
         while stream.held and 0 < _distance(stream.expected, number) < _FAR_BYTES:
             yield from self._skip_gap(key, stream)
 
@@ -233,6 +226,11 @@ class StreamTable:
             if abs(now_ns - since_ns) <= GAP_WAIT_NS:
                 return
             yield from self._give_up(key)
+
+
+def _way_back(key: StreamKey) -> StreamKey:
+    src_ip, src_port, dst_ip, dst_port, (interface, outgoing) = key
+    return dst_ip, dst_port, src_ip, src_port, (interface, None if outgoing is None else not outgoing)
 
 
 def _distance(start: int, end: int) -> int:

@@ -10,9 +10,10 @@ from firewall.errors import SipSyntaxError
 from firewall.net.capture_record import CaptureRecord, Cut
 from firewall.net.datagram import Datagram
 from firewall.replay.lane import Lane, OwnReply
-from firewall.replay.reader import AHEAD_FRAMES, Arrival, CaptureReader, MediaArrival
+from firewall.replay.reader import AHEAD_FRAMES, CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport, Change, PolicyTally, ReplayReport
 from firewall.replay.source import Progress, check_captures, open_capture
+from firewall.replay.streams import Arrival
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Message, parse_message
@@ -247,12 +248,9 @@ class _Run:
 def _known_interfaces(policy: Policy, against: Policy | None) -> frozenset[str]:
     """The interface names that zones of the policies know. Any other name says nothing about where a packet came in:
     the capture was taken somewhere else."""
-    known: frozenset[str] | None = None
-    for rules in (policy, against):
-        names = frozenset(name for zone in rules.zones for name in zone.interfaces) if rules else frozenset[str]()
-        if names:
-            known = names if known is None else known & names
-    return known or frozenset()
+    each = [{name for zone in rules.zones for name in zone.interfaces} for rules in (policy, against) if rules]
+    named = [names for names in each if names]
+    return frozenset(set.intersection(*named)) if named else frozenset()
 
 
 def _effect(written: WriteDecision | None) -> tuple[str, bool] | None:

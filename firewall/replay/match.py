@@ -18,14 +18,13 @@ from firewall.net.signalling import SIP_PORT, is_signalling
 from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.source import Progress, open_capture
-from firewall.replay.streams import SipStreams, StreamMessage
+from firewall.replay.streams import Arrival, SipStreams
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy
 
 # sips and what tshark takes for SIP beside it are found by content.
 _SIP_PORTS = frozenset({SIP_PORT})
-
 
 Predicate = Callable[[Facts], bool]
 
@@ -136,7 +135,7 @@ class _FactsReader:
         """Return what still waited for lost segments."""
         return self._told(self._streams.finish())
 
-    def _told(self, messages: list[StreamMessage]) -> list[tuple[int, Facts]]:
+    def _told(self, messages: list[Arrival]) -> list[tuple[int, Facts]]:
         return [
             (message.datagram.frame_number or 0, self._signalling(message.datagram))
             for message in messages

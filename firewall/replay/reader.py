@@ -12,31 +12,17 @@ from firewall.net.frame import FrameDecoder
 from firewall.net.ip import Undecoded
 from firewall.net.rtp import is_rtp
 from firewall.net.signalling import is_signalling
-from firewall.net.vantage import Vantage, vantage
+from firewall.net.vantage import vantage
 from firewall.replay.copies import Sightings
 from firewall.replay.cut_message import CutMessages
 from firewall.replay.media import MediaEndpoints
 from firewall.replay.report import CaptureReport
-from firewall.replay.streams import SipStreams, StreamMessage
+from firewall.replay.streams import Arrival, SipStreams
 from firewall.replay.unread import unread_transport
 from firewall.sip.message import read_ahead
 
 AHEAD_FRAMES = 64
 _LOSSES = frozenset({"truncated", "malformed", "link_type"})
-
-
-class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A datagram, or a piece of a TCP stream, taken for signalling.
-
-    ``now_ns`` is when it is decided, ``seen_ns`` when it was captured: earlier for what had to wait for a lost segment.
-    ``is_copy``: the same segment of a TCP stream was seen elsewhere before.
-    """
-
-    datagram: Datagram
-    seen_on: Vantage
-    now_ns: int
-    seen_ns: int
-    is_copy: bool = False
 
 
 class MediaArrival(msgspec.Struct, frozen=True, gc=False):
@@ -70,8 +56,11 @@ class CaptureReader:
         self._unread: set[str] = set()
 
     def quiet(self, now_ns: int) -> list[Arrival]:
-        """Return the messages without Content-Length whose senders have been quiet for long enough."""
-        return self._arrivals(self._streams.quiet(now_ns), None)
+        """Return the messages without Content-Length whose senders have been quiet for long enough.
+
+        Each is decided as of the time its last segment was captured.
+        """
+        return [msgspec.structs.replace(arrival, now_ns=arrival.seen_ns) for arrival in self._streams.quiet(now_ns)]
 
     def read_ahead(self, frames: Sequence[CaptureRecord]) -> list[Sequence[Arrival] | None]:
         """Return, for each frame, the signalling in it; None where it is to be read in its turn (``read``).
@@ -80,13 +69,6 @@ class CaptureReader:
         be their turn to say that a message without Content-Length is whole, are read in their turn.
         """
         arrivals: list[Sequence[Arrival] | None] = []
-        read_ahead(self._messages_ahead(frames, arrivals))
-        return arrivals
-
-    def _messages_ahead(
-        self, frames: Sequence[CaptureRecord], arrivals: list[Sequence[Arrival] | None]
-    ) -> Iterator[tuple[bytes, bool]]:
-        """Fill ``arrivals``, and give the messages, each as soon as it is cut out of its stream."""
         latest_ns, streams_go_on = 0, True
         for frame in frames:
             found: Sequence[Arrival] | None = None
@@ -97,19 +79,20 @@ class CaptureReader:
             streams_go_on = streams_go_on and not self.open_bodies and at_ns >= latest_ns
             latest_ns = at_ns
             if found is None and streams_go_on:
-                found = self._plain_segment(frame)
+                segment = self._decoder.plain_tcp(frame)
+                found = self._segment(frame, segment) if segment is not None else None
                 streams_go_on = found is not None
             arrivals.append(found)
-            for arrival in found or ():
-                yield arrival.datagram.payload, arrival.datagram.transport == "TCP"
-
-    def _plain_segment(self, frame: CaptureRecord) -> list[Arrival] | None:
-        segment = self._decoder.plain_tcp(frame)
-        return self._segment(frame, segment) if segment is not None else None
+        read_ahead(
+            (arrival.datagram.payload, arrival.datagram.transport == "TCP")
+            for found in arrivals
+            for arrival in found or ()
+        )
+        return arrivals
 
     def _segment(self, frame: CaptureRecord, segment: Packet) -> list[Arrival]:
         self._note_unread(frame.frame_number, segment)
-        return self._arrivals(self._streams.read(frame, segment), frame.timestamp_ns)
+        return self._streams.read(frame, segment)
 
     def read(self, frame: CaptureRecord) -> Sequence[Arrival | MediaArrival]:
         """Return the signalling or the media in a frame; count its RTP; note what could not be read."""
@@ -162,7 +145,8 @@ class CaptureReader:
 
         What is incomplete may go on in the next part of the recording, if there is one.
         """
-        yield from self._arrivals(self._streams.finish(), now_ns)
+        for arrival in self._streams.finish():
+            yield msgspec.structs.replace(arrival, now_ns=now_ns)
         for frame_number, held_bytes in self._decoder.fragments.incomplete():
             reason = f"IP fragments are missing: {held_bytes} bytes of the datagram came"
             self.found.unreadable.append(Unreadable(frame_number, reason))
@@ -193,16 +177,3 @@ class CaptureReader:
             self.found.unreadable.append(
                 Unreadable(frame_number, f"{transport} is not read; this frame is the first; {EXPORT}")
             )
-
-    def _arrivals(self, messages: list[StreamMessage], now_ns: int | None) -> list[Arrival]:
-        """``now_ns`` None: each is decided as of the time its last segment was captured."""
-        return [
-            Arrival(
-                message.datagram,
-                message.segment.seen_on,
-                message.segment.timestamp_ns if now_ns is None else now_ns,
-                message.segment.timestamp_ns,
-                message.is_copy,
-            )
-            for message in messages
-        ]

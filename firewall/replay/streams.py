@@ -15,23 +15,30 @@ from firewall.net.signalling import begins_signalling, is_signalling
 from firewall.net.tcp import Chunk, End, Segment, StreamKey, StreamTable
 from firewall.net.vantage import Vantage, vantage
 from firewall.sip.framing import OPEN_BODY_WAIT_NS, Framer, Piece
+from firewall.sip.limits import MAX_MESSAGE_BYTES
 from firewall.sip.start_line import KNOWN_METHODS
 
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 """What all streams together may hold of messages that are not whole yet."""
 MAX_REMEMBERED_MESSAGES = 16_384
 """Of so many messages it is known where they were seen."""
+_RESTS_OF_METHODS = frozenset(
+    method[place:].encode() for method in KNOWN_METHODS for place in range(1, len(method))
+) - frozenset(method.encode() for method in KNOWN_METHODS)
 
 
-class StreamMessage(msgspec.Struct, frozen=True, gc=False):
-    """One piece of a stream as a datagram, numbered by the frame that completes it; ``segment`` came in that frame.
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A datagram, or a piece of a TCP stream, taken for signalling; its number is that of the frame that completes it.
 
-    ``is_copy``: the very segment was seen elsewhere before (an interface further, or coming in). tshark takes it for a
-    retransmission.
+    ``now_ns`` is when it is decided, ``seen_ns`` when it was captured: earlier for what had to wait for a lost segment.
+    ``is_copy``: the very segment of a TCP stream was seen elsewhere before (an interface further, or coming in). tshark
+    takes it for a retransmission.
     """
 
     datagram: Datagram
-    segment: Segment
+    seen_on: Vantage
+    now_ns: int
+    seen_ns: int
     is_copy: bool = False
 
 
@@ -40,21 +47,21 @@ class _SipStream:
 
     __slots__ = ("before", "before_end", "framer", "latest", "seeking", "skipped", "start", "told")
 
-    def __init__(self, first: Chunk, before: Framer) -> None:
+    def __init__(self, first: Chunk, before: Framer | None) -> None:
         self.framer = Framer()
         self.seeking = first.order != "begin"
         self.latest: Segment | None = None
         """Of the segments whose bytes the framer holds, the one captured last."""
         self.told: Segment | None = None
         """The one behind which a capture ended: that it cut a message is told."""
-        self.start, self.skipped = first.start, b""
-        """The sequence number of the first byte, and what stood before the first start line."""
+        self.start, self.skipped = first.start, bytearray()
+        """The sequence number of the first byte, and what stood before the first start line: up to a message's size."""
         self.before, self.before_end = before, first.start - first.missing_bytes & 0xFFFF_FFFF
         """What has read the stream in front of the gap, up to that sequence number."""
 
     @property
     def held_bytes(self) -> int:
-        return self.framer.pending + len(self.skipped) + self.before.pending
+        return self.framer.pending + len(self.skipped) + (self.before.pending if self.before else 0)
 
 
 class SipStreams:
@@ -80,12 +87,12 @@ class SipStreams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def read(self, record: CaptureRecord, packet: Packet) -> list[StreamMessage]:
+    def read(self, record: CaptureRecord, packet: Packet) -> list[Arrival]:
         """Take one TCP segment; return what is whole now, also of segments that had to wait."""
-        quiet = self._quiet(record.timestamp_ns, also_set_back=True) if self.open_bodies else []
         self._frame_ns = record.timestamp_ns
-        pieces = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
-        return [*map(self._sighted, quiet), *map(self._sighted, pieces)]
+        quiet = self._quiet(record.timestamp_ns, also_set_back=True) if self.open_bodies else []
+        found = self._pieces(self._table.add(packet, vantage(record), record.timestamp_ns))
+        return self._sighted(quiet + found if quiet else found)
 
     def exported(self, record: CaptureRecord, packet: Packet) -> Packet:
         """Return the message that an exported PDU over TCP is about.
@@ -98,25 +105,28 @@ class SipStreams:
         is_one_of_several = self._times_exported < len(messages) > 1
         return msgspec.structs.replace(packet, payload=messages[self._times_exported]) if is_one_of_several else packet
 
-    def quiet(self, now_ns: int) -> list[StreamMessage]:
+    def quiet(self, now_ns: int) -> list[Arrival]:
         """Return the messages without Content-Length whose senders have been quiet since, as the live firewall does."""
-        return [self._sighted(message) for message in self._quiet(now_ns)]
+        return self._sighted(self._quiet(now_ns))
 
-    def _sighted(self, message: StreamMessage) -> StreamMessage:
-        """Tell a message whose last segment was seen elsewhere before: same place in the stream, same bytes."""
+    def _sighted(self, found: list[Arrival]) -> list[Arrival]:
+        """Tell what was seen elsewhere before: same place in the stream of its last segment, same bytes."""
         if self._is_of_one_place:
-            return message
-        packet, seen_on = message.segment.packet, message.segment.seen_on
-        number = packet.tcp.sequence_number if packet.tcp else None
-        key = hash((packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, message.datagram.payload))
-        first = self._seen.setdefault(key, seen_on)
+            return found
+        return [msgspec.structs.replace(each, is_copy=True) if self._is_repeated(each) else each for each in found]
+
+    def _is_repeated(self, arrival: Arrival) -> bool:
+        packet = arrival.datagram
+        number = packet.tcp.sequence_number if isinstance(packet, Packet) and packet.tcp else None
+        key = hash((packet.src_ip, packet.src_port, packet.dst_ip, packet.dst_port, number, packet.payload))
+        first = self._seen.setdefault(key, arrival.seen_on)
         if len(self._seen) > MAX_REMEMBERED_MESSAGES:
             self._seen.popitem(last=False)
-        return message if first == seen_on else msgspec.structs.replace(message, is_copy=True)
+        return first != arrival.seen_on
 
-    def _quiet(self, now_ns: int, *, also_set_back: bool = False) -> list[StreamMessage]:
+    def _quiet(self, now_ns: int, *, also_set_back: bool = False) -> list[Arrival]:
         """``also_set_back``: a time long before is that of a clock set back, which does not tell who has been quiet."""
-        found: list[StreamMessage] = []
+        found: list[Arrival] = []
         while self.open_bodies:
             key, since_ns = next(iter(self.open_bodies.items()))
             waited_ns = abs(now_ns - since_ns) if also_set_back else now_ns - since_ns
@@ -125,7 +135,7 @@ class SipStreams:
             found += self._released(key)
         return found
 
-    def finish(self) -> list[StreamMessage]:
+    def finish(self) -> list[Arrival]:
         """Return what was still waiting for lost segments; note the messages that the capture's end cuts.
 
         The streams stay, and go on if more is read.
@@ -133,9 +143,8 @@ class SipStreams:
         found = self._pieces(self._table.finish())
         for key in list(self.open_bodies):
             found += self._released(key)
-        found = [self._sighted(message) for message in found]
         self.unreadable += [cut for stream in self._streams.values() if (cut := _cut_by_the_end(stream)) is not None]
-        return found
+        return self._sighted(found)
 
     def _is_signalling(self, packet: Packet) -> bool:
         if is_signalling(packet.src_port, packet.dst_port, packet.payload, self._ports):
@@ -143,8 +152,8 @@ class SipStreams:
         # A segment may be shorter than a method.
         return begins_signalling(packet.payload.lstrip(b"\r\n"))
 
-    def _pieces(self, told: list[Chunk | End]) -> list[StreamMessage]:
-        found: list[StreamMessage] = []
+    def _pieces(self, told: list[Chunk | End]) -> list[Arrival]:
+        found: list[Arrival] = []
         for event in told:
             if isinstance(event, End):
                 found += self._ended(event.stream)
@@ -152,8 +161,8 @@ class SipStreams:
                 found += self._late(event) if event.order == "late" else self._fed(event)
         return found
 
-    def _fed(self, chunk: Chunk) -> list[StreamMessage]:
-        found: list[StreamMessage] = []
+    def _fed(self, chunk: Chunk) -> list[Arrival]:
+        found: list[Arrival] = []
         stream = self._streams.get(chunk.stream)
         if stream is None or chunk.order != "next":
             if chunk.stream in self.open_bodies:
@@ -162,58 +171,65 @@ class SipStreams:
                 lost = f"TCP segments are missing: {chunk.missing_bytes} bytes of the stream before this frame"
                 self.unreadable.append(Unreadable(chunk.segment.packet.frame_number or 0, lost))
             stream = self._replaced(chunk)
-        before = stream.framer.pending
+        framer = stream.framer
+        before = framer.pending
         latest = _later(stream.latest, chunk.segment) if before else chunk.segment
-        pieces = stream.framer.feed(chunk.data)
-        self.pending_bytes += stream.framer.pending - before
+        pieces = framer.feed(chunk.data)
+        pending = framer.pending
+        self.pending_bytes += pending - before
         # An open body: this segment only shows where the message ended.
         came_before = stream.latest if pieces and len(pieces[0].data) <= before else None
         found += self._numbered(stream, pieces, came_before or latest, chunk.segment)
-        if stream.framer.has_open_body:
+        self.open_bodies.pop(chunk.stream, None)
+        if framer.has_open_body:
             self.open_bodies[chunk.stream] = self._frame_ns
-            self.open_bodies.move_to_end(chunk.stream)
-        else:
-            self.open_bodies.pop(chunk.stream, None)
-        stream.latest = None if not stream.framer.pending else chunk.segment if pieces else latest
+        stream.latest = None if not pending else chunk.segment if pieces else latest
         while self.pending_bytes > MAX_PENDING_BYTES:
             found += self._pieces(self._table.forget(next(iter(self._streams))))
         return found
 
-    def _numbered(
-        self, stream: _SipStream, pieces: list[Piece], latest: Segment, segment: Segment
-    ) -> list[StreamMessage]:
-        found: list[StreamMessage] = []
+    def _numbered(self, stream: _SipStream, pieces: list[Piece], latest: Segment, segment: Segment) -> list[Arrival]:
+        found: list[Arrival] = []
         for piece in pieces:
             if stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data)):
-                stream.skipped += piece.data
-                self.pending_bytes += len(piece.data)
+                if len(stream.skipped) < MAX_MESSAGE_BYTES:
+                    stream.skipped += piece.data
+                    self.pending_bytes += len(piece.data)
                 continue
             stream.seeking = False
-            found.append(_message(piece, latest if piece is pieces[0] else segment))
+            found.append(self._arrival(piece, latest if piece is pieces[0] else segment))
         return found
 
-    def _late(self, chunk: Chunk) -> list[StreamMessage]:
+    def _late(self, chunk: Chunk) -> list[Arrival]:
         """Return the messages in what fills a gap after all; they may begin in front of it and end behind it."""
         stream = self._streams.get(chunk.stream)
         if stream is None:
-            return _messages(Framer().feed(chunk.data), chunk.segment)
+            return self._messages(Framer().feed(chunk.data), chunk.segment)
         self.pending_bytes -= stream.held_bytes
-        if chunk.start != stream.before_end:
-            stream.before = Framer()
-        stream.before_end = chunk.end
-        found = _messages(stream.before.feed(chunk.data), chunk.segment)
-        behind = b""
-        if chunk.end == stream.start and stream.seeking:  # the gap is no more
-            behind = stream.skipped + b"".join(piece.data for piece in stream.framer.flush())
-            stream.framer, stream.before, stream.skipped = stream.before, Framer(), b""
-        elif chunk.end == stream.start:
-            found += _messages(stream.before.feed(stream.skipped), chunk.segment)
+        before = (stream.before if chunk.start == stream.before_end else None) or Framer()
+        stream.before, stream.before_end = before, chunk.end
+        found = self._messages(before.feed(chunk.data), chunk.segment)
+        if chunk.end == stream.start:
+            behind = bytes(stream.skipped)
+            if stream.seeking and len(behind) < MAX_MESSAGE_BYTES:  # the gap is no more
+                behind += b"".join(piece.data for piece in stream.framer.flush())
+                stream.framer, stream.before, stream.skipped = before, None, bytearray()
+                self.pending_bytes += stream.held_bytes
+                return found + self._fed(Chunk(chunk.stream, behind, chunk.segment, "next", stream.start))
+            found += self._messages(before.feed(behind), chunk.segment)
         self.pending_bytes += stream.held_bytes
-        return (
-            [*found, *self._fed(Chunk(chunk.stream, behind, chunk.segment, "next", stream.start))] if behind else found
-        )
+        return found
 
-    def _released(self, key: StreamKey) -> list[StreamMessage]:
+    def _messages(self, pieces: list[Piece], segment: Segment) -> list[Arrival]:
+        return [self._arrival(piece, segment) for piece in pieces if piece.kind == "message"]
+
+    def _arrival(self, piece: Piece, segment: Segment) -> Arrival:
+        packet = segment.packet
+        if piece.data is not packet.payload:
+            packet = msgspec.structs.replace(packet, payload=piece.data)
+        return Arrival(packet, segment.seen_on, self._frame_ns, segment.timestamp_ns)
+
+    def _released(self, key: StreamKey) -> list[Arrival]:
         del self.open_bodies[key]
         stream = self._streams.get(key)
         if stream is None or stream.latest is None or not stream.framer.has_open_body:
@@ -225,14 +241,12 @@ class SipStreams:
 
     def _replaced(self, first: Chunk) -> _SipStream:
         old = self._streams.pop(first.stream, None)
-        if old is not None:
-            self.pending_bytes -= old.held_bytes
-        before = old.framer if old is not None and first.order == "gap" else Framer()
+        before = old.framer if old is not None and first.order == "gap" else None
         stream = self._streams[first.stream] = _SipStream(first, before)
-        self.pending_bytes += before.pending
+        self.pending_bytes += stream.held_bytes - (old.held_bytes if old is not None else 0)
         return stream
 
-    def _ended(self, key: StreamKey) -> list[StreamMessage]:
+    def _ended(self, key: StreamKey) -> list[Arrival]:
         stream = self._streams.pop(key, None)
         if stream is None:
             return []
@@ -257,20 +271,9 @@ def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
     return Unreadable(stream.latest.packet.frame_number or 0, held)
 
 
-def _messages(pieces: list[Piece], segment: Segment) -> list[StreamMessage]:
-    return [_message(piece, segment) for piece in pieces if piece.kind == "message"]
-
-
 def _lacks_its_beginning(message: bytes) -> bool:
     """Tell whether the method is the rest of a known one (``ITE``): what came before it is missing."""
-    method = message.split(maxsplit=1)[0].decode(errors="replace")
-    return method not in KNOWN_METHODS and any(known.endswith(method) for known in KNOWN_METHODS)
-
-
-def _message(piece: Piece, segment: Segment) -> StreamMessage:
-    packet = segment.packet
-    is_whole_segment = piece.data is packet.payload
-    return StreamMessage(packet if is_whole_segment else msgspec.structs.replace(packet, payload=piece.data), segment)
+    return message.split(maxsplit=1)[0] in _RESTS_OF_METHODS
 
 
 def _later(one: Segment | None, other: Segment) -> Segment:

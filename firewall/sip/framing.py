@@ -28,7 +28,6 @@ import msgspec
 from firewall.sip.content_length import announced_length
 from firewall.sip.head import read_head
 from firewall.sip.limits import MAX_MESSAGE_BYTES, MAX_START_LINE_BYTES
-from firewall.sip.message import parse_message
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION, find_empty_line, is_start_line
 
 Kind = Literal["message", "keep_alive", "junk"]
@@ -42,6 +41,7 @@ _CR, _LF, _TAB, _SPACE = 0x0D, 0x0A, 0x09, 0x20
 _FIRST_WORDS = (*sorted(method.encode() for method in KNOWN_METHODS), SIP_VERSION.encode())
 _FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
 _BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
+_CONTENT_LENGTH = re.compile(rb"\n[ \t\r]*(?:content-length|l)[ \t\r]*:([^\n]*)", re.IGNORECASE)
 _LONGEST_WORD = max(map(len, _FIRST_WORDS))
 
 
@@ -57,6 +57,8 @@ class Framer:
 
     ``most``: so many pieces, or one more, are enough for now; the bytes of others wait for ``more``.
     """
+
+    __slots__ = ("_body_line", "_buffer", "_is_in_head", "_message_end", "_searched", "_start", "lost")
 
     def __init__(self) -> None:
         self.lost = False
@@ -239,21 +241,19 @@ class Framer:
 def _is_one_message(data: bytes) -> bool:
     """Tell whether bytes that begin where a message may are one whole message, as nearly all segments are.
 
-    Such a message is read at once, as it is going to be asked for (``parse_message``). What begins with another word,
-    or on a line with a CR of its own, is read step by step, as is what ends elsewhere.
+    What begins with another word, or on a line with a CR of its own, is read step by step, as is a head with a folded
+    line, with no Content-Length or with two, and what ends elsewhere.
     """
-    line_end = data.find(b"\n")
-    if not 0 < line_end < MAX_START_LINE_BYTES or data.find(b"\r") != line_end - 1 or _FIRST_WORD.match(data) is None:
+    line_end, empty_line = data.find(b"\n"), find_empty_line(data)
+    if empty_line is None or line_end >= MAX_START_LINE_BYTES or len(data) > MAX_MESSAGE_BYTES:
         return False
-    empty_line = find_empty_line(data)
-    if empty_line is None or len(data) > MAX_MESSAGE_BYTES:
+    if data.find(b"\r") != line_end - 1 or _FIRST_WORD.match(data) is None or not _is_start_line(data[:line_end]):
         return False
-    try:
-        message = parse_message(data, over_stream=True)
-    except Exception:  # noqa: BLE001 (whatever it is, it is raised again when the message is asked for)
+    head_end, body_start = empty_line
+    if data.find(b"\n ", 0, head_end) >= 0 or data.find(b"\n\t", 0, head_end) >= 0:
         return False
-    # A datagram's head goes on behind an empty line that a folded one follows, a stream's does not.
-    return message.is_whole and len(message.body) == len(data) - empty_line[1]
+    lengths = _CONTENT_LENGTH.findall(data, line_end, head_end)
+    return len(lengths) == 1 and lengths[0].strip(b" \t\r") == b"%d" % (len(data) - body_start)
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:

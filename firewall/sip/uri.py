@@ -59,21 +59,15 @@ def parse_uri(text: str) -> Uri:
 def _sip_uri(text: str, scheme: str, rest: str) -> Uri:
     # The user part may itself hold ";" and "?" (RFC 3261 §25.1 user-unreserved), so "@" is looked for first.
     userinfo, at, hostpart = rest.rpartition("@")
-    user: str | None = None
-    password: str | None = None
-    if at:
-        user, colon, secret = userinfo.partition(":")
-        password = secret if colon else None
-    else:
-        hostpart = rest
+    user, colon, password = userinfo.partition(":")
     hostpart, question, headers = hostpart.partition("?")
     hostport, _, params = hostpart.partition(";")
     host, port = split_host_port(hostport)
     return Uri(
         text,
         scheme,
-        user=user,
-        password=password,
+        user=user if at else None,
+        password=password if colon else None,
         host=host,
         port=port,
         params=parse_params(params) if params else {},

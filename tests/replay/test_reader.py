@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firewall.net.capture_record import CaptureRecord
-from firewall.replay.reader import Arrival, CaptureReader, MediaArrival
+from firewall.replay.reader import CaptureReader, MediaArrival
 from firewall.replay.report import CaptureReport
+from firewall.replay.streams import Arrival
 from firewall.sip.message import parse_message
 from tests.net.packets import CALLER, PSAP, START_NS, ethernet, ipv4, segment, udp
 from tests.net.test_hep import hep

@@ -14,7 +14,7 @@ from firewall.net.capture_record import CaptureRecord
 from firewall.net.datagram import Packet
 from firewall.net.frame import FrameDecoder
 from firewall.replay import streams
-from firewall.replay.streams import SipStreams, StreamMessage
+from firewall.replay.streams import Arrival, SipStreams
 from tests.net.packets import ethernet, linux_sll2, pcap, record, segment, tshark
 from tests.replay.calls import invite, message
 
@@ -33,7 +33,7 @@ class Capture:
     def __init__(self, ports: frozenset[int] = PORTS) -> None:
         self.streams = SipStreams(ports)
         self.frames: list[bytes] = []
-        self.found: list[StreamMessage] = []
+        self.found: list[Arrival] = []
         self._decoder = FrameDecoder()
 
     def take(self, *packets: bytes) -> "Capture":
@@ -264,6 +264,18 @@ def test_many_messages_without_content_length_at_once_cost_no_more_than_linear_t
     assert time.process_time() - begun_s < 5
 
 
+def test_what_is_no_sip_on_a_signalling_port_takes_linear_time_and_bounded_memory() -> None:
+    sip, decoder = SipStreams(PORTS), FrameDecoder()
+    begun_s, line = time.process_time(), b"x\r\n" * 400
+    for number in range(1_000):
+        frame = record(ethernet(segment(line, 1000 + number * len(line))), number=number + 1)
+        packet = decoder.decode(frame)
+        assert isinstance(packet, Packet)
+        assert sip.read(frame, packet) == []
+    assert sip.pending_bytes < 66_000
+    assert time.process_time() - begun_s < 15
+
+
 def test_a_clock_set_back_keeps_nobodys_message_waiting() -> None:
     sip, decoder = SipStreams(PORTS), FrameDecoder()
 
@@ -331,7 +343,7 @@ def test_each_side_of_a_firewall_has_its_own_stream(behind: int, is_copy: bool) 
         packet = decoder.decode(frame)
         assert isinstance(packet, Packet)
         found += sip.read(frame, packet)
-    assert [(each.datagram.frame_number, each.segment.seen_on) for each in found] == [(1, (1, False)), (2, (2, True))]
+    assert [(each.datagram.frame_number, each.seen_on) for each in found] == [(1, (1, False)), (2, (2, True))]
     assert [each.is_copy for each in found] == [False, is_copy]
 
 

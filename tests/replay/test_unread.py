@@ -12,8 +12,9 @@ from firewall.net.datagram import Datagram
 from firewall.net.exported_pdu import EXPORT
 from firewall.net.frame import FrameDecoder
 from firewall.replay.match import match_expressions
-from firewall.replay.reader import Arrival, CaptureReader
+from firewall.replay.reader import CaptureReader
 from firewall.replay.report import CaptureReport
+from firewall.replay.streams import Arrival
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.parse import parse_expression
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, pcap, segment, udp

@@ -97,3 +97,16 @@ class SipSyntaxError(SosgateError):
         self.reason = reason
         self.detail = detail
         super().__init__(f"{reason}: {detail}")
+
+
+def word_of_machine(error: object) -> str | None:
+    """Return the machine's word for what it refuses, None for any other error: that is a bug."""
+    match error:
+        case OSError():
+            return error.strerror or str(error)
+        case MemoryError():
+            return "there is no memory left"
+        case RuntimeError() if str(error) == "can't start new thread":  # all that Python tells of it
+            return "no more threads may be started; raise their limit (ulimit -u, TasksMax)"
+        case _:
+            return None

@@ -21,7 +21,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from firewall import __version__
-from firewall.errors import SosgateError
+from firewall.errors import SosgateError, word_of_machine
 
 EXIT_UNUSABLE = 2
 EXIT_BUG = 70
@@ -125,12 +125,12 @@ def run_command(arguments: Sequence[str]) -> int:
         if not isinstance(leaving.__context__, BrokenPipeError):
             raise
         return EXIT_BROKEN_PIPE  # typer and rich found it first, and made an exit code of their own of it
-    except OSError as error:
-        subject = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        return _complain(f"error: the machine refused{subject}: {error.strerror or error}", error)
-    except MemoryError as error:
-        return _complain("error: the machine refused: there is no memory left", error)
     except Exception as error:  # noqa: BLE001 (the last line of defence: no traceback is ever shown unasked)
+        word = word_of_machine(error)
+        if word is not None:
+            filename = getattr(error, "filename", None)
+            subject = f" {os.fsdecode(filename)}" if isinstance(filename, str | bytes) else ""
+            return _complain(f"error: the machine refused{subject}: {word}", error)
         sentence = (
             f"error: a bug in sosgate: {type(error).__name__}: {' '.join(str(error).split())}; "
             "run it again with SOSGATE_TRACEBACK=1 and report what it shows"

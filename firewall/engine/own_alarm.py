@@ -67,7 +67,7 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
             sentence = f"the decision log cannot be written: {error}; calls go on, decisions are being lost"
         case LogRecovered(lost, is_on_disk):
             code, subject = "log_recovered", ""
-            sentence = f"the decision log can be written again; {lost} records were lost"
+            sentence = f"the decision log can be written again; {_lost(lost, 'record')}"
             if not is_on_disk:
                 sentence += ", and of those before the disk may lack some: it did not take all when it was to sync them"
         case InterceptionLost(what, effect, error):
@@ -80,7 +80,7 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
         case HandoverLost(in_all):
             code, subject = "interception_lost", str(len(str(in_all)))  # tenfold is news
             sentence = (
-                f"{in_all} messages that the kernel was to hand to sosgate were lost since the start, perhaps of "
+                f"{_lost(in_all, 'message', ' that the kernel was to hand to sosgate')} since the start, perhaps of "
                 "emergency calls: other programs' rules (nftables or iptables, on prerouting or input) drop them or "
                 "take the mark 0x505 from them, a policy rule (ip rule) comes before sosgate's, or they come by a "
                 "bridge and net.bridge.bridge-nf-call-iptables is on"
@@ -88,7 +88,7 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
         case DatagramsLost(in_all, loudest):
             code, subject = "datagrams_lost", str(len(str(in_all)))  # tenfold is news
             sentence = (
-                f"{in_all} datagrams were lost since the start, perhaps of emergency calls: they came faster than "
+                f"{_lost(in_all, 'datagram')} since the start, perhaps of emergency calls: they came faster than "
                 f"sosgate decides on them; {loudest}"
             )
         case ConnectionsClosed(count, in_all, loudest, of_loudest):
@@ -101,3 +101,7 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
             code, subject = "pinholes", error
             sentence = f"the kernel refuses a change of the sets of media: {error}"
     return plain_alarm(code, sentence, now_ns), subject
+
+
+def _lost(count: int, what: str, which: str = "") -> str:
+    return f"{count} {what}{which} was lost" if count == 1 else f"{count} {what}s{which} were lost"

@@ -20,7 +20,7 @@ from firewall import __version__
 from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered, PolicyRefused, PolicyReplaced, Started, Stopped
 from firewall.engine.timestamp import timestamp
-from firewall.errors import MachineError, OperatorError, SosgateError
+from firewall.errors import MachineError, OperatorError, SosgateError, word_of_machine
 from firewall.live import nftables, routing
 from firewall.live.background import Background
 from firewall.live.backlog import Backlog
@@ -368,7 +368,7 @@ class _Daemon:
 
 def _broke(error: object) -> str:
     """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
-    return f"ALARM internal_error: {'the machine refuses' if isinstance(error, OSError) else 'a bug in sosgate'}"
+    return f"ALARM internal_error: {'a bug in sosgate' if word_of_machine(error) is None else 'the machine refuses'}"
 
 
 def _recently_written(log: Path | None) -> bool:

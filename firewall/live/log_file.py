@@ -16,6 +16,7 @@ from pathlib import Path
 from firewall.errors import MachineError
 
 LOG_MODE = 0o640
+_UNKNOWN_SIZE = 1 << 63
 _NOT_OPEN = (1 << 31) - 1  # a descriptor that nothing has: the kernel refuses it (EBADF), Python none but negative ones
 
 
@@ -37,6 +38,7 @@ class LogFile:
         self.under_way: object = None
         self._unwritten: str | None = None
         self._unfinished = b""
+        self._size = _UNKNOWN_SIZE
         self._descriptor = _NOT_OPEN
         try:
             self._descriptor = self._open()
@@ -62,11 +64,15 @@ class LogFile:
 
     def _append(self, lines: bytes) -> None:
         found = self._found()
-        if found is None and not self._made_anew():
+        if found is None and self._made_anew():
+            found = self._found()
+        if found is None:
             self.lost_records += lines.count(b"\n")
             return
-        if found is not None and stat.S_ISREG(found.st_mode) and not found.st_size:
-            self._lose_unfinished()  # somebody has emptied it, to have room again: its beginning is gone
+        if stat.S_ISREG(found.st_mode) and found.st_size < self._size:
+            # A killed run may have left half a line, and so may somebody who has cut the file, to have room again.
+            self._lose_unfinished()
+            self._unfinished = b"" if _ends_with_newline(self._descriptor) else b"\n"
         data = self._unfinished + lines
         written = 0
         while written < len(data):
@@ -76,8 +82,10 @@ class LogFile:
                 continue
             except OSError as error:
                 self._unwritten = os.strerror(error.errno or 0)
+                self._size = found.st_size + written
                 self._keep_what_is_torn(data, written)
                 return
+        self._size = found.st_size + written
         self._unfinished = b""
         self._unwritten = None
 
@@ -105,10 +113,14 @@ class LogFile:
 
     def _reopen(self) -> None:
         old, self._descriptor = self._descriptor, self._open()
+        self._size = _UNKNOWN_SIZE
         self._lose_unfinished()
         # The disk may be busy with a rotation, and what was removed may be large: no stop waits for that, as the kernel
         # writes it anyway. A sync under way that finds the old descriptor closed has nothing left to do.
-        threading.Thread(target=_sync_and_close, args=(old,), name="old log", daemon=True).start()
+        try:
+            threading.Thread(target=_sync_and_close, args=(old,), name="old log", daemon=True).start()
+        except RuntimeError:  # no more threads may be started
+            os.close(old)
 
     def _lose_unfinished(self) -> None:
         self.lost_records += bool(self._unfinished)
@@ -159,15 +171,9 @@ class LogFile:
     def _open(self) -> int:
         try:
             # Without O_NONBLOCK a pipe that nobody reads would stop the traffic.
-            descriptor = os.open(
-                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, LOG_MODE
-            )
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, LOG_MODE)
         except OSError as error:
             raise MachineError("open", f"the log {self.path}", os.strerror(error.errno or 0)) from None
-        if stat.S_ISREG(os.fstat(descriptor).st_mode) and not _ends_with_newline(self.path):
-            with contextlib.suppress(OSError):
-                os.write(descriptor, b"\n")  # a line that a killed run left half-written
-        return descriptor
 
 
 class Syncer:
@@ -184,6 +190,7 @@ class Syncer:
         self._running = False
         self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log sync")
+        self._thread.submit(int)  # begins the thread, which could not be had when it is needed
 
     def request(self) -> None:
         """Ask that what is written by now be synced as soon as the disk allows."""
@@ -215,9 +222,9 @@ def _sync_and_close(descriptor: int) -> None:
             finish(descriptor)
 
 
-def _ends_with_newline(path: Path) -> bool:
+def _ends_with_newline(descriptor: int) -> bool:
     try:
-        with path.open("rb") as file:
+        with Path(f"/proc/self/fd/{descriptor}").open("rb") as file:  # what is open, whatever its name is by now
             if file.seek(0, os.SEEK_END) == 0:
                 return True
             file.seek(-1, os.SEEK_END)

@@ -98,6 +98,10 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_2(arguments: list[str], s
         ),
         (PermissionError(13, "Permission denied", "/log"), "error: the machine refused /log: Permission denied\n"),
         (MemoryError(), "error: the machine refused: there is no memory left\n"),
+        (
+            RuntimeError("can't start new thread"),
+            "error: the machine refused: no more threads may be started; raise their limit (ulimit -u, TasksMax)\n",
+        ),
     ],
 )
 def test_an_error_is_its_sentence_and_exit_2(

@@ -149,7 +149,7 @@ def test_messages_that_another_programs_rules_on_input_drop_are_told_until_they_
         try:
             client.sendto(options, (PSAP, 5060))
             firewall.wait_for(
-                "interception_lost: 1 messages that the kernel was to hand to sosgate were lost since the start"
+                "interception_lost: 1 message that the kernel was to hand to sosgate was lost since the start"
             )
             in_fw(testbed, "nft", "add rule inet host i meta mark 0x505 accept")
             client.sendto(options, (PSAP, 5060))

@@ -278,6 +278,38 @@ def test_what_is_half_written_when_somebody_empties_the_full_file_is_lost_and_no
     log.close()
 
 
+def test_a_record_begins_on_a_line_of_its_own_when_somebody_has_cut_the_file_within_one(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogFile(path)
+    log.write(3 * LINE)
+    os.truncate(path, len(LINE) + 5)
+    log.write(LINE)
+    os.truncate(path, len(LINE))
+    log.write(LINE)
+    assert path.read_bytes() == 2 * LINE
+    os.truncate(path, len(LINE) + 5)
+    log.write(LINE)
+    log.write(LINE)
+    assert path.read_bytes() == LINE + LINE[:5] + b"\n" + 2 * LINE
+    log.close()
+
+
+def test_a_rotation_is_followed_where_no_more_threads_may_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path = tmp_path / "log"
+    log = LogFile(path)
+    path.rename(tmp_path / "log.1")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    log.reopen()
+    log.write(LINE)
+    assert path.read_bytes() == LINE
+    log.close()
+
+
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_a_slow_disk_holds_up_no_message_when_the_file_is_rotated_or_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool

@@ -43,12 +43,15 @@ def begins_call(message: Message | None) -> bool:
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
-    """One emergency call attempt as far as it has come. Instants are engine time in nanoseconds, None until known."""
+    """One emergency call attempt as far as it has come. Instants are engine time in nanoseconds, None until known.
+
+    ``started_ns`` is when it began by the wall clock, as the log has it."""
 
     first: Datagram
     flow_id: int
     mark: EmergencyMark
     began_ns: int
+    started_ns: int
     method: str
     latest: Datagram | None = None
     """The last try at it, to another PSAP perhaps than the first."""
@@ -350,7 +353,7 @@ def ledger_record(
         attribution=attempt.attribution or (trunk_down.attribution if trunk_down else _others_doing(outcome)),
         hurt_by=attempt.hurt_by or (trunk_down.hurt_by if trunk_down else None),
         guarded=attempt.guarded,
-        started=timestamp(attempt.began_ns),
+        started=timestamp(attempt.started_ns),
         ringing_s=seconds_between(attempt.began_ns, attempt.ringing_ns),
         answered_s=seconds_between(attempt.began_ns, attempt.answered_ns),
         ended_s=seconds_between(attempt.began_ns, attempt.ended_ns),

@@ -49,6 +49,7 @@ from firewall.sip.response import build_response, response_target
 from firewall.sip.unreadable import call_id_in
 
 _CLOCK_STEP_NS = SECOND_NS
+_IN_THE_PAST = "in going through the log of an earlier run, of whose calls some may not be known"
 
 
 class Engine:
@@ -73,6 +74,7 @@ class Engine:
         self._now_ns = 0
         self._clock_offset_ns = 0
         self._due_ns = NEVER_NS
+        self._past_defect: Exception | None = None
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
@@ -111,6 +113,8 @@ class Engine:
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
+                if self._past_defect is not None:
+                    outputs += defect_told(self._past_defect, _IN_THE_PAST, self._alarms, engine_ns, now_ns)
             case Recalled():
                 outputs += self._guarded_past(event, now_ns, engine_ns)
             case FlowsRecovered(flows):
@@ -174,7 +178,7 @@ class Engine:
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""
-        return [call_status(call) for call in self._observer.calls.all() if not call.is_over]
+        return [call_status(call, self._clock_offset_ns) for call in self._observer.calls.all() if not call.is_over]
 
     def stats(self) -> StatsFields:
         """Return the counts since the start."""
@@ -218,7 +222,7 @@ class Engine:
         except Exception as defect:  # as above; what the kernel lets pass does not depend on it
             if self._strict:
                 raise
-            return [*defect_told(defect, event.datagram.src_ip, self._alarms, engine_ns, now_ns)]
+            return [*defect_told(defect, _on(event.datagram), self._alarms, engine_ns, now_ns)]
 
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         facts = reading.facts
@@ -246,7 +250,8 @@ class Engine:
         except Exception as defect:  # as above: it is better to start with less than not to start
             if self._strict:
                 raise
-            return [*defect_told(defect, "", self._alarms, engine_ns, now_ns)]
+            self._past_defect = self._past_defect or defect
+            return []  # nobody would be told now
 
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
@@ -318,7 +323,7 @@ class Engine:
         self._counts[verdict] += 1
         facts = Facts(datagram, emergency=mark)
         outputs: list[Output] = [self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)]
-        outputs += defect_told(defect, datagram.src_ip, self._alarms, engine_ns, now_ns)
+        outputs += defect_told(defect, _on(datagram), self._alarms, engine_ns, now_ns)
         return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
 
     def _expire(self, engine_ns: int) -> list[Output]:
@@ -344,3 +349,7 @@ class Engine:
         policy = self.policy
         fields = PolicyFields(action, policy.name, policy.file, policy.sha256, len(policy.rules), takeover=takeover)
         return Write(PolicyChange(timestamp(now_ns), fields))
+
+
+def _on(datagram: Datagram) -> str:
+    return f"on a message from {datagram.src_ip}"

@@ -30,7 +30,7 @@ class Ledger:
         self.attempts = 0
         self.hurt = 0
 
-    def seen(self, call: Call, facts: Facts, now_ns: int) -> None:
+    def seen(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> None:
         """Open an attempt with the request that begins it, whatever becomes of the request."""
         request, mark = facts.message, facts.emergency
         if mark is None or mark.emergency_class == "registration":
@@ -45,7 +45,7 @@ class Ledger:
             or attempt.is_followed_by(request, call.tags)
             or (attempt.never_began and is_anothers(call, facts))
         ):
-            call.attempt = attempt = self._begun(facts, mark, request.method, now_ns)
+            call.attempt = attempt = self._begun(facts, mark, request.method, now_ns, wall_ns)
             if request.from_tag is not None:
                 call.admit((request.from_tag,))
         if request.method != attempt.method:
@@ -56,18 +56,18 @@ class Ledger:
             call.heard(now_ns)  # copies of it may come for as long as those of one that passes
         attempt.expect_answer(tried, now_ns)
 
-    def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int) -> Attempt:
+    def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int, wall_ns: int) -> Attempt:
         self.attempts += 1
-        return Attempt(_sent(facts), datagram_flow_id(facts.datagram), mark, now_ns, method)
+        return Attempt(_sent(facts), datagram_flow_id(facts.datagram), mark, now_ns, wall_ns, method)
 
-    def _joined(self, call: Call, facts: Facts, now_ns: int) -> Attempt | None:
+    def _joined(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> Attempt | None:
         """Open an attempt of whose call only the middle was seen: it began before the firewall or the capture did."""
         message, mark = facts.message, facts.emergency
         if mark is None or mark.emergency_class == "registration" or message is None or message.to_tag is None:
             return None
         if message.cseq_method in _NO_CALL_METHODS:
             return None
-        call.attempt = self._begun(facts, mark, "INVITE", now_ns)
+        call.attempt = self._begun(facts, mark, "INVITE", now_ns, wall_ns)
         call.attempt.is_recovered = True
         return call.attempt
 
@@ -116,7 +116,7 @@ class Ledger:
 
         ``repeated``: an earlier copy of it passed.
         """
-        attempt = call.attempt or self._joined(call, facts, now_ns)
+        attempt = call.attempt or self._joined(call, facts, now_ns, wall_ns)
         if attempt is None:
             return []
         if guarded:
@@ -132,8 +132,8 @@ class Ledger:
         message, mark = facts.message, facts.emergency
         call = Call(facts.call_id or "", now_ns, now_ns, now_ns)
         if message is None and mark is not None:
-            call.attempt = self._begun(facts, mark, "", now_ns)
-        self.seen(call, facts, now_ns)
+            call.attempt = self._begun(facts, mark, "", now_ns, wall_ns)
+        self.seen(call, facts, now_ns, wall_ns)
         return self.blocked(call, facts, decision, policy, now_ns, wall_ns, guarded=False)
 
     def media_blocked(
@@ -216,7 +216,7 @@ class Ledger:
     def told_before(self, call: Call, told: EmergencyCall) -> None:
         """Take over what an earlier run told of a call and no message of it tells."""
         attempt = call.attempt
-        if attempt is None or told.started != timestamp(attempt.began_ns):
+        if attempt is None or told.started != timestamp(attempt.started_ns):
             return
         attempt.guarded, attempt.media_loss = told.guarded, told.media_loss
         if told.outcome in ("blocked", "impaired"):  # of one that failed downstream it is about no message of its own

@@ -45,7 +45,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
 
     ``request`` is what brought it: the same words in a later one are a new offer. ``branches`` are the transactions
     that carry it and were not refused, one for each fork. ``is_strange``: nothing but the Call-ID says that it is of
-    this call. ``is_renewal``: a dialog was there before it.
+    this call. ``is_renewal``: a dialog was there before it. ``answered_by``: the ACK or PRACK that answers it.
     """
 
     description: SessionDescription
@@ -57,6 +57,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     branches: tuple[TransactionId, ...] = ()
     is_strange: bool = False
     is_renewal: bool = False
+    answered_by: TransactionId | None = None
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
@@ -182,22 +183,22 @@ class Negotiation(msgspec.Struct, eq=False, gc=False):
     def _request(
         self, request: Request, description: SessionDescription, by: Party, to: Party, dialog: DialogId | None
     ) -> bool:
+        branch = request.transaction_id
         if request.method in ("ACK", "PRACK") and dialog is not None:
             late_of = _session_key(dialog, request.to_tag, to, by)
             found = self._late_offer(late_of, lambda late: _may_answer(request, late))
             if found is not None:
                 late_key, late = found
-                self.offers[late_key] = replace(late, is_final=True)
+                self.offers[late_key] = replace(late, is_final=True, answered_by=branch)
                 return self._answered(_session_key(dialog, request.to_tag, late.by, late.to), late, description, by)
-        branch = request.transaction_id
         if request.method not in _OFFERING_METHODS or branch is None:
             return False
+        if any(branch in (*each.branches, each.answered_by) for each in self.offers.values()):
+            return False  # a retransmission
         request_key = _request_key(request)
         key: OfferKey = request_key
         if request_key in self.offers:
             branches = [(each, offer) for each, offer in self.offers.items() if offer.request == request_key]
-            if any(branch in offer.branches for _, offer in branches):
-                return False  # a retransmission
             for each, offer in branches:
                 if offer.description == description:
                     self.offers[each] = replace(offer, branches=(*offer.branches, branch)[-_MAX_BRANCHES:])

@@ -49,12 +49,12 @@ def table_full(table: FullTable, count: int, alarms: AlarmMemory, now_ns: int, w
     return [Write(alarm, urgent=table == "emergency_calls")]
 
 
-def defect_told(defect: Exception, source_ip: str, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+def defect_told(defect: Exception, where: str, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
     """Say that sosgate is wrong itself."""
     if not alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
         return []
     what = f"{type(defect).__name__}: {printable(str(defect))}"
-    sentence = f"defect of sosgate on a message from {source_ip}: {what}"
+    sentence = f"defect of sosgate {where}: {what}"
     return [Write(plain_alarm("internal_error", sentence, wall_ns), urgent=True)]
 
 

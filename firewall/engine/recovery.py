@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from firewall.engine.call import SECOND_NS
 from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered, Recalled
 from firewall.engine.negotiation import Party
@@ -21,6 +22,8 @@ from firewall.sip.media_endpoint import Formats
 from firewall.sip.message import Message, parse_message
 
 _NOTHING = msgspec.Raw(b"null")
+_SILENCE_NS = 3600 * SECOND_NS
+"""For so long no run with calls writes nothing: its clock was set forward meanwhile."""
 
 
 class _Asked(msgspec.Struct):
@@ -48,20 +51,24 @@ def recall(engine: Engine, lines: Iterable[bytes]) -> FlowsRecovered:
     """
     over = _calls_over(lines)
     flows: dict[PinholeKey, tuple[Pinhole, Way]] = {}
+    latest_ns: int | None = None
     for line in lines:
         try:
             record = _records.decode(line)
             at_ns = instant(record.timestamp)
         except (msgspec.DecodeError, ValueError, RecursionError):
             continue
-        message = None
+        event = Recalled(record, None)
+        if latest_ns is not None and at_ns - latest_ns > _SILENCE_NS and not event.is_start:
+            engine.clock_was_set(at_ns - latest_ns)
+        latest_ns = at_ns
         if isinstance(record, SipDecision) and record.sip is not None:
             if record.dialog is None or record.dialog.call_id in over:
                 continue
-            message = _message(record.sip)
+            event = Recalled(record, _message(record.sip))
         elif isinstance(record, RtpDecision):
             _note_flow(flows, record)
-        engine.handle(Recalled(record, message), at_ns)
+        engine.handle(event, at_ns)
     return FlowsRecovered(tuple(flows.values()))
 
 

@@ -48,7 +48,7 @@ class Tracking:
             own = call if call is None or write.passes or not is_anothers(call, facts) else None
             self.observer.remember_caller(call, facts, engine_ns)
             if own is not None:
-                self.ledger.seen(own, facts, engine_ns)
+                self.ledger.seen(own, facts, engine_ns, now_ns)
             if decision.verdict != "allow" and decision.reason != "reject_ack":
                 outputs += self._hurt(own, reading, write, now_ns, engine_ns)
         if not write.passes:

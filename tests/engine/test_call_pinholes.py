@@ -177,6 +177,8 @@ def test_an_offer_in_a_reliable_provisional_response_is_answered_in_the_prack() 
     )
     scene.carrier(prack, at_s=1.1)
     assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED)
+    scene.carrier(prack, at_s=1.6)
+    assert (scene.to(CALLED), scene.to(CALLER)) == (FROM_CALLER, FROM_CALLED), "it came again"
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])

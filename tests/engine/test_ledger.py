@@ -408,3 +408,13 @@ def test_what_is_blocked_behind_something_older_is_told_once_however_long_its_co
     scene.psap(response(request(method), 200 if method == "MESSAGE" else 503), at_s=0.1)
     told = [scene.carrier(request(method, cseq=2), at_s=3 + later) for later in (0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5)]
     assert [call.outcome for each in told for call in each.calls] == ["blocked"]
+
+
+@pytest.mark.parametrize("step_s", [86400, -86400])
+def test_a_call_has_begun_when_the_clock_says_so_also_after_it_was_set(step_s: int) -> None:
+    scene = Scene(policy(drop("INVITE")))
+    scene.carrier(request("OPTIONS", call_id="keep-alive"))
+    scene.engine.clock_was_set(step_s * 10**9)
+    told = scene.carrier(request(), at_s=step_s + 1)
+    assert [call.started for call in told.calls] == [told.decision.timestamp]
+    assert [call.began for call in scene.engine.calls() if call.hurt] == [told.decision.timestamp]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.engine.events import DeadlineReached
+from firewall.engine.events import DeadlineReached, Started
 from tests.engine.restart import (
     CALLER,
     INVITES_ONLY,
@@ -222,3 +222,19 @@ def test_an_ordinary_call_is_over_when_each_of_its_forks_was_hung_up(hung_up: tu
         told += [scene.carrier(bye, at_s=2), scene.psap(response(bye), at_s=2)]
     known = restarted(log_of(*told), at_s=3).engine.calls()
     assert [call.call_id for call in known] == ["call-1@192.0.2.10"] * (len(hung_up) == 1)
+
+
+def test_calls_go_on_where_the_clock_was_set_in_the_earlier_run() -> None:
+    scene, far_s = Scene(policy(INVITES_ONLY)), 40 * 86400
+    log = an_answered_call("urn:service:sos")
+    scene.engine.clock_was_set(far_s * 10**9)
+    log += log_of(scene.carrier(request("OPTIONS", call_id="keep-alive"), at_s=far_s + 3))
+    for at_s in (10, far_s + 10):  # set back meanwhile, or not
+        dialogs = [call.dialogs for call in restarted(log, at_s=at_s).engine.calls()]
+        assert dialogs == [("confirmed",), ()], at_s
+
+
+def test_no_call_goes_on_after_a_firewall_was_away_for_long() -> None:
+    scene = Scene(policy(INVITES_ONLY), at_s=40 * 86400)
+    log = an_answered_call() + log_of(scene.tell(Started(takeover=True), at_s=40 * 86400))
+    assert restarted(log, at_s=40 * 86400 + 1).engine.calls() == []

@@ -4,6 +4,8 @@ import pytest
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DeadlineReached, ForwardFailed, Started
+from firewall.engine.outputs import Write
+from firewall.engine.record import Alarm
 from firewall.engine.recovery import recall
 from tests.engine.restart import log_of
 from tests.messages import request, response
@@ -46,7 +48,7 @@ def test_what_was_counted_before_the_start_is_not_counted_again() -> None:
 def test_a_defect_in_going_through_a_log_does_not_keep_the_firewall_from_starting(
     strict: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = log_of(Scene(policy(ALL)).carrier(request()))
+    log = 2 * log_of(Scene(policy(ALL)).carrier(request()))
     engine = Engine(policy(ALL), strict=strict)
     monkeypatch.setattr(engine._observer, "read_again", None)
     if strict:
@@ -54,7 +56,9 @@ def test_a_defect_in_going_through_a_log_does_not_keep_the_firewall_from_startin
             recall(engine, log)
     else:
         recall(engine, log)
-    assert engine.handle(Started(takeover=True), START + 1_000_000_000)
+    _, *writes = engine.handle(Started(takeover=True), START + 1_000_000_000)
+    alarms = [each.record for each in writes if isinstance(each, Write)]
+    assert [each.alarm.code for each in alarms if isinstance(each, Alarm)] == ([] if strict else ["internal_error"])
 
 
 def redirected(*, rules: str = ALL) -> tuple[Scene, list[Told], bytes]:

@@ -14,7 +14,7 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered, Recalled
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import MediaVerdict, Pinhole, PinholeKey
-from firewall.engine.record import DialogFields, Record, RtpDecision, SipDecision, SipFields
+from firewall.engine.record import DecisionFields, DialogFields, Record, RtpDecision, SipDecision, SipFields
 from firewall.engine.timestamp import instant
 from firewall.engine.way import Way
 from firewall.errors import SipSyntaxError
@@ -34,6 +34,7 @@ class _Asked(msgspec.Struct):
 class _Glance(msgspec.Struct):
     """As much of the record of a message as tells which calls are over."""
 
+    decision: DecisionFields
     dialog: DialogFields
     sip: _Asked
     emergency: msgspec.Raw = _NOTHING
@@ -85,7 +86,9 @@ def _calls_over(lines: Iterable[bytes]) -> set[str]:
         call_id, asked = line.dialog.call_id, (line.sip.cseq or "").rpartition(" ")[2]
         if line.emergency != _NOTHING:
             emergencies.add(call_id)
-        elif not (line.sip.code or "").startswith("2"):
+        elif line.sip.code is None and asked == "INVITE":
+            hung_up.discard(call_id)  # some phones call again with the same Call-ID
+        elif not (line.sip.code or "").startswith("2") or not line.decision.passes:
             continue
         elif asked == "BYE":
             hung_up.add(call_id)

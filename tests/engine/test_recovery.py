@@ -238,3 +238,20 @@ def test_no_call_goes_on_after_a_firewall_was_away_for_long() -> None:
     scene = Scene(policy(INVITES_ONLY), at_s=40 * 86400)
     log = an_answered_call() + log_of(scene.tell(Started(takeover=True), at_s=40 * 86400))
     assert restarted(log, at_s=40 * 86400 + 1).engine.calls() == []
+
+
+def test_a_call_that_goes_on_under_the_call_id_of_one_that_was_hung_up_is_known_again() -> None:
+    scene, invite = Scene(policy(INVITES_ONLY)), request(uri="sip:6175550199@h")
+    bye, again = (
+        request("BYE", "sip:h", to_tag="psap", cseq=2),
+        request(uri="sip:6175550199@h", cseq=3, branch="z9hG4bK-again"),
+    )
+    told = [scene.carrier(invite), scene.psap(response(invite)), scene.carrier(bye), scene.psap(response(bye))]
+    scene = restarted(log_of(*told, scene.carrier(again, at_s=9)), at_s=10)
+    assert scene.carrier(request("CANCEL", cseq=3, branch="z9hG4bK-again"), at_s=11).reason == "cancel"
+
+
+def test_nobody_ends_a_call_by_what_was_blocked() -> None:
+    forged = response(request("BYE", "sip:h", to_tag="psap", cseq=2))
+    log = [*an_answered_call(), *log_of(Scene(policy(INVITES_ONLY)).psap(forged, at_s=3))]
+    assert restarted(log, at_s=4).carrier(request("INFO", to_tag="psap", cseq=2), at_s=5).reason == "in_dialog"

@@ -191,7 +191,7 @@ class SipStreams:
     def _numbered(self, stream: _SipStream, pieces: list[Piece], latest: Segment, segment: Segment) -> list[Arrival]:
         found: list[Arrival] = []
         for piece in pieces:
-            if stream.seeking and (piece.kind != "message" or _lacks_its_beginning(piece.data)):
+            if stream.seeking and not _is_message(piece):
                 if len(stream.skipped) < MAX_MESSAGE_BYTES:
                     stream.skipped += piece.data
                     self.pending_bytes += len(piece.data)
@@ -221,7 +221,7 @@ class SipStreams:
         return found
 
     def _messages(self, pieces: list[Piece], segment: Segment) -> list[Arrival]:
-        return [self._arrival(piece, segment) for piece in pieces if piece.kind == "message"]
+        return [self._arrival(piece, segment) for piece in pieces if _is_message(piece)]
 
     def _arrival(self, piece: Piece, segment: Segment) -> Arrival:
         packet = segment.packet
@@ -265,15 +265,15 @@ def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
     stream.told = stream.latest
     if stream.seeking:
         rest = deepcopy(framer).flush()[-1]
-        if rest.kind != "message" or _lacks_its_beginning(rest.data):
+        if not _is_message(rest):
             return None
     held = f"the capture ends inside a SIP message over TCP: {held_bytes} bytes came"
     return Unreadable(stream.latest.packet.frame_number or 0, held)
 
 
-def _lacks_its_beginning(message: bytes) -> bool:
-    """Tell whether the method is the rest of a known one (``ITE``): what came before it is missing."""
-    return message.split(maxsplit=1)[0] in _RESTS_OF_METHODS
+def _is_message(piece: Piece) -> bool:
+    """Tell whether it is a message whose method is not the rest of a known one (``ITE``): what came before is missing."""
+    return piece.kind == "message" and piece.data.split(maxsplit=1)[0] not in _RESTS_OF_METHODS
 
 
 def _later(one: Segment | None, other: Segment) -> Segment:

@@ -176,6 +176,13 @@ def test_a_message_over_a_gap_is_decided_when_the_last_of_it_comes_after_all(
     assert capture.take(segment(BYE, 1000 + size + is_behind * len(OPTIONS))).numbered()[-1] == (came + 1, b"BYE")
 
 
+def test_what_fills_a_gap_and_lacks_its_beginning_is_no_message_of_another_method() -> None:
+    after = 1000 + len(INVITE)
+    acknowledged = segment(b"", 1, acknowledges=after + len(BYE), back=True)
+    capture = Capture().take(segment(b"", 999, flags="S"), segment(BYE, after), acknowledged, segment(INVITE[2:], 1002))
+    assert capture.end().numbered() == [(2, b"BYE")]
+
+
 @pytest.mark.parametrize("place", [100, len(INVITE) - 60, len(INVITE), len(INVITE) + 9])
 def test_without_the_syn_the_first_two_segments_may_be_swapped(place: int) -> None:
     first, second, third = cut(INVITE + OPTIONS + BYE, place, len(INVITE + OPTIONS))

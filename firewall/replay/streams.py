@@ -272,7 +272,7 @@ def _cut_by_the_end(stream: _SipStream) -> Unreadable | None:
 
 
 def _is_message(piece: Piece) -> bool:
-    """Tell whether it is a message whose method is not the rest of a known one (``ITE``): what came before is missing."""
+    """Tell whether it is a message, and its method not the rest of one (``ITE``) whose beginning is missing."""
     return piece.kind == "message" and piece.data.split(maxsplit=1)[0] not in _RESTS_OF_METHODS
 
 

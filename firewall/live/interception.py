@@ -87,10 +87,8 @@ class Handover:
     """Counts what the kernel hands over from now on and other programs' rules keep from the daemon's sockets."""
 
     def __init__(self) -> None:
-        taken, handed_over = (
-            counted(TAKEN),
-            counted(HANDED_OVER),
-        )  # in this order: what comes meanwhile is not lost
+        # In this order: what comes meanwhile is not lost.
+        taken, handed_over = counted(TAKEN), counted(HANDED_OVER)
         self._before = (handed_over or 0) - (taken or 0)
         self._latest = 0
         self._lost = 0

@@ -211,6 +211,7 @@ def test_a_loopback_that_is_down_is_one_sentence(testbed: Namespaces, policy: Pa
 
 
 @pytest.mark.alone
+@pytest.mark.alone
 def test_sighup_brings_a_good_policy_into_force_and_calls_go_on(
     testbed: Namespaces, policy: Path, tmp_path: Path
 ) -> None:
@@ -226,8 +227,10 @@ def test_sighup_brings_a_good_policy_into_force_and_calls_go_on(
         firewall.wait_for("new policy in force")
         assert "counter packets 0 bytes 0 drop" in kernel_state(testbed.fw)
         assert uac.wait() == 0
+        assert uac.count().retransmissions == 0
+        with calling(testbed.carrier, tmp_path, "-m", "1") as later:
+            assert later.wait() == 0
         firewall.stop()
-    assert uac.count().retransmissions == 0
     actions = [record["policy"]["action"] for record in records(log, "policy")]
     assert actions == ["loaded", "applied"]
     rules = {record["decision"]["rule"] for record in records(log, "sip_decision")}

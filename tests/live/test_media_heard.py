@@ -126,7 +126,7 @@ def test_early_media_that_ends_with_the_answer_is_not_taken_for_what_is_heard_af
         call.answer(status=183)
         assert (call.to_called(0, 100), call.to_caller(0, 100)) == (100, 100)
         call.answer()
-        _, sentence = firewall.wait_for("ALARM emergency_media_lost", 6)
+        _, sentence = firewall.wait_for("ALARM emergency_media_lost")
         assert f"{CARRIER}:{CALLER_MEDIA}" in sentence
         assert f"{PSAP}:{CALLED_MEDIA}" in sentence
 

@@ -136,7 +136,7 @@ def test_down_takes_the_cables_away_from_programs_that_still_run() -> None:
 ROOTLESS = """
 set -e
 work=$(mktemp -d)
-trap 'rm -r $work' EXIT
+trap 'kill -9 $daemon $uas || true; rm -r $work' EXIT
 id -u
 $PYTHON -m firewall testbed up
 $PYTHON -m firewall testbed status --format json
@@ -150,6 +150,7 @@ done
 cd $work
 ip netns exec psap sipp -sn uas -i 198.51.100.10 -p 5060 -nostdin > $work/uas < /dev/null 2>&1 &
 uas=$!
+until ip netns exec psap ss -Hlun sport = :5060 | grep -q .; do kill -0 $uas; done
 ip netns exec carrier sipp -sn uac -i 192.0.2.10 -p 5060 198.51.100.10:5060 -m 5 -r 10 -nostdin > $work/uac 2>&1
 kill -9 $uas
 kill -TERM $daemon
@@ -185,11 +186,10 @@ def test_testbed_daemon_and_calls_work_for_an_ordinary_user_inside_unshare(tmp_p
         command = ["unshare", "-m", "--propagation", "private", "sh", "-c", OPEN_THE_WAY, "sh", *paths]
     environment = {"STASH": str(tmp_path), "ROOTLESS": ROOTLESS, "PYTHON": sys.executable, "POLICY": policy_text()}
     done = subprocess.run(
-        command,
+        ["timeout", "--signal=KILL", "100", *command],  # with all that it has started, the daemon above all
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         cwd=REPOSITORY,
         env={**os.environ, **environment, "PYTHONDONTWRITEBYTECODE": "1"},
     )

@@ -8,8 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-# sharkd 4.0 remembers what a filter showed, also of the capture before: each of its filters is another one.
-_last_frame = count(1_000_000)
+_numbers = count(1_000_000)
 
 
 @cache
@@ -24,18 +23,22 @@ def _ask(method: str, **parameters: Any) -> Any:
     sharkd = _sharkd()
     assert sharkd.stdin is not None
     assert sharkd.stdout is not None
-    sharkd.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}) + "\n")
+    asked = {"jsonrpc": "2.0", "id": next(_numbers), "method": method, "params": parameters}
+    sharkd.stdin.write(json.dumps(asked) + "\n")
     sharkd.stdin.flush()
-    return json.loads(sharkd.stdout.readline())["result"]
+    while (answer := json.loads(sharkd.stdout.readline()))["id"] != asked["id"]:
+        pass  # that of a question whose test was ended before
+    return answer["result"]
 
 
 def shown(capture: Path, only: str, *fields: str) -> list[list[str]]:
     """Return the number of each frame that a display filter shows, and its values of ``fields``, many with commas."""
     assert _ask("load", file=str(capture.resolve())) == {"status": "OK"}
+    # sharkd 4.0 remembers what a filter showed, also of the capture before: each of its filters is another one.
+    filtered = f"({only}) and frame.number < {next(_numbers)}"
     columns = {f"column{number}": f"{field}:0" for number, field in enumerate(fields)}
     return [
-        [str(frame["num"]), *frame.get("c", [])[: len(fields)]]
-        for frame in _ask("frames", filter=f"({only}) and frame.number < {next(_last_frame)}", **columns)
+        [str(frame["num"]), *frame.get("c", [])[: len(fields)]] for frame in _ask("frames", filter=filtered, **columns)
     ]
 
 

@@ -33,6 +33,10 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
         called side in the dialog of a caller without a tag."""
         return known is None or (from_tag in tags and self.ip == known.ip)
 
+    def may_be(self, other: "Caller") -> bool:
+        """Tell whether two calls may be of one caller, or come by one B2BUA."""
+        return self.ip == other.ip or not set(self.identities).isdisjoint(other.identities)
+
 
 @lru_cache(maxsize=1)  # the log and the memory of callers ask about the same request, one after the other
 def caller_identities(request: Request) -> tuple[str, ...]:

@@ -91,10 +91,12 @@ class Ledger:
             return []
         return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)
 
-    def moved(self, call: Call | None, now_ns: int, wall_ns: int) -> list[Write]:
-        """Tell that a call that was redirected goes on with another Call-ID."""
+    def moved(self, call: Call | None, leg: Call | None, now_ns: int, wall_ns: int) -> list[Write]:
+        """Tell that a call that was redirected goes on with another Call-ID, unless a stranger calls there."""
         attempt = call.attempt if call is not None else None
         if call is None or attempt is None or not attempt.is_redirected:
+            return []
+        if leg is None or leg.caller is None or call.caller is None or not leg.caller.may_be(call.caller):
             return []
         attempt.ended_ns, attempt.answer_due_ns = now_ns, None
         attempt.outcome = "impaired" if attempt.is_hurt else "completed"

@@ -61,7 +61,7 @@ class Tracking:
             self.trunks.passed(facts.message, facts.datagram)
             if emergency:
                 redirected = self.observer.related.redirected(facts.message, engine_ns)
-                outputs += self.ledger.moved(self.observer.calls.get(redirected), engine_ns, now_ns)
+                outputs += self.ledger.moved(self.observer.calls.get(redirected), call, engine_ns, now_ns)
         if call is not None:
             self.observer.forwarded(call, reading, decision, engine_ns)
             outputs += self.ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)

@@ -93,6 +93,18 @@ def test_a_redirected_call_whose_next_leg_is_blocked_or_never_comes_has_failed()
         assert [(call.outcome, call.final_status) for call in of_first] == [("failed_downstream", 302)]
 
 
+@pytest.mark.parametrize(("from_ip", "caller", "is_leg"), [(0, 0, True), (0, 1, True), (1, 0, True), (1, 1, False)])
+def test_a_stranger_who_calls_where_a_call_was_redirected_to_is_not_its_next_leg(
+    from_ip: int, caller: int, is_leg: bool
+) -> None:
+    scene, _, leg = redirected()
+    leg = leg.replace(b"6175550123@192.0.2.10", (b"6175550123@192.0.2.10", b"6175550188@192.0.2.99")[caller])
+    told = [scene.carrier(leg, at_s=2, src=(("192.0.2.10", "192.0.2.99")[from_ip], 5060))]
+    told.append(scene.tell(DeadlineReached(), at_s=100))
+    outcomes = [call.outcome for each in told for call in each.calls if call.call_id == "call-1@192.0.2.10"]
+    assert outcomes == ["completed" if is_leg else "failed_downstream"]
+
+
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
 def test_a_request_that_could_not_be_sent_on_and_came_again_is_answered(method: str) -> None:
     """RFC 3261 §17.1.1.2: a route that is away for a moment loses one copy of it."""

@@ -55,7 +55,7 @@ class Call(msgspec.Struct, eq=False, gc=False):
     is the caller's.
 
     ``forks`` tells which INVITE each early dialog answers: a proxy before us may have sent several (RFC 3261 §16.7).
-    ``hung_up_by``: the From tag of the first BYE.
+    ``hung_up_by``: the From tag of the first BYE. ``began_ns`` is by the wall clock, for people.
     ``stage``: nobody answered, or it is over (0), it rings (1), it goes on (2).
 
     Neither this nor what it holds has cycles, and the garbage collector does not look at it (``gc=False``, and dicts of

@@ -178,7 +178,7 @@ class Engine:
 
     def calls(self) -> list[CallStatus]:
         """Return the calls in progress, oldest first."""
-        return [call_status(call, self._clock_offset_ns) for call in self._observer.calls.all() if not call.is_over]
+        return [call_status(call) for call in self._observer.calls.all() if not call.is_over]
 
     def stats(self) -> StatsFields:
         """Return the counts since the start."""

@@ -19,12 +19,12 @@ class CallStatus(msgspec.Struct, frozen=True):
     hurt: bool
 
 
-def call_status(call: Call, clock_offset_ns: int) -> CallStatus:
-    """Return how one call stands; engine time is later than the clock by ``clock_offset_ns``."""
+def call_status(call: Call) -> CallStatus:
+    """Return how one call stands."""
     mark, attempt = call.emergency, call.attempt
     return CallStatus(
         call_id=wire_text(call.call_id),
-        began=timestamp(call.began_ns - clock_offset_ns),
+        began=timestamp(call.began_ns),
         dialogs=tuple(call.dialogs.values()),
         emergency_class=mark.emergency_class if mark else None,
         evidence=tuple(wire_text(phrase) for phrase in mark.evidence) if mark else (),

@@ -44,6 +44,8 @@ class Tracking:
         emergency = facts.emergency is not None
         if emergency or (write.passes and call is None):
             call = self.observer.call_for(reading, engine_ns)
+            if call is not None and reading.call is None:
+                call.began_ns = now_ns
         if emergency:
             own = call if call is None or write.passes or not is_anothers(call, facts) else None
             self.observer.remember_caller(call, facts, engine_ns)

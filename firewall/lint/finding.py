@@ -92,7 +92,7 @@ class Mark:
 class Finding:
     """One thing wrong at one place. ``because`` are further sentences, ``help`` is the way out.
 
-    ``named`` is what it names beside its rule: other rules, a set, an exception.
+    ``named`` is what it names beside its rule: other rules, a set, an exception, a keep-alive.
     ``fix`` and ``marks`` come with the policy's text (``examine.py``): a finding about a policy alone has none.
     """
 

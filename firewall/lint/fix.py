@@ -35,7 +35,7 @@ def fix_of(finding: Finding, policy: Policy, source: PolicySource) -> Fix | None
 
 def _rule_fix(finding: Finding, rule: Rule, policy: Policy, source: PolicySource) -> Fix | None:
     if finding.code in _EXEMPT:
-        if _has_exemption(rule.when):
+        if _has_exemption(rule.when) or finding.named == ("keep-alive",):  # that has no mark to exempt it by
             return None
         if is_about_emergencies(rule.when):
             return _without_rule(source, rule, is_certain=False)

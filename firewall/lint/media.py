@@ -14,8 +14,9 @@ from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
 from firewall.lint.probe import MILLISECOND_NS, meet_deadlines
 from firewall.lint.proof.context import plain_pair, zone_pairs
+from firewall.lint.proof.kinds import UntoldError
 from firewall.lint.proof.load import DEFAULT_SURGE
-from firewall.lint.proof.sound import Refusal, RtpPacket, TooManyPacketsError, refusals
+from firewall.lint.proof.sound import Refusal, RtpPacket, refusals
 from firewall.lint.script import Script
 from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
@@ -114,8 +115,8 @@ def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Itera
         return
     try:
         proposed = [each for each in refusals(policy, _pairs(policy), kinds) if each.rule not in told]
-    except TooManyPacketsError:
-        message = "it is not decided which media of an emergency call the rules drop: they tell too many packets apart"
+    except UntoldError as error:
+        message = f"it is not decided which media of an emergency call the rules drop: {error}"
         yield Finding.about(UNDECIDED, message, Place(policy.file))
         return
     for refusal in proposed:
@@ -141,7 +142,7 @@ def changes(old: Policy, new: Policy) -> Iterator[Changed]:
             continue
         try:
             proposed = list(refusals(policy, _pairs(policy), ("audio", "text")))
-        except TooManyPacketsError:
+        except UntoldError:
             continue
         for refusal in proposed:
             one, other = (decided(each, refusal) for each in (before, after))

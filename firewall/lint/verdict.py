@@ -91,9 +91,20 @@ def ban_finding(policy: Policy, banned: Banned) -> Finding:
 
 def shadow_finding(shadowed: Shadowed) -> Finding:
     """Return the finding for a shadow rule that would block a message of an emergency call."""
-    rule, staged = shadowed.rule, shadowed.staged
-    blocked = f"{rule.action} the {staged.steps[-1].label} of an emergency call ({staged.probe.name})"
-    return Finding.about("SOS112", f'shadow rule "{rule.name}" would {blocked}', rule, _matches(rule))
+    rule = shadowed.rule
+    steps = [each.steps[-1] for each in shadowed.shown]
+    told = [
+        f"the {step.label} that keeps the trunk in service"
+        if step.role == "keepalive"
+        else f"the {step.label} of an emergency call ({each.probe.name})"
+        for step, each in zip(steps, shadowed.shown, strict=True)
+    ]
+    message = f'shadow rule "{rule.name}" would {rule.action} {" and ".join(told)}'
+    finding = Finding.about("SOS112", message, rule, _matches(rule))
+    if steps[-1].role != "keepalive":
+        return finding
+    mends = [CODES["SOS112"].mend] * (len(steps) > 1) + [CODES["SOS107"].mend]
+    return replace(finding, help=" ".join(mends), named=("keep-alive",))
 
 
 def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:

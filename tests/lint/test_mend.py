@@ -1,6 +1,7 @@
 import pytest
 
 from firewall.errors import PolicyError
+from firewall.lint.codes import CODES
 from firewall.lint.finding import Report
 from firewall.lint.mend import mend
 from tests.lint.policies import CALLS, examined, rule, text
@@ -88,3 +89,14 @@ def test_a_fix_after_which_the_policy_cannot_be_loaded_is_not_made() -> None:
 def test_an_unusable_policy_is_not_mended() -> None:
     with pytest.raises(PolicyError):
         mend("policy: x", examined)
+
+
+def test_a_shadow_rule_that_would_drop_keep_alives_too_is_not_mended_by_exempting_emergency_calls() -> None:
+    written = text(rule("sip.to.tag", more="mode: shadow"))
+    mended = mend(written, examined)
+    assert (mended.text, mended.fixed, mended.left) == (written, (), ())
+    (finding,) = mended.report.findings
+    assert "and the 200 OK (OPTIONS) that keeps the trunk in service" in finding.message
+    assert finding.help.endswith("exempt those zones from limits on it.")
+    exempt = examined(text(rule("sip.to.tag and not emergency", more="mode: shadow")))
+    assert [each.help for each in exempt.findings] == [CODES["SOS107"].mend]

@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
-from firewall.lint.endpoint import Endpoint
 from firewall.lint.form import ODD_CARRIERS
 from firewall.lint.language.carrier import is_read_from, places, reads_method
 from firewall.lint.language.settle import Conflict, Literal, TooHard, satisfiable
 from firewall.lint.proof.context import Context
-from firewall.lint.proof.encoding import EPHEMERAL_PORT, OPEN_NETWORKS, Encoding
+from firewall.lint.proof.encoding import EPHEMERAL_PORT, Encoding
 from firewall.lint.proof.formula import Model
-from firewall.lint.proof.line import ENDS, IPV4_END, PORTS
+from firewall.lint.proof.hosts import between, to_anyone
+from firewall.lint.proof.line import PORTS
 from firewall.lint.proof.witness import Staged, TooSmall, of_psap, read_as, stage
-from firewall.net.address import IPV4_FIRST, Network, address_number, family
+from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
 from firewall.net.signalling import is_signalling
 from firewall.ruleset.evaluate import Predicate, compile_condition
 from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.policy import Policy, Zone
+from firewall.ruleset.policy import Policy
 
 Found = TypeVar("Found")
 
@@ -249,24 +249,24 @@ class Asker:
         ends = list(between(encoding, self._zones, sender, receiver))
         if context.is_tied:
             ends += [lines["src"].at(address_number(sender.ip)), lines["dst"].at(address_number(receiver.ip))]
-        ends += self._ports(context)
-        if context.is_fixed:
-            return [*ends, *self._as_it_stands(context)]
-        return [*ends, *self._bounded()]
+        size = [self._size_as_it_stands(context)] if context.is_fixed else self._bounded()
+        return [*ends, *self._ports(context), *size]
 
     def _bounded(self) -> list[int]:
-        line = self.encoding.lines["frame_len"]
-        return [-line.at_least(next_cut(line.cuts, MAX_FRAME_BYTES))]
+        return [self.encoding.lines["frame_len"].not_above(MAX_FRAME_BYTES)]
 
     def _as_it_stands(self, context: Context) -> list[int]:
         """Return the literals of a datagram that is sent as it stands."""
+        return [-self.encoding.is_tcp, self._size_as_it_stands(context)]
+
+    def _size_as_it_stands(self, context: Context) -> int:
         encoding, lines = self.encoding, self.encoding.lines
         size, is_ipv4 = context.facts.datagram.frame_len, lines["src"].within(IPV4_FIRST, IPV4_FIRST + 2**32 - 1)
         if ":" in context.facts.datagram.src_ip:
             size -= _IPV6_MORE_BYTES
         short = encoding.formula.all_of([is_ipv4, lines["frame_len"].at(size)])
         long = encoding.formula.all_of([-is_ipv4, lines["frame_len"].at(size + _IPV6_MORE_BYTES)])
-        return [-encoding.is_tcp, encoding.formula.any_of([short, long])]
+        return encoding.formula.any_of([short, long])
 
     def _ports(self, context: Context) -> Iterator[int]:
         """Yield what the ports are: the caller's any, the PSAP's where it listens.
@@ -279,9 +279,6 @@ class Asker:
             formula.any_of(line.within(port, port) for port in sorted(self._policy.signalling_ports))
             for line in (theirs, ours)
         )
-        if context.is_fixed and context.facts.message is not None:
-            yield from (-opens, listening, their_listening)
-            return
         yield theirs.at_least(1)
         opened = formula.all_of([opens, their_listening, ours.at_least(EPHEMERAL_PORT)])
         yield formula.any_of([formula.all_of([-opens, listening]), opened])
@@ -381,8 +378,7 @@ class Asker:
         """Demand longer messages of a context: of all, or of those with these texts."""
         line = self.encoding.lines["frame_len"]
         if is_certain:
-            at_least = line.at_least(max(cut for cut in line.cuts if cut <= frame_bytes))
-            self.encoding.formula.add([-self._selector(context), at_least])
+            self.encoding.formula.add([-self._selector(context), line.not_below(frame_bytes)])
         else:
             self._forbid(context, [*text.values(), line.at(line.piece(model)[0])])
 
@@ -394,56 +390,3 @@ def _carriers_of(core: Sequence[Literal]) -> frozenset[str]:
         read = places(base_field(literal.condition.operand))
         found |= {place.carrier.name for place in read} if read else ODD_CARRIERS
     return ODD_CARRIERS & found
-
-
-def next_cut(cuts: Sequence[int], number: int) -> int:
-    """Return the first cut above a number; what is beyond the line where there is none."""
-    return next((cut for cut in cuts if cut > number), ENDS["frame_len"])
-
-
-def between(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, receiver: Endpoint) -> Iterator[int]:
-    """Yield the literals that a packet comes by an interface of its sender's zone, from and to hosts of both zones."""
-    any_of, lines = encoding.formula.any_of, encoding.lines
-    source, destination = zones.get(sender.zone or ""), zones.get(receiver.zone or "")
-    yield any_of(encoding.interfaces[name] for name in (source.interfaces if source is not None else ()) or (None,))
-    yield any_of(lines["src"].within(each.first, each.last) for each in hosts(source, destination))
-    yield any_of(lines["dst"].within(each.first, each.last) for each in hosts(destination, source))
-
-
-def to_anyone(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, partner: Endpoint) -> Iterator[int]:
-    """Yield the literals that a packet comes from its sender's zone, of a family that a partner has, to anybody."""
-    lines, zone, other = encoding.lines, zones.get(sender.zone or ""), zones.get(partner.zone or "")
-    interface, source, _ = between(encoding, zones, sender, partner)
-    is_ipv4 = lines["src"].within(IPV4_FIRST, IPV4_END - 1)
-    families = {family(each.first) for each in hosts(other, zone)}
-    yield from (interface, source)
-    yield encoding.formula.any_of(is_ipv4 if each == 4 else -is_ipv4 for each in sorted(families))
-    yield encoding.formula.any_of(lines["dst"].within(each.first, each.last) for each in OPEN_NETWORKS)
-
-
-def hosts(zone: Zone | None, other: Zone | None) -> list[Network]:
-    """Return the addresses a zone's hosts may have: its networks; else any unicast address not of the other zone."""
-    if zone is not None and zone.networks:
-        return [_without_edges(network) for network in zone.networks]
-    free = list(OPEN_NETWORKS)
-    for taken in other.networks if other is not None else ():
-        free = [piece for network in free for piece in _without(network, taken)]
-    return free
-
-
-def _without_edges(network: Network) -> Network:
-    """An IPv4 network's own and its broadcast address are no hosts (RFC 1122 §3.2.1.3)."""
-    if family(network.first) == 4 and network.last - network.first >= 3:
-        return Network(network.first + 1, network.last - 1)
-    return network
-
-
-def _without(network: Network, taken: Network) -> list[Network]:
-    if taken.last < network.first or network.last < taken.first:
-        return [network]
-    pieces = []
-    if network.first < taken.first:
-        pieces.append(Network(network.first, taken.first - 1))
-    if taken.last < network.last:
-        pieces.append(Network(taken.last + 1, network.last))
-    return pieces

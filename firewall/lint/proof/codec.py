@@ -1,11 +1,11 @@
 """Which encodings of a call the rules about media tell from one another: a list of each kind, the shortest first."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, combinations
 
-from firewall.lint.language.bounds import UnmodelledError
-from firewall.lint.language.predicate import demands
-from firewall.lint.language.value import text_meeting
+from firewall.lint.language.predicate import counts
+from firewall.lint.proof.kinds import text_with, told_apart
 from firewall.net.datagram import Datagram
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, Field, Matches, base_field
@@ -21,28 +21,25 @@ _NAME = Matches(Field("media.codec"), r"^(?-i:[a-z0-9][a-z0-9._-]{0,30})$")
 _PACKET = Datagram("192.0.2.10", 0, "198.51.100.20", 0, b"")
 
 
-def told_apart(own: Sequence[Atom]) -> tuple[tuple[str, ...], ...]:
+def lists_told_apart(own: Sequence[Atom]) -> tuple[tuple[str, ...], ...]:
     """Return what a call may agree on for each way in which the conditions on ``media.codec`` can be true together.
 
     One encoding, two, or the first of the usual ones; that a rule asks for three by name is not tried.
+
+    Raises:
+        UntoldError: these are too many, or cannot be told.
     """
     asked = [atom for atom in own if base_field(atom.operand).name == "media.codec"]
     tests = [compile_condition(atom) for atom in asked]
-    named = (name for atom in asked for holds in (True, False) if (name := _name_of(atom, holds)) is not None)
+    of_one = [atom for atom in asked if not counts(atom)]
+    named = told_apart("encodings", of_one, USUAL, lambda name: _agreed((name,)), partial(text_with, [_NAME], []))
     names = tuple(dict.fromkeys((*USUAL, *named)))
     firsts = (USUAL[:length] for length in range(3, len(USUAL) + 1))
     kinds: dict[tuple[bool, ...], tuple[str, ...]] = {}
     for codecs in chain(((name,) for name in names), combinations(names, 2), firsts):
-        facts = Facts(_PACKET, media_negotiated=True, media=MediaFacts("audio", "rtp", codecs, "sendrecv"))
-        kinds.setdefault(tuple(test(facts) for test in tests), codecs)
+        kinds.setdefault(tuple(test(_agreed(codecs)) for test in tests), codecs)
     return tuple(kinds.values())
 
 
-def _name_of(atom: Atom, holds: bool) -> str | None:
-    """Return a name of which the condition is true, or false; None where there is none."""
-    way = demands(atom, holds=holds)[0]
-    try:
-        name = text_meeting([_NAME, *way.some], way.none)
-    except UnmodelledError:
-        return None
-    return name.decode() if name is not None else None
+def _agreed(codecs: tuple[str, ...]) -> Facts:
+    return Facts(_PACKET, media_negotiated=True, media=MediaFacts("audio", "rtp", codecs, "sendrecv"))

@@ -11,8 +11,9 @@ from ipaddress import ip_address
 
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import Flow
-from firewall.lint.proof.asking import Asker, hosts
+from firewall.lint.proof.asking import Asker
 from firewall.lint.proof.context import Context, contexts
+from firewall.lint.proof.hosts import hosts
 from firewall.net.address import Network, address_number, address_text, family
 from firewall.ruleset.expression import Atom, Comparison, Contains, Field, Membership, base_field
 from firewall.ruleset.fields import reader_of

@@ -1,7 +1,7 @@
 """Kinds of a text of which rules tell one from another; those of methods: anybody may send one of no standard."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.predicate import counts, demands
@@ -83,18 +83,23 @@ def methods_told_apart(conditions: Iterable[Atom]) -> tuple[tuple[str, ...], tup
     about = [atom for atom in conditions if base_field(atom.operand).name in ("sip.Method", "sip.CSeq.method")]
     asked = [atom for atom in about if not counts(atom)]
     try:
-        return (*OWN_WAYS, *told_apart("methods", asked, METHODS, _request_with, _made)), ()
+        made = partial(text_with, [_TOKEN], [_OWN])
+        return (*OWN_WAYS, *told_apart("methods", asked, METHODS, _request_with, made)), ()
     except UntoldError as error:
         return (*OWN_WAYS, *METHODS), (str(error),)
 
 
-def _made(literals: Sequence[Literal]) -> str | None:
-    """Return a method of which the conditions are so, None for none."""
-    # A request has one method, and its CSeq repeats it.
+def text_with(always: Sequence[Atom], never: Sequence[Atom], literals: Sequence[Literal]) -> str | None:
+    """Return a text of which these conditions hold always and never, and of which the literals are true; None for none.
+
+    Raises:
+        UntoldError: a condition cannot be told of a text.
+    """
+    # There is one text only: a request has one method, and its CSeq repeats it.
     ways = [demands(each.condition, holds=each.holds)[0] for each in literals]
     some, none = ([atom for way in ways for atom in getattr(way, name)] for name in ("some", "none"))
     try:
-        found = text_meeting([_TOKEN, *some], [_OWN, *none])
+        found = text_meeting([*always, *some], [*never, *none])
     except UnmodelledError as error:
         raise UntoldError(str(error)) from None
     return found.decode() if found is not None else None

@@ -75,6 +75,13 @@ class Line:
 
     def at(self, number: int) -> int:
         """Return the literal that the number is in the same piece as this one."""
-        index = bisect_right(self.cuts, number) - 1
-        last = self.cuts[index + 1] - 1 if index + 1 < len(self.cuts) else self._end - 1
-        return self.within(self.cuts[index], last)
+        return self._formula.all_of([self.not_below(number), self.not_above(number)])
+
+    def not_below(self, number: int) -> int:
+        """Return the literal that the number is in the piece of this one, or above it."""
+        return self._at_least[self.cuts[bisect_right(self.cuts, number) - 1]]
+
+    def not_above(self, number: int) -> int:
+        """Return the literal that the number is in the piece of this one, or below it."""
+        index = bisect_right(self.cuts, number)
+        return -self.at_least(self.cuts[index] if index < len(self.cuts) else self._end)

@@ -34,10 +34,10 @@ class Refuted:
 
 @dataclass(frozen=True, slots=True)
 class Shadowed:
-    """A shadow rule that would block a message of an emergency call, and the call."""
+    """A shadow rule that would block a message of an emergency call, or a keep-alive, or both; and the calls."""
 
     rule: Rule
-    staged: Staged
+    shown: tuple[Staged, ...]
 
 
 class Refuter:
@@ -78,25 +78,29 @@ class Refuter:
             self._found[part, name] = replace(refuted, also=self._also(contexts, part, name, refuted))
 
     def shadowed(self, contexts: Sequence[Context]) -> list[Shadowed]:
-        """Return the shadow rules that would block, each with the first call found."""
+        """Return the shadow rules that would block, each with the first call found, and the first keep-alive."""
         found = []
+        keepalives = [context for context in contexts if part_of(context) == "keepalive"]
+        calls = [context for context in contexts if part_of(context) != "keepalive"]
         for each in self._encoded.rules:
             if not each.rule.shadow or each.rule.action == "allow" or each.rule.limit is not None:
                 continue
-            for context in contexts:
-                answer = self._asker.ask(context, [*self._below, each.decides], self._shadowed_by(each.rule))
-                if isinstance(answer, Shadowed):
-                    found.append(answer)
-                    break
-        return found
+            shown = (self._first_shadowed(each, alike) for alike in (calls, keepalives))
+            found.append(Shadowed(each.rule, tuple(staged for staged in shown if staged is not None)))
+        return [each for each in found if each.shown]
 
-    def _shadowed_by(self, rule: Rule) -> Callable[[Staged], Shadowed | None]:
-        def accept(staged: Staged) -> Shadowed | None:
+    def _first_shadowed(self, each: EncodedRule, contexts: Sequence[Context]) -> Staged | None:
+        goal = [*self._below, each.decides]
+        answers = (self._asker.ask(context, goal, self._shadowed_by(each.rule)) for context in contexts)
+        return next((answer for answer in answers if isinstance(answer, Staged)), None)
+
+    def _shadowed_by(self, rule: Rule) -> Callable[[Staged], Staged | None]:
+        def accept(staged: Staged) -> Staged | None:
             # What other rules block of the call before is not its doing: the guard lets that pass.
             answer = run(staged, self._questioner, guard="enforce")
             decision = answer.decision if isinstance(answer, Blocked) else answer
             would = any(shadow.rule == rule.name for shadow in decision.decision.shadow)
-            return Shadowed(rule, staged) if would else None
+            return staged if would else None
 
         return accept
 

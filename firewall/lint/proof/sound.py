@@ -13,11 +13,13 @@ from struct import pack
 from typing import get_args
 
 from firewall.lint.endpoint import Pair, Side
-from firewall.lint.proof.asking import MAX_FRAME_BYTES, between, next_cut
+from firewall.lint.proof.asking import MAX_FRAME_BYTES
 from firewall.lint.proof.atom import cuts
-from firewall.lint.proof.codec import told_apart
+from firewall.lint.proof.codec import lists_told_apart
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
+from firewall.lint.proof.hosts import between
+from firewall.lint.proof.kinds import UntoldError
 from firewall.lint.proof.line import PORTS
 from firewall.lint.proof.witness import endpoint_in
 from firewall.net.datagram import Datagram
@@ -40,10 +42,6 @@ MAX_PACKETS = 20_000
 _PAYLOAD_TYPES = (0, 8, 3, 9, 13, 18, 96, 97, 98, 100, 101, 111, 127)
 _BOTH_WAYS: tuple[Direction, ...] = ("sendrecv",)
 _BINDING_REQUEST = bytes.fromhex("000100002112a442") + bytes(range(12))  # RFC 8489 §5
-
-
-class TooManyPacketsError(Exception):
-    """The rules tell so many kinds of packet apart that not all can be asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def refusals(policy: Policy, pairs: list[Pair], kinds: tuple[str, ...]) -> Itera
     """Yield a packet for each rule that could refuse media of these kinds between such ends; nothing is a proof.
 
     Raises:
-        TooManyPacketsError: not all can be asked about.
+        UntoldError: not all can be asked about.
     """
     rules = tuple(rule for rule in policy.rules if rule.about_media and rule.limit is None)
     if not any(rule.action != "allow" and not rule.shadow for rule in rules):
@@ -150,12 +148,10 @@ def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Itera
     yield from between(encoding, {zone.name: zone for zone in policy.zones}, sends, receives)
     first, last = policy.media.ports
     for name in PORTS:
-        line = lines[name]
-        yield line.at_least(max(cut for cut in line.cuts if cut <= first))
-        yield -line.at_least(next_cut(line.cuts, last))
+        yield from (lines[name].not_below(first), lines[name].not_above(last))
     sizes = lines["frame_len"]
-    yield sizes.at_least(max(cut for cut in sizes.cuts if cut <= _frame_headers_bytes(sends.ip) + RTP_HEADER.size))
-    yield -sizes.at_least(next_cut(sizes.cuts, min(MAX_FRAME_BYTES, 1514)))
+    yield sizes.not_below(_frame_headers_bytes(sends.ip) + RTP_HEADER.size)
+    yield sizes.not_above(min(MAX_FRAME_BYTES, 1514))
     yield -encoding.is_tcp
 
 
@@ -195,10 +191,10 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     """Return the packets that rules can tell apart, the plainest first.
 
     Raises:
-        TooManyPacketsError: there are more than anyone would wait for.
+        UntoldError: there are more than anyone would wait for, or what tells them apart is not known.
     """
     own = [atom for _, atom in encoding.own]
-    codecs = told_apart(own)
+    codecs = lists_told_apart(own)
     is_directed = any(base_field(atom.operand).name == "media.direction" for atom in own)
     directions: tuple[Direction, ...] = get_args(Direction) if is_directed else _BOTH_WAYS
     choices = (
@@ -213,7 +209,7 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     )
     beside = (kinds, codecs, directions, tuple(_beside(own)))
     if prod(map(len, choices)) + prod(map(len, beside)) > MAX_PACKETS:
-        raise TooManyPacketsError
+        raise UntoldError(f"the rules tell more than {MAX_PACKETS} packets apart")
     return [
         RtpPacket(payload_type, kind, agreed, direction, number, timestamp, ssrc, marker)
         for kind, payload_type, agreed, direction, number, timestamp, ssrc, marker in product(*choices)

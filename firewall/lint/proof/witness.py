@@ -44,19 +44,24 @@ class TooSmall:
 
 @dataclass(frozen=True, slots=True)
 class Carriage:
-    """How a call's messages are carried. ``psap_port``: whence its PSAP asks where that is not where it listens.
+    """How a call's messages are carried, from and to which ports where these are not those that the text names.
 
-    Over TCP that is the connection of the whole call, whoever asks.
+    ``psap_port``: whence its PSAP asks where that is not where it listens. Over TCP that is the connection of the whole
+    call, whoever asks.
     """
 
     transport: Transport
+    caller_port: int | None
     psap_port: int | None
 
     def sent(self, step: Step, probe: Probe) -> Sent:
         """Return a step as the datagram that the firewall receives."""
+        caller, psap = probe.pair.caller, probe.pair.psap
+        if self.caller_port is not None:
+            caller = replace(caller, port=self.caller_port)
         if self.psap_port is not None and (self.transport == "TCP" or of_psap(step)):
-            probe = replace(probe, pair=replace(probe.pair, psap=replace(probe.pair.psap, port=self.psap_port)))
-        sent = sent_of(step, probe)
+            psap = replace(psap, port=self.psap_port)
+        sent = sent_of(step, replace(probe, pair=Pair(caller, psap)))
         return replace(sent, datagram=msgspec.structs.replace(sent.datagram, transport=self.transport))
 
 
@@ -213,10 +218,12 @@ def _carried(encoding: Encoding, context: Context, model: Model) -> tuple[Pair, 
     source = replace(source, interface=encoding.interface(model))
     destination = _endpoint(receiver, lines["dst"].piece(model), lines["dport"].piece(model))
     caller, psap = Pair(source, destination).ends(context.step.sender)
-    transport = encoding.transport(model)
-    if not model.holds(encoding.psap_opens):
-        return Pair(caller, psap), Carriage(transport, None)
-    return Pair(caller, replace(psap, port=plain.psap.port)), Carriage(transport, psap.port)
+    caller_port = psap_port = None
+    if context.is_fixed:  # its text stays, and the port in it
+        caller, caller_port = replace(caller, port=plain.caller.port), caller.port
+    if model.holds(encoding.psap_opens):
+        psap, psap_port = replace(psap, port=plain.psap.port), psap.port
+    return Pair(caller, psap), Carriage(encoding.transport(model), caller_port, psap_port)
 
 
 def _endpoint(plain: Endpoint, address: tuple[int, int], port: tuple[int, int]) -> Endpoint:

@@ -1,6 +1,6 @@
 import pytest
 
-from firewall.lint.proof.codec import told_apart
+from firewall.lint.proof.codec import lists_told_apart
 from tests.lint.policies import codes, condition, lint, rule
 
 
@@ -16,17 +16,17 @@ from tests.lint.policies import codes, condition, lint, rule
     ],
 )
 def test_one_list_stands_for_all_that_a_condition_does_not_tell_apart(when: str, lists: list[str]) -> None:
-    assert [" ".join(codecs) for codecs in told_apart([condition(when)])] == lists  # type: ignore[list-item]
+    assert [" ".join(codecs) for codecs in lists_told_apart([condition(when)])] == lists  # type: ignore[list-item]
 
 
 def test_a_name_is_as_long_as_a_condition_asks_for() -> None:
-    ((plain,), (long,)) = told_apart([condition("len(media.codec) > 20")])  # type: ignore[list-item]
+    ((plain,), (long,)) = lists_told_apart([condition("len(media.codec) > 20")])  # type: ignore[list-item]
     assert (plain, len(long)) == ("pcmu", 21)
 
 
 def test_two_encodings_that_a_call_agrees_on_meet_two_conditions() -> None:
     asked = [condition(f'media.codec == "{name}"') for name in ("g729", "opus")]
-    assert set(told_apart(asked)) == {("pcmu",), ("g729",), ("opus",), ("g729", "opus")}  # type: ignore[arg-type]
+    assert set(lists_told_apart(asked)) == {("pcmu",), ("g729",), ("opus",), ("g729", "opus")}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,12 @@ def test_an_encoding_that_a_regex_or_a_slice_picks_is_found(when: str) -> None:
 @pytest.mark.parametrize("when", ['media.codec == "PCMU"', 'media.codec contains "AMR"', 'media.codec == "pc mu"'])
 def test_an_encoding_that_no_packet_has_is_not(when: str) -> None:
     assert lint(rule(when)).result == "proved"
+
+
+def test_an_encoding_that_only_several_conditions_together_pick_is_found() -> None:
+    assert codes(lint(rule('media.codec matches "^x-" and not media.codec == "x-"'))) == {("SOS116", "guilty")}
+
+
+def test_what_no_automaton_tells_of_an_encoding_is_undecided() -> None:
+    report = lint(rule('media.codec matches "(a|b).{12}c.{13}d"'))
+    assert report.result == "undecided"

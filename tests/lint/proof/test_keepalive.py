@@ -29,3 +29,16 @@ def test_a_keep_alive_names_the_addresses_between_which_it_is_sent(when: str) ->
 )
 def test_it_names_no_others(when: str) -> None:
     assert lint(rule(when), zones=ZONES).result == "proved"
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "tcp and not emergency",
+        "udp.srcport > 5060 and not emergency",
+        'tcp.dstport > 40000 and not emergency and zone.src == "carrier" and sip.Via contains ":5060"',
+    ],
+)
+def test_a_keep_alive_is_sent_over_tcp_and_from_any_port_too(when: str) -> None:
+    report = lint(rule(when), zones=ZONES)
+    assert (report.result, {each.code for each in report.findings}) == ("refuted", {"SOS107"})

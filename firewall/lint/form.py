@@ -111,6 +111,8 @@ def forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
         *(styled(form, style) for form in base for style in BROKEN_STYLES),
         replace(SOS, name="urn:service:sos, no offer", body=None),
         replace(SOS, name="urn:service:sos, PIDF-LO, a body without its end", body=bodies.location_without_end),
+        replace(SOS, name="urn:service:sos, 10 KB of nested multipart", body=bodies.everything),
+        replace(SOS, name="urn:service:sos, 60 KB with a picture", body=bodies.picture),
         replace(SOS, name="urn:service:sos, T.140 beside voice", flow="rtt", body=bodies.audio_and_text),
         replace(text, name="MESSAGE urn:service:sos"),
         *(
@@ -132,6 +134,7 @@ def forms(definition: EmergencyPolicy) -> tuple[Form, ...]:
 def _targets(definition: EmergencyPolicy) -> list[Form]:
     """Return the forms that ask for an emergency by another URI, or in another place."""
     return [
+        *(_target(f"sip:{number}@{{host}}") for number in definition.numbers[1:]),
         *(
             form
             for number in definition.numbers[:1]

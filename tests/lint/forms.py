@@ -169,8 +169,6 @@ def _body_forms() -> list[Form]:
             name="urn:service:sos, location by reference",
             headers=(("Geolocation", "<https://lis.caller.example/loc/7>"), ("Geolocation-Routing", "yes")),
         ),
-        replace(SOS, name="urn:service:sos, 10 KB of nested multipart", body=bodies.everything),
-        replace(SOS, name="urn:service:sos, 60 KB with a picture", body=bodies.picture),
         replace(SOS, name="urn:service:sos, T.140 only", flow="rtt", body=bodies.text_only),
         replace(SOS, name="urn:service:sos, MSRP", flow="rtt", body=bodies.msrp),
     ]

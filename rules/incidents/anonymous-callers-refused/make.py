@@ -6,15 +6,15 @@ from pathlib import Path
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Sent
 from firewall.lint.flow import VOICE
-from firewall.lint.form import SOS, STYLES, Form
+from firewall.lint.form import SOS, Form, Style
 from firewall.lint.instant import BASE_NS, SECOND_NS
 from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes
 
 ORDINARY = Form("ordinary", "sip:6175550191@{host}", "<sip:6175550191@{host}>")
 DIALLED = Form("911", "sip:911@{host}", "<sip:911@{host}>")
-NO_SIM = next(style for style in STYLES if style.name == "anonymous caller")
-WITHHELD = next(style for style in STYLES if style.name == "anonymous caller with a name and Privacy")
+NO_SIM = Style("anonymous caller", from_="<sip:anonymous@anonymous.invalid>")
+WITHHELD = Style("withheld number", from_='"Anonymous" <sip:anonymous@anonymous.invalid>', headers=(("Privacy", "id"),))
 
 
 def sent() -> tuple[Sent, ...]:

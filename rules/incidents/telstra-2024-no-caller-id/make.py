@@ -6,15 +6,15 @@ from pathlib import Path
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.finding import Sent
 from firewall.lint.flow import VOICE
-from firewall.lint.form import SOS, STYLES, Form
+from firewall.lint.form import SOS, Form, Style
 from firewall.lint.instant import BASE_NS, SECOND_NS
 from firewall.lint.probe import Probe
 from firewall.lint.witness_capture import capture_bytes
 
 ORDINARY = Form("ordinary", "sip:+61491570156@{host}", "<sip:+61491570156@{host}>")
 DIALLED = Form("000", "sip:000@{host}", "<sip:000@{host}>")
-NO_NUMBER = next(style for style in STYLES if style.name == "caller without number")
-ANONYMOUS = next(style for style in STYLES if style.name == "anonymous caller")
+NO_NUMBER = Style("caller without number", from_="<sip:{host}>", contact="<sip:{host}>")
+ANONYMOUS = Style("anonymous caller", from_="<sip:anonymous@anonymous.invalid>")
 
 
 def sent() -> tuple[Sent, ...]:

@@ -12,7 +12,7 @@ from firewall.engine.events import FlowsRecovered
 from firewall.engine.recovery import recall
 
 LOOK_BACK_BYTES = 64 * 1024 * 1024
-"""How much of the log's end is read: some 60 000 messages, in about a second."""
+"""How much of the log's end is read: some 60 000 messages, in about two seconds."""
 
 _TAIL_BYTES = 256 * 1024
 

@@ -66,8 +66,9 @@ class Tracking:
                 outputs += self.ledger.moved(self.observer.calls.get(redirected), call, engine_ns, now_ns)
         if call is not None:
             self.observer.forwarded(call, reading, decision, engine_ns)
-            outputs += self.ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
-            self.observer.calls.schedule(call)
+            if call.attempt is not None:
+                outputs += self.ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
+                self.observer.calls.schedule(call)
         return call
 
     def resume(self, event: Started | Recalled, engine_ns: int) -> None:

@@ -37,6 +37,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     rule: Rule | None = None
     shadow: tuple[ShadowVerdict, ...] = ()
 
+    @property
+    def is_block(self) -> bool:
+        """Whether somebody loses a message by it: not so by the ACK to a reject of ours, which is for us."""
+        return self.verdict != "allow" and self.reason != "reject_ack"
+
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a message and the firewall stand, beside the facts the rules see.

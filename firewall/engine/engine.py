@@ -226,7 +226,7 @@ class Engine:
 
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         facts = reading.facts
-        is_block = facts.emergency is not None and decision.verdict != "allow" and decision.reason != "reject_ack"
+        is_block = facts.emergency is not None and decision.is_block
         # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
         is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if is_guarded else None

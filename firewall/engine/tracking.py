@@ -51,7 +51,7 @@ class Tracking:
             self.observer.remember_caller(call, facts, engine_ns)
             if own is not None:
                 self.ledger.seen(own, facts, engine_ns, now_ns)
-            if decision.verdict != "allow" and decision.reason != "reject_ack":
+            if decision.is_block:
                 outputs += self._hurt(own, reading, write, now_ns, engine_ns)
         if not write.passes:
             if is_keep_alive(facts.message):

@@ -99,6 +99,15 @@ class Engine:
         self._due_ns = calls_ns if calls_ns < media_ns else media_ns
         return outputs
 
+    def recall(self, event: Recalled, now_ns: int) -> None:
+        """Take what an earlier run wrote, before the start: nobody is told what comes of it, but of a defect later."""
+        try:
+            self.handle(event, now_ns)
+        except Exception as defect:  # as below: it is better to start with less than not to start
+            if self._strict:
+                raise
+            self._past_defect = self._past_defect or defect
+
     def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:
         """Take whatever else the world may tell."""
         outputs: list[Output] = []
@@ -116,7 +125,7 @@ class Engine:
                 if self._past_defect is not None:
                     outputs += defect_told(self._past_defect, _IN_THE_PAST, self._alarms, engine_ns, now_ns)
             case Recalled():
-                outputs += self._guarded_past(event, now_ns, engine_ns)
+                outputs += self._tracking.go_through(event, now_ns, engine_ns)
             case FlowsRecovered(flows):
                 outputs += self._media.recover_flows(flows, engine_ns)
             case PolicyReplaced(policy):
@@ -243,15 +252,6 @@ class Engine:
             outputs += table_full("calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)
         outputs.append(Forward(facts.datagram))
         return outputs
-
-    def _guarded_past(self, event: Recalled, now_ns: int, engine_ns: int) -> list[Output]:
-        try:
-            return self._tracking.go_through(event, now_ns, engine_ns)
-        except Exception as defect:  # as above: it is better to start with less than not to start
-            if self._strict:
-                raise
-            self._past_defect = self._past_defect or defect
-            return []  # nobody would be told now
 
     def _decided(
         self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False

@@ -8,6 +8,8 @@ import os
 import queue
 import threading
 
+from firewall.errors import word_of_machine
+
 _LINES_MAX = 1000
 _STDERR = 2
 
@@ -43,3 +45,8 @@ class Console:
         while (line := self._lines.get()) is not None:
             with contextlib.suppress(OSError):
                 os.write(self._descriptor, line)
+
+
+def broke(error: object) -> str:
+    """Begin the sentence on an exception: whose fault it is. What the machine refuses is no bug, as no more files."""
+    return f"ALARM internal_error: {'a bug in sosgate' if word_of_machine(error) is None else 'the machine refuses'}"

@@ -35,6 +35,7 @@ class ControlServer:
         self._commands = commands
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
+        self._refusal = ""
         self._clients = 0
 
     async def start(self) -> None:
@@ -57,15 +58,32 @@ class ControlServer:
             os.umask(mask)
         self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=REQUEST_MAX_BYTES)
 
+    async def make_anew(self, say: Callable[[str], None]) -> None:
+        """Open the socket again where its file is gone, as after a clean-up of its folder; ``say`` what hinders."""
+        if self._is_there():
+            return
+        await self.stop()
+        try:
+            await self.start()
+            self._refusal = ""
+        except MachineError as error:
+            if str(error) != self._refusal:
+                self._refusal = str(error)
+                say(self._refusal)
+
     async def stop(self) -> None:
         """Close the socket and remove its file, unless another has taken its place."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        with contextlib.suppress(OSError):
-            if self._inode is not None and self.path.stat().st_ino == self._inode:
-                self.path.unlink()
-        self._inode = None
+        if self._is_there():
+            self.path.unlink(missing_ok=True)
+
+    def _is_there(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1

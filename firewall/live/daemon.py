@@ -20,12 +20,12 @@ from firewall import __version__
 from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered, PolicyRefused, PolicyReplaced, Started, Stopped
 from firewall.engine.timestamp import timestamp
-from firewall.errors import MachineError, OperatorError, SosgateError, word_of_machine
+from firewall.errors import MachineError, OperatorError, SosgateError
 from firewall.live import nftables, routing
 from firewall.live.background import Background
 from firewall.live.backlog import Backlog
 from firewall.live.connections import Connections
-from firewall.live.console import Console
+from firewall.live.console import Console, broke
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver
 from firewall.live.frozen_disk import PATIENCE_S, FrozenDisk, close_all_but_files
@@ -115,6 +115,7 @@ class _Daemon:
         self._backlog: Backlog
         self._turns: Turns
         self._frozen_disk: FrozenDisk | None = None
+        self._control: ControlServer | None = None
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -186,20 +187,17 @@ class _Daemon:
         undo.callback(self._media.close)
         self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
         if self._settings.control is not None:
-            control = ControlServer(
-                self._settings.control, {"status": self._status, "calls": self._driver.engine.calls}
-            )
-            await control.start()
-            undo.push_async_callback(control.stop)
-        added = routing.set_up_routes(versions)
-        try:
+            commands = {"status": self._status, "calls": engine.calls}
+            self._control = ControlServer(self._settings.control, commands)
+            await self._control.start()
+            undo.push_async_callback(self._control.stop)
+        with contextlib.ExitStack() as half_way:
+            half_way.callback(routing.remove_routes, routing.set_up_routes(versions))
+            if not left_over:
+                half_way.callback(nftables.remove_table)  # nft may fail after it has set it up
             # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
             await self._media.set_up_table(policy, left_over)
-        except BaseException:
-            routing.remove_routes(added)
-            if not left_over:
-                nftables.remove_table()  # nft may have failed after it had set it up
-            raise
+            half_way.pop_all()
         undo.callback(self._remove_interception)
         undo.push_async_callback(self._drain)
         self._interception = Interception(
@@ -291,6 +289,8 @@ class _Daemon:
             self._zone_links.look(self._policy)
             self._network_changed()  # where it was not told
             self._connections.sweep()
+            if self._control is not None:
+                await self._control.make_anew(self._console.say)
 
     def _network_changed(self) -> None:
         self._interfaces.forget()
@@ -312,7 +312,7 @@ class _Daemon:
             with contextlib.suppress(MemoryError):  # while this lives, nobody else gets the messages it cannot read
                 self._end_at_once("no memory is left")
             os._exit(_EXIT_CRASH)
-        self._console.say(f"{_broke(context.get('exception'))}: {context.get('message')}: {context.get('exception')}")
+        self._console.say(f"{broke(context.get('exception'))}: {context.get('message')}: {context.get('exception')}")
 
     def _end_for_want_of_a_disk(self) -> None:
         self._end_at_once(f"the disk of the log has not answered for {PATIENCE_S:.0f} s")
@@ -327,7 +327,7 @@ class _Daemon:
             os._exit(_EXIT_CRASH)
 
     def _work_broke_off(self, name: str, error: BaseException) -> None:
-        self._console.say(f"{_broke(error)}: {name} broke off and begins anew: {error!r}")
+        self._console.say(f"{broke(error)}: {name} broke off and begins anew: {error!r}")
 
     def _announce(self, left_over: bool) -> None:
         taken = " (took over what a killed run had left)" if left_over else ""
@@ -364,11 +364,6 @@ class _Daemon:
             media=self._media.status(),
             internal_errors=driver.internal_errors,
         )
-
-
-def _broke(error: object) -> str:
-    """Say whose fault an exception is: what the machine refuses, as it has no more open files, is no bug."""
-    return f"ALARM internal_error: {'a bug in sosgate' if word_of_machine(error) is None else 'the machine refuses'}"
 
 
 def _recently_written(log: Path | None) -> bool:

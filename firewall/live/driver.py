@@ -22,7 +22,7 @@ from firewall.engine.outputs import Forward, Output, PinholesChanged, Reply, Wri
 from firewall.engine.record import Alarm, encode
 from firewall.live.clock import Clock, present_ns
 from firewall.live.connection import NO_ANSWER
-from firewall.live.console import Console
+from firewall.live.console import Console, broke
 from firewall.live.listener import Arrival
 from firewall.live.log_file import LogFile, Syncer
 from firewall.live.media_copies import MediaCopy
@@ -222,8 +222,8 @@ class Driver:
             self._telling = False
 
     def _bug(self, error: Exception, datagram: Datagram | None) -> None:
-        """A bug of ours: say it, and let the exception policy decide on the datagram it hit."""
+        """A bug of ours, or a refusal of the machine: say it, and let the exception policy decide on what it hit."""
         self.internal_errors += 1
-        self._console.say(f"ALARM internal_error: a bug in sosgate: {type(error).__name__}: {error}")
+        self._console.say(f"{broke(error)}: {type(error).__name__}: {error}")
         if datagram is not None and self.engine.policy.exceptions.internal_error == "allow":
             self._forward(datagram)

@@ -70,4 +70,4 @@ def _ends(*parts: tuple[Path, int]) -> Iterator[bytes]:
                 lines.readline()  # the rest of a record that began earlier
             else:
                 lines.seek(0)
-            yield from lines
+            yield from filter(bytes.strip, lines)  # what has only line ends has millions of them

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewall.engine.call_table import CallTable
+from firewall.engine.engine import Engine
 from firewall.engine.events import DeadlineReached, Started
+from firewall.engine.outputs import Write
+from firewall.engine.record import Alarm
+from firewall.engine.recovery import recall
 from tests.engine.restart import (
     CALLER,
     INVITES_ONLY,
@@ -193,6 +198,20 @@ def test_torn_and_foreign_lines_are_left_out() -> None:
 @given(st.lists(st.binary(max_size=80), max_size=5))
 def test_any_bytes_are_read(lines: list[bytes]) -> None:
     assert restarted(lines, at_s=0).engine.calls() == []
+
+
+def test_a_defect_in_what_is_due_meanwhile_costs_no_start_and_is_told_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, log = Engine(policy(RULES), strict=False), an_answered_call()
+
+    def fail(*_: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(CallTable, "expire", fail)
+    monkeypatch.setattr("firewall.engine.tracking.Tracking.resume", fail)
+    recall(engine, log)
+    monkeypatch.undo()
+    told = [each.record for each in engine.handle(Started(takeover=True), 0) if isinstance(each, Write)]
+    assert [record.alarm.code for record in told if isinstance(record, Alarm)] == ["internal_error"]
 
 
 def test_where_an_emergency_call_was_redirected_to_before_a_restart_is_known_after_it() -> None:

@@ -126,6 +126,26 @@ async def test_the_socket_of_a_killed_run_is_replaced_and_a_living_one_is_not(tm
     await server.stop()
 
 
+async def test_a_socket_that_others_removed_is_made_anew_and_one_that_cannot_be_is_told_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    server = ControlServer(tmp_path / "run" / "control", COMMANDS)
+    server.path.parent.mkdir()
+    await server.start()
+    server.path.unlink()
+    server.path.parent.rmdir()
+    for _ in range(2):
+        await server.make_anew(said.append)
+    assert said == [f"error: cannot open the control socket {server.path}: No such file or directory"]
+    server.path.parent.mkdir()
+    await server.make_anew(said.append)
+    inode = server.path.stat().st_ino
+    await server.make_anew(said.append)
+    assert await asyncio.to_thread(ask, server.path, "status") == {"calls": 3}
+    assert (len(said), server.path.stat().st_ino) == (1, inode)
+    await server.stop()
+    assert not server.path.exists()
+
+
 async def test_no_daemon_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "control"
     with pytest.raises(MachineError, match=r"cannot reach the daemon on .*control: there is no such socket"):

@@ -200,6 +200,17 @@ def test_a_bug_hits_one_datagram_and_the_exception_policy_decides_on_it(
     assert stage.said().count("ALARM internal_error: a bug in sosgate: RecursionError: too deep") == 4
 
 
+def test_what_the_machine_refuses_is_no_bug(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> list[Output]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(stage.engine, "handle", fail)
+    stage.driver.arrived([arrival()])
+    assert (
+        stage.said() == "sosgate: ALARM internal_error: the machine refuses: OSError: [Errno 24] Too many open files\n"
+    )
+
+
 def test_a_log_that_fails_and_recovers_is_told_once_each_with_the_number_lost(stage: Stage) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

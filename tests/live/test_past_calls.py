@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_calls_that_began_before_the_log_was_rotated_are_found_too(
     assert 1 < len(found) < 5
     monkeypatch.setattr(module, "LOOK_BACK_BYTES", 500)
     assert known(tmp_path / "log") in ([], ["later"])
+
+
+def test_a_log_that_is_mostly_line_ends_is_gone_through_quickly(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", "one")
+    with (tmp_path / "log").open("ab") as log:
+        log.write(b"\r\n\n" * 500_000)
+    began_s = time.process_time()
+    assert known(tmp_path / "log") == ["one"]
+    assert time.process_time() - began_s < 0.6, "without a look at each it takes a tenth of that"
 
 
 def test_a_missing_log_and_a_folder_have_no_calls(tmp_path: Path) -> None:

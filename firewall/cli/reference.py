@@ -12,7 +12,7 @@ from firewall.cli.tracking_page import tracking_page
 from firewall.lint.codes import codes_page
 from firewall.ruleset.field_spec import FieldSpec
 from firewall.ruleset.fields import FIELDS
-from firewall.ruleset.node_reader import MOST_LISTED
+from firewall.ruleset.kind import MOST_LISTED
 from firewall.ruleset.schema import json_schema
 
 _FIELDS_HEAD = """\

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from firewall.lint.codes import CODES
 from firewall.lint.ignore import IGNORABLE
 from firewall.ruleset.fields import FIELDS
-from firewall.ruleset.schema import Schema, json_schema
+from firewall.ruleset.kind import Schema
+from firewall.ruleset.schema import json_schema
 
 _POLICY = json_schema()
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.-]*")

@@ -33,6 +33,7 @@ from firewall.ruleset.expression import (
 )
 from firewall.ruleset.field_spec import FieldSpec, FieldType
 from firewall.ruleset.fields import FIELDS, HEADER_FIELD, field_advice
+from firewall.ruleset.kind import listed, suggestion
 from firewall.ruleset.literal import (
     FALSE_WORDS,
     TRUE_WORDS,
@@ -46,7 +47,6 @@ from firewall.ruleset.literal import (
     text_bytes,
 )
 from firewall.ruleset.network_set import networks_of_list
-from firewall.ruleset.node_reader import listed, suggestion
 from firewall.ruleset.policy import NamedSet, NetworkSet, StringSet
 from firewall.ruleset.regex import compile_regex
 from firewall.ruleset.text import operand_text

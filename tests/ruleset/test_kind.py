@@ -3,8 +3,10 @@
 import pytest
 
 from firewall.errors import PolicyError, shown
-from firewall.ruleset.node_reader import Section, choice, integer, items, name, scalar, some_items, suggestion
+from firewall.ruleset.kind import NAME, TEXT, Key, Keys, Section, choice, integer, items, list_of, scalar, suggestion
 from firewall.ruleset.yaml_nodes import Mapping, Node, read_yaml
+
+KEYS: Keys = {"a": Key("", NAME), "b": Key("", NAME)}
 
 
 def node(written: str) -> Node:
@@ -31,15 +33,15 @@ def refusal(read: object, written: str) -> str:
         (items, "x: a", '1:4: error: x must be a list, not "a"; write [a]'),
         (items, "x: {a: b}", "1:4: error: x must be a list, not a mapping; begin each item with a dash"),
         (
-            name,
+            NAME.read,
             "x: a b",
             '1:4: error: "a b" cannot be a name; use letters, digits, - _ and ., 128 at most, no - or . first',
         ),
-        (choice(("allow", "drop")), "x: alow", '1:4: error: x cannot be "alow"; did you mean "allow"?'),
-        (choice(("allow", "drop")), "x: 7", '1:4: error: x cannot be "7"; there are allow, drop'),
-        (integer(1, 9), "x: 10", '1:4: error: x must be a number from 1 to 9, not "10"'),
-        (integer(1, 9), "x: -1", '1:4: error: x must be a number from 1 to 9, not "-1"'),
-        (integer(1, 9), "x: ٣", '1:4: error: x must be a number from 1 to 9, not "٣"'),
+        (choice(("allow", "drop")).read, "x: alow", '1:4: error: x cannot be "alow"; did you mean "allow"?'),
+        (choice(("allow", "drop")).read, "x: 7", '1:4: error: x cannot be "7"; there are allow, drop'),
+        (integer(1, 9).read, "x: 10", '1:4: error: x must be a number from 1 to 9, not "10"'),
+        (integer(1, 9).read, "x: -1", '1:4: error: x must be a number from 1 to 9, not "-1"'),
+        (integer(1, 9).read, "x: ٣", '1:4: error: x must be a number from 1 to 9, not "٣"'),
     ],
 )
 def test_a_wrong_node_is_refused_with_its_place(read: object, written: str, error: str) -> None:
@@ -55,22 +57,23 @@ def test_a_long_list_of_what_there_is_is_cut() -> None:
 
 def test_right_nodes_are_read() -> None:
     assert scalar(node("x: 007"), "x").text == "007"
-    assert name(node("x: quiet-night"), "x") == "quiet-night"
-    assert integer(300, 699)(node("x: '503'"), "x") == 503
+    assert NAME.read(node("x: quiet-night"), "x") == "quiet-night"
+    assert integer(300, 699).read(node("x: '503'"), "x") == 503
     assert items(node("x:"), "x") == ()
-    assert [scalar(item, "x").text for item in some_items(node("x: [a, b]"), "x", "")] == ["a", "b"]
+    assert [item.text for item in list_of(TEXT, some="").read(node("x: [a, b]"), "x")] == ["a", "b"]
 
 
 def test_a_section_knows_its_keys() -> None:
-    section = Section(node("x: {a: 1}"), "the thing", ("a", "b"))
+    section = Section(node("x: {a: 1}"), "the thing", KEYS)
     assert "a" in section
-    assert section.get("b", name, None) is None
+    assert section.get("b") is None
+    assert section.values(a="called") == {"called": "1"}
     with pytest.raises(PolicyError, match='1:5: error: unknown key "c" in the thing; did you mean "ca"'):
-        Section(node("x: {c: 1}"), "the thing", ("ca", "b"))
+        Section(node("x: {c: 1}"), "the thing", {"ca": KEYS["a"], **KEYS})
     with pytest.raises(PolicyError, match='1:4: error: the thing has no "b"; add b:'):
-        Section(node("x: {a: 1}"), "the thing", ("a", "b"), required=("b",))
+        Section(node("x: {a: 1}"), "the thing", {"b": Key("", NAME, is_required=True), "a": KEYS["a"]})
     with pytest.raises(PolicyError, match="the thing must be a mapping of keys, not a list"):
-        Section(node("x: [1]"), "the thing", ("a",))
+        Section(node("x: [1]"), "the thing", KEYS)
 
 
 def test_what_is_shown_fits_one_line() -> None:

@@ -25,6 +25,9 @@ _LICENSE = ctypes.create_string_buffer(b"Apache-2.0")
 _READ_AT_ONCE = 512  # not fewer than may stand in one place of the hash
 _INSTRUCTION = struct.Struct("=BBhi")  # code, registers, offset, value
 _MANY = struct.Struct("=QQQQIIQQ")  # from, to, keys, values, how many, map, flags
+_OPERATIONS = {"=": 0xB7, "+=": 0x07, "&=": 0x57, ">>=": 0x77, "<<=": 0x67}
+_COMPARISONS = {"==": 0x15, "!=": 0x55, "<": 0xA5, "<=": 0xB5, ">": 0x25}
+_BY_REGISTER = 0x08
 _SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -128,6 +131,10 @@ class BpfMap:
             begin = at[0]
 
 
+class Register(int):
+    """The number of a register, where it stands for what is in it."""
+
+
 class Code:
     """Instructions, one after the other. Registers are numbers: 1 is what a program begins with, 0 what it ends with,
     and what a call returns; 1 to 5 are what a call is given, and gone after it; 10 is the end of its stack."""
@@ -138,6 +145,12 @@ class Code:
 
     def _add(self, code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0, label: str = "") -> None:
         self._instructions.append((code, to, source, offset, value, label))
+
+    def _add_either(self, code: int, to: int, what: "int | Register", label: str = "") -> None:
+        if isinstance(what, Register):
+            self._add(code | _BY_REGISTER, to, what, label=label)
+        else:
+            self._add(code, to, value=what, label=label)
 
     def label(self, name: str) -> None:
         """Name the place of the next instruction."""
@@ -155,58 +168,28 @@ class Code:
         """Add to the 8 bytes at an address at once, so that no other processor comes between."""
         self._add(0xDB, to, source, offset)
 
-    def copy(self, to: int, source: int) -> None:
-        """Give a register another's value."""
-        self._add(0xBF, to, source)
-
-    def set(self, to: int, value: int) -> None:
-        """Give a register a value."""
-        self._add(0xB7, to, value=value)
+    def do(self, to: int, operation: Literal["=", "+=", "&=", ">>=", "<<="], what: "int | Register") -> None:
+        """Change a register by a value, or by another's."""
+        self._add_either(_OPERATIONS[operation], to, what)
 
     def set_map(self, to: int, fd: int) -> None:
         """Give a register a map."""
         self._add(0x18, to, 1, value=fd)
         self._add(0)
 
-    def add(self, to: int, value: int) -> None:
-        """Add a value."""
-        self._add(0x07, to, value=value)
-
-    def add_register(self, to: int, source: int) -> None:
-        """Add another register's value."""
-        self._add(0x0F, to, source)
-
     def from_network(self, to: int, bits: Literal[16, 32, 64]) -> None:
         """Make a number of one that was read as it stands in a packet."""
         self._add(0xDC, to, value=bits)
-
-    def mask(self, to: int, value: int) -> None:
-        """Keep only the bits of a value."""
-        self._add(0x57, to, value=value)
-
-    def shift_right(self, to: int, value: int) -> None:
-        """Shift by a number of bits."""
-        self._add(0x77, to, value=value)
-
-    def shift_left(self, to: int, value: int) -> None:
-        """Shift by a number of bits."""
-        self._add(0x67, to, value=value)
-
-    def shift_right_by(self, to: int, source: int) -> None:
-        """Shift by as many bits as another register says."""
-        self._add(0x7F, to, source)
 
     def go(self, label: str) -> None:
         """Go on elsewhere."""
         self._add(0x05, label=label)
 
-    def go_if(self, to: int, comparison: Literal["==", "!=", "<=", "<"], value: int, label: str) -> None:
-        """Go on elsewhere if a register compares so with a value."""
-        self._add({"==": 0x15, "!=": 0x55, "<=": 0xB5, "<": 0xA5}[comparison], to, value=value, label=label)
-
-    def go_if_register(self, to: int, comparison: Literal["==", "!=", ">"], source: int, label: str) -> None:
-        """Go on elsewhere if a register compares so with another."""
-        self._add({"==": 0x1D, "!=": 0x5D, ">": 0x2D}[comparison], to, source, label=label)
+    def go_if(
+        self, to: int, comparison: Literal["==", "!=", "<", "<=", ">"], what: "int | Register", label: str
+    ) -> None:
+        """Go on elsewhere if a register compares so with a value, or with another."""
+        self._add_either(_COMPARISONS[comparison], to, what, label)
 
     def call(self, function: int) -> None:
         """Call one of the kernel's functions for programs."""

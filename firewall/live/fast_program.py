@@ -10,7 +10,7 @@ neighbour's address.
 import socket
 import struct
 
-from firewall.live.bpf import Code
+from firewall.live.bpf import Code, Register
 from firewall.live.flow_sets import Family
 
 KEY_BYTES: dict[Family, int] = {4: 12, 6: 36}
@@ -35,7 +35,7 @@ _FRAGMENT = 0x3FFF  # more fragments, or an offset
 _PRIORITY_OF_TOS = 0x4620  # of two bits of TOS each four: 0 → 0, 1 → 2 (bulk), 2 → 6 (interactive), 3 → 4 (both)
 
 # Registers that outlast calls.
-_CONTEXT, _PACKET, _END, _ELEMENT, _STACK = 6, 7, 8, 9, 10
+_CONTEXT, _PACKET, _END, _ELEMENT, _STACK = map(Register, (6, 7, 8, 9, 10))
 _HEADER_BYTES: dict[Family, int] = {4: 20, 6: 40}
 
 
@@ -53,7 +53,7 @@ def counted(value: bytes) -> tuple[int, int]:
 def program(maps: dict[Family, int]) -> bytes:
     """Return the program for the IP versions that have a map, by its descriptor."""
     code = Code()
-    code.copy(_CONTEXT, 1)
+    code.do(_CONTEXT, "=", Register(1))
     for field, expected in ((_PACKET_TYPE, _PACKET_HOST), (_VLAN_PRESENT, 0)):
         code.load(2, 4, _CONTEXT, field)
         code.go_if(2, "!=", expected, "go on")
@@ -74,15 +74,15 @@ def program(maps: dict[Family, int]) -> bytes:
         _change_header(code, version)
         _hand_on(code)
     code.label("go on")
-    code.set(0, _GO_ON)
+    code.do(0, "=", _GO_ON)
     code.exit()
     return code.assembled()
 
 
 def _check_bounds(code: Code, version: Family) -> None:
-    code.copy(2, _PACKET)
-    code.add(2, _ETHERNET_BYTES + _HEADER_BYTES[version] + _UDP_BYTES)
-    code.go_if_register(2, ">", _END, "go on")
+    code.do(2, "=", _PACKET)
+    code.do(2, "+=", _ETHERNET_BYTES + _HEADER_BYTES[version] + _UDP_BYTES)
+    code.go_if(2, ">", _END, "go on")
 
 
 def _check_header(code: Code, version: Family) -> None:
@@ -91,11 +91,11 @@ def _check_header(code: Code, version: Family) -> None:
     if version == 4:
         code.go_if(2, "!=", 0x45, "go on")  # version 4, no options
         code.load(2, 2, _PACKET, begin + 6)
-        code.mask(2, socket.htons(_FRAGMENT))
+        code.do(2, "&=", socket.htons(_FRAGMENT))
         code.go_if(2, "!=", 0, "go on")
         protocol, hop_limit = begin + 9, begin + 8
     else:
-        code.mask(2, 0xF0)
+        code.do(2, "&=", 0xF0)
         code.go_if(2, "!=", 0x60, "go on")
         protocol, hop_limit = begin + 6, begin + 7
     code.load(2, 1, _PACKET, protocol)
@@ -113,22 +113,22 @@ def _look_up(code: Code, version: Family, fd: int) -> None:
     code.load(2, 2, _PACKET, _ETHERNET_BYTES + header + 2)
     code.store(4, _STACK, -4, 2)
     code.set_map(1, fd)
-    code.copy(2, _STACK)
-    code.add(2, -size)
+    code.do(2, "=", _STACK)
+    code.do(2, "+=", -size)
     code.call(_LOOK_UP)
     code.go_if(0, "==", 0, "go on")
-    code.copy(_ELEMENT, 0)
+    code.do(_ELEMENT, "=", Register(0))
 
 
 def _check_link(code: Code) -> None:
     """Leave to routing what goes back where it came from, or is too long there; register 2 ends as its octets."""
     code.load(2, 4, _CONTEXT, _IN_LINK)
     code.load(3, 4, _ELEMENT, _LINK)
-    code.go_if_register(2, "==", 3, "go on")
+    code.go_if(2, "==", Register(3), "go on")
     code.load(2, 4, _CONTEXT, _LENGTH)
-    code.add(2, -_ETHERNET_BYTES)
+    code.do(2, "+=", -_ETHERNET_BYTES)
     code.load(3, 4, _ELEMENT, _MTU)
-    code.go_if_register(2, ">", 3, "go on")
+    code.go_if(2, ">", Register(3), "go on")
 
 
 def _check_whole(code: Code, version: Family) -> None:
@@ -137,25 +137,25 @@ def _check_whole(code: Code, version: Family) -> None:
     code.load(3, 2, _PACKET, begin + (2 if version == 4 else 4))
     code.from_network(3, 16)
     if version == 6:
-        code.add(3, _HEADER_BYTES[6])
-    code.go_if_register(2, "!=", 3, "go on")
+        code.do(3, "+=", _HEADER_BYTES[6])
+    code.go_if(2, "!=", Register(3), "go on")
     if version == 6:
         return
-    code.set(3, 0)
+    code.do(3, "=", 0)
     for offset in range(0, _HEADER_BYTES[4], 4):
         code.load(4, 4, _PACKET, begin + offset)
-        code.add_register(3, 4)
+        code.do(3, "+=", Register(4))
     for _ in range(3):  # 35 bits, 20, 17, 16
-        code.copy(4, 3)
-        code.shift_right(4, 16)
-        code.mask(3, 0xFFFF)
-        code.add_register(3, 4)
+        code.do(4, "=", Register(3))
+        code.do(4, ">>=", 16)
+        code.do(3, "&=", 0xFFFF)
+        code.do(3, "+=", Register(4))
     code.go_if(3, "!=", 0xFFFF, "go on")
 
 
 def _count(code: Code) -> None:
     code.count(_ELEMENT, _OCTETS, 2)
-    code.set(2, 1)
+    code.do(2, "=", 1)
     code.count(_ELEMENT, _PACKETS, 2)
 
 
@@ -163,31 +163,31 @@ def _change_header(code: Code, version: Family) -> None:
     begin = _ETHERNET_BYTES
     hop_limit = begin + (8 if version == 4 else 7)
     code.load(2, 1, _PACKET, hop_limit)
-    code.add(2, -1)
+    code.do(2, "+=", -1)
     code.store(1, _PACKET, hop_limit, 2)
     if version == 6:
         return
     code.load(2, 2, _PACKET, begin + 10)  # the checksum grows by what the header lost, in ones' complement (RFC 1624)
-    code.add(2, socket.htons(0x0100))
+    code.do(2, "+=", socket.htons(0x0100))
     code.go_if(2, "<", 0xFFFF, "no carry")
-    code.add(2, 1)
+    code.do(2, "+=", 1)
     code.label("no carry")
     code.store(2, _PACKET, begin + 10, 2)
     code.load(2, 1, _PACKET, begin + 1)  # TOS
-    code.shift_right(2, 3)
-    code.mask(2, 3)
-    code.shift_left(2, 2)
-    code.set(3, _PRIORITY_OF_TOS)
-    code.shift_right_by(3, 2)
-    code.mask(3, 0xF)
+    code.do(2, ">>=", 3)
+    code.do(2, "&=", 3)
+    code.do(2, "<<=", 2)
+    code.do(3, "=", _PRIORITY_OF_TOS)
+    code.do(3, ">>=", Register(2))
+    code.do(3, "&=", 0xF)
     code.store(4, _CONTEXT, _PRIORITY, 3)
 
 
 def _hand_on(code: Code) -> None:
     code.load(1, 4, _ELEMENT, _LINK)
-    code.copy(2, _ELEMENT)
-    code.add(2, _NEIGHBOUR)
-    code.set(3, _NEIGHBOUR_BYTES)
-    code.set(4, 0)
+    code.do(2, "=", _ELEMENT)
+    code.do(2, "+=", _NEIGHBOUR)
+    code.do(3, "=", _NEIGHBOUR_BYTES)
+    code.do(4, "=", 0)
     code.call(_REDIRECT_TO_NEIGHBOUR)
     code.exit()

@@ -12,7 +12,7 @@ import msgspec
 from firewall.live.flow_messages import Found, delete_element, read_removed
 from firewall.live.flow_sets import DROP_CHAIN, Element
 from firewall.live.held_flow import Held
-from firewall.live.netlink import ERROR, NetfilterSocket, batch, error_code, messages
+from firewall.live.netlink import ERROR, NetlinkSocket, batch, error_code, messages
 
 _CHANGES_PER_TRANSACTION = 500
 
@@ -67,7 +67,7 @@ class Outcome(msgspec.Struct, frozen=True):
     has_added: bool
 
 
-def carry_out(kernel: NetfilterSocket, changes: list[Change]) -> Outcome:
+def carry_out(kernel: NetlinkSocket, changes: list[Change]) -> Outcome:
     """Have the kernel carry out changes; it is done when this returns."""
     refused: list[int] = []
     has_added = False
@@ -100,7 +100,7 @@ def _transactions(changes: list[Change]) -> Iterator[list[Change]]:
         start = end
 
 
-def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:
+def _send(kernel: NetlinkSocket, changes: list[Change]) -> dict[int, int]:
     """Return what the kernel refused: number of the change → errno, 0 → the errno of all."""
     try:
         kernel.send(batch([change.data for change in changes]))
@@ -112,7 +112,7 @@ def _send(kernel: NetfilterSocket, changes: list[Change]) -> dict[int, int]:
         if isinstance(change, Removal):
             removed.setdefault(change.place, []).append(change)
     while (data := kernel.receive()) is not None:
-        for kind, number, start, end in messages(data):
+        for kind, _, number, start, end in messages(data):
             if kind == ERROR and (code := error_code(data, start)):
                 refused[number] = code
             for set_name, found in read_removed(kind, data, start, end):

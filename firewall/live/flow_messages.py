@@ -1,17 +1,37 @@
 """What is said to nftables about the elements of our sets, and what it answers (<linux/netfilter/nf_tables.h>)."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from firewall.live.flow_sets import Element
-from firewall.live.netlink import CREATE, DUMP, ECHO, NFTABLES, attribute, attributes, message, nested, text
+from firewall.live.netlink import (
+    CREATE,
+    DONE,
+    DUMP,
+    ECHO,
+    ERROR,
+    NETFILTER,
+    NETFILTER_HEADER_BYTES,
+    NFTABLES,
+    NetlinkSocket,
+    attribute,
+    attributes,
+    message,
+    messages,
+    nested,
+    numbered,
+    text,
+)
 from firewall.live.nftables import TABLE
 
 _NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = 12, 13, 14
+_ELEMENTS = NFTABLES << 8 | _NEW_ELEMENT
 _NFPROTO_INET = 1
+_ASKED_AT_ONCE = 100
+_BUFFER_BYTES = 4 * 1024 * 1024
 
 # NFTA_SET_ELEM_LIST_*
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
@@ -60,21 +80,6 @@ def flush_set(set_name: str) -> bytes:
     return _message(_DELETE_ELEMENT, 0, set_name)
 
 
-def ask_for_elements(set_name: str) -> bytes:
-    """Return the message that asks for every element of a set."""
-    return _message(_GET_ELEMENT, DUMP, set_name)
-
-
-def ask_for_element(element: Element) -> bytes:
-    """Return the message that asks for one element."""
-    return _message(_GET_ELEMENT, 0, element.set_name, _element(element.key))
-
-
-def is_elements(kind: int) -> bool:
-    """Tell whether a message of this type brings elements."""
-    return kind == NFTABLES << 8 | _NEW_ELEMENT
-
-
 def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple[str, Found]]:
     """Give the set and the last counts of each element that a message tells is removed; none where it tells no such.
 
@@ -82,7 +87,7 @@ def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple
     """
     if kind == NFTABLES << 8 | _DELETE_ELEMENT:
         set_name = ""
-        for part, first, last in attributes(data, start, end):
+        for part, first, last in attributes(data, start + NETFILTER_HEADER_BYTES, end):
             if part == _LIST_SET:
                 set_name = data[first : last - 1].decode()
         for found in read_elements(data, start, end):
@@ -91,10 +96,63 @@ def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple
 
 def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:
     """Give the elements of one message; the comment only where the ``whole`` of it is asked for."""
-    for kind, first, last in attributes(data, start, end):
+    for kind, first, last in attributes(data, start + NETFILTER_HEADER_BYTES, end):
         if kind == _LIST_ELEMENTS:
             for _, item, item_end in attributes(data, first, last):
                 yield _found(data, item, item_end, whole)
+
+
+class FlowQuestions:
+    """Asks by sockets of its own; the kernel has answered when a question was sent. While a set is told part by part,
+    anything but another set may be asked.
+
+    Raises:
+        MachineError: the kernel gives no netlink socket.
+    """
+
+    def __init__(self) -> None:
+        self._listing = NetlinkSocket(NETFILTER, receive_bytes=_BUFFER_BYTES)
+        self._socket = NetlinkSocket(NETFILTER, receive_bytes=_BUFFER_BYTES)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._listing.close()
+        self._socket.close()
+
+    def elements(self, set_name: str, *, whole: bool = False) -> Iterator[list[Found]]:
+        """Give the elements of a set, in the parts in which the kernel tells them; none where there is no such set."""
+        for data in self._listed(_message(_GET_ELEMENT, DUMP, set_name)):
+            yield [
+                found
+                for kind, _, _, start, end in messages(data)
+                if kind == _ELEMENTS
+                for found in read_elements(data, start, end, whole=whole)
+            ]
+
+    def counted(self, places: Sequence[Element]) -> Iterator[tuple[int, Found]]:
+        """Give what is found of a few elements, each with its number in ``places``.
+
+        As many are asked for with one call as the kernel's answers find room.
+        """
+        for first in range(0, len(places), _ASKED_AT_ONCE):
+            asked = places[first : first + _ASKED_AT_ONCE]
+            self._socket.send(
+                numbered([_message(_GET_ELEMENT, 0, place.set_name, _element(place.key)) for place in asked])
+            )
+            while (data := self._socket.receive()) is not None:
+                for kind, _, number, start, end in messages(data):
+                    if kind == _ELEMENTS and 0 < number <= len(asked):
+                        yield from ((first + number - 1, found) for found in read_elements(data, start, end))
+
+    def _listed(self, question: bytes) -> Iterator[bytes]:
+        while self._listing.receive() is not None:
+            pass  # the rest of an answer that was not heard out, during which the kernel takes no other question
+        self._listing.send(question)
+        is_last = False
+        while not is_last:
+            data = self._listing.receive()
+            is_last = data is None or any(kind in (DONE, ERROR) for kind, *_ in messages(data))
+            yield data or b""
 
 
 @lru_cache(maxsize=256)

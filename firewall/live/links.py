@@ -1,5 +1,6 @@
 """The interfaces of this network namespace: their names, and what the kernel tells of them (rtnetlink(7))."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -7,18 +8,35 @@ import struct
 import sys
 from pathlib import Path
 
-from firewall.live.netlink import ROUTE, attribute, parts
-from firewall.live.question import listed
+import msgspec
+
+from firewall.live.netlink import ROUTE, attribute, listed, parts
 
 SETTINGS = Path("/proc/sys/net")
 """Those of the calling thread's network namespace, unlike /proc/net."""
 
 # <linux/rtnetlink.h>, <linux/if_link.h>: RTM_GETLINK, struct ifinfomsg, IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS.
 _GET_LINK = 18
-LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _WITHOUT_COUNTS = attribute(29, struct.pack("=I", 1 << 3))
-# <linux/if_link.h>: IFLA_*.
-_NAME, _MASTER, _LINK_INFO, _KIND, _PORT_KIND = 3, 10, 18, 1, 4
+# <linux/if_link.h>: IFLA_*, ARPHRD_ETHER, IFF_UP.
+_NAME, _MTU, _LOWER, _MASTER, _LINK_INFO, _LOWER_NAMESPACE = 3, 4, 5, 10, 18, 37
+_KIND, _PORT_KIND = 1, 4
+_ETHERNET, _UP = 1, 1
+
+
+class Link(msgspec.Struct, frozen=True):
+    """An interface as the kernel tells it. ``lower``: the index of the one it is stacked on, or cabled to, here, and
+    ``master`` of the one it is a port of; 0: none. ``is_ethernet``: one that is up."""
+
+    index: int
+    name: str
+    mtu: int
+    is_ethernet: bool
+    lower: int
+    master: int
+    kind: bytes
+    port_kind: bytes
 
 
 class InterfaceNames:
@@ -53,9 +71,13 @@ def setting(name: str) -> str | None:
         return None
 
 
-def listed_links() -> list[bytes]:
-    """Return what the kernel has of each interface, without its counts: a ``LINK``, then attributes."""
-    return listed(ROUTE, _GET_LINK, bytes(LINK.size) + _WITHOUT_COUNTS)
+def links() -> list[Link]:
+    """Return what the kernel has of each interface.
+
+    Raises:
+        OSError: it does not tell.
+    """
+    return [_link(answer) for answer in listed(ROUTE, _GET_LINK, bytes(_LINK.size) + _WITHOUT_COUNTS)]
 
 
 def interface_names() -> dict[int, str]:
@@ -74,7 +96,9 @@ def name_of_alternative(name: str) -> str | None:
 
 def bridges() -> set[str]:
     """Return the interfaces that are bridges, none where the kernel does not tell."""
-    return {_name(link) for link in _links().values() if _told_of_kind(link, _KIND) == b"bridge"}
+    with contextlib.suppress(OSError):
+        return {link.name for link in links() if link.kind == b"bridge"}
+    return set()
 
 
 def ports() -> dict[str, str]:
@@ -82,25 +106,25 @@ def ports() -> dict[str, str]:
 
     What comes in by them counts as coming in by it. None where the kernel does not tell.
     """
-    links = _links()
-    masters = {
-        _name(link): int.from_bytes(link[_MASTER], sys.byteorder)
-        for link in links.values()
-        if _MASTER in link and _told_of_kind(link, _PORT_KIND) != b"vrf"
-    }
-    return {name: _name(links[master]) for name, master in masters.items() if master in links}
+    with contextlib.suppress(OSError):
+        found = links()
+        names = {link.index: link.name for link in found}
+        return {link.name: names[link.master] for link in found if link.master in names and link.port_kind != b"vrf"}
+    return {}
 
 
-def _links() -> dict[int, dict[int, bytes]]:
-    try:
-        return {LINK.unpack_from(answer)[2]: parts(answer, LINK.size) for answer in listed_links()}
-    except OSError:
-        return {}
-
-
-def _name(link: dict[int, bytes]) -> str:
-    return os.fsdecode(link.get(_NAME, b"").rstrip(b"\0"))
-
-
-def _told_of_kind(link: dict[int, bytes], which: int) -> bytes:
-    return parts(link.get(_LINK_INFO, b"")).get(which, b"").rstrip(b"\0")
+def _link(answer: bytes) -> Link:
+    _, hardware, index, flags, _ = _LINK.unpack_from(answer)
+    told = parts(answer, _LINK.size)
+    info = parts(told.get(_LINK_INFO, b""))
+    mtu, lower, master = (int.from_bytes(told.get(kind, b""), sys.byteorder) for kind in (_MTU, _LOWER, _MASTER))
+    return Link(
+        index,
+        os.fsdecode(told.get(_NAME, b"").rstrip(b"\0")),
+        mtu,
+        hardware == _ETHERNET and bool(flags & _UP),
+        0 if _LOWER_NAMESPACE in told else lower,
+        master,
+        info.get(_KIND, b"").rstrip(b"\0"),
+        info.get(_PORT_KIND, b"").rstrip(b"\0"),
+    )

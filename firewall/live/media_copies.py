@@ -13,7 +13,17 @@ from firewall.errors import MachineError
 from firewall.live.clock import present_ns
 from firewall.live.links import InterfaceNames
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
-from firewall.live.netlink import ACK, LOG, NetfilterSocket, attribute, attributes, message, messages
+from firewall.live.netlink import (
+    ACK,
+    LOG,
+    NETFILTER,
+    NETFILTER_HEADER_BYTES,
+    NetlinkSocket,
+    attribute,
+    attributes,
+    message,
+    messages,
+)
 from firewall.net.datagram import Datagram
 from firewall.net.ip import packed_address_text
 
@@ -59,7 +69,7 @@ class MediaCopies:
 
     def __init__(self, interfaces: InterfaceNames) -> None:
         self._interfaces = interfaces
-        self._socket = NetfilterSocket(receive_bytes=_RECEIVE_BUFFER_BYTES)
+        self._socket = NetlinkSocket(NETFILTER, receive_bytes=_RECEIVE_BUFFER_BYTES)
         mode = _MODE_FIELDS.pack(_COPIED_BYTES, _COPY_PACKET)
         for part in (
             attribute(_COMMAND, bytes((_BIND,))),
@@ -101,9 +111,9 @@ class MediaCopies:
             data = self._socket.receive()
             if data is None:
                 break
-            for kind, _, start, end in messages(data):
+            for kind, _, _, start, end in messages(data):
                 if kind == LOG << 8 | _PACKET:
-                    copy = self._copy(data, start, end)
+                    copy = self._copy(data, start + NETFILTER_HEADER_BYTES, end)
                     if copy is not None:
                         copies.append(copy)
         return copies

@@ -13,7 +13,7 @@ from firewall.live.forwarding import Forwarding, survey
 from firewall.live.links import InterfaceNames
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
-from firewall.live.route_changes import RouteChanges
+from firewall.live.route import RouteChanges
 from firewall.live.sampling import SAMPLE_EVERY_S
 from firewall.ruleset.policy import Policy
 

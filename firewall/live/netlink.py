@@ -1,15 +1,15 @@
-"""Netlink messages (<linux/netlink.h>), those of netfilter above all (<linux/netfilter/nfnetlink.h>): their bytes, and
-sockets for them.
+"""Netlink (<linux/netlink.h>), that of netfilter above all (<linux/netfilter/nfnetlink.h>): bytes, sockets, questions.
 
-Only what pinholes and copies of packets need, but fast: a call's set-up waits for it. Numbers inside netfilter's
-attributes are in network byte order, the headers are in the machine's.
+Only what the daemon needs, but fast: a call's set-up waits for it. Numbers inside netfilter's attributes are in network
+byte order, the headers are in the machine's.
 """
 
+import contextlib
 import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from firewall.errors import MachineError
@@ -28,6 +28,9 @@ NOOP, ERROR, DONE = 1, 2, 3
 
 ROUTE, XFRM, NETFILTER = 0, 6, 12
 """What a netlink socket speaks to (``NETLINK_*``)."""
+_SPOKEN_TO = {ROUTE: "the routing table", NETFILTER: "netfilter"}
+
+NETFILTER_HEADER_BYTES = 4
 
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NESTED = 0x8000
@@ -39,9 +42,10 @@ _NETFILTER_HEADER = struct.Struct(">BBH")  # family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _SEQUENCE = struct.Struct("=I")
 _ERROR = struct.Struct("=i")
-_PREFIX_BYTES = HEADER.size + _NETFILTER_HEADER.size
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _LARGEST_READ_BYTES = 256 * 1024
+_DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
+_TRIES = 4
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -102,14 +106,15 @@ def parts(data: bytes, start: int = 0) -> dict[int, bytes]:
     return {kind: data[first:end] for kind, first, end in attributes(data, start, len(data))}
 
 
-def messages(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Give each message of what was read: its type, its sequence number, and where its attributes begin and end."""
+def messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Give each message of what was read: its type, flags and number, and where what follows its header begins and
+    ends."""
     start = 0
     while start + HEADER.size <= len(data):
-        size, kind, _, sequence, _ = HEADER.unpack_from(data, start)
+        size, kind, flags, number, _ = HEADER.unpack_from(data, start)
         if size < HEADER.size or start + size > len(data):
             return
-        yield kind, sequence, start + (HEADER.size if kind in (NOOP, ERROR, DONE) else _PREFIX_BYTES), start + size
+        yield kind, flags, number, start + HEADER.size, start + size
         start += (size + 3) & ~3
 
 
@@ -127,19 +132,23 @@ def open_netlink(protocol: int) -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
 
 
-class NetfilterSocket:
-    """A netlink socket to netfilter that never waits.
+class NetlinkSocket:
+    """A netlink socket that stays open; it hears of what happens in ``groups``, numbered from 1 on.
 
     Raises:
         MachineError: the kernel refuses it.
     """
 
-    def __init__(self, *, send_bytes: int = 0, receive_bytes: int = 0) -> None:
+    def __init__(
+        self, protocol: int, *, groups: Iterable[int] = (), send_bytes: int = 0, receive_bytes: int = 0
+    ) -> None:
         try:
-            self._socket = open_netlink(NETFILTER)
-            self._socket.bind((0, 0))
+            with contextlib.ExitStack() as undo:
+                self._socket = undo.enter_context(open_netlink(protocol))
+                self._socket.bind((0, sum(1 << (group - 1) for group in groups)))
+                undo.pop_all()
         except OSError as error:
-            raise refusal("open", "a netlink socket to netfilter", error.errno or 0) from None
+            raise refusal("open", f"a netlink socket to {_SPOKEN_TO[protocol]}", error.errno or 0) from None
         if send_bytes:
             enlarge_buffer(self._socket, "send", send_bytes)
         if receive_bytes:
@@ -172,14 +181,70 @@ class NetfilterSocket:
                 return b""
             raise
 
+    def answer(self, kind: int, flags: int, body: bytes) -> bytes | None:
+        """Ask, and return what the kernel answers first, from behind its header on; None when it answers nothing.
+
+        Raises:
+            OSError: it refuses.
+        """
+        return next((one for _, one in _told_by(self._socket, kind, flags, body)), None)
+
     def errors(self) -> dict[int, int]:
         """Return what the kernel refused of what was sent: sequence number → errno."""
         refused: dict[int, int] = {}
         while (data := self.receive()) is not None:
-            for kind, sequence, start, _ in messages(data):
+            for kind, _, sequence, start, _ in messages(data):
                 if kind == ERROR and (code := error_code(data, start)):
                     refused[sequence] = code
         return refused
+
+
+def listed(protocol: int, kind: int, body: bytes) -> list[bytes]:
+    """Return everything the kernel has of a kind: what stands behind the netlink header of each message.
+
+    Raises:
+        OSError: the kernel does not answer the question, or what it has changed again and again while it was listed.
+    """
+    for _ in range(_TRIES):
+        found = told(protocol, kind, DUMP, body)
+        if not any(flags & _DUMP_INTERRUPTED for flags, _ in found):
+            return [one for _, one in found]
+    raise OSError(errno.EAGAIN, "it changes too often")
+
+
+def answered(protocol: int, kind: int, body: bytes) -> bytes:
+    """Return the one message that answers a question, from behind its netlink header on.
+
+    Raises:
+        OSError: the kernel does not answer the question.
+    """
+    for _, one in told(protocol, kind, 0, body):
+        return one
+    raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+
+
+def told(protocol: int, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    """Send the kernel one message, and return flags and body of each it answers with until it says that it is done.
+
+    Raises:
+        OSError: it refuses.
+    """
+    with open_netlink(protocol) as kernel:
+        return _told_by(kernel, kind, flags, body)
+
+
+def _told_by(kernel: socket.socket, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    kernel.send(request(kind, flags | ACK, 1, body))
+    found: list[tuple[int, bytes]] = []
+    while True:
+        data = kernel.recv(_LARGEST_READ_BYTES)
+        for answer, its_flags, _, start, end in messages(data):
+            if answer in (ERROR, DONE):
+                if code := error_code(data, start):
+                    raise OSError(code, os.strerror(code))
+                return found
+            if answer != NOOP:
+                found.append((its_flags, data[start:end]))
 
 
 def refusal(operation: str, what: str, code: int) -> MachineError:

@@ -34,8 +34,18 @@ import subprocess
 
 from firewall.errors import MachineError
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
-from firewall.live.netlink import NETFILTER, NFTABLES, NetfilterSocket, attribute, batch, message, parts, refusal, text
-from firewall.live.question import answered
+from firewall.live.netlink import (
+    NETFILTER,
+    NFTABLES,
+    NetlinkSocket,
+    answered,
+    attribute,
+    batch,
+    message,
+    parts,
+    refusal,
+    text,
+)
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
@@ -241,7 +251,7 @@ def remove_table() -> None:
     Raises:
         MachineError: the kernel refused.
     """
-    with contextlib.closing(NetfilterSocket()) as kernel:
+    with contextlib.closing(NetlinkSocket(NETFILTER)) as kernel:
         try:
             kernel.send(batch([message(NFTABLES, _DELETE_TABLE, 0, 0, _THIS_TABLE[len(_HEADER) :], family=_INET)]))
             refused = set(kernel.errors().values()) - {errno.ENOENT}

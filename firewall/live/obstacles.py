@@ -6,9 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from firewall.live.netlink import NETFILTER, NFTABLES, ROUTE, XFRM, parts
+from firewall.live.netlink import NETFILTER, NFTABLES, ROUTE, XFRM, answered, listed, parts
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import answered, listed
 from firewall.live.routing import ROUTE_TABLE, RULE_PRIORITY
 
 _PROC_NET = Path("/proc/thread-self/net")  # /proc/net is that of the process' first thread

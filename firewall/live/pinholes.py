@@ -12,8 +12,7 @@ import msgspec
 from firewall.engine.pinhole import FlowCount, Pinhole, PinholeKey
 from firewall.live.fast_path import Egress, FastPath
 from firewall.live.flow_changes import Addition, Change, Removal, carry_out
-from firewall.live.flow_messages import Found, add_element, flush_set
-from firewall.live.flow_questions import FlowQuestions
+from firewall.live.flow_messages import FlowQuestions, Found, add_element, flush_set
 from firewall.live.flow_sets import (
     ACCEPT,
     CHAIN_OF,
@@ -30,7 +29,7 @@ from firewall.live.flow_sets import (
 from firewall.live.forwarding import Forwarding
 from firewall.live.held_flow import Held
 from firewall.live.media_chains import ALIVE_KEYS, ALIVE_SET, LIMITER_SETS, REFUSED_COUNTER
-from firewall.live.netlink import NetfilterSocket, batch
+from firewall.live.netlink import NETFILTER, NetlinkSocket, batch
 from firewall.live.nftables import counted
 from firewall.live.sampling import SETTLED_PACKETS, Sampling
 
@@ -71,7 +70,7 @@ class Pinholes:
         self.refused_packets = 0
         self.count_cost_s = 0.0
         self._refused = refused
-        self._changes = NetfilterSocket(send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
+        self._changes = NetlinkSocket(NETFILTER, send_bytes=_BUFFER_BYTES, receive_bytes=_BUFFER_BYTES)
         self._questions = FlowQuestions()
         self._fast_path = FastPath()
         self._held: dict[Element, Held] = {}

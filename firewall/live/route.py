@@ -1,4 +1,4 @@
-"""Where an address is: questions to the kernel's routing table (rtnetlink(7), RTM_GETROUTE).
+"""Where an address is: questions to the kernel's routing table (rtnetlink(7), RTM_GETROUTE), and when to ask anew.
 
 The answer for one packet tells the interface, and what the kernel has learned of the path (an MTU). Whether there are
 several next hops only the route itself tells (RTM_F_FIB_MATCH), so the next hop takes a question more.
@@ -9,8 +9,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from firewall.live.netlink import ROUTE, attribute, open_netlink, parts, refusal
-from firewall.live.question import told_by
+from firewall.live.netlink import ROUTE, NetlinkSocket, attribute, parts
 from firewall.live.routing import GET_ROUTE, ROUTE_MESSAGE
 
 _RTM_F_FIB_MATCH = 0x2000
@@ -20,6 +19,8 @@ _DST, _SRC, _OIF, _GATEWAY, _METRICS, _MULTIPATH, _VIA, _ENCAP = 1, 2, 4, 5, 8, 
 _METRIC_MTU = 2
 _INDEX = struct.Struct("=L")
 _REMEMBERED = 4096
+# RTNLGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, the same of IPv6, IPV4_NETCONF, IPV6_NETCONF, NEXTHOP.
+_CHANGES = (1, 5, 7, 8, 9, 11, 19, 24, 25, 32)
 
 
 class NextHop(NamedTuple):
@@ -47,10 +48,7 @@ class RouteLookup:
     """
 
     def __init__(self) -> None:
-        try:
-            self._socket = open_netlink(ROUTE)
-        except OSError as error:
-            raise refusal("open", "a netlink socket to the routing table", error.errno or 0) from None
+        self._socket = NetlinkSocket(ROUTE)
         self._known: dict[str, _Answer] = {}
         self._next_hops: dict[tuple[str, str], NextHop | None] = {}
 
@@ -101,9 +99,30 @@ class RouteLookup:
             body += attribute(_DST, packed)
             if packed_source:
                 body += attribute(_SRC, packed_source)
-            for _, answer in told_by(self._socket, GET_ROUTE, 0, body):
+            if (answer := self._socket.answer(GET_ROUTE, 0, body)) is not None:
                 return _read(answer, address)
         return _NOWHERE
+
+
+class RouteChanges:
+    """Can be read once links, addresses, routes, rules or forwarding have changed since the last ``drain``.
+
+    Path MTUs that the kernel learns, tables of netfilter and IPsec policies are not told.
+
+    Raises:
+        MachineError: the kernel gives no netlink socket.
+    """
+
+    def __init__(self) -> None:
+        self._socket = NetlinkSocket(ROUTE, groups=_CHANGES)
+        self.fileno, self.close = self._socket.fileno, self._socket.close
+
+    def drain(self) -> bool:
+        """Read all that waits; tell whether anything changed. More than the socket could hold is a change, too."""
+        changed = False
+        while self._socket.receive() is not None:
+            changed = True
+        return changed
 
 
 def _read(answer: bytes, address: str) -> _Answer:

@@ -12,9 +12,8 @@ from typing import Literal
 
 from firewall.errors import MachineError
 from firewall.live.links import interface_names, setting
-from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, attribute
+from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, answered, attribute, told
 from firewall.live.nftables import INTERCEPT_MARK
-from firewall.live.question import answered, told
 
 ROUTE_TABLE = 505
 RULE_PRIORITY = 505

@@ -45,7 +45,7 @@ def test_instructions_are_those_of_the_instruction_set() -> None:
     """RFC 9669, sections 3 to 5."""
     code = Code()
     code.label("begin")
-    code.set(0, -1)
+    code.do(0, "=", -1)
     code.load(2, 2, 6, 16)
     code.go_if(2, "==", 8, "begin")
     code.exit()
@@ -54,7 +54,7 @@ def test_instructions_are_those_of_the_instruction_set() -> None:
 
 def test_a_link_that_is_not_there_takes_no_program() -> None:
     code = Code()
-    code.set(0, -1)
+    code.do(0, "=", -1)
     code.exit()
     loaded = load(code.assembled())
     with pytest.raises(OSError, match=os.strerror(errno.ENODEV)):
@@ -64,7 +64,7 @@ def test_a_link_that_is_not_there_takes_no_program() -> None:
 
 def test_who_is_attached_behind_a_link_is_told(testbed: Namespaces) -> None:
     code = Code()
-    code.set(0, -1)
+    code.do(0, "=", -1)
     code.exit()
     programs = [load(code.assembled()) for _ in range(2)]
 

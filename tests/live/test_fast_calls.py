@@ -101,7 +101,7 @@ def test_where_somebody_else_looks_at_packets_none_goes_past_them(testbed: Names
 
 def test_where_somebody_elses_program_sees_what_comes_in_none_goes_past_it(testbed: Namespaces, tmp_path: Path) -> None:
     code = Code()
-    code.set(0, -1)  # it lets all go on
+    code.do(0, "=", -1)  # it lets all go on
     code.exit()
     with running(testbed, tmp_path) as run:
         program = load(code.assembled())

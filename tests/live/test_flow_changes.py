@@ -11,7 +11,7 @@ from firewall.live.flow_changes import Addition, Change, Removal, carry_out
 from firewall.live.flow_messages import add_element
 from firewall.live.flow_sets import DROP_CHAIN, Element, element_of
 from firewall.live.held_flow import Held
-from firewall.live.netlink import NetfilterSocket
+from firewall.live.netlink import NETFILTER, NetlinkSocket
 from tests.live.kernel_sets import Kernel, pinhole, send
 
 pytestmark = pytest.mark.netns
@@ -22,8 +22,8 @@ OTHER = Element("sample_media4", element_of(pinhole(40_002).key).key)
 
 
 @pytest.fixture
-def opened(kernel: Kernel) -> Iterator[NetfilterSocket]:
-    netfilter = live_testbed.in_namespace(kernel.namespace, NetfilterSocket)
+def opened(kernel: Kernel) -> Iterator[NetlinkSocket]:
+    netfilter = live_testbed.in_namespace(kernel.namespace, lambda: NetlinkSocket(NETFILTER))
     yield netfilter
     netfilter.close()
 
@@ -40,7 +40,7 @@ def moved(flow: Held, to: Element, chain: str) -> list[Change]:
     return [removal, Addition(add_element(to, 60_000))]
 
 
-def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened: NetfilterSocket) -> None:
+def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened: NetlinkSocket) -> None:
     changes: list[Change] = [
         Removal(HERE),
         Addition(add_element(HERE, 60_000)),
@@ -56,7 +56,7 @@ def test_what_is_refused_spoils_nothing_and_is_told_once(kernel: Kernel, opened:
 
 
 def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_more(
-    kernel: Kernel, opened: NetfilterSocket
+    kernel: Kernel, opened: NetlinkSocket
 ) -> None:
     carry_out(opened, [Addition(add_element(HERE, 60_000))])
     flow = held()
@@ -68,7 +68,7 @@ def test_an_element_that_is_refused_elsewhere_stays_unless_it_should_pass_no_mor
 
 
 def test_an_element_is_moved_in_one_transaction(
-    kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
+    kernel: Kernel, opened: NetlinkSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 2)
     carry_out(opened, [Addition(add_element(HERE, 60_000))])
@@ -79,7 +79,7 @@ def test_an_element_is_moved_in_one_transaction(
 
 
 def test_it_is_told_whether_anything_was_added_in_any_transaction(
-    kernel: Kernel, opened: NetfilterSocket, monkeypatch: pytest.MonkeyPatch
+    kernel: Kernel, opened: NetlinkSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("firewall.live.flow_changes._CHANGES_PER_TRANSACTION", 1)
     addition, removal = Addition(add_element(HERE, 60_000)), Removal(HERE)
@@ -90,7 +90,7 @@ def test_it_is_told_whether_anything_was_added_in_any_transaction(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_flow_goes_on_counting_from_what_its_element_had_at_its_end_however_often_it_is_replaced_at_once(
-    kernel: Kernel, opened: NetfilterSocket, flow: tuple[socket.socket, socket.socket], times: int
+    kernel: Kernel, opened: NetlinkSocket, flow: tuple[socket.socket, socket.socket], times: int
 ) -> None:
     kernel.pinholes.change([pinhole()], [])
     send(flow, 7)
@@ -99,7 +99,7 @@ def test_a_flow_goes_on_counting_from_what_its_element_had_at_its_end_however_of
     assert (known.packets, known.ended_packets, known.all_packets()) == (0, 7, 7)
 
 
-class Deaf(NetfilterSocket):
+class Deaf(NetlinkSocket):
     """A socket that takes nothing."""
 
     def send(self, data: bytes) -> None:
@@ -107,7 +107,7 @@ class Deaf(NetfilterSocket):
 
 
 def test_where_nothing_is_taken_everything_is_as_it_was() -> None:
-    flow, deaf = held(), Deaf()
+    flow, deaf = held(), Deaf(NETFILTER)
     outcome = carry_out(deaf, moved(flow, HERE, "accept"))
     deaf.close()
     assert outcome.refused == (errno.ENOBUFS,) * 2

@@ -5,13 +5,13 @@ import resource
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from firewall.live import forwarding
 from firewall.live.bpf import Code, attach, load, program_id
 from firewall.live.forwarding import Forwarding, ForwardingLink, survey
-from firewall.live.links import interface_names
+from firewall.live.links import interface_names, setting
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, machine_root
 
@@ -62,7 +62,7 @@ def test_a_smaller_mtu_of_ipv6_is_known(testbed: Namespaces) -> None:
 @machine_root
 def test_a_link_behind_which_there_is_a_program_of_others_is_left_out(testbed: Namespaces) -> None:
     code = Code()
-    code.set(0, -1)
+    code.do(0, "=", -1)
     code.exit()
     program = load(code.assembled())
     attached = in_namespace(testbed.fw, lambda: attach(program, socket.if_nametoindex("f1")))
@@ -156,13 +156,13 @@ def test_where_the_kernel_does_not_tell_its_interfaces_there_are_none(
     assert found == Forwarding((), "the kernel does not tell its interfaces (Operation not supported)")
 
 
-@pytest.mark.parametrize(("known", "versions"), [("ipv4/conf/all/rp_filter", (4,)), ("ipv6/conf/all/forwarding", (6,))])
+@pytest.mark.parametrize(
+    ("unknown", "versions"), [("ipv6/conf/all/forwarding", (4,)), ("ipv4/conf/all/rp_filter", (6,))]
+)
 def test_a_setting_of_all_links_that_cannot_be_read_is_against_it(
-    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: str, versions: tuple[int, ...]
+    testbed: Namespaces, monkeypatch: pytest.MonkeyPatch, unknown: str, versions: tuple[int, ...]
 ) -> None:
-    (tmp_path / known).parent.mkdir(parents=True)
-    (tmp_path / known).write_text("0\n" if versions == (4,) else "1\n")
-    monkeypatch.setattr("firewall.live.links.SETTINGS", tmp_path)
+    monkeypatch.setattr(forwarding, "setting", lambda name: None if name == unknown else setting(name))
     assert usable(testbed.fw) == {"f0": versions, "f1": versions}
 
 

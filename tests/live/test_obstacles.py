@@ -12,7 +12,7 @@ from pyroute2 import netns
 
 from firewall.live import obstacles
 from firewall.live.forwarding import OUR_TABLES
-from firewall.live.question import answered
+from firewall.live.netlink import answered
 from firewall.live.routing import remove_routes, set_up_routes
 from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces

@@ -193,6 +193,12 @@ class Connection:
                 self._failed(datagram, self.error or "its connection was closed")
         self._done(self)
 
+    def not_reached(self, error: str) -> None:
+        """This machine has no way to the server: what the client has said by now, if only nothing, is told as lost."""
+        self.lost(self._to_server, error)
+        if not self._upward.latest_ns:
+            self._failed(Datagram(*self.client, *self.server, b"", "TCP"), error)
+
     def look_after(self) -> None:
         """Notice a reset of a side that is neither read nor written at the time."""
         for stream in (self._to_client, self._to_server):

@@ -3,24 +3,20 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
 
 from firewall.engine.events import ConnectionsClosed
-from firewall.live.clock import present_ns
-from firewall.live.connection import PIECES_PER_TURN, Connection, OnFailed, Serve
+from firewall.live.connection import Connection, OnFailed, Serve
 from firewall.live.links import InterfaceNames
-from firewall.live.listener import Arrival
 from firewall.live.route import RouteLookup
 from firewall.live.sender import SOURCES_MAX, descriptors, error_words
 from firewall.live.shares import Shares
 from firewall.live.tcp_socket import Accepted, TcpListener, connect_from, reset
 from firewall.net.address import IPV4_FIRST, address_number
 from firewall.net.datagram import Datagram
-from firewall.sip.framing import Framer, Piece
 
 CONNECTIONS_MAX = 8192
 IDLE_MAX_S = 12 * 3600.0
@@ -35,38 +31,23 @@ _ACCEPT_AGAIN_S = 0.1
 _LOOK_FOR_ROOM_AGAIN_S = 0.25
 
 
-class ConnectionsStatus(msgspec.Struct, frozen=True):
+class ConnectionsStatus(msgspec.Struct):
     """TCP connections: those open now, and counts since the start.
 
     ``not_reached``: the server refused or did not answer. ``refused``: over a limit. ``crowded_out``: closed to make
     room for new ones. ``waiting_bytes``: let through, and not yet taken by a side that is slow.
     """
 
-    open: int
-    accepted: int
-    not_reached: int
-    broken: int
-    refused: int
-    crowded_out: int
-    idle_closed: int
-    waiting_bytes: int
     max: int
     max_per_source: int
-
-
-class _NoWay:
-    """The way of messages whose connection could not be made, and why not."""
-
-    def __init__(self, failed: OnFailed, error: str) -> None:
-        self._failed = failed
-        self._error = error
-
-    def forward(self, datagram: Datagram) -> None:
-        """Tell that it is lost."""
-        self._failed(datagram, self._error)
-
-    def reply(self, datagram: Datagram) -> None:
-        """Leave it: the client has a reset already."""
+    open: int = 0
+    accepted: int = 0
+    not_reached: int = 0
+    broken: int = 0
+    refused: int = 0
+    crowded_out: int = 0
+    idle_closed: int = 0
+    waiting_bytes: int = 0
 
 
 class Connections:
@@ -101,9 +82,8 @@ class Connections:
         self._open: dict[Connection, None] = {}
         self._per_source: Counter[int] = Counter()
         self._max = _connections_allowed()
-        self._max_per_source = max(1, self._max // 2)
+        self._counts = ConnectionsStatus(self._max, max(1, self._max // 2))
         self._no_room_until = {False: 0.0, True: 0.0}  # for newcomers of sources that are not greedy, that are
-        self._accepted = self._not_reached = self._broken = self._refused = self._crowded_out = self._idle_closed = 0
 
     def start(self) -> None:
         """Begin to accept."""
@@ -141,23 +121,13 @@ class Connections:
         for connection in list(self._open):
             connection.look_after()
             if now - connection.last_active > IDLE_MAX_S and not self._has_emergency(connection):
-                self._idle_closed += 1
+                self._counts.idle_closed += 1
                 connection.finish()
 
     def status(self) -> ConnectionsStatus:
         """Return the counts."""
-        return ConnectionsStatus(
-            open=len(self._open),
-            accepted=self._accepted,
-            not_reached=self._not_reached,
-            broken=self._broken,
-            refused=self._refused,
-            crowded_out=self._crowded_out,
-            idle_closed=self._idle_closed,
-            waiting_bytes=sum(connection.waiting_bytes for connection in self._open),
-            max=self._max,
-            max_per_source=self._max_per_source,
-        )
+        waiting_bytes = sum(connection.waiting_bytes for connection in self._open)
+        return replace(self._counts, open=len(self._open), waiting_bytes=waiting_bytes)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -184,31 +154,28 @@ class Connections:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
 
     def _begin(self, accepted: Accepted) -> None:
-        self._accepted += 1
+        self._counts.accepted += 1
         source = _source(accepted.client[0])
-        if self._per_source[source] >= self._max_per_source:
-            self._refuse(accepted, f"this source has {self._max_per_source} TCP connections already")
+        if self._per_source[source] >= self._counts.max_per_source:
+            self._refuse(accepted, f"this source has {self._counts.max_per_source} TCP connections already")
             return
         if len(self._open) >= self._max and not self._crowd_out(source):
             self._refuse(accepted, f"there are {self._max} TCP connections already, and none is idle")
             return
         try:
-            upstream = connect_from(accepted.client, accepted.server, accepted.traffic_class)
-        except OSError as error:
-            self._not_reached += 1
-            self._lose(accepted, f"this machine cannot connect there: {error_words(error)}")
+            upstream, error = connect_from(accepted.client, accepted.server, accepted.traffic_class)
+        except OSError as failure:
+            self._refuse(accepted, f"this machine opens no more sockets: {error_words(failure)}")
             return
-        interfaces = (
-            self._interfaces.name(accepted.interface_index),
-            self._interfaces.name(self._routes.interface_toward(accepted.server[0])),
-        )
-        ends = (accepted.client, accepted.server)
         connection = Connection(
             self._loop,
             (accepted.socket, upstream),
-            ends,
+            (accepted.client, accepted.server),
             source,
-            interfaces,
+            (
+                self._interfaces.name(accepted.interface_index),
+                self._interfaces.name(self._routes.interface_toward(accepted.server[0])),
+            ),
             self._shares,
             self._serve,
             self._failed,
@@ -216,26 +183,11 @@ class Connections:
         )
         self._open[connection] = None
         self._per_source[source] += 1
-
-    def _lose(self, accepted: Accepted, error: str) -> None:
-        """Reset a connection whose server this machine has no way to; what its client has said is decided and lost."""
-        said = replace(_reset(accepted), in_iface=self._interfaces.name(accepted.interface_index))
-        framer = Framer()
-        pieces = framer.feed(said.payload, PIECES_PER_TURN) or framer.flush()
-        if pieces:
-            self._decide_lost(said, pieces, framer, _NoWay(self._failed, error))
-        else:
-            self._failed(said, error)
-
-    def _decide_lost(self, said: Datagram, pieces: list[Piece], framer: Framer, way: _NoWay) -> None:
-        self._shares.spend(len(pieces))
-        lost = [replace(said, payload=piece.data) for piece in pieces]
-        self._serve([Arrival(present_ns(), datagram, 0, 0, way) for datagram in lost])
-        if more := framer.more(PIECES_PER_TURN) or framer.flush():
-            self._shares.wait(_source(said.src_ip), partial(self._decide_lost, said, more, framer, way))
+        if error is not None:
+            connection.not_reached(f"this machine cannot connect there: {error_words(error)}")
 
     def _refuse(self, accepted: Accepted, reason: str) -> None:
-        self._refused += 1
+        self._counts.refused += 1
         self._tell_refused(_reset(accepted), reason)
 
     def _crowd_out(self, newcomer: int | None) -> bool:
@@ -250,7 +202,7 @@ class Connections:
         else:
             (source, count), *_ = self._per_source.most_common(1)
             loudest = next(each.client[0] for each in self._open if each.source == source)
-            self._crowded_out += len(chosen)
+            self._counts.crowded_out += len(chosen)
             self._tell_closed(ConnectionsClosed(len(chosen), len(self._open), loudest, count))
         for connection in chosen:
             connection.error = "closed to make room for other connections"
@@ -269,9 +221,9 @@ class Connections:
             del self._per_source[connection.source]
         if connection.error is not None:
             if connection.was_connected:
-                self._broken += 1
+                self._counts.broken += 1
             else:
-                self._not_reached += 1
+                self._counts.not_reached += 1
 
 
 def making_room(

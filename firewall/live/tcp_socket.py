@@ -6,7 +6,6 @@ address *and* port, so neither side sees that there are two.
 
 import contextlib
 import errno
-import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -117,14 +116,15 @@ def open_tcp_listeners(versions: tuple[int, ...], port: int) -> list[TcpListener
     return listeners
 
 
-def connect_from(client: Endpoint, server: Endpoint, traffic_class: int) -> socket.socket:
-    """Begin to connect to ``server`` from the client's own address and port, and return the socket at once.
+def connect_from(client: Endpoint, server: Endpoint, traffic_class: int) -> tuple[socket.socket, OSError | None]:
+    """Begin to connect to ``server`` from the client's own address and port; return the socket at once, and why the
+    kernel refuses where it does so at once.
 
     The same four numbers may have been in use a moment ago: what the kernel remembers of that in TIME_WAIT does not
     hinder a new connection (RFC 6191), because the port is bound beforehand.
 
     Raises:
-        OSError: the kernel refuses at once.
+        OSError: no more descriptors or memory.
     """
     version = 6 if ":" in client[0] else 4
     opened = transparent_socket(version, socket.SOCK_STREAM)
@@ -134,13 +134,12 @@ def connect_from(client: Endpoint, server: Endpoint, traffic_class: int) -> sock
         opened.setsockopt(OPTIONS[version].level, OPTIONS[version].traffic_class, traffic_class)
         _set_up(opened)
         opened.bind(client)
-        code = opened.connect_ex(server)
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
-    except OSError:
-        opened.close()
-        raise
-    return opened
+        opened.connect(server)
+    except BlockingIOError:
+        return opened, None
+    except OSError as error:
+        return opened, error
+    return opened, None
 
 
 def reset(opened: socket.socket) -> None:

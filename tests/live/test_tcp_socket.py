@@ -64,7 +64,7 @@ def test_a_connection_is_accepted_in_its_servers_name_and_made_in_its_clients(
         assert (accepted.client, accepted.server) == (client.getsockname()[:2], (called, 5060))
         names = in_namespace(testbed.fw, interface_names)
         assert names[accepted.interface_index] == "f0"
-        upstream = in_namespace(testbed.fw, lambda: connect_from(accepted.client, accepted.server, 0xB8))
+        upstream, _ = in_namespace(testbed.fw, lambda: connect_from(accepted.client, accepted.server, 0xB8))
         connection, source = server.accept()
         with connection, upstream, accepted.socket:
             assert source[:2] == accepted.client
@@ -96,7 +96,7 @@ def test_one_client_port_may_be_connected_to_several_servers_and_be_the_proxy_po
     with tcp_server(testbed.psap, PSAP) as one, tcp_server(testbed.psap, PSAP, 5062) as other:
         client = (CARRIER, nftables.PROXY_PORT)
         for server in (one, other):
-            with in_namespace(testbed.fw, lambda: connect_from(client, server.getsockname(), 0)):  # noqa: B023
+            with in_namespace(testbed.fw, lambda: connect_from(client, server.getsockname(), 0))[0]:  # noqa: B023
                 connection, source = server.accept()
                 with connection:
                     assert source == client

@@ -23,6 +23,7 @@ from firewall.errors import MachineError, OperatorError
 MARKER = "sosgate testbed"
 NAMESPACES = ("carrier", "fw", "psap")
 
+_LOOPBACK = 1  # its index in every namespace
 _NAMESPACE_DIRECTORY = Path("/run/netns")
 _T = TypeVar("_T")
 
@@ -79,43 +80,48 @@ def up(prefix: str = "") -> None:
         OperatorError: a namespace of that name exists and is not ours, or only a part of the testbed is there.
         MachineError: the kernel refused.
     """
-    with _refused("make"):
-        _ensure_namespace_directory()
-    current = statuses(prefix)
-    states = {status.name: status.state for status in current}
-    _refuse_foreign(states)
-    if all(state == "up" for state in states.values()):
-        _refuse_missing_links(prefix, current)
-        return
-    if any(state == "up" for state in states.values()):
-        there = ", ".join(name for name, state in states.items() if state == "up")
-        raise OperatorError(
-            f"a part of the testbed is there already ({there})", next_step='run "sosgate testbed down" first'
-        )
-    made: list[str] = []
     with _refused("make"), _signals_held():
-        try:
+        _ensure_namespace_directory()
+        there = [status for status in _ours(prefix) if status.state == "up"]
+        if len(there) == len(NAMESPACES):
+            _refuse_missing_links(prefix, there)
+            return
+        if there:
+            raise OperatorError(
+                f"a part of the testbed is there already ({', '.join(status.name for status in there)})",
+                next_step='run "sosgate testbed down" first',
+            )
+        with contextlib.ExitStack() as undo:
             for name in NAMESPACES:
                 netns.create(prefix + name)
-                made.append(prefix + name)
-                _mark(prefix + name)
-            _connect(prefix)
-        except (NetlinkError, OSError):
-            for name in reversed(made):
-                with contextlib.suppress(NetlinkError, OSError):
-                    netns.remove(name)
-            raise
+                undo.callback(netns.remove, prefix + name)
+            _fill(prefix)
+            undo.pop_all()
 
 
-def _connect(prefix: str) -> None:
+def _fill(prefix: str) -> None:
     for name in NAMESPACES:
         _write_sysctls(prefix, name)
-    for namespace, interface, peer_namespace, peer in _CABLES:
-        _add_cable(prefix + namespace, interface, prefix + peer_namespace, peer)
-    for link in LINKS:
-        _add_addresses(prefix, link)
-    for namespace, destination, via in _ROUTES:
-        _add_route(prefix + namespace, destination, via)
+    with contextlib.ExitStack() as opened:
+        kernels = {name: opened.enter_context(IPRoute(netns=prefix + name)) for name in NAMESPACES}
+        for kernel in kernels.values():
+            kernel.link("set", index=_LOOPBACK, state="up", IFLA_IFALIAS=MARKER)
+        for namespace, interface, peer_namespace, peer in _CABLES:
+            other_end = {"ifname": peer, "net_ns_fd": prefix + peer_namespace}
+            kernels[namespace].link("add", ifname=interface, kind="veth", peer=other_end)
+        for link in LINKS:
+            kernel = kernels[link.namespace]
+            index = kernel.link_lookup(ifname=link.interface)[0]
+            for text in link.addresses:
+                address, _, length = text.partition("/")
+                kernel.addr("add", index=index, address=address, prefixlen=int(length))
+            kernel.link("set", index=index, state="up")
+        for namespace, destination, via in _ROUTES:
+            kernel = kernels[namespace]
+            if "." in via or ":" in via:
+                kernel.route("add", dst=destination, gateway=via)
+            else:
+                kernel.route("add", dst=destination, oif=kernel.link_lookup(ifname=via)[0], scope="link")
 
 
 @contextlib.contextmanager
@@ -138,13 +144,14 @@ def down(prefix: str = "") -> tuple[str, ...]:
         OperatorError: a namespace of that name exists and is not ours. Nothing is removed then.
         MachineError: the kernel refused.
     """
-    current = statuses(prefix)
-    _refuse_foreign({status.name: status.state for status in current})
-    there = [status.name for status in current if status.state == "up"]
+    there = [status.name for status in _ours(prefix) if status.state == "up"]
     with _refused("remove"), _signals_held():
         if (prefix + "fw") in there:
             # The cables go first: a namespace in which a program still runs would keep them.
-            _remove_cables(prefix + "fw")
+            with IPRoute(netns=prefix + "fw") as kernel:
+                for _, interface, _, _ in _CABLES:
+                    for index in kernel.link_lookup(ifname=interface):
+                        kernel.link("del", index=index)
         for name in there:
             netns.remove(name)
     return tuple(there)
@@ -204,16 +211,19 @@ def _processes_in(name: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _refuse_foreign(states: dict[str, Literal["up", "down", "foreign"]]) -> None:
-    foreign = [name for name, state in states.items() if state == "foreign"]
-    if foreign:
-        raise OperatorError(
-            f'a network namespace "{foreign[0]}" exists that sosgate did not make; it is left alone',
-            next_step=f'rename or remove it first ("ip netns del {foreign[0]}")',
-        )
+def _ours(prefix: str) -> tuple[NamespaceStatus, ...]:
+    """Return what is there of the testbed, unless something of that name is another's."""
+    current = statuses(prefix)
+    for status in current:
+        if status.state == "foreign":
+            raise OperatorError(
+                f'a network namespace "{status.name}" exists that sosgate did not make; it is left alone',
+                next_step=f'rename or remove it first ("ip netns del {status.name}")',
+            )
+    return current
 
 
-def _refuse_missing_links(prefix: str, current: tuple[NamespaceStatus, ...]) -> None:
+def _refuse_missing_links(prefix: str, current: list[NamespaceStatus]) -> None:
     there = {status.name: status.interfaces for status in current}
     missing = [link.interface for link in LINKS if link.interface not in there[prefix + link.namespace]]
     if missing:
@@ -241,12 +251,6 @@ def _ensure_namespace_directory() -> None:
     _NAMESPACE_DIRECTORY.mkdir(parents=True, exist_ok=True)
 
 
-def _mark(name: str) -> None:
-    with IPRoute(netns=name) as netlink:
-        loopback = netlink.link_lookup(ifname="lo")[0]
-        netlink.link("set", index=loopback, state="up", IFLA_IFALIAS=MARKER)
-
-
 def _write_sysctls(prefix: str, name: str) -> None:
     settings = {**_SYSCTLS["*"], **_SYSCTLS.get(name, {})}
 
@@ -255,36 +259,6 @@ def _write_sysctls(prefix: str, name: str) -> None:
             (Path("/proc/sys/net") / key).write_text(value)
 
     in_namespace(prefix + name, write)
-
-
-def _add_cable(namespace: str, interface: str, peer_namespace: str, peer: str) -> None:
-    with IPRoute(netns=namespace) as netlink:
-        netlink.link("add", ifname=interface, kind="veth", peer={"ifname": peer, "net_ns_fd": peer_namespace})
-
-
-def _add_addresses(prefix: str, link: Link) -> None:
-    with IPRoute(netns=prefix + link.namespace) as netlink:
-        index = netlink.link_lookup(ifname=link.interface)[0]
-        for text in link.addresses:
-            address, _, length = text.partition("/")
-            netlink.addr("add", index=index, address=address, prefixlen=int(length))
-        netlink.link("set", index=index, state="up")
-
-
-def _add_route(namespace: str, destination: str, via: str) -> None:
-    with IPRoute(netns=namespace) as netlink:
-        if "." in via or ":" in via:
-            netlink.route("add", dst=destination, gateway=via)
-        else:
-            netlink.route("add", dst=destination, oif=netlink.link_lookup(ifname=via)[0], scope="link")
-
-
-def _remove_cables(namespace: str) -> None:
-    with IPRoute(netns=namespace) as netlink:
-        for link in LINKS:
-            if link.namespace == "fw":
-                for index in netlink.link_lookup(ifname=link.interface):
-                    netlink.link("del", index=index)
 
 
 @contextlib.contextmanager

@@ -102,20 +102,20 @@ def test_a_failure_half_way_removes_what_was_made(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(testbed, "_add_route", fail)
+    monkeypatch.setattr(testbed, "_ROUTES", map(fail, "x"))  # the last that is made
     with pytest.raises(Exception, match="cannot make the testbed's network namespaces: No space left on device"):
         testbed.up(PREFIX)
     assert names() == []
 
 
 def test_ctrl_c_in_the_middle_waits_until_the_testbed_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = testbed._connect
+    fill = testbed._fill
 
     def interrupted(prefix: str) -> None:
         signal.raise_signal(signal.SIGINT)
-        connect(prefix)
+        fill(prefix)
 
-    monkeypatch.setattr(testbed, "_connect", interrupted)
+    monkeypatch.setattr(testbed, "_fill", interrupted)
     with pytest.raises(KeyboardInterrupt):
         testbed.up(PREFIX)
     assert [status.state for status in testbed.statuses(PREFIX)] == ["up"] * 3

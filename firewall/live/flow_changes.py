@@ -125,11 +125,8 @@ def _without(changes: list[Change], refused: Collection[int]) -> list[Change]:
     """Return the changes but those refused; an element stays that would only be moved, but not to where it should."""
     left: list[Change] = []
     for number, change in enumerate(changes, 1):
-        if number not in refused:
+        if isinstance(change, Removal) and change.is_move() and number + 1 in refused and number not in refused:
+            change.undo()
+        elif number not in refused:
             left.append(change)
-        elif isinstance(change, Addition) and number - 1 not in refused and left:
-            before = left[-1]
-            if isinstance(before, Removal) and before.is_move():
-                before.undo()
-                left.pop()
     return left

@@ -6,15 +6,10 @@ from functools import lru_cache
 
 import msgspec
 
+from firewall.live import netlink
 from firewall.live.flow_sets import Element
 from firewall.live.netlink import (
-    CREATE,
-    DONE,
-    DUMP,
-    ECHO,
-    ERROR,
     NETFILTER,
-    NETFILTER_HEADER_BYTES,
     NFTABLES,
     NetlinkSocket,
     attribute,
@@ -22,7 +17,6 @@ from firewall.live.netlink import (
     message,
     messages,
     nested,
-    numbered,
     text,
 )
 from firewall.live.nftables import TABLE
@@ -64,7 +58,7 @@ def add_element(element: Element, timeout_ms: int, *, is_accepted: bool = False,
     if comment:
         said = comment.encode() + b"\0"
         more.append(attribute(_USER_DATA, bytes((0, len(said))) + said))
-    return _message(_NEW_ELEMENT, CREATE, element.set_name, _element(element.key, *more))
+    return _message(_NEW_ELEMENT, netlink.CREATE, element.set_name, _element(element.key, *more))
 
 
 def delete_element(element: Element) -> bytes:
@@ -72,7 +66,7 @@ def delete_element(element: Element) -> bytes:
 
     It answers with the element as it was at the end (``read_removed``), with its last counts.
     """
-    return _message(_DELETE_ELEMENT, ECHO, element.set_name, _element(element.key))
+    return _message(_DELETE_ELEMENT, netlink.ECHO, element.set_name, _element(element.key))
 
 
 def flush_set(set_name: str) -> bytes:
@@ -87,7 +81,7 @@ def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple
     """
     if kind == NFTABLES << 8 | _DELETE_ELEMENT:
         set_name = ""
-        for part, first, last in attributes(data, start + NETFILTER_HEADER_BYTES, end):
+        for part, first, last in attributes(data, start + netlink.NETFILTER_HEADER_BYTES, end):
             if part == _LIST_SET:
                 set_name = data[first : last - 1].decode()
         for found in read_elements(data, start, end):
@@ -96,7 +90,7 @@ def read_removed(kind: int, data: bytes, start: int, end: int) -> Iterator[tuple
 
 def read_elements(data: bytes, start: int, end: int, *, whole: bool = False) -> Iterator[Found]:
     """Give the elements of one message; the comment only where the ``whole`` of it is asked for."""
-    for kind, first, last in attributes(data, start + NETFILTER_HEADER_BYTES, end):
+    for kind, first, last in attributes(data, start + netlink.NETFILTER_HEADER_BYTES, end):
         if kind == _LIST_ELEMENTS:
             for _, item, item_end in attributes(data, first, last):
                 yield _found(data, item, item_end, whole)
@@ -121,7 +115,7 @@ class FlowQuestions:
 
     def elements(self, set_name: str, *, whole: bool = False) -> Iterator[list[Found]]:
         """Give the elements of a set, in the parts in which the kernel tells them; none where there is no such set."""
-        for data in self._listed(_message(_GET_ELEMENT, DUMP, set_name)):
+        for data in self._listed(_message(_GET_ELEMENT, netlink.DUMP, set_name)):
             yield [
                 found
                 for kind, _, _, start, end in messages(data)
@@ -137,7 +131,7 @@ class FlowQuestions:
         for first in range(0, len(places), _ASKED_AT_ONCE):
             asked = places[first : first + _ASKED_AT_ONCE]
             self._socket.send(
-                numbered([_message(_GET_ELEMENT, 0, place.set_name, _element(place.key)) for place in asked])
+                netlink.numbered([_message(_GET_ELEMENT, 0, place.set_name, _element(place.key)) for place in asked])
             )
             while (data := self._socket.receive()) is not None:
                 for kind, _, number, start, end in messages(data):
@@ -151,7 +145,7 @@ class FlowQuestions:
         is_last = False
         while not is_last:
             data = self._listing.receive()
-            is_last = data is None or any(kind in (DONE, ERROR) for kind, *_ in messages(data))
+            is_last = data is None or any(kind in (netlink.DONE, netlink.ERROR) for kind, *_ in messages(data))
             yield data or b""
 
 

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,6 +22,7 @@ from firewall.live.netlink import enlarge_buffer
 from firewall.live.nftables import INTERCEPT_MARK
 from firewall.live.transparent import OPTIONS, SO_TIMESTAMPNS, transparent_socket
 from firewall.net.datagram import Datagram
+from firewall.net.ip import packed_address_text
 
 RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
 DATAGRAMS_PER_WAKE_UP = 64
@@ -31,7 +33,7 @@ _TIMESPEC = struct.Struct("@ll")
 _INT = struct.Struct("@i")
 _ANCILLARY_BYTES = 512
 _LARGEST_DATAGRAM_BYTES = 65536
-_ENDPOINTS_CACHED = 65536
+_SOCKADDR_IN_BYTES = 16
 _COUNTS = Path("/proc/thread-self/net")
 
 
@@ -68,20 +70,12 @@ class Listener:
     def __init__(self, version: int, port: int, interfaces: InterfaceNames) -> None:
         self.version = version
         self._socket = _listening_socket(version, port)
+        self.fileno, self.close = self._socket.fileno, self._socket.close
         self._garbled_before = _garbled(version)
         self._dropped = 0
         self._buffer = bytearray(_LARGEST_DATAGRAM_BYTES)
         self._view = memoryview(self._buffer)
         self._interfaces = interfaces
-        self._endpoints: dict[bytes, tuple[str, int]] = {}
-
-    def fileno(self) -> int:
-        """Return the descriptor, for the event loop."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._socket.close()
 
     def dropped(self) -> int:
         """Return how many datagrams the kernel dropped because this socket's buffer was full.
@@ -122,7 +116,7 @@ class Listener:
                     seconds, nanoseconds = _TIMESPEC.unpack(data)
                     time_ns = seconds * 1_000_000_000 + nanoseconds // 1000 * 1000
                 case (0, 20) | (41, 74):
-                    destination = self._endpoints.get(data) or self._endpoint(data)
+                    destination = _endpoint(data)
                 case 0, 8:
                     in_iface = self._interfaces.name(_INT.unpack_from(data)[0])
                 case 41, socket.IPV6_PKTINFO:
@@ -138,17 +132,12 @@ class Listener:
         datagram = Datagram(source[0], source[1], destination[0], destination[1], payload, "UDP", in_iface)
         return Arrival(time_ns or present_ns(), datagram, hops, traffic_class)
 
-    def _endpoint(self, sockaddr: bytes) -> tuple[str, int]:
-        """Read a struct sockaddr_in or sockaddr_in6, and remember it."""
-        (port,) = struct.unpack_from("!H", sockaddr, 2)
-        if self.version == 4:
-            endpoint = socket.inet_ntop(socket.AF_INET, sockaddr[4:8]), port
-        else:
-            endpoint = socket.inet_ntop(socket.AF_INET6, sockaddr[8:24]), port
-        if len(self._endpoints) >= _ENDPOINTS_CACHED:
-            self._endpoints.clear()
-        self._endpoints[sockaddr] = endpoint
-        return endpoint
+
+@lru_cache(maxsize=65_536)
+def _endpoint(sockaddr: bytes) -> tuple[str, int]:
+    """Read a struct sockaddr_in or sockaddr_in6."""
+    (port,) = struct.unpack_from("!H", sockaddr, 2)
+    return packed_address_text(sockaddr[4:8] if len(sockaddr) == _SOCKADDR_IN_BYTES else sockaddr[8:24]), port
 
 
 def open_listeners(port: int, interfaces: InterfaceNames) -> list[Listener]:

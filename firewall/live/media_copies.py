@@ -10,20 +10,11 @@ from typing import Literal
 import msgspec
 
 from firewall.errors import MachineError
+from firewall.live import netlink
 from firewall.live.clock import present_ns
 from firewall.live.links import InterfaceNames
 from firewall.live.media_chains import COPY_GROUP, REFUSED_PREFIX
-from firewall.live.netlink import (
-    ACK,
-    LOG,
-    NETFILTER,
-    NETFILTER_HEADER_BYTES,
-    NetlinkSocket,
-    attribute,
-    attributes,
-    message,
-    messages,
-)
+from firewall.live.netlink import LOG, NETFILTER, NetlinkSocket, attribute, attributes, message, messages
 from firewall.net.datagram import Datagram
 from firewall.net.ip import packed_address_text
 
@@ -70,6 +61,7 @@ class MediaCopies:
     def __init__(self, interfaces: InterfaceNames) -> None:
         self._interfaces = interfaces
         self._socket = NetlinkSocket(NETFILTER, receive_bytes=_RECEIVE_BUFFER_BYTES)
+        self.fileno, self.close = self._socket.fileno, self._socket.close
         mode = _MODE_FIELDS.pack(_COPIED_BYTES, _COPY_PACKET)
         for part in (
             attribute(_COMMAND, bytes((_BIND,))),
@@ -82,7 +74,9 @@ class MediaCopies:
 
     def _configure(self, part: bytes) -> None:
         try:
-            self._socket.send(message(LOG, _CONFIGURE, ACK, 1, part, family=socket.AF_UNSPEC, resource=COPY_GROUP))
+            self._socket.send(
+                message(LOG, _CONFIGURE, netlink.ACK, 1, part, family=socket.AF_UNSPEC, resource=COPY_GROUP)
+            )
             code = next(iter(self._socket.errors().values()), 0)
         except OSError as error:
             code = error.errno or errno.EIO
@@ -92,14 +86,6 @@ class MediaCopies:
             needs = "CAP_NET_ADMIN is needed in this network namespace, and no other program may have this group"
             what = f"netfilter's log group {COPY_GROUP}"
             raise MachineError("receive copies of media from", what, os.strerror(code), needs=needs)
-
-    def fileno(self) -> int:
-        """Return the descriptor, for the event loop."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Stop receiving."""
-        self._socket.close()
 
     def receive(self, limit: int = BATCHES_PER_WAKE_UP) -> list[MediaCopy]:
         """Return the copies that are waiting, up to ``limit`` of the kernel's batches; none when none is.
@@ -113,7 +99,7 @@ class MediaCopies:
                 break
             for kind, _, _, start, end in messages(data):
                 if kind == LOG << 8 | _PACKET:
-                    copy = self._copy(data, start + NETFILTER_HEADER_BYTES, end)
+                    copy = self._copy(data, start + netlink.NETFILTER_HEADER_BYTES, end)
                     if copy is not None:
                         copies.append(copy)
         return copies

@@ -44,6 +44,11 @@ _SEQUENCE = struct.Struct("=I")
 _ERROR = struct.Struct("=i")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _LARGEST_READ_BYTES = 256 * 1024
+_NEEDS = {
+    errno.EPERM: "CAP_NET_ADMIN is needed in this network namespace",
+    errno.ENETDOWN: 'the loopback interface is down here: "ip link set lo up"',
+    errno.EACCES: 'the loopback interface has no IPv6 here: "sysctl net.ipv6.conf.lo.disable_ipv6=0"',
+}
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _TRIES = 4
 
@@ -149,18 +154,11 @@ class NetlinkSocket:
                 undo.pop_all()
         except OSError as error:
             raise refusal("open", f"a netlink socket to {_SPOKEN_TO[protocol]}", error.errno or 0) from None
+        self.fileno, self.close = self._socket.fileno, self._socket.close
         if send_bytes:
             enlarge_buffer(self._socket, "send", send_bytes)
         if receive_bytes:
             enlarge_buffer(self._socket, "receive", receive_bytes)
-
-    def fileno(self) -> int:
-        """Return the descriptor, for the event loop."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close it."""
-        self._socket.close()
 
     def send(self, data: bytes) -> None:
         """Hand messages to the kernel, which has dealt with them when this returns.
@@ -249,8 +247,7 @@ def _told_by(kernel: socket.socket, kind: int, flags: int, body: bytes) -> list[
 
 def refusal(operation: str, what: str, code: int) -> MachineError:
     """Word the kernel's refusal."""
-    needs = "CAP_NET_ADMIN is needed in this network namespace" if code == errno.EPERM else None
-    return MachineError(operation, what, os.strerror(code), needs=needs)
+    return MachineError(operation, what, os.strerror(code), needs=_NEEDS.get(code))
 
 
 def enlarge_buffer(opened: socket.socket, which: Literal["send", "receive"], size: int) -> None:

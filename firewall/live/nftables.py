@@ -33,19 +33,9 @@ import struct
 import subprocess
 
 from firewall.errors import MachineError
+from firewall.live import netlink
 from firewall.live.media_chains import KNOWN_MEDIA_RULES, media_chains, media_sets
-from firewall.live.netlink import (
-    NETFILTER,
-    NFTABLES,
-    NetlinkSocket,
-    answered,
-    attribute,
-    batch,
-    message,
-    parts,
-    refusal,
-    text,
-)
+from firewall.live.netlink import NETFILTER, NFTABLES, NetlinkSocket, attribute, parts, refusal, text
 from firewall.live.zone_match import quoted_names, zone_comment, zone_matches
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import Policy, Zone
@@ -253,7 +243,11 @@ def remove_table() -> None:
     """
     with contextlib.closing(NetlinkSocket(NETFILTER)) as kernel:
         try:
-            kernel.send(batch([message(NFTABLES, _DELETE_TABLE, 0, 0, _THIS_TABLE[len(_HEADER) :], family=_INET)]))
+            kernel.send(
+                netlink.batch(
+                    [netlink.message(NFTABLES, _DELETE_TABLE, 0, 0, _THIS_TABLE[len(_HEADER) :], family=_INET)]
+                )
+            )
             refused = set(kernel.errors().values()) - {errno.ENOENT}
         except OSError as error:
             refused = {error.errno or 0}
@@ -302,7 +296,7 @@ def counted(counter: str) -> int | None:
 def _told(kind: int, body: bytes) -> dict[int, bytes] | None:
     """Return the attributes of what the kernel is asked for, None where there is no such thing."""
     try:
-        return parts(answered(NETFILTER, kind, body), len(_HEADER))
+        return parts(netlink.answered(NETFILTER, kind, body), len(_HEADER))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None

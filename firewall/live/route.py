@@ -7,6 +7,7 @@ several next hops only the route itself tells (RTM_F_FIB_MATCH), so the next hop
 import contextlib
 import socket
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from firewall.live.netlink import ROUTE, NetlinkSocket, attribute, parts
@@ -41,7 +42,7 @@ _NOWHERE = _Answer(0, None)
 
 
 class RouteLookup:
-    """Asks and remembers, until ``forget``. Answers 0 or None where the kernel names no interface.
+    """Asks and remembers until ``forget``, as routes may have changed. 0 or None: the kernel names no interface.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
@@ -49,17 +50,8 @@ class RouteLookup:
 
     def __init__(self) -> None:
         self._socket = NetlinkSocket(ROUTE)
-        self._known: dict[str, _Answer] = {}
-        self._next_hops: dict[tuple[str, str], NextHop | None] = {}
-
-    def close(self) -> None:
-        """Ask no more."""
-        self._socket.close()
-
-    def forget(self) -> None:
-        """Routes may have changed."""
-        self._known.clear()
-        self._next_hops.clear()
+        self._answer = lru_cache(_REMEMBERED)(self._ask)
+        self.close, self.forget = self._socket.close, self._answer.cache_clear
 
     def interface_toward(self, address: str) -> int:
         """Return the index of the interface by which packets to this address leave."""
@@ -72,23 +64,8 @@ class RouteLookup:
         hops, to a gateway of the other IP version), or not by the interface's MTU.
         """
         asked = address, source if ":" in source else ""
-        if asked not in self._next_hops:
-            found = self._ask(*asked).next_hop if asked[1] else self._answer(address).next_hop
-            if found is not None and self._ask(*asked, _RTM_F_FIB_MATCH).next_hop is None:
-                found = None
-            if len(self._next_hops) >= _REMEMBERED:
-                self._next_hops.clear()
-            self._next_hops[asked] = found
-        return self._next_hops[asked]
-
-    def _answer(self, address: str) -> _Answer:
-        answer = self._known.get(address)
-        if answer is None:
-            answer = self._ask(address)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[address] = answer
-        return answer
+        found = self._answer(*asked).next_hop
+        return found if found is not None and self._answer(*asked, _RTM_F_FIB_MATCH).next_hop is not None else None
 
     def _ask(self, address: str, source: str = "", flags: int = 0) -> _Answer:
         with contextlib.suppress(OSError):  # no address, or the kernel does not take the question

@@ -5,14 +5,12 @@ these are ever added or removed; what others keep in the same table stays.
 """
 
 import errno
-import os
 import socket
 import struct
 from typing import Literal
 
-from firewall.errors import MachineError
 from firewall.live.links import interface_names, setting
-from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, answered, attribute, told
+from firewall.live.netlink import CREATE, EXCLUSIVE, ROUTE, answered, attribute, refusal, told
 from firewall.live.nftables import INTERCEPT_MARK
 
 ROUTE_TABLE = 505
@@ -20,6 +18,7 @@ RULE_PRIORITY = 505
 NOBODY = {4: "240.0.0.1", 6: "100::1"}
 """Addresses that nobody has (RFC 1112 §4, RFC 6666)."""
 
+_OURS = f"the policy route of table {ROUTE_TABLE}"
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 Added = tuple[Literal["rule", "route"], int]
 EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
@@ -56,7 +55,7 @@ def set_up_routes(families: tuple[int, ...]) -> list[Added]:
                 added.append((kind, version))
     except OSError as error:
         remove_routes(added[::-1])
-        raise _refusal("set up", error) from None
+        raise refusal("set up", _OURS, error.errno or 0) from None
     return added
 
 
@@ -71,7 +70,7 @@ def remove_routes(only: list[Added] | None = None) -> None:
             told(ROUTE, _DELETE[kind], 0, _message(kind, version))
         except OSError as error:
             if error.errno not in _GONE:
-                raise _refusal("remove", error) from None
+                raise refusal("remove", _OURS, error.errno or 0) from None
 
 
 def is_delivered_here(version: int) -> bool:
@@ -121,16 +120,3 @@ def _message(kind: str, version: int) -> bytes:
         header = ROUTE_MESSAGE.pack(_FAMILIES[version], 0, 0, 0, 0, _STATIC, _HOST, _LOCAL, 0)
         told_by |= {_OUT: socket.if_nametoindex("lo")}
     return header + b"".join(attribute(each, struct.pack("=I", value)) for each, value in told_by.items())
-
-
-def _refusal(operation: str, error: OSError) -> MachineError:
-    code = error.errno
-    cause = os.strerror(code) if code else str(error)
-    needs = None
-    if code == errno.EPERM:
-        needs = "CAP_NET_ADMIN is needed in this network namespace"
-    elif code == errno.ENETDOWN:
-        needs = 'the loopback interface is down here: "ip link set lo up"'
-    elif code == errno.EACCES:
-        needs = 'the loopback interface has no IPv6 here: "sysctl net.ipv6.conf.lo.disable_ipv6=0"'
-    return MachineError(operation, f"the policy route of table {ROUTE_TABLE}", cause, needs=needs)

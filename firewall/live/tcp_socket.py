@@ -61,14 +61,7 @@ class TcpListener:
         self.version = version
         self._own = (_LOOPBACK[version], port)
         self._socket = _listening_socket(version, self._own)
-
-    def fileno(self) -> int:
-        """Return the descriptor, for the event loop."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Stop listening. The kernel resets connections that were not taken yet."""
-        self._socket.close()
+        self.fileno, self.close = self._socket.fileno, self._socket.close
 
     def accept(self) -> Accepted | None:
         """Return the next waiting connection, None when none waits.

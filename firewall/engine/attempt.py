@@ -217,7 +217,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         elif self.is_recovered and not is_first:
             if method != "UPDATE":  # which may come before the answer, too
                 self.answer_due_ns = None
-            self._take_back_overdue()
+            if method != "BYE" or self.answered_ns is None:
+                self._take_back_overdue()
         is_settled = self.answered_ns is not None and now_ns - self.answered_ns >= _UNACKNOWLEDGED_NS
         if (method == "ACK" and self.method == "INVITE") or (is_settled and not is_first and method != "BYE"):
             self.is_acknowledged = True  # else the called side would have ended it by now

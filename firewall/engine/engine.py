@@ -74,7 +74,7 @@ class Engine:
         self._now_ns = 0
         self._clock_offset_ns = 0
         self._due_ns = NEVER_NS
-        self._past_defect: Exception | None = None
+        self._past_defects: list[Write] = []
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
@@ -85,28 +85,24 @@ class Engine:
         else:
             engine_ns = self._time_of_earlier(now_ns)
         outputs: list[Output] = []
-        if isinstance(event, FlowsCounted):
-            outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these very counts
-        elif isinstance(event, Started | Recalled):
-            self._tracking.resume(event, engine_ns)  # first: what is due may have come while no daemon ran
-        if engine_ns >= self._due_ns or self._media.refused.flows:
-            outputs += self._expire(engine_ns)
-        if isinstance(event, DatagramReceived):  # nearly all events there are
-            outputs += self._guarded_datagram(event.datagram, now_ns, engine_ns)
-        else:
-            outputs += self._told_of(event, now_ns, engine_ns)
+        try:
+            if isinstance(event, FlowsCounted):
+                outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these counts
+            elif isinstance(event, Started | Recalled):
+                self._tracking.resume(event, engine_ns)  # first: what is due may have come while no daemon ran
+            if engine_ns >= self._due_ns or self._media.refused.flows:
+                outputs += self._expire(engine_ns)
+            if isinstance(event, DatagramReceived):  # nearly all events there are
+                outputs += self._received(event.datagram, now_ns, engine_ns)
+            else:
+                outputs += self._told_of(event, now_ns, engine_ns)
+        except Exception as defect:  # the one place where a defect of ours must not stop other calls
+            if self._strict or not isinstance(event, DatagramReceived | MediaReceived | Recalled):
+                raise
+            outputs += self._internal_error(event, defect, now_ns, engine_ns)
         calls_ns, media_ns = self._observer.calls.deadlines.due_ns, self._media.next_deadline()
         self._due_ns = calls_ns if calls_ns < media_ns else media_ns
         return outputs
-
-    def recall(self, event: Recalled, now_ns: int) -> None:
-        """Take what an earlier run wrote, before the start: nobody is told what comes of it, but of a defect later."""
-        try:
-            self.handle(event, now_ns)
-        except Exception as defect:  # as below: it is better to start with less than not to start
-            if self._strict:
-                raise
-            self._past_defect = self._past_defect or defect
 
     def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:
         """Take whatever else the world may tell."""
@@ -115,17 +111,16 @@ class Engine:
             case DatagramReceived() | DeadlineReached() | FlowsCounted():
                 pass
             case MediaReceived():
-                outputs += self._guarded_media(event, now_ns, engine_ns)
+                outputs += self._media.received(event, engine_ns, now_ns)
             case PinholesRecovered(pinholes):
                 outputs += self._media.recovered(pinholes, engine_ns)
             case Started(takeover):
                 self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
                 outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
-                if self._past_defect is not None:
-                    outputs += defect_told(self._past_defect, _IN_THE_PAST, self._alarms, engine_ns, now_ns)
+                outputs += [*self._past_defects, *self._tracking.untold]
             case Recalled():
-                outputs += self._tracking.go_through(event, now_ns, engine_ns)
+                self._tracking.go_through(event, now_ns, engine_ns)
             case FlowsRecovered(flows):
                 outputs += self._media.recover_flows(flows, engine_ns)
             case PolicyReplaced(policy):
@@ -213,25 +208,12 @@ class Engine:
             self._clock_offset_ns = self._now_ns - now_ns
         return self._now_ns
 
-    def _guarded_datagram(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
-        try:
-            reading = self._observer.read(datagram, engine_ns)
-            received_ns = now_ns + self._clock_offset_ns  # what else was told meanwhile may be of a little later
-            decision = self._rules.decide(reading.facts, reading.standing, now_ns, received_ns)
-            self._counts[decision.verdict] += 1
-            return self._act(reading, decision, now_ns, engine_ns)
-        except Exception as defect:  # the one place where a defect of ours must not stop other calls
-            if self._strict:
-                raise
-            return self._internal_error(datagram, defect, now_ns, engine_ns)
-
-    def _guarded_media(self, event: MediaReceived, now_ns: int, engine_ns: int) -> list[Output]:
-        try:
-            return self._media.received(event, engine_ns, now_ns)
-        except Exception as defect:  # as above; what the kernel lets pass does not depend on it
-            if self._strict:
-                raise
-            return [*defect_told(defect, _on(event.datagram), self._alarms, engine_ns, now_ns)]
+    def _received(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
+        reading = self._observer.read(datagram, engine_ns)
+        received_ns = now_ns + self._clock_offset_ns  # what else was told meanwhile may be of a little later
+        decision = self._rules.decide(reading.facts, reading.standing, now_ns, received_ns)
+        self._counts[decision.verdict] += 1
+        return self._act(reading, decision, now_ns, engine_ns)
 
     def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
         facts = reading.facts
@@ -317,14 +299,24 @@ class Engine:
                 outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
         return outputs
 
-    def _internal_error(self, datagram: Datagram, defect: Exception, now_ns: int, engine_ns: int) -> list[Output]:
+    def _internal_error(
+        self, event: DatagramReceived | MediaReceived | Recalled, defect: Exception, now_ns: int, engine_ns: int
+    ) -> list[Output]:
+        """Say what is wrong with sosgate. What the kernel lets pass of media does not depend on it, and it is better to
+        start with less than not to start."""
+        where = _IN_THE_PAST if isinstance(event, Recalled) else f"on a message from {event.datagram.src_ip}"
+        told = defect_told(defect, where, self._alarms, engine_ns, now_ns)
+        if isinstance(event, Recalled):
+            self._past_defects += told  # nobody would be told now
+            return []
+        if isinstance(event, MediaReceived):
+            return [*told]
+        datagram = event.datagram
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
-        facts = Facts(datagram, emergency=mark)
-        outputs: list[Output] = [self._decided(facts, Decision(verdict, "internal_error"), None, now_ns)]
-        outputs += defect_told(defect, _on(datagram), self._alarms, engine_ns, now_ns)
-        return [*outputs, Forward(datagram)] if verdict == "allow" else outputs
+        decided = self._decided(Facts(datagram, emergency=mark), Decision(verdict, "internal_error"), None, now_ns)
+        return [decided, *told, *([Forward(datagram)] if verdict == "allow" else ())]
 
     def _expire(self, engine_ns: int) -> list[Output]:
         outputs: list[Output] = []
@@ -349,7 +341,3 @@ class Engine:
         policy = self.policy
         fields = PolicyFields(action, policy.name, policy.file, policy.sha256, len(policy.rules), takeover=takeover)
         return Write(PolicyChange(timestamp(now_ns), fields))
-
-
-def _on(datagram: Datagram) -> str:
-    return f"on a message from {datagram.src_ip}"

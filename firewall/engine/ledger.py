@@ -225,6 +225,8 @@ class Ledger:
             attempt.hurt_by = told.hurt_by
             attempt.attribution = told.attribution if attempt.is_hurt else None
         attempt.initial_blocked = told.problem == "InitialTrafficBlocked"
+        if told.outcome == "blocked" and told.hurt_by is not None and told.hurt_by.reason == "forward_failed":
+            attempt.initial_passed -= attempt.initial_passed > 0  # it was let through, but could not be sent on
         attempt.media_blocked = told.problem == "MediaLoss" and told.hurt_by is not None
         if told.outcome == "failed_downstream" and attempt.outcome is None:
             attempt.outcome, attempt.answer_due_ns = told.outcome, None

@@ -69,7 +69,7 @@ def recall(engine: Engine, lines: Iterable[bytes]) -> FlowsRecovered:
             event = Recalled(record, _message(record.sip))
         elif isinstance(record, RtpDecision):
             _note_flow(flows, record)
-        engine.recall(event, at_ns)
+        engine.handle(event, at_ns)
     return FlowsRecovered(tuple(flows.values()))
 
 

@@ -12,8 +12,8 @@ from firewall.engine.decide import Decision
 from firewall.engine.events import Recalled, Started
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.observe import Observer, Reading
-from firewall.engine.outputs import Output, Write, WriteDecision
-from firewall.engine.record import EmergencyCall, SipDecision
+from firewall.engine.outputs import Write, WriteDecision
+from firewall.engine.record import Alarm, EmergencyCall, Record, SipDecision, Stats
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy
@@ -21,7 +21,10 @@ from firewall.sip.message import Request
 
 
 class Tracking:
-    """The calls, trunks and the ledger, and which alarms were raised of late."""
+    """The calls, trunks and the ledger, and which alarms were raised of late.
+
+    ``untold`` is what an earlier run had to say of the last message in its log, and was killed before it said it.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -30,6 +33,7 @@ class Tracking:
         self.ledger = Ledger(self.trunks)
         self.alarms = AlarmMemory()
         self._recalled_ns = 0
+        self.untold: list[Write] = []
 
     def adopt(self, policy: Policy) -> None:
         """Go on with another policy; what is known of calls stays."""
@@ -37,7 +41,7 @@ class Tracking:
         self.observer.adopt(policy)
 
     def follow(
-        self, reading: Reading, write: WriteDecision, outputs: list[Output], now_ns: int, engine_ns: int
+        self, reading: Reading, write: WriteDecision, outputs: list[Write], now_ns: int, engine_ns: int
     ) -> Call | None:
         """Follow a call with a message that was decided on, and say what that means for it; return the call."""
         facts, call, decision = reading.facts, reading.call, write.decision
@@ -80,9 +84,8 @@ class Tracking:
             self.ledger.attempts = self.ledger.hurt = 0
         self._recalled_ns = engine_ns
 
-    def go_through(self, event: Recalled, now_ns: int, engine_ns: int) -> list[Output]:
-        """Go through what an earlier run wrote; what it said of it is said again, to nobody."""
-        outputs: list[Output] = []
+    def go_through(self, event: Recalled, now_ns: int, engine_ns: int) -> None:
+        """Go through what an earlier run wrote, as its messages were decided on."""
         match event.record:
             case SipDecision() as record if event.message is not None:
                 reading = self.observer.read_again(record, event.message)
@@ -90,25 +93,33 @@ class Tracking:
                 rule = next((rule for rule in rules if rule.name == decided.rule), None)
                 decision = Decision(decided.verdict, decided.reason, rule)
                 write = WriteDecision(reading.facts, decision, self.policy, decided.override, now_ns)
-                self.follow(reading, write, outputs, now_ns, engine_ns)
+                self.untold = []
+                self.follow(reading, write, self.untold, now_ns, engine_ns)
             case EmergencyCall() as told:
                 call = self.observer.calls.get(told.call_id)
                 if call is not None:
                     self.ledger.told_before(call, told)
+                self._note_said(EmergencyCall)
+            case Alarm():
+                self._note_said(Alarm)
+            case Stats():
+                self.untold = []
             case _:
                 pass
-        return outputs
+
+    def _note_said(self, kind: type[Record]) -> None:
+        self.untold = [each for each in self.untold if not isinstance(each.record, kind)]
 
     def _hurt(
         self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int
-    ) -> list[Output]:
+    ) -> list[Write]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
         facts, decision, repeated = reading.facts, write.decision, reading.repeated
         guarded = write.override is not None
         write.hurts = call is None or call.misses(facts.message)
         if not write.hurts:
             return []
-        outputs: list[Output] = []
+        outputs: list[Write] = []
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
         subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
         culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
@@ -123,7 +134,7 @@ class Tracking:
             )
         return outputs
 
-    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
+    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Write]:
         datagram = facts.datagram
         if not self.trunks.knows(datagram):
             return []

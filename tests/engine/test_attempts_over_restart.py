@@ -2,7 +2,7 @@
 
 import pytest
 
-from firewall.engine.events import DatagramReceived, DeadlineReached
+from firewall.engine.events import DatagramReceived, DeadlineReached, ForwardFailed
 from firewall.net.datagram import Datagram
 from tests.engine.restart import a_911_call, log_of, restarted_with
 from tests.messages import CARRIER, PSAP, request, response
@@ -378,3 +378,19 @@ def test_a_text_that_was_challenged_before_a_restart_and_is_not_sent_again_has_f
     log = log_of(before.carrier(text), before.psap(response(text, 407), at_s=1))
     told = restarted_with(log, at_s=2).tell(DeadlineReached(), at_s=40)
     assert [(call.outcome, call.final_status) for call in told.calls] == [("failed_downstream", 407)]
+
+
+def test_an_answer_that_was_told_as_never_acknowledged_is_so_when_the_call_ends_after_a_restart() -> None:
+    before, log = a_911_call(200)
+    again, told = before.psap(response(request()), at_s=5), before.tell(DeadlineReached(), at_s=40)
+    assert [call.outcome for call in told.calls] == ["impaired"]
+    scene = restarted_with(log + log_of(again, told), at_s=50)
+    assert scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60).calls == []
+
+
+def test_a_call_that_could_not_be_sent_on_is_told_as_blocked_once_over_a_restart() -> None:
+    before = Scene(policy(ALL))
+    passed = before.carrier(request())
+    lost = before.tell(ForwardFailed(passed.forwarded[0], "No buffer space available"), at_s=0)
+    assert [call.outcome for call in lost.calls] == ["blocked"]
+    assert restarted_with(log_of(passed, lost), at_s=2).stops(at_s=60).calls == []

@@ -5,7 +5,7 @@ import pytest
 from firewall.engine.engine import Engine
 from firewall.engine.events import DeadlineReached, ForwardFailed, Started
 from firewall.engine.outputs import Write
-from firewall.engine.record import Alarm
+from firewall.engine.record import Alarm, encode
 from firewall.engine.recovery import recall
 from tests.engine.restart import log_of
 from tests.messages import request, response
@@ -35,6 +35,30 @@ def test_an_alarm_that_an_earlier_run_raised_is_not_raised_again_until_ten_minut
     after = Scene(before.engine.policy, takeover=True, past=log, at_s=3)
     later = request("INFO", to_tag="psap", cseq=3)
     assert [len(after.carrier(later, at_s=at_s).alarms) for at_s in (4, 605)] == [0, 1]
+
+
+def said_at_a_start_after(log: list[bytes], rules: str) -> list[bytes]:
+    engine = Engine(policy(rules))
+    recall(engine, log)
+    outputs = engine.handle(Started(takeover=True), START + 3_000_000_000)
+    return [encode(each.record) for each in outputs if isinstance(each, Write)][1:]
+
+
+@pytest.mark.parametrize("written", [1, 2, 3])
+def test_what_a_kill_kept_out_of_the_log_is_said_at_the_next_start(written: int) -> None:
+    rules = drop("INVITE")
+    log = log_of(Scene(policy(rules)).carrier(request()))
+    assert said_at_a_start_after(log[:written], rules) == log[written:]
+
+
+def test_nothing_is_said_at_a_start_that_was_said_before_or_that_no_kill_kept_out() -> None:
+    rules, scene = drop("INFO"), Scene(policy(drop("INFO")))
+    info = request("INFO", to_tag="psap", cseq=2)
+    log = log_of(scene.carrier(request()), scene.psap(response(request()), at_s=1), scene.carrier(info, at_s=2))
+    assert said_at_a_start_after(log, rules) == []
+    log += log_of(scene.carrier(request("INFO", to_tag="psap", cseq=3), at_s=2.5))
+    assert said_at_a_start_after(log, rules) == []
+    assert said_at_a_start_after([*log[:-2], *log_of(scene.stops(at_s=2.5))], rules) == []
 
 
 def test_what_was_counted_before_the_start_is_not_counted_again() -> None:

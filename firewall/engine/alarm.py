@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from firewall.engine.attempt import CHALLENGES, SENT_BACK, Attempt
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import culprit, media_line
 from firewall.engine.record import Alarm, AlarmCode, AlarmFields, MediaLoss
@@ -27,12 +28,13 @@ Subject = tuple[str, ...]
 class AlarmMemory:
     """Which alarms were raised of late, so that a retransmission does not repeat one; bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self._raised: OrderedDict[Subject, int] = OrderedDict()
 
-    def first(self, now_ns: int, *subject: str) -> bool:
+    def first(self, *subject: str) -> bool:
         """Tell whether an alarm about this subject is the first one in ``REPEAT_NS``, and remember it."""
-        raised_ns = self._raised.pop(subject, None)
+        now_ns, raised_ns = self.clock.now_ns, self._raised.pop(subject, None)
         is_first = raised_ns is None or now_ns - raised_ns >= REPEAT_NS
         if len(self._raised) >= _REMEMBERED:
             self._raised.popitem(last=False)

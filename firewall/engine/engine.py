@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from firewall.engine.alarm import connection_alarm, forward_alarm
-from firewall.engine.call import SECOND_NS
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.events import (
     ConnectionRefused,
@@ -48,7 +48,6 @@ from firewall.sip.message import Request
 from firewall.sip.response import build_response, response_target
 from firewall.sip.unreadable import call_id_in
 
-_CLOCK_STEP_NS = SECOND_NS
 _IN_THE_PAST = "in going through the log of an earlier run, of whose calls some may not be known"
 
 
@@ -65,99 +64,96 @@ class Engine:
         self.policy = policy
         self._strict = strict
         self._is_logged = is_logged
-        self._tracking = Tracking(policy)
+        self._clock = Clock()
+        self._tracking = Tracking(policy, self._clock)
         self._observer, self._ledger = self._tracking.observer, self._tracking.ledger
         self._alarms = self._tracking.alarms
         self._glance = glance(policy.emergency)
         self._rules = Rules(policy)
-        self._media = Media(policy, self._rules, self._observer.calls, self._ledger, self._alarms, is_logged=is_logged)
-        self._now_ns = 0
-        self._clock_offset_ns = 0
+        self._media = Media(
+            policy, self._rules, self._observer.calls, self._ledger, self._alarms, self._clock, is_logged=is_logged
+        )
         self._due_ns = NEVER_NS
         self._past_defects: list[Write] = []
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
         """Take one event at an instant (ns since the epoch); return everything to be done, in order."""
-        engine_ns = now_ns + self._clock_offset_ns
-        if engine_ns >= self._now_ns:
-            self._now_ns = engine_ns
-        else:
-            engine_ns = self._time_of_earlier(now_ns)
+        self._clock.tell(now_ns)
         outputs: list[Output] = []
         try:
             if isinstance(event, FlowsCounted):
-                outputs += self._media.counted(event, engine_ns, now_ns)  # first: what is due may ask for these counts
+                outputs += self._media.counted(event)  # first: what is due may ask for these very counts
             elif isinstance(event, Started | Recalled):
-                self._tracking.resume(event, engine_ns)  # first: what is due may have come while no daemon ran
-            if engine_ns >= self._due_ns or self._media.refused.flows:
-                outputs += self._expire(engine_ns)
+                self._tracking.resume(event)  # first: what is due may have come while no daemon ran
+            if self._clock.now_ns >= self._due_ns or self._media.refused.flows:
+                outputs += self._expire()
             if isinstance(event, DatagramReceived):  # nearly all events there are
-                outputs += self._received(event.datagram, now_ns, engine_ns)
+                outputs += self._received(event.datagram)
             else:
-                outputs += self._told_of(event, now_ns, engine_ns)
+                outputs += self._told_of(event)
         except Exception as defect:  # the one place where a defect of ours must not stop other calls
             if self._strict or not isinstance(event, DatagramReceived | MediaReceived | Recalled):
                 raise
-            outputs += self._internal_error(event, defect, now_ns, engine_ns)
+            outputs += self._internal_error(event, defect)
         calls_ns, media_ns = self._observer.calls.deadlines.due_ns, self._media.next_deadline()
         self._due_ns = calls_ns if calls_ns < media_ns else media_ns
         return outputs
 
-    def _told_of(self, event: Event, now_ns: int, engine_ns: int) -> list[Output]:
+    def _told_of(self, event: Event) -> list[Output]:
         """Take whatever else the world may tell."""
         outputs: list[Output] = []
         match event:
             case DatagramReceived() | DeadlineReached() | FlowsCounted():
                 pass
             case MediaReceived():
-                outputs += self._media.received(event, engine_ns, now_ns)
+                outputs += self._media.received(event)
             case PinholesRecovered(pinholes):
-                outputs += self._media.recovered(pinholes, engine_ns)
+                outputs += self._media.recovered(pinholes)
             case Started(takeover):
-                self._observer.takeover_until_ns = engine_ns + TAKEOVER_NS if takeover else 0
+                self._observer.takeover_until_ns = self._clock.now_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
-                outputs.append(self._policy_write("loaded", now_ns, takeover=takeover))
+                outputs.append(self._policy_write("loaded", takeover=takeover))
                 outputs += [*self._past_defects, *self._tracking.untold]
             case Recalled():
-                self._tracking.go_through(event, now_ns, engine_ns)
+                self._tracking.go_through(event)
             case FlowsRecovered(flows):
-                outputs += self._media.recover_flows(flows, engine_ns)
+                outputs += self._media.recover_flows(flows)
             case PolicyReplaced(policy):
-                outputs.append(self._policy_write("applied", now_ns))
-                outputs += self._adopt(policy, now_ns, engine_ns)
+                outputs.append(self._policy_write("applied"))
+                outputs += self._adopt(policy)
             case PolicyRefused(error, place):
                 fields = PolicyFields("refused", None, place.file if place else None, None, None, error)
-                outputs.append(Write(PolicyChange(timestamp(now_ns), fields)))
+                outputs.append(Write(PolicyChange(timestamp(self._clock.wall_ns), fields)))
             case ForwardFailed(datagram, error, downstream):
-                outputs += self._forward_failed(datagram, error, now_ns, engine_ns, downstream=downstream)
+                outputs += self._forward_failed(datagram, error, downstream=downstream)
             case ConnectionRefused(said, limit):
-                outputs += self._connection_refused(said, limit, now_ns, engine_ns)
+                outputs += self._connection_refused(said, limit)
             case Stopped():
-                outputs += self._ledger.stopped(self._observer.calls.all(), engine_ns, now_ns)
-                outputs += self._media.stopped(engine_ns, now_ns)
-                outputs.append(Write(Stats(timestamp(now_ns), self.stats())))
+                outputs += self._ledger.stopped(self._observer.calls.all())
+                outputs += self._media.stopped()
+                outputs.append(Write(Stats(timestamp(self._clock.wall_ns), self.stats())))
             case _:
                 if isinstance(event, LogFailed | LogRecovered):
                     self._observer.log_failing = isinstance(event, LogFailed)
-                outputs += machine_told(event, self._alarms, engine_ns, now_ns)
+                outputs += machine_told(event, self._alarms)
         return outputs
 
     def next_deadline(self) -> int | None:
         """Return the instant at which ``DeadlineReached`` is due (ns since the epoch), None when nothing waits."""
-        return self._due_ns - self._clock_offset_ns if self._due_ns < NEVER_NS else None
+        return self._due_ns - self._clock.offset_ns if self._due_ns < NEVER_NS else None
 
     def media_due(self, now_ns: int) -> tuple[PinholeKey, ...]:
         """Return the pinholes whose counts matter to what an event at this instant will do (``FlowsCounted``)."""
-        return self._media.due_keys(max(now_ns + self._clock_offset_ns, self._now_ns))
+        return self._media.due_keys(self._clock.at(now_ns))
 
     def facts(self, datagram: Datagram, now_ns: int) -> Facts:
         """Return what the rules would see of a datagram; nothing is remembered of it."""
-        return self._observer.read(datagram, max(now_ns + self._clock_offset_ns, self._now_ns)).facts
+        return self._observer.read(datagram, self._clock.at(now_ns)).facts
 
     def clock_was_set(self, by_ns: int) -> None:
         """Take the times of events from now on as later by so much than they would be: nothing grows older by it."""
-        self._clock_offset_ns -= by_ns
+        self._clock.offset_ns -= by_ns
 
     def may_be_emergency(self, datagram: Datagram) -> bool:
         """Tell at a glance whether a datagram may be of an emergency call, new or known; nothing is remembered."""
@@ -199,63 +195,56 @@ class Engine:
             media_refused=self._media.refused.packets,
         )
 
-    def _time_of_earlier(self, now_ns: int) -> int:
-        """Return an instant that never goes back: small reorderings stand still, a clock set back is followed.
-
-        Without the second, limits would not refill until the wall clock is again where it was.
-        """
-        if now_ns + self._clock_offset_ns < self._now_ns - _CLOCK_STEP_NS:
-            self._clock_offset_ns = self._now_ns - now_ns
-        return self._now_ns
-
-    def _received(self, datagram: Datagram, now_ns: int, engine_ns: int) -> list[Output]:
-        reading = self._observer.read(datagram, engine_ns)
-        received_ns = now_ns + self._clock_offset_ns  # what else was told meanwhile may be of a little later
-        decision = self._rules.decide(reading.facts, reading.standing, now_ns, received_ns)
+    def _received(self, datagram: Datagram) -> list[Output]:
+        clock = self._clock
+        reading = self._observer.read(datagram, clock.now_ns)
+        received_ns = clock.wall_ns + clock.offset_ns  # what else was told meanwhile may be of a little later
+        decision = self._rules.decide(reading.facts, reading.standing, clock.wall_ns, received_ns)
         self._counts[decision.verdict] += 1
-        return self._act(reading, decision, now_ns, engine_ns)
+        return self._act(reading, decision)
 
-    def _act(self, reading: Reading, decision: Decision, now_ns: int, engine_ns: int) -> list[Output]:
+    def _act(self, reading: Reading, decision: Decision) -> list[Output]:
         facts = reading.facts
         is_block = facts.emergency is not None and decision.is_block
         # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
         is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if is_guarded else None
-        write = self._decided(facts, decision, override, now_ns, repeated=reading.repeated)
-        outputs: list[Output] = [write]
-        call = self._tracking.follow(reading, write, outputs, now_ns, engine_ns)
+        write = self._decided(facts, decision, override, repeated=reading.repeated)
+        said: list[Write] = [write]
+        call = self._tracking.follow(reading, write, said)
+        outputs: list[Output] = [*said]
         if facts.emergency is not None:
-            outputs += self._made_room(now_ns, engine_ns)
+            outputs += self._made_room()
         if not write.passes:
             return outputs + self._reject(facts, decision) if decision.verdict == "reject" else outputs
         if call is not None:
-            outputs += self._media.passed(call, facts, engine_ns, now_ns)
+            outputs += self._media.passed(call, facts)
         elif reading.standing.untracked:
-            outputs += table_full("calls", len(self._observer.calls), self._alarms, engine_ns, now_ns)
+            outputs += table_full("calls", len(self._observer.calls), self._alarms)
         outputs.append(Forward(facts.datagram))
         return outputs
 
     def _decided(
-        self, facts: Facts, decision: Decision, override: str | None, now_ns: int, *, repeated: bool = False
+        self, facts: Facts, decision: Decision, override: str | None, *, repeated: bool = False
     ) -> WriteDecision:
-        write = WriteDecision(facts, decision, self.policy, override, now_ns, repeated=repeated)
+        write = WriteDecision(facts, decision, self.policy, override, self._clock.wall_ns, repeated=repeated)
         if self._is_logged or (facts.emergency is not None and decision.verdict != "allow"):
             _ = write.record  # a defect in making it must be found here, where it is guarded against
         return write
 
-    def _made_room(self, now_ns: int, engine_ns: int) -> list[Output]:
+    def _made_room(self) -> list[Output]:
         """Tell of emergency calls and callers that made room for newer ones, and close what the calls held."""
         outputs: list[Output] = []
         table, related = self._observer.calls, self._observer.related
         if table.crowded_out:
             calls, table.crowded_out = table.crowded_out, []
-            outputs += self._ledger.stopped(calls, engine_ns, now_ns)
+            outputs += self._ledger.stopped(calls)
             for call in calls:
-                outputs += self._media.forgotten(call, engine_ns, now_ns)
-            outputs += table_full("emergency_calls", len(table), self._alarms, engine_ns, now_ns)
+                outputs += self._media.forgotten(call)
+            outputs += table_full("emergency_calls", len(table), self._alarms)
         if related.has_forgotten:
             related.has_forgotten = False
-            outputs += table_full("callers", MAX_EXPECTED, self._alarms, engine_ns, now_ns)
+            outputs += table_full("callers", MAX_EXPECTED, self._alarms)
         return outputs
 
     def _reject(self, facts: Facts, decision: Decision) -> list[Output]:
@@ -271,41 +260,37 @@ class Engine:
         payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
         return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload, datagram.transport))]
 
-    def _forward_failed(
-        self, datagram: Datagram, error: str, now_ns: int, engine_ns: int, *, downstream: bool
-    ) -> list[Output]:
+    def _forward_failed(self, datagram: Datagram, error: str, *, downstream: bool) -> list[Output]:
         """An allowed message that the machine would not send is lost all the same: say so."""
-        reading = self._observer.read(datagram, engine_ns)
+        reading = self._observer.read(datagram, self._clock.now_ns)
         facts, call = reading.facts, reading.call
         mark = facts.emergency
         subject = datagram.dst_ip if mark is None or call is None else call.call_id
         outputs: list[Output] = []
-        if self._alarms.first(engine_ns, "forward_failed", subject, error):
-            outputs.append(Write(forward_alarm(facts, error, now_ns), urgent=mark is not None))
+        if self._alarms.first("forward_failed", subject, error):
+            outputs.append(Write(forward_alarm(facts, error, self._clock.wall_ns), urgent=mark is not None))
         if mark is not None and call is not None:
-            outputs += self._ledger.lost(call, facts, self.policy, now_ns, downstream=downstream)
+            outputs += self._ledger.lost(call, facts, self.policy, downstream=downstream)
         return outputs
 
-    def _connection_refused(self, said: Datagram, limit: str, now_ns: int, engine_ns: int) -> list[Output]:
+    def _connection_refused(self, said: Datagram, limit: str) -> list[Output]:
         """A connection that a limit of our own refused: nobody decided on what it would have carried, so say it."""
-        facts = self._observer.read(said, engine_ns).facts
+        facts = self._observer.read(said, self._clock.now_ns).facts
         outputs: list[Output] = []
         call_id = (facts.message.call_id if facts.message is not None else None) or ""
         subject = (said.src_ip, limit) if facts.emergency is None else (said.src_ip, limit, call_id)
-        if self._alarms.first(engine_ns, "connection_refused", *subject):
-            outputs.append(Write(connection_alarm(facts, limit, self.policy, now_ns), urgent=True))
+        if self._alarms.first("connection_refused", *subject):
+            outputs.append(Write(connection_alarm(facts, limit, self.policy, self._clock.wall_ns), urgent=True))
             if facts.emergency is not None:
                 decision = Decision("drop", "connection_limit")
-                outputs += self._ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
+                outputs += self._ledger.blocked_unnamed(facts, decision, self.policy)
         return outputs
 
-    def _internal_error(
-        self, event: DatagramReceived | MediaReceived | Recalled, defect: Exception, now_ns: int, engine_ns: int
-    ) -> list[Output]:
+    def _internal_error(self, event: DatagramReceived | MediaReceived | Recalled, defect: Exception) -> list[Output]:
         """Say what is wrong with sosgate. What the kernel lets pass of media does not depend on it, and it is better to
         start with less than not to start."""
         where = _IN_THE_PAST if isinstance(event, Recalled) else f"on a message from {event.datagram.src_ip}"
-        told = defect_told(defect, where, self._alarms, engine_ns, now_ns)
+        told = defect_told(defect, where, self._alarms)
         if isinstance(event, Recalled):
             self._past_defects += told  # nobody would be told now
             return []
@@ -315,29 +300,30 @@ class Engine:
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
-        decided = self._decided(Facts(datagram, emergency=mark), Decision(verdict, "internal_error"), None, now_ns)
+        decided = self._decided(Facts(datagram, emergency=mark), Decision(verdict, "internal_error"), None)
         return [decided, *told, *([Forward(datagram)] if verdict == "allow" else ())]
 
-    def _expire(self, engine_ns: int) -> list[Output]:
+    def _expire(self) -> list[Output]:
         outputs: list[Output] = []
         calls = self._observer.calls
-        due = calls.expire(engine_ns, self._media.heard_ns) if engine_ns >= calls.deadlines.due_ns else []
+        now_ns = self._clock.now_ns
+        due = calls.expire(now_ns, self._media.heard_ns) if now_ns >= calls.deadlines.due_ns else []
         for call, due_ns in due:
-            outputs += self._ledger.expired(call, due_ns, due_ns - self._clock_offset_ns)
+            outputs += self._ledger.expired(call, due_ns)
             if calls.get(call.call_id) is not call:
-                outputs += self._media.forgotten(call, engine_ns, engine_ns - self._clock_offset_ns)
-        if engine_ns >= self._media.next_deadline() or self._media.refused.flows:
-            outputs += self._media.expire(engine_ns, engine_ns - self._clock_offset_ns)
+                outputs += self._media.forgotten(call)
+        if now_ns >= self._media.next_deadline() or self._media.refused.flows:
+            outputs += self._media.expire()
         return outputs
 
-    def _adopt(self, policy: Policy, now_ns: int, engine_ns: int) -> list[Output]:
+    def _adopt(self, policy: Policy) -> list[Output]:
         self.policy = policy
         self._rules = Rules(policy, self._rules)
         self._tracking.adopt(policy)
         self._glance = glance(policy.emergency)
-        return self._media.adopt(policy, self._rules, engine_ns, now_ns)
+        return self._media.adopt(policy, self._rules)
 
-    def _policy_write(self, action: Literal["loaded", "applied"], now_ns: int, *, takeover: bool = False) -> Write:
+    def _policy_write(self, action: Literal["loaded", "applied"], *, takeover: bool = False) -> Write:
         policy = self.policy
         fields = PolicyFields(action, policy.name, policy.file, policy.sha256, len(policy.rules), takeover=takeover)
-        return Write(PolicyChange(timestamp(now_ns), fields))
+        return Write(PolicyChange(timestamp(self._clock.wall_ns), fields))

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from firewall.engine.alarm import downstream_alarm, media_loss_alarm
 from firewall.engine.attempt import Attempt, begins_call, ledger_record
 from firewall.engine.call import Call
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, decision_line
 from firewall.engine.media_record import media_line
 from firewall.engine.outputs import Write
@@ -25,12 +26,13 @@ _NO_CALL_METHODS = frozenset({"REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "PUB
 class Ledger:
     """Every emergency call attempt, told to the log when it is hurt and when its outcome is known."""
 
-    def __init__(self, trunks: Trunks) -> None:
+    def __init__(self, trunks: Trunks, clock: Clock) -> None:
         self._trunks = trunks
+        self._clock = clock
         self.attempts = 0
         self.hurt = 0
 
-    def seen(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> None:
+    def seen(self, call: Call, facts: Facts) -> None:
         """Open an attempt with the request that begins it, whatever becomes of the request."""
         request, mark = facts.message, facts.emergency
         if mark is None or mark.emergency_class == "registration":
@@ -45,33 +47,34 @@ class Ledger:
             or attempt.is_followed_by(request, call.tags)
             or (attempt.never_began and is_anothers(call, facts))
         ):
-            call.attempt = attempt = self._begun(facts, mark, request.method, now_ns, wall_ns)
+            call.attempt = attempt = self._begun(facts, mark, request.method)
             if request.from_tag is not None:
                 call.admit((request.from_tag,))
         if request.method != attempt.method:
             return
         if attempt.tried is None or tried != attempt.tried:
             attempt.latest = _sent(facts)
-            attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, now_ns)
-            call.heard(now_ns)  # copies of it may come for as long as those of one that passes
-        attempt.expect_answer(tried, now_ns)
+            attempt.trunk_down = attempt.trunk_down or self._trunks.taken_down(facts.datagram, self._clock.now_ns)
+            call.heard(self._clock.now_ns)  # copies of it may come for as long as those of one that passes
+        attempt.expect_answer(tried, self._clock.now_ns)
 
-    def _begun(self, facts: Facts, mark: EmergencyMark, method: str, now_ns: int, wall_ns: int) -> Attempt:
+    def _begun(self, facts: Facts, mark: EmergencyMark, method: str) -> Attempt:
         self.attempts += 1
-        return Attempt(_sent(facts), datagram_flow_id(facts.datagram), mark, now_ns, wall_ns, method)
+        clock = self._clock
+        return Attempt(_sent(facts), datagram_flow_id(facts.datagram), mark, clock.now_ns, clock.wall_ns, method)
 
-    def _joined(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> Attempt | None:
+    def _joined(self, call: Call, facts: Facts) -> Attempt | None:
         """Open an attempt of whose call only the middle was seen: it began before the firewall or the capture did."""
         message, mark = facts.message, facts.emergency
         if mark is None or mark.emergency_class == "registration" or message is None or message.to_tag is None:
             return None
         if message.cseq_method in _NO_CALL_METHODS:
             return None
-        call.attempt = self._begun(facts, mark, "INVITE", now_ns, wall_ns)
+        call.attempt = self._begun(facts, mark, "INVITE")
         call.attempt.is_recovered = True
         return call.attempt
 
-    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int, *, repeated: bool) -> list[Write]:
+    def passed(self, call: Call, facts: Facts, *, repeated: bool) -> list[Write]:
         """Take note of a message that was let through; tell the outcome when it is known by it.
 
         ``repeated``: an earlier copy of it passed. An answer that only comes again may be one to an earlier try.
@@ -86,21 +89,21 @@ class Ledger:
         if says_nothing(call.transaction_of(message), method) or attempt.is_of_earlier(message):
             return []
         is_up = "confirmed" in call.dialogs.values()
-        outcome = attempt.passed(message, now_ns, others=call.awaits_answer(), is_up=is_up)
+        outcome = attempt.passed(message, self._clock.now_ns, others=call.awaits_answer(), is_up=is_up)
         if outcome is None:
             return []
-        return _told(call, attempt, outcome, wall_ns, facts.datagram.frame_number)
+        return self._told(call, attempt, outcome, facts.datagram.frame_number)
 
-    def moved(self, call: Call | None, leg: Call | None, now_ns: int, wall_ns: int) -> list[Write]:
+    def moved(self, call: Call | None, leg: Call | None) -> list[Write]:
         """Tell that a call that was redirected goes on with another Call-ID, unless a stranger calls there."""
         attempt = call.attempt if call is not None else None
         if call is None or attempt is None or not attempt.is_redirected:
             return []
         if leg is None or leg.caller is None or call.caller is None or not leg.caller.may_be(call.caller):
             return []
-        attempt.ended_ns, attempt.answer_due_ns = now_ns, None
+        attempt.ended_ns, attempt.answer_due_ns = self._clock.now_ns, None
         attempt.outcome = "impaired" if attempt.is_hurt else "completed"
-        return [_write(call, attempt, attempt.outcome, wall_ns)]
+        return [self._write(call, attempt, attempt.outcome)]
 
     def blocked(
         self,
@@ -108,8 +111,6 @@ class Ledger:
         facts: Facts,
         decision: Decision,
         policy: Policy,
-        now_ns: int,
-        wall_ns: int,
         *,
         guarded: bool,
         repeated: bool = False,
@@ -118,29 +119,26 @@ class Ledger:
 
         ``repeated``: an earlier copy of it passed.
         """
-        attempt = call.attempt or self._joined(call, facts, now_ns, wall_ns)
+        attempt = call.attempt or self._joined(call, facts)
         if attempt is None:
             return []
         if guarded:
             attempt.guarded = True
             return []
         who = attribution(decision, is_trunk=self._trunks.knows(facts.datagram))
-        return self._hurt(call, attempt, facts, hurt_by(facts, decision, policy), who, wall_ns, repeated=repeated)
+        return self._hurt(call, attempt, facts, hurt_by(facts, decision, policy), who, repeated=repeated)
 
-    def blocked_unnamed(
-        self, facts: Facts, decision: Decision, policy: Policy, now_ns: int, wall_ns: int
-    ) -> list[Write]:
+    def blocked_unnamed(self, facts: Facts, decision: Decision, policy: Policy) -> list[Write]:
         """Tell of a blocked attempt that has no entry of its own: unreadable, no Call-ID, or no place in the table."""
         message, mark = facts.message, facts.emergency
+        now_ns = self._clock.now_ns
         call = Call(facts.call_id or "", now_ns, now_ns, now_ns)
         if message is None and mark is not None:
-            call.attempt = self._begun(facts, mark, "", now_ns, wall_ns)
-        self.seen(call, facts, now_ns, wall_ns)
-        return self.blocked(call, facts, decision, policy, now_ns, wall_ns, guarded=False)
+            call.attempt = self._begun(facts, mark, "")
+        self.seen(call, facts)
+        return self.blocked(call, facts, decision, policy, guarded=False)
 
-    def media_blocked(
-        self, call: Call, way: Way, decision: Decision, policy: Policy, wall_ns: int, *, guarded: bool
-    ) -> list[Write]:
+    def media_blocked(self, call: Call, way: Way, decision: Decision, policy: Policy, *, guarded: bool) -> list[Write]:
         """Take note of media of a call that is blocked, or would have been but for the guard; tell it at once."""
         attempt = call.attempt
         if attempt is None:
@@ -157,9 +155,9 @@ class Ledger:
         attempt.attribution = "limit" if decision.rule is not None and decision.rule.limit is not None else "policy"
         attempt.media_blocked = True
         self.hurt += 1
-        return [_write(call, attempt, "impaired", wall_ns)]
+        return [self._write(call, attempt, "impaired")]
 
-    def media_lost(self, call: Call, losses: tuple[MediaLoss, ...], policy: Policy, wall_ns: int) -> list[Write]:
+    def media_lost(self, call: Call, losses: tuple[MediaLoss, ...], policy: Policy) -> list[Write]:
         """Tell that an answered call is not heard in both directions."""
         attempt = call.attempt
         if attempt is None or attempt.outcome is not None:
@@ -170,10 +168,10 @@ class Ledger:
             is_refused = any(loss.reason is not None for loss in losses)
             is_callers = all(loss.src_ip == attempt.first.src_ip for loss in losses)
             attempt.attribution = "policy" if is_refused else "caller" if is_callers else "downstream"
-        alarm = media_loss_alarm(call.call_id, attempt, losses, policy, wall_ns)
-        return [Write(alarm, urgent=True), _write(call, attempt, "impaired", wall_ns)]
+        alarm = media_loss_alarm(call.call_id, attempt, losses, policy, self._clock.wall_ns)
+        return [Write(alarm, urgent=True), self._write(call, attempt, "impaired")]
 
-    def lost(self, call: Call, facts: Facts, policy: Policy, wall_ns: int, *, downstream: bool) -> list[Write]:
+    def lost(self, call: Call, facts: Facts, policy: Policy, *, downstream: bool) -> list[Write]:
         """Take note of an allowed message that could not be sent on; ``downstream``: the other side's doing."""
         attempt = call.attempt
         if attempt is None:
@@ -181,16 +179,16 @@ class Ledger:
         if begins_call(facts.message):
             attempt.initial_passed -= attempt.initial_passed > 0
             if downstream:
-                return self._unreached(call, attempt, facts, wall_ns)
+                return self._unreached(call, attempt, facts)
         if downstream and attempt.outcome == "failed_downstream":
             return []  # the CANCEL of what reached nobody
         is_over = attempt.method == "INVITE" and attempt.outcome == "completed"
         if downstream and is_over and isinstance(facts.message, Response):
             return []  # whoever closes its connection behind its BYE waits for no answer
         unsent = HurtBy(summary(facts), "allow", None, policy.file, None, "forward_failed")
-        return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception", wall_ns)
+        return self._hurt(call, attempt, facts, unsent, "downstream" if downstream else "exception")
 
-    def _unreached(self, call: Call, attempt: Attempt, facts: Facts, wall_ns: int) -> list[Write]:
+    def _unreached(self, call: Call, attempt: Attempt, facts: Facts) -> list[Write]:
         """Tell that a call failed when the last try at it reached nobody: another may ring, or be answered by now."""
         if isinstance(facts.message, Request):
             call.undelivered(facts.message)
@@ -198,22 +196,22 @@ class Ledger:
         if not is_last or not attempt.is_open or attempt.hurt_by is not None:
             return []
         attempt.outcome = "failed_downstream"
-        return [_write(call, attempt, attempt.outcome, wall_ns, facts.datagram.frame_number)]
+        return [self._write(call, attempt, attempt.outcome, facts.datagram.frame_number)]
 
-    def expired(self, call: Call, now_ns: int, wall_ns: int) -> list[Write]:
+    def expired(self, call: Call, due_ns: int) -> list[Write]:
         """Tell the outcome of a call whose answer has not come in time, or of which nothing more is expected."""
         attempt = call.attempt
         if attempt is None:
             return []
-        outcome = attempt.overdue(now_ns) if attempt.answer_due_ns is not None else attempt.expired(now_ns)
+        outcome = attempt.overdue(due_ns) if attempt.answer_due_ns is not None else attempt.expired(due_ns)
         if outcome is None:
             return []
-        return _told(call, attempt, outcome, wall_ns)
+        return self._told(call, attempt, outcome, wall_ns=due_ns - self._clock.offset_ns)
 
-    def stopped(self, calls: list[Call], now_ns: int, wall_ns: int) -> list[Write]:
+    def stopped(self, calls: list[Call]) -> list[Write]:
         """Tell how the calls stand that are still open when the firewall stops: what was hurt stays hurt."""
         attempts = [(call, call.attempt) for call in calls if call.attempt is not None and call.attempt.is_open]
-        return [write for call, each in attempts for write in _told(call, each, each.stopped(now_ns), wall_ns)]
+        return [write for call, each in attempts for write in self._told(call, each, each.stopped(self._clock.now_ns))]
 
     def told_before(self, call: Call, told: EmergencyCall) -> None:
         """Take over what an earlier run told of a call and no message of it tells."""
@@ -239,7 +237,6 @@ class Ledger:
         facts: Facts,
         cause: HurtBy,
         who: Attribution,
-        wall_ns: int,
         *,
         repeated: bool = False,
     ) -> list[Write]:
@@ -252,7 +249,26 @@ class Ledger:
         if attempt.initial_blocked:
             attempt.try_blocked(others=call.awaits_answer())
         outcome: Outcome = "blocked" if attempt.initial_blocked else "impaired"
-        return [_write(call, attempt, outcome, wall_ns, facts.datagram.frame_number)]
+        return [self._write(call, attempt, outcome, facts.datagram.frame_number)]
+
+    def _told(
+        self,
+        call: Call,
+        attempt: Attempt,
+        outcome: Outcome,
+        frame_number: int | None = None,
+        *,
+        wall_ns: int | None = None,
+    ) -> list[Write]:
+        """Return the record of an outcome, and the alarm where others failed an emergency call."""
+        wall_ns = self._clock.wall_ns if wall_ns is None else wall_ns
+        writes = [Write(ledger_record(call.call_id, attempt, outcome, wall_ns, frame_number), urgent=True)]
+        if outcome == "failed_downstream" or attempt.is_unheard:
+            writes.append(Write(downstream_alarm(call.call_id, attempt, wall_ns), urgent=True))
+        return writes
+
+    def _write(self, call: Call, attempt: Attempt, outcome: Outcome, frame_number: int | None = None) -> Write:
+        return Write(ledger_record(call.call_id, attempt, outcome, self._clock.wall_ns, frame_number), urgent=True)
 
 
 def is_anothers(call: Call, facts: Facts) -> bool:
@@ -297,15 +313,3 @@ def attribution(decision: Decision, *, is_trunk: bool) -> Attribution:
 def _sent(facts: Facts) -> Datagram:
     """Return what was sent without its payload: a long one would fill the memory, and nobody reads it again."""
     return replace(facts.datagram, payload=b"")
-
-
-def _told(call: Call, attempt: Attempt, outcome: Outcome, wall_ns: int, frame_number: int | None = None) -> list[Write]:
-    """Return the record of an outcome, and the alarm where others failed an emergency call."""
-    writes = [_write(call, attempt, outcome, wall_ns, frame_number)]
-    if outcome == "failed_downstream" or attempt.is_unheard:
-        writes.append(Write(downstream_alarm(call.call_id, attempt, wall_ns), urgent=True))
-    return writes
-
-
-def _write(call: Call, attempt: Attempt, outcome: Outcome, wall_ns: int, frame_number: int | None = None) -> Write:
-    return Write(ledger_record(call.call_id, attempt, outcome, wall_ns, frame_number), urgent=True)

@@ -11,6 +11,7 @@ from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_pinholes import LEARNED, CallPinholes
 from firewall.engine.call_table import CallTable
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Rules
 from firewall.engine.description_memory import MAX_OCTETS
 from firewall.engine.events import FlowsCounted, MediaReceived
@@ -50,6 +51,7 @@ class Media:
         calls: CallTable,
         ledger: Ledger,
         alarms: AlarmMemory,
+        clock: Clock,
         *,
         is_logged: bool = True,
     ) -> None:
@@ -58,11 +60,12 @@ class Media:
         self._policy = policy
         self._calls = calls
         self._alarms = alarms
-        self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, is_logged=is_logged)
-        self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms)
-        self.refused = RefusedMedia(self.table, policy, is_logged=is_logged)
+        self._clock = clock
+        self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, clock, is_logged=is_logged)
+        self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms, clock)
+        self.refused = RefusedMedia(self.table, policy, clock, is_logged=is_logged)
 
-    def adopt(self, policy: Policy, rules: Rules, now_ns: int, wall_ns: int) -> list[Output]:
+    def adopt(self, policy: Policy, rules: Rules) -> list[Output]:
         """Decide from now on as this policy says, on the flows that are open, too."""
         self._policy = self._checks.policy = policy
         self._pinholes.adopt(policy, rules)
@@ -72,10 +75,10 @@ class Media:
         for call in self._calls.all():
             if call.media is not None:
                 call.media.negotiation.move(moved)
-                outputs += self._pinholes.renew(call, call.media, "policy", now_ns, wall_ns)
+                outputs += self._pinholes.renew(call, call.media, "policy")
         return self._told(outputs)
 
-    def passed(self, call: Call, facts: Facts, now_ns: int, wall_ns: int) -> list[Output]:
+    def passed(self, call: Call, facts: Facts) -> list[Output]:
         """Take note of a message that was let through: open and close what it says."""
         message, media = facts.message, call.media
         if message is None or (media is None and (not message.body or b"m=" not in message.body)):
@@ -86,23 +89,23 @@ class Media:
             media.is_emergency, cause = True, cause or "renegotiated"
         if cause is None and call.emergency is None:
             return []
-        outputs = self._renewed(call, media, cause, now_ns, wall_ns) if cause is not None else []
+        outputs = self._renewed(call, media, cause) if cause is not None else []
         if call.emergency is not None:
-            self._checks.schedule(call, media, now_ns)
+            self._checks.schedule(call, media)
         return self._told(outputs)
 
-    def _renewed(self, call: Call, media: CallMedia, cause: Cause, now_ns: int, wall_ns: int) -> list[Output]:
+    def _renewed(self, call: Call, media: CallMedia, cause: Cause) -> list[Output]:
         """Open and close what a call asks for by now; the descriptions of all take no more room than they may."""
-        outputs = self._pinholes.renew(call, media, cause, now_ns, wall_ns)
+        outputs = self._pinholes.renew(call, media, cause)
         too_many = self._calls.descriptions.note(call)
         for other in map(self._calls.get, too_many):
             if other is not None and other.media is not None:
                 other.media.forget_descriptions()
         if too_many:
-            outputs += table_full("descriptions", MAX_OCTETS, self._alarms, now_ns, wall_ns)
+            outputs += table_full("descriptions", MAX_OCTETS, self._alarms)
         return outputs
 
-    def received(self, event: MediaReceived, now_ns: int, wall_ns: int) -> list[Output]:
+    def received(self, event: MediaReceived) -> list[Output]:
         """Decide on a media packet, or take note of a copy."""
         datagram = event.datagram
         if datagram.transport != "UDP" or self._policy.media.mode == "off":
@@ -112,26 +115,26 @@ class Media:
         if hole is None:
             if event.copied == "all" and not self.refused.is_media(datagram):
                 return []
-            if now_ns < self.takeover_until_ns and self.refused.is_unknown(datagram, now_ns):
-                return self._told(self._pinholes.take_over(datagram, now_ns, wall_ns))
-            return self._refuse(event, None, now_ns, wall_ns)
+            if self._clock.now_ns < self.takeover_until_ns and self.refused.is_unknown(datagram):
+                return self._told(self._pinholes.take_over(datagram))
+            return self._refuse(event, None)
         # While a daemon that was restarted learns which calls there are, what it is told of has passed.
         if event.copied == "refused" and hole.decision not in LEARNED:
-            return self._refuse(event, hole, now_ns, wall_ns)
+            return self._refuse(event, hole)
         flow = hole.flow(Ends(datagram.src_ip, datagram.src_port, datagram.dst_ip, datagram.dst_port))
         if not flow.call_id:
             self.table.note_whose(hole, flow)
         known = len(flow.anomalies)
         if event.copied != "all":
             hole.is_sampled = flow.is_sampled = True
-        flow.take(datagram.payload, now_ns)
-        outputs = self._pinholes.inspect(hole, flow, datagram, now_ns, wall_ns)
+        flow.take(datagram.payload, self._clock.now_ns)
+        outputs = self._pinholes.inspect(hole, flow, datagram)
         if hole.is_overdue:
-            outputs += self._pinholes.resumed(hole, now_ns, wall_ns)
+            outputs += self._pinholes.resumed(hole)
         if len(flow.anomalies) != known and not outputs:
-            outputs = [Write(flow_record("changed", hole, self._policy, wall_ns, datagram))]
+            outputs = [Write(flow_record("changed", hole, self._policy, self._clock.wall_ns, datagram))]
         if hole.way.latches:
-            outputs += self._pinholes.latch(hole, flow, now_ns, wall_ns)
+            outputs += self._pinholes.latch(hole, flow)
         return self._told(outputs)
 
     def concerns(self, datagram: Datagram) -> bool:
@@ -153,7 +156,7 @@ class Media:
         flow = hole.flows.get((datagram.src_ip, datagram.src_port))
         return flow if flow is not None and flow.is_plain else None
 
-    def counted(self, event: FlowsCounted, now_ns: int, wall_ns: int) -> list[Output]:
+    def counted(self, event: FlowsCounted) -> list[Output]:
         """Take over what the kernel counted."""
         self.table.is_watched = True
         outputs: list[Output] = []
@@ -161,34 +164,34 @@ class Media:
             hole = self.table.holes.get(count.key)
             if hole is None:
                 continue
-            elapsed_ns, more = now_ns - hole.counted_ns, count.packets - hole.counted
+            elapsed_ns, more = self._clock.now_ns - hole.counted_ns, count.packets - hole.counted
             is_flood_now = hole.counted_ns and elapsed_ns >= _RATE_NS and is_flood(more, elapsed_ns)
             is_one_call = len(hole.owners) == 1 and is_speech(hole.way.formats)
             if is_flood_now and is_one_call and not hole.is_flooded:
                 hole.is_flooded = True
-                outputs.append(Write(flow_record("changed", hole, self._policy, wall_ns)))
+                outputs.append(Write(flow_record("changed", hole, self._policy, self._clock.wall_ns)))
             hole.is_sampled = True
             if more > 0:
-                hole.last_ns = now_ns
+                hole.last_ns = self._clock.now_ns
                 if hole.is_overdue:
-                    outputs += self._pinholes.resumed(hole, now_ns, wall_ns)
-            hole.counted, hole.counted_octets, hole.counted_ns = count.packets, count.octets, now_ns
+                    outputs += self._pinholes.resumed(hole)
+            hole.counted, hole.counted_octets, hole.counted_ns = count.packets, count.octets, self._clock.now_ns
         self.refused.total = max(self.refused.total, event.refused_packets)
         return self._told(outputs)
 
-    def recover_flows(self, flows: tuple[tuple[Pinhole, Way], ...], now_ns: int) -> list[Output]:
+    def recover_flows(self, flows: tuple[tuple[Pinhole, Way], ...]) -> list[Output]:
         """Open again what an earlier run had opened for calls that are still in progress, as its log tells."""
         for pinhole, way in flows:
             call = self._calls.get(pinhole.call_id)
             if call is not None:
-                self._pinholes.recover(call, pinhole, way, now_ns)
+                self._pinholes.recover(call, pinhole, way)
         return self._told([])
 
-    def recovered(self, pinholes: tuple[Pinhole, ...], now_ns: int) -> list[Output]:
+    def recovered(self, pinholes: tuple[Pinhole, ...]) -> list[Output]:
         """Know again the pinholes that an earlier run left in the kernel."""
         for pinhole in pinholes:
             if self.table.holes.get(pinhole.key) is None:
-                self._pinholes.recover(self._calls.get(pinhole.call_id), pinhole, None, now_ns)
+                self._pinholes.recover(self._calls.get(pinhole.call_id), pinhole, None)
         return self._told([])
 
     def heard_ns(self, call: Call) -> int:
@@ -202,28 +205,28 @@ class Media:
             instants += [flow.last_ns for flow in known]
         return max(instants)
 
-    def forgotten(self, call: Call, now_ns: int, wall_ns: int) -> list[Output]:
+    def forgotten(self, call: Call) -> list[Output]:
         """Close what a call holds of which nothing more is expected."""
         if call.media is None:
             return []
         held = [(key, True) for key in call.media.held]
-        return self._told(self._pinholes.release(call, call.media, held, "expired", now_ns, wall_ns))
+        return self._told(self._pinholes.release(call, call.media, held, "expired"))
 
-    def expire(self, now_ns: int, wall_ns: int) -> list[Output]:
+    def expire(self) -> list[Output]:
         """Do what an instant brings: close pinholes, ask whether calls are heard in both directions."""
-        outputs: list[Output] = [*self._checks.expire(now_ns, wall_ns)]
-        for hole in self.table.due(now_ns):
-            outputs += self._pinholes.close_due(hole, now_ns, wall_ns)
-        outputs += [Write(record) for record in self.refused.ended(now_ns, wall_ns)]
+        outputs: list[Output] = [*self._checks.expire()]
+        for hole in self.table.due(self._clock.now_ns):
+            outputs += self._pinholes.close_due(hole)
+        outputs += [Write(record) for record in self.refused.ended()]
         return self._told(outputs)
 
-    def stopped(self, now_ns: int, wall_ns: int) -> list[Output]:
+    def stopped(self) -> list[Output]:
         """Tell the counts of what is open when the firewall stops."""
         outputs: list[Output] = []
         for hole in self.table.holes.values():
             hole.cause = "stopped"
-            outputs += [Write(record) for record in closed_records(hole, self._policy, wall_ns)]
-        return outputs + [Write(record) for record in self.refused.ended(now_ns, wall_ns, everything=True)]
+            outputs += [Write(record) for record in closed_records(hole, self._policy, self._clock.wall_ns)]
+        return outputs + [Write(record) for record in self.refused.ended(everything=True)]
 
     def due_keys(self, now_ns: int) -> tuple[PinholeKey, ...]:
         """Return the pinholes whose counts matter to what ``expire`` will do at an instant."""
@@ -249,16 +252,16 @@ class Media:
             outputs.append(changed)
         return outputs
 
-    def _refuse(self, event: MediaReceived, opened: Hole | None, now_ns: int, wall_ns: int) -> list[Output]:
+    def _refuse(self, event: MediaReceived, opened: Hole | None) -> list[Output]:
         """Tell of a packet that did not pass; ``opened`` is the pinhole that was opened for its like after that."""
-        refused, record, is_news = self.refused.refuse(event, opened, self._calls, now_ns, wall_ns)
+        refused, record, is_news = self.refused.refuse(event, opened, self._calls)
         outputs: list[Output] = [Write(record)] if record is not None else []
         call = self._calls.get(refused.call_id)
         if call is not None and call.media is not None:
             call.media.note_refused(refused.reason, refused.counts)
-            self._checks.doubt(call, call.media, now_ns)
+            self._checks.doubt(call, call.media)
             if refused.reason == "media_timeout" and is_news and refused.way is not None:
-                outputs += self._pinholes.missed(call, refused.way, now_ns, wall_ns)
+                outputs += self._pinholes.missed(call, refused.way)
         return outputs
 
 

@@ -8,6 +8,7 @@ from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_table import CallTable
+from firewall.engine.clock import Clock
 from firewall.engine.deadlines import Deadlines
 from firewall.engine.decide import Decision
 from firewall.engine.ledger import Ledger
@@ -40,16 +41,17 @@ class TwoWayChecks:
     """Which calls are to be asked when (``deadlines``)."""
 
     def __init__(
-        self, policy: Policy, table: PinholeTable, calls: CallTable, ledger: Ledger, alarms: AlarmMemory
+        self, policy: Policy, table: PinholeTable, calls: CallTable, ledger: Ledger, alarms: AlarmMemory, clock: Clock
     ) -> None:
         self.policy = policy
         self._table = table
         self._calls = calls
         self._ledger = ledger
         self._alarms = alarms
+        self._clock = clock
         self.deadlines = Deadlines[str]()
 
-    def schedule(self, call: Call, media: CallMedia, now_ns: int) -> None:
+    def schedule(self, call: Call, media: CallMedia) -> None:
         """Ask some seconds after each answer of an emergency call whether both sides are heard."""
         if not _is_answered(call):
             return
@@ -60,48 +62,48 @@ class TwoWayChecks:
         is_asked = media.check_at_ns is not None and media.doubted_ns is None
         media.renewed = () if is_asked else tuple(key for key in media.expected if key in before)
         media.checked, media.doubted_ns = sessions, None
-        self._begin(call, media, now_ns)
+        self._begin(call, media)
 
-    def doubt(self, call: Call, media: CallMedia, now_ns: int) -> None:
+    def doubt(self, call: Call, media: CallMedia) -> None:
         """Ask some seconds after packets of an emergency call were refused whether it is heard without them.
 
         A phone that goes into another network, or a gateway that another takes over from, may send from another
         address and not say so.
         """
         if media.check_at_ns is None and _is_answered(call):
-            media.doubted_ns = now_ns
-            self._begin(call, media, now_ns)
+            media.doubted_ns = self._clock.now_ns
+            self._begin(call, media)
 
-    def _begin(self, call: Call, media: CallMedia, now_ns: int) -> None:
-        media.check_at_ns = now_ns + CHECK_NS
-        self._note_heard(media, now_ns)
+    def _begin(self, call: Call, media: CallMedia) -> None:
+        media.check_at_ns = self._clock.now_ns + CHECK_NS
+        self._note_heard(media)
         for hole in self._table.open_among(media.expected):
             self._table.change(hole, replace(hole.pinhole, watched_ns=CHECK_NS))
-        self.deadlines.put(call.call_id, now_ns)  # at once: the kernel's counts of this very instant
+        self.deadlines.put(call.call_id, self._clock.now_ns)  # at once: the kernel's counts of this very instant
         self.deadlines.put(call.call_id, media.check_at_ns)
 
-    def _note_heard(self, media: CallMedia, now_ns: int) -> None:
+    def _note_heard(self, media: CallMedia) -> None:
         """Take note of what has come so far: what is heard from now on comes beside that."""
         media.heard_before = {hole.pinhole.key: hole.packets for hole in self._table.open_among(media.held)}
         media.quiet_before = tuple(
             hole.pinhole.key
             for hole in self._table.open_among(media.renewed)
-            if hole.packets and hole.quiet_since_ns() < now_ns - _QUIET_NS
+            if hole.packets and hole.quiet_since_ns() < self._clock.now_ns - _QUIET_NS
         )
 
-    def expire(self, now_ns: int, wall_ns: int) -> list[Write]:
+    def expire(self) -> list[Write]:
         """Ask the calls that are due."""
         writes: list[Write] = []
-        while (due := self.deadlines.pop(now_ns)) is not None:
+        while (due := self.deadlines.pop(self._clock.now_ns)) is not None:
             due_ns, call_ids = due
             for call_id in call_ids:
                 call = self._calls.get(call_id)
                 if call is None or call.media is None:
                     continue
                 if call.media.check_at_ns == due_ns:
-                    writes += self._check(call, call.media, due_ns - CHECK_NS, now_ns, wall_ns)
-                elif call.media.check_at_ns == due_ns + CHECK_NS and now_ns == due_ns:
-                    self._note_heard(call.media, now_ns)
+                    writes += self._check(call, call.media, due_ns - CHECK_NS)
+                elif call.media.check_at_ns == due_ns + CHECK_NS and self._clock.now_ns == due_ns:
+                    self._note_heard(call.media)
         return writes
 
     def due_keys(self, now_ns: int) -> Iterator[PinholeKey]:
@@ -111,16 +113,16 @@ class TwoWayChecks:
             if call is not None and call.media is not None:
                 yield from call.media.held
 
-    def _check(self, call: Call, media: CallMedia, since_ns: int, now_ns: int, wall_ns: int) -> list[Write]:
+    def _check(self, call: Call, media: CallMedia, since_ns: int) -> list[Write]:
         media.check_at_ns = None
         is_off = self.policy.media.mode == "off"
         if is_off or not self._table.is_watched or "confirmed" not in call.dialogs.values():
             return []
         losses = one_way(call.call_id, media, since_ns, self._table, self.policy)
         media.doubted_ns = None
-        if not losses or not self._alarms.first(now_ns, call.call_id, "media_lost"):
+        if not losses or not self._alarms.first(call.call_id, "media_lost"):
             return []
-        return list(self._ledger.media_lost(call, losses, self.policy, wall_ns))
+        return list(self._ledger.media_lost(call, losses, self.policy))
 
 
 def one_way(

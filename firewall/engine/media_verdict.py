@@ -2,6 +2,7 @@
 
 from firewall.engine.alarm import AlarmMemory, media_alarm
 from firewall.engine.call import Call
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.ledger import Ledger
 from firewall.engine.outputs import Output, Write
@@ -18,18 +19,17 @@ _EARLY = Decision("allow", "media_early")
 class MediaVerdicts:
     """The verdicts of one policy. ``are_by_packet``: a rule may decide on media, so packets must be looked at."""
 
-    def __init__(self, policy: Policy, rules: Rules, ledger: Ledger, alarms: AlarmMemory) -> None:
+    def __init__(self, policy: Policy, rules: Rules, ledger: Ledger, alarms: AlarmMemory, clock: Clock) -> None:
         self._policy = policy
         self._rules = rules
         self._ledger = ledger
         self._alarms = alarms
+        self._clock = clock
         self.are_by_packet = rules.about_media
         self._inspect = rules.media_inspect or policy.media.inspect
         self._timeout_ns = policy.media.timeout_ns
 
-    def decide(
-        self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None, wall_ns: int, now_ns: int
-    ) -> Decision:
+    def decide(self, way: Way, mark: EmergencyMark | None, datagram: Datagram | None) -> Decision:
         """Decide on a way, without a packet (None) or with one. What goes over TCP passes, whatever rules say."""
         if way.refusal is not None and datagram is None:
             return Decision("drop", way.refusal)
@@ -37,7 +37,7 @@ class MediaVerdicts:
             return _EARLY if way.is_early else _NEGOTIATED
         key = way.key
         datagram = datagram or Datagram(key.src_ip or "", key.src_port or 0, key.dst_ip, key.dst_port, b"")
-        decision = self._rules.decide_media(media_facts(datagram, way, mark), wall_ns, now_ns)
+        decision = self._rules.decide_media(media_facts(datagram, way, mark), self._clock.wall_ns, self._clock.now_ns)
         return _EARLY if decision.rule is None and way.is_early and not decision.shadow else decision
 
     def override(self, decision: Decision, way: Way, mark: EmergencyMark | None) -> str | None:
@@ -62,9 +62,7 @@ class MediaVerdicts:
             way.key, way.protocol, call_id, self._timeout_ns, verdict, inspect, is_emergency=mark is not None
         )
 
-    def hurt(
-        self, call: Call, way: Way, decision: Decision, override: str | None, now_ns: int, wall_ns: int
-    ) -> list[Output]:
+    def hurt(self, call: Call, way: Way, decision: Decision, override: str | None) -> list[Output]:
         """Tell that media of an emergency call is blocked, or would have been. RTCP alone hurts no call, nor does what
         need not pass."""
         mark = call.emergency
@@ -72,12 +70,12 @@ class MediaVerdicts:
         if mark is None or harmless or override == "shadow" or self._policy.media.mode == "off":
             return []
         culprit = f"{decision.rule.name if decision.rule is not None else ''} {override or ''}"
-        if not self._alarms.first(now_ns, call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
+        if not self._alarms.first(call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
             return []
         alarm = media_alarm(
-            call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=wall_ns
+            call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=self._clock.wall_ns
         )
-        writes = self._ledger.media_blocked(call, way, decision, self._policy, wall_ns, guarded=override == "guard")
+        writes = self._ledger.media_blocked(call, way, decision, self._policy, guarded=override == "guard")
         return [Write(alarm, urgent=True), *writes]
 
 

@@ -1,8 +1,4 @@
-"""Alarms about the firewall itself: the machine it runs on, its tables that are full, its defects.
-
-``wall_ns`` is what the alarm says, ``now_ns`` the engine's time, which no clock that is set changes: by it an alarm is
-said again when the trouble goes on.
-"""
+"""Alarms about the firewall itself: the machine it runs on, its tables that are full, its defects."""
 
 from typing import Literal
 
@@ -34,28 +30,28 @@ _FULL: dict[FullTable, str] = {
 }
 
 
-def machine_told(event: MachineEvent, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+def machine_told(event: MachineEvent, alarms: AlarmMemory) -> list[Write]:
     """Say what is wrong with the machine that the firewall runs on."""
-    alarm, subject = _of_machine(event, wall_ns)
-    is_new = not subject or alarms.first(now_ns, alarm.alarm.code, subject)
+    alarm, subject = _of_machine(event, alarms.clock.wall_ns)
+    is_new = not subject or alarms.first(alarm.alarm.code, subject)
     return [Write(alarm, urgent=subject != "")] if is_new else []  # a failing log is not synced
 
 
-def table_full(table: FullTable, count: int, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+def table_full(table: FullTable, count: int, alarms: AlarmMemory) -> list[Write]:
     """Say what comes of a table that is full, of ``count`` entries."""
-    if not alarms.first(now_ns, "table_full", table):
+    if not alarms.first("table_full", table):
         return []
-    alarm = plain_alarm("table_full", _FULL[table].format(count), wall_ns)
+    alarm = plain_alarm("table_full", _FULL[table].format(count), alarms.clock.wall_ns)
     return [Write(alarm, urgent=table == "emergency_calls")]
 
 
-def defect_told(defect: Exception, where: str, alarms: AlarmMemory, now_ns: int, wall_ns: int) -> list[Write]:
+def defect_told(defect: Exception, where: str, alarms: AlarmMemory) -> list[Write]:
     """Say that sosgate is wrong itself."""
-    if not alarms.first(now_ns, "internal_error", type(defect).__name__, str(defect)):
+    if not alarms.first("internal_error", type(defect).__name__, str(defect)):
         return []
     what = f"{type(defect).__name__}: {printable(str(defect))}"
     sentence = f"defect of sosgate {where}: {what}"
-    return [Write(plain_alarm("internal_error", sentence, wall_ns), urgent=True)]
+    return [Write(plain_alarm("internal_error", sentence, alarms.clock.wall_ns), urgent=True)]
 
 
 def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from firewall.engine.call_pinholes import LEARNED
 from firewall.engine.call_table import CallTable
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision
 from firewall.engine.events import MediaReceived
 from firewall.engine.media_flow import Ends, MediaFlow
@@ -52,11 +53,12 @@ class RefusedMedia:
 
     ``total`` is the kernel's own count of refused packets."""
 
-    def __init__(self, table: PinholeTable, policy: Policy, *, is_logged: bool = True) -> None:
+    def __init__(self, table: PinholeTable, policy: Policy, clock: Clock, *, is_logged: bool = True) -> None:
         self._is_logged = is_logged
         self.total = 0
         self._ended_packets = 0
         self._table = table
+        self._clock = clock
         self.flows: OrderedDict[Ends, RefusedPackets] = OrderedDict()
         self.adopt(policy)
 
@@ -81,7 +83,7 @@ class RefusedMedia:
         source, target = self._zones(datagram)
         return source != target or not self._policy.zones
 
-    def is_unknown(self, datagram: Datagram, now_ns: int) -> bool:
+    def is_unknown(self, datagram: Datagram) -> bool:
         """Tell whether a packet may be of what nobody saw: nothing is known of its destination, now or lately, and of
         its sender no more than what an earlier run knew, after which its call may have been answered, or its own offer:
         an answer looks like one where the offer came before the restart.
@@ -89,7 +91,7 @@ class RefusedMedia:
         An offer that was refused says nothing of a port, which may be in use since before, nor does the silence of a
         call that nobody knew.
         """
-        reason, _, _, shut = self._why(datagram, now_ns)
+        reason, _, _, shut = self._why(datagram)
         says_nothing = shut is not None and (shut.reason == "failed" or not shut.call_id)
         if not (says_nothing or reason == "media_not_negotiated") or len(self._table.holes) >= MAX_TAKEN_OVER:
             return False
@@ -97,7 +99,7 @@ class RefusedMedia:
         return all(hole.decision in LEARNED or hole.way.is_early for hole in back)
 
     def refuse(
-        self, event: MediaReceived, opened: Hole | None, calls: CallTable, now_ns: int, wall_ns: int
+        self, event: MediaReceived, opened: Hole | None, calls: CallTable
     ) -> tuple[RefusedPackets, RtpDecision | None, bool]:
         """Take note of a packet that no pinhole fits, or none did before ``opened``.
 
@@ -113,22 +115,22 @@ class RefusedMedia:
                 self._ended_packets += forgotten.counts.packets
             flow = self.flows[ends] = RefusedPackets(datagram, MediaFlow(ends, Formats()))
         before = flow.reason
-        why = self._why(datagram, now_ns)
+        why = self._why(datagram)
         if opened is not None:  # it was faster than the message that negotiated it
             why = "media_not_negotiated", opened.pinhole.call_id or None, opened.way, None
         flow.reason, flow.call_id, flow.way, flow.shut = why
         if flow.way is not None and flow.reason != before:
             flow.counts.describe(flow.way.formats)
         flow.counts.is_sampled |= event.copied != "all"  # then not every one is seen
-        flow.counts.take(datagram.payload, now_ns)
+        flow.counts.take(datagram.payload, self._clock.now_ns)
         flow.counts.is_plain = True
-        flow.ordered_ns = now_ns
+        flow.ordered_ns = self._clock.now_ns
         self.flows.move_to_end(ends)
         record, is_news = None, flow.reason != before
         if is_news:
             emergency = media_mark(calls.get(flow.call_id))
             if self._is_logged or emergency is not None:
-                record = self._record("refused", datagram, flow, emergency, wall_ns)
+                record = self._record("refused", datagram, flow, emergency)
         return flow, record, is_news
 
     def flow(self, ends: Ends) -> MediaFlow | None:
@@ -136,17 +138,17 @@ class RefusedMedia:
         flow = self.flows.get(ends)
         return flow.counts if flow is not None and flow.counts.is_plain else None
 
-    def ended(self, now_ns: int, wall_ns: int, *, everything: bool = False) -> list[RtpDecision]:
+    def ended(self, *, everything: bool = False) -> list[RtpDecision]:
         """Return the records of the flows that have ended, with their counts; of all when the firewall stops."""
         records: list[RtpDecision] = []
         while self.flows:
             ends, flow = next(iter(self.flows.items()))
             last_ns = flow.counts.last_ns
-            if everything or last_ns + IDLE_NS <= now_ns:
+            if everything or last_ns + IDLE_NS <= self._clock.now_ns:
                 del self.flows[ends]
                 flow.counts.is_plain = False
                 self._ended_packets += flow.counts.packets
-                records.append(self._record("ended", flow.first, flow, None, wall_ns))
+                records.append(self._record("ended", flow.first, flow, None))
             elif last_ns > flow.ordered_ns:
                 flow.ordered_ns = last_ns
                 self.flows.move_to_end(ends)
@@ -160,9 +162,9 @@ class RefusedMedia:
             return NEVER_NS
         return next(iter(self.flows.values())).ordered_ns + IDLE_NS
 
-    def _why(self, datagram: Datagram, now_ns: int) -> tuple[str, str | None, Way | None, Shut | None]:
+    def _why(self, datagram: Datagram) -> tuple[str, str | None, Way | None, Shut | None]:
         target = (datagram.dst_ip, datagram.dst_port)
-        shut = self._table.shut(target, now_ns)
+        shut = self._table.shut(target, self._clock.now_ns)
         holes = self._table.toward(target)
         if holes:
             return "media_wrong_source", holes[-1].pinhole.call_id, holes[-1].way, None
@@ -184,7 +186,6 @@ class RefusedMedia:
         datagram: Datagram,
         flow: RefusedPackets,
         emergency: EmergencyMark | None,
-        wall_ns: int,
     ) -> RtpDecision:
         """Return the record of packets that no pinhole fitted, with their counts so far."""
         way, shut, counts = flow.way, flow.shut, flow.counts
@@ -202,7 +203,7 @@ class RefusedMedia:
         override = "shadow" if self._policy.media.mode == "shadow" else None
         decision = Decision("drop", flow.reason)
         return RtpDecision(
-            *packet_head(datagram, wall_ns),
+            *packet_head(datagram, self._clock.wall_ns),
             state,
             wire_text(flow.call_id) if flow.call_id else None,
             fields,

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm
 from firewall.engine.call import Call
+from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision
 from firewall.engine.events import Recalled, Started
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
@@ -26,12 +27,13 @@ class Tracking:
     ``untold`` is what an earlier run had to say of the last message in its log, and was killed before it said it.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._clock = clock
         self.policy = policy
         self.observer = Observer(policy)
         self.trunks = Trunks()
-        self.ledger = Ledger(self.trunks)
-        self.alarms = AlarmMemory()
+        self.ledger = Ledger(self.trunks, clock)
+        self.alarms = AlarmMemory(clock)
         self._recalled_ns = 0
         self.untold: list[Write] = []
 
@@ -40,51 +42,49 @@ class Tracking:
         self.policy = policy
         self.observer.adopt(policy)
 
-    def follow(
-        self, reading: Reading, write: WriteDecision, outputs: list[Write], now_ns: int, engine_ns: int
-    ) -> Call | None:
+    def follow(self, reading: Reading, write: WriteDecision, outputs: list[Write]) -> Call | None:
         """Follow a call with a message that was decided on, and say what that means for it; return the call."""
         facts, call, decision = reading.facts, reading.call, write.decision
         emergency = facts.emergency is not None
         if emergency or (write.passes and call is None):
-            call = self.observer.call_for(reading, engine_ns)
+            call = self.observer.call_for(reading, self._clock.now_ns)
             if call is not None and reading.call is None:
-                call.began_ns = now_ns
+                call.began_ns = self._clock.wall_ns
         if emergency:
             own = call if call is None or write.passes or not is_anothers(call, facts) else None
-            self.observer.remember_caller(call, facts, engine_ns)
+            self.observer.remember_caller(call, facts, self._clock.now_ns)
             if own is not None:
-                self.ledger.seen(own, facts, engine_ns, now_ns)
+                self.ledger.seen(own, facts)
             if decision.is_block:
-                outputs += self._hurt(own, reading, write, now_ns, engine_ns)
+                outputs += self._hurt(own, reading, write)
         if not write.passes:
             if is_keep_alive(facts.message):
-                outputs += self._keep_alive_blocked(facts, decision, now_ns, engine_ns)
+                outputs += self._keep_alive_blocked(facts, decision)
             if decision.verdict == "reject":
-                self.observer.rejected(call, facts, engine_ns)
+                self.observer.rejected(call, facts, self._clock.now_ns)
             return call
         if isinstance(facts.message, Request):
             self.trunks.passed(facts.message, facts.datagram)
             if emergency:
-                redirected = self.observer.related.redirected(facts.message, engine_ns)
-                outputs += self.ledger.moved(self.observer.calls.get(redirected), call, engine_ns, now_ns)
+                redirected = self.observer.related.redirected(facts.message, self._clock.now_ns)
+                outputs += self.ledger.moved(self.observer.calls.get(redirected), call)
         if call is not None:
-            self.observer.forwarded(call, reading, decision, engine_ns)
+            self.observer.forwarded(call, reading, decision, self._clock.now_ns)
             if call.attempt is not None:
-                outputs += self.ledger.passed(call, facts, engine_ns, now_ns, repeated=reading.repeated)
+                outputs += self.ledger.passed(call, facts, repeated=reading.repeated)
                 self.observer.calls.schedule(call)
         return call
 
-    def resume(self, event: Started | Recalled, engine_ns: int) -> None:
+    def resume(self, event: Started | Recalled) -> None:
         """Take note of when no daemon ran, at the start of another: until the last record of the one before."""
         if isinstance(event, Started) or event.is_start:
             for call in self.observer.calls.all():
                 if call.attempt is not None:
-                    call.attempt.recovered(self._recalled_ns, engine_ns)
+                    call.attempt.recovered(self._recalled_ns, self._clock.now_ns)
             self.ledger.attempts = self.ledger.hurt = 0
-        self._recalled_ns = engine_ns
+        self._recalled_ns = self._clock.now_ns
 
-    def go_through(self, event: Recalled, now_ns: int, engine_ns: int) -> None:
+    def go_through(self, event: Recalled) -> None:
         """Go through what an earlier run wrote, as its messages were decided on."""
         match event.record:
             case SipDecision() as record if event.message is not None:
@@ -92,9 +92,9 @@ class Tracking:
                 decided, rules = record.decision, () if record.decision.verdict == "allow" else self.policy.rules
                 rule = next((rule for rule in rules if rule.name == decided.rule), None)
                 decision = Decision(decided.verdict, decided.reason, rule)
-                write = WriteDecision(reading.facts, decision, self.policy, decided.override, now_ns)
+                write = WriteDecision(reading.facts, decision, self.policy, decided.override, self._clock.wall_ns)
                 self.untold = []
-                self.follow(reading, write, self.untold, now_ns, engine_ns)
+                self.follow(reading, write, self.untold)
             case EmergencyCall() as told:
                 call = self.observer.calls.get(told.call_id)
                 if call is not None:
@@ -110,9 +110,7 @@ class Tracking:
     def _note_said(self, kind: type[Record]) -> None:
         self.untold = [each for each in self.untold if not isinstance(each.record, kind)]
 
-    def _hurt(
-        self, call: Call | None, reading: Reading, write: WriteDecision, now_ns: int, engine_ns: int
-    ) -> list[Write]:
+    def _hurt(self, call: Call | None, reading: Reading, write: WriteDecision) -> list[Write]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
         facts, decision, repeated = reading.facts, write.decision, reading.repeated
         guarded = write.override is not None
@@ -123,25 +121,25 @@ class Tracking:
         # Without a Call-ID only a retransmission, byte for byte the same, is taken for the same call.
         subject = facts.call_id or blake2b(facts.datagram.payload).hexdigest()
         culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
-        if self.alarms.first(engine_ns, subject, facts.datagram.src_ip, culprit, decision.reason):
-            alarm = emergency_alarm(facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=now_ns)
+        if self.alarms.first(subject, facts.datagram.src_ip, culprit, decision.reason):
+            alarm = emergency_alarm(
+                facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=self._clock.wall_ns
+            )
             outputs.append(Write(alarm, urgent=True))
             if call is None and not guarded:
-                outputs += self.ledger.blocked_unnamed(facts, decision, self.policy, engine_ns, now_ns)
+                outputs += self.ledger.blocked_unnamed(facts, decision, self.policy)
         if call is not None:
-            outputs += self.ledger.blocked(
-                call, facts, decision, self.policy, engine_ns, now_ns, guarded=guarded, repeated=repeated
-            )
+            outputs += self.ledger.blocked(call, facts, decision, self.policy, guarded=guarded, repeated=repeated)
         return outputs
 
-    def _keep_alive_blocked(self, facts: Facts, decision: Decision, now_ns: int, engine_ns: int) -> list[Write]:
+    def _keep_alive_blocked(self, facts: Facts, decision: Decision) -> list[Write]:
         datagram = facts.datagram
         if not self.trunks.knows(datagram):
             return []
         cause = hurt_by(facts, decision, self.policy)
         who = attribution(decision, is_trunk=True)
-        self.trunks.blocked(facts.message, datagram, BlockedKeepAlive(engine_ns, cause, who))
+        self.trunks.blocked(facts.message, datagram, BlockedKeepAlive(self._clock.now_ns, cause, who))
         ends = sorted((datagram.src_ip, datagram.dst_ip))
-        if not self.alarms.first(engine_ns, "keep_alive", *ends, decision.reason):
+        if not self.alarms.first("keep_alive", *ends, decision.reason):
             return []
-        return [Write(keep_alive_alarm(facts, decision, self.policy, now_ns), urgent=True)]
+        return [Write(keep_alive_alarm(facts, decision, self.policy, self._clock.wall_ns), urgent=True)]

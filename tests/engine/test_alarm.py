@@ -6,6 +6,7 @@ import pytest
 
 from firewall.engine.alarm import REPEAT_NS, AlarmMemory, forward_alarm
 from firewall.engine.alarm_words import ALARMS
+from firewall.engine.clock import Clock
 from firewall.engine.record import AlarmCode
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
@@ -18,20 +19,25 @@ def test_every_alarm_has_its_words() -> None:
 
 
 def test_an_alarm_is_told_once_for_each_subject_and_again_when_it_goes_on() -> None:
-    memory = AlarmMemory()
-    assert memory.first(0, "call", "rule")
-    assert not memory.first(REPEAT_NS - 1, "call", "rule")
-    assert memory.first(0, "call", "other rule")
-    assert memory.first(REPEAT_NS, "call", "rule")
-    assert not memory.first(REPEAT_NS + 1, "call", "rule")
+    memory = AlarmMemory(Clock())
+
+    def is_first(at_ns: int, *subject: str) -> bool:
+        memory.clock.now_ns = at_ns
+        return memory.first(*subject)
+
+    assert is_first(0, "call", "rule")
+    assert not is_first(REPEAT_NS - 1, "call", "rule")
+    assert is_first(0, "call", "other rule")
+    assert is_first(REPEAT_NS, "call", "rule")
+    assert not is_first(REPEAT_NS + 1, "call", "rule")
 
 
 def test_the_memory_is_bounded() -> None:
-    memory = AlarmMemory()
-    memory.first(0, "call")
+    memory = AlarmMemory(Clock())
+    memory.first("call")
     for number in range(20_000):
-        memory.first(0, str(number))
-    assert memory.first(0, "call"), "long forgotten"
+        memory.first(str(number))
+    assert memory.first("call"), "long forgotten"
 
 
 def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:

@@ -185,12 +185,7 @@ class CallPinholes:
         return hole
 
     def change(
-        self,
-        hole: Hole,
-        pinhole: Pinhole,
-        decision: Decision,
-        override: str | None,
-        datagram: Datagram | None,
+        self, hole: Hole, pinhole: Pinhole, decision: Decision, override: str | None, datagram: Datagram | None
     ) -> list[Output]:
         """Have another decision hold for a pinhole."""
         hole.decision, hole.override = decision, override
@@ -206,11 +201,7 @@ class CallPinholes:
         ]
 
     def release(
-        self,
-        call: Call,
-        media: CallMedia,
-        leaving: list[tuple[PinholeKey, bool]],
-        cause: Cause,
+        self, call: Call, media: CallMedia, leaving: list[tuple[PinholeKey, bool]], cause: Cause
     ) -> list[Output]:
         """Close pinholes that no other call holds: after the grace time, or at once where that is said of one."""
         outputs: list[Output] = []
@@ -290,12 +281,7 @@ class CallPinholes:
         return outputs
 
     def _blocked(
-        self,
-        call: Call,
-        media: CallMedia,
-        way: Way,
-        decision: Decision,
-        override: str | None,
+        self, call: Call, media: CallMedia, way: Way, decision: Decision, override: str | None
     ) -> list[Output]:
         """Tell that a way is blocked, or would be, where that is news."""
         if (is_shut := _is_shut(way, override)) and way.refusal is not None:

@@ -106,14 +106,7 @@ class Ledger:
         return [self._write(call, attempt, attempt.outcome)]
 
     def blocked(
-        self,
-        call: Call,
-        facts: Facts,
-        decision: Decision,
-        policy: Policy,
-        *,
-        guarded: bool,
-        repeated: bool = False,
+        self, call: Call, facts: Facts, decision: Decision, policy: Policy, *, guarded: bool, repeated: bool = False
     ) -> list[Write]:
         """Take note of a message that was blocked, or would have been but for the guard; tell it at once.
 
@@ -231,14 +224,7 @@ class Ledger:
             attempt.is_overdue = attempt.final_status is None
 
     def _hurt(
-        self,
-        call: Call,
-        attempt: Attempt,
-        facts: Facts,
-        cause: HurtBy,
-        who: Attribution,
-        *,
-        repeated: bool = False,
+        self, call: Call, attempt: Attempt, facts: Facts, cause: HurtBy, who: Attribution, *, repeated: bool = False
     ) -> list[Write]:
         if attempt.hurt_by is not None:
             return []

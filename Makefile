@@ -87,12 +87,13 @@ check-layers:
 	$(call stage,layers: import-linter)
 	@$(BIN)/lint-imports
 
-# Two at a time, but for what loads the machine or watches the clock.
+# Two at a time what computes, and then, three at a time and file by file, what watches the clock and mostly waits.
 check-tests:
 	$(call stage,tests: pytest)
-	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not alone"
-	$(call stage,tests that have the machine to themselves: pytest)
-	@$(AS_ROOT) $(BIN)/python -m pytest -m alone
+	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not timed"
+	$(call stage,tests that watch the clock: pytest)
+	@$(AS_ROOT) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m timed \
+	  $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.timed' tests)
 
 check-rules:
 	$(call stage,our own rules: sosgate lint)

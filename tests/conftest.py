@@ -1,5 +1,6 @@
 """What all tests share: how thorough hypothesis is, who has no network, that no test passes for want of a namespace."""
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -13,6 +14,7 @@ CAP_NET_ADMIN = 12
 CAP_SYS_ADMIN = 21
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
+NAMED_NAMESPACES = Path("/run/netns")
 TESTS = Path(__file__).parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 CORE = ("engine", "ruleset", "sip", "net")
@@ -31,11 +33,15 @@ def may_make_namespaces() -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of those that run tests side by side a network and mounts of its own."""
+    """Give each of those that run tests side by side a network, mounts and names of network namespaces of its own."""
     if hasattr(config, "workerinput") and may_make_namespaces():
         succeed(LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS))
         succeed(LIBC.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        with contextlib.suppress(PermissionError):  # in a user namespace sosgate makes it, in these mounts
+            NAMED_NAMESPACES.mkdir(exist_ok=True)
+        if NAMED_NAMESPACES.is_dir():
+            succeed(LIBC.mount(b"tmpfs", os.fsencode(NAMED_NAMESPACES), b"tmpfs", 0, b"mode=755"))
 
 
 def succeed(result: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from firewall.cli.demo_calls import DISPATCH_CENTRE
 from firewall.cli.demo_stage import PREFIX, Stage, sosgate
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.netns, pytest.mark.timed, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 

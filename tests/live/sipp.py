@@ -60,9 +60,11 @@ class Sipp:
         return CallCount(int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"]))
 
 
-def answering(namespace: str, folder: Path, address: str = PSAP, *arguments: str) -> Sipp:
-    """Start the side that answers: SIPp's built-in uas."""
-    return Sipp(namespace, "uas", address, folder, *arguments)
+def answering(namespace: str, folder: Path, address: str = PSAP, *arguments: str, scenario: str = "uas") -> Sipp:
+    """Start the side that answers, SIPp's built-in uas where no other is named, and wait until it listens."""
+    sipp = Sipp(namespace, scenario, address, folder, *arguments)
+    wait_until_listening(namespace, address)
+    return sipp
 
 
 def wait_until_listening(namespace: str, address: str) -> None:

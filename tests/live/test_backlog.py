@@ -118,7 +118,7 @@ def test_after_a_flood_order_is_that_of_receipt_again() -> None:
 
 
 @pytest.mark.netns
-@pytest.mark.alone
+@pytest.mark.timed
 def test_an_emergency_call_overtakes_a_flood_and_its_answer_does_too(testbed: Namespaces, tmp_path: Path) -> None:
     policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
     policy.write_text(policy_text(guard="enforce"))

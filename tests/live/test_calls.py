@@ -11,7 +11,7 @@ from tests.live.peer import request, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, Sipp, answering, calling
 from tests.live.wire import Wire, udp_payloads
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 
 @pytest.mark.parametrize(("caller", "called", "calls"), [(CARRIER, PSAP, 300), (CARRIER_V6, PSAP_V6, 100)])
@@ -43,18 +43,15 @@ def test_every_call_succeeds_at_once_and_every_message_is_recorded_and_arrives_u
 def test_a_fragmented_invite_of_9_kb_passes_whole(testbed: Namespaces, tmp_path: Path) -> None:
     policy = tmp_path / "p.yaml"
     policy.write_text(policy_text())
-    for caller, called in ((CARRIER, PSAP), (CARRIER_V6, PSAP_V6)):
-        invite = request("INVITE", caller, called, body=b"v=0\r\n" + b"a=x-padding:0123456789\r\n" * 375)
-        assert len(invite) > 9000
-        with (
-            FirewallProcess(testbed.fw, policy),
-            udp_socket(testbed.carrier, caller) as sender,
-            udp_socket(testbed.psap, called) as receiver,
-        ):
-            sender.sendto(invite, (called, 5060))
-            payload, source = receiver.recvfrom(65535)
-        assert payload == invite
-        assert source[:2] == (caller, 5060)
+    with FirewallProcess(testbed.fw, policy):
+        for caller, called in ((CARRIER, PSAP), (CARRIER_V6, PSAP_V6)):
+            invite = request("INVITE", caller, called, body=b"v=0\r\n" + b"a=x-padding:0123456789\r\n" * 375)
+            assert len(invite) > 9000
+            with udp_socket(testbed.carrier, caller) as sender, udp_socket(testbed.psap, called) as receiver:
+                sender.sendto(invite, (called, 5060))
+                payload, source = receiver.recvfrom(65535)
+            assert payload == invite
+            assert source[:2] == (caller, 5060)
 
 
 def test_sip_on_another_port_is_seen_and_other_traffic_is_left_to_the_kernel(

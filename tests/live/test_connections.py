@@ -232,7 +232,7 @@ def test_a_side_that_does_not_read_makes_the_other_wait_and_loses_nothing(stage:
     assert stream.startswith(received)
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_server_that_refuses_is_a_reset_for_the_client_at_once(stage: Stage) -> None:
     stage.server.close()
     began = time.monotonic()

@@ -20,7 +20,7 @@ from tests.live.firewall_process import FirewallProcess, policy_text, wait_until
 from tests.live.media_call import CALLED_MEDIA, CALLER_MEDIA, Call, states
 from tests.live.sipp import PSAP
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone, machine_root]
+pytestmark = [pytest.mark.netns, pytest.mark.timed, machine_root]
 
 SETTLES_WITHIN_S = 15
 

@@ -11,7 +11,7 @@ from tests.live.conftest import Namespaces, machine_root
 from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records, wait_until
 from tests.live.sipp import CallCount, answering, calling
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 
 def test_calls_go_on_over_a_full_disk_and_the_loss_is_counted_and_told(testbed: Namespaces, tmp_path: Path) -> None:

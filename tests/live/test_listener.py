@@ -106,7 +106,7 @@ def test_a_datagram_of_a_wrong_checksum_is_not_one_that_came_too_fast(
     listener.close()
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_datagrams_that_are_lost_because_they_come_too_fast_are_an_alarm_that_names_the_sender(
     testbed: Namespaces, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from tests.live.wire import Wire, udp_payloads
 from tests.media import rtp
 from tests.net.packets import SECOND_NS, ethernet, ipv4, pcap, udp
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 # RTP and RTCP toward each caller; what SIPp's uas listens on is one port for all calls.
 _OPEN_IN_200_CALLS = 2 * 200 + 2
@@ -85,7 +85,7 @@ def test_killed_in_the_middle_of_200_calls_no_packet_is_lost_and_each_bye_closes
         FirewallProcess(testbed.fw, policy, *arguments) as first,
         Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
         Wire(testbed.psap, "p0", tmp_path / "p0.pcap"),
-        answering(testbed.psap, tmp_path, PSAP, "-rtp_echo"),
+        answering(testbed.psap, tmp_path, PSAP, "-rtp_echo", scenario="answers_at_once"),
         caller(testbed.carrier, tmp_path, "-m", "200", "-l", "200", "-r", "100", "-d", "12000") as uac,
     ):
         wait_until(lambda: status(control)["open"] == _OPEN_IN_200_CALLS, "200 calls are up")

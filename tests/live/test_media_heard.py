@@ -12,7 +12,7 @@ from tests.live.peer import udp_socket
 from tests.live.sipp import CARRIER, PSAP
 from tests.media import answer, invite, rtp, sdp
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 
 def test_an_emergency_call_of_which_one_side_is_not_heard_is_told_within_5_s_of_its_answer(

@@ -1,12 +1,14 @@
 """The rendered table: read by nft itself, and by eye for what each zone's choice becomes."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from firewall.errors import Place
-from firewall.live.nftables import TABLE, render_last_ruleset, render_ruleset, zone_interfaces
+from firewall.errors import MachineError, Place
+from firewall.live.nftables import TABLE, apply_ruleset, render_last_ruleset, render_ruleset, zone_interfaces
 from firewall.net.address import Network
 from firewall.net.signalling import MESSAGE_PREFIXES
 from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
@@ -136,3 +138,13 @@ def test_the_ruleset_of_a_clean_stop_intercepts_nothing_new() -> None:
     assert "tproxy" not in script
     assert "drop" not in script
     assert "socket transparent 1" in script
+
+
+def test_an_nft_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nft = tmp_path / "nft"
+    nft.write_text("#!/bin/sh\nexec sleep 100\n")
+    nft.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("firewall.live.nftables._NFT_TIMEOUT_S", 0.2)
+    with pytest.raises(MachineError, match=f"{nft}: it has not ended within 0.2 s"):
+        apply_ruleset(render_last_ruleset())

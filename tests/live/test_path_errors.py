@@ -13,7 +13,7 @@ from tests.live.kernel_sets import ip
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server, udp_socket
 from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 BEYOND, BEYOND_V6 = "203.0.113.130", "2001:db8:3::2"
 SMALLEST_MTU = 1280

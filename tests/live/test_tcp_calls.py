@@ -19,20 +19,13 @@ from firewall.live.testbed import in_namespace
 from tests.live.conftest import Namespaces, kernel_state
 from tests.live.firewall_process import WITHIN_S, FirewallProcess, policy_text, records
 from tests.live.peer import read_bytes, request, tcp_client, tcp_server
-from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, Sipp, calling, wait_until_listening
+from tests.live.sipp import CARRIER, CARRIER_V6, PSAP, PSAP_V6, CallCount, answering, calling, wait_until_listening
 from tests.live.wire import Wire, tcp_streams
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = [pytest.mark.netns, pytest.mark.timed]
 
 ONE_CONNECTION = ("-t", "t1")
 ONE_EACH = ("-t", "tn", "-max_socket", "2000")
-
-
-def answering(testbed: Namespaces, folder: Path, address: str = PSAP) -> Sipp:
-    """Start SIPp's built-in uas on TCP, and wait until it listens."""
-    sipp = Sipp(testbed.psap, "uas", address, folder, *ONE_CONNECTION)
-    wait_until_listening(testbed.psap, address)
-    return sipp
 
 
 @pytest.mark.parametrize(
@@ -53,7 +46,7 @@ def test_200_calls_a_second_all_succeed_and_every_message_is_recorded_and_arrive
         FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
         Wire(testbed.carrier, "c0", outside),
         Wire(testbed.psap, "p0", inside),
-        answering(testbed, tmp_path, called),
+        answering(testbed.psap, tmp_path, called, *ONE_CONNECTION),
         calling(testbed.carrier, tmp_path, "-m", "400", "-r", "200", *mode, address=caller, to=called) as uac,
     ):
         assert uac.wait() == 0
@@ -79,13 +72,12 @@ def test_calls_succeed_when_every_segment_is_cut_to_1_to_7_bytes_in_both_directi
     with (
         FirewallProcess(testbed.fw, policy, "--log", str(log)) as firewall,
         Wire(testbed.carrier, "c0", tmp_path / "c0.pcap"),
-        Sipp(testbed.psap, "uas", "127.0.0.1", tmp_path, *ONE_CONNECTION),
+        answering(testbed.psap, tmp_path, "127.0.0.1", *ONE_CONNECTION),
         subprocess.Popen(["ip", "netns", "exec", testbed.psap, *cutter, PSAP, "127.0.0.1"]) as near_psap,
         subprocess.Popen(["ip", "netns", "exec", testbed.carrier, *cutter, "127.0.0.1", PSAP, CARRIER]) as near_carrier,
     ):
         try:
             wait_until_listening(testbed.psap, PSAP)
-            wait_until_listening(testbed.psap, "127.0.0.1")
             wait_until_listening(testbed.carrier, "127.0.0.1")
             uac = ("-m", "40", "-r", "20", *ONE_CONNECTION, "-p", "5070")
             with calling(testbed.carrier, tmp_path, *uac, address="127.0.0.1", to="127.0.0.1") as sipp:
@@ -261,7 +253,7 @@ def test_calls_go_on_over_new_connections_when_the_daemon_is_killed(testbed: Nam
     policy = tmp_path / "p.yaml"
     policy.write_text(policy_text())
     reconnecting = (*ONE_EACH, "-reconnect_close", "false", "-max_reconnect", "100")
-    with FirewallProcess(testbed.fw, policy) as firewall, answering(testbed, tmp_path):
+    with FirewallProcess(testbed.fw, policy) as firewall, answering(testbed.psap, tmp_path, PSAP, *ONE_CONNECTION):
         firewall.kill()
         with calling(testbed.carrier, tmp_path, "-m", "50", "-r", "100", *reconnecting) as uac:
             assert uac.wait() == 0

@@ -178,7 +178,7 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all \\
 """
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_testbed_daemon_and_calls_work_for_an_ordinary_user_inside_unshare(tmp_path: Path) -> None:
     command = ["unshare", "-Urnm", "sh", "-c", ROOTLESS]
     if os.getuid() == 0:

@@ -136,6 +136,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             outcome = self.response_passed(message.status_code, message.cseq_method, now_ns, others=others)
         if was_overdue and not self.is_overdue and outcome is None and self.hurt_by is None:
             return "in_progress"
+        if outcome is not None and self.answered_ns is not None and self.ended_ns is None:
+            self.ended_ns = now_ns  # be it that it was told as impaired before: who calls now begins another
         if outcome is None or self.outcome is not None or self.never_began:
             return None
         self.ended_ns = now_ns

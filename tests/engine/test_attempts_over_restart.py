@@ -394,3 +394,18 @@ def test_a_call_that_could_not_be_sent_on_is_told_as_blocked_once_over_a_restart
     lost = before.tell(ForwardFailed(passed.forwarded[0], "No buffer space available"), at_s=0)
     assert [call.outcome for call in lost.calls] == ["blocked"]
     assert restarted_with(log_of(passed, lost), at_s=2).stops(at_s=60).calls == []
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_who_calls_again_after_a_call_whose_answer_nobody_acknowledged_begins_another(is_restarted: bool) -> None:
+    scene, log = a_911_call(200)
+    told = [scene.psap(response(request()), at_s=5), scene.tell(DeadlineReached(), at_s=40)]
+    told.append(scene.carrier(request("BYE", to_tag="psap", cseq=2), at_s=60))
+    if is_restarted:
+        scene = restarted_with(log + log_of(*told), at_s=61)
+    again = request(from_tag="again", branch="z9hG4bK-again")
+    scene.carrier(again, at_s=62)
+    scene.psap(response(again), at_s=63)
+    scene.carrier(request("ACK", from_tag="again", to_tag="psap"), at_s=64)
+    (call,) = scene.carrier(request("BYE", from_tag="again", to_tag="psap", cseq=2), at_s=70).calls
+    assert (call.outcome, call.answered_s, call.ended_s) == ("completed", 1, 8)

@@ -50,6 +50,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     is_repeated: bool = False
 
 
+NOWHERE = Place()
+
+
 class Call(msgspec.Struct, eq=False, gc=False):
     """What is known of one Call-ID. ``tags`` are those of allowed messages: the right to belong to this call. The first
     is the caller's.

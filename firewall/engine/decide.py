@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from firewall.engine.call import Follows
+from firewall.engine.call import NOWHERE, Call, Place
 from firewall.engine.limits import Bans, Buckets, Key, shortened
 from firewall.engine.record import ShadowVerdict
 from firewall.net.datagram import Datagram
@@ -43,19 +43,27 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.verdict != "allow" and self.reason != "reject_ack"
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """How a message and the firewall stand, beside the facts the rules see.
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """One datagram as read: the facts for the rules, the call it belongs to if known, and where it stands there.
 
-    ``follows``: what the message belongs to. ``stray``: a response or an in-dialog request of a call nobody knows.
-    ``untracked``: its call is unknown and the table of calls has no place left. ``takeover``: an earlier run was here
-    not long ago. ``log_failing``: records are being lost.
+    ``is_untracked``: its call is unknown and the table of calls has no place left. ``is_takeover``: an earlier run was
+    here not long ago. ``log_failing``: records are being lost.
     """
 
-    follows: Follows | None = None
-    stray: bool = False
-    untracked: bool = False
-    takeover: bool = False
+    facts: Facts
+    call: Call | None = None
+    place: Place = NOWHERE
+    is_untracked: bool = False
+    is_takeover: bool = False
     log_failing: bool = False
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether it is a response or an in-dialog request of a call nobody knows."""
+        message = self.facts.message
+        if message is None or self.place.follows is not None:
+            return False
+        return message.to_tag is not None or not isinstance(message, Request)
 
 
 class Rules:
@@ -86,12 +94,13 @@ class Rules:
                 self._buckets[rule.name] = old if old and old.limit == rule.limit else Buckets(rule.limit)
                 self._key_readers[rule.name] = key_reader(rule.limit.per)
 
-    def decide(self, facts: Facts, standing: Standing, wall_ns: int, now_ns: int) -> Decision:
+    def decide(self, reading: Reading, wall_ns: int, now_ns: int) -> Decision:
         """Decide on a message received at ``wall_ns`` by the wall clock (schedules), ``now_ns`` by one nobody sets."""
+        facts = reading.facts
         banned_by = self.bans.rule_for(facts.datagram.src_ip, now_ns) if self.bans.banned else None
         if banned_by is not None:
             return Decision("drop", "banned", banned_by)
-        if standing.follows == "reject_ack":
+        if reading.place.follows == "reject_ack":
             return Decision("drop", "reject_ack")
         shadow: tuple[ShadowVerdict, ...] = ()
         message, rules = facts.message, self._rules_without_method
@@ -109,10 +118,8 @@ class Rules:
             decision = Decision(action, "rule", rule, shadow)
             break
         else:
-            decision = self._without_rule(facts, standing, shadow)
-        if standing.log_failing or standing.untracked:
-            return self._excepted(decision, facts, standing)
-        return decision
+            decision = self._without_rule(reading, shadow)
+        return self._excepted(decision, reading) if reading.log_failing or reading.is_untracked else decision
 
     @property
     def about_media(self) -> bool:
@@ -152,29 +159,29 @@ class Rules:
             return True
         return self._buckets[rule.name].above(self._key_readers[rule.name](facts), now_ns)
 
-    def _without_rule(self, facts: Facts, standing: Standing, shadow: tuple[ShadowVerdict, ...]) -> Decision:
-        exceptions = self.policy.exceptions
-        if standing.follows is not None:
-            return Decision("allow", standing.follows, None, shadow)
+    def _without_rule(self, reading: Reading, shadow: tuple[ShadowVerdict, ...]) -> Decision:
+        facts, follows, exceptions = reading.facts, reading.place.follows, self.policy.exceptions
+        if follows is not None:
+            return Decision("allow", follows, None, shadow)
         if facts.malformed is not None:
             return Decision(exceptions.malformed, facts.malformed, None, shadow)
         if facts.message is None:
             return Decision("allow", "keep_alive", None, shadow)
-        if standing.stray and standing.takeover:
+        if reading.is_takeover and reading.is_stray:
             return Decision("allow", "takeover", None, shadow)
-        if standing.stray and standing.untracked and exceptions.table_full == "allow":
+        if reading.is_untracked and exceptions.table_full == "allow" and reading.is_stray:
             return Decision("allow", "table_full", None, shadow)
         return Decision(self.policy.default, "default", None, shadow)
 
-    def _excepted(self, decision: Decision, facts: Facts, standing: Standing) -> Decision:
+    def _excepted(self, decision: Decision, reading: Reading) -> Decision:
         """Let the exception policies have the last word on what would pass, but never on an emergency call."""
-        if decision.verdict != "allow" or facts.emergency is not None:
+        if decision.verdict != "allow" or reading.facts.emergency is not None:
             return decision
         exceptions = self.policy.exceptions
         dropped: Literal["log_unwritable", "table_full"] | None = None
-        if standing.log_failing and exceptions.log_unwritable == "drop":
+        if reading.log_failing and exceptions.log_unwritable == "drop":
             dropped = "log_unwritable"
-        elif standing.untracked and exceptions.table_full == "drop":
+        elif reading.is_untracked and exceptions.table_full == "drop":
             dropped = "table_full"
         return Decision("drop", dropped, None, decision.shadow) if dropped else decision
 

@@ -31,7 +31,7 @@ from firewall.engine.events import (
 from firewall.engine.glance import glance
 from firewall.engine.media import Media
 from firewall.engine.media_flow import MediaFlow
-from firewall.engine.observe import TAKEOVER_NS, Reading
+from firewall.engine.observe import TAKEOVER_NS
 from firewall.engine.outputs import Forward, Output, Reply, Write, WriteDecision
 from firewall.engine.own_alarm import defect_told, machine_told, table_full
 from firewall.engine.pinhole import PinholeKey
@@ -199,17 +199,13 @@ class Engine:
         clock = self._clock
         reading = self._observer.read(datagram, clock.now_ns)
         received_ns = clock.wall_ns + clock.offset_ns  # what else was told meanwhile may be of a little later
-        decision = self._rules.decide(reading.facts, reading.standing, clock.wall_ns, received_ns)
+        decision, facts = self._rules.decide(reading, clock.wall_ns, received_ns), reading.facts
         self._counts[decision.verdict] += 1
-        return self._act(reading, decision)
-
-    def _act(self, reading: Reading, decision: Decision) -> list[Output]:
-        facts = reading.facts
         is_block = facts.emergency is not None and decision.is_block
         # The head of a message that is too large comes alone: it would take what follows in its stream for its body.
         is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if is_guarded else None
-        write = self._decided(facts, decision, override, repeated=reading.repeated)
+        write = self._decided(facts, decision, override, repeated=reading.place.is_repeated)
         said: list[Write] = [write]
         call = self._tracking.follow(reading, write, said)
         outputs: list[Output] = [*said]
@@ -219,7 +215,7 @@ class Engine:
             return outputs + self._reject(facts, decision) if decision.verdict == "reject" else outputs
         if call is not None:
             outputs += self._media.passed(call, facts)
-        elif reading.standing.untracked:
+        elif reading.is_untracked:
             outputs += table_full("calls", len(self._observer.calls), self._alarms)
         outputs.append(Forward(facts.datagram))
         return outputs

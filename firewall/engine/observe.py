@@ -1,12 +1,10 @@
 """Parse, classify, track: what is known of a datagram before the rules look, and what is remembered afterwards."""
 
-import msgspec
-
 from firewall.engine.attempt import begins_call
-from firewall.engine.call import SECOND_NS, Call, Place
+from firewall.engine.call import NOWHERE, SECOND_NS, Call, Place
 from firewall.engine.call_table import CallTable
 from firewall.engine.caller import Caller, caller_identities
-from firewall.engine.decide import Decision, Standing
+from firewall.engine.decide import Decision, Reading
 from firewall.engine.record import SipDecision
 from firewall.engine.related import RelatedCalls
 from firewall.errors import SipSyntaxError
@@ -20,21 +18,8 @@ from firewall.sip.message import Message, Request, parse_message
 TAKEOVER_NS = 3600 * SECOND_NS
 """How long after a start that follows an earlier run unknown in-dialog messages are let through."""
 
-_NOWHERE = Place()
 _SAME_CALL = "same call: "
 _KEEP_ALIVE_BYTES = b"\r\n\0 "
-
-
-class Reading(msgspec.Struct, frozen=True, gc=False):
-    """One datagram as read: the facts for the rules, the call it belongs to if known, and how both stand.
-
-    ``repeated``: it is a retransmission of a message that was let through.
-    """
-
-    facts: Facts
-    call: Call | None
-    standing: Standing
-    repeated: bool = False
 
 
 class Observer:
@@ -64,16 +49,13 @@ class Observer:
             malformed = error.reason if datagram.payload.strip(_KEEP_ALIVE_BYTES) else None
             mark = recognise_bytes(datagram.payload, self._definition)
             facts = Facts(datagram, None, malformed, zone_src, zone_dst, mark)
-            return Reading(facts, None, Standing(log_failing=self.log_failing))
+            return Reading(facts, log_failing=self.log_failing)
         call = self.calls.get(message.call_id)
-        place = call.place_of(message) if call is not None else _NOWHERE
+        place = call.place_of(message) if call is not None else NOWHERE
         mark = self._mark(datagram, message, call, now_ns)
         facts = Facts(datagram, message, None, zone_src, zone_dst, mark, place.state)
-        is_stray = place.follows is None and (message.to_tag is not None or not isinstance(message, Request))
         is_untracked = call is None and self.calls.is_full
-        is_takeover = now_ns < self.takeover_until_ns
-        standing = Standing(place.follows, is_stray, is_untracked, is_takeover, self.log_failing)
-        return Reading(facts, call, standing, place.is_repeated)
+        return Reading(facts, call, place, is_untracked, now_ns < self.takeover_until_ns, self.log_failing)
 
     def call_for(self, reading: Reading, now_ns: int) -> Call | None:
         """Return the call a message belongs to, making its entry; None when it has no Call-ID or there is no place."""
@@ -129,7 +111,7 @@ class Observer:
         datagram = Datagram(*ends, b"", transport, record.in_iface)
         facts = Facts(datagram, message, emergency=record.emergency)
         is_repeated = record.dialog is not None and record.dialog.retransmission
-        return Reading(facts, self.calls.get(message.call_id), Standing(), is_repeated)
+        return Reading(facts, self.calls.get(message.call_id), Place(is_repeated=is_repeated))
 
     def rejected(self, call: Call | None, facts: Facts, now_ns: int) -> None:
         """Remember an INVITE that the firewall rejects itself, to know the ACK that will come for it."""

@@ -9,10 +9,10 @@ from hashlib import blake2b
 from firewall.engine.alarm import AlarmMemory, emergency_alarm, keep_alive_alarm
 from firewall.engine.call import Call
 from firewall.engine.clock import Clock
-from firewall.engine.decide import Decision
+from firewall.engine.decide import Decision, Reading
 from firewall.engine.events import Recalled, Started
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
-from firewall.engine.observe import Observer, Reading
+from firewall.engine.observe import Observer
 from firewall.engine.outputs import Write, WriteDecision
 from firewall.engine.record import Alarm, EmergencyCall, Record, SipDecision, Stats
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
@@ -71,7 +71,7 @@ class Tracking:
         if call is not None:
             self.observer.forwarded(call, reading, decision, self._clock.now_ns)
             if call.attempt is not None:
-                outputs += self.ledger.passed(call, facts, repeated=reading.repeated)
+                outputs += self.ledger.passed(call, facts, repeated=reading.place.is_repeated)
                 self.observer.calls.schedule(call)
         return call
 
@@ -112,7 +112,7 @@ class Tracking:
 
     def _hurt(self, call: Call | None, reading: Reading, write: WriteDecision) -> list[Write]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""
-        facts, decision, repeated = reading.facts, write.decision, reading.repeated
+        facts, decision, repeated = reading.facts, write.decision, reading.place.is_repeated
         guarded = write.override is not None
         write.hurts = call is None or call.misses(facts.message)
         if not write.hurts:

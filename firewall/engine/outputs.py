@@ -29,10 +29,11 @@ class Write:
 class WriteDecision(Write):
     """The record of the decision on one message, made when it is asked for: a replay without a log asks for few.
 
-    ``hurts``: the emergency call that it is about loses something by it (``Call.misses``), or would but for the guard.
+    ``passes``: the message is let through, be it by the guard. ``hurts``: the emergency call that it is about loses
+    something by it (``Call.misses``), or would but for the guard.
     """
 
-    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "hurts", "override", "policy")
+    __slots__ = ("_made", "_now_ns", "_repeated", "decision", "facts", "hurts", "override", "passes", "policy")
 
     def __init__(
         self,
@@ -50,14 +51,10 @@ class WriteDecision(Write):
         self.decision = decision
         self.policy = policy
         self.override = override
+        self.passes = override is not None or decision.verdict == "allow"
         self.hurts = False
         self._now_ns = now_ns
         self._repeated = repeated
-
-    @property
-    def passes(self) -> bool:
-        """Whether the message is let through, be it by the guard."""
-        return self.override is not None or self.decision.verdict == "allow"
 
     @property
     def record(self) -> SipDecision:

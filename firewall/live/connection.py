@@ -152,7 +152,7 @@ class Connection:
     @property
     def useful(self) -> bool:
         """Whether a message of it was ever let through."""
-        return self._upward.last_forwarded is not None or self._downward.last_forwarded is not None
+        return bool(self.latest)
 
     @property
     def latest(self) -> list[Datagram]:

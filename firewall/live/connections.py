@@ -8,7 +8,7 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
-from firewall.engine.events import ConnectionsClosed
+from firewall.engine.events import ConnectionRefused, ConnectionsClosed
 from firewall.live.connection import Connection, OnFailed, Serve
 from firewall.live.links import InterfaceNames
 from firewall.live.route import RouteLookup
@@ -53,9 +53,8 @@ class ConnectionsStatus(msgspec.Struct):
 class Connections:
     """Accepts connections, from ``start`` on, and keeps them within bounds.
 
-    ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so,
-    ``refused`` of each connection that a limit refused, with what its client had said, ``closed`` of those that made
-    room for others. ``is_urgent`` tells whether a message may be of an emergency call that goes on.
+    ``serve`` has the engine decide on messages; ``failed`` is told what was lost although no rule said so, ``tell``
+    what limits do. ``is_urgent`` tells whether a message may be of an emergency call that goes on.
     """
 
     def __init__(
@@ -65,16 +64,14 @@ class Connections:
         interfaces: InterfaceNames,
         serve: Serve,
         failed: OnFailed,
-        refused: OnFailed,
-        closed: Callable[[ConnectionsClosed], None],
+        tell: Callable[[ConnectionRefused | ConnectionsClosed], None],
         is_urgent: Callable[[Datagram], bool],
     ) -> None:
         self._loop = loop
         self._interfaces = interfaces
         self._serve = serve
         self._failed = failed
-        self._tell_refused = refused
-        self._tell_closed = closed
+        self._tell = tell
         self._is_urgent = is_urgent
         self._shares = Shares(loop)
         self._routes = RouteLookup()
@@ -188,7 +185,7 @@ class Connections:
 
     def _refuse(self, accepted: Accepted, reason: str) -> None:
         self._counts.refused += 1
-        self._tell_refused(_reset(accepted), reason)
+        self._tell(ConnectionRefused(_reset(accepted), reason))
 
     def _crowd_out(self, newcomer: int | None) -> bool:
         """Reset a few connections to make room, for one of a source (None: not yet known); False when none may go."""
@@ -203,7 +200,7 @@ class Connections:
             (source, count), *_ = self._per_source.most_common(1)
             loudest = next(each.client[0] for each in self._open if each.source == source)
             self._counts.crowded_out += len(chosen)
-            self._tell_closed(ConnectionsClosed(len(chosen), len(self._open), loudest, count))
+            self._tell(ConnectionsClosed(len(chosen), len(self._open), loudest, count))
         for connection in chosen:
             connection.error = "closed to make room for other connections"
             connection.abort()

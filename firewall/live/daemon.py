@@ -148,44 +148,15 @@ class _Daemon:
 
     async def _start(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
         """Set everything up, the interception last; ``undo`` takes it down in the opposite order."""
-        policy = self._policy
         left_over = nftables.table_exists()
         self._takeover = left_over or _recently_written(self._settings.log)
-        engine, flows = Engine(policy, strict=False), FlowsRecovered(())
+        engine, flows = Engine(self._policy, strict=False), FlowsRecovered(())
         if self._takeover and self._settings.log is not None:
             flows = recall_calls(engine, self._settings.log)
         if self._settings.log is not None:
             # Before the sockets: from then on messages would wait with this for the disk.
-            self._log = LogFile(self._settings.log, is_needed=not self._takeover)
-            undo.callback(self._log.close)
-            self._frozen_disk = FrozenDisk(self._log, self._end_for_want_of_a_disk)
-            undo.callback(self._frozen_disk.close)
-            self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
-            undo.callback(self._syncer.close)
-        self._listeners = open_listeners(nftables.PROXY_PORT, self._interfaces)
-        for listener in self._listeners:
-            undo.callback(listener.close)
-        versions = tuple(listener.version for listener in self._listeners)
-        tcp_listeners = open_tcp_listeners(versions, nftables.PROXY_PORT)
-        for tcp_listener in tcp_listeners:
-            undo.callback(tcp_listener.close)
-        self._driver = Driver(engine, self._console, self._log, self._syncer)
-        self._backlog = Backlog(self._listeners, self._driver.engine.may_be_emergency)
-        self._turns = Turns(loop, self._backlog, self._driver)
-        self._connections = Connections(
-            loop,
-            tcp_listeners,
-            self._interfaces,
-            self._turns.serve,
-            self._driver.forward_failed,
-            self._driver.connection_refused,
-            self._driver.tell,
-            self._driver.engine.may_be_emergency,
-        )
-        undo.callback(self._connections.close)
-        self._media = MediaPath(self._driver, self._interfaces, self._turns.arm_timer, self._network_changed)
-        undo.callback(self._media.close)
-        self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
+            self._open_log(self._settings.log, loop, undo)
+        versions = self._open_sockets(engine, loop, undo)
         if self._settings.control is not None:
             commands = {"status": self._status, "calls": engine.calls}
             self._control = ControlServer(self._settings.control, commands)
@@ -196,7 +167,7 @@ class _Daemon:
             if not left_over:
                 half_way.callback(nftables.remove_table)  # nft may fail after it has set it up
             # Once the table is there, datagrams wait in the sockets' buffers until they are first looked at.
-            await self._media.set_up_table(policy, left_over)
+            await self._media.set_up_table(self._policy, left_over)
             half_way.pop_all()
         undo.callback(self._remove_interception)
         undo.push_async_callback(self._drain)
@@ -211,6 +182,43 @@ class _Daemon:
         self._connections.start()
         self._turns.arm_timer()
         self._announce(left_over)
+
+    def _open_log(self, path: Path, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> None:
+        self._log = LogFile(path, is_needed=not self._takeover)
+        undo.callback(self._log.close)
+        self._frozen_disk = FrozenDisk(self._log, self._end_for_want_of_a_disk)
+        undo.callback(self._frozen_disk.close)
+        self._syncer = Syncer(loop, self._log, lambda: self._driver.log_synced())
+        undo.callback(self._syncer.close)
+
+    def _open_sockets(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack
+    ) -> tuple[int, ...]:
+        """Open all that packets come in and go out by, around the driver; return the IP versions there are."""
+        self._listeners = open_listeners(nftables.PROXY_PORT, self._interfaces)
+        for listener in self._listeners:
+            undo.callback(listener.close)
+        versions = tuple(listener.version for listener in self._listeners)
+        tcp_listeners = open_tcp_listeners(versions, nftables.PROXY_PORT)
+        for tcp_listener in tcp_listeners:
+            undo.callback(tcp_listener.close)
+        self._driver = Driver(engine, self._console, self._log, self._syncer)
+        self._backlog = Backlog(self._listeners, engine.may_be_emergency)
+        self._turns = Turns(loop, self._backlog, self._driver)
+        self._connections = Connections(
+            loop,
+            tcp_listeners,
+            self._interfaces,
+            self._turns.serve,
+            self._driver.forward_failed,
+            self._driver.tell,
+            engine.may_be_emergency,
+        )
+        undo.callback(self._connections.close)
+        self._media = MediaPath(self._driver, self._interfaces, self._turns.arm_timer, self._network_changed)
+        undo.callback(self._media.close)
+        self._sender = self._driver.sender = Sender(loop, self._driver.forward_failed)
+        return versions
 
     async def _drain(self) -> None:
         """Stop without losing a message unseen: no new ones, then those that wait, then the record of the end."""

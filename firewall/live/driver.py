@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import (
-    ConnectionRefused,
     DatagramReceived,
     DeadlineReached,
     Event,
@@ -121,10 +120,6 @@ class Driver:
     def forward_failed(self, datagram: Datagram, error: str) -> None:
         """The sender could not send this, or the other side of its TCP connection would not have it."""
         self.tell(ForwardFailed(datagram, error, datagram.transport == "TCP" and error.startswith(_DOING_OF_THE_PEER)))
-
-    def connection_refused(self, said: Datagram, limit: str) -> None:
-        """A limit refused a TCP connection."""
-        self.tell(ConnectionRefused(said, limit))
 
     def log_synced(self) -> None:
         """A sync of the log has ended: what cannot be brought to the disk is lost as what cannot be written."""

@@ -315,7 +315,6 @@ def test_an_idle_connection_is_ended_in_order(testbed: Namespaces, monkeypatch: 
             InterfaceNames(),
             lambda _: None,
             lambda *_: None,
-            lambda *_: None,
             print,
             lambda _: False,
         )

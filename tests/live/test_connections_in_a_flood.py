@@ -89,9 +89,7 @@ def test_in_a_flood_of_newcomers_room_is_looked_for_a_few_times_a_second(monkeyp
 
     async def refuse_many() -> float:
         loop = asyncio.get_running_loop()
-        connections = Connections(
-            loop, [], InterfaceNames(), lambda _: None, lambda *_: None, lambda *_: None, print, lambda _: False
-        )
+        connections = Connections(loop, [], InterfaceNames(), lambda _: None, lambda *_: None, print, lambda _: False)
         begun = loop.time()
         for source in range(10_000):
             assert not connections._crowd_out(source)
@@ -116,7 +114,7 @@ def test_a_stop_in_a_flood_takes_no_longer_than_it_may() -> None:
     async def stop() -> float:
         loop = asyncio.get_running_loop()
         nothing: Any = print
-        connections = Connections(loop, [], InterfaceNames(), nothing, nothing, nothing, nothing, nothing)
+        connections = Connections(loop, [], InterfaceNames(), nothing, nothing, nothing, nothing)
         connections._open = dict.fromkeys([Busy() for _ in range(500)])
         begun = loop.time()
         await connections.stop(0.1)

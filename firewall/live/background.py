@@ -17,6 +17,18 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
 
+    def every(self, period_s: float, look: Callable[[], None] | Work) -> None:
+        """Do something again and again, for the first time after ``period_s``."""
+
+        async def again() -> None:
+            while True:
+                await asyncio.sleep(period_s)
+                if (done := look()) is not None:
+                    await done
+
+        again.__name__ = look.__name__
+        self.begin(again)
+
     def begin(self, work: Work) -> None:
         """Run work until it returns."""
         if self._is_stopped:

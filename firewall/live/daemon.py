@@ -29,12 +29,13 @@ from firewall.live.console import Console, broke
 from firewall.live.control import ControlServer
 from firewall.live.driver import Driver
 from firewall.live.frozen_disk import PATIENCE_S, FrozenDisk, close_all_but_files
-from firewall.live.interception import Interception
+from firewall.live.interception import LOOK_EVERY_S, Interception
 from firewall.live.links import InterfaceNames
 from firewall.live.listener import Listener, open_listeners
 from firewall.live.log_file import LogFile, Syncer
-from firewall.live.media_path import MediaPath
+from firewall.live.media_path import LIFE_EVERY_S, MediaPath
 from firewall.live.past_calls import last_record_at, recall_calls
+from firewall.live.sampling import SAMPLE_EVERY_S
 from firewall.live.sd_notify import Notifier
 from firewall.live.sender import Sender, descriptors
 from firewall.live.status import LogStatus, PolicyStatus, Status
@@ -48,7 +49,7 @@ LOG_RECENT = timedelta(days=1)
 
 _DRAIN_S = 2.0
 _SETTLE_S = 0.02
-_INTERFACES_EVERY_S = 5.0
+_LINKS_EVERY_S = 5.0
 _LOSSES_EVERY_S = 0.5
 _EXIT_CRASH = 70
 _MEMORY_NEEDED_MB = 256  # of which some 50 are used while there is little to do
@@ -128,18 +129,15 @@ class _Daemon:
         async with contextlib.AsyncExitStack() as undo:
             await self._start(loop, undo)
             background = Background(self._work_broke_off)
-            for work in (
-                self._watch_reload,
-                self._keep_alive,
-                self._watch_links,
-                self._watch_losses,
-                self._interception.keep_interception,
-                self._media.show_life,
-                self._media.count,
-                self._media.sample,
-                self._media.keep_fast_path,
-            ):
+            for work in (self._watch_reload, self._media.count, self._media.keep_fast_path):
                 background.begin(work)
+            background.every(SAMPLE_EVERY_S, self._media.sample)
+            background.every(LOOK_EVERY_S, self._interception.mend)
+            background.every(_LOSSES_EVERY_S, self._look_at_losses)
+            background.every(LIFE_EVERY_S, self._media.show_life)
+            background.every(_LINKS_EVERY_S, self._look_at_links)
+            if self._notifier.watchdog_s is not None:
+                background.every(self._notifier.watchdog_s / 2, self._notifier.watchdog)
             gc.freeze()  # what start-up made lives as long as the daemon; no collection need look at it again
             await self._stop.wait()
             self._notifier.stopping()
@@ -285,30 +283,20 @@ class _Daemon:
         self._console.say(f"new policy in force: {self._summary()}")
         self._zone_links.look(self._policy)
 
-    async def _keep_alive(self) -> None:
-        if self._notifier.watchdog_s is not None:
-            while True:
-                self._notifier.watchdog()
-                await asyncio.sleep(self._notifier.watchdog_s / 2)
-
-    async def _watch_links(self) -> None:
-        while True:
-            await asyncio.sleep(_INTERFACES_EVERY_S)
-            self._zone_links.look(self._policy)
-            self._network_changed()  # where it was not told
-            self._connections.sweep()
-            if self._control is not None:
-                await self._control.make_anew(self._console.say)
+    async def _look_at_links(self) -> None:
+        self._zone_links.look(self._policy)
+        self._network_changed()  # where it was not told
+        self._connections.sweep()
+        if self._control is not None:
+            await self._control.make_anew(self._console.say)
 
     def _network_changed(self) -> None:
         self._interfaces.forget()
         self._connections.forget_routes()
 
-    async def _watch_losses(self) -> None:
-        while True:
-            await asyncio.sleep(_LOSSES_EVERY_S)
-            self._turns.readable()  # who sends most is among those that wait now
-            self._tell_losses()
+    def _look_at_losses(self) -> None:
+        self._turns.readable()  # who sends most is among those that wait now
+        self._tell_losses()
 
     def _tell_losses(self) -> None:
         loss = self._backlog.loss()

@@ -42,19 +42,17 @@ class Interception:
         self._handover = Handover()
         self._lost = 0
 
-    async def keep_interception(self) -> None:
-        """Look again and again, and put back what is missing."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            async with self._changing:  # in the middle of a change the table looks as if it had no rules
-                handle = nftables.table_handle()
-                if handle is None or handle != self._table:
-                    await self._mend_table()
-            for version in self._versions:
-                if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
-                    self._mend_route(version)
-                    self._handover.excuse()
-            self._look_at_handover()
+    async def mend(self) -> None:
+        """Put back what is missing, and tell what was lost."""
+        async with self._changing:  # in the middle of a change the table looks as if it had no rules
+            handle = nftables.table_handle()
+            if handle is None or handle != self._table:
+                await self._mend_table()
+        for version in self._versions:
+            if not routing.is_delivered_here(version) and not routing.is_switched_off(version):
+                self._mend_route(version)
+                self._handover.excuse()
+        self._look_at_handover()
 
     async def _mend_table(self) -> None:
         error = None

@@ -14,13 +14,11 @@ from firewall.live.links import InterfaceNames
 from firewall.live.media_copies import MediaCopies
 from firewall.live.pinholes import Pinholes, PinholesStatus
 from firewall.live.route import RouteChanges
-from firewall.live.sampling import SAMPLE_EVERY_S
 from firewall.ruleset.policy import Policy
 
-_LIFE_EVERY_S = 1.0
+LIFE_EVERY_S = 1.0
 _COUNT_EVERY_S = 1.0
 _COUNT_SHARE = 0.05  # of one processor, at most
-_LEARN_S = 1.0
 _SURVEY_EVERY_S = 1.0
 _ROUTES_SETTLE_S = 0.02  # one change of the network is told as many
 _ROUTES_REST_S = 0.2  # from one look to the next, at least
@@ -30,8 +28,8 @@ class MediaPath:
     """What ``driver`` decides about media, in the kernel.
 
     ``told`` is called when the engine was told something, ``network_changed`` when links, addresses, routes or rules
-    may be others. ``set_up_table`` comes first, then ``begin``, then
-    ``show_life``, ``count``, ``sample`` and ``keep_fast_path`` run until ``end``, before the table is removed.
+    may be others. ``set_up_table`` comes first, then ``begin``, then ``count`` and ``keep_fast_path`` run, and
+    ``show_life`` and ``sample`` are called again and again, until ``end``, before the table is removed.
 
     Raises:
         MachineError: the kernel gives no netlink socket.
@@ -48,7 +46,6 @@ class MediaPath:
         self._told = told
         self._network_changed = network_changed
         self._left: tuple[Pinhole, ...] = ()
-        self._takeover = False
         self._interfaces: tuple[str, ...] | None = None
         self._forwarding: tuple[Forwarding, tuple[str, ...] | None] | None = None
         with contextlib.ExitStack() as opened:
@@ -59,6 +56,7 @@ class MediaPath:
             self._route_changes = RouteChanges()
             opened.callback(self._route_changes.close)
             self.close = opened.pop_all().close
+        self.show_life, self.sample = self._pinholes.show_life, self._pinholes.sample
 
     def status(self) -> PinholesStatus:
         """Return what ``sosgate ctl status`` says."""
@@ -101,35 +99,20 @@ class MediaPath:
 
     def begin(self, loop: asyncio.AbstractEventLoop, *, takeover: bool) -> None:
         """Tell the engine what was found, carry out what it says from now on, and receive copies."""
-        self._takeover = takeover
         self._driver.pinholes = self._pinholes
         if self._left:
             self._driver.tell(PinholesRecovered(self._left))
         if not takeover:
+            # Otherwise calls may be under way that were set up while no daemon ran: copies of their media come first,
+            # and the engine lets it through, before anything is dropped for want of a pinhole.
             self._pinholes.show_life()
         loop.add_reader(self._copies.fileno(), self._readable)
-
-    async def show_life(self) -> None:
-        """Have the kernel enforce, for as long as this runs."""
-        if self._takeover:
-            # Calls may be under way that were set up while no daemon ran: copies of their media come first, and the
-            # engine lets it through, before anything is dropped for want of a pinhole.
-            await asyncio.sleep(_LEARN_S)
-        while True:
-            self._pinholes.show_life()
-            await asyncio.sleep(_LIFE_EVERY_S)
 
     async def count(self) -> None:
         """Tell the engine what the kernel counts, about once a second."""
         while True:
             await asyncio.sleep(max(_COUNT_EVERY_S, self._pinholes.count_cost_s / _COUNT_SHARE))
             await self._count()
-
-    async def sample(self) -> None:
-        """Have packets of long flows copied now and then."""
-        while True:
-            await asyncio.sleep(SAMPLE_EVERY_S)
-            self._pinholes.sample()
 
     async def keep_fast_path(self) -> None:
         """Hand media at rest on at once, between interfaces where the kernel would do nothing else with it.

@@ -62,3 +62,28 @@ def test_work_that_is_done_or_stopped_does_not_begin_anew(monkeypatch: pytest.Mo
     asyncio.run(run())
     assert begun == ["short", "long"]
     assert told == ["broken"]
+
+
+def test_what_is_done_again_and_again_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AGAIN_S", 0.0)
+    told: list[str] = []
+    looks: list[str] = []
+
+    async def run() -> None:
+        def _look() -> None:
+            looks.append("at once")
+            if looks.count("at once") == 2:
+                raise ValueError
+
+        async def _wait() -> None:
+            looks.append("later")
+
+        work = Background(lambda name, _: told.append(name))
+        work.every(0.0, _look)
+        work.every(0.0, _wait)
+        while not told or looks.count("at once") < 4 or "later" not in looks:
+            await asyncio.sleep(0)
+        await work.stop()
+
+    asyncio.run(run())
+    assert told == ["look"]

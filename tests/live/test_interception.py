@@ -79,19 +79,16 @@ async def test_a_table_in_the_middle_of_a_change_of_ours_is_not_one_that_another
     async def put_table_back() -> None:
         pytest.fail("nobody removed it")
 
-    monkeypatch.setattr("firewall.live.interception.LOOK_EVERY_S", 0)
     monkeypatch.setattr("firewall.live.interception.nftables.table_handle", table_handle)
     monkeypatch.setattr("firewall.live.interception.Handover", lambda: SimpleNamespace(lost=lambda: 0))
     interception = Interception((), put_table_back, pytest.fail, changing)
     looks.clear()
     async with changing:
-        looking = asyncio.create_task(interception.keep_interception())
+        looking = asyncio.create_task(interception.mend())
         for _ in range(10):
             await asyncio.sleep(0)
         assert looks == []
-    for _ in range(10):
-        await asyncio.sleep(0)
-    looking.cancel()
+    await looking
     assert looks
     assert all(looks)
 

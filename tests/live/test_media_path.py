@@ -315,10 +315,7 @@ def test_what_the_kernel_refuses_is_told_to_the_engine(testbed: Namespaces, tmp_
 
     async def show_life_without_a_table() -> None:
         media = MediaPath(driver, InterfaceNames(), lambda: None, lambda: None)
-        showing = asyncio.create_task(media.show_life())
-        await asyncio.sleep(0)
-        showing.cancel()
-        await asyncio.gather(showing, return_exceptions=True)
+        media.show_life()
         media.close()
 
     in_namespace(testbed.fw, lambda: asyncio.run(show_life_without_a_table()))

@@ -154,7 +154,7 @@ def test_lint_names_the_rule_that_blocked_the_call(finished: Finished) -> None:
 
 
 def test_a_mended_policy_that_mends_nothing_is_told_and_exit_1(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "firewall", tmp_path / "firewall", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "firewall", tmp_path / "firewall")
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     shutil.copy(tmp_path / "rules" / "demo" / "broken.yaml", tmp_path / "rules" / "demo" / "mended.yaml")
     process = start(tmp_path, [sys.executable, "-m", "firewall", "demo"])

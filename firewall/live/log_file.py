@@ -83,7 +83,7 @@ class LogFile:
             except OSError as error:
                 self._unwritten = os.strerror(error.errno or 0)
                 self._size = found.st_size + written
-                self._keep_what_is_torn(data, written)
+                self._keep_what_is_torn(lines, data, written)
                 return
         self._size = found.st_size + written
         self._unfinished = b""
@@ -156,17 +156,14 @@ class LogFile:
         """Sync and close."""
         _sync_and_close(self._descriptor)
 
-    def _keep_what_is_torn(self, data: bytes, written: int) -> None:
+    def _keep_what_is_torn(self, lines: bytes, data: bytes, written: int) -> None:
         """After a failed write: keep the rest of a line that is half in the file, count the lines that are not."""
-        rest = data[written:]
-        if written and not data[:written].endswith(b"\n"):
-            head, newline, rest = rest.partition(b"\n")
-            self._unfinished = head + newline
-        elif written or not self._unfinished:
-            self._unfinished = b""
-        else:
-            rest = data[len(self._unfinished) :]
-        self.lost_records += rest.count(b"\n")
+        lost = lines
+        if written:
+            begun = data.rfind(b"\n", 0, written) + 1
+            end = data.index(b"\n", written) + 1 if begun < written else written
+            self._unfinished, lost = data[written:end], data[end:]
+        self.lost_records += lost.count(b"\n")
 
     def _open(self) -> int:
         try:

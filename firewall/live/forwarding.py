@@ -56,26 +56,28 @@ def survey(our_tables: frozenset[str] = OUR_TABLES, our_programs: frozenset[int]
     lower = {link.index: link.lower for link in found}
     # The two ends of a cable within one namespace name each other; what is stacked names what it stands on.
     stacked_on = {link.lower for link in found if lower.get(link.lower) != link.index}
+    filter_of_all = setting("ipv4/conf/all/rp_filter") or _STRICT
+    forwards_6 = setting("ipv6/conf/all/forwarding") not in ("0", None)
     usable = [
         ForwardingLink(link.index, link.name, link.mtu, _mtu_6(link), versions)
         for link in sorted(found, key=lambda link: link.index)
         if link.is_ethernet
         and not link.master
         and link.index not in stacked_on | filtered
-        and (versions := _versions(link.name))
+        and (versions := _versions(link.name, filter_of_all, forwards_6))
         and not _has_program(link, our_programs)
     ]
     return Forwarding(tuple(usable), obstacle(our_tables))
 
 
-def _versions(name: str) -> tuple[Literal[4, 6], ...]:
+def _versions(name: str, filter_of_all: str, forwards_6: bool) -> tuple[Literal[4, 6], ...]:
     versions: list[Literal[4, 6]] = []
     # Of the two filters the kernel takes the greater: 0 off, 1 strict, 2 loose (only that there is a route back).
-    filters = [setting(f"ipv4/conf/{each}/rp_filter") or _STRICT for each in ("all", name)]
-    if setting(f"ipv4/conf/{name}/forwarding") == "1" and max(filters) != _STRICT:
+    is_strict = max(filter_of_all, setting(f"ipv4/conf/{name}/rp_filter") or _STRICT) == _STRICT
+    if setting(f"ipv4/conf/{name}/forwarding") == "1" and not is_strict:
         versions.append(4)
-    forwards_6 = all(setting(f"ipv6/conf/{each}/forwarding") not in ("0", None) for each in ("all", name))
-    if forwards_6 and setting(f"ipv6/conf/{name}/disable_ipv6") == "0":
+    has_6 = setting(f"ipv6/conf/{name}/disable_ipv6") == "0"
+    if has_6 and forwards_6 and setting(f"ipv6/conf/{name}/forwarding") not in ("0", None):
         versions.append(6)
     return tuple(versions)
 

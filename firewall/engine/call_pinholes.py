@@ -4,14 +4,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
-from firewall.engine.call_table import CallTable
-from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, Rules
 from firewall.engine.latching import expected_as, is_reached, may_latch, room_for_another, way_back
-from firewall.engine.ledger import Ledger
 from firewall.engine.media_flow import FIRST_PACKETS, Ends, MediaFlow
 from firewall.engine.media_plan import Planner
 from firewall.engine.media_record import closed_records, flow_record, refused_way_record
@@ -21,9 +17,9 @@ from firewall.engine.outputs import Output, Write
 from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable, Shut
+from firewall.engine.tracking import Tracking
 from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
-from firewall.ruleset.policy import Policy
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.media_endpoint import Formats
 
@@ -40,30 +36,17 @@ _NOBODY = Party(None, "")
 class CallPinholes:
     """Keeps ``table`` as the calls' media and the policy want it; each method returns what is to be told of it."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        rules: Rules,
-        table: PinholeTable,
-        calls: CallTable,
-        ledger: Ledger,
-        alarms: AlarmMemory,
-        clock: Clock,
-        *,
-        is_logged: bool = True,
-    ) -> None:
+    def __init__(self, tracking: Tracking, rules: Rules, table: PinholeTable, *, is_logged: bool = True) -> None:
         self.table = table
-        self._calls = calls
-        self._ledger = ledger
-        self._alarms = alarms
-        self._clock = clock
+        self._tracking = tracking
+        self._calls, self._clock = tracking.observer.calls, tracking.clock
         self._is_logged = is_logged
-        self.adopt(policy, rules)
+        self.adopt(rules)
 
-    def adopt(self, policy: Policy, rules: Rules) -> None:
-        """Decide from now on as this policy says."""
-        self._policy = policy
-        self._verdicts = MediaVerdicts(policy, rules, self._ledger, self._alarms, self._clock)
+    def adopt(self, rules: Rules) -> None:
+        """Decide from now on as these rules and their policy say."""
+        self._policy = policy = rules.policy
+        self._verdicts = MediaVerdicts(rules, self._tracking)
         self._planner = Planner(policy)
         self._guarding_planner = Planner(policy, is_guarding=True)
         self._zone = zone_finder(policy.zones)
@@ -256,7 +239,7 @@ class CallPinholes:
         mark, hole = media_mark(call), self.table.holes.get(way.key)
         if hole is None and mark is None and way.refusal is None and len(self.table.holes) - leaving >= MAX_PINHOLES:
             way = replace(way, refusal="media_table_full")
-            outputs += table_full("pinholes", len(self.table.holes), self._alarms)
+            outputs += table_full("pinholes", len(self.table.holes), self._tracking.alarms)
         decision, shared_mark = self._verdicts.decide(way, mark, None), mark
         if decision.verdict != "allow" and way.refusal is None and hole is not None:
             decision = self._kept_open(hole, call) or decision

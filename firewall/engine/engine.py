@@ -70,9 +70,7 @@ class Engine:
         self._alarms = self._tracking.alarms
         self._glance = glance(policy.emergency)
         self._rules = Rules(policy)
-        self._media = Media(
-            policy, self._rules, self._observer.calls, self._ledger, self._alarms, self._clock, is_logged=is_logged
-        )
+        self._media = Media(self._tracking, self._rules, is_logged=is_logged)
         self._due_ns = NEVER_NS
         self._past_defects: list[Write] = []
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
@@ -317,7 +315,7 @@ class Engine:
         self._rules = Rules(policy, self._rules)
         self._tracking.adopt(policy)
         self._glance = glance(policy.emergency)
-        return self._media.adopt(policy, self._rules)
+        return self._media.adopt(self._rules)
 
     def _policy_write(self, action: Literal["loaded", "applied"], *, takeover: bool = False) -> Write:
         policy = self.policy

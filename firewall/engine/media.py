@@ -6,16 +6,12 @@ packets. Each returns what must be done; pinholes come before the message that a
 
 from collections.abc import Callable
 
-from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
 from firewall.engine.call_pinholes import LEARNED, CallPinholes
-from firewall.engine.call_table import CallTable
-from firewall.engine.clock import Clock
 from firewall.engine.decide import Rules
 from firewall.engine.description_memory import MAX_OCTETS
 from firewall.engine.events import FlowsCounted, MediaReceived
-from firewall.engine.ledger import Ledger
 from firewall.engine.media_check import TwoWayChecks
 from firewall.engine.media_flow import Ends, MediaFlow, is_flood, is_speech
 from firewall.engine.media_record import closed_records, flow_record
@@ -26,11 +22,12 @@ from firewall.engine.own_alarm import table_full
 from firewall.engine.pinhole import Pinhole, PinholeKey
 from firewall.engine.pinhole_table import Cause, Hole, PinholeTable
 from firewall.engine.refused_media import RefusedMedia
+from firewall.engine.tracking import Tracking
 from firewall.engine.way import Way
 from firewall.net.address import address_number
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.policy import Policy, Zone
+from firewall.ruleset.policy import Zone
 from firewall.ruleset.zones import zone_finder, zone_fit
 from firewall.sip.message import Message, Response
 
@@ -44,34 +41,23 @@ class Media:
     run was here not long ago.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        rules: Rules,
-        calls: CallTable,
-        ledger: Ledger,
-        alarms: AlarmMemory,
-        clock: Clock,
-        *,
-        is_logged: bool = True,
-    ) -> None:
+    def __init__(self, tracking: Tracking, rules: Rules, *, is_logged: bool = True) -> None:
         self.table = PinholeTable()
         self.takeover_until_ns = 0
-        self._policy = policy
-        self._calls = calls
-        self._alarms = alarms
-        self._clock = clock
-        self._pinholes = CallPinholes(policy, rules, self.table, calls, ledger, alarms, clock, is_logged=is_logged)
-        self._checks = TwoWayChecks(policy, self.table, calls, ledger, alarms, clock)
-        self.refused = RefusedMedia(self.table, policy, clock, is_logged=is_logged)
+        self._policy = rules.policy
+        self._tracking = tracking
+        self._calls, self._clock = tracking.observer.calls, tracking.clock
+        self._pinholes = CallPinholes(tracking, rules, self.table, is_logged=is_logged)
+        self._checks = TwoWayChecks(tracking, self.table)
+        self.refused = RefusedMedia(self.table, rules.policy, tracking.clock, is_logged=is_logged)
 
-    def adopt(self, policy: Policy, rules: Rules) -> list[Output]:
-        """Decide from now on as this policy says, on the flows that are open, too."""
-        self._policy = self._checks.policy = policy
-        self._pinholes.adopt(policy, rules)
-        self.refused.adopt(policy)
+    def adopt(self, rules: Rules) -> list[Output]:
+        """Decide from now on as these rules and their policy say, on the flows that are open, too."""
+        self._policy = rules.policy
+        self._pinholes.adopt(rules)
+        self.refused.adopt(rules.policy)
         outputs: list[Output] = []
-        moved = _mover(policy.zones)
+        moved = _mover(rules.policy.zones)
         for call in self._calls.all():
             if call.media is not None:
                 call.media.negotiation.move(moved)
@@ -102,7 +88,7 @@ class Media:
             if other is not None and other.media is not None:
                 other.media.forget_descriptions()
         if too_many:
-            outputs += table_full("descriptions", MAX_OCTETS, self._alarms)
+            outputs += table_full("descriptions", MAX_OCTETS, self._tracking.alarms)
         return outputs
 
     def received(self, event: MediaReceived) -> list[Output]:

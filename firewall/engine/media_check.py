@@ -4,14 +4,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from firewall.engine.alarm import AlarmMemory
 from firewall.engine.call import Call
 from firewall.engine.call_media import CallMedia
-from firewall.engine.call_table import CallTable
-from firewall.engine.clock import Clock
 from firewall.engine.deadlines import Deadlines
 from firewall.engine.decide import Decision
-from firewall.engine.ledger import Ledger
 from firewall.engine.media_flow import MediaFlow
 from firewall.engine.media_record import culprit
 from firewall.engine.outputs import Write
@@ -19,6 +15,7 @@ from firewall.engine.pinhole import PinholeKey
 from firewall.engine.pinhole_table import Hole, PinholeTable
 from firewall.engine.record import MediaLoss
 from firewall.engine.recording import printable
+from firewall.engine.tracking import Tracking
 from firewall.engine.way import Course, Way
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.policy import Policy
@@ -40,15 +37,10 @@ _REFUSED = {
 class TwoWayChecks:
     """Which calls are to be asked when (``deadlines``)."""
 
-    def __init__(
-        self, policy: Policy, table: PinholeTable, calls: CallTable, ledger: Ledger, alarms: AlarmMemory, clock: Clock
-    ) -> None:
-        self.policy = policy
+    def __init__(self, tracking: Tracking, table: PinholeTable) -> None:
+        self._tracking = tracking
         self._table = table
-        self._calls = calls
-        self._ledger = ledger
-        self._alarms = alarms
-        self._clock = clock
+        self._calls, self._clock = tracking.observer.calls, tracking.clock
         self.deadlines = Deadlines[str]()
 
     def schedule(self, call: Call, media: CallMedia) -> None:
@@ -115,14 +107,15 @@ class TwoWayChecks:
 
     def _check(self, call: Call, media: CallMedia, since_ns: int) -> list[Write]:
         media.check_at_ns = None
-        is_off = self.policy.media.mode == "off"
+        policy = self._tracking.policy
+        is_off = policy.media.mode == "off"
         if is_off or not self._table.is_watched or "confirmed" not in call.dialogs.values():
             return []
-        losses = one_way(call.call_id, media, since_ns, self._table, self.policy)
+        losses = one_way(call.call_id, media, since_ns, self._table, policy)
         media.doubted_ns = None
-        if not losses or not self._alarms.first(call.call_id, "media_lost"):
+        if not losses or not self._tracking.alarms.first(call.call_id, "media_lost"):
             return []
-        return list(self._ledger.media_lost(call, losses, self.policy))
+        return list(self._tracking.ledger.media_lost(call, losses, policy))
 
 
 def one_way(

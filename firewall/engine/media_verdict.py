@@ -1,16 +1,14 @@
 """The verdict on media: what rules and settings say, what overrides it, whom it hurts."""
 
-from firewall.engine.alarm import AlarmMemory, media_alarm
+from firewall.engine.alarm import media_alarm
 from firewall.engine.call import Call
-from firewall.engine.clock import Clock
 from firewall.engine.decide import Decision, Rules
-from firewall.engine.ledger import Ledger
 from firewall.engine.outputs import Output, Write
 from firewall.engine.pinhole import MediaVerdict, Pinhole
+from firewall.engine.tracking import Tracking
 from firewall.engine.way import NEVER_OPENED, Way
 from firewall.net.datagram import Datagram
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
-from firewall.ruleset.policy import Policy
 
 _NEGOTIATED = Decision("allow", "media_negotiated")
 _EARLY = Decision("allow", "media_early")
@@ -19,12 +17,11 @@ _EARLY = Decision("allow", "media_early")
 class MediaVerdicts:
     """The verdicts of one policy. ``are_by_packet``: a rule may decide on media, so packets must be looked at."""
 
-    def __init__(self, policy: Policy, rules: Rules, ledger: Ledger, alarms: AlarmMemory, clock: Clock) -> None:
-        self._policy = policy
+    def __init__(self, rules: Rules, tracking: Tracking) -> None:
+        self._policy = policy = rules.policy
         self._rules = rules
-        self._ledger = ledger
-        self._alarms = alarms
-        self._clock = clock
+        self._tracking = tracking
+        self._clock = tracking.clock
         self.are_by_packet = rules.about_media
         self._inspect = rules.media_inspect or policy.media.inspect
         self._timeout_ns = policy.media.timeout_ns
@@ -70,12 +67,12 @@ class MediaVerdicts:
         if mark is None or harmless or override == "shadow" or self._policy.media.mode == "off":
             return []
         culprit = f"{decision.rule.name if decision.rule is not None else ''} {override or ''}"
-        if not self._alarms.first(call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
+        if not self._tracking.alarms.first(call.call_id, way.kind, way.dst.ip, culprit, decision.reason):
             return []
         alarm = media_alarm(
             call.call_id, mark, way, decision, self._policy, guarded=override == "guard", now_ns=self._clock.wall_ns
         )
-        writes = self._ledger.media_blocked(call, way, decision, self._policy, guarded=override == "guard")
+        writes = self._tracking.ledger.media_blocked(call, way, decision, self._policy, guarded=override == "guard")
         return [Write(alarm, urgent=True), *writes]
 
 

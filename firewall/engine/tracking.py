@@ -28,7 +28,7 @@ class Tracking:
     """
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self.policy = policy
         self.observer = Observer(policy)
         self.trunks = Trunks()
@@ -47,12 +47,12 @@ class Tracking:
         facts, call, decision = reading.facts, reading.call, write.decision
         emergency = facts.emergency is not None
         if emergency or (write.passes and call is None):
-            call = self.observer.call_for(reading, self._clock.now_ns)
+            call = self.observer.call_for(reading, self.clock.now_ns)
             if call is not None and reading.call is None:
-                call.began_ns = self._clock.wall_ns
+                call.began_ns = self.clock.wall_ns
         if emergency:
             own = call if call is None or write.passes or not is_anothers(call, facts) else None
-            self.observer.remember_caller(call, facts, self._clock.now_ns)
+            self.observer.remember_caller(call, facts, self.clock.now_ns)
             if own is not None:
                 self.ledger.seen(own, facts)
             if decision.is_block:
@@ -61,15 +61,15 @@ class Tracking:
             if is_keep_alive(facts.message):
                 outputs += self._keep_alive_blocked(facts, decision)
             if decision.verdict == "reject":
-                self.observer.rejected(call, facts, self._clock.now_ns)
+                self.observer.rejected(call, facts, self.clock.now_ns)
             return call
         if isinstance(facts.message, Request):
             self.trunks.passed(facts.message, facts.datagram)
             if emergency:
-                redirected = self.observer.related.redirected(facts.message, self._clock.now_ns)
+                redirected = self.observer.related.redirected(facts.message, self.clock.now_ns)
                 outputs += self.ledger.moved(self.observer.calls.get(redirected), call)
         if call is not None:
-            self.observer.forwarded(call, reading, decision, self._clock.now_ns)
+            self.observer.forwarded(call, reading, decision, self.clock.now_ns)
             if call.attempt is not None:
                 outputs += self.ledger.passed(call, facts, repeated=reading.place.is_repeated)
                 self.observer.calls.schedule(call)
@@ -80,9 +80,9 @@ class Tracking:
         if isinstance(event, Started) or event.is_start:
             for call in self.observer.calls.all():
                 if call.attempt is not None:
-                    call.attempt.recovered(self._recalled_ns, self._clock.now_ns)
+                    call.attempt.recovered(self._recalled_ns, self.clock.now_ns)
             self.ledger.attempts = self.ledger.hurt = 0
-        self._recalled_ns = self._clock.now_ns
+        self._recalled_ns = self.clock.now_ns
 
     def go_through(self, event: Recalled) -> None:
         """Go through what an earlier run wrote, as its messages were decided on."""
@@ -92,7 +92,7 @@ class Tracking:
                 decided, rules = record.decision, () if record.decision.verdict == "allow" else self.policy.rules
                 rule = next((rule for rule in rules if rule.name == decided.rule), None)
                 decision = Decision(decided.verdict, decided.reason, rule)
-                write = WriteDecision(reading.facts, decision, self.policy, decided.override, self._clock.wall_ns)
+                write = WriteDecision(reading.facts, decision, self.policy, decided.override, self.clock.wall_ns)
                 self.untold = []
                 self.follow(reading, write, self.untold)
             case EmergencyCall() as told:
@@ -123,7 +123,7 @@ class Tracking:
         culprit = f"{decision.rule.name if decision.rule else ''} {'guard' if guarded else ''}"
         if self.alarms.first(subject, facts.datagram.src_ip, culprit, decision.reason):
             alarm = emergency_alarm(
-                facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=self._clock.wall_ns
+                facts, decision, self.policy, guarded=guarded, repeated=repeated, now_ns=self.clock.wall_ns
             )
             outputs.append(Write(alarm, urgent=True))
             if call is None and not guarded:
@@ -138,8 +138,8 @@ class Tracking:
             return []
         cause = hurt_by(facts, decision, self.policy)
         who = attribution(decision, is_trunk=True)
-        self.trunks.blocked(facts.message, datagram, BlockedKeepAlive(self._clock.now_ns, cause, who))
+        self.trunks.blocked(facts.message, datagram, BlockedKeepAlive(self.clock.now_ns, cause, who))
         ends = sorted((datagram.src_ip, datagram.dst_ip))
         if not self.alarms.first("keep_alive", *ends, decision.reason):
             return []
-        return [Write(keep_alive_alarm(facts, decision, self.policy, self._clock.wall_ns), urgent=True)]
+        return [Write(keep_alive_alarm(facts, decision, self.policy, self.clock.wall_ns), urgent=True)]

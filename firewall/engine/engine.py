@@ -80,13 +80,14 @@ class Engine:
         self._clock.tell(now_ns)
         outputs: list[Output] = []
         try:
-            if isinstance(event, FlowsCounted):
-                outputs += self._media.counted(event)  # first: what is due may ask for these very counts
-            elif isinstance(event, Started | Recalled):
-                self._tracking.resume(event)  # first: what is due may have come while no daemon ran
+            if not isinstance(event, DatagramReceived):  # as nearly all events are
+                if isinstance(event, FlowsCounted):
+                    outputs += self._media.counted(event)  # first: what is due may ask for these very counts
+                elif isinstance(event, Started | Recalled):
+                    self._tracking.resume(event)  # first: what is due may have come while no daemon ran
             if self._clock.now_ns >= self._due_ns or self._media.refused.flows:
                 outputs += self._expire()
-            if isinstance(event, DatagramReceived):  # nearly all events there are
+            if isinstance(event, DatagramReceived):
                 outputs += self._received(event.datagram)
             else:
                 outputs += self._told_of(event)
@@ -204,9 +205,8 @@ class Engine:
         is_guarded = is_block and self.policy.emergency.guard == "enforce" and facts.malformed != "message_too_large"
         override = "guard" if is_guarded else None
         write = self._decided(facts, decision, override, repeated=reading.place.is_repeated)
-        said: list[Write] = [write]
-        call = self._tracking.follow(reading, write, said)
-        outputs: list[Output] = [*said]
+        outputs: list[Output] = [write]
+        call = self._tracking.follow(reading, write, outputs)
         if facts.emergency is not None:
             outputs += self._made_room()
         if not write.passes:

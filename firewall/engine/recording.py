@@ -50,13 +50,7 @@ def packet_head(datagram: Datagram, now_ns: int) -> tuple[str, int, str | None, 
 
 
 def decision_record(
-    facts: Facts,
-    decision: Decision,
-    policy: Policy,
-    override: str | None,
-    now_ns: int,
-    *,
-    repeated: bool = False,
+    facts: Facts, decision: Decision, policy: Policy, override: str | None, now_ns: int, *, repeated: bool = False
 ) -> SipDecision:
     """Return the log's record of one message and its decision; ``repeated``: it is a retransmission."""
     message = facts.message

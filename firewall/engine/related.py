@@ -144,10 +144,7 @@ def _named_call(request: Request, calls: CallTable) -> EmergencyMark | None:
             continue
         call_id, _, text = value.partition(";")
         params = parse_params(text)
-        tags = (
-            params.get("to-tag") or params.get("remote-tag"),
-            params.get("from-tag") or params.get("local-tag"),
-        )
+        tags = (params.get("to-tag") or params.get("remote-tag"), params.get("from-tag") or params.get("local-tag"))
         call = calls.get(call_id.strip())
         if call is not None and call.emergency is not None and call.names_dialog(tags):
             mark = call.emergency

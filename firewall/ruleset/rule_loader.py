@@ -81,11 +81,11 @@ class RuleLoader:
         if "action" not in section:
             advice = f"add action: {' | '.join(get_args(Verdict))}"
             fail(node.place, f'rule "{section.get("name")}" has no action', advice)
-        for key, action in (("status", "reject"), ("ban", "drop")):
-            if key in section and section.get("action") != action:
-                cause = f"{key} stands only beside action: {action}, not {section.get('action')}"
-                fail(section.key_place(key), cause, "remove it")
         named = section.values(ban="ban_ns", mode="shadow")
+        for key, action in (("status", "reject"), ("ban", "drop")):
+            if key in section and named["action"] != action:
+                cause = f"{key} stands only beside action: {action}, not {named['action']}"
+                fail(section.key_place(key), cause, "remove it")
         when, when_text = self._when(named.pop("when")) if "when" in named else (None, "")
         about_media = when is not None and is_about_media(when)
         if "inspect" in named and not about_media:

@@ -65,47 +65,12 @@ def classes_of(members: Sequence[int]) -> bytes:
     return bytes(classes)
 
 
-class Anything:
-    """Accepts every value."""
-
-    classes = ONE_CLASS
-    start: State = CERTAIN
-
-    def step(self, state: State, byte: int) -> State:  # noqa: ARG002 - an automaton's signature
-        """Read one more byte."""
-        return state
-
-    def accepts(self, state: State) -> bool:
-        """Tell whether a value may end here."""
-        return state == CERTAIN
-
-
-class Equal:
-    """Accepts one text."""
-
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-        self.classes = classes_of(text)
-        self.start: State = 0
-
-    def step(self, state: State, byte: int) -> State:
-        """Read one more byte."""
-        text = self._text
-        if isinstance(state, int) and 0 <= state < len(text) and text[state] == byte:
-            return state + 1
-        return DEAD
-
-    def accepts(self, state: State) -> bool:
-        """Tell whether a value may end here."""
-        return state == len(self._text)
-
-
 class Containing:
-    """Accepts what has a text in it (Knuth, Morris, Pratt)."""
+    """Accepts what has a text in it (Knuth, Morris, Pratt); the empty one is in every value."""
 
     def __init__(self, text: bytes) -> None:
         self.classes = classes_of(text)
-        self.start: State = 0
+        self.start: State = 0 if text else CERTAIN
         self._text = text
         self._borders = [0] * len(text)
         length = 0
@@ -158,8 +123,9 @@ class Ordered:
     """Accepts what stands in an order to a text by its bytes: ``holds`` is told -1, 0 or 1 for less, equal, greater."""
 
     def __init__(self, text: bytes, holds: Callable[[int, int], bool]) -> None:
-        # What decides is the next byte of the text: less, equal or greater.
-        self.classes = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
+        # What decides is the next byte of the text: less, equal or greater; to some orders the first and last are one.
+        stretches = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
+        self.classes = classes_of(text) if holds(-1, 0) == holds(1, 0) else stretches
         self.start: State = 0
         self._text = text
         self._holds = holds
@@ -183,33 +149,16 @@ class Ordered:
         return CERTAIN if self._holds(order, 0) else DEAD
 
 
-class OrderedByLength:
-    """The order of Wireshark's byte strings: of two, the shorter is the lesser; of equal length, by their bytes."""
+def ordered_by_length(text: bytes, holds: Callable[[int, int], bool]) -> "Joint":
+    """Return what reads the order of Wireshark's byte strings: of two, the shorter is the lesser.
 
-    def __init__(self, text: bytes, holds: Callable[[int, int], bool]) -> None:
-        self.classes = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
-        self.start: State = (0, 0)
-        self._text = text
-        self._holds = holds
-
-    def step(self, state: State, byte: int) -> State:
-        """Read one more byte."""
-        if not isinstance(state, tuple):
-            return state
-        length, order = state
-        if length == len(self._text):
-            return CERTAIN if self._holds(1, 0) else DEAD
-        if order == 0:
-            here = self._text[length]
-            order = (byte > here) - (byte < here)
-        return length + 1, order
-
-    def accepts(self, state: State) -> bool:
-        """Tell whether a value may end here."""
-        if not isinstance(state, tuple):
-            return state == CERTAIN
-        length, order = state
-        return self._holds(order if length == len(self._text) else -1, 0)
+    Those of equal length are ordered by their bytes.
+    """
+    length = len(text)
+    others = [LengthIn(((0, length - 1),))] if holds(-1, 0) and length else []
+    others += [LengthIn(((length + 1, None),))] if holds(1, 0) else []
+    alike = Joint((LengthIn(((length, length),)), Ordered(text, holds)), every=True)
+    return Joint((*others, alike), every=False)
 
 
 class LengthIn:
@@ -304,22 +253,41 @@ class Mapped:
         return self._inner.accepts(state)
 
 
-class NotEmpty:
-    """Accepts what another does, but not the empty text."""
+class Joint:
+    """Accepts what each of several automata accepts (``every``), or one of them."""
 
-    start: State = ("empty",)
-
-    def __init__(self, inner: Automaton) -> None:
+    def __init__(self, inner: Sequence[Automaton], *, every: bool) -> None:
         self._inner = inner
-        self.classes = inner.classes
+        self._combine = all if every else any
+        self._decides, self._agrees = (DEAD, CERTAIN) if every else (CERTAIN, DEAD)
+        self.classes = _joint_classes(inner)
+        self.start: State = tuple(each.start for each in inner)
 
     def step(self, state: State, byte: int) -> State:
         """Read one more byte."""
-        return self._inner.step(self._inner.start if state == self.start else state, byte)
+        if not isinstance(state, tuple):
+            return state
+        stepped = tuple(each.step(part, byte) for each, part in zip(self._inner, state, strict=True))
+        if self._decides in stepped:
+            return self._decides
+        return self._agrees if all(part == self._agrees for part in stepped) else stepped
 
     def accepts(self, state: State) -> bool:
         """Tell whether a value may end here."""
-        return state != self.start and self._inner.accepts(state)
+        if not isinstance(state, tuple):
+            return state == CERTAIN
+        return self._combine(each.accepts(part) for each, part in zip(self._inner, state, strict=True))
+
+
+def _joint_classes(inner: Sequence[Automaton]) -> bytes:
+    numbers: dict[tuple[int, ...], int] = {}
+    joint = (tuple(each.classes[byte] for each in inner) for byte in range(256))
+    return bytes(numbers.setdefault(classes, len(numbers)) for classes in joint)
+
+
+def not_empty(inner: Automaton) -> Joint:
+    """Return what accepts all that another does but the empty text."""
+    return Joint((LengthIn(((1, None),)), inner), every=True)
 
 
 class SlicedFromStart:

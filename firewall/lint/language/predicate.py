@@ -7,22 +7,19 @@ from functools import lru_cache
 from typing import assert_never
 
 from firewall.lint.language.automaton import (
-    CERTAIN,
-    DEAD,
-    Anything,
     Automaton,
     Containing,
-    Equal,
     Intervals,
+    Joint,
     LengthIn,
     Mapped,
-    NotEmpty,
     NumberIn,
     OneOf,
     Ordered,
-    OrderedByLength,
     SlicedFromEnd,
     SlicedFromStart,
+    not_empty,
+    ordered_by_length,
 )
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.matching import Matching
@@ -108,11 +105,11 @@ def automaton(atom: Atom) -> Automaton:
     operand = atom.operand
     match atom:
         case Exists():
-            inner: Automaton = NotEmpty(Anything()) if isinstance(operand, Slice) else Anything()
+            inner: Automaton = not_empty(Containing(b"")) if isinstance(operand, Slice) else Containing(b"")
         case Contains(text=text):
             inner = Containing(text_bytes(text))
         case Matches(regex=regex):
-            inner = NotEmpty(Matching(regex)) if isinstance(operand, Slice) else Matching(regex)
+            inner = not_empty(Matching(regex)) if isinstance(operand, Slice) else Matching(regex)
         case Comparison(comparator=comparator, value=value):
             inner = _compared(operand, comparator, value)
         case Membership(items=items):
@@ -158,11 +155,10 @@ def _compared(operand: Operand, comparator: Comparator, value: object) -> Automa
         numbers = interval(comparator, value)
         return LengthIn(numbers) if isinstance(operand, Call) else NumberIn(numbers)
     text = text_bytes(value)
-    if comparator == "==":
-        return Equal(text)
     if comparator == "!=":
         raise UnmodelledError("!= of one value")
-    return (OrderedByLength if isinstance(operand, Slice) else Ordered)(text, _HOLDS[comparator])
+    is_by_length = isinstance(operand, Slice) and comparator != "=="
+    return (ordered_by_length if is_by_length else Ordered)(text, _HOLDS[comparator])
 
 
 def _membership(items: Sequence[object]) -> Automaton:
@@ -179,7 +175,7 @@ def _membership(items: Sequence[object]) -> Automaton:
                 numbers.append((low, high))
             case Range(low, high):
                 ends = Ordered(text_bytes(str(low)), operator.ge), Ordered(text_bytes(str(high)), operator.le)
-                ranges.append(_Joint(ends, every=True))
+                ranges.append(Joint(ends, every=True))
             case SetMembers(_, frozenset() as members):
                 texts += [text_bytes(member) for member in members]
             case _:
@@ -188,37 +184,7 @@ def _membership(items: Sequence[object]) -> Automaton:
         return NumberIn(tuple(numbers))
     if texts:
         ranges.insert(0, OneOf(texts))
-    return ranges[0] if len(ranges) == 1 else _Joint(ranges, every=False)
-
-
-class _Joint:
-    """Accepts what each of several automata accepts (``every``), or one of them."""
-
-    def __init__(self, inner: Sequence[Automaton], *, every: bool) -> None:
-        self._inner = inner
-        self._combine = all if every else any
-        self._decides, self._agrees = (DEAD, CERTAIN) if every else (CERTAIN, DEAD)
-        self.classes = _joint_classes(inner)
-        self.start: object = tuple(each.start for each in inner)
-
-    def step(self, state: object, byte: int) -> object:
-        if not isinstance(state, tuple):
-            return state
-        stepped = tuple(each.step(part, byte) for each, part in zip(self._inner, state, strict=True))
-        if self._decides in stepped:
-            return self._decides
-        return self._agrees if all(part == self._agrees for part in stepped) else stepped
-
-    def accepts(self, state: object) -> bool:
-        if not isinstance(state, tuple):
-            return state == CERTAIN
-        return self._combine(each.accepts(part) for each, part in zip(self._inner, state, strict=True))
-
-
-def _joint_classes(inner: Sequence[Automaton]) -> bytes:
-    numbers: dict[tuple[int, ...], int] = {}
-    joint = (tuple(each.classes[byte] for each in inner) for byte in range(256))
-    return bytes(numbers.setdefault(classes, len(numbers)) for classes in joint)
+    return ranges[0] if len(ranges) == 1 else Joint(ranges, every=False)
 
 
 def interval(comparator: Comparator, value: int) -> Intervals:

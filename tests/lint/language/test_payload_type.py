@@ -1,6 +1,8 @@
+import operator
+
 import pytest
 
-from firewall.lint.language.automaton import Equal, holds_of
+from firewall.lint.language.automaton import Ordered, holds_of
 from firewall.lint.language.payload_type import PayloadNamed
 
 
@@ -17,4 +19,4 @@ from firewall.lint.language.payload_type import PayloadNamed
     ],
 )
 def test_a_payload_type_is_read_by_its_name_and_other_words_as_they_stand(name: str, word: bytes, holds: bool) -> None:
-    assert holds_of(PayloadNamed(Equal(name.encode())), word) is holds
+    assert holds_of(PayloadNamed(Ordered(name.encode(), operator.eq)), word) is holds

@@ -39,7 +39,7 @@ Resource-Priority Resource-Share Response-Source Restoration-Info Route Security
 Security-Verify Server Service-Interact-Info Service-Route Session-Expires Session-ID Subject Subscription-State
 Supported Target-Dialog Timestamp To Trigger-Consent Unsupported User-Agent Via WWW-Authenticate Warning
 """
-_NUMBER_HEADERS = ("Content-Length", "Expires", "Max-Breadth", "Max-Forwards", "RSeq", "Retry-After")
+NUMBER_HEADERS = ("Content-Length", "Expires", "Max-Breadth", "Max-Forwards", "RSeq", "Retry-After")
 RENAMED_HEADERS = {
     "sip.ETag": "SIP-ETag",
     "sip.If_Match": "SIP-If-Match",
@@ -48,8 +48,7 @@ RENAMED_HEADERS = {
     "sip.Suppress_If_Match": "Suppress-If-Match",
     "sip.uui": "User-to-User",
 }
-# The fields of a name-addr header: their prefix, the header, the name of the URI's field.
-_ADDRESS_HEADERS = (
+ADDRESS_HEADERS = (
     ("sip.from", "From", "addr"),
     ("sip.to", "To", "addr"),
     ("sip.contact", "Contact", "uri"),
@@ -60,8 +59,9 @@ _ADDRESS_HEADERS = (
     ("sip.pai", "P-Asserted-Identity", "addr"),
     ("sip.ppi", "P-Preferred-Identity", "addr"),
 )
-_ONE_PER_LINE = frozenset({"From", "To"})
-_AUTH_HEADERS = ("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate")
+"""The headers that are a name-addr: the prefix of their fields, the header, the name of the URI's field."""
+ONE_PER_LINE = frozenset({"From", "To"})
+AUTH_HEADERS = ("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate")
 
 
 class _Address:
@@ -86,7 +86,7 @@ class _Address:
 
 
 def _addresses_of_line(line: str, header: str) -> list[_Address]:
-    return [_Address(line)] if header in _ONE_PER_LINE else [_Address(part) for part in split_values(line)]
+    return [_Address(line)] if header in ONE_PER_LINE else [_Address(part) for part in split_values(line)]
 
 
 def _addresses(message: Message, header: str) -> list[_Address]:
@@ -230,7 +230,7 @@ def _tags(*headers: str) -> Reader:
 def _all_display_infos(message: Message) -> Values:
     return tuple(
         address.display_info
-        for _, header, _ in _ADDRESS_HEADERS
+        for _, header, _ in ADDRESS_HEADERS
         for address in _addresses(message, header)
         if address.display_info
     )
@@ -275,7 +275,7 @@ def _auth_values(header_value: str, name: str) -> list[str]:
 
 def _auth_fields() -> list[FieldSpec]:
     def lines(message: Message) -> list[str]:
-        return [value for header in _AUTH_HEADERS for value in message.header_values(header)]
+        return [value for header in AUTH_HEADERS for value in message.header_values(header)]
 
     def param_reader(name: str) -> Reader:
         def values(message: Message) -> Values:
@@ -329,7 +329,7 @@ def _header_fields() -> list[FieldSpec]:
     ]
     fields += [
         FieldSpec(f"sip.{header}", "number", f"Header {header}", _numbers(header), maximum=MAX_UINT32)
-        for header in _NUMBER_HEADERS
+        for header in NUMBER_HEADERS
     ]
     return fields
 
@@ -362,7 +362,7 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip.tag", "text", "Tags of From and To", _tags("From", "To")),
     FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),
     FieldSpec("sip.to.tag", "text", "To, tag", _tags("To")),
-    *(field for prefix, header, uri in _ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
+    *(field for prefix, header, uri in ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
     FieldSpec(
         "sip.contact.parameter",
         "text",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from firewall.lint.hygiene.sample import ELSEWHERE
+from firewall.lint.language.core import needed
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
 from firewall.lint.proof.world import World
@@ -119,7 +120,7 @@ class Covers:
 
         Messages are asked for until the fewest rules that take all those seen take everything.
         """
-        kept = self._without_needless(number, condition, cover)
+        kept = needed(sorted(cover), lambda few: self.is_covered(number, condition, few))
         earlier = self._earlier(number, counts)
         beside = earlier if len(earlier) <= MAX_BESIDE else ()
         takers: list[list[int]] = []
@@ -131,14 +132,6 @@ class Covers:
             if model is None:
                 return sorted(few)
             takers.append([each for each in earlier if model.holds(self.rules[each].matches)])
-        return kept
-
-    def _without_needless(self, number: int, condition: Condition | None, cover: Sequence[int]) -> list[int]:
-        kept = sorted(cover)
-        for each in list(kept):
-            fewer = [other for other in kept if other != each]
-            if self.is_covered(number, condition, fewer):
-                kept = fewer
         return kept
 
 

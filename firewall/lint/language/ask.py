@@ -11,6 +11,7 @@ from firewall.lint.language.bounds import (
     UnmodelledError,
 )
 from firewall.lint.language.carrier import LINE, REQUEST_LINE, SDP, Carrier, Group
+from firewall.lint.language.core import needed
 from firewall.lint.language.jury import Literal
 from firewall.lint.language.predicate import is_longer_than
 from firewall.lint.language.search import Bound, Question, find
@@ -56,13 +57,9 @@ class Ask:
 
     def core(self, extra_some: frozenset[Bound] = _NONE) -> tuple[Literal, ...]:
         """Return literals, few of them, that together allow no text. Only to be asked where there is no answer."""
-        left = list(self.literals)
-        if len(left) <= _MOST_MINIMISED:
-            for literal in tuple(left):
-                fewer = [each for each in left if each != literal]
-                if answer_or_unknown(self._only(fewer).question(extra_some)) is None:
-                    left = fewer
-        return tuple(left)
+        if len(self.literals) > _MOST_MINIMISED:
+            return self.literals
+        return tuple(needed(self.literals, lambda few: answer_or_unknown(self._only(few).question(extra_some)) is None))
 
     def _only(self, literals: Iterable[Literal]) -> "Ask":
         kept = frozenset(literals)

@@ -119,13 +119,17 @@ class OneOf:
         return isinstance(state, tuple) and state[0] < state[1] and len(self._texts[state[0]]) == state[2]
 
 
+def _stretches(members: Sequence[int]) -> bytes:
+    """Return classes in which each of these bytes stands alone, and those between two of them together."""
+    return bytes(bisect_left(members, byte) * 2 + (byte in members) for byte in range(256))
+
+
 class Ordered:
     """Accepts what stands in an order to a text by its bytes: ``holds`` is told -1, 0 or 1 for less, equal, greater."""
 
     def __init__(self, text: bytes, holds: Callable[[int, int], bool]) -> None:
         # What decides is the next byte of the text: less, equal or greater; to some orders the first and last are one.
-        stretches = bytes(bisect_left(sorted(set(text)), byte) * 2 + (byte in text) for byte in range(256))
-        self.classes = classes_of(text) if holds(-1, 0) == holds(1, 0) else stretches
+        self.classes = classes_of(text) if holds(-1, 0) == holds(1, 0) else _stretches(sorted(set(text)))
         self.start: State = 0
         self._text = text
         self._holds = holds

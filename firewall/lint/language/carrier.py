@@ -11,7 +11,7 @@ from typing import Literal
 
 from firewall.lint.language import grammar
 from firewall.ruleset.expression import Field
-from firewall.ruleset.sip_fields import RENAMED_HEADERS
+from firewall.ruleset.sip_fields import ADDRESS_HEADERS, AUTH_HEADERS, NUMBER_HEADERS, ONE_PER_LINE, RENAMED_HEADERS
 from firewall.sip.headers import canonical_name
 
 Reading = Literal["text", "payload"]
@@ -57,28 +57,19 @@ class Place:
 
 
 _PARTS = ("user", "host", "port", "param")
-_ADDRESS_HEADERS = (
-    ("sip.from", "From", "addr", grammar.FROM_OR_TO),
-    ("sip.to", "To", "addr", grammar.FROM_OR_TO),
-    ("sip.contact", "Contact", "uri", grammar.CONTACTS),
-    ("sip.Route", "Route", "uri", grammar.ROUTES),
-    ("sip.Record-Route", "Record-Route", "uri", grammar.ROUTES),
-    ("sip.Service-Route", "Service-Route", "uri", grammar.ROUTES),
-    ("sip.Path", "Path", "uri", grammar.ROUTES),
-    ("sip.pai", "P-Asserted-Identity", "addr", grammar.ADDRESSES),
-    ("sip.ppi", "P-Preferred-Identity", "addr", grammar.ADDRESSES),
-)
+_LISTS = {
+    "Contact": grammar.CONTACTS,
+    "P-Asserted-Identity": grammar.ADDRESSES,
+    "P-Preferred-Identity": grammar.ADDRESSES,
+}
+"""Of the headers with addresses those that are lists of any; others are one address, or routes."""
 _SIP_SCHEME = r"^(?i:sips?:)"
 _NUMBERS = {
-    "content-length": grammar.number_header(grammar.UINT32),
-    "expires": grammar.number_header(grammar.UINT32),
-    "max-breadth": grammar.number_header(grammar.UINT32),
+    **{canonical_name(header): grammar.number_header(grammar.UINT32) for header in NUMBER_HEADERS},
     "max-forwards": grammar.number_header(grammar.positive_up_to(255)),
-    "rseq": grammar.number_header(grammar.UINT32),
     "retry-after": grammar.RETRY_AFTER,
 }
 _SPELLINGS = {"rseq": "RSeq", "cseq": "CSeq", "call-id": "Call-ID"}
-_CREDENTIAL_HEADERS = ("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate")
 TOP_BRANCH = Field("sip.Via.branch of the topmost hop")
 """A field that no rule has: the branch that names the transaction."""
 
@@ -98,7 +89,9 @@ def _status_line() -> Carrier:
     return Carrier("status", grammar.STATUS_LINE, fields)
 
 
-def _address_header(prefix: str, header: str, uri: str, regex: str) -> Carrier:
+def _address_header(prefix: str, header: str, uri: str) -> Carrier:
+    is_one = header in ONE_PER_LINE
+    regex = grammar.FROM_OR_TO if is_one else _LISTS.get(header, grammar.ROUTES)
     fields = {
         f"{prefix}.display.info": _group("display"),
         "sip.display.info": _group("display"),
@@ -106,7 +99,7 @@ def _address_header(prefix: str, header: str, uri: str, regex: str) -> Carrier:
         **{f"{prefix}.{part}": _group(part) for part in _PARTS},
     }
     never = [("opaque", _SIP_SCHEME)]
-    if regex is grammar.FROM_OR_TO:
+    if is_one:
         fields |= {f"{prefix}.tag": _group("tag"), "sip.tag": _group("tag")}
         never.append(("other", "^(?i:tag=)"))
     if prefix == "sip.contact":
@@ -173,8 +166,8 @@ SDP = _sdp()
 _HEADERS: dict[str, Carrier] = {
     each.name: each
     for each in (
-        *(_address_header(*row) for row in _ADDRESS_HEADERS),
-        *(_credentials(header) for header in _CREDENTIAL_HEADERS),
+        *(_address_header(*row) for row in ADDRESS_HEADERS),
+        *(_credentials(header) for header in AUTH_HEADERS),
         _via(),
         _cseq(),
         Carrier("call-id", grammar.CALL_ID, {}, spelling="Call-ID"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from firewall.lint.language.automaton import within
+from firewall.lint.language.core import needed
 from firewall.lint.language.predicate import count_of
 from firewall.lint.language.value import Said
 
@@ -15,11 +16,7 @@ def count_conflict(said: Sequence[Said], present: int, *, is_single: bool) -> li
     """
     if _has_number(said, is_single=is_single):
         return None
-    kept = list(said)
-    for each in said:
-        fewer = [other for other in kept if other is not each]
-        if not _has_number(fewer, is_single=is_single):
-            kept = fewer
+    kept = needed(said, lambda few: not _has_number(few, is_single=is_single))
     return list(dict.fromkeys((present, *(each.literal for each in kept))))
 
 

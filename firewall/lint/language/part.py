@@ -8,16 +8,8 @@ from dataclasses import replace
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.regex import Assertion, Node, parts_of, read_regex
 from firewall.ruleset.expression import Atom, Call, Contains, Field, Matches
+from firewall.ruleset.sip_fields import ADDRESS_HEADERS
 
-_ADDRESSES = (
-    ("sip.from", "addr", "sip.From"),
-    ("sip.to", "addr", "sip.To"),
-    ("sip.contact", "uri", "sip.Contact"),
-    ("sip.Route", "uri", "sip.Route"),
-    ("sip.Record-Route", "uri", "sip.Record-Route"),
-    ("sip.pai", "addr", "sip.P-Asserted-Identity"),
-    ("sip.ppi", "addr", "sip.P-Preferred-Identity"),
-)
 _START_LINE = "sip.Request-Line"
 
 WHOLES: dict[str, tuple[str, ...]] = {
@@ -25,12 +17,15 @@ WHOLES: dict[str, tuple[str, ...]] = {
     "sip.r-uri": (_START_LINE,),
     **{f"sip.r-uri.{part}": ("sip.r-uri", _START_LINE) for part in ("user", "host", "param")},
     **{
-        f"{prefix}.{part}": (f"{prefix}.{uri}", header)
-        for prefix, uri, header in _ADDRESSES
+        f"{prefix}.{part}": (f"{prefix}.{uri}", f"sip.{header}")
+        for prefix, header, uri in ADDRESS_HEADERS
         for part in ("user", "host", "param")
     },
-    **{f"{prefix}.{uri}": (header,) for prefix, uri, header in _ADDRESSES},
-    **{f"{prefix}.display.info": (header,) for prefix, _, header in _ADDRESSES},
+    **{
+        f"{prefix}.{part}": (f"sip.{header}",)
+        for prefix, header, uri in ADDRESS_HEADERS
+        for part in (uri, "display.info")
+    },
 }
 """The fields whose value holds each value of a field, byte for byte.
 

@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 from firewall.lint.language.automaton import CERTAIN, DEAD, Automaton, holds_of, text_to
 from firewall.lint.language.bounds import UnmodelledError
+from firewall.lint.language.core import needed
 from firewall.lint.language.predicate import Demand, automaton, demands
 from firewall.lint.language.regex import read_regex, short_text
 from firewall.ruleset.expression import Atom, Comparison, Field, Matches, Membership, SetMembers
@@ -149,13 +150,20 @@ def _single_conflict(some: _Named, none: _Named) -> list[int] | None:
         return None
     for few_some, few_none in _small_questions(some, none):
         try:
-            if text_meeting([atom for _, atom in few_some], [atom for _, atom in few_none]) is None:
+            if _excludes(few_some, few_none):
                 return [literal for literal, _ in (*few_some, *few_none)]
         except UnmodelledError:
             continue
-    if len(some) + len(none) <= 2 or text_meeting([a for _, a in some], [a for _, a in none]) is not None:
+    if len(some) + len(none) <= 2 or not _excludes(some, none):
         return None
-    return _minimal(some, none)
+    few_some = needed(some, lambda few: bool(few) and _excludes(few, none))
+    few_none = needed(none, lambda few: _excludes(few_some, few))
+    return [literal for literal, _ in (*few_some, *few_none)]
+
+
+def _excludes(some: _Named, none: _Named) -> bool:
+    """Tell whether no text meets all of ``some`` and nothing of ``none``."""
+    return text_meeting([atom for _, atom in some], [atom for _, atom in none]) is None
 
 
 def _small_questions(some: _Named, none: _Named) -> Iterator[tuple[_Named, _Named]]:
@@ -165,19 +173,6 @@ def _small_questions(some: _Named, none: _Named) -> Iterator[tuple[_Named, _Name
             yield [each], [other]
     for first, second in combinations(some, 2):
         yield [first, second], []
-
-
-def _minimal(some: _Named, none: _Named) -> list[int]:
-    kept_some, kept_none = list(some), list(none)
-    for each in some:
-        fewer = [other for other in kept_some if other is not each]
-        if fewer and text_meeting([a for _, a in fewer], [a for _, a in kept_none]) is None:
-            kept_some = fewer
-    for each in none:
-        fewer = [other for other in kept_none if other is not each]
-        if text_meeting([a for _, a in kept_some], [a for _, a in fewer]) is None:
-            kept_none = fewer
-    return [literal for literal, _ in (*kept_some, *kept_none)]
 
 
 def _holds(atom: Atom, text: str) -> bool:

@@ -37,7 +37,7 @@ class FieldSpec:
     address field to IPv4 or IPv6. ``maximum`` is the greatest number; ``choices`` are all the texts there can be.
     A flag of our own always has exactly one value, and standing alone it means "is true"; a flag of Wireshark's
     standing alone means "is present", as there. A protocol can be present, and searched when ``searchable``. ``one``
-    reads the same as ``read``, and faster: for fields with one value at most that nearly every policy asks for.
+    reads the same as ``read``, and faster, for fields with one value at most.
     """
 
     name: str
@@ -50,3 +50,8 @@ class FieldSpec:
     choices: tuple[str, ...] | None = None
     searchable: bool = False
     one: OneReader | None = None
+
+
+def own_field(name: str, kind: FieldType, description: str, one: OneReader, *choices: str) -> FieldSpec:
+    """Return a field of sosgate's that never has more than one value; ``choices`` are the texts it can be, if few."""
+    return FieldSpec(name, kind, description, values_of(one), own=True, choices=choices or None, one=one)

@@ -4,14 +4,13 @@ Names and meanings are Wireshark's, except for our own fields. A reader gives ev
 in wire order: text as str, numbers as int, addresses on the line of ``net.address``.
 """
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from operator import attrgetter
 from typing import get_args
 
 from firewall.ruleset.expression import Field
-from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
-from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values, values_of
+from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
+from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values, own_field
 from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
 from firewall.ruleset.sdp_fields import SDP_FIELDS
@@ -21,85 +20,44 @@ from firewall.sip.fault_words import ANOMALIES, MALFORMED
 HEADER_FIELD = "sip.header"
 
 
-_zone_src, _zone_dst = attrgetter("zone_src"), attrgetter("zone_dst")
-
-
-def _is_emergency(facts: Facts) -> bool:
-    return facts.emergency is not None
-
-
-def _of_mark(read: Callable[[EmergencyMark], str]) -> Reader:
-    return lambda facts: (read(facts.emergency),) if facts.emergency is not None else ()
+def _of_mark(name: str) -> OneReader:
+    return lambda facts: getattr(facts.emergency, name, None)
 
 
 def _anomalies(facts: Facts) -> Values:
     return facts.message.anomalies if facts.message is not None else ()
 
 
+_URN = "The service URN asked for, lower case (RFC 5031), also where a number was dialled"
+_ODD = "Code (docs/reasons.md) of each thing wrong with a message that could still be read"
+_CODES = tuple(code for code, _, _ in ANOMALIES)
+_NAMED = 'Any header by its name, as sip.header["X-Name"]: any case, compact forms included, one value per line'
+_UNREAD = "Taken for signalling, but no SIP message could be read"
+_FAULTS = (code for code, _, _ in MALFORMED)
+
 _OWN_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec(
-        "emergency",
-        "flag",
-        "The message belongs to an emergency call",
-        values_of(_is_emergency),
-        own=True,
-        one=_is_emergency,
-    ),
-    FieldSpec(
+    own_field("emergency", "flag", "The message belongs to an emergency call", lambda f: f.emergency is not None),
+    own_field(
         "emergency.class",
         "text",
         "What kind of emergency traffic it is",
-        _of_mark(lambda mark: mark.emergency_class),
-        own=True,
-        choices=get_args(EmergencyClass),
+        _of_mark("emergency_class"),
+        *get_args(EmergencyClass),
     ),
-    FieldSpec(
-        "emergency.service",
-        "text",
-        "The service URN asked for, lower case (RFC 5031), also where a number was dialled",
-        _of_mark(lambda mark: mark.service),
-        own=True,
-    ),
-    FieldSpec("zone.src", "text", "Zone the packet comes from", values_of(_zone_src), own=True, one=_zone_src),
-    FieldSpec("zone.dst", "text", "Zone the packet goes to", values_of(_zone_dst), own=True, one=_zone_dst),
-    FieldSpec(
+    own_field("emergency.service", "text", _URN, _of_mark("service")),
+    own_field("zone.src", "text", "Zone the packet comes from", attrgetter("zone_src")),
+    own_field("zone.dst", "text", "Zone the packet goes to", attrgetter("zone_dst")),
+    own_field(
         "dialog.state",
         "text",
         "State in which the message finds its dialog",
-        values_of(attrgetter("dialog_state")),
-        own=True,
-        choices=get_args(DialogState),
+        attrgetter("dialog_state"),
+        *get_args(DialogState),
     ),
-    FieldSpec(
-        "malformed",
-        "flag",
-        "Taken for signalling, but no SIP message could be read",
-        values_of(lambda facts: facts.malformed is not None),
-        own=True,
-    ),
-    FieldSpec(
-        "malformed.reason",
-        "text",
-        "Reason code of a malformed message",
-        values_of(attrgetter("malformed")),
-        own=True,
-        choices=tuple(code for code, _, _ in MALFORMED),
-    ),
-    FieldSpec(
-        "sip.anomaly",
-        "text",
-        "Code (docs/reasons.md) of each thing wrong with a message that could still be read",
-        _anomalies,
-        own=True,
-        choices=tuple(code for code, _, _ in ANOMALIES),
-    ),
-    FieldSpec(
-        HEADER_FIELD,
-        "text",
-        'Any header by its name, as sip.header["X-Name"]: any case, compact forms included, one value per line',
-        lambda _: (),
-        own=True,
-    ),
+    own_field("malformed", "flag", _UNREAD, lambda f: f.malformed is not None),
+    own_field("malformed.reason", "text", "Reason code of a malformed message", attrgetter("malformed"), *_FAULTS),
+    FieldSpec("sip.anomaly", "text", _ODD, _anomalies, own=True, choices=_CODES),
+    FieldSpec(HEADER_FIELD, "text", _NAMED, lambda _: (), own=True),
     *NET_FIELDS,
     *MEDIA_FIELDS,
 )

@@ -5,8 +5,8 @@ from typing import get_args
 
 from firewall.net.rtcp import RtcpHeader, read_rtcp
 from firewall.net.rtp import RtpHeader, read_rtp_header
-from firewall.ruleset.facts import Facts, MediaFacts
-from firewall.ruleset.field_spec import MAX_UINT16, MAX_UINT32, PRESENT, FieldSpec, Reader, Values
+from firewall.ruleset.facts import Facts
+from firewall.ruleset.field_spec import MAX_UINT16, MAX_UINT32, PRESENT, FieldSpec, OneReader, Reader, Values, own_field
 from firewall.sip.sdp import Direction
 
 
@@ -37,8 +37,8 @@ def _is_there(read: Reader) -> Reader:
     return lambda facts: PRESENT if read(facts) else ()
 
 
-def _media(read: Callable[[MediaFacts], Values]) -> Reader:
-    return lambda facts: read(facts.media) if facts.media is not None else ()
+def _media(name: str) -> OneReader:
+    return lambda facts: getattr(facts.media, name, None)
 
 
 _RTP_HEADER: tuple[tuple[str, str, int, Callable[[RtpHeader], int]], ...] = (
@@ -71,32 +71,21 @@ RTP_FIELDS: tuple[FieldSpec, ...] = (
     *(FieldSpec(f"rtcp.{name}", "number", what, _rtcp(read), maximum=most) for name, what, most, read in _RTCP_HEADER),
 )
 
+_NEGOTIATED = "The packet is of a media flow that an allowed SDP negotiated"
+_CODECS = "Encodings agreed on, lower case: pcmu, t140 …"
+
 MEDIA_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec(
-        "media.negotiated",
-        "flag",
-        "The packet is of a media flow that an allowed SDP negotiated",
-        lambda facts: (facts.media_negotiated,),
-        own=True,
+    own_field("media.negotiated", "flag", _NEGOTIATED, lambda facts: facts.media_negotiated),
+    own_field("media.kind", "text", "Medium: audio, video, text, message …", _media("kind")),
+    own_field(
+        "media.protocol", "text", "What the port was negotiated for", _media("protocol"), "rtp", "rtcp", "msrp", "udp"
     ),
-    FieldSpec("media.kind", "text", "Medium: audio, video, text, message …", _media(lambda m: (m.kind,)), own=True),
-    FieldSpec(
-        "media.protocol",
-        "text",
-        "What the port was negotiated for",
-        _media(lambda m: (m.protocol,)),
-        own=True,
-        choices=("rtp", "rtcp", "msrp", "udp"),
-    ),
-    FieldSpec(
-        "media.codec", "text", "Encodings agreed on, lower case: pcmu, t140 …", _media(lambda m: m.codecs), own=True
-    ),
-    FieldSpec(
+    FieldSpec("media.codec", "text", _CODECS, lambda facts: facts.media.codecs if facts.media else (), own=True),
+    own_field(
         "media.direction",
         "text",
         "What the sender of the packet agreed to do",
-        _media(lambda m: (m.direction,)),
-        own=True,
-        choices=get_args(Direction),
+        _media("direction"),
+        *get_args(Direction),
     ),
 )

@@ -1,20 +1,23 @@
 """Fields of the packet around and beside SIP: frame, addresses, ports."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Literal
 
 from firewall.net.address import address_number
 from firewall.net.datagram import Datagram, Packet
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import MAX_UINT16, MAX_UINT32, PRESENT, FieldSpec, Reader, Values
-
-
-def _frame(_: Facts) -> Values:
-    return PRESENT
-
-
-def _frame_len(facts: Facts) -> Values:
-    return (facts.datagram.frame_len,)
+from firewall.ruleset.field_spec import (
+    MAX_UINT16,
+    MAX_UINT32,
+    PRESENT,
+    FieldSpec,
+    OneReader,
+    Reader,
+    Values,
+    own_field,
+    values_of,
+)
 
 
 def _source(datagram: Datagram) -> Values:
@@ -82,9 +85,10 @@ def _transport_fields(prefix: str, transport: str) -> list[FieldSpec]:
     return fields
 
 
+_FRAME_LEN = values_of(attrgetter("datagram.frame_len"))
 PACKET_FIELDS: tuple[FieldSpec, ...] = (
-    FieldSpec("frame", "protocol", "Always present", _frame),
-    FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _frame_len, maximum=MAX_UINT32),
+    FieldSpec("frame", "protocol", "Always present", lambda _: PRESENT),
+    FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _FRAME_LEN, maximum=MAX_UINT32),
     *_family_fields("ip", 4),
     *_family_fields("ipv6", 6),
     *_transport_fields("udp", "UDP"),
@@ -92,23 +96,20 @@ PACKET_FIELDS: tuple[FieldSpec, ...] = (
 )
 
 
-def _innermost(read: Callable[[Datagram], Values]) -> Reader:
-    return lambda facts: read(facts.datagram)
+def _number(end: str) -> OneReader:
+    """The address of an end of the innermost packet; None where it is no IP packet."""
+    text = attrgetter(end)
+    return lambda facts: address_number(ip) if (ip := text(facts.datagram)) else None
 
 
-def _one_source(facts: Facts) -> int | None:
-    src_ip = facts.datagram.src_ip
-    return address_number(src_ip) if src_ip else None
-
-
-NET_FIELDS: tuple[FieldSpec, ...] = tuple(
+NET_FIELDS: tuple[FieldSpec, ...] = (
+    own_field("net.src", "address", "Source address, IPv4 or IPv6", _number("src_ip")),
+    own_field("net.dst", "address", "Destination address, IPv4 or IPv6", _number("dst_ip")),
     FieldSpec(
-        f"net.{part}",
+        "net.addr",
         "address",
-        f"{what}, IPv4 or IPv6",
-        _innermost(read),
+        "Source and destination address, IPv4 or IPv6",
+        lambda facts: _both_addresses(facts.datagram),
         own=True,
-        one=_one_source if part == "src" else None,
-    )
-    for part, read, what in _ADDRESSES
+    ),
 )

@@ -152,10 +152,6 @@ SDP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sdp", "protocol", "A session description", _of_sdp(lambda _: PRESENT)),
     *(FieldSpec(f"sdp.{name}", "text", what, read) for name, what, read in _TEXT_FIELDS),
     FieldSpec(
-        "sdp.media.port",
-        "number",
-        "m=, port (one over 65535 reads 65535)",
-        _of_sdp(_media_ports),
-        maximum=MAX_PORT,
+        "sdp.media.port", "number", "m=, port (one over 65535 reads 65535)", _of_sdp(_media_ports), maximum=MAX_PORT
     ),
 )

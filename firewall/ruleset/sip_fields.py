@@ -298,14 +298,6 @@ def _auth_fields() -> list[FieldSpec]:
     return fields
 
 
-def _cseq_number(message: Message) -> Values:
-    return (message.cseq_number,) if message.cseq_number is not None else ()
-
-
-def _cseq_method(message: Message) -> Values:
-    return (message.cseq_method,) if message.cseq_method is not None else ()
-
-
 def _after_start_line(facts: Facts) -> Values:
     """None for a message that a capture cuts and of which the start line alone was read."""
     message = facts.message
@@ -334,28 +326,17 @@ def _header_fields() -> list[FieldSpec]:
     return fields
 
 
+_CSEQ_NUMBER = values_of(lambda facts: facts.message.cseq_number if facts.message is not None else None)
+_CSEQ_METHOD = values_of(lambda facts: facts.message.cseq_method if facts.message is not None else None)
+_STATUS = _of_kind(Response, lambda response: (response.status_code,))
+_CONTACT_PARAMS = _of_addresses("Contact", lambda address: tuple(filter(None, address.params)))
+
 SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip", "protocol", "A SIP message that could be read", _raw, searchable=True),
     FieldSpec("sip.Method", "text", "Method of a request", values_of(_method), one=_method),
-    FieldSpec(
-        "sip.Request-Line",
-        "text",
-        "Start line of a request",
-        _of_kind(Request, lambda request: (request.start_line,)),
-    ),
-    FieldSpec(
-        "sip.Status-Line",
-        "text",
-        "Start line of a response",
-        _of_kind(Response, lambda response: (response.start_line,)),
-    ),
-    FieldSpec(
-        "sip.Status-Code",
-        "number",
-        "Status code of a response",
-        _of_kind(Response, lambda response: (response.status_code,)),
-        maximum=MAX_UINT32,
-    ),
+    FieldSpec("sip.Request-Line", "text", "Start line of a request", _of_kind(Request, lambda r: (r.start_line,))),
+    FieldSpec("sip.Status-Line", "text", "Start line of a response", _of_kind(Response, lambda r: (r.start_line,))),
+    FieldSpec("sip.Status-Code", "number", "Status code of a response", _STATUS, maximum=MAX_UINT32),
     *_request_uri_fields(),
     FieldSpec("sip.msg_hdr", "text", "Everything after the start line, as on the wire", _after_start_line),
     FieldSpec("sip.display.info", "text", "Every display name, as written", _of_message(_all_display_infos)),
@@ -363,14 +344,9 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip.from.tag", "text", "From, tag", _tags("From")),
     FieldSpec("sip.to.tag", "text", "To, tag", _tags("To")),
     *(field for prefix, header, uri in ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
-    FieldSpec(
-        "sip.contact.parameter",
-        "text",
-        "Contact, header parameters",
-        _of_addresses("Contact", lambda address: tuple(param for param in address.params if param)),
-    ),
-    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _of_message(_cseq_number), maximum=MAX_UINT32),
-    FieldSpec("sip.CSeq.method", "text", "CSeq, method", _of_message(_cseq_method)),
+    FieldSpec("sip.contact.parameter", "text", "Contact, header parameters", _CONTACT_PARAMS),
+    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _CSEQ_NUMBER, maximum=MAX_UINT32),
+    FieldSpec("sip.CSeq.method", "text", "CSeq, method", _CSEQ_METHOD),
     *_via_fields(),
     *_auth_fields(),
     *_header_fields(),

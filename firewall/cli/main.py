@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
@@ -43,8 +43,24 @@ COMMANDS = {
 }
 
 
+def _without_values(params: list[Any]) -> list[Any]:
+    """Have the help say of no flag that it takes a value, as typer would (``--fix <bool>``)."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_values(super().get_params(ctx))
+
+
 class _Commands(TyperGroup):
     """Imports only the command that is run, so that each starts as fast as it can."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_values(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -66,7 +82,7 @@ def _load(name: str) -> Any:
         return command(**arguments)
 
     single = _new_app()
-    single.command(name)(run)
+    single.command(name, cls=_Command)(run)
     return get_command(single)
 
 

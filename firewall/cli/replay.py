@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from firewall.cli.log_option import no_stream
 from firewall.cli.policy_file import read_policy
 from firewall.net.datagram import MAX_PORT
 from firewall.replay.document import replay_document
@@ -49,7 +50,11 @@ def replay(
     ] = None,
     log: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the decision log here, as the daemon would have (JSON Lines)."),
+        typer.Option(
+            metavar="FILE",
+            callback=no_stream,
+            help="Write the decision log here, as the daemon would have (JSON Lines).",
+        ),
     ] = None,
     sip_port: SipPorts = None,
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the findings.")] = "table",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from firewall.cli.log_option import no_stream
 from firewall.cli.policy_file import read_policy
 from firewall.errors import OperatorError, Place
 from firewall.live.daemon import Settings, run_daemon
@@ -15,7 +16,8 @@ from firewall.live.daemon import Settings, run_daemon
 def run(
     policy: Annotated[Path, typer.Option("--policy", "-p", help="The policy file; read again at SIGHUP.")],
     log: Annotated[
-        Path | None, typer.Option("--log", help="The decision log (JSON Lines); reopened at SIGHUP.")
+        Path | None,
+        typer.Option("--log", callback=no_stream, help="The decision log (JSON Lines); reopened at SIGHUP."),
     ] = None,
     control: Annotated[Path | None, typer.Option("--control", help="The control socket for sosgate ctl.")] = None,
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_policy_or_a_log_that_cannot_be_used_is_one_sentence(capture: Path, go
         ["--policy", good, "--against", tmp_path / "none.yaml"],
         ["--policy", good, "--log", tmp_path / "no" / "log"],
         ["--policy", good, "--log", capture],
+        ["--policy", good, "--log", "-"],
         ["--policy", good, "--format", "xml"],
         [],
     ):
@@ -165,3 +166,4 @@ def test_help_names_what_an_option_takes_and_offers_no_opposite_of_a_flag() -> N
     shown = sosgate("replay", "--help").stdout
     assert shown.count("FILE") == 3
     assert "--no-" not in shown
+    assert "<bool>" not in shown + sosgate("--help").stdout

@@ -32,6 +32,15 @@ def test_the_log_is_not_written_into_the_policy(tmp_path: Path, capsys: pytest.C
     assert policy.read_text() == "policy: p\nrules: []\ndefault: drop\n"
 
 
+def test_a_log_is_no_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["run", "--policy", "p.yaml", "--log", "-"]) == 2
+    assert "the log is written to a file, not to -; name one, or /dev/stdout" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_daemon_starts_without_waiting_for_what_it_does_not_need() -> None:
     """A restart is a gap: pyroute2 alone took more than a quarter of the processor time until the policy is read."""
     asked = "import sys, firewall.cli.run; print({'pyroute2', 'scapy', 'pysat', 'rich', 'pygls'} & set(sys.modules))"

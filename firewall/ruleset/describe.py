@@ -25,6 +25,7 @@ from firewall.ruleset.expression import (
     Value,
 )
 from firewall.ruleset.literal import string_text
+from firewall.ruleset.text import value_text
 
 # How people call the fields that rules name most; the others go by their name.
 _PHRASES = {
@@ -160,12 +161,5 @@ def _item(item: Item) -> str:
 
 
 def _value(value: Value) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            # A plain word reads better without quotes; anything else keeps them so that its ends are seen.
-            return value if value.isascii() and value.isalnum() else string_text(value)
-        case int() | Network():
-            return str(value)
-    assert_never(value)
+    # A plain word reads better without quotes; anything else keeps them so that its ends are seen.
+    return value if isinstance(value, str) and value.isascii() and value.isalnum() else value_text(value)

@@ -127,18 +127,6 @@ def read_number(token: str) -> int:
     return int(digits)
 
 
-def read_address(token: str) -> Network:
-    """Read an address or a network in CIDR notation.
-
-    Raises:
-        ExpressionError: it is neither, or has host bits set.
-    """
-    try:
-        return Network.parse(token)
-    except ValueError as error:
-        raise ExpressionError(str(error)) from None
-
-
 def read_address_range(low: str, high: str) -> Network:
     """Read ``low..high``, both single addresses of one family.
 

@@ -38,7 +38,6 @@ from firewall.ruleset.literal import (
     FALSE_WORDS,
     TRUE_WORDS,
     ExpressionError,
-    read_address,
     read_address_range,
     read_number,
     read_slice,
@@ -316,7 +315,7 @@ def _address(token: Token, left: _Left) -> Network:
     if token.type not in ("NUMBER", "ADDRESS"):
         advice = "write it without quotes" if token.type == "STRING" else None
         raise _wrong_literal(token, left.spec.name, "address", advice)
-    return _of_family(_read(read_address, token), token, left.spec)
+    return _of_family(_read(Network.parse, token), token, left.spec)
 
 
 def _of_family(network: Network, token: Token, spec: FieldSpec) -> Network:
@@ -360,6 +359,8 @@ def _read(read: Callable[[str], T], token: Token) -> T:
         return read(str(token))
     except ExpressionError as error:
         raise error.moved(token.start_pos or 0) from None
+    except ValueError as error:
+        raise _at(token, str(error)) from None
 
 
 def _wrong_literal(token: Token, name: str, kind: FieldType, advice: str | None) -> ExpressionError:

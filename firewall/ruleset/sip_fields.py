@@ -285,14 +285,8 @@ def _auth_fields() -> list[FieldSpec]:
 
     schemes = _of_message(lambda message: tuple(line.split(None, 1)[0] for line in lines(message) if line.strip()))
     fields = [FieldSpec("sip.auth.scheme", "text", "Authentication scheme", schemes)]
-    for field_name, name in (
-        ("username", "username"),
-        ("realm", "realm"),
-        ("nonce", "nonce"),
-        ("uri", "uri"),
-        ("algorithm", "algorithm"),
-        ("digest.response", "response"),
-    ):
+    for field_name in ("username", "realm", "nonce", "uri", "algorithm", "digest.response"):
+        name = field_name.removeprefix("digest.")
         what = f"Authentication, {name} as written (with its quotes)"
         fields.append(FieldSpec(f"sip.auth.{field_name}", "text", what, param_reader(name)))
     return fields

@@ -17,7 +17,6 @@ MAX_BESIDE = 60
 """Of so many other rules the texts are told apart when a question would else stay open."""
 _MAX_TRIED = 8
 _MAX_MESSAGES = 100
-_MAX_STEPS = 2000
 
 Counts = Callable[[Rule, Rule], bool]
 """Whether an earlier rule counts as one that takes a later rule's messages."""
@@ -121,40 +120,22 @@ class Covers:
         Messages are asked for until the fewest rules that take all those seen take everything.
         """
         kept = needed(sorted(cover), lambda few: self.is_covered(number, condition, few))
+        if len(kept) < 2:
+            return kept
+        from pysat.examples.hitman import Hitman  # slow to import, and seldom needed
+
         earlier = self._earlier(number, counts)
         beside = earlier if len(earlier) <= MAX_BESIDE else ()
-        takers: list[list[int]] = []
-        for _ in range(_MAX_MESSAGES):
-            few = fewest(takers, len(kept) - 1)
-            if few is None or self.is_exhausted:
-                break
-            model = self.model(number, condition, few, beside=beside)
-            if model is None:
-                return sorted(few)
-            takers.append([each for each in earlier if model.holds(self.rules[each].matches)])
+        with Hitman(solver="minisat22", htype="sorted") as fewest:
+            for _ in range(_MAX_MESSAGES):
+                few = fewest.get()
+                if len(few) == len(kept) or self.is_exhausted:
+                    break
+                model = self.model(number, condition, few, beside=beside)
+                if model is None:
+                    return sorted(few)
+                takers = [each for each in earlier if model.holds(self.rules[each].matches)]
+                if not takers:
+                    break
+                fewest.hit(takers)
         return kept
-
-
-def fewest(groups: Sequence[Sequence[int]], most: int) -> list[int] | None:
-    """Return as few numbers as there can be with one of each group, None where it takes more than ``most``.
-
-    None also where that is not found out in a bounded number of steps.
-    """
-    steps = 0
-
-    def chosen(picked: tuple[int, ...], left: int) -> tuple[int, ...] | None:
-        nonlocal steps
-        steps += 1
-        unmet = [group for group in groups if not any(each in picked for each in group)]
-        if not unmet:
-            return picked
-        if left == 0 or steps > _MAX_STEPS:
-            return None
-        narrow = min(unmet, key=len)
-        return next((found for each in narrow if (found := chosen((*picked, each), left - 1)) is not None), None)
-
-    for size in range(most + 1):
-        found = chosen((), size)
-        if found is not None:
-            return list(found)
-    return None

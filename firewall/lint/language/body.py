@@ -10,7 +10,7 @@ from firewall.lint.language.draft import CRLF, Draft
 from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import Template
-from firewall.ruleset.expression import Call, Comparison, Exists, Field, Matches
+from firewall.ruleset.expression import Call, Comparator, Comparison, Exists, Field, Matches
 from firewall.sip.body import SDP_TYPE, body_parts
 
 CONTENT_TYPE = header_carrier("Content-Type")
@@ -229,13 +229,8 @@ def _announced(size: int, plan: _Plan, length: Ask) -> bytes | None:
     return b"" if _may_be_absent(length) else None
 
 
-def _length(comparator: str, size: int) -> Bound:
-    groups = (Group("number"),)
-    if comparator == "==":
-        return Bound(Comparison(Field("sip.Content-Length"), "==", size), groups)
-    if comparator == ">=":
-        return Bound(Comparison(Field("sip.Content-Length"), ">=", size), groups)
-    return Bound(Comparison(Field("sip.Content-Length"), "<=", size), groups)
+def _length(comparator: Comparator, size: int) -> Bound:
+    return Bound(Comparison(Field("sip.Content-Length"), comparator, size), (Group("number"),))
 
 
 def _matching(regex: str) -> Bound:

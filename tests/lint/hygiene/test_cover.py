@@ -1,9 +1,4 @@
-from itertools import combinations
-
-from hypothesis import given
-from hypothesis import strategies as st
-
-from firewall.lint.hygiene.cover import Covers, fewest
+from firewall.lint.hygiene.cover import Covers
 from firewall.lint.hygiene.inspection import check
 from firewall.lint.hygiene.reach import counts_always
 from tests.lint.policies import policy, rule
@@ -34,18 +29,6 @@ def test_of_three_that_overlap_two_are_enough_whatever_their_order() -> None:
     last = rule('sip.r-uri.user matches "^[0-9]+$"', "reject", name="last")
     assert cover("".join(starts) + last) == [2, 3]
     assert cover("".join(reversed(starts)) + last) == [0, 1]
-
-
-@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=4), max_size=6), st.integers(0, 4))
-def test_the_fewest_with_one_of_each_group_are_found(groups: list[list[int]], most: int) -> None:
-    sizes = [
-        size
-        for size in range(most + 1)
-        if any(all(set(group) & set(few) for group in groups) for few in combinations(range(7), size))
-    ]
-    found = fewest(groups, most)
-    assert (len(found) if found is not None else None) == (sizes[0] if sizes else None)
-    assert found is None or all(set(group) & set(found) for group in groups)
 
 
 def test_one_rule_is_named_rather_than_two() -> None:

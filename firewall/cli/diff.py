@@ -1,15 +1,14 @@
 """``sosgate diff``: what do these two policies decide differently?"""
 
-import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from firewall.cli.policy_file import read_policy
+from firewall.cli.printing import print_json, print_lines
 from firewall.lint.difference import Difference, difference
 from firewall.lint.rendering.difference import difference_document, difference_lines
 
@@ -31,12 +30,9 @@ def diff(
     captures = _captures(found, witness)
     match output:
         case "text":
-            console = Console(highlight=False, soft_wrap=True)
-            width = console.width if console.is_terminal else None
-            for line in difference_lines(found, captures, width):
-                console.print(Text.assemble(*line))
+            print_lines(partial(difference_lines, found, captures))
         case "json":
-            sys.stdout.write(json.dumps(difference_document(found, captures), indent=2) + "\n")
+            print_json(difference_document(found, captures))
     sys.stdout.flush()
     raise typer.Exit(found.exit_code)
 

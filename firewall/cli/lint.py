@@ -2,10 +2,9 @@
 
 import codecs
 import difflib
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from firewall.cli.policy_file import policy_of, read_policy_bytes, write_policy
+from firewall.cli.printing import print_json, print_lines
 from firewall.errors import PolicyError
 from firewall.lint.examine import examine
 from firewall.lint.finding import Finding, Report
@@ -139,9 +139,9 @@ def _print(outcomes: list[Outcome], output: Format, witness: Path | None, paths:
         case "text":
             _print_text(outcomes, captures, paths, show_messages=witness is not None)
         case "json":
-            sys.stdout.write(json.dumps(lint_document(outcomes, captures), indent=2) + "\n")
+            print_json(lint_document(outcomes, captures))
         case "sarif":
-            sys.stdout.write(json.dumps(sarif_document(outcomes), indent=2) + "\n")
+            print_json(sarif_document(outcomes))
         case "github":
             sys.stdout.writelines(f"{line}\n" for line in annotations(outcomes))
 
@@ -159,8 +159,6 @@ def _print_text(
 ) -> None:
     if all(isinstance(outcome, Unusable) for outcome in outcomes):
         return  # the sentences on stderr say it all
-    console = Console(highlight=False, soft_wrap=True)
-    width = console.width if console.is_terminal else None
 
     @cache
     def source_lines(file: str) -> Sequence[str]:
@@ -169,5 +167,4 @@ def _print_text(
         except OSError:
             return ()
 
-    for line in report_lines(outcomes, source_lines, captures, show_messages=show_messages, width=width):
-        console.print(Text.assemble(*line))
+    print_lines(partial(report_lines, outcomes, source_lines, captures, show_messages))

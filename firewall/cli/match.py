@@ -1,12 +1,12 @@
 """``sosgate match``: which frames of a capture does an expression match?"""
 
-import json
 import sys
 from typing import Annotated, Literal
 
 import msgspec
 import typer
 
+from firewall.cli.printing import print_json
 from firewall.cli.replay import SipPorts, reading_progress
 from firewall.errors import Place
 from firewall.replay.match import MatchReport, match_expressions
@@ -30,7 +30,7 @@ def match(
         ports = frozenset(sip_port or ())
         reports = [report for path in captures for report in match_expressions(path, [matches], progress, ports)]
     if output == "json":
-        sys.stdout.write(json.dumps({"captures": [_document(report) for report in reports]}, indent=2) + "\n")
+        print_json({"captures": [_document(report) for report in reports]})
         return
     for report in reports:
         prefix = f"{report.path}:" if len(reports) > 1 else ""

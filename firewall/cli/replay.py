@@ -2,8 +2,6 @@
 
 import dataclasses
 import gc
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Annotated, Literal
@@ -13,6 +11,7 @@ from rich.console import Console
 
 from firewall.cli.log_option import no_stream
 from firewall.cli.policy_file import read_policy
+from firewall.cli.printing import print_json
 from firewall.net.datagram import MAX_PORT
 from firewall.replay.document import replay_document
 from firewall.replay.driver import replay as replay_captures
@@ -86,8 +85,7 @@ def replay(
             captures, rules, against=other, continuous=continuous, takeover=takeover, log=write, progress=progress
         )
     if output == "json":
-        json.dump(replay_document(report), sys.stdout, indent=2)  # in pieces: of a long capture it is hundreds of MB
-        sys.stdout.write("\n")
+        print_json(replay_document(report))
     else:
         print_replay(report, Console())
     if report.policy.hurt:

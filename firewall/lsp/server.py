@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -164,21 +164,15 @@ def new_server(examine: Examine) -> PolicyServer:
     """Return a server that answers; ``start_io`` makes it talk on stdin and stdout."""
     server = PolicyServer(examine)
 
-    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
-    def _opened(params: types.DidOpenTextDocumentParams) -> None:
-        server.changed(params.text_document.uri)
+    def on(feature: str, act: Callable[[str], None]) -> None:
+        @server.feature(feature)
+        def _told(params: Any) -> None:
+            act(params.text_document.uri)
 
-    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    def _changed(params: types.DidChangeTextDocumentParams) -> None:
-        server.changed(params.text_document.uri)
-
-    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
-    def _saved(params: types.DidSaveTextDocumentParams) -> None:
-        server.changed(params.text_document.uri)  # a list file may have been saved before it
-
-    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    def _closed(params: types.DidCloseTextDocumentParams) -> None:
-        server.closed(params.text_document.uri)
+    on(types.TEXT_DOCUMENT_DID_OPEN, server.changed)
+    on(types.TEXT_DOCUMENT_DID_CHANGE, server.changed)
+    on(types.TEXT_DOCUMENT_DID_SAVE, server.changed)  # a list file may have been saved before it
+    on(types.TEXT_DOCUMENT_DID_CLOSE, server.closed)
 
     @server.feature(types.SHUTDOWN)
     def _shutdown(_: None) -> None:

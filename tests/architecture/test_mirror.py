@@ -12,6 +12,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "firewall/cli/demo_stage.py": "tests/cli/test_demo.py interrupts and kills it",
     "firewall/cli/log_option.py": "tests/cli/test_run.py and test_replay.py give it",
     "firewall/cli/lsp.py": "tests/lsp/test_server.py talks with it on pipes",
+    "firewall/cli/printing.py": "tests/cli/test_lint.py and test_replay.py read what it prints",
     "firewall/cli/shipped_rules.py": "tests/cli/test_demo.py runs the demo from another folder",
     "firewall/cli/story.py": "tests/cli/test_explain.py reads what it prints",
     "firewall/engine/decide.py": "tests/engine/test_engine.py is about decisions",

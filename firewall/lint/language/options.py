@@ -48,10 +48,13 @@ def options_of(literal: Literal) -> tuple[Option, ...]:
 def _options_of_demand(demand: Demand) -> Iterable[Option]:
     if any(_is_longer_than_a_message(atom) for atom in demand.some):
         return
-    none = [Part(place.carrier, _bound(atom, place), False) for atom in demand.none for place in _places(atom)]
+    none = [Part(place.carrier, Bound(atom, place.groups), False) for atom in demand.none for place in _places(atom)]
     is_exact = all(base_field(atom.operand).name not in WHOLE_MESSAGE for atom in (*demand.some, *demand.none))
     for chosen in product(*(_some_places(atom) for atom in demand.some)):
-        some = (Part(place.carrier, _bound(atom, place), True) for atom, place in zip(demand.some, chosen, strict=True))
+        some = (
+            Part(place.carrier, Bound(atom, place.groups), True)
+            for atom, place in zip(demand.some, chosen, strict=True)
+        )
         yield Option((*some, *none), is_exact)
 
 
@@ -59,14 +62,8 @@ def _is_longer_than_a_message(atom: Atom) -> bool:
     return base_field(atom.operand).name in WHOLE_MESSAGE and is_longer_than(MAX_MESSAGE_BYTES, atom)
 
 
-def _bound(atom: Atom, place: Place) -> Bound:
-    return Bound(atom, place.groups)
-
-
 def _some_places(atom: Atom) -> tuple[Place, ...]:
     found = _places(atom)
-    if len(found) > 1 and counts(atom):
-        raise UnmodelledError(f"count() of {base_field(atom.operand).name}")
     if found:
         return found
     if isinstance(atom.operand, Field):

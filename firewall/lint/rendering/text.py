@@ -22,7 +22,6 @@ def report_lines(
     outcomes: list[Outcome],
     source: SourceLines,
     captures: dict[Finding, str],
-    *,
     show_messages: bool,
     width: int | None = None,
 ) -> Iterator[Line]:

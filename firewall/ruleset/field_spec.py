@@ -52,6 +52,19 @@ class FieldSpec:
     one: OneReader | None = None
 
 
+def single(
+    name: str,
+    kind: FieldType,
+    description: str,
+    one: OneReader,
+    *choices: str,
+    own: bool = False,
+    most: int | None = None,
+) -> FieldSpec:
+    """Return a field that never has more than one value; ``choices`` are the texts it can be, ``most`` its maximum."""
+    return FieldSpec(name, kind, description, values_of(one), own, None, most, choices or None, one=one)
+
+
 def own_field(name: str, kind: FieldType, description: str, one: OneReader, *choices: str) -> FieldSpec:
-    """Return a field of sosgate's that never has more than one value; ``choices`` are the texts it can be, if few."""
-    return FieldSpec(name, kind, description, values_of(one), own=True, choices=choices or None, one=one)
+    """Return a field of sosgate's that never has more than one value."""
+    return single(name, kind, description, one, *choices, own=True)

@@ -4,12 +4,13 @@ Names and meanings are Wireshark's, except for our own fields. A reader gives ev
 in wire order: text as str, numbers as int, addresses on the line of ``net.address``.
 """
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from operator import attrgetter
 from typing import get_args
 
 from firewall.ruleset.expression import Field
-from firewall.ruleset.facts import DialogState, EmergencyClass, Facts
+from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
 from firewall.ruleset.field_spec import FieldSpec, OneReader, Reader, Values, own_field
 from firewall.ruleset.media_fields import MEDIA_FIELDS, RTP_FIELDS
 from firewall.ruleset.packet_fields import NET_FIELDS, PACKET_FIELDS
@@ -20,8 +21,8 @@ from firewall.sip.fault_words import ANOMALIES, MALFORMED
 HEADER_FIELD = "sip.header"
 
 
-def _of_mark(name: str) -> OneReader:
-    return lambda facts: getattr(facts.emergency, name, None)
+def _of_mark(read: Callable[[EmergencyMark], str]) -> OneReader:
+    return lambda facts: read(facts.emergency) if facts.emergency is not None else None
 
 
 def _anomalies(facts: Facts) -> Values:
@@ -41,10 +42,10 @@ _OWN_FIELDS: tuple[FieldSpec, ...] = (
         "emergency.class",
         "text",
         "What kind of emergency traffic it is",
-        _of_mark("emergency_class"),
+        _of_mark(attrgetter("emergency_class")),
         *get_args(EmergencyClass),
     ),
-    own_field("emergency.service", "text", _URN, _of_mark("service")),
+    own_field("emergency.service", "text", _URN, _of_mark(attrgetter("service"))),
     own_field("zone.src", "text", "Zone the packet comes from", attrgetter("zone_src")),
     own_field("zone.dst", "text", "Zone the packet goes to", attrgetter("zone_dst")),
     own_field(

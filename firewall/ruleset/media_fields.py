@@ -1,6 +1,7 @@
 """Fields of media: what was negotiated for a flow, and the headers of its packets (RFC 3550 §5.1, §6.1)."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import get_args
 
 from firewall.net.rtcp import RtcpHeader, read_rtcp
@@ -38,7 +39,8 @@ def _is_there(read: Reader) -> Reader:
 
 
 def _media(name: str) -> OneReader:
-    return lambda facts: getattr(facts.media, name, None)
+    read = attrgetter(name)
+    return lambda facts: read(facts.media) if facts.media is not None else None
 
 
 _RTP_HEADER: tuple[tuple[str, str, int, Callable[[RtpHeader], int]], ...] = (

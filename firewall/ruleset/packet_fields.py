@@ -16,7 +16,7 @@ from firewall.ruleset.field_spec import (
     Reader,
     Values,
     own_field,
-    values_of,
+    single,
 )
 
 
@@ -85,10 +85,10 @@ def _transport_fields(prefix: str, transport: str) -> list[FieldSpec]:
     return fields
 
 
-_FRAME_LEN = values_of(attrgetter("datagram.frame_len"))
+_FRAME_LEN = attrgetter("datagram.frame_len")
 PACKET_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("frame", "protocol", "Always present", lambda _: PRESENT),
-    FieldSpec("frame.len", "number", "Length of the Ethernet frame in bytes", _FRAME_LEN, maximum=MAX_UINT32),
+    single("frame.len", "number", "Length of the Ethernet frame in bytes", _FRAME_LEN, most=MAX_UINT32),
     *_family_fields("ip", 4),
     *_family_fields("ipv6", 6),
     *_transport_fields("udp", "UDP"),

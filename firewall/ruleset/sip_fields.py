@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.field_spec import MAX_UINT32, FieldSpec, Reader, Values, values_of
+from firewall.ruleset.field_spec import MAX_UINT32, FieldSpec, Reader, Values, single
 from firewall.sip.headers import QUOTED, canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.name_addr import opening_bracket
@@ -142,6 +142,14 @@ def _of_kind(kind: type[M], read: Callable[[M], Values]) -> Reader:
 def _method(facts: Facts) -> str | None:
     message = facts.message
     return message.method if isinstance(message, Request) else None
+
+
+def _cseq_number(facts: Facts) -> int | None:
+    return facts.message.cseq_number if facts.message is not None else None
+
+
+def _cseq_method(facts: Facts) -> str | None:
+    return facts.message.cseq_method if facts.message is not None else None
 
 
 def header_reader(header: str) -> Reader:
@@ -320,14 +328,12 @@ def _header_fields() -> list[FieldSpec]:
     return fields
 
 
-_CSEQ_NUMBER = values_of(lambda facts: facts.message.cseq_number if facts.message is not None else None)
-_CSEQ_METHOD = values_of(lambda facts: facts.message.cseq_method if facts.message is not None else None)
 _STATUS = _of_kind(Response, lambda response: (response.status_code,))
 _CONTACT_PARAMS = _of_addresses("Contact", lambda address: tuple(filter(None, address.params)))
 
 SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip", "protocol", "A SIP message that could be read", _raw, searchable=True),
-    FieldSpec("sip.Method", "text", "Method of a request", values_of(_method), one=_method),
+    single("sip.Method", "text", "Method of a request", _method),
     FieldSpec("sip.Request-Line", "text", "Start line of a request", _of_kind(Request, lambda r: (r.start_line,))),
     FieldSpec("sip.Status-Line", "text", "Start line of a response", _of_kind(Response, lambda r: (r.start_line,))),
     FieldSpec("sip.Status-Code", "number", "Status code of a response", _STATUS, maximum=MAX_UINT32),
@@ -339,8 +345,8 @@ SIP_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("sip.to.tag", "text", "To, tag", _tags("To")),
     *(field for prefix, header, uri in ADDRESS_HEADERS for field in _address_fields(prefix, header, uri)),
     FieldSpec("sip.contact.parameter", "text", "Contact, header parameters", _CONTACT_PARAMS),
-    FieldSpec("sip.CSeq.seq", "number", "CSeq, sequence number", _CSEQ_NUMBER, maximum=MAX_UINT32),
-    FieldSpec("sip.CSeq.method", "text", "CSeq, method", _CSEQ_METHOD),
+    single("sip.CSeq.seq", "number", "CSeq, sequence number", _cseq_number, most=MAX_UINT32),
+    single("sip.CSeq.method", "text", "CSeq, method", _cseq_method),
     *_via_fields(),
     *_auth_fields(),
     *_header_fields(),

@@ -259,24 +259,19 @@ def _inside(first: int, last: int) -> int:
 
 def _text(atom: Atom) -> str | None:
     """Return a text of which an atom holds, None where there is none or it is not quickly found."""
-    match atom:
-        case Comparison(Field(), "==", str() as text):
-            return text
-        case Contains(Field(), text):
-            return text
-        case Membership(_, (SetMembers(_, frozenset() as members), *_)) if members:
-            return min(map(str, members))
-        case Membership(Field(), (str() as text, *_)):
-            return text
-        case Exists():
-            return "x"
-        case _:
-            regex = atom.regex if isinstance(atom, Matches) and isinstance(atom.operand, Field) else None
-            try:
-                found = text_matching(regex) if regex is not None else text_meeting([atom], [])
-            except UnmodelledError:
-                return None
-            return found.decode("utf-8", "surrogateescape") if found is not None else None
+    try:
+        match atom:
+            case Contains(Field(), text):
+                return text
+            case Exists():
+                return "x"
+            case Matches(Field(), regex):
+                found = text_matching(regex)
+            case _:
+                found = text_meeting([atom], [])
+    except UnmodelledError:
+        return None
+    return found.decode("utf-8", "surrogateescape") if found is not None else None
 
 
 def _payload(wanted: _Wanted) -> bytes:

@@ -196,49 +196,6 @@ class LengthIn:
         return max(0, self._least - state) if isinstance(state, int) and state >= 0 else 0
 
 
-class NumberIn:
-    """Accepts numbers of some intervals, written in decimal without leading zeros.
-
-    The state is how many digits there are, and how they compare with the first digits of each end of an interval.
-    """
-
-    classes = classes_of(b"0123456789")
-
-    def __init__(self, numbers: Intervals) -> None:
-        ends = sorted({end for low, high in numbers for end in (low, high) if end is not None and end >= 0})
-        self._ends = [str(end).encode() for end in ends]
-        self._index = {end: index for index, end in enumerate(ends)}
-        self._numbers = numbers
-        self._most = max((len(end) for end in self._ends), default=0) + 1
-        self.start: State = (0, (0,) * len(ends))
-
-    def step(self, state: State, byte: int) -> State:
-        """Read one more byte."""
-        if not isinstance(state, tuple) or not 0x30 <= byte <= 0x39:
-            return DEAD
-        count, orders = state
-        compared = tuple(
-            1 if count >= len(end) else order or (byte > end[count]) - (byte < end[count])
-            for order, end in zip(orders, self._ends, strict=True)
-        )
-        return min(count + 1, self._most), compared
-
-    def accepts(self, state: State) -> bool:
-        """Tell whether a value may end here."""
-        if not isinstance(state, tuple) or not state[0]:
-            return False
-        count, orders = state
-
-        def order_to(end: int) -> int:
-            index = self._index[end]
-            return orders[index] if count >= len(self._ends[index]) else -1
-
-        return any(
-            (low <= 0 or order_to(low) >= 0) and (high is None or (high >= 0 and order_to(high) <= 0))
-            for low, high in self._numbers
-        )
-
-
 class Mapped:
     """Reads each byte as another: ``lower()`` and ``upper()`` (ASCII), with ``table`` as for ``bytes.translate``."""
 

@@ -13,7 +13,6 @@ from firewall.lint.language.automaton import (
     Joint,
     LengthIn,
     Mapped,
-    NumberIn,
     OneOf,
     Ordered,
     SlicedFromEnd,
@@ -153,7 +152,7 @@ def _compared(operand: Operand, comparator: Comparator, value: object) -> Automa
         raise UnmodelledError("a comparison with neither text nor number")
     if isinstance(value, int):
         numbers = interval(comparator, value)
-        return LengthIn(numbers) if isinstance(operand, Call) else NumberIn(numbers)
+        return LengthIn(numbers) if isinstance(operand, Call) else numbers_in(numbers)
     text = text_bytes(value)
     if comparator == "!=":
         raise UnmodelledError("!= of one value")
@@ -181,10 +180,22 @@ def _membership(items: Sequence[object]) -> Automaton:
             case _:
                 raise UnmodelledError("a set of neither texts nor numbers")
     if numbers:
-        return NumberIn(tuple(numbers))
+        return numbers_in(numbers)
     if texts:
         ranges.insert(0, OneOf(texts))
     return ranges[0] if len(ranges) == 1 else Joint(ranges, every=False)
+
+
+def numbers_in(numbers: Sequence[tuple[int, int | None]]) -> Automaton:
+    """Return what accepts numbers of some intervals in decimal without leading zeros: the shorter is the lesser."""
+    ways: list[Automaton] = [OneOf([str(low).encode() for low, high in numbers if low == high])]
+    for low, high in numbers:
+        ends = [ordered_by_length(str(low).encode(), operator.ge)]
+        if high is not None:
+            ends.append(ordered_by_length(str(max(high, 0)).encode(), operator.le))
+        if low != high:
+            ways.append(Joint((Matching("^[0-9]+$"), *ends), every=True))
+    return ways[0] if len(ways) == 1 else Joint(ways, every=False)
 
 
 def interval(comparator: Comparator, value: int) -> Intervals:

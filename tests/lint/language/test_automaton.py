@@ -11,7 +11,6 @@ from firewall.lint.language.automaton import (
     Containing,
     LengthIn,
     Mapped,
-    NumberIn,
     OneOf,
     Ordered,
     SlicedFromEnd,
@@ -57,15 +56,6 @@ def test_a_slice_takes_at_least_the_bytes_it_says(wanted: bytes, value: bytes, s
         for index, byte in enumerate(value):
             assert automaton.least_bytes(state) <= len(value) - index
             state = automaton.step(state, byte)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 300), st.one_of(st.none(), st.integers(0, 300))), max_size=3),
-    st.integers(0, 1200),
-)
-def test_numbers_are_compared_by_their_digits(intervals: list[tuple[int, int | None]], number: int) -> None:
-    expected = any(low <= number and (high is None or number <= high) for low, high in intervals)
-    assert holds_of(NumberIn(tuple(intervals)), str(number).encode()) is expected
 
 
 @given(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 5)), _TEXTS)

@@ -1,11 +1,13 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firewall.lint.language.automaton import holds_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.jury import holds_of_message
-from firewall.lint.language.predicate import Demand, automaton, count_of, demands, one_of
+from firewall.lint.language.predicate import Demand, automaton, count_of, demands, numbers_in, one_of
 from firewall.net.datagram import Datagram
 from firewall.ruleset.expression import Call, Comparison, Exists, Field, Matches, Slice
 from firewall.ruleset.facts import Facts
@@ -59,3 +61,17 @@ def test_an_empty_slice_neither_exists_nor_matches() -> None:
 def test_an_address_is_no_text() -> None:
     with pytest.raises(UnmodelledError):
         automaton(literals("net.src == 192.0.2.0/24")[0].condition)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.one_of(st.none(), st.integers(0, 300))), max_size=3),
+    st.integers(0, 1200),
+)
+def test_numbers_are_compared_by_their_digits(intervals: list[tuple[int, int | None]], number: int) -> None:
+    expected = any(low <= number and (high is None or number <= high) for low, high in intervals)
+    assert holds_of(numbers_in(intervals), str(number).encode()) is expected
+
+
+def test_what_is_no_number_is_in_no_interval() -> None:
+    for text in (b"", b"-1", b"1a", b"a"):
+        assert not holds_of(numbers_in([(0, None)]), text)

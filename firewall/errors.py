@@ -13,6 +13,7 @@ and the engine turns that into a decision.
 """
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 
 def _visible(text: str) -> str:
@@ -70,6 +71,11 @@ class OperatorError(SosgateError):
 
 class PolicyError(OperatorError):
     """A policy (or a file it names) cannot be used."""
+
+
+def fail(place: Place, cause: str, next_step: str | None = None) -> NoReturn:
+    """Raise the ``PolicyError`` for a place."""
+    raise PolicyError(cause, place=place, next_step=next_step)
 
 
 class CaptureError(OperatorError):

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
-from firewall.errors import Place, PolicyError, shown
+from firewall.errors import Place, fail, shown
 from firewall.ruleset.literal import ExpressionError
 from firewall.ruleset.yaml_nodes import Mapping as MappingNode
 from firewall.ruleset.yaml_nodes import Node, Scalar, Sequence
@@ -17,11 +17,6 @@ Schema = dict[str, Any]
 
 MOST_LISTED = 12
 _UNIT_NS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-
-
-def fail(place: Place, cause: str, next_step: str | None = None) -> NoReturn:
-    """Raise the ``PolicyError`` for a place."""
-    raise PolicyError(cause, place=place, next_step=next_step)
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

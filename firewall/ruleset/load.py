@@ -3,8 +3,8 @@
 import hashlib
 import re
 
-from firewall.errors import Place, shown
-from firewall.ruleset.kind import NAME, Section, entries, fail, suggestion
+from firewall.errors import Place, fail, shown
+from firewall.ruleset.kind import NAME, Section, entries, suggestion
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.policy import (
     EmergencyPolicy,

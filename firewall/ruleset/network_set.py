@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter
 
-from firewall.errors import PolicyError
+from firewall.errors import fail
 from firewall.net.address import Network, family
 from firewall.ruleset.policy import StringSet
 
@@ -48,7 +48,5 @@ def networks_of_list(named: StringSet) -> tuple[Network, ...]:
         try:
             networks.append(Network.parse(text))
         except ValueError as error:
-            raise PolicyError(
-                str(error), place=place, next_step=f"set ${named.name} is used with an address field"
-            ) from None
+            fail(place, str(error), f"set ${named.name} is used with an address field")
     return merged(networks)

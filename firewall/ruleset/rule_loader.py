@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, get_args
 
-from firewall.errors import shown
+from firewall.errors import fail, shown
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import (
     Comparison,
@@ -15,7 +15,7 @@ from firewall.ruleset.expression import (
     named_fields,
 )
 from firewall.ruleset.facts import Facts
-from firewall.ruleset.kind import Section, fail, suggestion
+from firewall.ruleset.kind import Section, suggestion
 from firewall.ruleset.parse import parse_expression
 from firewall.ruleset.policy import Must, NamedSet, Rule, Verdict
 from firewall.ruleset.schedule import DAY_S, Schedule, TimeZone

@@ -3,7 +3,7 @@
 import re
 from typing import TypeVar, get_args
 
-from firewall.errors import shown
+from firewall.errors import fail, shown
 from firewall.net.address import Network
 from firewall.net.datagram import MAX_PORT
 from firewall.net.media_port import FIRST_MEDIA_PORT
@@ -21,7 +21,6 @@ from firewall.ruleset.kind import (
     Section,
     choice,
     entries,
-    fail,
     integer,
     list_of,
     matching,

@@ -7,10 +7,11 @@ it stands. Every mistake is a ``PolicyError`` with its place.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import yaml
 
-from firewall.errors import Place, PolicyError
+from firewall.errors import Place, fail
 
 MAX_POLICY_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16
@@ -95,18 +96,18 @@ def read_yaml(data: bytes, *, file: str) -> Node:
     """
     if len(data) > MAX_POLICY_BYTES:
         cause = f"the file is larger than a policy may be, {MAX_POLICY_BYTES // 1024 // 1024} MiB"
-        raise PolicyError(cause, place=Place(file), next_step="put long lists into set files")
+        fail(Place(file), cause, "put long lists into set files")
     text = read_text(data, file, _unprintable, "a policy is a YAML file in UTF-8")
     composer = _Composer(text, file)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             composer.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _yaml_error(error, file, text) from None
+        _refuse(error, file, text)
     except yaml.YAMLError as error:
-        raise PolicyError(f"not YAML: {_first_line(error)}", place=Place(file)) from None
+        fail(Place(file), f"not YAML: {_first_line(error)}")
     if composer.root is None:
-        raise PolicyError("the policy is empty", place=Place(file), next_step="begin with rules/examples/minimal.yaml")
+        fail(Place(file), "the policy is empty", "begin with rules/examples/minimal.yaml")
     return composer.root
 
 
@@ -130,7 +131,7 @@ def read_text(data: bytes, file: str, find_bad: Callable[[str], re.Match[str] | 
         if bad is None:
             return text
         cause, before = f"it holds the control character U+{ord(bad[0]):04X}", text[: bad.start()]
-    raise PolicyError(f"not a text file: {cause}", place=_end_of(before, file), next_step=next_step)
+    fail(_end_of(before, file), f"not a text file: {cause}", next_step)
 
 
 def _end_of(text: str, file: str) -> Place:
@@ -141,19 +142,19 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0][:120]
 
 
-def _yaml_error(error: yaml.MarkedYAMLError, file: str, text: str) -> PolicyError:
+def _refuse(error: yaml.MarkedYAMLError, file: str, text: str) -> NoReturn:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or _first_line(error)
     place = _end_of(text[: mark.index], file) if mark is not None else Place(file)
     is_tab = mark is not None and text[mark.index : mark.index + 1] == "\t" and "cannot start any token" in problem
     if is_tab or "tab character" in problem:
-        return PolicyError("a tab cannot indent YAML", place=place, next_step="use spaces")
+        fail(place, "a tab cannot indent YAML", "use spaces")
     said = f"not YAML: {problem} {error.context or ''}".rstrip()
     begins = error.context_mark
     if begins is not None and begins.line + 1 < (place.line or 0):
         said += f", which begins at line {begins.line + 1}"
     advice = (each for cause, each in _SYNTAX_ADVICE.items() if cause in problem)
-    return PolicyError(said, place=place, next_step=next(advice, "mind indentation, brackets and quotes"))
+    fail(place, said, next(advice, "mind indentation, brackets and quotes"))
 
 
 _SYNTAX_ADVICE = {
@@ -185,27 +186,18 @@ class _Composer:
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._refuse_properties(event)
             if len(self._open) >= MAX_DEPTH:
-                raise PolicyError(
-                    f"nested deeper than {MAX_DEPTH} levels",
-                    place=self._place(event),
-                    next_step="a policy needs no such nesting",
-                )
+                fail(self._place(event), f"nested deeper than {MAX_DEPTH} levels", "a policy needs no such nesting")
             self._open.append((isinstance(event, yaml.MappingStartEvent), self._place(event), []))
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             is_mapping, place, nodes = self._open.pop()
             self._add(_mapping(nodes, place) if is_mapping else Sequence(tuple(nodes), place))
         elif isinstance(event, yaml.AliasEvent):
-            raise PolicyError(
-                f'the alias "*{event.anchor}" is not part of the policy language',
-                place=self._place(event),
-                next_step="write the value out",
-            )
+            cause = f'the alias "*{event.anchor}" is not part of the policy language'
+            fail(self._place(event), cause, "write the value out")
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise PolicyError(
-                    "a second document begins here", place=self._place(event), next_step="one file is one policy"
-                )
+                fail(self._place(event), "a second document begins here", "one file is one policy")
 
     def _place(self, event: yaml.Event) -> Place:
         mark = event.start_mark
@@ -230,7 +222,7 @@ class _Composer:
             )
         else:
             what, next_step = f'the tag "{tag}" is', "remove it"
-        raise PolicyError(f"{what} not part of the policy language", place=self._place(event), next_step=next_step)
+        fail(self._place(event), f"{what} not part of the policy language", next_step)
 
     def _add(self, node: Node) -> None:
         if not self._open:
@@ -238,7 +230,7 @@ class _Composer:
             return
         is_mapping, _, nodes = self._open[-1]
         if is_mapping and len(nodes) % 2 == 0 and not isinstance(node, Scalar):
-            raise PolicyError("a key must be a plain word", place=node.place, next_step="write key: value")
+            fail(node.place, "a key must be a plain word", "write key: value")
         nodes.append(node)
 
 
@@ -249,12 +241,8 @@ def _mapping(nodes: list[Node], place: Place) -> Mapping:
         if not isinstance(key, Scalar):
             raise TypeError(f"keys are scalars, not {key!r}")
         if key.text in seen:
-            first = seen[key.text]
-            raise PolicyError(
-                f'duplicate key "{key.text}"; it is already at line {first.line}',
-                place=key.place,
-                next_step="keep one of them",
-            )
+            cause = f'duplicate key "{key.text}"; it is already at line {seen[key.text].line}'
+            fail(key.place, cause, "keep one of them")
         seen[key.text] = key.place
         entries.append((key, value))
     return Mapping(tuple(entries), place)

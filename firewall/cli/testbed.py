@@ -1,6 +1,5 @@
 """``sosgate testbed``: the three network namespaces, for hand work."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from firewall.cli.printing import print_json
 from firewall.live.testbed import NAMESPACES, NamespaceStatus, down, statuses, up
 
 Format = Literal["table", "json"]
@@ -36,7 +36,7 @@ def testbed(
 
 def _show(found: tuple[NamespaceStatus, ...], output: Format) -> None:
     if output == "json":
-        typer.echo(json.dumps({"namespaces": [asdict(status) for status in found]}, indent=2))
+        print_json({"namespaces": [asdict(status) for status in found]})
         return
     table = Table(title=r"carrier ── c0·f0 \[fw] f1·p0 ── psap", title_justify="left")
     for heading in ("namespace", "state", "interfaces", "addresses", "processes"):

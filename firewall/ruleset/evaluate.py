@@ -30,7 +30,7 @@ from firewall.ruleset.expression import (
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import OneReader, Reader, Values
 from firewall.ruleset.fields import one_reader_of, reader_of
-from firewall.ruleset.literal import text_bytes
+from firewall.ruleset.literal import bytes_text, text_bytes
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.regex import compile_regex
 
@@ -146,7 +146,7 @@ def _seen(operand: Operand) -> _Texts:
 
 def _slice_reader(texts: _Texts, start: int, length: int | None) -> Reader:
     def slices(facts: Facts) -> Values:
-        return tuple(_text_of(slice_bytes(text_bytes(text), start, length)) for text in texts(facts))
+        return tuple(bytes_text(slice_bytes(text_bytes(text), start, length)) for text in texts(facts))
 
     return slices
 
@@ -162,21 +162,17 @@ def slice_bytes(data: bytes, start: int, length: int | None) -> bytes:
 
 def ascii_lower(text: str) -> str:
     """Return the text with A-Z made lower case; other letters stay, as in Wireshark."""
-    return text.lower() if text.isascii() else _text_of(text_bytes(text).lower())
+    return text.lower() if text.isascii() else bytes_text(text_bytes(text).lower())
 
 
 def ascii_upper(text: str) -> str:
     """Return the text with a-z made upper case; other letters stay, as in Wireshark."""
-    return text.upper() if text.isascii() else _text_of(text_bytes(text).upper())
+    return text.upper() if text.isascii() else bytes_text(text_bytes(text).upper())
 
 
 def byte_length(text: str) -> int:
     """Return the length of a text in the bytes it had on the wire."""
     return len(text) if text.isascii() else len(text_bytes(text))
-
-
-def _text_of(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
 
 
 def _comparison(operand: Operand, comparator: Comparator, value: Value) -> Predicate:

@@ -36,6 +36,11 @@ def text_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def bytes_text(data: bytes) -> str:
+    """Return bytes of the wire as a text, from which ``text_bytes`` makes the same: what is no UTF-8 is kept, too."""
+    return data.decode("utf-8", "surrogateescape")
+
+
 def read_string(token: str) -> str:
     r"""Read ``"text"`` with Wireshark's escapes: ``\" \' \\ \a \b \f \n \r \t \v \xhh \ooo \uhhhh \Uhhhhhhhh``.
 
@@ -55,7 +60,7 @@ def read_string(token: str) -> str:
         piece, length = _read_escape(token, index)
         out += piece
         index += length
-    return out.decode("utf-8", "surrogateescape")
+    return bytes_text(bytes(out))
 
 
 def _read_escape(token: str, index: int) -> tuple[bytes, int]:

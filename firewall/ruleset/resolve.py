@@ -38,6 +38,7 @@ from firewall.ruleset.literal import (
     FALSE_WORDS,
     TRUE_WORDS,
     ExpressionError,
+    bytes_text,
     read_address_range,
     read_number,
     read_slice,
@@ -277,7 +278,7 @@ def _text(token: Token, left: _Left) -> str:
     if token.type != "STRING":
         bare = str(token)[1:-1] if token.type == "CHARACTER" else str(token)
         if _BYTES.fullmatch(bare):
-            written = string_text(bytes.fromhex(bare.replace(":", "")).decode("utf-8", "surrogateescape"))
+            written = string_text(bytes_text(bytes.fromhex(bare.replace(":", ""))))
             raise _at(token, f"{bare} is no text", f"write the bytes as {written}")
         raise _wrong_literal(token, operand_text(left.operand), "text", f'write "{shown(bare)}" in double quotes')
     return _read(read_string, token)

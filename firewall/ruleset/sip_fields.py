@@ -11,6 +11,7 @@ from firewall.net.datagram import MAX_PORT
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.field_spec import MAX_UINT32, FieldSpec, Reader, Values, single
+from firewall.ruleset.literal import bytes_text
 from firewall.sip.headers import QUOTED, canonical_name, parse_params, split_outside, split_values
 from firewall.sip.message import Message, Request, Response
 from firewall.sip.name_addr import opening_bracket
@@ -307,12 +308,12 @@ def _after_start_line(facts: Facts) -> Values:
         return ()
     behind = b"".join(_LINE_END.split(message.raw.lstrip(b"\r\n"), maxsplit=1)[1:])
     is_cut = not behind and len(message.raw) < len(facts.datagram.payload)
-    return () if is_cut else (behind.decode("utf-8", "surrogateescape"),)
+    return () if is_cut else (bytes_text(behind),)
 
 
 def _raw(facts: Facts) -> Values:
     """The payload: for a message of which a capture holds the beginning, also what was not read of it."""
-    return (facts.datagram.payload.decode("utf-8", "surrogateescape"),) if facts.message is not None else ()
+    return (bytes_text(facts.datagram.payload),) if facts.message is not None else ()
 
 
 def _header_fields() -> list[FieldSpec]:

@@ -38,6 +38,7 @@ from firewall.ruleset.expression import (
 )
 from firewall.ruleset.facts import DialogState, EmergencyClass, EmergencyMark, Facts
 from firewall.ruleset.fields import FIELDS
+from firewall.ruleset.literal import bytes_text, text_bytes
 from firewall.ruleset.policy import Policy, Zone
 from firewall.ruleset.zones import zone_finder
 from firewall.sip.message import parse_message
@@ -271,7 +272,7 @@ def _text(atom: Atom) -> str | None:
                 found = text_meeting([atom], [])
     except UnmodelledError:
         return None
-    return found.decode("utf-8", "surrogateescape") if found is not None else None
+    return bytes_text(found) if found is not None else None
 
 
 def _payload(wanted: _Wanted) -> bytes:
@@ -301,4 +302,4 @@ def _payload(wanted: _Wanted) -> bytes:
     }
     lines.update({name.removeprefix("sip."): text for name, text in texts.items()})
     head = "".join(f"{name}: {text}\r\n" for name, text in lines.items())
-    return f"{start_line}\r\n{head}\r\n".encode("utf-8", "surrogateescape")
+    return text_bytes(f"{start_line}\r\n{head}\r\n")

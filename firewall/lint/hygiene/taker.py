@@ -25,6 +25,7 @@ from firewall.ruleset.expression import (
     base_field,
 )
 from firewall.ruleset.facts import Facts
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import Rule
 
 _MAX_BYTES = 256 << 20
@@ -128,7 +129,7 @@ class _Regexes:
         self._set.Compile()
 
     def found_in(self, value: str) -> Iterator[int]:
-        for index in self._set.Match(value.encode("utf-8", "surrogateescape")) or ():
+        for index in self._set.Match(text_bytes(value)) or ():
             yield self._numbers[index]
 
 
@@ -148,9 +149,9 @@ def _asked(condition: Condition | None) -> tuple[_Asked, ...] | None:
         case Membership(operand, items):
             return _of_items(operand, items)
         case Contains(operand, text):
-            return (_Asked(operand, regex=re2.escape(text.encode("utf-8", "surrogateescape"))),)
+            return (_Asked(operand, regex=re2.escape(text_bytes(text))),)
         case Matches(operand, regex):
-            return (_Asked(operand, regex=b"(?i:" + regex.encode("utf-8", "surrogateescape") + b")"),)
+            return (_Asked(operand, regex=b"(?i:" + text_bytes(regex) + b")"),)
         case Comparison() | Exists() | Not() | None:
             return None
         case _:

@@ -11,6 +11,7 @@ from firewall.lint.language.jury import facts_of, holds_of_message
 from firewall.lint.language.search import Bound
 from firewall.lint.language.template import Template
 from firewall.ruleset.expression import Call, Comparator, Comparison, Exists, Field, Matches
+from firewall.ruleset.literal import bytes_text, text_bytes
 from firewall.sip.body import SDP_TYPE, body_parts
 
 CONTENT_TYPE = header_carrier("Content-Type")
@@ -138,11 +139,11 @@ def _kept_plan(body: bytes, has_sdp: bool, is_multipart: bool, template: Templat
         return _Plan(b"", None, None, 0, b"")
     if has_sdp and not is_multipart:
         return _Plan(body, r"^application/sdp(?:;|$)", SDP_TYPE.encode(), _SHORTEST_ATTRIBUTE, b"a=")
-    written = (template.message.header("content-type") or "text/plain").encode("utf-8", "surrogateescape")
+    written = text_bytes(template.message.header("content-type") or "text/plain")
     if is_multipart:
-        boundary = written.partition(b"boundary=")[2].split(b";")[0].decode("utf-8", "surrogateescape")
+        boundary = bytes_text(written.partition(b"boundary=")[2].split(b";")[0])
         return _Plan(body, rf"^multipart/[a-z]+; ?boundary={_quoted(boundary)}(?:;|$)", written, 1, b"x")
-    kind = written.partition(b";")[0].strip().decode("utf-8", "surrogateescape")
+    kind = bytes_text(written.partition(b";")[0].strip())
     return _Plan(body, rf"^{_quoted(kind)}(?:;|$)", written, 1, b" ")
 
 
@@ -209,7 +210,7 @@ def _typed(template: Template, draft: Draft, plan: _Plan, media_type: Ask) -> Dr
         if plan.content == draft.body or ("content-type" in template.held and plan.plain_type is not None):
             return draft
         now = (template.message.header("content-type") or "").lower()
-        if plan.plain_type is not None and now == plan.plain_type.decode("utf-8", "surrogateescape").lower():
+        if plan.plain_type is not None and now == bytes_text(plan.plain_type).lower():
             return draft
         return draft.with_values("content-type", "Content-Type", () if plan.plain_type is None else (plan.plain_type,))
     extra: frozenset[Bound] = frozenset() if plan.media_type is None else frozenset((_matching(plan.media_type),))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from firewall.ruleset.literal import bytes_text
 from firewall.sip.headers import canonical_name
 
 CRLF = b"\r\n"
@@ -69,6 +70,6 @@ def read_draft(payload: bytes) -> Draft:
             contents.append(content)
     lines = []
     for content in contents:
-        written = content.partition(b":")[0].strip().decode("utf-8", "surrogateescape")
+        written = bytes_text(content.partition(b":")[0].strip())
         lines.append(Line(canonical_name(written), written, content))
     return Draft(start_line, tuple(lines), body, line_end)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal, assert_never
 
 from firewall.lint.language.bounds import MAX_REGEX_NODES, UnmodelledError
-from firewall.ruleset.literal import ExpressionError
+from firewall.ruleset.literal import ExpressionError, bytes_text, text_bytes
 from firewall.ruleset.regex import compile_regex
 
 AssertionKind = Literal["text_begin", "text_end", "line_begin", "line_end", "word_boundary", "not_word_boundary"]
@@ -103,7 +103,7 @@ def read_regex(regex: str, *, fold: bool = True) -> Node:
     Raises:
         UnmodelledError: a form this reader does not know, or more than ``MAX_REGEX_NODES`` parts.
     """
-    latin = regex.encode("utf-8", "surrogateescape").decode("latin-1")
+    latin = text_bytes(regex).decode("latin-1")
     reader = _Reader(latin)
     node = reader.choice(_Flags(fold))
     if not reader.at_end:
@@ -293,7 +293,7 @@ def _class_end(text: str, start: int) -> int:
 def _members(written: str, fold: bool, dot_line_feed: bool) -> frozenset[int]:
     """The bytes that a class, an escape or ``.`` stands for: RE2's own answer for each byte."""
     flags = f"{'i' if fold else ''}{'s' if dot_line_feed else ''}-U{'' if fold else 'i'}{'' if dot_line_feed else 's'}"
-    asked = f"(?{flags}:{written})".encode("latin-1").decode("utf-8", "surrogateescape")
+    asked = bytes_text(f"(?{flags}:{written})".encode("latin-1"))
     try:
         fullmatch = compile_regex(asked).fullmatch
     except ExpressionError as error:

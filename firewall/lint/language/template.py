@@ -13,6 +13,7 @@ from firewall.lint.language.search import Bound, Question
 from firewall.ruleset.expression import Comparison, Exists, Field
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.fields import FIELDS
+from firewall.ruleset.literal import text_bytes
 from firewall.sip.headers import canonical_name
 from firewall.sip.message import Message, Request, parse_message
 
@@ -43,7 +44,7 @@ class Template:
         """Texts that are in the message however it is edited, after the start line."""
         held = {"cseq": "cseq" in self.held, "call-id": "call-id" in self.held}
         values = [self.message.header(name) or "" for name, is_held in held.items() if is_held]
-        return (b"SIP/2.0/", *(value.encode("utf-8", "surrogateescape") for value in values))
+        return (b"SIP/2.0/", *(text_bytes(value) for value in values))
 
     def is_fixed(self, carrier: Carrier) -> bool:
         """Tell whether nothing of a carrier may change, or there is none in this kind of message."""
@@ -93,7 +94,7 @@ class Template:
             if len(values) > 1 and carrier is not SDP:
                 return None
             if len(set(values)) == 1:
-                kept[group.name] = str(values[0]).encode("utf-8", "surrogateescape")
+                kept[group.name] = text_bytes(str(values[0]))
         return Question(carrier, question.some, question.none, frozenset(kept.items()), carrier is not SDP)
 
     def written(self, draft: Draft, carrier: Carrier, text: bytes) -> Draft:

@@ -21,17 +21,17 @@ BodyMaker = Callable[[str], Body]
 
 def audio(ip: str) -> Body:
     """SDP with one G.711 stream (RFC 8866, RFC 3264)."""
-    return _sdp(ip, "m=audio 49170 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000", "a=ptime:20", "a=sendrecv")
+    return sdp(ip, "m=audio 49170 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000", "a=ptime:20", "a=sendrecv")
 
 
 def hold(ip: str) -> Body:
     """SDP that puts the other side on hold (RFC 3264 §8.4)."""
-    return _sdp(ip, "m=audio 49170 RTP/AVP 0 8 101", "a=sendonly")
+    return sdp(ip, "m=audio 49170 RTP/AVP 0 8 101", "a=sendonly")
 
 
 def audio_and_text(ip: str) -> Body:
     """SDP with real-time text beside the voice (RFC 4103, T.140)."""
-    return _sdp(
+    return sdp(
         ip,
         "m=audio 49170 RTP/AVP 0 101",
         "m=text 49172 RTP/AVP 98 100",
@@ -43,13 +43,13 @@ def audio_and_text(ip: str) -> Body:
 
 def text_only(ip: str) -> Body:
     """SDP of a real-time text call without voice (RFC 4103)."""
-    return _sdp(ip, "m=text 49172 RTP/AVP 98", "a=rtpmap:98 t140/1000")
+    return sdp(ip, "m=text 49172 RTP/AVP 98", "a=rtpmap:98 t140/1000")
 
 
 def msrp(ip: str) -> Body:
     """SDP of a message session (RFC 4975 §8)."""
     host = f"[{ip}]" if ":" in ip else ip
-    return _sdp(
+    return sdp(
         ip,
         "m=message 7654 TCP/MSRP *",
         "a=accept-types:message/cpim text/plain",
@@ -130,7 +130,8 @@ def cap_alert_and_text(ip: str) -> Body:
     return _multipart("alert", (text.content_type, None, text.content), (alert.content_type, None, alert.content))
 
 
-def _sdp(ip: str, *media: str) -> Body:
+def sdp(ip: str, *media: str) -> Body:
+    """A session description with these lines about media (RFC 8866)."""
     family = "IP6" if ":" in ip else "IP4"
     lines = ("v=0", f"o=- 2890844526 2890844526 IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0", *media)
     return Body("application/sdp", "".join(line + CRLF for line in lines).encode())

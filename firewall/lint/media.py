@@ -1,22 +1,22 @@
 """Is an answered emergency call heard? Calls with media, run through the engine as a capture would be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Event, MediaReceived
 from firewall.engine.outputs import Write
-from firewall.engine.record import RtpDecision, SipDecision
+from firewall.engine.record import RtpDecision
 from firewall.errors import Place
-from firewall.lint.bodies import CRLF, Body
-from firewall.lint.endpoint import Endpoint, Pair, Side
+from firewall.lint.bodies import Body, sdp
+from firewall.lint.endpoint import Pair, Side
 from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
 from firewall.lint.probe import MILLISECOND_NS, meet_deadlines
 from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.kinds import UntoldError
 from firewall.lint.proof.load import DEFAULT_SURGE
-from firewall.lint.proof.sound import Refusal, RtpPacket, refusals
+from firewall.lint.proof.sound import Refusal, refusals
 from firewall.lint.script import Script
 from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
@@ -44,29 +44,11 @@ _OPPOSITE: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 _DYNAMIC_TYPES = range(96, 128)  # RFC 3551 §6
-# What the policy says of media, as opposed to what a sender does wrong.
-_OWN_REASONS = frozenset({"rule", "media_port_range", "media_family_gap", "media_third_party"})
-
-
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """One kind of media: what SDP calls it, the payload type sent, and what that is in words; others are agreed on."""
-
-    name: str
-    media: str
-    payload_type: int
-    lines: tuple[str, ...] = ()
-    flows: tuple[Flow, ...] = ("voice", "media")
-    others: tuple[int, ...] = ()
-
-    def body(self, ip: str, port: int) -> Body:
-        """Return the session description of an end that takes this medium."""
-        family = "IP6" if ":" in ip else "IP4"
-        lines = [
-            "v=0", f"o=- 1 1 IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
-            f"m={self.media} {port} RTP/AVP {' '.join(map(str, (self.payload_type, *self.others)))}", *self.lines,
-        ]  # fmt: skip
-        return Body("application/sdp", (CRLF.join(lines) + CRLF).encode())
+_PROMISED_BY: dict[str, frozenset[Flow]] = {
+    "audio": frozenset({"voice", "media", "rtt"}),
+    "text": frozenset({"rtt"}),
+}
+"""Each kind of media, and the flows of emergency calls that have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,56 +60,46 @@ class Changed:
     after: RtpDecision
 
 
-# RFC 3551 (static types), RFC 4733 (DTMF), RFC 3389 (comfort noise), RFC 4867 (VoLTE's codec), RFC 4103 (text).
-MEDIA: tuple[Medium, ...] = (
-    Medium("PCMU", "audio", 0),
-    Medium("PCMA", "audio", 8),
-    Medium("AMR-WB", "audio", 96, ("a=rtpmap:96 AMR-WB/16000",)),
-    Medium("comfort noise", "audio", 13),
-    Medium("DTMF digits", "audio", 101, ("a=rtpmap:101 telephone-event/8000",)),
-    Medium("real-time text", "text", 98, ("a=rtpmap:98 t140/1000",), ("rtt",)),
-    Medium("real-time text with redundancy", "text", 100, ("a=rtpmap:100 red/1000", "a=fmtp:100 98/98/98"), ("rtt",)),
-)
-
-
-def check(policy: Policy, at_ns: int = 1_767_225_600 * _SECOND_NS) -> list[Finding]:
+def check(policy: Policy) -> list[Finding]:
     """Return one finding for each rule or setting that keeps an answered emergency call from being heard."""
     if policy.media.mode != "enforce":
         return []
+    flows = {*policy.emergency.flows}
+    kinds = [kind for kind, promised in _PROMISED_BY.items() if flows & promised]
+    return [*_refused_by_rules(policy, kinds), *(_short_timeout(policy) if kinds else ()), *_port_range(policy)]
+
+
+def _refused_by_rules(policy: Policy, kinds: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each rule that refuses some packet, as the formula has it and the engine then does."""
     unguarded = replace(policy, emergency=replace(policy.emergency, guard="off"))
-    findings: dict[tuple[str, str | None, str], Finding] = {}
-    for pair in _pairs(policy):
-        for medium in MEDIA:
-            if any(flow in policy.emergency.flows for flow in medium.flows):
-                for code, record in _blocked(unguarded, pair, medium, at_ns):
-                    key = (code, record.decision.rule, record.decision.reason)
-                    if key not in findings:
-                        name = f"{medium.name} (payload type {medium.payload_type})"
-                        findings[key] = _finding(policy, code, record, pair, name)
-    told = {rule for _, rule, _ in findings}
-    return [*findings.values(), *_proposed(policy, unguarded, told), *_port_range(policy)]
-
-
-def _proposed(policy: Policy, unguarded: Policy, told: set[str | None]) -> Iterator[Finding]:
-    """Yield a finding for each other rule that refuses some packet, as the formula has it and the engine then does."""
-    kinds = ("audio", *(("text",) if "rtt" in policy.emergency.flows else ()))
-    if not {"voice", "media", "rtt"} & {*policy.emergency.flows}:
-        return
     try:
-        proposed = [each for each in refusals(policy, _pairs(policy), kinds) if each.rule not in told]
+        proposed = list(refusals(policy, _pairs(policy), kinds))
     except UntoldError as error:
         message = f"it is not decided which media of an emergency call the rules drop: {error}"
         yield Finding.about(UNDECIDED, message, Place(policy.file))
         return
     for refusal in proposed:
+        rule, packet, pair = refusal.rule, refusal.packet, refusal.pair
         record = _refused(unguarded, refusal)
         if record is not None:
-            yield _finding(policy, "SOS116", record, refusal.pair, refusal.packet.name)
+            way = f"{record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
+            message = f'rule "{rule.name}" drops {packet.name} of an emergency call from {way}'
+            ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
+            yield Finding.about("SOS116", message, rule, ends)
         else:
-            rule = next(rule for rule in policy.rules if rule.name == refusal.rule)
             message = f'it is not decided whether rule "{rule.name}" drops media of an emergency call'
-            why = f"{refusal.packet.name} from {refusal.sender}: the engine lets it pass"
+            why = f"{packet.name} from {refusal.sender}: the engine lets one such packet pass"
             yield Finding.about(UNDECIDED, message, rule, why)
+
+
+def _short_timeout(policy: Policy) -> Iterator[Finding]:
+    timeout_s = policy.media.timeout_ns / _SECOND_NS
+    if timeout_s < HOLD_S:
+        message = (
+            f"media.timeout {timeout_s:g}s is shorter than a hold of {HOLD_S} s: "
+            "what is said after it in an emergency call is not heard"
+        )
+        yield Finding.about("SOS117", message, Place(policy.file, policy.media.line("timeout")))
 
 
 def changes(old: Policy, new: Policy) -> Iterator[Changed]:
@@ -169,20 +141,20 @@ def call_of(refusal: Refusal) -> tuple[Sent, ...]:
 def decided(policy: Policy, refusal: Refusal) -> RtpDecision | None:
     """Put a packet and its call to an engine: what was last decided on the packet's flow, None where nothing was."""
     last = call_of(refusal)[-1].datagram
-    of_flow = [
-        record
-        for record in _of_call(policy, refusal)
-        if isinstance(record, RtpDecision)
-        and record.rtp.protocol == "rtp"
-        and (record.src_ip, record.dest_ip) == (last.src_ip, last.dst_ip)
-    ]
+    of_flow = [each for each in _rtp(policy, refusal) if (each.src_ip, each.dest_ip) == (last.src_ip, last.dst_ip)]
     return of_flow[-1] if of_flow else None
 
 
 def _refused(policy: Policy, refusal: Refusal) -> RtpDecision | None:
     """Return the rule's decision against the packet that the formula proposes, None where the engine lets it pass."""
-    against = _decided_against(_of_call(policy, refusal))
-    return next((each for each in against if each.decision.rule == refusal.rule), None)
+    against = (each for each in _rtp(policy, refusal) if each.decision.verdict != "allow")
+    return next((each for each in against if each.decision.rule == refusal.rule.name), None)
+
+
+def _rtp(policy: Policy, refusal: Refusal) -> Iterator[RtpDecision]:
+    for record in _of_call(policy, refusal):
+        if isinstance(record, RtpDecision) and record.rtp.protocol == "rtp":
+            yield record
 
 
 def _of_call(policy: Policy, refusal: Refusal) -> list[object]:
@@ -204,7 +176,8 @@ def _answered(pair: Pair, offer: Body, answer: Body, at_ns: int) -> Iterator[Sen
     script.answer(invite, 200, "mid_call", body=answer)
     script.request(dialog, "caller", "ACK", "mid_call", of=invite)
     for step in script.steps:
-        datagram = _datagram(*pair.ends(step.sender), step.payload)
+        sender, receiver = pair.ends(step.sender)
+        datagram = Datagram(sender.ip, sender.port, receiver.ip, receiver.port, step.payload, in_iface=sender.interface)
         yield Sent(at_ns + step.at_ms * MILLISECOND_NS, datagram, step.label)
 
 
@@ -213,10 +186,14 @@ def _described(refusal: Refusal, side: Side, ip: str, port: int) -> Body:
     packet = refusal.packet
     direction = packet.direction if side == refusal.sender else _OPPOSITE[packet.direction]
     free = (number for number in _DYNAMIC_TYPES if number != packet.payload_type)
-    others = dict(zip(free, packet.codecs[1:], strict=False))
-    mapped = {packet.payload_type: packet.codecs[0], **others}
-    lines = (*(f"a=rtpmap:{number} {codec}/8000" for number, codec in mapped.items()), f"a={direction}", "a=rtcp-mux")
-    return Medium("", packet.kind, packet.payload_type, lines, others=tuple(others)).body(ip, port)
+    mapped = {packet.payload_type: packet.codecs[0], **dict(zip(free, packet.codecs[1:], strict=False))}
+    return sdp(
+        ip,
+        f"m={packet.kind} {port} RTP/AVP {' '.join(map(str, mapped))}",
+        *(f"a=rtpmap:{number} {codec}/8000" for number, codec in mapped.items()),
+        f"a={direction}",
+        "a=rtcp-mux",
+    )
 
 
 def _pairs(policy: Policy) -> list[Pair]:
@@ -226,69 +203,11 @@ def _pairs(policy: Policy) -> list[Pair]:
     return [pair for pair in found if pair is not None][:_MAX_PAIRS]
 
 
-def _blocked(policy: Policy, pair: Pair, medium: Medium, at_ns: int) -> Iterator[tuple[str, RtpDecision]]:
-    """The decisions against the media of one call: while it goes on, and after a silence as long as a hold."""
-    engine = Engine(policy)
-    port = policy.media.ports[0] + (policy.media.ports[1] - policy.media.ports[0]) // 4 * 2
-    offer, answer = medium.body(pair.caller.ip, port), medium.body(pair.psap.ip, port)
-    for sent in _answered(pair, offer, answer, at_ns):
-        told = list(_told(engine, DatagramReceived(sent.datagram), sent.at_ns))
-        if any(isinstance(record, SipDecision) and record.decision.verdict != "allow" for record in told):
-            return  # a call that is not set up has other findings
-        yield from (("SOS116", record) for record in _decided_against(told))
-    for after_s in (1, 1 + HOLD_S):
-        for sender, receiver in ((pair.caller, pair.psap), (pair.psap, pair.caller)):
-            for sequence in range(3):
-                number = after_s * 50 + sequence
-                packet = RtpPacket(medium.payload_type, sequence_number=number, timestamp=number * 160)
-                datagram = _datagram(sender, receiver, packet.payload(), port)
-                told = list(_told(engine, MediaReceived(datagram), at_ns + number * 20_000_000 + _SECOND_NS))
-                if after_s == 1:
-                    yield from (("SOS116", record) for record in _decided_against(told))
-                yield from (
-                    ("SOS117", record)
-                    for record in told
-                    if isinstance(record, RtpDecision) and record.decision.reason == "media_timeout"
-                )
-
-
-def _decided_against(told: list[object]) -> Iterator[RtpDecision]:
-    for record in told:
-        if (
-            isinstance(record, RtpDecision)
-            and record.rtp.protocol == "rtp"
-            and record.decision.verdict != "allow"
-            and record.decision.reason in _OWN_REASONS
-        ):
-            yield record
-
-
 def _told(engine: Engine, event: Event, now_ns: int) -> Iterator[object]:
     meet_deadlines(engine, now_ns)
     for output in engine.handle(event, now_ns):
         if isinstance(output, Write):
             yield output.record
-
-
-def _datagram(sender: Endpoint, receiver: Endpoint, payload: bytes, media_port: int | None = None) -> Datagram:
-    source_port, target_port = (sender.port, receiver.port) if media_port is None else (media_port, media_port)
-    return Datagram(sender.ip, source_port, receiver.ip, target_port, payload, in_iface=sender.interface)
-
-
-def _finding(policy: Policy, code: str, record: RtpDecision, pair: Pair, name: str) -> Finding:
-    rule = policy.rule_named(record.decision.rule)
-    way = f"{record.zone_src or record.src_ip} to {record.zone_dst or record.dest_ip}"
-    if code == "SOS117":
-        place = Place(policy.file, policy.media.line("timeout"))
-        message = (
-            f"media.timeout {policy.media.timeout_ns / 1e9:g}s is shorter than a hold of {HOLD_S} s: "
-            f"{name} of an emergency call from {way} is refused after it"
-        )
-        return Finding.about(code, message, place)
-    what = f'rule "{rule.name}" drops' if rule is not None else f"{record.decision.reason} keeps back"
-    message = f"{what} {name} of an emergency call from {way}"
-    ends = f"{pair.caller.ip} calls {pair.psap.ip}: the call connects, and nobody is heard"
-    return Finding.about(code, message, rule or Place(policy.file, record.decision.line), ends)
 
 
 def _port_range(policy: Policy) -> list[Finding]:

@@ -52,6 +52,12 @@ def test_a_rule_that_no_rtp_of_a_call_can_match_is_no_finding(condition: str) ->
     assert found(f"  - {{name: odd, when: '{condition}', action: drop}}\n") == []
 
 
+def test_a_limit_on_media_is_never_said_to_be_harmless() -> None:
+    limited = "  - {name: few, when: rtp, action: drop, limit: {rate: 30/2s, per: net.src, burst: 30}}\n"
+    (finding,) = found(limited)
+    assert (finding.code, finding.rule) == ("SOS115", "few")
+
+
 def test_and_not_emergency_mends_it() -> None:
     assert found("  - {name: right, when: 'rtp.p_type == 101 and not emergency', action: drop}\n") == []
 

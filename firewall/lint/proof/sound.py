@@ -5,7 +5,7 @@ header is given: each payload type, each codec and direction that rules name, an
 A rule that refuses one packet closes the flow, so what comes on RTP's port beside it is asked about, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -28,7 +28,7 @@ from firewall.net.rtp_stream import RTP_HEADER
 from firewall.ruleset.evaluate import compile_condition
 from firewall.ruleset.expression import Atom, base_field
 from firewall.ruleset.facts import EmergencyMark, Facts, MediaFacts
-from firewall.ruleset.policy import Policy
+from firewall.ruleset.policy import Policy, Rule
 from firewall.sip.sdp import Direction
 
 PLAIN_BYTES = 172
@@ -38,6 +38,15 @@ _MARK = EmergencyMark("media", "urn:service:sos", ("same call: request_uri urn:s
 
 
 MAX_PACKETS = 20_000
+_CALLED = {
+    "pcmu": "PCMU",
+    "pcma": "PCMA",
+    "amr-wb": "AMR-WB",
+    "cn": "comfort noise",
+    "telephone-event": "DTMF digits",
+    "t140": "real-time text",
+    "red": "real-time text with redundancy",
+}
 # RFC 3551 table 4, RFC 3389, and the numbers that RFC 4733 and RFC 4103 are mostly given.
 _PAYLOAD_TYPES = (0, 8, 3, 9, 13, 18, 96, 97, 98, 100, 101, 111, 127)
 _BOTH_WAYS: tuple[Direction, ...] = ("sendrecv",)
@@ -62,7 +71,7 @@ class RtpPacket:
     @property
     def name(self) -> str:
         """The packet in a few words."""
-        rtp = f"{self.kind} {', '.join(self.codecs)} (payload type {self.payload_type})"
+        rtp = f"{', '.join(_CALLED.get(each, each) for each in self.codecs)} (payload type {self.payload_type})"
         if not self.beside:
             return rtp
         beside = f"RTCP (type {self.beside[1]})" if is_rtcp(self.beside) else "STUN"
@@ -77,11 +86,23 @@ class RtpPacket:
         return head + bytes(max(0, size_bytes - len(head)))
 
 
+USUAL_PACKETS = (
+    RtpPacket(0),
+    RtpPacket(8, codecs=("pcma",)),
+    RtpPacket(96, codecs=("amr-wb",)),
+    RtpPacket(13, codecs=("cn",)),
+    RtpPacket(101, codecs=("telephone-event",)),
+    RtpPacket(98, "text", ("t140",)),
+    RtpPacket(100, "text", ("red",)),
+)
+"""What shows best what a rule refuses: RFC 3551, RFC 4867 (VoLTE), RFC 3389, RFC 4733, RFC 4103."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A packet that, as the formula has it, a rule refuses: who sends it to whom, from and to which port, when."""
 
-    rule: str
+    rule: Rule
     sender: Side
     pair: Pair
     ports: tuple[int, int]
@@ -90,13 +111,13 @@ class Refusal:
     at_ns: int
 
 
-def refusals(policy: Policy, pairs: list[Pair], kinds: tuple[str, ...]) -> Iterator[Refusal]:
+def refusals(policy: Policy, pairs: Sequence[Pair], kinds: Sequence[str]) -> Iterator[Refusal]:
     """Yield a packet for each rule that could refuse media of these kinds between such ends; nothing is a proof.
 
     Raises:
         UntoldError: not all can be asked about.
     """
-    rules = tuple(rule for rule in policy.rules if rule.about_media and rule.limit is None)
+    rules = tuple(rule for rule in policy.rules if rule.about_media)
     if not any(rule.action != "allow" and not rule.shadow for rule in rules):
         return
     encoding = Encoding([replace(policy, rules=rules, default="allow")])
@@ -129,7 +150,7 @@ def _of_packet(
         model = encoding.formula.solve([*assumed, each.decides])
         if model is not None:
             found.add(each.rule.name)
-            yield _refusal(encoding, model, each.rule.name, pair, sender, packet, policy.media.ports)
+            yield _refusal(encoding, model, each.rule, pair, sender, packet, policy.media.ports)
 
 
 def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> tuple[int, ...]:
@@ -158,7 +179,7 @@ def _free(encoding: Encoding, policy: Policy, pair: Pair, sender: Side) -> Itera
 def _refusal(
     encoding: Encoding,
     model: Model,
-    rule: str,
+    rule: Rule,
     pair: Pair,
     sender: Side,
     packet: RtpPacket,
@@ -187,7 +208,7 @@ def _port_in(piece: tuple[int, int], media_ports: tuple[int, int]) -> int:
     return wanted + 1 if wanted % 2 and wanted < last else wanted
 
 
-def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
+def _packets(encoding: Encoding, kinds: Sequence[str]) -> list[RtpPacket]:
     """Return the packets that rules can tell apart, the plainest first.
 
     Raises:
@@ -210,14 +231,19 @@ def _packets(encoding: Encoding, kinds: tuple[str, ...]) -> list[RtpPacket]:
     beside = (kinds, codecs, directions, tuple(_beside(own)))
     if prod(map(len, choices)) + prod(map(len, beside)) > MAX_PACKETS:
         raise UntoldError(f"the rules tell more than {MAX_PACKETS} packets apart")
-    return [
-        RtpPacket(payload_type, kind, agreed, direction, number, timestamp, ssrc, marker)
-        for kind, payload_type, agreed, direction, number, timestamp, ssrc, marker in product(*choices)
-        if not 64 <= payload_type <= 95  # with the marker that would be RTCP: not to be used (RFC 5761 §4)
-    ] + [
-        RtpPacket(kind=kind, codecs=agreed, direction=direction, beside=begins)
-        for kind, agreed, direction, begins in product(*beside)
-    ]
+    usual = [packet for packet in USUAL_PACKETS if packet.kind in kinds]
+    return (
+        usual
+        + [
+            RtpPacket(payload_type, kind, agreed, direction, number, timestamp, ssrc, marker)
+            for kind, payload_type, agreed, direction, number, timestamp, ssrc, marker in product(*choices)
+            if not 64 <= payload_type <= 95  # with the marker that would be RTCP: not to be used (RFC 5761 §4)
+        ]
+        + [
+            RtpPacket(kind=kind, codecs=agreed, direction=direction, beside=begins)
+            for kind, agreed, direction, begins in product(*beside)
+        ]
+    )
 
 
 def _beside(own: list[Atom]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from firewall.net.datagram import Transport
 from firewall.net.signalling import SIP_PORT
 
 Side = Literal["caller", "psap"]
@@ -10,12 +11,16 @@ Side = Literal["caller", "psap"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One end of a call. ``interface`` is where the firewall receives its packets, None when the policy names none."""
+    """One end of a call. ``interface`` is where the firewall receives its packets, None when the policy names none.
+
+    ``via`` is the transport that its Via names.
+    """
 
     ip: str
     port: int = SIP_PORT
     interface: str | None = None
     zone: str | None = None
+    via: Transport = "UDP"
 
     @property
     def host(self) -> str:

@@ -198,7 +198,7 @@ class Script:
 
     def _via(self, sender: Side, style: Style, branch: str) -> str:
         end, tail = self._end(sender), f";branch={branch}" if style.has_branch else ""
-        return f"SIP/2.0/UDP {end.host}:{end.port}{style.via_parameters}{tail}"
+        return f"SIP/2.0/{end.via} {end.host}:{end.port}{style.via_parameters}{tail}"
 
     def _new_branch(self) -> str:
         self._branches += 1

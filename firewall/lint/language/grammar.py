@@ -74,7 +74,7 @@ NAME_ADDR = rf"{_DISPLAY}<(?P<uri>{SIP_URI}|{_ABSOLUTE_URI})>"
 ADDR_SPEC = rf"(?P<uri>{_BARE_SIP_URI}|{_BARE_URI})"
 
 REQUEST_LINE = rf"(?P<line>(?P<method>{TCHAR}+) (?P<uri>{SIP_URI}|{OPAQUE_URI}) SIP/2\.0)\n"
-STATUS_LINE = rf"(?P<line>SIP/2\.0 (?P<code>[1-6][0-9]{{2}}) (?:{TEXT})?)\n"
+STATUS_LINE = rf"(?P<line>SIP/2\.0 (?P<code>[0-9]{{3}}) (?:{TEXT})?)\n"
 
 FROM_OR_TO = (
     rf"(?P<line>(?:{NAME_ADDR}|{ADDR_SPEC})(?:{_SEMICOLON}(?P<other>{_HEADER_PARAM}))*"

@@ -1,7 +1,7 @@
-"""Keep-alives between other addresses: what an OPTIONS says of its ends is the one thing in it that its sender chooses.
+"""Keep-alives between other ends: what an OPTIONS says of its ends is the one thing in it that its sender chooses.
 
-A rule may look for an address in its text (``sip.from.host``, ``sip.Via``) and in its packet at once. Where any rule's
-condition on the text depends on the addresses, keep-alives are asked about one pair of addresses at a time.
+A rule may look for an address or transport in its text (``sip.from.host``, ``sip.Via``) and in its packet at once.
+Where any rule's condition on the text depends on them, keep-alives are asked about one pair of ends at a time.
 """
 
 import re
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{3,}")
 
 
 def addressed(policy: Policy, asker: Asker, pair: Pair, every: Sequence[Context]) -> list[Context]:
-    """Return the contexts of one pair of zones, their keep-alives once for each pair of addresses that matters."""
+    """Return the contexts of one pair of zones, their keep-alives once for each pair of ends that matters."""
     fixed = [context for context in every if context.is_fixed]
     if not fixed or not asker.encoding.text:
         return list(every)
@@ -47,7 +47,7 @@ def _tied(policy: Policy, flows: tuple[Flow, ...], pair: Pair) -> list[Context]:
 
 
 def _reading_otherwise(asker: Asker, tied: Sequence[Sequence[Context]]) -> list[Atom]:
-    """Return the conditions on a field that reads otherwise at other addresses: few of many, where rules are many."""
+    """Return the conditions on a field that reads otherwise at other ends: few of many, where rules are many."""
     by_field: dict[Field, list[Atom]] = {}
     for atom in asker.encoding.text:
         by_field.setdefault(base_field(atom.operand), []).append(atom)
@@ -70,6 +70,7 @@ def _pairs(policy: Policy, asker: Asker, pair: Pair) -> Iterator[Pair]:
         if ours and theirs:
             yield from (Pair(each, theirs[0]) for each in ours)
             yield from (Pair(ours[0], each) for each in theirs[1:])
+            yield Pair(replace(ours[0], via="TCP"), replace(theirs[0], via="TCP"))
 
 
 def _addresses(asker: Asker, networks: Iterable[Network], plain: Endpoint) -> list[Endpoint]:

@@ -39,6 +39,7 @@ def test_a_ban_that_a_psap_triggers_is_found_because_its_answers_are_dropped_the
         'sip.Method == "INVITE" and sip.to.tag',
         'sip.Method == "CANCEL" and dialog.state == "early"',
         'sip.Status-Code == 401 and sip.CSeq.method == "REGISTER"',
+        "sip.Status-Code == 777",
         'sip.Status-Code in {100..199} and zone.src == "psap"',
         'sip.anomaly == "bare_cr"',
         'sip.r-uri matches "^tel:" and sip.to.tag',

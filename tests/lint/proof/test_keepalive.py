@@ -12,6 +12,8 @@ OPTIONS = 'sip.Method == "OPTIONS" and not emergency'
         f'{OPTIONS} and sip.from.host != "192.0.2.10"',
         f'{OPTIONS} and sip.Via contains "2001:db8"',
         f'{OPTIONS} and zone.src == "carrier" and sip.r-uri.host != "198.51.100.20"',
+        'sip.Via contains "TCP" and not emergency',
+        'not sip.Via.transport == "UDP" and not emergency and tcp',
         'sip.Status-Code == 200 and sip.to.host == "198.51.100.99" and not emergency',
     ],
 )

@@ -1,5 +1,6 @@
 """Exception policies: what happens to emergency traffic when the firewall itself has a problem."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from firewall.engine.events import LogFailed
@@ -19,22 +20,24 @@ class _DefectError(Exception):
     """Stands for a defect of sosgate."""
 
 
-def check(policy: Policy, questioner: Questioner, pair: Pair) -> list[Finding]:
-    """Return a finding for each exception policy that blocks a message which the rules let pass."""
-    exceptions = policy.exceptions
-    findings = []
-    if exceptions.internal_error == "drop" and policy.rules:
-        blocked = _first_blocked(Questioner(_defective(policy), strict=False), pair)
-        findings += _finding(policy, "internal_error", "when sosgate has a defect", blocked)
-    if exceptions.log_unwritable == "drop":
-        blocked = _first_blocked(questioner, pair, LogFailed("No space left on device"))
-        findings += _finding(policy, "log_unwritable", "when the disk is full", blocked)
-    if exceptions.table_full == "drop":
-        # What the engine does with a full table it does with a full disk: it drops all that carries no mark.
-        failing = replace(policy, exceptions=replace(exceptions, log_unwritable="drop"))
-        blocked = _first_blocked(Questioner(failing), pair, LogFailed("stands for a full table"))
-        findings += _finding(policy, "table_full", "when the table of calls is full", blocked)
-    return findings
+def check(policy: Policy, questioner: Questioner, pair: Pair) -> Iterator[Finding]:
+    """Yield a finding for each exception policy that blocks a message which the rules let pass."""
+    # What the engine does with a full table it does with a full disk: it drops all that carries no mark.
+    full = replace(policy, exceptions=replace(policy.exceptions, log_unwritable="drop"))
+    failed = LogFailed("No space left on device")
+    provoked: tuple[tuple[str, Questioner, tuple[LogFailed, ...], str], ...] = (
+        ("internal_error", Questioner(_defective(policy), strict=False), (), "when sosgate has a defect"),
+        ("log_unwritable", questioner, (failed,), "when the disk is full"),
+        ("table_full", Questioner(full), (failed,), "when the table of calls is full"),
+    )
+    for name, asked, first, occasion in provoked:
+        blocked = _first_blocked(asked, pair, *first) if getattr(policy.exceptions, name) == "drop" else None
+        if blocked is not None:
+            met = f"the {blocked.step.label} of emergency traffic {occasion} ({blocked.probe.name})"
+            mend = CODES["SOS105"].mend.replace("the exception that is named", f"`exceptions.{name}`")
+            because = (f"dropped with reason {name}: {blocked.witness().start_line}",)
+            message = f"`exceptions.{name}: drop` blocks {met}"
+            yield Finding("SOS105", message, Place(policy.file), mend, because=because, named=(name,))
 
 
 def _first_blocked(questioner: Questioner, pair: Pair, *first: LogFailed) -> Blocked | None:
@@ -47,26 +50,8 @@ def _first_blocked(questioner: Questioner, pair: Pair, *first: LogFailed) -> Blo
     return None
 
 
-def _finding(policy: Policy, name: str, occasion: str, blocked: Blocked | None) -> list[Finding]:
-    if blocked is None:
-        return []
-    start_line = blocked.witness().start_line
-    return [
-        Finding(
-            "SOS105",
-            f"`exceptions.{name}: drop` blocks the {blocked.step.label} of emergency traffic {occasion} "
-            f"({blocked.probe.name})",
-            Place(policy.file),
-            CODES["SOS105"].mend.replace("the exception that is named", f"`exceptions.{name}`"),
-            because=(f"dropped with reason {name}: {start_line}",),
-            named=(name,),
-        )
-    ]
-
-
 def _defective(policy: Policy) -> Policy:
     def fail(_facts: Facts) -> bool:
         raise _DefectError("a defect of sosgate, for lint")
 
-    first, *rest = policy.rules
-    return replace(policy, rules=(replace(first, matches=fail, methods=None), *rest))
+    return replace(policy, rules=tuple(replace(rule, matches=fail, methods=None) for rule in policy.rules))

@@ -1,19 +1,19 @@
 """What a policy says beside the rules' verdicts: the settings of two policies that are not the same, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 from firewall.lint.proof.canonical import canonical
-from firewall.net.address import Network
 from firewall.ruleset.expression import Condition
 from firewall.ruleset.network_set import merged
-from firewall.ruleset.policy import Limit, MediaPolicy, Policy, Rule, Zone
+from firewall.ruleset.policy import Limit, Policy, Rule, Zone
 
 T = TypeVar("T")
 
 _NONE = "none"
 _NS = 1_000_000_000
+_LISTS = ("numbers", "test_numbers", "dial_prefixes", "flows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,12 @@ class Setting:
 
 def settings(old: Policy, new: Policy) -> list[Setting]:
     """Return every setting that differs. What something is called is none."""
-    found = [
-        *_of_emergency(old, new),
-        *_of_exceptions(old, new),
-        *_of_zones(old, new),
-        *_changed("signalling.ports", _numbers(old.signalling_ports), _numbers(new.signalling_ports)),
-        *_of_media(old.media, new.media),
+    said = _both(_said(old, renamed_zones(old, new)), _said(new, {}))
+    return [
+        *(Setting(what, before or _NONE, after or _NONE) for what, before, after in said if before != after),
         *_of_limits(old, new),
-        *_of_shadows(old, new),
         *_of_promises(old, new),
     ]
-    return list(found)
 
 
 def renamed_rules(old: Policy, new: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -71,53 +66,32 @@ def duration(ns: int) -> str:
     return f"{ns // 1_000_000}ms"
 
 
-def _changed(what: str, before: str, after: str) -> Iterator[Setting]:
-    if before != after:
-        yield Setting(what, before, after)
+def _said(policy: Policy, now: Mapping[str, str]) -> dict[str, str]:
+    """Return every setting in words but limits and promises; ``now`` says what zones are called now."""
+    emergency, media, surge = policy.emergency, policy.media, policy.emergency.surge
+    said = {f"emergency.{name}": _sorted(getattr(emergency, name)) for name in _LISTS}
+    for name, zones in (("from", emergency.from_zones), ("to", emergency.to_zones)):
+        said[f"emergency.{name}"] = _sorted(now.get(zone, zone) for zone in zones)
+    rates = f"{surge.calls_per_second} calls per second, {surge.per_source} per source" if surge else "the default"
+    said |= {"emergency.surge": rates, "emergency.guard": emergency.guard}
+    said |= {f"exceptions.{each.name}": getattr(policy.exceptions, each.name) for each in fields(policy.exceptions)}
+    for zone in policy.zones:
+        name = now.get(zone.name, zone.name)
+        said |= {f"zone {name}: {what}": text for what, text in _zone(zone).items()}
+    said["signalling.ports"] = _numbers(policy.signalling_ports)
+    said |= {f"media.{name}": getattr(media, name) for name in ("mode", "source", "early", "nat", "inspect")}
+    said |= {"media.ports": f"{media.ports[0]}-{media.ports[1]}", "media.other_ports": _numbers(media.other_ports)}
+    said |= {"media.grace": duration(media.grace_ns), "media.timeout": duration(media.timeout_ns)}
+    return said | {f'shadow rule "{rule.name}"': _shadow(rule) for rule in policy.rules if rule.shadow}
 
 
-def _of_emergency(old: Policy, new: Policy) -> Iterator[Setting]:
-    before, after = old.emergency, new.emergency
-    for name in ("numbers", "test_numbers", "dial_prefixes", "flows"):
-        yield from _changed(f"emergency.{name}", _sorted(getattr(before, name)), _sorted(getattr(after, name)))
-    now = renamed_zones(old, new)
-    for name, zones, new_zones in (
-        ("from", before.from_zones, after.from_zones),
-        ("to", before.to_zones, after.to_zones),
-    ):
-        yield from _changed(f"emergency.{name}", _sorted(tuple(now.get(z, z) for z in zones)), _sorted(new_zones))
-    surges = [
-        f"{surge.calls_per_second} calls per second, {surge.per_source} per source" if surge else "the default"
-        for surge in (before.surge, after.surge)
-    ]
-    yield from _changed("emergency.surge", *surges)
-    yield from _changed("emergency.guard", before.guard, after.guard)
-
-
-def _of_exceptions(old: Policy, new: Policy) -> Iterator[Setting]:
-    for each in fields(old.exceptions):
-        before, after = (getattr(policy.exceptions, each.name) for policy in (old, new))
-        yield from _changed(f"exceptions.{each.name}", before, after)
-
-
-def _of_media(before: MediaPolicy, after: MediaPolicy) -> Iterator[Setting]:
-    for name in ("mode", "source", "early", "nat", "inspect"):
-        yield from _changed(f"media.{name}", getattr(before, name), getattr(after, name))
-    yield from _changed("media.ports", *(f"{media.ports[0]}-{media.ports[1]}" for media in (before, after)))
-    yield from _changed("media.other_ports", *(_numbers(media.other_ports) or _NONE for media in (before, after)))
-    yield from _changed("media.grace", duration(before.grace_ns), duration(after.grace_ns))
-    yield from _changed("media.timeout", duration(before.timeout_ns), duration(after.timeout_ns))
-
-
-def _of_zones(old: Policy, new: Policy) -> Iterator[Setting]:
-    now = renamed_zones(old, new)
-    for name, before, after in _both({now.get(z.name, z.name): z for z in old.zones}, {z.name: z for z in new.zones}):
-        if before is None or after is None:
-            yield from _changed(f"zone {name}", *(_NONE if zone is None else _zone(zone) for zone in (before, after)))
-            continue
-        yield from _changed(f"zone {name}: networks", _networks(before.networks), _networks(after.networks))
-        yield from _changed(f"zone {name}: interfaces", _sorted(before.interfaces), _sorted(after.interfaces))
-        yield from _changed(f"zone {name}: on_daemon_down", before.on_daemon_down, after.on_daemon_down)
+def _zone(zone: Zone) -> dict[str, str]:
+    networks = ", ".join(str(network) for network in merged(zone.networks)) or "any"
+    return {
+        "networks": networks,
+        "interfaces": _sorted(zone.interfaces),
+        "on_daemon_down": zone.on_daemon_down,
+    }
 
 
 def _of_limits(old: Policy, new: Policy) -> Iterator[Setting]:
@@ -134,13 +108,6 @@ def _of_limits(old: Policy, new: Policy) -> Iterator[Setting]:
 
 def _numbers_of(limit: Limit | None) -> Limit | None:
     return replace(limit, text="") if limit is not None else None
-
-
-def _of_shadows(old: Policy, new: Policy) -> Iterator[Setting]:
-    shadows = ({r.name: r for r in policy.rules if r.shadow} for policy in (old, new))
-    for name, before, after in _both(*shadows):
-        told = [_NONE if rule is None else _shadow(rule) for rule in (before, after)]
-        yield from _changed(f'shadow rule "{name}"', *told)
 
 
 def _shadow(rule: Rule) -> str:
@@ -165,18 +132,9 @@ def _both(old: Mapping[K, T], new: Mapping[K, T]) -> Iterator[tuple[K, T | None,
         yield key, old.get(key), new.get(key)
 
 
-def _sorted(values: tuple[str, ...]) -> str:
+def _sorted(values: Iterable[str]) -> str:
     return ", ".join(sorted(set(values))) or _NONE
 
 
-def _numbers(values: frozenset[int]) -> str:
-    return ", ".join(str(value) for value in sorted(values))
-
-
-def _networks(networks: tuple[Network, ...]) -> str:
-    return ", ".join(str(network) for network in merged(networks)) or "any"
-
-
-def _zone(zone: Zone) -> str:
-    interfaces = ", ".join(zone.interfaces) or "any"
-    return f"networks {_networks(zone.networks)}; interfaces {interfaces}; on_daemon_down {zone.on_daemon_down}"
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(str(value) for value in sorted(values)) or _NONE

@@ -25,6 +25,19 @@ _CODE_OF_ROLE = {
     "text": "SOS108",
     "registration": "SOS111",
 }
+_OBJECTS = {
+    "SOS101": "an emergency call",
+    "SOS102": "the {step} of an emergency call",
+    "SOS103": "emergency calls",
+    "SOS105": "the {step} of emergency traffic",
+    "SOS106": "the {step} of a call back from the PSAP",
+    "SOS107": "the {step} that keeps the trunk in service",
+    "SOS108": "a text message to the emergency service",
+    "SOS109": "an emergency call because of another message from the same address",
+    "SOS110": "an emergency test call",
+    "SOS111": "the {step} of an emergency registration",
+}
+"""What is blocked, for each code; of SOS104 it is what that of the message's role says."""
 
 
 def finding_of(policy: Policy, blocked: Blocked, *because: str) -> Finding:
@@ -85,7 +98,7 @@ def ban_finding(policy: Policy, banned: Banned) -> Finding:
     if banned.blocked is not None:
         return finding_of(policy, banned.blocked, trigger)
     rule = banned.rule
-    message = f'the ban of rule "{rule.name}" drops {_object_of_ban()}'
+    message = f'the ban of rule "{rule.name}" drops {_OBJECTS["SOS109"]}'
     return Finding("SOS109", message, rule.place, _unban(policy, rule), rule.name, (trigger,))
 
 
@@ -94,9 +107,9 @@ def shadow_finding(shadowed: Shadowed) -> Finding:
     rule = shadowed.rule
     steps = [each.steps[-1] for each in shadowed.shown]
     told = [
-        f"the {step.label} that keeps the trunk in service"
+        _OBJECTS["SOS107"].format(step=step.label)
         if step.role == "keepalive"
-        else f"the {step.label} of an emergency call ({each.probe.name})"
+        else f"{_OBJECTS['SOS102'].format(step=step.label)} ({each.probe.name})"
         for step, each in zip(steps, shadowed.shown, strict=True)
     ]
     message = f'shadow rule "{rule.name}" would {rule.action} {" and ".join(told)}'
@@ -116,7 +129,7 @@ def open_finding(policy: Policy, unanswered: Unanswered) -> Finding:
     if rule is not None and rule.ban_ns is not None and context.facts.emergency is None:
         told += f" bans who sends the {context.step.label} ({context.probe.name})"
         return replace(Finding.about(UNDECIDED, told, place, unanswered.reason), help=_unban(policy, rule))
-    told += f" blocks the {context.step.label} of an emergency call ({context.probe.name})"
+    told += f" blocks {_OBJECTS['SOS102'].format(step=context.step.label)} ({context.probe.name})"
     return Finding.about(UNDECIDED, told, place, unanswered.reason)
 
 
@@ -147,29 +160,9 @@ def _culprit(guilty: Rule | None, decision: DecisionFields) -> str:
 
 
 def _object(code: str, blocked: Blocked, guilty: Rule | None) -> str:
-    match code:
-        case "SOS101":
-            return "an emergency call"
-        case "SOS102":
-            return f"the {blocked.step.label} of an emergency call"
-        case "SOS103":
-            return f"emergency calls{_sometimes(guilty)}"
-        case "SOS104":
-            return f"{_object(_CODE_OF_ROLE[blocked.step.role], blocked, None)}{_sometimes(guilty)}"
-        case "SOS106":
-            return f"the {blocked.step.label} of a call back from the PSAP"
-        case "SOS107":
-            return f"the {blocked.step.label} that keeps the trunk in service{_sometimes(guilty)}"
-        case "SOS108":
-            return "a text message to the emergency service"
-        case "SOS109":
-            return _object_of_ban()
-        case "SOS110":
-            return "an emergency test call"
-        case "SOS111":
-            return f"the {blocked.step.label} of an emergency registration"
-        case _:
-            return f"the {blocked.step.label} of emergency traffic"
+    what = _OBJECTS[_CODE_OF_ROLE[blocked.step.role] if code == "SOS104" else code]
+    when = _sometimes(guilty) if code in ("SOS103", "SOS104", "SOS107") else ""
+    return what.format(step=blocked.step.label) + when
 
 
 def _sometimes(rule: Rule | None) -> str:
@@ -177,10 +170,6 @@ def _sometimes(rule: Rule | None) -> str:
     above = f" above {rule.limit.text}" if rule is not None and rule.limit is not None else ""
     hours = f" at certain hours ({rule.schedule})" if rule is not None and rule.schedule is not None else ""
     return above + hours
-
-
-def _object_of_ban() -> str:
-    return "an emergency call because of another message from the same address"
 
 
 def _place(policy: Policy, guilty: Rule | None, decision: DecisionFields) -> Place:

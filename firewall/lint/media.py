@@ -1,7 +1,7 @@
 """Is an answered emergency call heard? Calls with media, run through the engine as a capture would be."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from firewall.engine.engine import Engine
 from firewall.engine.events import DatagramReceived, Event, MediaReceived
@@ -13,10 +13,11 @@ from firewall.lint.endpoint import Pair, Side
 from firewall.lint.finding import UNDECIDED, Finding, Sent
 from firewall.lint.form import SOS
 from firewall.lint.probe import MILLISECOND_NS, meet_deadlines
+from firewall.lint.proof.compare import Change, Verdict
 from firewall.lint.proof.context import plain_pair, zone_pairs
 from firewall.lint.proof.kinds import UntoldError
 from firewall.lint.proof.load import DEFAULT_SURGE
-from firewall.lint.proof.sound import Refusal, refusals
+from firewall.lint.proof.sound import MARK, Refusal, refusals
 from firewall.lint.script import Script
 from firewall.net.datagram import MAX_PORT, Datagram
 from firewall.net.media_port import FIRST_MEDIA_PORT
@@ -49,15 +50,6 @@ _PROMISED_BY: dict[str, frozenset[Flow]] = {
     "text": frozenset({"rtt"}),
 }
 """Each kind of media, and the flows of emergency calls that have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A packet of an emergency call on which two policies decide otherwise, with the call before it."""
-
-    sent: tuple[Sent, ...]
-    before: RtpDecision
-    after: RtpDecision
 
 
 def check(policy: Policy) -> list[Finding]:
@@ -102,7 +94,7 @@ def _short_timeout(policy: Policy) -> Iterator[Finding]:
         yield Finding.about("SOS117", message, Place(policy.file, policy.media.line("timeout")))
 
 
-def changes(old: Policy, new: Policy) -> Iterator[Changed]:
+def changes(old: Policy, new: Policy) -> Iterator[Change]:
     """Yield what rules decide otherwise on media of an emergency call, each shown by a packet put to both engines.
 
     What is found is so; that nothing is found proves nothing.
@@ -122,7 +114,17 @@ def changes(old: Policy, new: Policy) -> Iterator[Changed]:
                 continue
             if (one.decision.rule, other.decision.rule) not in seen:
                 seen.add((one.decision.rule, other.decision.rule))
-                yield Changed(call_of(refusal), one, other)
+                yield _change(call_of(refusal), one, other)
+
+
+def _change(sent: tuple[Sent, ...], before: RtpDecision, after: RtpDecision) -> Change:
+    was, is_now = (
+        Verdict(each.verdict, None, None, each.reason, each.rule, each.line)
+        for each in (before.decision, after.decision)
+    )
+    way = f"the packet goes from {after.zone_src or after.src_ip} to {after.zone_dst or after.dest_ip}"
+    flow = "media of an emergency call"
+    return Change(flow, True, sent, was, is_now, MARK, 0, [sent[-1].label], [(way,)], is_all=False)
 
 
 def call_of(refusal: Refusal) -> tuple[Sent, ...]:

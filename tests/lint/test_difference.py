@@ -10,9 +10,10 @@ import yaml
 from firewall.cli.policy_file import policy_of, read_policy
 from firewall.engine.engine import Engine
 from firewall.engine.events import PolicyReplaced
-from firewall.lint.difference import Difference, VerdictChange, difference
+from firewall.lint.difference import Difference, difference
 from firewall.lint.finding import Sent
 from firewall.lint.probe import Questioner, decide, opened
+from firewall.lint.proof.compare import Change
 from firewall.ruleset.policy import Policy
 from tests.lint.pairs import calls, policies
 from tests.lint.policies import loaded, policy, rule, text
@@ -35,7 +36,7 @@ def between(before: str, after: str) -> Difference:
     return difference(policy(before), policy(after))
 
 
-def last_verdict(tested: Policy, change: VerdictChange) -> tuple[str, str | None]:
+def last_verdict(tested: Policy, change: Change) -> tuple[str, str | None]:
     """What an engine of its own decides on the last message of a change's witness."""
     questioner = Questioner(tested)
     engine = Engine(opened(questioner.policy)) if change.set_up else questioner.engine()
@@ -273,6 +274,6 @@ def test_media_of_an_emergency_call_that_a_rule_refuses_is_a_change_shown_by_a_p
         assert {change.before.verdict, change.after.verdict} == {"allow", "drop"}
         assert (change.before.rule, change.after.rule) == ("no-pcma" if before else None, "no-pcma" if after else None)
         assert change.sent[-1].datagram.payload[1] & 0x7F == 8
-        assert change.where == (("the packet goes from psap to carrier",),)
+        assert change.where == [("the packet goes from psap to carrier",)]
         assert found.unanswered
     assert difference(policy(video), policy(video.replace("no-pcma", "other"))).result == "same"

@@ -1,6 +1,6 @@
 """Where two policies decide differently: every pair of rules between which a message's verdict changes, with one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from firewall.lint.proof.region import Region
 from firewall.lint.proof.survey import Case, Survey, Told
 from firewall.lint.proof.traffic import Chain, chains, plain_ends
 from firewall.lint.proof.witness import Staged
+from firewall.lint.setting import duration
 from firewall.ruleset.expression import base_field
 from firewall.ruleset.facts import EmergencyMark
 from firewall.ruleset.policy import Limit, Policy, Rule
@@ -32,60 +33,43 @@ Pair = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What an engine decided on a message: the outcome, and the rule that did it (None: none did)."""
+class Verdict:
+    """What one policy decides on the messages of a change. ``ban`` is how long their sender is shut out, as ``10m``."""
 
-    outcome: Outcome
+    verdict: str
+    status: int | None
+    ban: str | None
     reason: str
     rule: str | None
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A message on which both engines were asked: all that was sent, the decisions on the last of it.
+@dataclass(slots=True)
+class Change:
+    """Messages whose verdict changes between the same two rules: one region of the difference.
 
+    ``messages`` are their kinds. ``where`` are the conditions under which it happens: any of them, in each all;
+    ``is_all`` is False where there are more. ``sent`` shows it: both engines decided on its last message.
     ``set_up``: so many of the first of them were sent before either policy was loaded.
     """
 
-    sent: tuple[Sent, ...]
-    before: Decided
-    after: Decided
-    mark: EmergencyMark | None
-    set_up: int
-
-
-@dataclass(slots=True)
-class Change:
-    """Messages whose verdict changes between the same two rules. ``regions`` say of which this is so, in words.
-
-    ``is_all``: these regions are all of it; otherwise they are some of it.
-    """
-
-    pair: Pair
-    is_emergency: bool
     flow: str
-    messages: list[str]
-    shown: Shown
-    regions: list[Region] = field(default_factory=list)
+    is_emergency: bool
+    sent: tuple[Sent, ...]
+    before: Verdict
+    after: Verdict
+    mark: EmergencyMark | None
+    set_up: int = 0
+    messages: list[str] = field(default_factory=list)
+    where: list[tuple[str, ...]] = field(default_factory=list)
     is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A limit that counts a message under one of the policies only."""
+class OneSided:
+    """A message that a limit counts, or a shadow rule would decide on, under one of the policies only."""
 
-    before: Rule
-    after: Rule
-    message: str
-    is_counted_before: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shadowing:
-    """A shadow rule, in both policies, that would decide on a message under one of them only."""
-
-    name: str
+    rule: str
     message: str
     is_before: bool
 
@@ -95,8 +79,8 @@ class Comparison:
     """All that was found. Nothing found, nothing unanswered and nothing cut is a proof that no verdict changes."""
 
     changes: tuple[Change, ...]
-    counted: tuple[Counted, ...]
-    shadows: tuple[Shadowing, ...]
+    counted: tuple[OneSided, ...]
+    shadows: tuple[OneSided, ...]
     unanswered: tuple[str, ...]
     is_cut: bool
     messages: int
@@ -132,14 +116,14 @@ class _Comparer:
         groups = list(self._survey.cases(every))
         for group in groups:
             self._changes_in(group)
-        counted = [each for pair in self._limits if (each := self._counted(*pair, groups)) is not None]
-        shadows = [told for name in self._shadow_names() if (told := self._shadowing(name, groups)) is not None]
+        counted = tuple(self._one_sided(self._limits, groups))
+        shadows = tuple(self._one_sided(self._shadows(), groups))
         if not self._changes:
             self._look_beyond(groups)
         return Comparison(
             tuple(self._changes.values()),
-            tuple(counted),
-            tuple(shadows),
+            counted,
+            shadows,
             tuple(self._unanswered),
             self._is_cut,
             sum(len(chain) for chain in every),
@@ -186,28 +170,28 @@ class _Comparer:
                 return
             shown, model = found
             pair = (self._decider(0, model), self._decider(1, model))
-            change = self._changes.get((pair, is_emergency))
-            if change is None:
-                change = Change(pair, is_emergency, case.context.flow.name, [], shown)
-                self._changes[pair, is_emergency] = change
-                self._explore(case, change, model)
+            change = self._changes.setdefault((pair, is_emergency), shown)
+            if change is shown:
+                self._explore(case, pair, change, model)
             change.messages.append(label)
             blocked.append(-self._pair_literal(pair))
         self._is_cut = True
 
-    def _explore(self, case: Case, change: Change, first: Model) -> None:
+    def _explore(self, case: Case, pair: Pair, change: Change, first: Model) -> None:
         """Put into words when the two rules decide on this message: by one set of conditions, or by several."""
-        both, model = self._pair_literal(change.pair), first
+        both, model = self._pair_literal(pair), first
+        goal = [both]
         while True:
-            change.regions.append(self._region(case.context, model, both))
-            goal = [both, *(-self._encoding.formula.all_of(region.literals) for region in change.regions)]
+            region = self._region(case.context, model, both)
+            change.where.append(region.words)
+            goal.append(-self._encoding.formula.all_of(region.literals))
             if not self._survey.is_possible(case.context, goal):
                 return
             found = None
-            if len(change.regions) < _MAX_REGIONS:
+            if len(change.where) < _MAX_REGIONS:
                 found = self._survey.find(case, goal, partial(self._judged, case))
             if found is None or isinstance(found, Undecided):
-                change.is_all = found is None and len(change.regions) < _MAX_REGIONS
+                change.is_all = found is None and len(change.where) < _MAX_REGIONS
                 return
             model = found[1]
 
@@ -245,18 +229,18 @@ class _Comparer:
             if each.rule.limit is not None:
                 yield each.above
 
-    def _judged(self, case: Case, staged: Staged, model: Model) -> tuple[Shown, Model] | Excluded | None:
+    def _judged(self, case: Case, staged: Staged, model: Model) -> tuple[Change, Model] | Excluded | None:
         told = self._survey.decided(case, staged, model)
         if isinstance(told, Excluded):
             return told
         expected = self._expected(case.context, model)
-        shown = self._shown(staged, staged.sent, told, expected)
+        shown = self._shown(case, staged, staged.sent, told, expected)
         if shown is None:
             limited = [e for e in (*self._old.rules, *self._new.rules) if e.rule.limit is not None]
             free = [each.above for each in limited if each.above not in self._tied]
             if any(model.holds(each.above) for each in limited):
                 unlike = [each.rule.limit for each in limited if each.above in free and each.rule.limit is not None]
-                shown = self._shown_above(staged, told, expected, [*self._survey.exceeded(model), *unlike])
+                shown = self._shown_above(case, staged, told, expected, [*self._survey.exceeded(model), *unlike])
             if shown is None and free:
                 # Limits that are not the same in both policies: not every mixture of above and below can be brought
                 # about, and that they differ is told by their numbers.
@@ -272,54 +256,51 @@ class _Comparer:
         return first, second
 
     def _shown(
-        self, staged: Staged, sent: Sequence[Sent], told: Told, expected: tuple[Outcome, Outcome]
-    ) -> Shown | None:
+        self, case: Case, staged: Staged, sent: Sequence[Sent], told: Told, expected: tuple[Outcome, Outcome]
+    ) -> Change | None:
         before, after = told.decisions
-        one, other = self._decided(before, 0), self._decided(after, 1)
-        if (one.outcome, other.outcome) != expected:
+        (one, was), (other, is_now) = self._decided(before, 0), self._decided(after, 1)
+        if (one, other) != expected:
             return None
         set_up = len(staged.sent) - 1 if told.is_taken_over else 0
-        return Shown(tuple(sent), one, other, before.emergency or after.emergency, set_up)
+        context, mark = case.context, before.emergency or after.emergency
+        return Change(context.flow.name, self._is_emergency(context), tuple(sent), was, is_now, mark, set_up)
 
-    def _decided(self, record: SipDecision, number: int) -> Decided:
+    def _decided(self, record: SipDecision, number: int) -> tuple[Outcome, Verdict]:
         fields = record.decision
         rule = self._policies[number].rule_named(fields.rule)
         status = rule.status if rule is not None and fields.verdict == "reject" else None
         ban_ns = rule.ban_ns if rule is not None and fields.reason == "rule" else None
-        return Decided(Outcome(fields.verdict, status, ban_ns), fields.reason, fields.rule, fields.line)
+        ban = duration(ban_ns) if ban_ns is not None else None
+        verdict = Verdict(fields.verdict, status, ban, fields.reason, fields.rule, fields.line)
+        return Outcome(fields.verdict, status, ban_ns), verdict
 
     def _shown_above(
-        self, staged: Staged, told: Told, expected: tuple[Outcome, Outcome], limits: Sequence[Limit]
-    ) -> Shown | None:
+        self, case: Case, staged: Staged, told: Told, expected: tuple[Outcome, Outcome], limits: Sequence[Limit]
+    ) -> Change | None:
         is_taken_over = told.is_taken_over
-        for sent, decisions in self._survey.exceeding(staged, limits, is_taken_over=is_taken_over):
-            shown = self._shown(staged, sent, Told(decisions, is_taken_over), expected)
-            if shown is not None:
-                return shown
-        return None
+        above = self._survey.exceeding(staged, limits, is_taken_over=is_taken_over)
+        shown = (self._shown(case, staged, sent, Told(each, is_taken_over), expected) for sent, each in above)
+        return next((each for each in shown if each is not None), None)
 
-    def _counted(self, one: EncodedRule, other: EncodedRule, groups: Sequence[list[Case]]) -> Counted | None:
-        """Return a message that only one of two equal limits counts."""
-        found = self._decided_by_one(one, other, groups, one.above)
-        return Counted(one.rule, other.rule, *found) if found is not None else None
+    def _shadows(self) -> Iterator[tuple[EncodedRule, EncodedRule]]:
+        """Yield the rules that are in shadow mode in both policies."""
+        after = {each.rule.name: each for each in self._new.rules if each.rule.shadow}
+        for each in self._old.rules:
+            if each.rule.shadow and each.rule.name in after:
+                yield each, after[each.rule.name]
 
-    def _shadow_names(self) -> list[str]:
-        after = {each.rule.name for each in self._new.rules if each.rule.shadow}
-        return [each.rule.name for each in self._old.rules if each.rule.shadow and each.rule.name in after]
-
-    def _shadowing(self, name: str, groups: Sequence[list[Case]]) -> Shadowing | None:
-        one, other = (next(e for e in p.rules if e.rule.name == name) for p in (self._old, self._new))
-        found = self._decided_by_one(one, other, groups)
-        return None if found is None else Shadowing(name, *found)
-
-    def _decided_by_one(
-        self, one: EncodedRule, other: EncodedRule, groups: Sequence[list[Case]], *goal: int
-    ) -> tuple[str, bool] | None:
-        """Return the first message on which one of two rules only decides, and whether it is the first of them."""
+    def _one_sided(
+        self, rules: Iterable[tuple[EncodedRule, EncodedRule]], groups: Sequence[list[Case]]
+    ) -> Iterator[OneSided]:
+        """Yield for rules that are the same one in both policies the first message that only one of them takes."""
         formula = self._encoding.formula
-        only_before = formula.all_of([one.decides, -other.decides])
-        differ = formula.any_of([only_before, formula.all_of([other.decides, -one.decides])])
-        return self._first(groups, [*goal, differ], only_before)
+        for one, other in rules:
+            only_before = formula.all_of([one.decides, -other.decides])
+            differ = formula.any_of([only_before, formula.all_of([other.decides, -one.decides])])
+            found = self._first(groups, [differ], only_before)
+            if found is not None:
+                yield OneSided(other.rule.name, *found)
 
     def _first(self, groups: Sequence[list[Case]], goal: list[int], marker: int) -> tuple[str, bool] | None:
         """Return the first message that meets a goal, and whether the marker holds of it."""

@@ -34,7 +34,7 @@ from firewall.sip.sdp import Direction
 PLAIN_BYTES = 172
 """An RTP header and 20 ms of G.711 (RFC 3551 §4.5.14)."""
 _RTP_VERSION_2 = 0x80
-_MARK = EmergencyMark("media", "urn:service:sos", ("same call: request_uri urn:service:sos (RFC 5031 §4.2)",))
+MARK = EmergencyMark("media", "urn:service:sos", ("same call: request_uri urn:service:sos (RFC 5031 §4.2)",))
 
 
 MAX_PACKETS = 20_000
@@ -158,7 +158,7 @@ def _given(encoding: Encoding, pair: Pair, sender: Side, packet: RtpPacket) -> t
     source, target = pair.ends(sender)
     about = MediaFacts(packet.kind, "rtp", packet.codecs, packet.direction)
     datagram = Datagram(source.ip, source.port, target.ip, target.port, packet.payload())
-    facts = Facts(datagram, emergency=_MARK, media_negotiated=True, media=about)
+    facts = Facts(datagram, emergency=MARK, media_negotiated=True, media=about)
     own = {atom: literal for (_, atom), literal in encoding.own.items()} | encoding.text
     return tuple(literal if compile_condition(atom)(facts) else -literal for atom, literal in own.items())
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from firewall.engine.recording import printable
 from firewall.engine.timestamp import timestamp
-from firewall.lint.difference import Difference, Verdict, VerdictChange
+from firewall.lint.difference import Difference
 from firewall.lint.finding import Sent
+from firewall.lint.proof.compare import Change, Verdict
 from firewall.lint.rendering.label import Line, labelled, usable_width
 from firewall.lint.rendering.sentence import ends, number, packet_fields
 from firewall.ruleset.policy import Policy
@@ -33,7 +34,7 @@ def difference_lines(found: Difference, captures: Mapping[int, str], width: int 
 
 
 def _change_lines(
-    found: Difference, change: VerdictChange, capture: str | None, count: int, width: int | None
+    found: Difference, change: Change, capture: str | None, count: int, width: int | None
 ) -> Iterator[Line]:
     kind = f"emergency ({_class(change)})" if change.is_emergency else "ordinary"
     shown = ", ".join(change.messages[:_SHOWN_MESSAGES])
@@ -67,7 +68,7 @@ def decider(verdict: Verdict, policy: Policy) -> str:
     return f"no rule (reason {verdict.reason})"
 
 
-def witness_line(change: VerdictChange) -> str:
+def witness_line(change: Change) -> str:
     """Return the message that shows a change, in one line."""
     last = change.sent[-1]
     start_line = _message(last).split("\r\n", 1)[0]
@@ -93,7 +94,7 @@ def difference_document(found: Difference, captures: Mapping[int, str]) -> dict[
     }
 
 
-def _change(change: VerdictChange, capture: str | None) -> dict[str, Any]:
+def _change(change: Change, capture: str | None) -> dict[str, Any]:
     return {
         "emergency": change.is_emergency,
         "class": change.mark.emergency_class if change.mark is not None else None,
@@ -108,7 +109,7 @@ def _change(change: VerdictChange, capture: str | None) -> dict[str, Any]:
     }
 
 
-def _witness(change: VerdictChange) -> dict[str, Any]:
+def _witness(change: Change) -> dict[str, Any]:
     last = change.sent[-1]
     return {
         "summary": witness_line(change),
@@ -125,7 +126,7 @@ def _message(sent: Sent) -> str:
     return sent.label if is_media else sent.datagram.payload.decode("utf-8", "backslashreplace")
 
 
-def _class(change: VerdictChange) -> str:
+def _class(change: Change) -> str:
     return change.mark.emergency_class if change.mark is not None else "later message"
 
 

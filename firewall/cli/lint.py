@@ -3,8 +3,8 @@
 import codecs
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,7 +54,7 @@ def lint(
     look = _shown_as_diff if diff else _mended if fix else _examined
     outcomes = [_outcome(look, path) for path in policies]
     if not diff:
-        _print(outcomes, output, witness, {wire_text(path): path for path in policies})
+        _print(outcomes, output, witness)
     sys.stdout.flush()
     for outcome in outcomes:
         if isinstance(outcome, Unusable):
@@ -132,12 +132,12 @@ def _diff(before: str, after: str, path: str) -> Iterator[str]:
             yield "\\ No newline at end of file"
 
 
-def _print(outcomes: list[Outcome], output: Format, witness: Path | None, paths: dict[str, str]) -> None:
-    """Print the findings; ``paths`` are those of the files by the names that findings have."""
+def _print(outcomes: list[Outcome], output: Format, witness: Path | None) -> None:
+    """Print the findings."""
     captures = _captures(outcomes, witness)
     match output:
         case "text":
-            _print_text(outcomes, captures, paths, show_messages=witness is not None)
+            _print_text(outcomes, captures, show_messages=witness is not None)
         case "json":
             print_json(lint_document(outcomes, captures))
         case "sarif":
@@ -154,17 +154,7 @@ def _captures(outcomes: list[Outcome], folder: Path | None) -> dict[Finding, str
     return write_witnesses(all_findings(outcomes), folder)
 
 
-def _print_text(
-    outcomes: list[Outcome], captures: dict[Finding, str], paths: dict[str, str], *, show_messages: bool
-) -> None:
+def _print_text(outcomes: list[Outcome], captures: dict[Finding, str], *, show_messages: bool) -> None:
     if all(isinstance(outcome, Unusable) for outcome in outcomes):
         return  # the sentences on stderr say it all
-
-    @cache
-    def source_lines(file: str) -> Sequence[str]:
-        try:
-            return Path(paths.get(file, file)).read_text(encoding="utf-8-sig", errors="replace").split("\n")
-        except OSError:
-            return ()
-
-    print_lines(partial(report_lines, outcomes, source_lines, captures, show_messages))
+    print_lines(partial(report_lines, outcomes, captures, show_messages))

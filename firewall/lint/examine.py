@@ -15,7 +15,7 @@ from firewall.ruleset.policy import Policy
 
 def examine(policy: Policy, text: str) -> Report:
     """Return lint's report about a policy that was loaded from ``text``, the byte order mark left out."""
-    report = lint_policy(policy)
+    report = replace(lint_policy(policy), text=text)
     if not report.findings and "sosgate" not in text:
         return report
     try:

@@ -156,12 +156,13 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that lint has to say about one policy, the gravest and earliest first."""
+    """All that lint has to say about one policy, the gravest and earliest first; ``text`` is the policy's own."""
 
     policy: Policy
     findings: tuple[Finding, ...]
     extent: Extent
     suppressed: tuple[Suppressed, ...] = ()
+    text: str = ""
 
     @property
     def result(self) -> Result:

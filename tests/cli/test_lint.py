@@ -207,6 +207,15 @@ def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], c
     assert (b"\x1b[1;31m" in shown) == coloured
 
 
+def test_a_policy_that_can_be_read_once_only_is_quoted_too(capsys: pytest.CaptureFixture[str]) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, (DEMO / "broken.yaml").read_bytes())
+    os.close(writing)
+    with os.fdopen(reading):
+        assert run_command(["lint", f"/dev/fd/{reading}"]) == 1
+    assert "^^^" in capsys.readouterr().out
+
+
 def _until_hung_up(screen: io.FileIO) -> Iterator[bytes]:
     """Yield what a process writes on a terminal; Linux ends it with EIO. Bounded by the test's time limit."""
     while True:

@@ -1,6 +1,6 @@
 """A report for a terminal: each finding with its source lines, why, the call, and the way out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from firewall.engine.recording import printable
 from firewall.lint.finding import Finding, Report
@@ -11,16 +11,12 @@ from firewall.lint.rendering.label import Line, labelled, usable_width
 from firewall.lint.rendering.sentence import extent_sentence, witness_sentence
 from firewall.ruleset.policy import Policy
 
-SourceLines = Callable[[str], Sequence[str]]
-"""Gives the lines of a file; () when it cannot be read."""
-
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _VERDICT_STYLES = {"refuted": "bold red", "undecided": "bold yellow"}
 
 
 def report_lines(
     outcomes: list[Outcome],
-    source: SourceLines,
     captures: dict[Finding, str],
     show_messages: bool,
     width: int | None = None,
@@ -34,8 +30,9 @@ def report_lines(
         if isinstance(outcome, Unusable):
             yield (("unusable", "bold red"), (f": {outcome.file}: nothing is proved", ""))
             continue
+        source = outcome.text.split("\n")
         for finding in outcome.findings:
-            lines = source(finding.place.file)
+            lines = source if finding.place.file == outcome.policy.file else ()
             yield from _finding_lines(finding, lines, width)
             yield from _witness_lines(finding, outcome.policy, captures.get(finding), width, show_message=show_messages)
             yield from _help_lines(finding, lines, width)

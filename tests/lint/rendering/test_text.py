@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 
@@ -13,7 +15,9 @@ def shown(
     outcome: Outcome, source: list[str] | None = None, *, messages: bool = False, width: int | None = None
 ) -> list[str]:
     captures = {only(outcome): "w/a.pcap"} if messages and not isinstance(outcome, Unusable) else {}
-    lines = report_lines([outcome], lambda _: source or SOURCE, captures, show_messages=messages, width=width)
+    if not isinstance(outcome, Unusable):
+        outcome = replace(outcome, text="\n".join(source or SOURCE))
+    lines = report_lines([outcome], captures, show_messages=messages, width=width)
     return ["".join(piece for piece, _ in line) for line in lines]
 
 

@@ -24,7 +24,7 @@ from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
 from firewall.ruleset.expression import Call, Comparison, Field, Matches, Membership, Range
 from firewall.ruleset.facts import EmergencyMark, Facts
-from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, Policy, Zone
+from firewall.ruleset.policy import EmergencyPolicy, ExceptionPolicies, MediaPolicy, Policy, Zone
 from firewall.sip.message import Request
 from firewall.sip.name_addr import parse_name_addr
 
@@ -117,24 +117,30 @@ def contexts(
 
     Plain are the first number, ``urn:service:sos`` and a test call; ``lasting`` are asked about in every step, too.
     """
-    emergency = replace(policy.emergency, guard="off", surge=None)
-    return _contexts(policy.zones, emergency, policy.signalling_ports, flows, pair, lasting)
+    return _contexts(recognising(policy), flows, pair, lasting)
+
+
+def recognising(policy: Policy) -> Policy:
+    """Return who is where and what is an emergency, on which contexts depend: everything passes, media unseen."""
+    return Policy(
+        name="",
+        file="",
+        sha256="",
+        zones=policy.zones,
+        sets=(),
+        emergency=replace(policy.emergency, guard="off", surge=None),
+        exceptions=ExceptionPolicies(),
+        rules=(),
+        default="allow",
+        default_place=Place(""),
+        signalling_ports=policy.signalling_ports,
+        media=MediaPolicy(mode="off"),
+    )
 
 
 @lru_cache(maxsize=32)
-def _contexts(
-    zones: tuple[Zone, ...],
-    definition: EmergencyPolicy,
-    signalling_ports: frozenset[int],
-    flows: tuple[Flow, ...],
-    pair: Pair,
-    lasting: tuple[Form, ...],
-) -> tuple[Context, ...]:
-    """The contexts depend on who is where and what is an emergency, not on the rules: everything passes here."""
-    nowhere = Place("")
-    policy = Policy(
-        "", "", "", zones, (), definition, ExceptionPolicies(), (), "allow", nowhere, signalling_ports=signalling_ports
-    )
+def _contexts(policy: Policy, flows: tuple[Flow, ...], pair: Pair, lasting: tuple[Form, ...]) -> tuple[Context, ...]:
+    definition = policy.emergency
     every = forms(definition)
     base = (*base_forms(definition), *[form for form in every if form.is_test][:1])
     shortest = {flow.form_flow: flow for flow in reversed(flows) if flow.form_flow is not None}

@@ -7,6 +7,7 @@ dialog, what belongs to nothing, and what is no SIP message.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal as OneOf
 
 from firewall.engine.engine import Engine
@@ -16,8 +17,8 @@ from firewall.lint.form import SOS, Form, FormFlow
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.oddity import odd_messages, unreadable_messages
-from firewall.lint.probe import Probe, decide, opened, sent_of
-from firewall.lint.proof.context import Context, contexts, plain_pair, zone_pairs
+from firewall.lint.probe import Probe, decide, sent_of
+from firewall.lint.proof.context import Context, contexts, plain_pair, recognising, zone_pairs
 from firewall.lint.proof.kinds import methods_told_apart
 from firewall.lint.proof.lasting import lasting_forms
 from firewall.lint.proof.target import SERVICE_URNS, TargetCarrier, no_emergency
@@ -75,7 +76,7 @@ def chains(policy: Policy, conditions: Sequence[Atom], pair: Pair) -> tuple[list
     ``conditions`` are the atoms of all rules asked about. Of methods that neither these atoms nor the engine can tell
     apart there is one; the forms that these atoms tell apart in later messages are asked about in all.
     """
-    known, kinds = opened(policy), _kinds(policy.emergency, conditions)
+    known, kinds = recognising(policy), _kinds(policy.emergency, conditions)
     lasting, untold_forms = lasting_forms(policy.emergency, conditions)
     methods, untold_methods = methods_told_apart(conditions)
     found = [*_emergency_chains(known, kinds[0], pair, lasting), *_ordinary_flows(known, kinds[0], pair)]
@@ -122,11 +123,11 @@ def _variants(flow: Sequence[Context]) -> Iterator[Chain]:
             yield (*firsts[:position], other)
 
 
-def _ordinary_flows(policy: Policy, kind: _Kind, pair: Pair) -> Iterator[Chain]:
-    for flow in FLOWS:
-        if flow.form_flow == "voice" and flow.policy_flow != "callback":
-            named = replace(flow, name=f"ordinary {flow.name}", form_flow=None)
-            yield _chain(policy, named, kind, pair)
+@lru_cache(maxsize=8)
+def _ordinary_flows(policy: Policy, kind: _Kind, pair: Pair) -> tuple[Chain, ...]:
+    flows = (flow for flow in FLOWS if flow.form_flow == "voice" and flow.policy_flow != "callback")
+    named = (replace(flow, name=f"ordinary {flow.name}", form_flow=None) for flow in flows)
+    return tuple(_chain(policy, flow, kind, pair) for flow in named)
 
 
 def _kinds(definition: EmergencyPolicy, conditions: Sequence[Atom]) -> tuple[_Kind, ...]:
@@ -148,17 +149,18 @@ def _of_kind(policy: Policy, kind: _Kind, methods: Sequence[str], pair: Pair) ->
             yield _stray_response(policy, kind, method, pair)
 
 
-def _of_method(policy: Policy, kind: _Kind, state: State, method: str, pair: Pair) -> Iterator[Chain]:
+@lru_cache(maxsize=1024)  # twice what one policy has; an editor asks about it again with each change of a rule
+def _of_method(policy: Policy, kind: _Kind, state: State, method: str, pair: Pair) -> tuple[Chain, ...]:
     if method == "CANCEL" and state != "none":
-        return  # it has no dialog (RFC 3261 §9.1); of an INVITE that rings it is in the flows
+        return ()  # it has no dialog (RFC 3261 §9.1); of an INVITE that rings it is in the flows
     name = f"{kind.form.name} {method} {_WHERE[state]}"
-    flow = Flow(name, "voice", _form_flow(kind), _writer(state, method))
-    yield _chain(policy, flow, kind, pair)
+    flows = [Flow(name, "voice", _form_flow(kind), _writer(state, method))]
     if state not in ("none", "stray"):
-        other_way = Flow(f"{name}, from the other side", "voice", _form_flow(kind), _writer(state, method, "psap"))
-        yield _chain(policy, other_way, kind, pair)
+        flows.append(Flow(f"{name}, from the other side", "voice", _form_flow(kind), _writer(state, method, "psap")))
+    return tuple(_chain(policy, flow, kind, pair) for flow in flows)
 
 
+@lru_cache(maxsize=256)
 def _stray_response(policy: Policy, kind: _Kind, method: str, pair: Pair) -> Chain:
     """A response whose request went another way, or did not pass."""
 

@@ -25,6 +25,7 @@ stage = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 FUZZ_SECONDS ?= 10
 SOAK_MESSAGES ?= 1000000
+SOAK_POLICIES ?= 10000
 
 .PHONY: help setup demo test check bench fuzz soak format docs lock clean system check-style check-types check-layers \
 	check-tests check-rules check-docs
@@ -54,8 +55,9 @@ fuzz: $(INSTALLED) ## Fuzz every parser and the engine, FUZZ_SECONDS (10) each
 	  --target build/atheris --requirement tests/fuzz/requirements.txt || rm -rf build/atheris
 	@PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
-soak: $(INSTALLED) ## Put SOAK_MESSAGES (1000000) mutated messages through one engine
+soak: $(INSTALLED) ## SOAK_MESSAGES (1000000) mutated messages for one engine, SOAK_POLICIES (10000) random ones for lint
 	@$(BIN)/python -m tests.fuzz.soak --messages $(SOAK_MESSAGES)
+	@$(BIN)/python -m tests.fuzz.agreement --policies $(SOAK_POLICIES)
 
 format: $(INSTALLED) ## Bring the code into the one format
 	@$(BIN)/ruff format .

@@ -23,10 +23,10 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("code", [*REASONS, *CODES, *get_args(AlarmCode)])
-def test_every_code_has_a_page(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["explain", code]) == 0
-    assert capsys.readouterr().out.startswith(code)
+def test_every_code_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    for code in (*REASONS, *CODES, *get_args(AlarmCode)):
+        assert run_command(["explain", code]) == 0, code
+        assert capsys.readouterr().out.startswith(code)
 
 
 def test_a_code_of_a_reason_and_an_alarm_has_both_pages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,24 +44,23 @@ def test_lines_are_appended_to_what_is_there_and_only_the_group_may_read(tmp_pat
     assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
 
 
-@pytest.mark.parametrize("room", range(3 * len(LINE) + 1))
-def test_wherever_the_disk_becomes_full_whole_lines_come_out_and_the_missing_are_counted(
-    tmp_path: Path, room: int
-) -> None:
-    log = LogFile(tmp_path / "log")
-    with file_size_limit(room):
-        for number in range(3):
-            log.write(b"%d" % number + LINE[1:])
-        assert (log.error is not None) == (room < 3 * len(LINE))
-        assert log.error in (None, "File too large")
-    log.write(b"9" + LINE[1:])
-    assert log.error is None
-    lines = (tmp_path / "log").read_bytes().splitlines(keepends=True)
-    assert all(line[1:] == LINE[1:] for line in lines)
-    assert len(lines) + log.take_lost() == 4
-    assert log.lost_records == 0
-    assert lines == sorted(lines)
-    log.close()
+def test_wherever_the_disk_becomes_full_whole_lines_come_out_and_the_missing_are_counted(tmp_path: Path) -> None:
+    for room in range(3 * len(LINE) + 1):
+        path = tmp_path / f"log{room}"
+        log = LogFile(path)
+        with file_size_limit(room):
+            for number in range(3):
+                log.write(b"%d" % number + LINE[1:])
+            assert (log.error is not None) == (room < 3 * len(LINE))
+            assert log.error in (None, "File too large")
+        log.write(b"9" + LINE[1:])
+        assert log.error is None, room
+        lines = path.read_bytes().splitlines(keepends=True)
+        assert all(line[1:] == LINE[1:] for line in lines), room
+        assert len(lines) + log.take_lost() == 4, room
+        assert log.lost_records == 0
+        assert lines == sorted(lines), room
+        log.close()
 
 
 def test_lines_written_together_are_counted_one_by_one(tmp_path: Path) -> None:

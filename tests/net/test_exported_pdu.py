@@ -50,11 +50,11 @@ def test_what_is_neither_sip_nor_rtp_is_no_signalling() -> None:
     assert packet.transport == "other"
 
 
-@pytest.mark.parametrize("size", range(len(exported(b""))))
-def test_cut_tags_are_told_as_unreadable(size: int) -> None:
-    decoded = FrameDecoder().decode(record(exported(b"")[:size], link_type=EXPORTED_PDU))
-    assert isinstance(decoded, Undecoded)
-    assert (decoded.kind, decoded.reason) == ("malformed", "the exported PDU is damaged, or tells no addresses")
+def test_cut_tags_are_told_as_unreadable() -> None:
+    for size in range(len(exported(b""))):
+        decoded = FrameDecoder().decode(record(exported(b"")[:size], link_type=EXPORTED_PDU))
+        assert isinstance(decoded, Undecoded), size
+        assert (decoded.kind, decoded.reason) == ("malformed", "the exported PDU is damaged, or tells no addresses")
 
 
 def test_a_message_that_a_snapshot_length_cut_is_told_with_what_there_is_of_it() -> None:

@@ -41,7 +41,13 @@ _CR, _LF, _TAB, _SPACE = 0x0D, 0x0A, 0x09, 0x20
 _FIRST_WORDS = (*sorted(method.encode() for method in KNOWN_METHODS), SIP_VERSION.encode())
 _FIRST_WORD = re.compile(b"(?:" + b"|".join(map(re.escape, _FIRST_WORDS)) + rb")[ \t]")
 _BEGINNINGS = frozenset(word[:size] for word in _FIRST_WORDS for size in range(1, len(word) + 1))
-_CONTENT_LENGTH = re.compile(rb"\n[ \t\r]*(?:content-length|l)[ \t\r]*:([^\n]*)", re.IGNORECASE)
+# As nearly every start line is written.
+_USUAL_START_LINE = re.compile(
+    rb"(?:(?:" + b"|".join(map(re.escape, _FIRST_WORDS[:-1])) + rb") [!-~]{1,4096} SIP/2\.0"
+    rb"|SIP/2\.0 [0-9]{3} [^\r\n]{0,4096})\r\n"
+)
+# The value of a Content-Length, and nothing of a folded line or of an empty one that is a bare LF.
+_LENGTH_OR_UNUSUAL = re.compile(rb"\n(?:[ \t\n]|[ \t\r]*(?:content-length|l)[ \t\r]*:([^\n]*))", re.IGNORECASE)
 _LONGEST_WORD = max(map(len, _FIRST_WORDS))
 
 
@@ -241,19 +247,14 @@ class Framer:
 def _is_one_message(data: bytes) -> bool:
     """Tell whether bytes that begin where a message may are one whole message, as nearly all segments are.
 
-    What begins with another word, or on a line with a CR of its own, is read step by step, as is a head with a folded
-    line, with no Content-Length or with two, and what ends elsewhere.
+    What begins otherwise than usual is read step by step, as is a head with a folded line, with a bare LF before its
+    end, with no Content-Length or with two, and what ends elsewhere.
     """
-    line_end, empty_line = data.find(b"\n"), find_empty_line(data)
-    if empty_line is None or line_end >= MAX_START_LINE_BYTES or len(data) > MAX_MESSAGE_BYTES:
+    head_end = data.find(b"\n\r\n")
+    if head_end < 0 or len(data) > MAX_MESSAGE_BYTES or _USUAL_START_LINE.match(data) is None:
         return False
-    if data.find(b"\r") != line_end - 1 or _FIRST_WORD.match(data) is None or not _is_start_line(data[:line_end]):
-        return False
-    head_end, body_start = empty_line
-    if data.find(b"\n ", 0, head_end) >= 0 or data.find(b"\n\t", 0, head_end) >= 0:
-        return False
-    lengths = _CONTENT_LENGTH.findall(data, line_end, head_end)
-    return len(lengths) == 1 and lengths[0].strip(b" \t\r") == b"%d" % (len(data) - body_start)
+    lengths = _LENGTH_OR_UNUSUAL.findall(data, 0, head_end + 1)
+    return len(lengths) == 1 and lengths[0].strip(b" \t\r") == b"%d" % (len(data) - head_end - 3)
 
 
 def _is_start_line(line: bytes | bytearray) -> bool:

@@ -17,14 +17,13 @@ from firewall.net.tunnel import UDP_TUNNEL_PORTS
 
 _USER_LINKS = range(147, 163)  # LINKTYPE_USER0 to USER15
 # Ethernet type; of IPv4 version with length, total length, fragment, protocol, addresses; ports and length of UDP.
-_PLAIN_UDP = Struct(">12xHBxH2xHxB2x4s4sHHH")
-_unpack_plain_udp = _PLAIN_UDP.unpack_from
-_UDP_PAYLOAD = _PLAIN_UDP.size + 2  # behind the checksum
-# As above, and of TCP: ports, sequence and acknowledgment numbers, header length, flags.
-_PLAIN_TCP = Struct(">12xHBxH2xHxB2x4s4sHHIIBB")
-_unpack_plain_tcp = _PLAIN_TCP.unpack_from
-_TCP_START = ETHERNET_HEADER_BYTES + 20
-_PLAIN_IPV4, _TCP, _UDP = 0x45, 6, 17
+_PLAIN = Struct(">12xHBxH2xHxB2x4s4sHHH")
+_unpack_plain = _PLAIN.unpack_from
+_TRANSPORT_START = ETHERNET_HEADER_BYTES + 20
+_UDP_PAYLOAD = _TRANSPORT_START + 8
+# Behind the ports of TCP: sequence and acknowledgment numbers, header length, flags.
+_unpack_tcp = Struct(">IIBB").unpack_from
+_PLAIN_IPV4, _TCP, _UDP, _LEAST_TCP_BYTES = 0x45, 6, 17, 20
 
 
 class FrameDecoder(PacketDecoder):
@@ -32,7 +31,7 @@ class FrameDecoder(PacketDecoder):
 
     def decode(self, record: CaptureRecord) -> Datagram | Undecoded:
         """Return the datagram in a frame; for one that came in fragments, at the frame that completes it."""
-        datagram = self.plain_udp(record) or self.plain_tcp(record)
+        datagram = self.plain(record)
         if datagram is not None:
             return datagram
         protocol, offset = ip_packet(record.link_type, record.data)
@@ -58,75 +57,46 @@ class FrameDecoder(PacketDecoder):
         packet = msgspec.structs.replace(packet, frame_bytes=frame_bytes, frame_number=record.frame_number)
         return msgspec.structs.replace(self.short(record, "its message"), datagram=packet) if is_cut else packet
 
-    def plain_udp(self, record: CaptureRecord) -> Datagram | None:
-        """Read at once what most frames with signalling are: a whole UDP datagram over IPv4 in an Ethernet frame.
+    def plain(self, record: CaptureRecord) -> Datagram | None:
+        """Read at once what most frames are: a whole UDP datagram or TCP segment over IPv4 in an Ethernet frame.
 
         None for whatever is not that simple, which ``decode`` reads step by step; both read the same (tests/net).
         Nothing is remembered of it.
         """
         data = record.data
-        if record.link_type != ETHERNET or len(data) < _UDP_PAYLOAD or record.outer:
+        if record.link_type != ETHERNET or len(data) < _PLAIN.size or record.outer:
             return None
-        ethertype, version, total, fragment, protocol, src, dst, src_port, dst_port, length = _unpack_plain_udp(data)
+        ethertype, version, total, fragment, protocol, src, dst, src_port, dst_port, length = _unpack_plain(data)
         end = ETHERNET_HEADER_BYTES + total
         if (
             ethertype != ETHERTYPE_IPV4
             or version != _PLAIN_IPV4
-            or protocol != _UDP
             or fragment & 0x3FFF  # more fragments, or an offset
-            or length != total - 20
-            or length < 8
             or end > len(data)
-            or dst_port in UDP_TUNNEL_PORTS
-            or src_port in UDP_TUNNEL_PORTS
         ):
             return None
-        payload = data[_UDP_PAYLOAD:end]
-        if payload[:2] in HEP_BEGINNINGS:
+        src_ip, dst_ip = packed_address_text(src), packed_address_text(dst)
+        in_iface = self.in_iface(record) if record.interface else None
+        frame_bytes, number = record.original_length if self.as_captured else None, record.frame_number
+        if protocol == _UDP:
+            payload = data[_UDP_PAYLOAD:end]
+            if (
+                length != total - 20
+                or length < 8
+                or dst_port in UDP_TUNNEL_PORTS
+                or src_port in UDP_TUNNEL_PORTS
+                or payload[:2] in HEP_BEGINNINGS
+            ):
+                return None
+            return Datagram(src_ip, src_port, dst_ip, dst_port, payload, "UDP", in_iface, frame_bytes, number)
+        if protocol != _TCP or end < _TRANSPORT_START + _LEAST_TCP_BYTES:
             return None
-        return Datagram(
-            packed_address_text(src),
-            src_port,
-            packed_address_text(dst),
-            dst_port,
-            payload,
-            "UDP",
-            self.in_iface(record) if record.interface else record.interface,
-            record.original_length if self.as_captured else None,
-            record.frame_number,
-        )
-
-    def plain_tcp(self, record: CaptureRecord) -> Packet | None:
-        """Read at once a whole TCP segment over IPv4 in an Ethernet frame, as ``plain_udp`` does a datagram."""
-        data = record.data
-        if record.link_type != ETHERNET or len(data) < _PLAIN_TCP.size or record.outer:
+        sequence, acknowledgment, words, flags = _unpack_tcp(data, _TRANSPORT_START + 4)
+        start = _TRANSPORT_START + (words >> 4 << 2)
+        if words < 0x50 or start > end:  # a header shorter than it may be, or longer than the packet
             return None
-        (
-            ethertype, version, total, fragment, protocol, src, dst,
-            src_port, dst_port, sequence, acknowledgment, words, flags,
-        ) = _unpack_plain_tcp(data)  # fmt: skip
-        start, end = _TCP_START + ((words >> 4) << 2), ETHERNET_HEADER_BYTES + total
-        if (
-            protocol != _TCP
-            or ethertype != ETHERTYPE_IPV4
-            or version != _PLAIN_IPV4
-            or fragment & 0x3FFF
-            or words < 0x50  # a header shorter than it may be
-            or not start <= end <= len(data)
-        ):
-            return None
-        return Packet(
-            packed_address_text(src),
-            src_port,
-            packed_address_text(dst),
-            dst_port,
-            data[start:end],
-            "TCP",
-            self.in_iface(record) if record.interface else record.interface,
-            record.original_length if self.as_captured else None,
-            record.frame_number,
-            tcp_header(sequence, acknowledgment, flags),
-        )
+        tcp = tcp_header(sequence, acknowledgment, flags)
+        return Packet(src_ip, src_port, dst_ip, dst_port, data[start:end], "TCP", in_iface, frame_bytes, number, tcp)
 
 
 @lru_cache(maxsize=64)

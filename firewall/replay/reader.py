@@ -72,16 +72,15 @@ class CaptureReader:
         latest_ns, streams_go_on = 0, True
         for frame in frames:
             found: Sequence[Arrival] | None = None
-            datagram, at_ns = self._decoder.plain_udp(frame), frame.timestamp_ns
-            if datagram and is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
-                found = (Arrival(datagram, vantage(frame), at_ns, at_ns),)
+            datagram, at_ns = self._decoder.plain(frame), frame.timestamp_ns
             # Streams go on with their frames in time order only: quiet is measured by the frames' times.
             streams_go_on = streams_go_on and not self.open_bodies and at_ns >= latest_ns
             latest_ns = at_ns
-            if found is None and streams_go_on:
-                segment = self._decoder.plain_tcp(frame)
-                found = self._segment(frame, segment) if segment is not None else None
-                streams_go_on = found is not None
+            if isinstance(datagram, Packet):
+                found = self._segment(frame, datagram) if streams_go_on else None
+            elif datagram and is_signalling(datagram.src_port, datagram.dst_port, datagram.payload, self._ports):
+                found = (Arrival(datagram, vantage(frame), at_ns, at_ns),)
+            streams_go_on = streams_go_on and found is not None
             arrivals.append(found)
         read_ahead(
             (arrival.datagram.payload, arrival.datagram.transport == "TCP")

@@ -19,6 +19,17 @@ def test_a_hop_without_branch_is_still_a_hop() -> None:
     assert (via.host, via.port, via.params.get("branch")) == ("[2001:db8::1]", None, None)
 
 
+def test_a_comment_behind_a_hop_is_no_part_of_its_branch_or_port() -> None:
+    """RFC 2543 §6.40: a comment may end a hop; Wireshark, too, reads the branch without it."""
+    via = parse_via("SIP/2.0/UDP a.example:5070;branch=z9hG4bK1 (Acme, 2.1), SIP/2.0/UDP b.example")
+    assert via is not None
+    assert via.params == {"branch": "z9hG4bK1"}
+    assert branch_of("SIP/2.0/UDP a.example;branch=z9hG4bK1 (Acme)") == "z9hG4bK1"
+    bare = parse_via("SIP/2.0/UDP a.example:5070 (Acme)")
+    assert bare is not None
+    assert (bare.host, bare.port) == ("a.example", 5070)
+
+
 def test_what_is_no_via_is_none() -> None:
     assert parse_via("nonsense") is None
 

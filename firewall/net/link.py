@@ -64,7 +64,7 @@ def _next_header(protocol: int, data: bytes, offset: int) -> _Found:
     """Step over one header between the link's own and the IP packet; each step goes forward."""
     if protocol in _TAGS:
         end = offset + _TAGS[protocol]
-        return (_u16(data, end - 2)[0], end) if len(data) >= end else (SHORT, 0)
+        return _type_at(data, end - 2, end)
     if protocol in _MPLS:
         return _mpls(data, offset)
     if protocol == _PPPOE_SESSION:
@@ -74,6 +74,19 @@ def _next_header(protocol: int, data: bytes, offset: int) -> _Found:
     if protocol <= _LARGEST_LENGTH:
         return _llc(data, offset)
     return NOT_IP, 0
+
+
+def _type_at(data: bytes, place: int, end: int) -> _Found:
+    """The Ethernet type at this place of a header that ends at ``end``, where what it names begins."""
+    return (_u16(data, place)[0], end) if len(data) >= end else (SHORT, 0)
+
+
+def _ethernet(data: bytes, offset: int = 0) -> _Found:
+    return _type_at(data, offset + 12, offset + 14)
+
+
+def _c_hdlc(data: bytes) -> _Found:
+    return _type_at(data, 2, 4)
 
 
 def _mpls(data: bytes, offset: int) -> _Found:
@@ -93,19 +106,7 @@ def _mpls(data: bytes, offset: int) -> _Found:
 def _llc(data: bytes, offset: int) -> _Found:
     if data[offset : offset + 6] != _SNAP:
         return NOT_IP, 0
-    return (_u16(data, offset + 6)[0], offset + 8) if len(data) >= offset + 8 else (SHORT, 0)
-
-
-def _ethernet(data: bytes, offset: int = 0) -> _Found:
-    return (_u16(data, offset + 12)[0], offset + 14) if len(data) >= offset + 14 else (SHORT, 0)
-
-
-def _linux_sll(data: bytes) -> _Found:
-    return (_u16(data, 14)[0], 16) if len(data) >= 16 else (SHORT, 0)
-
-
-def _linux_sll2(data: bytes) -> _Found:
-    return (_u16(data, 0)[0], 20) if len(data) >= 20 else (SHORT, 0)
+    return _type_at(data, offset + 6, offset + 8)
 
 
 def _null(data: bytes, header_bytes: int = 4) -> _Found:
@@ -114,11 +115,6 @@ def _null(data: bytes, header_bytes: int = 4) -> _Found:
         return SHORT, 0
     family: int = min(_u32(data)[0], _u32_little(data)[0])
     return _BSD_FAMILIES.get(family, NOT_IP), header_bytes
-
-
-def _enc(data: bytes) -> _Found:
-    """IPsec inside out, as OpenBSD and FreeBSD show it: family, security parameters index, flags."""
-    return _null(data, 12)
 
 
 def _pflog(data: bytes) -> _Found:
@@ -149,14 +145,6 @@ def _ppp_protocol(data: bytes, offset: int) -> _Found:
     if data[offset] & 1:
         return _PPP_PROTOCOLS.get(data[offset], NOT_IP), offset + 1
     return _PPP_PROTOCOLS.get(_u16(data, offset)[0], NOT_IP), offset + 2
-
-
-def _ppp_ether(data: bytes) -> _Found:
-    return _ppp_protocol(data, 6)
-
-
-def _c_hdlc(data: bytes) -> _Found:
-    return (_u16(data, 2)[0], 4) if len(data) >= 4 else (SHORT, 0)
 
 
 def _ieee802_11(data: bytes, offset: int = 0) -> _Found:
@@ -233,14 +221,14 @@ _LINKS: dict[int, _Reader] = {
     _BSD_RAW: _raw,
     _OPENBSD_RAW: _raw,
     _PPP_HDLC: _ppp,
-    _PPP_ETHER: _ppp_ether,
+    _PPP_ETHER: lambda data: _ppp_protocol(data, 6),
     RAW: _raw,
     _C_HDLC: _c_hdlc,
     IEEE802_11: _ieee802_11,
     LOOP: _null,
-    LINUX_SLL: _linux_sll,
+    LINUX_SLL: lambda data: _type_at(data, 14, 16),
     RADIOTAP: _radiotap,
-    _ENC: _enc,
+    _ENC: lambda data: _null(data, 12),  # family, security parameters index, flags
     _PFLOG: _pflog,
     _PPI: _ppi,
     _JUNIPER_ETHERNET: _juniper_ethernet,
@@ -250,5 +238,5 @@ _LINKS: dict[int, _Reader] = {
     IPV6: _raw,
     _NFLOG: _nflog,
     _PKTAP: _pktap,
-    LINUX_SLL2: _linux_sll2,
+    LINUX_SLL2: lambda data: _type_at(data, 0, 20),
 }

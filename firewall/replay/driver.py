@@ -71,7 +71,8 @@ class _Run:
         with open_capture(path, progress) as capture:
             if self._reader is None:
                 of_one_place = fresh and capture.is_of_one_place  # what comes behind it may be of others
-                self._lanes = self._open_lanes()
+                self._lanes = [self._lane(self.report.policy, self._log)]
+                self._lanes += [self._lane(tally) for tally in (self.report.against,) if tally is not None]
                 self._reader = CaptureReader(found, self._ports, self._interfaces, of_one_place=of_one_place)
             reader = self._reader
             reader.found = found
@@ -130,7 +131,7 @@ class _Run:
             else:
                 self._media(arrival, frame, reader)
         if not self._started:
-            self._start()
+            self._at(self._last_ns)
         self._ask_again(reader)
 
     def _ask_again(self, reader: CaptureReader) -> None:
@@ -146,9 +147,7 @@ class _Run:
     def _media(self, arrival: MediaArrival, frame: CaptureRecord, reader: CaptureReader) -> None:
         """Have a media packet decided; when nothing but its count is asked of the next one, take the short way then."""
         datagram = arrival.datagram
-        self._last_ns = arrival.now_ns
-        if not self._started:
-            self._start()
+        self._at(arrival.now_ns)
         concerned = [lane for lane in self._lanes if lane.engine.concerns(datagram)]
         for lane in concerned:
             lane.media(datagram, arrival.now_ns)
@@ -174,14 +173,13 @@ class _Run:
         self._started = False
         self._deadline_ns = NEVER_NS
 
-    def _start(self) -> None:
-        self._started = True
-        for lane in self._lanes:
-            lane.start(self._last_ns, takeover=self._takeover)
-
-    def _open_lanes(self) -> list[Lane]:
-        against = self.report.against
-        return [self._lane(self.report.policy, self._log), *([self._lane(against)] if against is not None else ())]
+    def _at(self, now_ns: int) -> None:
+        """Go on to an instant; the run begins with the first."""
+        self._last_ns = now_ns
+        if not self._started:
+            self._started = True
+            for lane in self._lanes:
+                lane.start(now_ns, takeover=self._takeover)
 
     def _lane(self, tally: PolicyTally, log: Callable[[Record], None] | None = None) -> Lane:
         tally.run += 1
@@ -196,9 +194,7 @@ class _Run:
 
     def _arrival(self, arrival: Arrival, reader: CaptureReader) -> None:
         found, datagram = reader.found, arrival.datagram
-        self._last_ns = arrival.now_ns
-        if not self._started:
-            self._start()
+        self._at(arrival.now_ns)
         if arrival.is_copy:
             found.copies += 1
             return

@@ -70,8 +70,8 @@ def edits() -> dict[str, str]:
 
 
 def blocked_probe(policy: Policy, share: int) -> str | None:
-    """The first probe of a sixth of the forms and flows that the engine blocks: an oracle that knows nothing of the
-    prover. Which sixth is said by ``share``: all have their turn, and one edit takes a sixth of the time."""
+    """The first probe of a twelfth of the forms and flows that the engine blocks: an oracle that knows nothing of the
+    prover. Which twelfth is said by ``share``: all have their turn, and one edit takes a twelfth of it."""
     # Which media the calls then agree on decides about none of their messages.
     questioner = Questioner(replace(policy, media=replace(policy.media, mode="off")))
     every = every_form(policy.emergency)
@@ -82,7 +82,7 @@ def blocked_probe(policy: Policy, share: int) -> str | None:
             probes += [
                 Probe(flow, form, pair, BASE_NS) for form in (fitting[:1] if flow.form_flow is None else fitting)
             ]
-    return next((probe.name for probe in probes[share % 6 :: 6] if questioner.ask(probe) is not None), None)
+    return next((probe.name for probe in probes[share % 12 :: 12] if questioner.ask(probe) is not None), None)
 
 
 @cache

@@ -15,7 +15,7 @@ from firewall.sip.headers import QUOTED, QUOTED_TEXT, multipart_delimiter, split
 from firewall.sip.name_addr import opening_bracket, parse_name_addr
 from firewall.sip.number import MAX_UINT32, read_number
 from firewall.sip.start_line import KNOWN_METHODS, SIP_VERSION
-from firewall.sip.via import MAGIC_COOKIE
+from firewall.sip.via import MAGIC_COOKIE, without_comment
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
@@ -113,7 +113,7 @@ def _via_anomalies(values: tuple[str, ...]) -> Iterator[str]:
 @remembered(1024)
 def _is_hop_readable(hop: str) -> bool:
     """Tell whether a Via value, read up to its first ``;``, names a transport and a sender (RFC 3261 §20.42)."""
-    sent_by = _SENT_BY.fullmatch(split_values(hop)[0])
+    sent_by = _SENT_BY.fullmatch(without_comment(split_values(hop)[0]))
     return sent_by is not None and _is_host_readable(_COLON.sub(":", sent_by[1]))
 
 

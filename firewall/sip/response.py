@@ -4,6 +4,7 @@ import re
 
 from firewall.sip.headers import split_values
 from firewall.sip.message import Request
+from firewall.sip.via import without_comment
 
 # RFC 3261 §21 and RFC 6665, 4412, 7339: what a policy may answer with; others get the class's own phrase.
 REASON_PHRASES = {
@@ -81,8 +82,10 @@ def _marked_via(request: Request, via: str, src_ip: str, src_port: int) -> str:
     if top is None:
         return via
     first_hop, *others = split_values(via)
+    hop = without_comment(first_hop)
+    comment = first_hop[len(hop) :]
     if "rport" in top.params and not top.params["rport"]:
-        first_hop = _RPORT.sub(f";rport={src_port}", first_hop, count=1)
+        hop = _RPORT.sub(f";rport={src_port}", hop, count=1)
     if "received" not in top.params and ("rport" in top.params or top.host.strip("[]") != src_ip):
-        first_hop = f"{first_hop};received={src_ip}"
-    return ", ".join((first_hop, *others))
+        hop = f"{hop};received={src_ip}"
+    return ", ".join((f"{hop}{comment}", *others))

@@ -11,8 +11,9 @@ from firewall.sip.uri import split_host_port
 MAGIC_COOKIE = "z9hG4bK"
 """So begins a branch that names a transaction (RFC 3261 §8.1.1.7)."""
 _SENT_PROTOCOL = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*/\s*(\S+)\s*(.*)", re.DOTALL)
-# RFC 2543 §6.40 let a comment end a hop. It is cut short where a comma in it was taken for the next hop's.
-_COMMENT = re.compile(r"[ \t]\([^()]*\)?\Z")
+# RFC 2543 §6.40 let a comment end a hop. It is cut short where a comma in it was taken for the next hop's. What a quote
+# ends is a parameter's.
+_COMMENT = re.compile(r'[ \t]\([^()"]*\)?\Z')
 # As nearly every Via begins: the branch is the first parameter, or follows "rport" (RFC 3581 §3).
 _USUAL = re.compile(r"SIP/2\.0/[A-Z]+ [A-Za-z0-9.:\[\]-]+(?:;rport)?;branch=([!#-+\--:=-~]*)(?=[;,]|\Z)")
 
@@ -30,12 +31,17 @@ class Via(msgspec.Struct, frozen=True, gc=False):
 def parse_via(text: str) -> Via | None:
     """Read the first hop of a Via value; None where the text has no ``protocol/version/transport sent-by``."""
     first_hop = split_values(text)[0]
-    match = _SENT_PROTOCOL.match(_COMMENT.sub("", first_hop) if "(" in first_hop else first_hop)
+    match = _SENT_PROTOCOL.match(without_comment(first_hop))
     if match is None:
         return None
     sent_by, _, params = match[4].partition(";")
     host, port = split_host_port(sent_by)
     return Via(match[3], host, port, parse_params(params) if params else {})
+
+
+def without_comment(hop: str) -> str:
+    """Return a hop up to the comment that ends it, if there is one."""
+    return _COMMENT.sub("", hop).rstrip() if "(" in hop else hop
 
 
 def branch_of(text: str) -> str | None:

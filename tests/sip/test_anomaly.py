@@ -1,5 +1,6 @@
 """Anomalies: what is wrong with a message that could still be read, and that a valid one has none."""
 
+import re
 import time
 
 import pytest
@@ -47,6 +48,7 @@ def changed(old: bytes, new: bytes) -> bytes:
         with_line(b'Refer-To: "a;x=1;x=2" <sip:a@b;x=1>;x=1'),
         with_line(b"Record-Route: <sip:a@[2001:db8::1]:5061;transport=tls;lr>;x=y,<tel:911>;x"),
         changed(b";rport", b";rport, SIP/2.0/TCP branch.example.com;branch=z9hG4bK-2"),
+        *(re.sub(rb";branch=\S+", comment, INVITE) for comment in (b" (Acme)", b"  (Acme, 2.1)")),
         INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE sips:a?b;c=d:e@example.com:5061;lr;x=y"),
         INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE urn:service:sos"),
         INVITE.replace(b"INVITE sip:911@198.51.100.10", b"INVITE http://a@b/@c"),

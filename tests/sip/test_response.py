@@ -76,3 +76,11 @@ def test_a_comma_in_quotes_does_not_end_the_hop_that_is_marked() -> None:
     invite = parsed(request(via_params=';x="a, b";rport, SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-2'))
     answer = build_response(invite, 403, "t", "192.0.2.10", 6000)
     assert b';x="a, b";rport=6000;received=192.0.2.10, SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-2\r\n' in answer
+
+
+@pytest.mark.parametrize("comment", [" (Acme)", " (Acme, 2.1)", " (Acme, 2.1), SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-2"])
+def test_what_is_added_to_a_hop_stands_before_the_comment_that_ends_it(comment: str) -> None:
+    """RFC 2543 §6.40: behind the comment, or in it, nobody would look for a parameter."""
+    invite = parsed(request(via_params=f";rport{comment}"))
+    answer = build_response(invite, 403, "t", "192.0.2.10", 6000)
+    assert f";rport=6000;received=192.0.2.10{comment}\r\n".encode() in answer

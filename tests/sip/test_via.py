@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firewall.sip.via import branch_of, parse_via
+from firewall.sip.via import branch_of, parse_via, without_comment
 
 
 def test_the_first_hop_is_read() -> None:
@@ -28,6 +28,17 @@ def test_a_comment_behind_a_hop_is_no_part_of_its_branch_or_port() -> None:
     bare = parse_via("SIP/2.0/UDP a.example:5070 (Acme)")
     assert bare is not None
     assert (bare.host, bare.port) == ("a.example", 5070)
+
+
+def test_a_bracket_in_a_quoted_parameter_begins_no_comment() -> None:
+    for rest in ("", ", SIP/2.0/UDP b.example", " (Acme)", "  (Acme, 2.1)"):
+        text = f'SIP/2.0/UDP a.example:5070;x="b (c";branch=z9hG4bK1{rest}'
+        assert branch_of(text) == "z9hG4bK1"
+    assert without_comment('SIP/2.0/UDP a.example;x="b (c)"') == 'SIP/2.0/UDP a.example;x="b (c)"'
+
+
+def test_a_hop_without_its_comment_has_no_blank_at_its_end() -> None:
+    assert without_comment("SIP/2.0/UDP a.example \t (Acme)") == "SIP/2.0/UDP a.example"
 
 
 def test_what_is_no_via_is_none() -> None:

@@ -60,6 +60,8 @@ def recall(engine: Engine, lines: Iterable[bytes]) -> FlowsRecovered:
         except (msgspec.DecodeError, ValueError, RecursionError):
             continue
         event = Recalled(record, None)
+        if latest_ns is not None and not isinstance(record, SipDecision):
+            at_ns = max(at_ns, latest_ns)  # what a start says of before a kill does not set the clock back
         if latest_ns is not None and at_ns - latest_ns > _SILENCE_NS and not event.is_start:
             engine.clock_was_set(at_ns - latest_ns)
         latest_ns = at_ns

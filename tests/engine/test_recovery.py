@@ -21,7 +21,7 @@ from tests.engine.restart import (
     restarted_with,
 )
 from tests.messages import request, response
-from tests.scene import Scene, policy
+from tests.scene import SECOND, START, Scene, Told, drop, policy
 
 
 def test_a_call_that_outlived_the_daemon_is_known_again() -> None:
@@ -54,6 +54,16 @@ def test_a_callback_is_known_after_a_restart_for_the_rest_of_its_time() -> None:
     assert told.decision.emergency is not None
     assert told.decision.emergency.emergency_class == "callback"
     assert restarted(log, at_s=2000).psap(callback, at_s=2001).decision.emergency is None
+
+
+def test_what_a_start_says_of_before_a_kill_makes_nothing_older_at_the_next_start() -> None:
+    rules = policy(drop("INVITE"))
+    engine, log = Engine(rules), log_of(Scene(rules).carrier(request()))[:1]
+    recall(engine, log)
+    log += log_of(Told(engine.handle(Started(takeover=True), START + 1200 * SECOND)))
+    assert [b'"event_type":"alarm"' in line for line in log] == [False, False, True, False]
+    callback = request("INVITE", CALLER, call_id="back", from_tag="p")
+    assert restarted(log, at_s=1400).psap(callback, at_s=1500).decision.emergency is not None
 
 
 def test_who_called_with_the_call_id_of_another_takes_not_its_place_in_the_log_either() -> None:

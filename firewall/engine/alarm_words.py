@@ -55,5 +55,5 @@ ALARMS: dict[AlarmCode, str] = {
         "because that of pinholes is; or emergency callers are forgotten before they may be called back for 30 "
         "minutes; or session descriptions are forgotten, as those of all calls take more than 1 GB."
     ),
-    "internal_error": "A defect of sosgate; `exceptions.internal_error` decided.",
+    "internal_error": "A defect of sosgate; where a message met it, `exceptions.internal_error` decided.",
 }

@@ -176,12 +176,8 @@ class CallPinholes:
             flow.look_again()
         if hole.pinhole != pinhole:
             self.table.change(hole, pinhole)
-        return [
-            Write(
-                flow_record("changed", hole, self._policy, self._clock.wall_ns, datagram),
-                urgent=hole.emergency is not None,
-            )
-        ]
+        record = flow_record("changed", hole, self._policy, self._clock.wall_ns, datagram)
+        return [Write(record, urgent=hole.emergency is not None)]
 
     def release(
         self, call: Call, media: CallMedia, leaving: list[tuple[PinholeKey, bool]], cause: Cause

@@ -72,7 +72,7 @@ class Engine:
         self._rules = Rules(policy)
         self._media = Media(self._tracking, self._rules, is_logged=is_logged)
         self._due_ns = NEVER_NS
-        self._past_defects: list[Write] = []
+        self._past_defect: Exception | None = None
         self._counts = {"allow": 0, "drop": 0, "reject": 0}
 
     def handle(self, event: Event, now_ns: int) -> list[Output]:
@@ -87,11 +87,16 @@ class Engine:
                     self._tracking.resume(event)  # first: what is due may have come while no daemon ran
             if self._clock.now_ns >= self._due_ns or self._media.refused.flows:
                 outputs += self._expire()
+        except Exception as defect:  # in what is about others than this event, which is taken all the same
+            if self._strict:
+                raise
+            outputs += self._defect_told(event, defect, "in what was due")
+        try:
             if isinstance(event, DatagramReceived):
                 outputs += self._received(event.datagram)
             else:
                 outputs += self._told_of(event)
-        except Exception as defect:  # the one place where a defect of ours must not stop other calls
+        except Exception as defect:  # a defect of ours must not stop other calls
             if self._strict or not isinstance(event, DatagramReceived | MediaReceived | Recalled):
                 raise
             outputs += self._internal_error(event, defect)
@@ -113,13 +118,14 @@ class Engine:
                 self._observer.takeover_until_ns = self._clock.now_ns + TAKEOVER_NS if takeover else 0
                 self._media.takeover_until_ns = self._observer.takeover_until_ns
                 outputs.append(self._policy_write("loaded", takeover=takeover))
-                outputs += [*self._past_defects, *self._tracking.untold]
+                if self._past_defect is not None:
+                    outputs += defect_told(self._past_defect, _IN_THE_PAST, self._alarms)
+                outputs += self._tracking.untold
             case Recalled():
                 self._tracking.go_through(event)
             case FlowsRecovered(flows):
                 outputs += self._media.recover_flows(flows)
             case PolicyReplaced(policy):
-                outputs.append(self._policy_write("applied"))
                 outputs += self._adopt(policy)
             case PolicyRefused(error, place):
                 fields = PolicyFields("refused", None, place.file if place else None, None, None, error)
@@ -281,21 +287,27 @@ class Engine:
         return outputs
 
     def _internal_error(self, event: DatagramReceived | MediaReceived | Recalled, defect: Exception) -> list[Output]:
-        """Say what is wrong with sosgate. What the kernel lets pass of media does not depend on it, and it is better to
-        start with less than not to start."""
-        where = _IN_THE_PAST if isinstance(event, Recalled) else f"on a message from {event.datagram.src_ip}"
-        told = defect_told(defect, where, self._alarms)
+        """Say what is wrong with sosgate, and let the exception policy decide on a message that it failed on.
+
+        What the kernel lets pass of media does not depend on it, and it is better to start with less than not to start.
+        """
         if isinstance(event, Recalled):
-            self._past_defects += told  # nobody would be told now
-            return []
-        if isinstance(event, MediaReceived):
-            return [*told]
+            return self._defect_told(event, defect, _IN_THE_PAST)
         datagram = event.datagram
+        told = self._defect_told(event, defect, f"on a message from {datagram.src_ip}")
+        if isinstance(event, MediaReceived):
+            return told
         mark = recognise_bytes(datagram.payload, self.policy.emergency)
         verdict = self.policy.exceptions.internal_error if mark is None else "allow"
         self._counts[verdict] += 1
         decided = self._decided(Facts(datagram, emergency=mark), Decision(verdict, "internal_error"), None)
         return [decided, *told, *([Forward(datagram)] if verdict == "allow" else ())]
+
+    def _defect_told(self, event: Event, defect: Exception, where: str) -> list[Output]:
+        if isinstance(event, Recalled):  # nobody would be told now
+            self._past_defect = self._past_defect or defect
+            return []
+        return [*defect_told(defect, where, self._alarms)]
 
     def _expire(self) -> list[Output]:
         outputs: list[Output] = []
@@ -312,10 +324,11 @@ class Engine:
 
     def _adopt(self, policy: Policy) -> list[Output]:
         self.policy = policy
+        outputs: list[Output] = [self._policy_write("applied")]
         self._rules = Rules(policy, self._rules)
         self._tracking.adopt(policy)
         self._glance = glance(policy.emergency)
-        return self._media.adopt(self._rules)
+        return outputs + self._media.adopt(self._rules)
 
     def _policy_write(self, action: Literal["loaded", "applied"], *, takeover: bool = False) -> Write:
         policy = self.policy

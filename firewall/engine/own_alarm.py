@@ -54,7 +54,7 @@ def defect_told(defect: Exception, where: str, alarms: AlarmMemory) -> list[Writ
     return [Write(plain_alarm("internal_error", sentence, alarms.clock.wall_ns), urgent=True)]
 
 
-def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
+def _of_machine(event: MachineEvent, wall_ns: int) -> tuple[Alarm, str]:
     """Return the alarm for trouble with the machine, and what it is about, of which one is enough ("": always told)."""
     code: AlarmCode
     match event:
@@ -96,7 +96,7 @@ def _of_machine(event: MachineEvent, now_ns: int) -> tuple[Alarm, str]:
         case PinholesRefused(error):
             code, subject = "pinholes", error
             sentence = f"the kernel refuses a change of the sets of media: {error}"
-    return plain_alarm(code, sentence, now_ns), subject
+    return plain_alarm(code, sentence, wall_ns), subject
 
 
 def _lost(count: int, what: str, which: str = "") -> str:

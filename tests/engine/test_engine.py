@@ -241,6 +241,14 @@ def test_a_reload_keeps_the_calls() -> None:
     assert scene.psap(response(invite), at_s=2).reason == "response"
 
 
+def test_a_reload_is_recorded_with_the_policy_that_comes_into_force() -> None:
+    scene, new = Scene(policy(INVITES_ONLY)), policy(INVITES_ONLY + "\n  - {name: all, action: allow}")
+    told = scene.tell(PolicyReplaced(new), at_s=1)
+    (change,) = [o.record for o in told.outputs if isinstance(o, Write)]
+    assert isinstance(change, PolicyChange)
+    assert (change.policy.action, change.policy.sha256, change.policy.rules) == ("applied", new.sha256, 2)
+
+
 def test_a_ban_ends_with_the_policy_that_set_it() -> None:
     banning = "  - {name: scan, when: 'sip.Method == \"REGISTER\"', action: drop, ban: 1h}\n" + INVITES_ONLY
     mended = banning.replace(", ban: 1h", "")

@@ -2,11 +2,18 @@
 
 import pytest
 
-from firewall.engine.events import ConnectionRefused, DatagramReceived, ForwardFailed, LogFailed, LogRecovered
+from firewall.engine.events import (
+    ConnectionRefused,
+    DatagramReceived,
+    DeadlineReached,
+    ForwardFailed,
+    LogFailed,
+    LogRecovered,
+)
 from firewall.engine.outputs import Write
 from firewall.net.datagram import Datagram
 from tests.messages import CARRIER, PSAP, request, response
-from tests.scene import Scene, policy
+from tests.scene import Scene, drop, policy
 
 INVITES_ONLY = "  - {name: calls, when: 'sip.Method == \"INVITE\"', action: allow}"
 ORDINARY = "sip:6175550199@198.51.100.10"
@@ -90,6 +97,25 @@ def test_a_defect_of_ours_lets_the_message_pass_and_raises_in_tests(monkeypatch:
     assert (told.verdict, told.reason) == ("allow", "internal_error")
     assert [a.alarm.code for a in told.alarms] == ["internal_error"]
     assert len(told.forwarded) == 1
+
+
+@pytest.mark.parametrize("is_deadline", [False, True])
+def test_a_defect_in_what_is_due_is_told_and_decides_no_message(
+    is_deadline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("defect")
+
+    scene = Scene(policy(drop("INFO")))
+    scene.carrier(request())
+    monkeypatch.setattr(scene.engine._ledger, "expired", broken)
+    monkeypatch.setattr(scene.engine, "_strict", False)
+    if is_deadline:
+        told = scene.tell(DeadlineReached(), at_s=40)
+    else:
+        told = scene.carrier(request("INFO", ORDINARY, call_id="other"), at_s=40)
+        assert (told.verdict, told.reason) == ("drop", "rule")
+    assert [each.alarm.message for each in told.alarms] == ["defect of sosgate in what was due: RuntimeError: defect"]
 
 
 def refused(said: bytes, *, limit: str = "this source has 9 TCP connections already") -> ConnectionRefused:

@@ -5,7 +5,7 @@ import pytest
 from firewall.engine.engine import Engine
 from firewall.engine.events import DeadlineReached, ForwardFailed, Started
 from firewall.engine.outputs import Write
-from firewall.engine.record import Alarm, encode
+from firewall.engine.record import Alarm, SipDecision, encode
 from firewall.engine.recovery import recall
 from tests.engine.restart import log_of
 from tests.messages import request, response
@@ -83,6 +83,21 @@ def test_a_defect_in_going_through_a_log_does_not_keep_the_firewall_from_startin
     _, *writes = engine.handle(Started(takeover=True), START + 1_000_000_000)
     alarms = [each.record for each in writes if isinstance(each, Write)]
     assert [each.alarm.code for each in alarms if isinstance(each, Alarm)] == ([] if strict else ["internal_error"])
+
+
+def test_defects_in_going_through_a_log_are_told_as_one_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, engine = Scene(policy(ALL)), Engine(policy(ALL), strict=False)
+    log = log_of(*(scene.carrier(request(call_id=name)) for name in "abc"))
+
+    def broken(record: SipDecision, _: object) -> None:
+        raise KeyError(record.flow_id, record.dialog)
+
+    monkeypatch.setattr(engine._observer, "read_again", broken)
+    recall(engine, log)
+    outputs = engine.handle(Started(takeover=True), START + 7_000_000_000)
+    loaded, *alarms = [each.record for each in outputs if isinstance(each, Write)]
+    assert [each.alarm.code for each in alarms if isinstance(each, Alarm)] == ["internal_error"]
+    assert alarms[0].timestamp == loaded.timestamp
 
 
 def redirected(*, rules: str = ALL) -> tuple[Scene, list[Told], bytes]:

@@ -14,7 +14,16 @@ from firewall.engine.engine import Engine
 from firewall.engine.events import FlowsRecovered, Recalled
 from firewall.engine.negotiation import Party
 from firewall.engine.pinhole import MediaVerdict, Pinhole, PinholeKey
-from firewall.engine.record import DecisionFields, DialogFields, Record, RtpDecision, SipDecision, SipFields
+from firewall.engine.record import (
+    Alarm,
+    DecisionFields,
+    DialogFields,
+    EmergencyCall,
+    Record,
+    RtpDecision,
+    SipDecision,
+    SipFields,
+)
 from firewall.engine.timestamp import instant
 from firewall.engine.way import Way
 from firewall.errors import SipSyntaxError
@@ -60,7 +69,7 @@ def recall(engine: Engine, lines: Iterable[bytes]) -> FlowsRecovered:
         except (msgspec.DecodeError, ValueError, RecursionError):
             continue
         event = Recalled(record, None)
-        if latest_ns is not None and not isinstance(record, SipDecision):
+        if latest_ns is not None and isinstance(record, Alarm | EmergencyCall):
             at_ns = max(at_ns, latest_ns)  # what a start says of before a kill does not set the clock back
         if latest_ns is not None and at_ns - latest_ns > _SILENCE_NS and not event.is_start:
             engine.clock_was_set(at_ns - latest_ns)

@@ -18,16 +18,16 @@ class Background:
         self._is_stopped = False
 
     def every(self, period_s: float, look: Callable[[], None] | Work) -> None:
-        """Do something again and again, for the first time after ``period_s``."""
+        """Do something again and again, for the first time after ``period_s``, and after a defect at once."""
 
         async def again() -> None:
             while True:
-                await asyncio.sleep(period_s)
                 if (done := look()) is not None:
                     await done
+                await asyncio.sleep(period_s)
 
         again.__name__ = look.__name__
-        self.begin(again)
+        asyncio.get_running_loop().call_later(period_s, self.begin, again)
 
     def begin(self, work: Work) -> None:
         """Run work until it returns."""

@@ -87,3 +87,30 @@ def test_what_is_done_again_and_again_goes_on_after_a_defect(monkeypatch: pytest
 
     asyncio.run(run())
     assert told == ["look"]
+
+
+def test_what_is_done_again_and_again_does_not_miss_two_times_for_one_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes the daemon for dead, and the service manager ends it, when a sign of life is late."""
+    monkeypatch.setattr(background, "AGAIN_S", 0.0)
+    looks_s: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        is_done = asyncio.Event()
+
+        def look() -> None:
+            looks_s.append(loop.time())
+            if len(looks_s) == 2:
+                is_done.set()
+            else:
+                raise ValueError
+
+        work = Background(lambda *_: None)
+        begun_s = loop.time()
+        work.every(0.5, look)
+        await is_done.wait()
+        await work.stop()
+        assert looks_s[0] - begun_s >= 0.49
+        assert looks_s[1] - looks_s[0] < 0.4
+
+    asyncio.run(run())

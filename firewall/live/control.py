@@ -77,7 +77,8 @@ class ControlServer:
             self._server.close()
             self._server = None
         if self._is_there():
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # as on a disk that was mounted read-only meanwhile
+                self.path.unlink()
 
     def _is_there(self) -> bool:
         try:
@@ -183,9 +184,10 @@ def _clear_stale_socket(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise MachineError("open", f"the control socket {path}", "a file that is no socket is there", needs="remove it")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
+        probe.setblocking(False)  # the daemon looks here while it works
         try:
-            probe.connect(os.fspath(path))
+            with contextlib.suppress(BlockingIOError):  # so many wait for an answer already
+                probe.connect(os.fspath(path))
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return

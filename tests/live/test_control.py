@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,34 @@ async def test_the_socket_of_a_killed_run_is_replaced_and_a_living_one_is_not(tm
     await other.stop()
     assert await asyncio.to_thread(ask, path, "status") == {"calls": 3}
     await server.stop()
+
+
+async def test_another_that_took_the_path_and_has_no_time_to_answer_is_told_as_one(tmp_path: Path) -> None:
+    said: list[str] = []
+    server = ControlServer(tmp_path / "control", COMMANDS)
+    await server.start()
+    server.path.unlink()
+    with ExitStack() as opened:
+        hanging = opened.enter_context(socket.socket(socket.AF_UNIX))
+        hanging.bind(os.fspath(server.path))
+        hanging.listen(0)
+        opened.enter_context(socket.socket(socket.AF_UNIX)).connect(os.fspath(server.path))
+        await server.make_anew(said.append)
+    assert "another program answers there" in said[0]
+    await server.stop()
+
+
+@pytest.mark.netns
+async def test_a_socket_that_cannot_be_removed_hinders_no_stop(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "control", COMMANDS)
+    await server.start()
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", tmp_path], check=True)
+        await server.stop()
+        assert server.path.exists()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 async def test_a_socket_that_others_removed_is_made_anew_and_one_that_cannot_be_is_told_once(tmp_path: Path) -> None:

@@ -44,11 +44,6 @@ _SEQUENCE = struct.Struct("=I")
 _ERROR = struct.Struct("=i")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _LARGEST_READ_BYTES = 256 * 1024
-_NEEDS = {
-    errno.EPERM: "CAP_NET_ADMIN is needed in this network namespace",
-    errno.ENETDOWN: 'the loopback interface is down here: "ip link set lo up"',
-    errno.EACCES: 'the loopback interface has no IPv6 here: "sysctl net.ipv6.conf.lo.disable_ipv6=0"',
-}
 _DUMP_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 _TRIES = 4
 
@@ -245,9 +240,11 @@ def _told_by(kernel: socket.socket, kind: int, flags: int, body: bytes) -> list[
                 found.append((its_flags, data[start:end]))
 
 
-def refusal(operation: str, what: str, code: int) -> MachineError:
-    """Word the kernel's refusal."""
-    return MachineError(operation, what, os.strerror(code), needs=_NEEDS.get(code))
+def refusal(operation: str, what: str, code: int, needs: str | None = None) -> MachineError:
+    """Word the kernel's refusal; ``needs``: what helps, where it is not the right that is missing."""
+    if code == errno.EPERM:
+        needs = "CAP_NET_ADMIN is needed in this network namespace"
+    return MachineError(operation, what, os.strerror(code), needs=needs)
 
 
 def enlarge_buffer(opened: socket.socket, which: Literal["send", "receive"], size: int) -> None:

@@ -19,6 +19,11 @@ NOBODY = {4: "240.0.0.1", 6: "100::1"}
 """Addresses that nobody has (RFC 1112 §4, RFC 6666)."""
 
 _OURS = f"the policy route of table {ROUTE_TABLE}"
+_LOOPBACK = 1  # its index in every network namespace, whatever it is called
+_NEEDS = {
+    errno.ENETDOWN: 'the loopback interface is down here: "ip link set lo up"',
+    errno.EACCES: 'the loopback interface has no IPv6 here: "sysctl net.ipv6.conf.lo.disable_ipv6=0"',
+}
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 Added = tuple[Literal["rule", "route"], int]
 EVERYTHING: list[Added] = [("rule", 4), ("route", 4), ("rule", 6), ("route", 6)]
@@ -55,7 +60,8 @@ def set_up_routes(families: tuple[int, ...]) -> list[Added]:
                 added.append((kind, version))
     except OSError as error:
         remove_routes(added[::-1])
-        raise refusal("set up", _OURS, error.errno or 0) from None
+        code = error.errno or 0
+        raise refusal("set up", _OURS, code, _NEEDS.get(code)) from None
     return added
 
 
@@ -118,5 +124,5 @@ def _message(kind: str, version: int) -> bytes:
         told_by |= {_RULE_MARK: INTERCEPT_MARK, _RULE_PRIORITY: RULE_PRIORITY}
     else:
         header = ROUTE_MESSAGE.pack(_FAMILIES[version], 0, 0, 0, 0, _STATIC, _HOST, _LOCAL, 0)
-        told_by |= {_OUT: socket.if_nametoindex("lo")}
+        told_by |= {_OUT: _LOOPBACK}
     return header + b"".join(attribute(each, struct.pack("=I", value)) for each, value in told_by.items())

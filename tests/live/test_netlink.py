@@ -1,6 +1,7 @@
 """Netlink messages: made here, taken apart here, and understood by the kernel."""
 
 import errno
+import os
 import socket
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firewall.errors import MachineError
 from firewall.live import netlink
 from firewall.live.netlink import (
     DONE,
@@ -70,6 +72,17 @@ def test_an_error_says_its_code() -> None:
 def test_a_refusal_names_the_capability_that_is_missing() -> None:
     assert "CAP_NET_ADMIN" in str(refusal("open", "the sets", errno.EPERM))
     assert "CAP_NET_ADMIN" not in str(refusal("open", "the sets", errno.ENOBUFS))
+
+
+def test_a_socket_that_a_security_module_refuses_is_not_said_to_be_the_loopback_interfaces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: int) -> socket.socket:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(netlink, "open_netlink", refuse)
+    with pytest.raises(MachineError, match=r"cannot open a netlink socket to netfilter: Permission denied$"):
+        NetlinkSocket(NETFILTER)
 
 
 @pytest.mark.netns

@@ -97,6 +97,16 @@ def test_ipv6_that_is_switched_off_at_the_loopback_interface_alone_is_one_senten
     assert kernel_state(lone) == before
 
 
+def test_a_loopback_interface_of_another_name_is_known(lone: str) -> None:
+    _ip(lone, "link", "set", "lo", "name", "loop0")
+    _ip(lone, "link", "set", "loop0", "up")
+    before = kernel_state(lone)
+    assert len(in_namespace(lone, lambda: set_up_routes((4, 6)))) == 4
+    assert in_namespace(lone, lambda: is_delivered_here(4) and is_delivered_here(6))
+    in_namespace(lone, remove_routes)
+    assert kernel_state(lone) == before
+
+
 def test_only_what_was_added_is_removed(fw: str) -> None:
     in_namespace(fw, lambda: set_up_routes((4,)))
     state = kernel_state(fw)

@@ -47,6 +47,7 @@ class _Direction:
         self.latest_ns = 0
         self.release: asyncio.TimerHandle | None = None
         self.last_forwarded: Datagram | None = None
+        self.why_closed = "its connection is closed"
         self._ends = ends
         self._in_iface = in_iface
         self._failed = failed
@@ -104,7 +105,7 @@ class _Direction:
 
     def _write(self, stream: Stream, datagram: Datagram) -> None:
         if stream.closed or stream.finishing:
-            self._failed(datagram, "its connection is closed")
+            self._failed(datagram, self.why_closed)
         else:
             stream.write(datagram)
 
@@ -195,6 +196,7 @@ class Connection:
 
     def not_reached(self, error: str) -> None:
         """This machine has no way to the server: what the client has said by now, if only nothing, is told as lost."""
+        self._upward.why_closed = error
         self.lost(self._to_server, error)
         if not self._upward.latest_ns:
             self._failed(Datagram(*self.client, *self.server, b"", "TCP"), error)

@@ -275,6 +275,17 @@ async def test_what_a_side_says_just_before_the_other_is_gone_is_decided_and_tol
     assert {error for _, error in scene.failed} == {"Connection reset by peer", "its connection is closed"}
 
 
+async def test_all_that_was_said_toward_a_server_that_is_not_reached_is_lost_for_the_same_reason(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    invites = [request("INVITE", CLIENT[0], SERVER[0], user=f"9{n}") for n in range(PIECES_PER_TURN + 1)]
+    pairs[0][1].sendall(b"".join(invites))
+    scene = Scene(pairs)
+    scene.connection.not_reached("No route to host")
+    await scene.until_done()
+    assert scene.failed == [(invite, "No route to host") for invite in invites]
+
+
 async def test_finished_in_order_both_sides_get_what_waits_and_then_a_fin(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:

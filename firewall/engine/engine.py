@@ -88,7 +88,7 @@ class Engine:
             if self._clock.now_ns >= self._due_ns or self._media.refused.flows:
                 outputs += self._expire()
         except Exception as defect:  # in what is about others than this event, which is taken all the same
-            if self._strict:
+            if self._strict or isinstance(event, DeadlineReached):
                 raise
             outputs += self._defect_told(event, defect, "in what was due")
         try:

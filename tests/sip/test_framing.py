@@ -299,7 +299,8 @@ def test_asked_for_a_few_at_a_time_the_pieces_are_the_same(stream: bytes, most: 
 def test_a_message_piece_is_one_that_the_parser_reads_alike(stream: bytes) -> None:
     framer = Framer()
     for piece in framer.feed(stream):
-        if piece.kind == "message":
+        # Behind a CR in the start line the parser reads headers, to tell the method; no stream is cut by those.
+        if piece.kind == "message" and b"\r" not in piece.data.partition(b"\n")[0].removesuffix(b"\r"):
             assert "content_length_short" not in parse_message(piece.data).anomalies
 
 

@@ -68,9 +68,10 @@ def _pairs(policy: Policy, asker: Asker, pair: Pair) -> Iterator[Pair]:
         ours = [each for each in callers if family(address_number(each.ip)) == wanted]
         theirs = [each for each in psaps if family(address_number(each.ip)) == wanted]
         if ours and theirs:
-            yield from (Pair(each, theirs[0]) for each in ours)
-            yield from (Pair(ours[0], each) for each in theirs[1:])
-            yield Pair(replace(ours[0], via="TCP"), replace(theirs[0], via="TCP"))
+            ends = [*((each, theirs[0]) for each in ours), *((ours[0], each) for each in theirs[1:])]
+            for one, other in ends:
+                yield Pair(one, other)
+                yield Pair(replace(one, via="TCP"), replace(other, via="TCP"))
 
 
 def _addresses(asker: Asker, networks: Iterable[Network], plain: Endpoint) -> list[Endpoint]:

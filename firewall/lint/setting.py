@@ -89,7 +89,7 @@ def _zone(zone: Zone) -> dict[str, str]:
     networks = ", ".join(str(network) for network in merged(zone.networks)) or "any"
     return {
         "networks": networks,
-        "interfaces": _sorted(zone.interfaces),
+        "interfaces": ", ".join(sorted(set(zone.interfaces))) or "any",
         "on_daemon_down": zone.on_daemon_down,
     }
 

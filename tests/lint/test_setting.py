@@ -27,6 +27,7 @@ def changed(old: str, new: str) -> list[tuple[str, str, str]]:
         ("malformed: drop", "malformed: allow", ("exceptions.malformed", "drop", "allow")),
         ("192.0.2.0/24]", "192.0.2.0/25]", ("zone carrier: networks", "192.0.2.0/24", "192.0.2.0/25")),
         ("[f1]", "[f2]", ("zone psap: interfaces", "f1", "f2")),
+        ("{interfaces: [f1], ", "{", ("zone psap: interfaces", "f1", "any")),
         (
             "[198.51.100.0/24]",
             "[198.51.100.0/24], on_daemon_down: block",

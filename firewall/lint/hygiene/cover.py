@@ -16,7 +16,8 @@ MAX_COVER = 40
 MAX_BESIDE = 60
 """Of so many other rules the texts are told apart when a question would else stay open."""
 _MAX_TRIED = 8
-_MAX_MESSAGES = 100
+_MAX_MESSAGES = 25
+"""With more the fewest rules that take one of each may take minutes to find."""
 
 Counts = Callable[[Rule, Rule], bool]
 """Whether an earlier rule counts as one that takes a later rule's messages."""

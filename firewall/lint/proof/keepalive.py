@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import product
 
 from firewall.lint.endpoint import Endpoint, Pair
 from firewall.lint.flow import Flow
@@ -21,6 +22,8 @@ from firewall.ruleset.policy import Policy
 
 _MOST_ADDRESSES = 40
 """Addresses of one side that are tried; those that conditions name come first."""
+_MOST_TOGETHER = 6
+"""Of these, so many are tried with so many of the other side's; more only with its plain address."""
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{3,}")
 
 
@@ -68,8 +71,9 @@ def _pairs(policy: Policy, asker: Asker, pair: Pair) -> Iterator[Pair]:
         ours = [each for each in callers if family(address_number(each.ip)) == wanted]
         theirs = [each for each in psaps if family(address_number(each.ip)) == wanted]
         if ours and theirs:
-            ends = [*((each, theirs[0]) for each in ours), *((ours[0], each) for each in theirs[1:])]
-            for one, other in ends:
+            together = product(ours[:_MOST_TOGETHER], theirs[:_MOST_TOGETHER])
+            ends = (*((each, theirs[0]) for each in ours), *((ours[0], each) for each in theirs), *together)
+            for one, other in dict.fromkeys(ends):
                 yield Pair(one, other)
                 yield Pair(replace(one, via="TCP"), replace(other, via="TCP"))
 

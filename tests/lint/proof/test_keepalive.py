@@ -14,6 +14,7 @@ OPTIONS = 'sip.Method == "OPTIONS" and not emergency'
         f'{OPTIONS} and zone.src == "carrier" and sip.r-uri.host != "198.51.100.20"',
         'sip.Via contains "TCP" and not emergency',
         f'{OPTIONS} and sip.Via contains "TCP" and net.src == 192.0.2.99',
+        f'{OPTIONS} and sip.from.host == "192.0.2.77" and sip.r-uri.host == "198.51.100.99"',
         'not sip.Via.transport == "UDP" and not emergency and tcp',
         'sip.Status-Code == 200 and sip.to.host == "198.51.100.99" and not emergency',
     ],

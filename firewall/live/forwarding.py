@@ -57,7 +57,7 @@ def survey(our_tables: frozenset[str] = OUR_TABLES, our_programs: frozenset[int]
     # The two ends of a cable within one namespace name each other; what is stacked names what it stands on.
     stacked_on = {link.lower for link in found if lower.get(link.lower) != link.index}
     filter_of_all = setting("ipv4/conf/all/rp_filter") or _STRICT
-    forwards_6 = setting("ipv6/conf/all/forwarding") not in ("0", None)
+    forwards_6 = _is_on("ipv6/conf/all/forwarding")
     usable = [
         ForwardingLink(link.index, link.name, link.mtu, _mtu_6(link), versions)
         for link in sorted(found, key=lambda link: link.index)
@@ -74,12 +74,17 @@ def _versions(name: str, filter_of_all: str, forwards_6: bool) -> tuple[Literal[
     versions: list[Literal[4, 6]] = []
     # Of the two filters the kernel takes the greater: 0 off, 1 strict, 2 loose (only that there is a route back).
     is_strict = max(filter_of_all, setting(f"ipv4/conf/{name}/rp_filter") or _STRICT) == _STRICT
-    if setting(f"ipv4/conf/{name}/forwarding") == "1" and not is_strict:
+    if _is_on(f"ipv4/conf/{name}/forwarding") and not is_strict:
         versions.append(4)
     has_6 = setting(f"ipv6/conf/{name}/disable_ipv6") == "0"
-    if has_6 and forwards_6 and setting(f"ipv6/conf/{name}/forwarding") not in ("0", None):
+    if has_6 and forwards_6 and _is_on(f"ipv6/conf/{name}/forwarding"):
         versions.append(6)
     return tuple(versions)
+
+
+def _is_on(name: str) -> bool:
+    """Tell whether a setting is there and on: any number but 0 is, to the kernel."""
+    return setting(name) not in ("0", None)
 
 
 def _mtu_6(link: Link) -> int:

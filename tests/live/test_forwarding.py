@@ -129,6 +129,14 @@ def test_a_link_on_which_more_is_done_is_left_out(
     assert usable(fw) == before
 
 
+def test_any_number_but_0_switches_forwarding_on(fw: str) -> None:
+    run(fw, f"echo 2 > {SYSCTL_4}/x.0/forwarding")
+    try:
+        assert usable(fw)["x.0"] == (4, 6)
+    finally:
+        run(fw, f"echo 1 > {SYSCTL_4}/x.0/forwarding")
+
+
 @pytest.mark.parametrize(("of_all", "of_one"), [(2, 0), (1, 2), (2, 1)])
 def test_a_loose_reverse_path_filter_does_not_count(fw: str, of_all: int, of_one: int) -> None:
     run(fw, f"echo {of_all} > {SYSCTL_4}/all/rp_filter; echo {of_one} > {SYSCTL_4}/x.0/rp_filter")

@@ -9,6 +9,7 @@ from firewall.ruleset.expression import Condition
 from firewall.ruleset.network_set import merged
 from firewall.ruleset.policy import Limit, Policy, Rule, Zone
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _NONE = "none"
@@ -122,9 +123,6 @@ def _of_promises(old: Policy, new: Policy) -> Iterator[Setting]:
     for _, before, after in _both(promises(old), promises(new)):
         if before is None or after is None:
             yield Setting("must", before or _NONE, after or _NONE)
-
-
-K = TypeVar("K")
 
 
 def _both(old: Mapping[K, T], new: Mapping[K, T]) -> Iterator[tuple[K, T | None, T | None]]:

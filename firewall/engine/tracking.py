@@ -89,8 +89,8 @@ class Tracking:
         match event.record:
             case SipDecision() as record if event.message is not None:
                 reading = self.observer.read_again(record, event.message)
-                decided, rules = record.decision, () if record.decision.verdict == "allow" else self.policy.rules
-                rule = next((rule for rule in rules if rule.name == decided.rule), None)
+                decided = record.decision
+                rule = self.policy.rule_named(decided.rule) if decided.verdict != "allow" else None
                 decision = Decision(decided.verdict, decided.reason, rule)
                 write = WriteDecision(reading.facts, decision, self.policy, decided.override, self.clock.wall_ns)
                 self.untold = []

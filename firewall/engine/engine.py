@@ -43,6 +43,7 @@ from firewall.engine.tracking import Tracking
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import recognise_bytes
 from firewall.ruleset.facts import Facts
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import Policy
 from firewall.sip.message import Request
 from firewall.sip.response import build_response, response_target
@@ -253,7 +254,7 @@ class Engine:
             return []
         # RFC 3261 §8.2.7: a stateless answer has the same To tag for every retransmission.
         to_tag = blake2b(
-            f"{request.call_id} {request.from_tag} {request.cseq_number}".encode("utf-8", "surrogateescape"),
+            text_bytes(f"{request.call_id} {request.from_tag} {request.cseq_number}"),
             digest_size=8,
         ).hexdigest()
         dst_ip, dst_port = response_target(request, datagram.src_ip, datagram.src_port)

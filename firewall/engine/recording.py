@@ -13,6 +13,7 @@ from firewall.errors import Place
 from firewall.net.datagram import Datagram
 from firewall.ruleset.emergency import wire_text
 from firewall.ruleset.facts import EmergencyMark, Facts
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import Policy
 from firewall.sip.emergency_data import EmergencyData, emergency_data
 from firewall.sip.message import Message, Request
@@ -120,7 +121,7 @@ def escaped(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+    return "".join(f"\\x{byte:02x}" for byte in text_bytes(char))
 
 
 def _sip_fields(message: Message, mark: EmergencyMark | None) -> SipFields:

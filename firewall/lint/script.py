@@ -6,6 +6,7 @@ from typing import Literal
 from firewall.lint.bodies import Body
 from firewall.lint.endpoint import Endpoint, Pair, Side
 from firewall.lint.form import PLAIN, Headers, Style
+from firewall.ruleset.literal import text_bytes
 from firewall.sip.response import REASON_PHRASES
 
 Role = Literal["initial", "mid_call", "callback", "keepalive", "text", "registration"]
@@ -174,7 +175,7 @@ class Script:
         for name, value in every:
             text = value.replace(";tag=", f"{end} ;tag=") if style.folded and name == "From" else value
             lines.append(f"{spelling.get(name, name)}: {text}")
-        payload = (end.join(lines) + end + end).encode("utf-8", "surrogateescape")
+        payload = text_bytes(end.join(lines) + end + end)
         self.steps.append(Step(self.now_ms, sender, label, role, payload + (body.content if body else b"")))
         self.now_ms += 20
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from firewall.net.remembered import remembered
 from firewall.ruleset.facts import EmergencyClass, EmergencyMark
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import EmergencyPolicy
 from firewall.sip.body import SDP_TYPE, body_parts, media_type_of
 from firewall.sip.emergency_data import ALERT_SUBTYPES
@@ -176,7 +177,7 @@ def _add(evidence: Evidence, where: str, text: str, target: Target) -> None:
 
 def wire_text(text: str) -> str:
     """Return wire text that JSON can carry: bytes that were no UTF-8 are escaped."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text if text.isascii() else text_bytes(text).decode("utf-8", "backslashreplace")
 
 
 def _target(uri: Uri, numbers: frozenset[str], calls: re.Pattern[str], tests: re.Pattern[str]) -> Target:

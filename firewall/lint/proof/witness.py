@@ -23,6 +23,7 @@ from firewall.lint.script import Step
 from firewall.net.address import address_number, address_text
 from firewall.net.datagram import Datagram, Transport
 from firewall.ruleset.expression import Atom, Call, Comparison, Field, Operand, Slice, base_field
+from firewall.ruleset.literal import text_bytes
 from firewall.ruleset.policy import Guard
 from firewall.sip.message import Message, Request, parse_message
 
@@ -284,7 +285,7 @@ def _names(context: Context, before: bytes, after: bytes) -> list[tuple[bytes, b
     """Return what the message is called by in the rest of the call, as it was and as it is now."""
     is_callback = context.language == CALLER
     return [
-        (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape"))
+        (text_bytes(old), text_bytes(new))
         for old, new in zip(*(_identifiers(payload, is_callback) for payload in (before, after)), strict=True)
         if old and new is not None and old != new
     ]

@@ -170,13 +170,20 @@ def connection_alarm(facts: Facts, limit: str, policy: Policy, now_ns: int) -> A
 
 
 def forward_alarm(facts: Facts, error: str, now_ns: int) -> Alarm:
-    """Return the alarm for an allowed message, or a TCP connection, that the machine would not send on or make."""
-    lost, ends = facts.datagram, _ends(facts.datagram)
-    what = "a message of an emergency call" if facts.emergency is not None else "an allowed message"
+    """Return the alarm for an allowed message, or a TCP connection, that the machine would not send on or make.
+
+    It names an emergency call, of which it is raised for each; of the others one stands for all that go to an address.
+    """
+    lost, ends, mark = facts.datagram, _ends(facts.datagram), facts.emergency
+    call_id = facts.call_id if mark is not None else None
+    what = "a message of an emergency call" if mark is not None else "an allowed message"
     sentence = f"{what} could not be sent on: {summary(facts)} {ends}: {printable(error)}"
+    if call_id is not None:
+        sentence += f"; Call-ID {printable(call_id)}"
     if not lost.payload:
         sentence = f"a TCP connection {ends} could not be made: {printable(error)}; its client had sent nothing yet"
-    return plain_alarm("forward_failed", sentence, now_ns)
+    fields = AlarmFields("forward_failed", sentence, call_id=wire_text(call_id) if call_id is not None else None)
+    return _alarm(fields, mark, lost, now_ns)
 
 
 def plain_alarm(code: AlarmCode, sentence: str, now_ns: int) -> Alarm:

@@ -39,7 +39,8 @@ def mend_of(call: CallLog) -> str | None:
     if call.outcome == "failed_downstream" and hurt_by is not None:
         return f"allow OPTIONS and their answers between these two addresses, then run sosgate lint {hurt_by['file']}"
     if hurt_by is not None and ledger is not None and hurt_by["reason"] == "forward_failed":
-        return f"nothing in the policy: see whether {ledger['dest_ip']} can be reached, and the alarm forward_failed"
+        receiver = (call.hurting or ledger)["dest_ip"]
+        return f"nothing in the policy: see whether {receiver} can be reached, and the alarm forward_failed"
     if hurt_by is not None and ledger is not None:
         sender = (call.hurting or ledger)["src_ip"]
         mend = remedy(hurt_by["rule"], hurt_by["reason"], Place(hurt_by["file"], hurt_by["line"]), sender)

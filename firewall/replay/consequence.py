@@ -78,12 +78,13 @@ def consequence(lost: LogRecord, decisions: Sequence[LogRecord]) -> str | None:
         record for record in decisions if record["sip"] is not None and exchange_of(record) == exchange_of(lost)
     ]
     meaning = _meaning(lost, exchange)
-    later = exchange[exchange.index(lost) :] if not has_passed(lost) else []
+    later = exchange[exchange.index(lost) + 1 :]
     copy = next((record for record in later if has_passed(record) and _is_copy(lost, record)), None)
     if meaning is None or copy is None:
         return meaning
     seconds = (instant(copy["timestamp"]) - instant(lost["timestamp"])) / 1e9
-    return f"{meaning}; a copy of it passed {seconds:.1f} s later"
+    passed = "was let pass" if has_passed(lost) else "passed"  # it may have been as impossible to send on
+    return f"{meaning}; a copy of it {passed} {seconds:.1f} s later"
 
 
 def _meaning(lost: LogRecord, exchange: Sequence[LogRecord]) -> str | None:

@@ -41,8 +41,24 @@ def test_a_message_that_could_not_be_sent_on_hurts_its_emergency_call() -> None:
     invite = request()
     scene.carrier(invite)
     told = scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, invite), "Network is unreachable"), at_s=0.1)
-    assert [a.alarm.code for a in told.alarms] == ["forward_failed"]
     assert [(c.outcome, c.attribution) for c in told.calls] == [("blocked", "exception")]
+    (alarm,) = told.alarms
+    assert (alarm.alarm.code, alarm.alarm.call_id) == ("forward_failed", "call-1@192.0.2.10")
+    assert alarm.alarm.message.endswith(": Network is unreachable; Call-ID call-1@192.0.2.10")
+    assert alarm.emergency is not None
+    assert (alarm.emergency.service, alarm.src_ip, alarm.dest_ip) == ("urn:service:sos", CARRIER[0], PSAP[0])
+
+
+def test_what_could_not_be_sent_on_of_ordinary_calls_is_told_once_of_where_it_goes() -> None:
+    scene = Scene(policy(INVITES_ONLY))
+    alarms = []
+    for call_id in ("c1", "c2"):
+        invite = request(uri=ORDINARY, call_id=call_id)
+        scene.carrier(invite)
+        lost = ForwardFailed(Datagram(*CARRIER, *PSAP, invite), "Network is unreachable")
+        alarms += scene.tell(lost, at_s=0.1).alarms
+    (alarm,) = alarms
+    assert (alarm.alarm.call_id, alarm.emergency, alarm.dest_ip) == (None, None, PSAP[0])
 
 
 def test_a_call_that_could_not_be_sent_on_stays_blocked_when_the_firewall_stops() -> None:

@@ -93,8 +93,20 @@ def test_what_could_not_be_sent_on_is_told_with_what_that_means() -> None:
     scene = Scene(policy(ALL))
     bye = request("BYE", to_tag="psap", cseq=2)
     told = [scene.carrier(request()), scene.psap(response(request()), at_s=1), scene.carrier(bye, at_s=2)]
-    told.append(scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, bye), "Network is unreachable"), at_s=2.1))
+    told.append(scene.tell(ForwardFailed(Datagram(*CARRIER, *PSAP, bye), "Network is unreachable"), at_s=2))
     assert story_of(*told).cause == (
         "sosgate let BYE sip:911@198.51.100.10 pass, and it could not be sent on (reason forward_failed); without it "
         "the other side goes on with a call that is over"
     )
+
+
+def test_of_what_could_not_be_sent_on_a_copy_is_told_and_whom_it_did_not_reach() -> None:
+    """That may not have been the called side."""
+    scene, invite = Scene(policy(ALL)), request()
+    answer, ack = response(invite), request("ACK", to_tag="psap")
+    told = [scene.carrier(invite), scene.psap(answer, at_s=1)]
+    told.append(scene.tell(ForwardFailed(Datagram(*PSAP, *CARRIER, answer), "Network is unreachable"), at_s=1))
+    told += [scene.psap(answer, at_s=1.5), scene.carrier(ack, at_s=1.5)]
+    story = story_of(*told)
+    assert (story.cause or "").endswith("ends the call after 32 seconds; a copy of it was let pass 0.5 s later")
+    assert story.mend == "nothing in the policy: see whether 192.0.2.10 can be reached, and the alarm forward_failed"

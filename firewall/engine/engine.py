@@ -18,8 +18,10 @@ from firewall.engine.events import (
     FlowsCounted,
     FlowsRecovered,
     ForwardFailed,
+    InterceptionLost,
     LogFailed,
     LogRecovered,
+    MachineEvent,
     MediaReceived,
     PinholesRecovered,
     PolicyRefused,
@@ -116,8 +118,8 @@ class Engine:
             case PinholesRecovered(pinholes):
                 outputs += self._media.recovered(pinholes)
             case Started(takeover):
-                self._observer.takeover_until_ns = self._clock.now_ns + TAKEOVER_NS if takeover else 0
-                self._media.takeover_until_ns = self._observer.takeover_until_ns
+                if takeover:
+                    self._expect_unknown_calls()
                 outputs.append(self._policy_write("loaded", takeover=takeover))
                 if self._past_defect is not None:
                     outputs += defect_told(self._past_defect, _IN_THE_PAST, self._alarms)
@@ -140,8 +142,7 @@ class Engine:
                 outputs += self._media.stopped()
                 outputs.append(Write(Stats(timestamp(self._clock.wall_ns), self.stats())))
             case _:
-                if isinstance(event, LogFailed | LogRecovered):
-                    self._observer.log_failing = isinstance(event, LogFailed)
+                self._take_note(event)
                 outputs += machine_told(event, self._alarms)
         return outputs
 
@@ -260,6 +261,20 @@ class Engine:
         dst_ip, dst_port = response_target(request, datagram.src_ip, datagram.src_port)
         payload = build_response(request, rule.status, to_tag, datagram.src_ip, datagram.src_port)
         return [Reply(Datagram(datagram.dst_ip, datagram.dst_port, dst_ip, dst_port, payload, datagram.transport))]
+
+    def _take_note(self, event: MachineEvent) -> None:
+        """Have what befalls the machine matter to the decisions that follow."""
+        match event:
+            case LogFailed() | LogRecovered():
+                self._observer.log_failing = isinstance(event, LogFailed)
+            case InterceptionLost(effect="unseen"):
+                self._expect_unknown_calls()
+            case _:
+                pass
+
+    def _expect_unknown_calls(self) -> None:
+        """Calls may have begun unseen: for a while what may be of them is let follow."""
+        self._observer.takeover_until_ns = self._media.takeover_until_ns = self._clock.now_ns + TAKEOVER_NS
 
     def _forward_failed(self, datagram: Datagram, error: str, *, downstream: bool) -> list[Output]:
         """An allowed message that the machine would not send is lost all the same: say so."""

@@ -18,9 +18,9 @@ MEDIA_REASONS: dict[str, tuple[str, str]] = {
         "time-out passes without a packet.",
     ),
     "media_takeover": (
-        "Media of a call that began before the firewall did",
-        "No call is known that negotiated it, but an earlier run of the firewall was here: for one hour after such a"
-        " start media whose destination nobody knows passes, as in-dialog messages do (`takeover`).",
+        "Media of a call that began unseen",
+        "No call is known that negotiated it, but an earlier run of the firewall was here, or messages passed unseen: "
+        "for one hour after that media whose destination nobody knows passes, as in-dialog messages do (`takeover`).",
     ),
     "media_not_negotiated": (
         "Media that no allowed call negotiated",

@@ -39,10 +39,11 @@ _DECISIONS: dict[str, tuple[str, str]] = {
         " §9.1).",
     ),
     "takeover": (
-        "In-dialog message after a restart",
+        "In-dialog message of a call that began unseen",
         "No rule matched and the call is unknown, but an earlier run of the firewall was here: calls that began "
         "before or during its absence must not be cut. For one hour after such a start, requests with a To tag and "
-        "responses follow.",
+        "responses follow; so they do after messages passed unseen because another program had removed the nftables "
+        "table (alarm `interception_lost`).",
     ),
     "default": (
         "No rule matched",

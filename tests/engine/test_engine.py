@@ -1,11 +1,12 @@
 """The engine as a whole: verdict semantics of DESIGN section 5, exceptions, guard, clock."""
 
 import socket
+from typing import Literal
 
 import pytest
 
 from firewall.engine.engine import Engine
-from firewall.engine.events import DatagramReceived, DeadlineReached, PolicyRefused, PolicyReplaced
+from firewall.engine.events import DatagramReceived, DeadlineReached, InterceptionLost, PolicyRefused, PolicyReplaced
 from firewall.engine.outputs import Forward, Write, WriteDecision
 from firewall.engine.record import PolicyChange, Stats
 from firewall.errors import Place
@@ -224,6 +225,18 @@ def test_after_a_restart_unknown_in_dialog_messages_follow_for_an_hour() -> None
     assert scene.carrier(request("OPTIONS", ORDINARY, call_id="new"), at_s=2).reason == "default"
     late = request("BYE", ORDINARY, to_tag="psap", cseq=7, call_id="late")
     assert scene.carrier(late, at_s=3601).reason == "default"
+
+
+@pytest.mark.parametrize(("effect", "follows"), [("unseen", "takeover"), ("lost", "default")])
+def test_after_messages_passed_unseen_those_of_unknown_calls_follow_as_after_a_restart(
+    effect: Literal["lost", "unseen"], follows: str
+) -> None:
+    """An emergency call whose INVITE passed unseen would never be answered: its 200 need not show what it is."""
+    scene = Scene(policy(INVITES_ONLY, guard="enforce"))
+    scene.tell(InterceptionLost("the nftables table", effect), at_s=1)
+    assert scene.psap(response(request(uri=ORDINARY)), at_s=2).reason == follows
+    late = request("BYE", ORDINARY, to_tag="psap", cseq=7, call_id="late")
+    assert scene.carrier(late, at_s=3602).reason == "default"
 
 
 def test_a_dialog_picked_up_after_a_restart_is_known_from_then_on() -> None:

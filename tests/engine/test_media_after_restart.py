@@ -5,6 +5,7 @@ import pytest
 from firewall.engine.events import (
     DeadlineReached,
     Event,
+    InterceptionLost,
     MediaReceived,
     PinholesRecovered,
     Started,
@@ -43,6 +44,12 @@ def test_after_an_earlier_run_media_of_unknown_calls_passes_for_an_hour_and_that
     assert reasons(scene.packet(("192.0.2.66", 45000), CALLED, at_s=2)) == [("refused", "media_wrong_source")]
     late = reasons(scene.packet((CALLER[0], 45000), (CALLED[0], 46000), at_s=3601))
     assert late[-1] == ("refused", "media_not_negotiated")
+
+
+def test_after_messages_passed_unseen_media_of_unknown_calls_passes_as_after_a_restart() -> None:
+    scene = MediaScene()
+    scene.tell(InterceptionLost("the nftables table", "unseen"), at_s=1)
+    assert reasons(scene.packet(CALLER, CALLED, at_s=2)) == [("opened", "media_takeover")]
 
 
 def test_what_was_copied_while_a_new_daemon_learned_the_calls_has_passed() -> None:

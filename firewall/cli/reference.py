@@ -60,6 +60,7 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |
 | `sdp`, `sdp.*` | nothing of a body without a Content-Type | a body without one that begins with `v=0` is SDP |
 | `tcp.*` | every segment | messages that came over TCP |
+| `ip`, `ipv6`, `udp`, `tcp` and ports of a PDU that Wireshark exported | nothing | those it came with |
 """
 _TABLE_HEAD = "\n| field | type | what it is |\n| --- | --- | --- |\n"
 

@@ -53,6 +53,8 @@ class FrameDecoder(PacketDecoder):
             return self.undecoded(record, "malformed", "the exported PDU is damaged, or tells no addresses")
         if packet is None:
             return self.short(record, "an exported PDU")
+        if packet.transport == "other":
+            self.note_unread(record, packet.payload)
         frame_bytes = record.original_length if self.as_captured else None
         packet = msgspec.structs.replace(packet, frame_bytes=frame_bytes, frame_number=record.frame_number)
         return msgspec.structs.replace(self.short(record, "its message"), datagram=packet) if is_cut else packet

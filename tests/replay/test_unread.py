@@ -92,10 +92,10 @@ def test_what_an_icmp_error_quotes_is_nothing_to_tell() -> None:
     assert told(ipv4(b"\x03\x03" + bytes(6) + forth(invite()), protocol=1)) == []
 
 
-def export(capture: bytes, folder: Path) -> Path:
-    """Run what is said to make a capture that is read."""
+def export(capture: bytes, folder: Path, layer: str = "OSI layer 7") -> Path:
+    """Run what is said to make a capture that is read, or that with another layer."""
     (folder / "IN").write_bytes(capture)
-    command = EXPORT[EXPORT.index("tshark") :]
+    command = EXPORT[EXPORT.index("tshark") :].replace("OSI layer 7", layer)
     subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
     return folder / "OUT"
 
@@ -118,3 +118,17 @@ def test_each_message_of_a_segment_is_read_once_of_what_wireshark_exports(tmp_pa
     assert [each.sip and each.sip.call_id for each in result.decisions] == ["c1", "o", "c2", "o"]
     condition = compile_condition(parse_expression('sip.Method == "OPTIONS"', sets={}, place=Place("EXPR")))
     assert [report.frames for report in match_expressions(str(exported), [condition])] == [[2, 4]]
+
+
+@pytest.mark.parametrize("port", [5060, 7777])
+def test_what_wireshark_exports_by_port_or_heuristics_is_told(port: int, tmp_path: Path) -> None:
+    exported = export(pcap([ethernet(segment(invite(), 1, ports=(40000, port)))]), tmp_path, "OSI layer 4")
+    (report,) = replay_capture([str(exported)], make_policy(tmp_path, RULES_CALLS)).report.captures
+    what = "SIP in what is not read (SCTP, an unknown tunnel, a port for --sip-port)"
+    assert [(loss.packet, loss.reason) for loss in report.unreadable] == [
+        (1, f"{what}: 1 packets, this is the first; {EXPORT}")
+    ]
+    (read,) = frames_of(export(exported.read_bytes(), tmp_path).read_bytes())
+    found = FrameDecoder().decode(read)
+    assert isinstance(found, Datagram)
+    assert found.payload == invite()

@@ -28,6 +28,8 @@ _OR_MODIFIED = (
     "; or its packets have other headers than it says, as a modified libpcap (Nokia's, an old distribution's) writes: "
     "convert it with editcap -F pcap IN OUT"
 )
+JOINED = "give each file by its name, or what mergecap -w OUT makes of them"
+_PCAPNG = b"\n\r\r\n"
 
 
 def pcap_records(window: ByteWindow, name: str, unreadable: list[Unreadable]) -> tuple[int, Iterator[CaptureRecord]]:
@@ -82,16 +84,11 @@ def _frames(
         seconds, fraction, captured, original = unpack(data, offset)
         if swapped and captured > original:
             captured, original = original, captured
-        if not (seconds or fraction or captured or original):
-            unreadable.append(Cut(number, f"cut: there are only zeros where packet {number} should begin"))
-            return
-        if captured > MAX_PACKET_BYTES:
-            reason = (
-                f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}; "
-                f"the file is damaged from here on{_OR_MODIFIED}"
-            )
-            unreadable.append(Cut(number, reason))
-            return
+        if not (captured or original) or captured > MAX_PACKET_BYTES:
+            reason = _no_frame(data[offset:begin], number, captured)
+            if reason is not None:
+                unreadable.append(Cut(number, reason))
+                return
         end = begin + captured
         if end > size:
             window.offset = offset
@@ -106,3 +103,13 @@ def _frames(
             number, seconds * 1_000_000_000 + fraction * fraction_ns, link_type, data[begin:end], original
         )
         offset = end
+
+
+def _no_frame(header: bytes, number: int, captured: int) -> str | None:
+    """Say what stands where the header of a frame should; None where it is that of an empty frame."""
+    if header[:4] in PCAP_MAGICS or header[:4] == _PCAPNG:
+        return f"cut: another capture begins where packet {number} should; {JOINED}"
+    if captured:
+        claim = f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}"
+        return f"{claim}; the file is damaged from here on{_OR_MODIFIED}"
+    return None if any(header) else f"cut: there are only zeros where packet {number} should begin"

@@ -8,6 +8,7 @@ import pytest
 
 from firewall.errors import CaptureError
 from firewall.net.capture_record import MAX_PACKET_BYTES, CaptureRecord, Cut
+from firewall.net.pcap import JOINED
 from tests.net.packets import START_NS, ethernet, frames_of, ipv4, is_cut, losses, pcap, read_all, tshark, udp
 
 FRAMES = [ethernet(ipv4(udp(b"x" * size))) for size in (3, 40, 700)]
@@ -90,6 +91,17 @@ def test_zeros_where_a_frame_should_begin_are_a_cut_and_not_thousands_of_frames(
     assert [frame.data for frame in frames if isinstance(frame, CaptureRecord)] == FRAMES
     number = len(FRAMES) + 1
     assert cut == Cut(number, f"cut: there are only zeros where packet {number} should begin")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("nanoseconds", [False, True])
+def test_another_capture_behind_the_frames_is_told_as_that(order: str, nanoseconds: bool) -> None:
+    """As ``zcat *.pcap.gz`` joins the parts of a recording."""
+    *frames, cut = read_all(pcap(FRAMES) + pcap(FRAMES, order=order, nanoseconds=nanoseconds))
+    assert [frame.data for frame in frames if isinstance(frame, CaptureRecord)] == FRAMES
+    assert cut == Cut(4, f"cut: another capture begins where packet 4 should; {JOINED}")
+    section = b"\n\r\r\n" + struct.pack("<II", 28, 0x1A2B3C4D) + bytes(16)
+    assert losses(read_all(pcap(FRAMES) + section)) == [cut]
 
 
 def test_an_empty_frame_of_some_time_is_a_frame() -> None:

@@ -1,12 +1,16 @@
 """The two ends of a call, as the firewall meets their packets."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from firewall.net.datagram import Transport
 from firewall.net.signalling import SIP_PORT
+from firewall.ruleset.policy import Zone
 
 Side = Literal["caller", "psap"]
+ELSEWHERE = "another interface"
+"""An interface that no zone names; none can have such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +46,10 @@ class Pair:
     def turned(self) -> "Pair":
         """Return them with the called side as the caller."""
         return Pair(self.psap, self.caller)
+
+
+def interfaces_of(zone: Zone | None, zones: Iterable[Zone]) -> tuple[str | None, ...]:
+    """Return by which interfaces the packets of a zone come; what comes by those of other zones may be of these."""
+    if zone is not None and zone.interfaces:
+        return zone.interfaces
+    return (ELSEWHERE if any(each.interfaces for each in zones) else None,)

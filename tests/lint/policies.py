@@ -22,6 +22,12 @@ IPV4_ZONES = """zones:
   carrier: {interfaces: [f0], networks: [192.0.2.0/24]}
   psap: {interfaces: [f1], networks: [198.51.100.0/24]}
 """
+BESIDE_MANAGEMENT = """zones:
+  management: {interfaces: [f9]}
+  carrier: {networks: [192.0.2.0/24]}
+  psap: {networks: [198.51.100.0/24]}
+"""
+"""Only by an interface that no zone names is a packet in one of the last two."""
 EMERGENCY = (
     'emergency: {numbers: ["911"], test_numbers: ["933"], dial_prefixes: ["9", "+1"], from: [carrier], to: [psap]}\n'
 )

@@ -7,7 +7,7 @@ from firewall.lint.finding import Finding
 from firewall.lint.must import check
 from firewall.lint.probe import Questioner
 from firewall.ruleset.policy import Policy
-from tests.lint.policies import policy, rule
+from tests.lint.policies import BESIDE_MANAGEMENT, policy, rule
 
 
 def promising(when: str, verdict: str, rules: str = "", name: str = "promise") -> Policy:
@@ -152,3 +152,9 @@ def test_a_promise_about_what_no_message_of_the_model_has_stays_open() -> None:
 def test_a_promise_about_numbers_of_which_no_message_of_the_model_has_one_stays_open() -> None:
     (found,) = check(promising("sip.Max-Forwards in {0, 3} and not emergency", "drop", rule("sip.Max-Forwards == 3")))
     assert found.code == "SOS115"
+
+
+def test_a_promise_is_about_packets_by_an_interface_of_no_zone_too() -> None:
+    promise = 'must:\n  - {name: promise, when: zone.src == "carrier", verdict: drop}\n'
+    (finding,) = check(policy(zones=BESIDE_MANAGEMENT, extra=promise))
+    assert finding.code == "SOS114"

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from firewall.lint.hygiene.sample import ELSEWHERE
 from firewall.lint.language.core import needed
 from firewall.lint.proof.encoding import Encoding
 from firewall.lint.proof.formula import Model
@@ -31,7 +30,7 @@ class Covers:
 
     def __init__(self, policy: Policy, numbers: Sequence[int], budget: int = 1_000_000) -> None:
         part = replace(policy, rules=tuple(policy.rules[number] for number in numbers))
-        encoding = Encoding([part], elsewhere=[ELSEWHERE])
+        encoding = Encoding([part])
         self.world = World(encoding, part)
         self.numbers = numbers
         self.rules = dict(zip(numbers, encoding.policies[0].rules, strict=True))

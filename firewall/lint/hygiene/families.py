@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from firewall.lint.endpoint import interfaces_of
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.cover import Covers
 from firewall.lint.hygiene.reach import Reach
@@ -109,7 +110,7 @@ def _networks(zone: Zone, wanted: int) -> list[Network]:
 
 
 def _moved(sample: Facts, networks: Sequence[Network], zone: Zone, reach: Reach) -> Iterator[Facts]:
-    interface = zone.interfaces[0] if zone.interfaces else None
+    interface = interfaces_of(zone, reach.policy.zones)[0]
     for number in _ends(networks):
         yield reach.sampler.moved(sample, address_text(number), interface)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from firewall.lint.endpoint import ELSEWHERE
 from firewall.lint.finding import Finding
 from firewall.lint.hygiene.reach import Reach, counts_always
-from firewall.lint.hygiene.sample import ELSEWHERE, OUTSIDE
+from firewall.lint.hygiene.sample import OUTSIDE
 from firewall.ruleset.expression import And, Condition, Or
 from firewall.ruleset.facts import Facts
 from firewall.ruleset.policy import Policy, Rule

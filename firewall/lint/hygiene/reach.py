@@ -53,7 +53,7 @@ class Reach:
 
     def __init__(self, policy: Policy) -> None:
         self._rules = policy.rules
-        self._policy = policy
+        self.policy = policy
         self.sampler = Sampler(policy)
         self.takers = Takers(policy.rules)
         self.samples: dict[int, Facts | None] = {}
@@ -69,7 +69,7 @@ class Reach:
     @cached_property
     def whole(self) -> Covers:
         """All the rules, encoded when they are first asked about together."""
-        return Covers(self._policy, range(len(self._rules)), _WORK // max(len(self._rules), 1) + 100)
+        return Covers(self.policy, range(len(self._rules)), _WORK // max(len(self._rules), 1) + 100)
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is to be said about the rules."""
@@ -146,7 +146,7 @@ class Reach:
             return
         for some in _batches(suspects):
             numbers = sorted({number for each in some for number in (each.number, *each.taking)})
-            part = Covers(self._policy, numbers)
+            part = Covers(self.policy, numbers)
             for suspect in some:
                 dead = _judged(suspect, part, counts)
                 if dead is None and not self.whole.is_exhausted:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from firewall.engine.reasons import REASONS
 from firewall.errors import SipSyntaxError
+from firewall.lint.endpoint import interfaces_of
 from firewall.lint.language.bounds import UnmodelledError
 from firewall.lint.language.value import text_matching, text_meeting
 from firewall.lint.proof.atom import normal, subject
@@ -45,9 +46,6 @@ from firewall.sip.message import parse_message
 
 OUTSIDE = {4: "126.77.88.99", 6: "2a0e:7788::99"}
 """Addresses that policies seldom name."""
-
-ELSEWHERE = ""
-"""An interface that no zone names."""
 
 
 @dataclass(slots=True)
@@ -212,7 +210,7 @@ class Sampler:
             wanted.numbers.get("dport", 5060),
             _payload(wanted) if wanted.is_message else b"no SIP",
             wanted.transport,
-            source.interfaces[0] if source is not None and source.interfaces else None,
+            interfaces_of(source, self._zones.values())[0],
             frame_bytes=wanted.numbers.get("frame_len"),
         )
 

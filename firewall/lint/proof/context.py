@@ -12,7 +12,7 @@ from itertools import product
 from firewall.engine.caller import LONGEST_IDENTITY
 from firewall.engine.engine import Engine
 from firewall.errors import Place
-from firewall.lint.endpoint import Endpoint, Pair
+from firewall.lint.endpoint import Endpoint, Pair, interfaces_of
 from firewall.lint.flow import Flow
 from firewall.lint.form import Form, base_forms, forms
 from firewall.lint.instant import BASE_NS
@@ -104,8 +104,8 @@ def plain_pair(
         calling, called = _host(caller, wanted, "10"), _host(psap, wanted, "20")
         if calling is not None and called is not None:
             return Pair(
-                Endpoint(calling, port, _interface(caller), caller.name if caller else None),
-                Endpoint(called, port, _interface(psap), psap.name if psap else None),
+                Endpoint(calling, port, interfaces_of(caller, policy.zones)[0], caller.name if caller else None),
+                Endpoint(called, port, interfaces_of(psap, policy.zones)[0], psap.name if psap else None),
             )
     return None
 
@@ -232,10 +232,6 @@ def _status_language(label: str) -> tuple[Literal, ...]:
     if status in ("200", "202") and not rest.endswith("(INVITE)"):
         alike = (100, Range(200, 699))  # 100, too, where the answer takes long (RFC 4320 §4.1)
     return (Literal(Membership(Field("sip.Status-Code"), alike), True),) if alike else ()
-
-
-def _interface(zone: Zone | None) -> str | None:
-    return zone.interfaces[0] if zone is not None and zone.interfaces else None
 
 
 def _host(zone: Zone | None, wanted: int, documentation: str) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, assert_never
 
+from firewall.lint.endpoint import interfaces_of
 from firewall.lint.instant import activities
 from firewall.lint.proof.atom import cuts, normal, subject
 from firewall.lint.proof.formula import Formula, Model
@@ -81,13 +82,8 @@ class Encoding:
     ``psap_opens``: the PSAP does not send from where it listens (``Asker``).
     """
 
-    def __init__(
-        self, policies: Sequence[Policy], more: Sequence[Condition] = (), elsewhere: Sequence[str] = ()
-    ) -> None:
-        """Encode policies; ``more`` are conditions that will be asked about beside their rules.
-
-        ``elsewhere`` are interfaces of no zone by which packets may come, too.
-        """
+    def __init__(self, policies: Sequence[Policy], more: Sequence[Condition] = ()) -> None:
+        """Encode policies; ``more`` are conditions that will be asked about beside their rules."""
         self.formula = Formula()
         self.is_tcp, self.psap_opens = self.formula.new(), self.formula.new()
         self.text: dict[Atom, int] = {}
@@ -99,8 +95,10 @@ class Encoding:
         conditions = [rule.when for policy in policies for rule in policy.rules if rule.when is not None]
         self.lines = self._make_lines([*conditions, *more], policies)
         self._one_family()
-        names = dict.fromkeys(name for policy in policies for zone in policy.zones for name in zone.interfaces)
-        self.interfaces: dict[str | None, int] = {name: self.formula.new() for name in (None, *elsewhere, *names)}
+        zones = [zone for policy in policies for zone in policy.zones]
+        named = (name for zone in zones for name in zone.interfaces)
+        names = dict.fromkeys((None, *interfaces_of(None, zones), *named))
+        self.interfaces = {name: self.formula.new() for name in names}
         self.formula.exactly_one(list(self.interfaces.values()))
         self.instants, self._schedules = self._encode_time(policies)
         self.policies = tuple(self._encode_policy(policy) for policy in policies)

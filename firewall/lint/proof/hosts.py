@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from firewall.lint.endpoint import Endpoint
+from firewall.lint.endpoint import Endpoint, interfaces_of
 from firewall.lint.proof.encoding import OPEN_NETWORKS, Encoding
 from firewall.lint.proof.line import IPV4_END
 from firewall.net.address import IPV4_FIRST, Network, family
@@ -13,7 +13,7 @@ def between(encoding: Encoding, zones: Mapping[str, Zone], sender: Endpoint, rec
     """Yield the literals that a packet comes by an interface of its sender's zone, from and to hosts of both zones."""
     any_of, lines = encoding.formula.any_of, encoding.lines
     source, destination = zones.get(sender.zone or ""), zones.get(receiver.zone or "")
-    yield any_of(encoding.interfaces[name] for name in (source.interfaces if source is not None else ()) or (None,))
+    yield any_of(encoding.interfaces[name] for name in interfaces_of(source, zones.values()))
     yield any_of(lines["src"].within(each.first, each.last) for each in hosts(source, destination))
     yield any_of(lines["dst"].within(each.first, each.last) for each in hosts(destination, source))
 

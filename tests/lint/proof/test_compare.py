@@ -4,7 +4,7 @@ import pytest
 
 from firewall.lint.proof.compare import Comparison, compare
 from firewall.lint.proof.kinds import MAX_KINDS
-from tests.lint.policies import policy, rule
+from tests.lint.policies import BESIDE_MANAGEMENT, policy, rule
 
 
 def between(before: str, after: str) -> Comparison:
@@ -168,3 +168,9 @@ def test_a_number_that_no_message_of_the_model_has_leaves_the_question_open(befo
 def test_numbers_that_no_message_can_have_change_nothing() -> None:
     found = between(rule("sip.Max-Forwards < 5 and not emergency"), rule("sip.Max-Forwards <= 4 and not emergency"))
     assert (found.changes, found.unanswered) == ((), ())
+
+
+def test_what_is_decided_otherwise_by_an_interface_of_no_zone_is_a_change() -> None:
+    blocking = rule('zone.src == "carrier" and sip.Method == "INVITE"')
+    found = compare(policy(zones=BESIDE_MANAGEMENT), policy(blocking, zones=BESIDE_MANAGEMENT))
+    assert pairs(found) == {("from-carrier", "guilty", True), ("from-carrier", "guilty", False)}

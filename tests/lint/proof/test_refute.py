@@ -8,7 +8,7 @@ from firewall.lint.endpoint import Side
 from firewall.lint.flow import FLOWS
 from firewall.lint.proof.context import contexts
 from firewall.lint.proof.prove import calling_pairs
-from tests.lint.policies import IPV4_ZONES, ZONES, codes, lint, only, policy, rule
+from tests.lint.policies import BESIDE_MANAGEMENT, IPV4_ZONES, ZONES, codes, lint, only, policy, rule
 
 MISTAKES = [
     ('sip.Method == "INVITE"', "SOS101"),
@@ -350,3 +350,10 @@ def test_whatever_single_message_of_a_call_a_rule_drops_is_found(sender: Side) -
             what = f'sip.Method == "{label}"'
         report = lint(rule(f'zone.src == "{zone}" and {what}'))
         assert {finding.rule for finding in report.findings if finding.is_error} == {"guilty"}, label
+
+
+@pytest.mark.parametrize("side", ["carrier", "psap"])
+def test_what_a_zone_without_interfaces_sends_is_no_other_zones_that_names_one(side: str) -> None:
+    report = lint(rule(f'zone.src == "{side}" and sip.Method == "BYE"'), zones=BESIDE_MANAGEMENT)
+    assert ("SOS102", "guilty") in codes(report)
+    assert report.result == "refuted"

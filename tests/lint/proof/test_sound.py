@@ -6,7 +6,7 @@ from firewall.lint.proof.kinds import UntoldError
 from firewall.lint.proof.prove import calling_pairs
 from firewall.lint.proof.sound import RtpPacket, refusals
 from firewall.net.rtp import read_rtp_header
-from tests.lint.policies import EMERGENCY, ZONES, policy, rule
+from tests.lint.policies import BESIDE_MANAGEMENT, EMERGENCY, ZONES, policy, rule
 
 REFUSED = [
     "rtp.p_type == 118",
@@ -86,3 +86,8 @@ def test_the_packet_has_the_header_it_says() -> None:
     header = read_rtp_header(RtpPacket(101, sequence_number=7, ssrc=9, marker=1).payload(20))
     assert header is not None
     assert (header.payload_type, header.sequence_number, header.ssrc, header.marker) == (101, 7, 9, 1)
+
+
+def test_media_of_a_zone_without_interfaces_is_no_other_zones_that_names_one() -> None:
+    (finding,) = media.check(policy(rule('rtp and zone.src == "carrier"'), zones=BESIDE_MANAGEMENT))
+    assert (finding.code, finding.rule) == ("SOS116", "guilty")

@@ -5,7 +5,7 @@ same states: a refresh (RFC 4028), or the release of a phone that rang when anot
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firewall.lint import bodies
 from firewall.lint.endpoint import Pair, Side
@@ -194,7 +194,16 @@ def _transfer(script: Script, form: Form) -> None:
 
 def _location(script: Script, form: Form) -> None:
     """The PSAP subscribes to the caller's position during the call (RFC 3856, RFC 6446)."""
-    invite = _invite(script, form)
+    _located(script, _invite(script, form))
+
+
+def _named_location(script: Script, form: Form) -> None:
+    """It subscribes to what the call names as its place (RFC 6442): only so does the firewall know what that is for."""
+    place = ("Geolocation", f"<sip:position-7@{script.pair.caller.host}>")
+    _located(script, _invite(script, replace(form, headers=(*form.headers, place))))
+
+
+def _located(script: Script, invite: Request) -> None:
     script.answer(invite, 180, "mid_call")
     _answered(script, invite)
     presence = script.dialog("psap", "sip:position-7@{host}", "<sip:position-7@{host}>", from_=_desk(script))
@@ -284,6 +293,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("keep-alive from the PSAP's side", "keepalive", None, _keepalive_of("psap")),
     Flow("call with transfer", "transfer", "voice", _transfer),
     Flow("call with location subscription", "location", "voice", _location),
+    Flow("call with subscription to the place it names", "location", "voice", _named_location),
     Flow("emergency registration", "registration", "registration", _registration),
 )
 

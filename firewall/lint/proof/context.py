@@ -18,7 +18,7 @@ from firewall.lint.form import Form, base_forms, forms
 from firewall.lint.instant import BASE_NS
 from firewall.lint.language.settle import Literal
 from firewall.lint.probe import Probe, decide, sent_of
-from firewall.lint.proof.target import mark_language, no_target, target_language
+from firewall.lint.proof.target import mark_language, no_emergency, no_target, target_language
 from firewall.lint.script import Step
 from firewall.net.address import address_text, family
 from firewall.net.signalling import SIP_PORT
@@ -176,8 +176,10 @@ def _kept(context: Context, definition: EmergencyPolicy) -> Iterator[Context]:
     """Yield the context of a message: what makes it what it is stays, all else is free."""
     mark, step = context.facts.emergency, context.step
     status = _status_language(step.label)
-    if step.role == "keepalive" or mark is None:
+    if step.role == "keepalive":
         yield replace(context, is_fixed=True, language=status)
+    elif mark is None:
+        yield replace(context, language=(*status, *no_emergency("r-uri", definition), *no_emergency("To", definition)))
     elif context.follows or any(phrase.startswith("same call") for phrase in mark.evidence):
         yield replace(context, language=status)
     else:
@@ -202,6 +204,8 @@ def _kept_by(context: Context, mark: EmergencyMark, definition: EmergencyPolicy)
     carrier = _CARRIERS.get(mark.evidence[0].partition(" ")[0])
     if carrier is None or (carrier == "r-uri" and mark.emergency_class == "callback"):
         return replace(context, language=CALLER)
+    if context.step.role == "mid_call":
+        return replace(context, held=frozenset({carrier}))  # the place that the call named
     # A request URI that is an emergency itself has contexts of its own, and another service may be asked for.
     language = no_target("r-uri", definition) if carrier != "r-uri" else ()
     kept = _kept_language(context, carrier, definition) if mark.emergency_class != "test" else None

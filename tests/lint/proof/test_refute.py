@@ -269,6 +269,23 @@ def test_flows_beyond_the_default_are_asked_where_the_policy_wants_them() -> Non
         assert lint(when).findings == ()
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        'sip.Method == "SUBSCRIBE" and not emergency',
+        'emergency and sip.Method and not sip.Method in {"INVITE", "ACK", "BYE", "CANCEL", "PRACK"}',
+        'sip.Method == "SUBSCRIBE" and sip.User-Agent contains "x"',
+        'sip.CSeq.method == "NOTIFY" and sip.Content-Length > 5000',
+        'sip.Method == "SUBSCRIBE" and emergency and sip.Accept contains "held"',
+    ],
+)
+@pytest.mark.parametrize("beside", ["", 'sip.from.host == "192.0.2.77" and sip.Method == "PUBLISH"'])
+def test_a_question_where_the_caller_is_passes_whether_or_not_the_call_named_the_place(when: str, beside: str) -> None:
+    wanted = 'emergency: {numbers: ["911"], from: [carrier], to: [psap], flows: [location, keepalive]}\n'
+    report = lint(rule(when) + (rule(beside, name="beside") if beside else ""), emergency=wanted)
+    assert ("SOS102", "guilty") in codes(report)
+
+
 def test_a_rule_active_at_night_only_is_found_as_such() -> None:
     night = 'schedule: {days: [sat, sun], hours: "22:00-06:00", timezone: America/New_York}'
     finding = only(lint(rule('sip.Method == "INVITE"', more=night)))

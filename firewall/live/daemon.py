@@ -173,8 +173,7 @@ class _Daemon:
             versions, lambda: self._media.put_table_back(self._policy), self._driver.tell, self._changing
         )
         self._driver.tell(Started(takeover=self._takeover))
-        self._driver.tell(flows)
-        self._media.begin(loop, takeover=self._takeover)
+        self._media.begin(loop, flows, takeover=self._takeover)
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._turns.readable)
         self._connections.start()

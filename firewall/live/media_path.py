@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from firewall.engine.events import FlowsCounted, PinholesRecovered, PinholesRefused
+from firewall.engine.events import FlowsCounted, FlowsRecovered, PinholesRecovered, PinholesRefused
 from firewall.engine.pinhole import Pinhole
 from firewall.errors import MachineError
 from firewall.live import nftables
@@ -97,9 +97,10 @@ class MediaPath:
         await asyncio.to_thread(nftables.apply_ruleset, nftables.render_ruleset(policy))
         self._pinholes.restore()
 
-    def begin(self, loop: asyncio.AbstractEventLoop, *, takeover: bool) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop, logged: FlowsRecovered, *, takeover: bool) -> None:
         """Tell the engine what was found, carry out what it says from now on, and receive copies."""
         self._driver.pinholes = self._pinholes
+        self._driver.tell(logged)  # after a clean stop these are to be opened anew
         if self._left:
             self._driver.tell(PinholesRecovered(self._left))
         if not takeover:

@@ -155,16 +155,18 @@ def test_in_shadow_mode_nothing_is_dropped_and_everything_is_told(testbed: Names
         assert told["decision"]["enforced"] is False
 
 
-def test_killed_in_a_call_media_goes_on_and_after_the_restart_its_bye_closes_the_pinholes(
-    testbed: Namespaces, tmp_path: Path
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_ended_in_a_call_media_goes_on_and_after_the_restart_its_bye_closes_the_pinholes(
+    testbed: Namespaces, tmp_path: Path, end: signal.Signals
 ) -> None:
+    """Killed it leaves the pinholes in the kernel; after a clean stop they are in the log alone."""
     policy, log = tmp_path / "p.yaml", tmp_path / "decisions.jsonl"
     policy.write_text(policy_text())
     with Call(testbed) as call:
         with FirewallProcess(testbed.fw, policy, "--log", str(log)) as first:
             call.set_up()
             assert call.to_called(0, 5) == 5
-            first.kill()
+            first.stop(end)
             assert (call.to_called(5, 5), call.to_caller(5, 5)) == (5, 5)
         with FirewallProcess(testbed.fw, policy, "--log", str(log)) as second:
             assert (call.to_called(10, 5), call.to_caller(10, 5)) == (5, 5)

@@ -191,6 +191,21 @@ BROKEN_STYLES: tuple[Style, ...] = (
     Style("Max-Forwards twice", headers=(("Max-Forwards", "70"),)),
     Style("lines that end with LF", line_end="\n"),
     Style("a quote left open", from_='"Jane <sip:+16175550142@{host}>'),
+    Style(
+        "several of these at once",
+        from_='"Zo\udce9 <sip:+16175550142@{host}>',
+        headers=(
+            ("Date", "yesterday"),
+            ("Expires", "soon"),
+            ("Supported", "timer,,replaces"),
+            ("Subject", "help\x07"),
+            ("X Location", "Boston"),
+            ("Max-Forwards", "70"),
+        ),
+        has_branch=False,
+        via_parameters=";branch=z9hG4bK",
+        line_end="\n",
+    ),
 )
 """Broken as phones and gateways in the field break it: an i3 element must let it pass (NENA-STA-010.3 §3.1.1)."""
 

@@ -69,7 +69,7 @@ def test_what_no_grammar_has_stands_in_the_carriers_that_the_form_names() -> Non
 
 
 def test_the_forms_cover_every_way_the_design_names() -> None:
-    start_lines = {first_message(form).split(b"\r\n")[0].decode() for form in every_form(DEFINITION)}
+    start_lines = {first_message(form).splitlines()[0].decode() for form in every_form(DEFINITION)}
     host = "198.51.100.10"
     expected = {
         "INVITE urn:service:sos SIP/2.0",

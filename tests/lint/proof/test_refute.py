@@ -23,6 +23,8 @@ MISTAKES = [
     ('sip.User-Agent contains "some tool"', "SOS101"),
     ('sip.from.host == "anonymous.invalid"', "SOS101"),
     ('sip.Method == "INVITE" and not sip.r-uri.user matches "^[+0-9]*$"', "SOS101"),
+    ("count(sip.anomaly) > 1", "SOS101"),
+    ('sip.anomaly == "not_utf8" and sip.anomaly == "line_end_lf" and sip.Method == "BYE"', "SOS102"),
     ("frame.len > 1500", "SOS101"),
     ("frame.len > 20000", "SOS101"),
     ('frame.len < 300 and sip.Method == "INVITE"', "SOS101"),

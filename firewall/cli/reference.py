@@ -35,7 +35,7 @@ _WIRESHARK_HEAD = """
 ## Fields of Wireshark
 
 Names and meanings are those of Wireshark 4, so a rule can be pasted into its filter bar, and the tests compare every
-field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, because a sender could hide behind it:
+field with `tshark`. Where they differ, sosgate mostly reads what Wireshark overlooks: a sender could hide behind it.
 
 | field | Wireshark 4.0 | sosgate |
 | --- | --- | --- |
@@ -49,12 +49,14 @@ field with `tshark`. Where they differ, sosgate reads what Wireshark overlooks, 
 | `*.addr` and its parts behind a quote without an end (`"Jane Doe <sip:…>`) | nothing | the address |
 | `*.addr`, `*.uri` without brackets | nothing unless it begins with `sip` (`To: urn:service:sos`) | the URI |
 | `sip.Via.*` | nothing for `;BRANCH=x` or `; branch = x`; no port without a parameter | as usual; any case, blanks |
+| `sip.Via.*` behind a damaged protocol (`SIP/2.xUDP`) | may find the rest | nothing; anomaly `via_unreadable` |
 | `*.param` | the last one with the URI's headers (`lr?Subject=x`) | without them |
 | `*.port` of a URI or Via over 65535 | the digits, of a Via 65535 | absent: no packet can have it |
 | `*.port` of a URI without brackets | overlooks one of one digit at its end (`sip:a@b:9`) | the number |
 | `*.port` of a URI | whatever stands there, as it is written (`05060`) | the number (`5060`) |
 | numbers (`sip.Expires` …) | 0 for text; 0 for `18000;duration=3600` | absent for text; the digits it begins with |
 | `sip.CSeq.seq`, `sip.CSeq.method` | of every line | of the first, which tells the transaction |
+| a CR without LF in a header | a line end: another header may follow | part of the value; anomaly `bare_cr` |
 | text of a folded or padded header | with its line breaks and blanks | unfolded, without blanks around it |
 | all behind what Wireshark gives up at (`[Malformed Packet]`, a line of SDP without `=`) | nothing | read as usual |
 | `rtp`, `rtp.*` | what a heuristic or earlier SDP made Wireshark decode | media that an allowed SDP negotiated |

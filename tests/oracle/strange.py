@@ -171,6 +171,7 @@ STRANGE: dict[str, bytes] = {
     "NUL": sip(INVITE, "Sub\0ject: x", "Organization: a\0b"),
     "NUL in the start line": sip("INVITE sip:b\0o@example.com SIP/2.0"),
     "CR alone": sip(INVITE).replace(b"\r\n", b"\r"),
+    "CR in a header": sip(INVITE, "Subject: a\rOrganization: b"),
     "CRLF before": b"\r\n\r\n" + sip(INVITE),
     "one character": sip(INVITE.replace("bo@", "b@")),
     "long": sip(f"INVITE sip:{'p' * 900}@example.com SIP/2.0"),

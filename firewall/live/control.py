@@ -182,7 +182,10 @@ def _clear_stale_socket(path: Path) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(mode):
-        raise MachineError("open", f"the control socket {path}", "a file that is no socket is there", needs="remove it")
+        what, needs = (
+            ("a folder", "name a file in it") if stat.S_ISDIR(mode) else ("a file that is no socket", "remove it")
+        )
+        raise MachineError("open", f"the control socket {path}", f"{what} is there", needs=needs)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # the daemon looks here while it works
         try:

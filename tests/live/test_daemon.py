@@ -196,6 +196,7 @@ def test_a_log_or_a_control_socket_that_cannot_be_is_one_sentence(
     occupied = tmp_path / "file"
     occupied.write_text("mine")
     assert "a file that is no socket is there" in refused(testbed.fw, policy, "--control", str(occupied))
+    assert "a folder is there; name a file in it" in refused(testbed.fw, policy, "--control", str(tmp_path))
     assert occupied.read_text() == "mine"
     assert not (tmp_path / "no").exists()
 

@@ -9,6 +9,7 @@ from struct import Struct
 
 from firewall.errors import CaptureError, Place
 from firewall.net.capture_record import MAX_PACKET_BYTES, ByteWindow, CaptureRecord, Cut, Unreadable
+from firewall.net.pcapng import PCAPNG_MAGIC
 
 _FILE_HEADER_BYTES = 24
 # The magic number as it stands in the file: byte order, nanoseconds per unit of the fraction, bytes of a frame's
@@ -29,7 +30,6 @@ _OR_MODIFIED = (
     "convert it with editcap -F pcap IN OUT"
 )
 JOINED = "give each file by its name, or what mergecap -w OUT makes of them"
-_PCAPNG = b"\n\r\r\n"
 
 
 def pcap_records(window: ByteWindow, name: str, unreadable: list[Unreadable]) -> tuple[int, Iterator[CaptureRecord]]:
@@ -107,7 +107,7 @@ def _frames(
 
 def _no_frame(header: bytes, number: int, captured: int) -> str | None:
     """Say what stands where the header of a frame should; None where it is that of an empty frame."""
-    if header[:4] in PCAP_MAGICS or header[:4] == _PCAPNG:
+    if header[:4] in PCAP_MAGICS or header[:4] == PCAPNG_MAGIC:
         return f"cut: another capture begins where packet {number} should; {JOINED}"
     if captured:
         claim = f"cut: packet {number} claims {captured} bytes, more than {MAX_PACKET_BYTES}"

@@ -8,6 +8,7 @@ import msgspec
 
 from firewall.engine.engine import Engine
 from firewall.engine.record import SipDecision
+from firewall.lint.endpoint import interfaces_of
 from firewall.lint.finding import Sent
 from firewall.lint.language.settle import Literal, satisfiable
 from firewall.lint.language.value import Said, conflict
@@ -349,11 +350,9 @@ class Survey(Asker):
 
     def _interface_of(self, ip: str) -> str | None:
         """Return an interface by which packets from an address are in a zone, None where any will do."""
-        number = address_number(ip)
-        for zone in self.encoded[0].policy.zones:
-            if not zone.networks or any(number in network for network in zone.networks):
-                return zone.interfaces[0] if zone.interfaces else None
-        return None
+        number, zones = address_number(ip), self.encoded[0].policy.zones
+        fitting = (each for each in zones if not each.networks or any(number in network for network in each.networks))
+        return interfaces_of(next(fitting, None), zones)[0]
 
 
 def _offsets(limits: Sequence[Limit]) -> Iterator[int]:
